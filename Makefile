@@ -1,0 +1,65 @@
+# Every command that a developer needs. `make` lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CHECK = $(BIN)/python -m tests.tools.check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup image demo demo-down test lint sanity unit integration molecule docs format lock build clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: image ## Install system packages (Debian, Ubuntu), pinned tools in .venv, the host image
+
+$(READY): requirements-dev.txt tests/tools/setup.sh
+	@tests/tools/setup.sh
+	@touch $@
+
+# What simulated hosts run on; 0.2 s when it is there.
+image: $(READY)
+	@$(BIN)/python -m tests.rig.image
+
+demo: image ## Rent, install, serve and answer on simulated hosts: the main job, end to end
+	@$(BIN)/python -m tests.demo up
+
+demo-down: $(READY) ## Tear down what `make demo` left running
+	@$(BIN)/python -m tests.demo down
+
+test: image ## Every check and every test
+	@$(CHECK)
+
+lint: $(READY) ## Formatting, lint, types, documentation
+	@$(CHECK) --only lint
+
+sanity: $(READY) ## ansible-test sanity
+	@$(CHECK) --only sanity
+
+unit: $(READY) ## Unit tests
+	@$(CHECK) --only unit
+
+integration: image ## Integration tests: real hosts, real SSH, the built tarball
+	@$(CHECK) --only integration
+
+molecule: image ## Every molecule scenario
+	@$(CHECK) --only molecule
+
+docs: $(READY) ## Write the roles' README files from their argument specs
+	@$(BIN)/python -m tests.tools.role_readmes
+
+format: $(READY) ## Format the Python files
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format .
+
+lock: $(READY) ## Pin requirements-dev.in anew into requirements-dev.txt
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  requirements-dev.in --output-file requirements-dev.txt
+
+build: $(READY) ## Build the collection's tarball into dist/
+	@$(BIN)/python -m tests.tools.tree build dist
+
+clean: ## Remove what setup, checks and demos made here (run `make demo-down` first)
+	rm -rf $(VENV) .rig .ansible .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,185 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs every check and test of this repository, or those named by --only, fast ones first.
+
+It goes on after a failure, ends what it started even when interrupted, and fails when anything is
+left behind. Its last line is `RESULT {...}` with the numbers of steps and failures and the seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.tools.leftovers import MARK, Before
+from tests.tools.tree import REPOSITORY
+
+BIN = Path(sys.executable).parent
+# A collection plugin's types are checked under the name by which Ansible imports it.
+COLLECTION = "collections/ansible_collections/inferops/gpu"
+# The user's own settings and accounts stay out of every check.
+NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
+STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command, under a name of its own and a group that a make target names."""
+
+    group: str
+    name: str
+    command: str
+
+
+STEPS = (
+    Step("lint", "format", "ruff format --check --quiet ."),
+    Step("lint", "ruff", "ruff check --quiet ."),
+    Step("lint", "types", f"mypy {COLLECTION}/plugins/module_utils"),
+    Step("lint", "yaml", "yamllint --strict ."),
+    Step("lint", "shell", "shellcheck .ci/run tests/tools/setup.sh"),
+    Step("lint", "ansible-lint", "ansible-lint --profile production --offline --strict"),
+    Step("lint", "role-readmes", "python -m tests.tools.role_readmes --check"),
+    Step(
+        "lint",
+        "collection-docs",
+        "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self"
+        " --skip-rstcheck .",
+    ),
+    Step("lint", "changelog", "antsibull-changelog lint"),
+    Step("unit", "unit", "pytest tests/unit"),
+    Step("sanity", "sanity", "python -m tests.tools.sanity"),
+    Step("integration", "integration", "pytest tests/integration"),
+    Step("molecule", "molecule", "molecule test --all"),
+)
+
+
+class Interrupted(Exception):
+    """The user, or the system, asked for an end."""
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise Interrupted(signal.Signals(number).name)
+
+
+def environment(run_id: str, scratch: Path) -> dict[str, str]:
+    """What steps see: the pinned tools, our settings, and a scratch folder for their files."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)
+    }
+    return {
+        **inherited,
+        MARK: run_id,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(scratch),
+        "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        "ANSIBLE_HOME": str(scratch / "ansible"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(scratch / "ssh"),
+    }
+
+
+def run(step: Step, environ: dict[str, str]) -> bool:
+    """Run one step in a process group of its own, its output being ours. Whether it passed."""
+    process = subprocess.Popen(
+        step.command.split(), cwd=REPOSITORY, env=environ, start_new_session=True
+    )
+    try:
+        return process.wait() == 0
+    finally:
+        if process.poll() is None:
+            _end_group(process)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Let the step clean up after itself, then end what is left of its group."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+            return
+
+
+def close_ssh_masters(folder: Path) -> None:
+    """End the connections that Ansible's ssh keeps open for ten minutes."""
+    for socket in folder.glob("*"):
+        exit_master = ("ssh", "-O", "exit", "-o", f"ControlPath={socket}", "any")
+        subprocess.run(exit_master, stderr=subprocess.DEVNULL, timeout=10, check=False)
+
+
+def select(only: str | None) -> tuple[Step, ...]:
+    """The steps whose name or group is in the comma-separated `only`; all when it is None."""
+    if only is None:
+        return STEPS
+    wanted = set(only.split(","))
+    unknown = wanted - {step.name for step in STEPS} - {step.group for step in STEPS}
+    if unknown:
+        names = ", ".join(dict.fromkeys(name for step in STEPS for name in (step.group, step.name)))
+        raise SystemExit(f"no such check: {', '.join(sorted(unknown))}. There are: {names}")
+    return tuple(step for step in STEPS if wanted & {step.name, step.group})
+
+
+def check(steps: tuple[Step, ...], scratch: Path) -> list[str]:
+    """Run the steps and look for what they left behind. The names of what failed."""
+    run_id = uuid.uuid4().hex
+    before = Before(run_id)
+    environ = environment(run_id, scratch)
+    failed = []
+    step = steps[0]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        for step in steps:
+            print(f"\n==> {step.name}: {step.command}", flush=True)
+            start = time.monotonic()
+            passed = run(step, environ)
+            if not passed:
+                failed.append(step.name)
+            word = "passed" if passed else "FAILED"
+            print(f"<== {step.name}: {word}, {time.monotonic() - start:.1f} s", flush=True)
+    except Interrupted as interruption:
+        print(f"<== {step.name}: ended by {interruption}, cleaning up", flush=True)
+        failed.append(step.name)
+    # A second signal must not keep the clean-up from ending.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    close_ssh_masters(scratch / "ssh")
+    left = before.left_behind()
+    if left:
+        print("\nleft behind by the steps above:", *left, sep="\n  ", flush=True)
+        before.remove()
+        failed.append("leftovers")
+    return failed
+
+
+def main() -> int:
+    """Run the checks, say which failed, and end with the RESULT line."""
+    parser = argparse.ArgumentParser(description="Run the checks and tests of this repository.")
+    parser.add_argument("--only", help="names of steps or groups, comma-separated")
+    steps = select(parser.parse_args().only)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="inferops-", ignore_cleanup_errors=True) as scratch:
+        failed = check(steps, Path(scratch))
+    if failed:
+        print(f"\nFAILED: {', '.join(failed)}")
+    seconds = round(time.monotonic() - start, 1)
+    print("RESULT", json.dumps({"steps": len(steps), "failed": len(failed), "seconds": seconds}))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run of the checks may leave behind, and how it is found and removed.
+
+Everything that a step starts inherits the variable `MARK`: a process that still carries it
+after the run was left behind. Containers, simulators and files are compared with what was there
+before the run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.rig.podman import podman
+from tests.tools.tree import REPOSITORY
+
+MARK = "INFEROPS_CHECK_RUN"
+# Tests give their simulators, and so their containers, names with this prefix.
+TEST_INSTANCE = "test-"
+TEST_CONTAINER = f"inferops-sim-{TEST_INSTANCE}"
+END_SECONDS = 2
+# Rootless podman keeps one such process per user, for good.
+LONG_LIVED = ("catatonit", "podman pause")
+
+
+def simulators() -> set[str]:
+    """Names of the test simulators that have not been stopped."""
+    folder = REPOSITORY / ".rig" / "simulator"
+    return {path.parent.name for path in folder.glob(f"{TEST_INSTANCE}*/process.json")}
+
+
+def containers() -> set[str]:
+    """Names of the containers that belong to test simulators."""
+    listing = podman("ps", "--all", "--format", "{{.Names}}").stdout
+    return {name for name in listing.split() if name.startswith(TEST_CONTAINER)}
+
+
+def changes() -> set[str]:
+    """What git sees as changed or new in the checkout."""
+    status = ("git", "status", "--porcelain")
+    return set(subprocess.check_output(status, cwd=REPOSITORY, text=True).splitlines())
+
+
+def processes(run_id: str) -> dict[int, str]:
+    """Command lines, by process id, of everything alive that this run has started."""
+    mark = f"{MARK}={run_id}".encode()
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        # A process may end, or belong to somebody else, while we look at it.
+        with contextlib.suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                if command and not command.startswith(LONG_LIVED):
+                    found[int(folder.name)] = command
+    return found
+
+
+class Before:
+    """The state before a run, and what is there in addition after it."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.simulators = simulators()
+        self.containers = containers()
+        self.changes = changes()
+
+    def left_behind(self) -> list[str]:
+        """One line per thing that was not there before the run."""
+        _wait_for_the_end(self.run_id)
+        return [
+            *(f"simulator {name}" for name in sorted(simulators() - self.simulators)),
+            *(f"container {name}" for name in sorted(containers() - self.containers)),
+            *(f"file {line}" for line in sorted(changes() - self.changes)),
+            *(f"process {pid}: {text}" for pid, text in processes(self.run_id).items()),
+        ]
+
+    def remove(self) -> None:
+        """Stop and remove all of it, except files: what those hold may be wanted."""
+        for name in simulators() - self.simulators:
+            stop = (sys.executable, "-m", "tests.simulator", "stop", "--instance", name)
+            subprocess.run(stop, cwd=REPOSITORY, check=False)
+        for name in containers() - self.containers:
+            podman("rm", "--force", "--ignore", "--volumes", "--time", "0", name)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            _send(number, processes(self.run_id))
+            _wait_for_the_end(self.run_id)
+
+
+def _wait_for_the_end(run_id: str) -> None:
+    """Give processes that are ending the time to do so."""
+    give_up_at = time.monotonic() + END_SECONDS
+    while processes(run_id) and time.monotonic() < give_up_at:
+        time.sleep(0.1)
+
+
+def _send(number: int, pids: dict[int, str]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
