@@ -1,0 +1,117 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The control API under /simulator/: how tests and the demo steer the simulated market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.simulator.faults import KINDS, Faults
+from tests.simulator.journal import Journal
+from tests.simulator.market import Market
+from tests.simulator.web import Reply, Request, json_reply
+
+
+class Control:
+    """Answers every request under /simulator/; loopback only, no key."""
+
+    def __init__(self, market: Market, faults: Faults, journal: Journal) -> None:
+        self.market, self.faults, self.journal = market, faults, journal
+        self.routes: dict[tuple[str, str], Callable[[Any], Any]] = {
+            ("GET", "state"): self.state,
+            ("POST", "clock"): self.clock,
+            ("POST", "settings"): self.settings,
+            ("GET", "faults"): self.planned_faults,
+            ("POST", "faults"): self.plan_faults,
+            ("GET", "requests"): lambda _: self.journal.entries(),
+            ("DELETE", "requests"): self.forget_requests,
+            ("POST", "reset"): self.reset,
+        }
+
+    def answer(self, request: Request) -> Reply:
+        """Answer one request; 400 with the reason for a wrong value."""
+        name = request.path.removeprefix("/simulator/").strip("/")
+        route = self.routes.get((request.method, name))
+        if route is None:
+            known = ", ".join(f"{method} /simulator/{path}" for method, path in self.routes)
+            return json_reply({"error": f"unknown; there are: {known}"}, 404)
+        try:
+            return json_reply(route(request.json()))
+        except (ValueError, TypeError, AttributeError) as reason:
+            return json_reply({"error": str(reason)}, 400)
+
+    def state(self, _: Any = None) -> dict[str, Any]:
+        """The truth: rentals with their bills, containers as podman counts them, credit, time."""
+        with self.market.lock:
+            self.market.settle()
+            rentals = [
+                {
+                    "id": rental.id,
+                    "label": rental.label,
+                    "offer_id": rental.offer["id"],
+                    "machine_id": rental.offer["machine_id"],
+                    "status": rental.status,
+                    "intended": rental.intended,
+                    "created_at": rental.created_at,
+                    "ports": rental.ports,
+                    "gpu_usd": rental.gpu_usd,
+                    "storage_usd": rental.storage_usd,
+                    "charged_usd": rental.charged_usd,
+                }
+                for rental in self.market.rentals.values()
+            ]
+            told = {
+                "now": self.market.clock.now(),
+                "scale": self.market.clock.scale,
+                "credit_usd": self.market.credit_usd,
+                "boot_seconds": self.market.boot_seconds,
+                "rentals": rentals,
+            }
+        return {**told, "containers": self.market.hosts.names()}
+
+    def clock(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``advance_seconds`` jumps, ``scale`` sets the speed."""
+        check_names(given, "advance_seconds", "scale")
+        if "advance_seconds" in given:
+            self.market.advance(float(given["advance_seconds"]))
+        if "scale" in given:
+            self.market.rescale(float(given["scale"]))
+        return {"now": self.market.clock.now(), "scale": self.market.clock.scale}
+
+    def settings(self, given: dict[str, Any]) -> dict[str, Any]:
+        """``boot_seconds`` of the next rentals (real seconds), ``credit_usd`` of the account."""
+        check_names(given, "boot_seconds", "credit_usd")
+        for name, value in given.items():
+            setattr(self.market, name, float(value))
+        return {"boot_seconds": self.market.boot_seconds, "credit_usd": self.market.credit_usd}
+
+    def planned_faults(self, _: Any) -> dict[str, Any]:
+        """What is planned still, and what could be."""
+        planned = [vars(fault) for fault in self.faults.planned if fault.times > 0]
+        return {"planned": planned, "kinds": KINDS}
+
+    def plan_faults(self, given: list[dict[str, Any]]) -> dict[str, Any]:
+        """Replace the planned faults by a list of them."""
+        self.faults.replace(given)
+        return self.planned_faults(None)
+
+    def forget_requests(self, _: Any) -> dict[str, Any]:
+        """Empty the request log."""
+        self.journal.clear()
+        return {"requests": 0}
+
+    def reset(self, _: Any) -> dict[str, Any]:
+        """Destroy all rentals; fresh offers, account, clock, faults and log."""
+        self.market.reset()
+        self.faults.replace([])
+        self.journal.clear()
+        return self.state()
+
+
+def check_names(given: dict[str, Any], *known: str) -> None:
+    """Refuse a name that means nothing. Raises ValueError."""
+    unknown = set(given) - set(known)
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")

@@ -1,0 +1,247 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rented hosts: real containers through podman, or none at all for tests of the API alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import socket
+import tarfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from tests.rig import image
+from tests.rig.podman import PodmanError, podman
+
+PREFIX = "inferops-sim-"
+ADDRESS = "127.0.0.1"
+# Below the range from which outgoing connections take theirs, so that none is taken in between.
+PORTS = range(20_000, 32_000)
+NVIDIA_SMI = Path(image.__file__).with_name("nvidia_smi.py")
+SHARED_MEMORY = "--shm-size=1g"  # inference servers pass their data through /dev/shm
+TRUST_FOLDER, UV_CACHE_FOLDER = "/etc/inferops-sim/trust", "/var/cache/inferops-uv"
+
+
+class HostFailure(RuntimeError):
+    """The host did not start; the text is the reason."""
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """What one rented host must be."""
+
+    number: int
+    container_ports: tuple[str, ...]  # "22/tcp"
+    environment: dict[str, str]
+    authorized_keys: tuple[str, ...]
+    onstart: str = ""
+    gpus: dict[str, Any] | None = None
+    systemd: bool = False
+    sshd: bool = True
+
+
+class Hosts(Protocol):
+    """Where rentals run. ``launch`` returns the host port of each container port."""
+
+    def launch(self, spec: HostSpec) -> dict[str, int]: ...
+    def authorize(self, number: int, keys: tuple[str, ...]) -> None: ...
+    def stop(self, number: int) -> None: ...
+    def start(self, number: int) -> None: ...
+    def remove(self, number: int) -> None: ...
+    def names(self) -> list[str]: ...
+    def remove_all(self) -> None: ...
+
+
+@dataclass
+class PretendHosts:
+    """Hosts that exist in memory only. ``failure`` makes the next launches fail with that text."""
+
+    specs: dict[int, HostSpec] = field(default_factory=dict)
+    failure: str = ""
+
+    def launch(self, spec: HostSpec) -> dict[str, int]:
+        if self.failure:
+            raise HostFailure(self.failure)
+        self.specs[spec.number] = spec
+        return {port: 40_000 + n for n, port in enumerate(spec.container_ports)}
+
+    def authorize(self, number: int, keys: tuple[str, ...]) -> None: ...
+    def stop(self, number: int) -> None: ...
+    def start(self, number: int) -> None: ...
+
+    def remove(self, number: int) -> None:
+        self.specs.pop(number, None)
+
+    def names(self) -> list[str]:
+        return [f"{PREFIX}pretend-{number}" for number in self.specs]
+
+    def remove_all(self) -> None:
+        self.specs.clear()
+
+
+class PodmanHosts:
+    """One container per rental, named after the simulator's instance and the rental's id."""
+
+    def __init__(self, instance: str, hub_port: int) -> None:
+        self.instance = instance
+        self.hub_port = hub_port
+        self.lock = threading.Lock()
+        self.next_port = random.choice(PORTS)
+
+    def name(self, number: int) -> str:
+        """Return the container's name."""
+        return f"{PREFIX}{self.instance}-{number}"
+
+    def launch(self, spec: HostSpec) -> dict[str, int]:
+        """Create, fill and start the container. Raises HostFailure with podman's words."""
+        name = self.name(spec.number)
+        ports = {port: self.free_port() for port in spec.container_ports}
+        try:
+            podman("create", *self.options(spec, ports), image.tag(), *start_command(spec))
+            podman("cp", "-", f"{name}:/", stdin=tarball(self.files(spec)))
+            podman("start", name)
+            if spec.onstart:
+                run = "exec bash /root/onstart.sh >/var/log/onstart.log 2>&1"
+                podman("exec", "--detach", name, "bash", "-c", run)
+        except PodmanError as failure:
+            raise HostFailure(str(failure)) from failure
+        return ports
+
+    def options(self, spec: HostSpec, ports: dict[str, int]) -> list[str]:
+        """Return the options of ``podman create``."""
+        options = [f"--name={self.name(spec.number)}", f"--hostname=rental-{spec.number}"]
+        options += [f"--label=inferops.simulator={self.instance}", "--pull=never", SHARED_MEMORY]
+        options += ["--systemd=always", "--privileged"] if spec.systemd else ["--systemd=false"]
+        for port, host_port in ports.items():
+            number, protocol = port.split("/")
+            options.append(f"--publish={ADDRESS}:{host_port}:{number}/{protocol}")
+        published = {
+            f"VAST_{port.split('/')[1].upper()}_PORT_{port.split('/')[0]}": str(host_port)
+            for port, host_port in ports.items()
+        }
+        environment = {"PUBLIC_IPADDR": ADDRESS, **published, **spec.environment}
+        options += [f"--env={key}={value}" for key, value in environment.items()]
+        return options + [f"--volume={volume}" for volume in self.trust()[0]]
+
+    def trust(self) -> tuple[list[str], dict[str, str]]:
+        """Return the volumes and the variables by which this machine's own set-up reaches a host.
+
+        Only what this machine's environment names: a CA bundle, a folder of wheels, a uv cache.
+        """
+        volumes: list[str] = []
+        variables = {"HF_ENDPOINT": f"http://host.containers.internal:{self.hub_port}"}
+        bundle = Path(os.environ.get("SSL_CERT_FILE") or "")
+        if bundle.is_file():
+            bundle = bundle.resolve()
+            volumes.append(f"{bundle.parent}:{TRUST_FOLDER}:ro")
+            inside = f"{TRUST_FOLDER}/{bundle.name}"
+            variables |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"), inside)
+        wheels = os.environ.get("PIP_FIND_LINKS") or ""
+        if Path(wheels).is_absolute() and Path(wheels).is_dir():
+            volumes.append(f"{wheels}:{wheels}:ro")
+            variables |= {"PIP_FIND_LINKS": wheels, "UV_FIND_LINKS": wheels}
+        cache = os.environ.get("INFEROPS_RIG_UV_CACHE") or ""
+        if cache:
+            Path(cache).mkdir(parents=True, exist_ok=True)
+            volumes.append(f"{Path(cache).resolve()}:{UV_CACHE_FOLDER}:rw")
+            variables |= {"UV_CACHE_DIR": UV_CACHE_FOLDER, "UV_LINK_MODE": "copy"}
+        return volumes, variables
+
+    def files(self, spec: HostSpec) -> dict[str, tuple[str, int]]:
+        """Return path -> (text, mode) of what the host needs before it starts."""
+        variables = self.trust()[1]
+        files = {
+            # sshd's PAM reads this file, so that ssh commands see the variables too.
+            "etc/environment": ("".join(f"{k}={v}\n" for k, v in variables.items()), 0o644),
+            "root/.ssh/authorized_keys": (lines(spec.authorized_keys), 0o600),
+        }
+        if spec.onstart:
+            files["root/onstart.sh"] = (spec.onstart, 0o700)
+        if spec.gpus:
+            files["usr/local/bin/nvidia-smi"] = (NVIDIA_SMI.read_text(), 0o755)
+            files["etc/inferops-sim/gpus.json"] = (json.dumps(spec.gpus, indent=2) + "\n", 0o644)
+        return files
+
+    def authorize(self, number: int, keys: tuple[str, ...]) -> None:
+        """Replace the host's authorized keys."""
+        content = tarball({"root/.ssh/authorized_keys": (lines(keys), 0o600)})
+        podman("cp", "-", f"{self.name(number)}:/", stdin=content)
+
+    def stop(self, number: int) -> None:
+        """Stop the host; its disk stays."""
+        podman("stop", "--time", "1", self.name(number))
+
+    def start(self, number: int) -> None:
+        """Start a stopped host again."""
+        podman("start", self.name(number))
+
+    def remove(self, number: int) -> None:
+        """Destroy the host and its disk; one that is not there is fine."""
+        podman("rm", "--force", "--ignore", "--volumes", "--time", "0", self.name(number))
+
+    def names(self) -> list[str]:
+        """Return the names of this instance's containers, counted from podman."""
+        return container_names(self.instance)
+
+    def remove_all(self) -> None:
+        """Destroy every container of this instance, also those of an earlier process."""
+        names = self.names()
+        if names:
+            podman("rm", "--force", "--ignore", "--volumes", "--time", "0", *names)
+
+    def free_port(self) -> int:
+        """Return a port of this machine that nobody listens on."""
+        with self.lock:
+            for _ in PORTS:
+                self.next_port += 1
+                if self.next_port not in PORTS:
+                    self.next_port = PORTS.start
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    try:
+                        probe.bind((ADDRESS, self.next_port))
+                    except OSError:
+                        continue
+                return self.next_port
+        raise HostFailure("no free port is left on this machine")
+
+
+def start_command(spec: HostSpec) -> list[str]:
+    """Return the command that the container runs, empty for the image's own."""
+    if spec.systemd:
+        return ["/sbin/init"]
+    return [] if spec.sshd else ["/usr/bin/tini", "-g", "--", "sleep", "infinity"]
+
+
+def container_names(instance: str) -> list[str]:
+    """Return the names of all containers of one simulator instance, running or not."""
+    found = podman(
+        "ps", "--all", "--filter", f"label=inferops.simulator={instance}", "--format", "{{.Names}}"
+    )
+    return found.stdout.split()
+
+
+def lines(items: tuple[str, ...]) -> str:
+    """Return the items, each on its own line."""
+    return "".join(f"{item.strip()}\n" for item in items)
+
+
+def tarball(files: dict[str, tuple[str, int]]) -> bytes:
+    """Return a tar archive of path -> (text, mode), owned by root, private folders closed."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        closed = tarfile.TarInfo("root/.ssh")
+        closed.type, closed.mode = tarfile.DIRTYPE, 0o700
+        archive.addfile(closed)
+        for path, (text, mode) in files.items():
+            entry = tarfile.TarInfo(path)
+            content = text.encode()
+            entry.size, entry.mode = len(content), mode
+            archive.addfile(entry, io.BytesIO(content))
+    return stream.getvalue()

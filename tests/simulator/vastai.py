@@ -1,0 +1,414 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Vast.ai's HTTP API over the simulated market: paths, field names, units and error bodies.
+
+Chosen where its documentation leaves it open: a search answers at most 64 offers; prices count
+5 GB of disk unless the search says otherwise; an unknown column is ``invalid_args``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tests.simulator import offers as offer_table
+from tests.simulator.hosts import ADDRESS
+from tests.simulator.market import ACCOUNT_KEY, Market, NoCredit, OfferGone, Rental, Traits
+from tests.simulator.query import BadQuery, matches, ordered
+from tests.simulator.web import Reply, Request, json_reply
+
+SEARCH_LIMIT, PAGE_LIMIT = 64, 25
+DEFAULT_STORAGE_GIB, MINIMUM_DISK_GIB = 5.0, 8
+LABEL_LENGTH, LATER_LABEL_LENGTH, ONSTART_LENGTH = 256, 1024, 4096
+OFFER_TYPES = ("on-demand", "ondemand", "bid", "reserved", "ask")
+NOT_FILTERS = ("order", "type", "limit", "allocated_storage", "chunked", "georegion")
+
+
+class Refusal(Exception):
+    """An error answer: HTTP status, code and message, and fields of its own."""
+
+    def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.reply = json_reply({"success": False, "error": code, "msg": message, **more}, status)
+
+
+class VastApi:
+    """Answers every request under /api/."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+
+    def answer(self, request: Request, traits: Traits) -> Reply:
+        """Answer one request; ``traits`` are those of a rental that it may create."""
+        try:
+            for method, pattern, handler, public in ROUTES:
+                found = re.fullmatch(pattern + "/?", request.path)
+                if found and method == request.method:
+                    numbers = {name: int(text) for name, text in found.groupdict().items()}
+                    self.authenticate(request, numbers, public)
+                    if handler is create:
+                        return create(self.market, request, traits=traits, **numbers)
+                    return handler(self.market, request, **numbers)
+            raise Refusal(404, "not_found", f"no such endpoint: {request.method} {request.path}")
+        except Refusal as refusal:
+            return refusal.reply
+        except BadQuery as reason:
+            return Refusal(400, "invalid_args", str(reason)).reply
+        except ValueError:
+            return Refusal(400, "invalid_args", "the body or query is not valid JSON").reply
+
+    def authenticate(self, request: Request, numbers: dict[str, int], public: bool) -> None:
+        """Accept the account's key, and an instance's own key for that instance.
+
+        A public route needs no key, yet refuses a wrong one.
+        """
+        header = request.headers.get("authorization", "")
+        key = header.removeprefix("Bearer ") or request.query.get("api_key", "")
+        if public and not key:
+            return
+        rental = self.market.rentals.get(numbers.get("instance", -1))
+        if key != ACCOUNT_KEY and not (rental and key == rental.api_key):
+            raise Refusal(401, "auth_error", "Invalid user key")
+
+
+# --- search ---
+
+
+def search(market: Market, request: Request) -> Reply:
+    """POST or PUT a query, or GET with ?q=."""
+    given = request.json() if request.method != "GET" else json.loads(request.query.get("q", "{}"))
+    if not isinstance(given, dict):
+        raise Refusal(400, "invalid_args", "the query must be an object")
+    query = given.get("q", given) if request.path.startswith("/api/v0/search/") else given
+    kind = query.get("type", "on-demand")
+    if kind not in OFFER_TYPES:
+        raise Refusal(400, "invalid_args", f"unknown type {kind!r}")
+    storage = float(query.get("allocated_storage") or DEFAULT_STORAGE_GIB)
+    filters = {name: test for name, test in query.items() if name not in NOT_FILTERS}
+    rows = [as_kind(offer, kind, storage) for offer in market.search()]
+    matching = [row for row in rows if matches(with_virtual_columns(row), filters)]
+    found = ordered(matching, query.get("order") or [("score", "desc")])
+    limit = min(int(query.get("limit") or SEARCH_LIMIT), SEARCH_LIMIT)
+    return json_reply({"offers": found[:limit]})
+
+
+def as_kind(offer: offer_table.Offer, kind: str, storage_gib: float) -> offer_table.Offer:
+    """Return the offer priced with its disk, as on-demand or as a bid at its minimum."""
+    if kind != "bid":
+        return offer_table.priced(offer, storage_gib)
+    bid = {**offer, "dph_base": offer["min_bid"], "is_bid": True}
+    return offer_table.priced(bid, storage_gib)
+
+
+def with_virtual_columns(offer: offer_table.Offer) -> offer_table.Offer:
+    """Return what filters see: two more columns, places as country codes, drivers as numbers."""
+    return {
+        **offer,
+        "verified": offer["verification"] == "verified",
+        "datacenter": offer["hosting_type"] == 1,
+        "geolocation": offer["geolocation"].rsplit(", ", 1)[-1],
+        "driver_version": offer["driver_vers"],
+    }
+
+
+def gpu_names(market: Market, request: Request) -> Reply:
+    """The list that the official client caches; needs no key."""
+    return json_reply({"gpu_names": sorted(gpu.name for gpu in offer_table.GPUS)})
+
+
+# --- create ---
+
+
+def create(market: Market, request: Request, offer: int, traits: Traits) -> Reply:
+    """Rent an offer: PUT /asks/{id}/."""
+    wish = request.json()
+    check_wish(wish)
+    try:
+        rental = market.create(offer, wish, traits)
+    except OfferGone:
+        raise offer_gone(offer, bool(wish.get("cancel_unavail"))) from None
+    except NoCredit:
+        message = "Your account lacks credit; see the billing page."
+        raise Refusal(400, "insufficient_credit", message) from None
+    return json_reply(
+        {"success": True, "new_contract": rental.id, "instance_api_key": rental.api_key}
+    )
+
+
+def check_wish(wish: Any) -> None:
+    """Refuse what Vast.ai refuses. Raises Refusal."""
+    if not isinstance(wish, dict):
+        raise Refusal(400, "invalid_args", "the body must be an object")
+    problems = {
+        "image or template_hash_id is required": not (
+            wish.get("image") or wish.get("template_hash_id")
+        ),
+        f"disk must be at least {MINIMUM_DISK_GIB} GB": not is_number(wish.get("disk", 10))
+        or (wish.get("disk") or 10) < MINIMUM_DISK_GIB,
+        "env must be an object": not isinstance(wish.get("env") or {}, dict),
+        f"label is longer than {LABEL_LENGTH}": len(wish.get("label") or "") > LABEL_LENGTH,
+        f"onstart is longer than {ONSTART_LENGTH}": len(wish.get("onstart") or "") > ONSTART_LENGTH,
+    }
+    for message, wrong in problems.items():
+        if wrong:
+            raise Refusal(400, "invalid_args", message)
+    price = wish.get("price")
+    if price is not None and not (is_number(price) and 0.001 <= price <= 128):
+        raise Refusal(400, "invalid_price", "price must be between 0.001 and 128")
+
+
+def is_number(value: Any) -> bool:
+    """Tell a JSON number from everything else; null counts as not given."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def offer_gone(offer: int, cancel_unavailable: bool) -> Refusal:
+    """The two ways in which Vast.ai says that an offer is gone."""
+    if cancel_unavailable:
+        message = f"error 410/3907: no_such_ask Instance type by id {offer} is not available."
+        return Refusal(410, "no_such_ask", message, ask_id=offer)
+    message = f"error 404/3603: no_such_ask Instance type by id {offer} is not available."
+    return Refusal(404, "no_such_ask", message, ask_id=offer)
+
+
+# --- read ---
+
+
+def instance_row(market: Market, rental: Rental) -> dict[str, Any]:
+    """Return a rental as Vast.ai shows it."""
+    offer, wish = rental.offer, rental.wish
+    ports = None
+    if rental.running:
+        ports = {
+            port: [{"HostIp": "0.0.0.0", "HostPort": str(number)}]
+            for port, number in rental.ports.items()
+        }
+    storage = offer_table.storage_usd_per_hour(offer, rental.disk_gib)
+    state = "stopped" if rental.intended == "stopped" else "running"
+    since = rental.running_since
+    return {
+        "id": rental.id,
+        "label": rental.label,
+        "actual_status": rental.status,
+        "intended_status": rental.intended,
+        "cur_state": state,
+        "next_state": state,
+        "status_msg": rental.status_msg or None,
+        "ssh_host": ADDRESS,
+        "ssh_port": rental.ports.get("22/tcp", 0),
+        "ssh_idx": "1",
+        "public_ipaddr": f"{ADDRESS}\n" if rental.running else None,
+        "local_ipaddrs": f"{ADDRESS}\n",
+        "ports": ports,
+        "direct_port_start": -1,
+        "direct_port_end": -1,
+        "image_uuid": wish.get("image"),
+        "image_runtype": wish.get("runtype") or "ssh",
+        "extra_env": [[key, str(value)] for key, value in (wish.get("env") or {}).items()],
+        "onstart": wish.get("onstart"),
+        "dph_base": offer["dph_base"],
+        "dph_total": round(offer["dph_base"] + storage, 6),
+        "storage_cost": offer["storage_cost"],
+        "storage_total_cost": round(storage, 6),
+        "is_bid": False,
+        "disk_space": rental.disk_gib,
+        "start_date": rental.created_at,
+        "end_date": rental.created_at + offer["duration"],
+        "uptime_mins": None if since is None else (market.clock.now() - since) / 60,
+        "template_id": None,
+        "template_hash_id": wish.get("template_hash_id"),
+        "template_name": None,
+        "jupyter_token": None,
+        **{name: offer[name] for name in COPIED_FROM_OFFER},
+    }
+
+
+COPIED_FROM_OFFER = (
+    "machine_id", "host_id", "bundle_id", "gpu_name", "num_gpus", "gpu_ram",
+    "compute_cap", "cuda_max_good", "driver_version", "cpu_cores", "cpu_cores_effective",
+    "cpu_name", "cpu_ram", "disk_bw", "inet_up", "inet_down", "inet_up_cost", "inet_down_cost",
+    "geolocation", "verification", "reliability2", "hosting_type", "static_ip", "direct_port_count",
+    "dlperf", "pcie_bw", "duration",
+)  # fmt: skip
+
+
+def find(market: Market, number: int) -> Rental:
+    """Return a rental of the account. Raises Refusal."""
+    rental = market.rentals.get(number)
+    if rental is None:
+        raise Refusal(404, "no_such_instance", f"Instance {number} not found.")
+    return rental
+
+
+def read_instance(market: Market, request: Request, instance: int) -> Reply:
+    """One instance as an object; null, with status 200, when there is none."""
+    with market.lock:
+        rental = market.rentals.get(instance)
+        return json_reply({"instances": rental and instance_row(market, rental)})
+
+
+def listed_rows(market: Market) -> list[dict[str, Any]]:
+    """Return all rows that lists show by now, oldest first."""
+    with market.lock:
+        return [instance_row(market, r) for r in market.rentals.values() if r.listed()]
+
+
+def list_instances_v0(market: Market, request: Request) -> Reply:
+    """The deprecated list of everything."""
+    return json_reply({"instances": listed_rows(market)})
+
+
+def list_instances(market: Market, request: Request) -> Reply:
+    """One page of at most 25 instances, filtered, with the token of the next page."""
+    filters = json.loads(request.query.get("select_filters") or "{}")
+    order = json.loads(request.query.get("order_by") or '[{"col": "id", "dir": "asc"}]')
+    limit = min(int(request.query.get("limit") or PAGE_LIMIT), PAGE_LIMIT)
+    after = request.query.get("after_token") or ""
+    rows = listed_rows(market)
+    found = ordered(
+        (row for row in rows if matches(row, filters)), [(o["col"], o["dir"]) for o in order]
+    )
+    ids = [str(row["id"]) for row in found]
+    start = ids.index(after) + 1 if after in ids else 0
+    page = found[start : start + limit]
+    labels = [row["label"] for row in rows if row["label"]]
+    return json_reply(
+        {
+            "success": True,
+            "instances_found": len(found),
+            "total_instances": len(rows),
+            "label_counts": {label: labels.count(label) for label in labels},
+            "next_token": str(page[-1]["id"]) if start + limit < len(found) else None,
+            "instances": page,
+        }
+    )
+
+
+# --- change ---
+
+
+def change_instance(market: Market, request: Request, instance: int) -> Reply:
+    """PUT {"label": ...} or {"state": "running" | "stopped"}."""
+    given, rental = request.json(), find(market, instance)
+    if "label" in given:
+        if len(given["label"] or "") > LATER_LABEL_LENGTH:
+            message = f"label is longer than {LATER_LABEL_LENGTH}"
+            raise Refusal(400, "invalid_args", message)
+        rental.label = given["label"]
+    if "state" in given:
+        if given["state"] not in ("running", "stopped"):
+            raise Refusal(400, "invalid_args", f"unknown state {given['state']!r}")
+        market.set_state(rental, given["state"])
+    return json_reply({"success": True})
+
+
+def destroy_instance(market: Market, request: Request, instance: int) -> Reply:
+    """DELETE; the host is gone before the answer."""
+    find(market, instance)
+    market.destroy(instance)
+    return json_reply({"success": True})
+
+
+# --- keys and account ---
+
+
+def public_key(request: Request) -> str:
+    """Return the key of a request's body. Raises Refusal for what is no public key."""
+    key = str(request.json().get("ssh_key") or "").strip()
+    if not re.match(r"(ssh-|ecdsa-|sk-)\S+ \S+", key) or "\n" in key:
+        raise Refusal(400, "invalid_args", "ssh_key must be one public key")
+    return key
+
+
+def key_row(number: int, key: str) -> dict[str, Any]:
+    """Return a key as Vast.ai shows it."""
+    return {"id": number, "user_id": 1, "key": key, "public_key": key, "created_at": None,
+            "deleted_at": None}  # fmt: skip
+
+
+def list_account_keys(market: Market, request: Request) -> Reply:
+    """The account's keys."""
+    return json_reply([key_row(number, key) for number, key in market.account_keys.items()])
+
+
+def add_account_key(market: Market, request: Request) -> Reply:
+    """Add a key for instances that are created later."""
+    key = public_key(request)
+    with market.lock:
+        number = next(market.ids)
+        market.account_keys[number] = key
+    return json_reply({"success": True, "key": key_row(number, key)})
+
+
+def delete_account_key(market: Market, request: Request, key: int) -> Reply:
+    """Remove a key from the account; instances keep it."""
+    if market.account_keys.pop(key, None) is None:
+        raise Refusal(404, "not_found", f"SSH key {key} not found.")
+    return json_reply({"success": True})
+
+
+def list_instance_keys(market: Market, request: Request, instance: int) -> Reply:
+    """The keys that may log in to one instance, as JSON inside JSON, and 200 also without one."""
+    rental = market.rentals.get(instance)
+    if rental is None:
+        missing = f"Instance {instance} not found."
+        return json_reply({"success": False, "error": "no_such_instance", "msg": missing})
+    rows = [key_row(number, key) for number, key in rental.keys.items()]
+    return json_reply({"success": True, "ssh_keys": json.dumps(rows)})
+
+
+def attach_key(market: Market, request: Request, instance: int) -> Reply:
+    """Let a key into an instance, running or not."""
+    rental, key = find(market, instance), public_key(request)
+    if key in rental.keys.values():
+        raise Refusal(400, "invalid_args", "SSH key is already associated with this instance.")
+    market.attach_key(rental, key)
+    return json_reply({"success": True, "msg": "SSH key attached successfully"})
+
+
+def detach_key(market: Market, request: Request, instance: int, key: int) -> Reply:
+    """Take a key away from an instance."""
+    if not market.detach_key(find(market, instance), key):
+        raise Refusal(404, "not_found", f"SSH key {key} not found.")
+    return json_reply({"success": True, "msg": "SSH key removed from instance."})
+
+
+def current_user(market: Market, request: Request) -> Reply:
+    """The account and its money."""
+    market.settle()
+    return json_reply(
+        {
+            "id": 1,
+            "username": "simulated",
+            "email": "simulated@example.com",
+            "credit": market.credit_usd,
+            "balance": 0.0,
+            "ssh_key": None,
+        }
+    )
+
+
+Handler = Callable[..., Reply]
+INSTANCE, KEY = r"(?P<instance>\d+)", r"(?P<key>\d+)"
+ROUTES: tuple[tuple[str, str, Handler, bool], ...] = (  # method, path, handler, needs no key
+    ("POST", "/api/v0/bundles", search, True),
+    ("GET", "/api/v0/bundles", search, True),
+    ("PUT", "/api/v0/search/asks", search, True),
+    ("GET", "/api/v0/gpu_names/unique", gpu_names, True),
+    ("PUT", r"/api/v0/asks/(?P<offer>\d+)", create, False),
+    ("GET", f"/api/v0/instances/{INSTANCE}", read_instance, False),
+    ("GET", "/api/v0/instances", list_instances_v0, False),
+    ("GET", "/api/v1/instances", list_instances, False),
+    ("PUT", f"/api/v0/instances/{INSTANCE}", change_instance, False),
+    ("DELETE", f"/api/v0/instances/{INSTANCE}", destroy_instance, False),
+    ("GET", f"/api/v0/instances/{INSTANCE}/ssh", list_instance_keys, False),
+    ("POST", f"/api/v0/instances/{INSTANCE}/ssh", attach_key, False),
+    ("DELETE", f"/api/v0/instances/{INSTANCE}/ssh/{KEY}", detach_key, False),
+    ("GET", "/api/v0/ssh", list_account_keys, False),
+    ("POST", "/api/v0/ssh", add_account_key, False),
+    ("DELETE", f"/api/v0/ssh/{KEY}", delete_account_key, False),
+    ("GET", "/api/v0/users/current", current_user, False),
+)

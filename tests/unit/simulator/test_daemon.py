@@ -1,0 +1,97 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting, finding and stopping a simulator process for certain."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator import daemon
+
+NOTHING = {"running": False, "url": None, "rentals": 0, "containers": 0, "processes": 0}
+
+
+class Command:
+    """The command line of one instance that no other test uses."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = f"test-{uuid.uuid4().hex[:8]}"
+
+    def __call__(self, action: str, *more: str) -> subprocess.CompletedProcess[str]:
+        given = ["--instance", self.name, "--state-dir", str(self.folder), *more]
+        return subprocess.run(
+            [sys.executable, "-m", "tests.simulator", action, *given],
+            cwd=daemon.ROOT,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    def status(self, action: str, *more: str) -> Any:
+        done = self(action, *more)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def start(self) -> Any:
+        return self.status("start", "--port", "0", "--no-containers")
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Command]:
+    command = Command(tmp_path)
+    yield command
+    command.status("stop")
+
+
+def test_start_answers_and_stop_leaves_nothing(command: Command) -> None:
+    started = command.start()
+    with urllib.request.urlopen(f"{started['url']}/simulator/state", timeout=10) as answer:
+        assert json.load(answer)["rentals"] == []
+    assert (started["running"], started["processes"]) == (True, 1)
+    assert NOTHING.items() <= command.status("stop").items()
+    assert not (command.folder / "process.json").exists()
+
+
+def test_starting_twice_gives_the_same_process(command: Command) -> None:
+    assert command.start() == command.start()
+
+
+def test_stop_is_harmless_when_nothing_runs(command: Command) -> None:
+    assert NOTHING.items() <= command.status("stop").items()
+
+
+def test_a_killed_process_is_not_taken_for_a_running_one(command: Command) -> None:
+    first = command.start()
+    pid = json.loads((command.folder / "process.json").read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 10)
+    assert NOTHING.items() <= command.status("status").items()
+    assert command.start()["url"] != first["url"]
+
+
+def test_a_reused_pid_is_never_signalled(command: Command) -> None:
+    record = {"pid": os.getpid(), "start_ticks": 1, "url": "", "hub_url": ""}
+    (command.folder / "process.json").write_text(json.dumps(record))
+    assert NOTHING.items() <= command.status("stop").items()
+
+
+def test_a_taken_port_is_named(command: Command) -> None:
+    port = command.start()["url"].rpartition(":")[2]
+    other = Command(command.folder / "other")
+    done = other("start", "--port", port, "--hub-port", "0", "--no-containers")
+    assert done.returncode == 1
+    assert port in done.stderr
