@@ -1,0 +1,150 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action for model_server: waits with live progress and explains what went wrong.
+
+The module starts the server on the host and returns. The waiting is done from here, by calls of
+model_server_info that come back as soon as something changes, so that each phase is shown when it
+begins. The catalogue of failures is consulted here too: it need not travel to the host.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
+
+MODULE = "inferops.gpu.model_server"
+INFO_MODULE = "inferops.gpu.model_server_info"
+POLL_SECONDS = 5
+DEFAULT_TIMEOUT_SECONDS = 1800
+TAIL_LINES = 60
+DIAGNOSIS_LINES = 5000
+TIMEOUT = {
+    "cause_id": "timeout",
+    "cause": "Nothing in its log says that it failed.",
+    "remedy": "Raise wait_timeout_seconds, or bring the model to the host before the start.",
+    "change": "wait_timeout_seconds",
+}
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Runs the module, then follows the start of the server."""
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        self.task_vars = task_vars or {}
+        arguments = dict(self._task.args)
+        wait, timeout_seconds = _waiting(arguments)
+        result = self.call(MODULE, {**arguments, "wait": False})
+        done = result.get("failed") or result.get("server", {}).get("phase") == "running"
+        asked = arguments.get("state", "started") == "started" and not self._task.check_mode
+        if done or not asked or not wait:
+            return result
+        return self.follow(result, arguments, timeout_seconds)
+
+    def call(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self._execute_module(
+            module_name=module, module_args=arguments, task_vars=self.task_vars
+        )
+
+    def ask(self, arguments: dict[str, Any], **extra: Any) -> dict[str, Any]:
+        """What model_server_info says about the server now."""
+        known = {key: arguments[key] for key in ("name", "home") if key in arguments}
+        answer = self.call(INFO_MODULE, {**known, **extra})
+        if answer.get("failed"):
+            raise AnsibleActionFail(f"The server cannot be observed: {answer.get('msg')}")
+        return answer["servers"][0]
+
+    def follow(
+        self, result: dict[str, Any], arguments: dict[str, Any], timeout_seconds: float
+    ) -> dict[str, Any]:
+        """Show the phases until the server serves, has died, or the time is up."""
+        host = self.task_vars.get("inventory_hostname", "host")
+        began = time.monotonic()
+        phases: list[dict[str, Any]] = []
+        server: dict[str, Any] = {"phase": "starting", "progress": None}
+        while server["phase"] == "starting":
+            seconds = time.monotonic() - began
+            if seconds > timeout_seconds:
+                return self.timed_out(result, arguments, server, phases, timeout_seconds)
+            known = server["progress"]
+            server = self.ask(arguments, wait_seconds=POLL_SECONDS, known_progress=known)
+            if server["progress"] != known:
+                seconds = round(time.monotonic() - began, 1)
+                phases.append({"progress": server["progress"], "seconds": seconds})
+                display.display(f"{host}: {server['progress']} ({seconds:.0f} s)")
+        result.update(server=server, phases=phases)
+        if server["phase"] == "running":
+            return {**result, "completion": server["completion"]}
+        return self.explain(result, arguments, f"failed to start: {server['reason']}")
+
+    def timed_out(
+        self,
+        result: dict[str, Any],
+        arguments: dict[str, Any],
+        server: dict[str, Any],
+        phases: list[dict[str, Any]],
+        timeout_seconds: float,
+    ) -> dict[str, Any]:
+        """Stop the whole tree: a server that may come up later would bill and hold its port."""
+        failed = self.explain(
+            {**result, "phases": phases},
+            arguments,
+            f"is not ready after {timeout_seconds:g} s ({server['progress']}) and was stopped",
+            TIMEOUT,
+        )
+        keep = ("name", "home", "stop_timeout_seconds")
+        stop = {key: arguments[key] for key in keep if key in arguments}
+        stopped = self.call(MODULE, {**stop, "state": "stopped"})
+        return {**failed, "stopped": stopped.get("stopped", "unproven")}
+
+    def explain(
+        self,
+        result: dict[str, Any],
+        arguments: dict[str, Any],
+        event: str,
+        if_unknown: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """The result of a failed start: what happened, why, and what to change."""
+        server = self.ask(arguments, log_lines=DIAGNOSIS_LINES)
+        log = server.pop("log_tail")
+        failure = explain("\n".join(log), server["exit_code"], server["signal"])
+        if failure["cause_id"] == "unknown" and if_unknown:
+            failure.update(if_unknown)
+        message = (
+            f"Server {server['name']!r} {event}. {failure['cause']} {failure['remedy']} "
+            f"Its log is {server['log_path']} on the host."
+        )
+        return {
+            **result,
+            "failed": True,
+            "msg": message,
+            "server": server,
+            "failure": failure,
+            "log_tail": log[-TAIL_LINES:],
+        }
+
+
+def _waiting(arguments: dict[str, Any]) -> tuple[bool, float]:
+    """Whether and how long to wait. What the module would refuse is left for it to refuse."""
+    try:
+        wait = boolean(arguments.get("wait", True))
+        return wait, float(arguments.get("wait_timeout_seconds", DEFAULT_TIMEOUT_SECONDS))
+    except (TypeError, ValueError) as error:
+        raise AnsibleActionFail(
+            f"wait must be true or false and wait_timeout_seconds a number: {error}"
+        ) from error

@@ -1,0 +1,214 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our launcher: runs under the host's supervisor, one per server, and owns the server's tree.
+
+    python3 -m inferops_host.launcher SERVER_FOLDER
+
+It sweeps what is left of an earlier tree, starts the server in its own session, asks it for a
+completion until one comes, waits for its end, sweeps again and writes down how it ended. Its exit
+status tells the supervisor what to do next: only a server that once answered is started again.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from . import readiness, records
+from .processes import LAUNCHER_MARKER, SERVER_MARKER, boot_id, read_process, stop_tree
+from .records import Record
+from .servers import Server, Spec
+
+EXIT_STOPPED = 0
+EXIT_RESTART = 75
+EXIT_FINAL = 78
+"""Exit statuses: stopped on request; start it again; never start it again (sysexits.h)."""
+
+MAX_RESTARTS = 5
+FIRST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 60.0
+POLL_SECONDS = 0.5
+
+
+class StopRequested(BaseException):
+    """The supervisor wants the server stopped. Not an Exception: no check may swallow it."""
+
+
+def server_environment(
+    server: Server, own: Mapping[str, str], asked: Mapping[str, str], command: list[str]
+) -> dict[str, str]:
+    """The environment of the server: ours without our own variables, then what was asked for.
+
+    SPT_NOENV keeps setproctitle, which vLLM uses to rename its processes, from writing the new
+    title over the environment that /proc shows: the marker would be lost with it.
+    """
+    environment = {
+        key: value for key, value in own.items() if key not in ("PYTHONPATH", LAUNCHER_MARKER)
+    }
+    environment.setdefault("HOME", pwd.getpwuid(os.getuid()).pw_dir)
+    environment.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    # Compilers and tools of the virtual environment (ninja) are looked up by name.
+    environment["PATH"] = f"{Path(command[0]).parent}:{environment['PATH']}"
+    environment["NO_COLOR"] = "1"
+    environment.update(asked)
+    environment["SPT_NOENV"] = "1"
+    environment[SERVER_MARKER] = server.id
+    return environment
+
+
+class Launch:
+    """One start of one server, from the sweep before it to the sweep after it."""
+
+    def __init__(self, server: Server, spec: Spec) -> None:
+        self.server, self.spec = server, spec
+        earlier = server.record()
+        fresh = Record(name=server.name, server_id=server.id, started_at=time.time())
+        self.record = earlier or fresh
+        # The module writes a record without a PID before it asks the supervisor to start.
+        self.is_restart = self.record.pid is not None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def note(self, **changes: Any) -> None:
+        self.record = records.write(self.server.record_path, self.record, **changes)
+
+    def sweep(self) -> None:
+        stop_tree(self.server.processes, self.spec.stop_timeout_seconds)
+
+    def run(self) -> int:
+        """Everything; returns the exit status for the supervisor."""
+        try:
+            self.sweep()
+            if self.is_restart and not self.prepare_restart():
+                return EXIT_FINAL
+            self.start()
+            self.watch()
+            self.sweep()
+            return self.write_exit()
+        except StopRequested:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            return self.stop()
+        except OSError as error:
+            self.note(phase="error", reason=f"the command cannot be run: {error}")
+            return EXIT_FINAL
+
+    def prepare_restart(self) -> bool:
+        """Count and slow down restarts. False when there were too many."""
+        restarts = self.record.restarts + 1
+        if restarts > MAX_RESTARTS:
+            self.note(phase="error", reason=f"crash loop: ended {restarts} times")
+            return False
+        self.note(phase="starting", restarts=restarts, pid=None, ready_at=None, reason=None)
+        time.sleep(min(FIRST_PAUSE_SECONDS * 2 ** (restarts - 1), LONGEST_PAUSE_SECONDS))
+        return True
+
+    def start(self) -> None:
+        handle = os.open(self.server.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        offset = os.fstat(handle).st_size
+        environment = server_environment(
+            self.server, os.environ, self.spec.environment, self.spec.command
+        )
+        try:
+            self.process = subprocess.Popen(
+                self.spec.command,
+                stdin=subprocess.DEVNULL,
+                stdout=handle,
+                stderr=subprocess.STDOUT,
+                cwd=self.server.folder,
+                env=environment,
+                start_new_session=True,
+            )
+        finally:
+            os.close(handle)
+        seen = read_process(self.process.pid)
+        self.note(
+            phase="starting",
+            pid=self.process.pid,
+            pgid=self.process.pid,
+            start_time_ticks=seen.start_time_ticks if seen else None,
+            boot_id=boot_id(),
+            log_offset=offset,
+            exit_code=None,
+            signal=None,
+            waiting_for="port",
+        )
+
+    def watch(self) -> None:
+        """Until the server ends; meanwhile find out when it serves."""
+        assert self.process is not None
+        while self.process.poll() is None:
+            if self.record.ready_at is None:
+                self.probe()
+            time.sleep(POLL_SECONDS)
+
+    def probe(self) -> None:
+        seen = readiness.check(
+            self.server.processes(),
+            self.spec.host,
+            self.spec.port,
+            self.spec.served_model_name,
+            self.spec.environment.get("VLLM_API_KEY"),
+        )
+        if seen.waiting_for is None:
+            self.note(
+                phase="running",
+                ready_at=time.time(),
+                completion=seen.completion,
+                waiting_for=None,
+            )
+        elif seen.waiting_for != self.record.waiting_for:
+            self.note(waiting_for=seen.waiting_for)
+
+    def stop(self) -> int:
+        self.note(phase="stopping")
+        self.sweep()
+        exit_code, signal_name = self.exit_status()
+        self.note(phase="stopped", reason="requested", exit_code=exit_code, signal=signal_name)
+        return EXIT_STOPPED
+
+    def write_exit(self) -> int:
+        exit_code, signal_name = self.exit_status()
+        # vLLM ends with status 0 after its engine died: only a request makes an end a good one.
+        if self.record.ready_at is None and self.record.restarts == 0:
+            phase, reason, status = "error", "died during startup", EXIT_FINAL
+        else:
+            phase, reason, status = "stopped", "crashed", EXIT_RESTART
+        self.note(phase=phase, reason=reason, exit_code=exit_code, signal=signal_name)
+        return status
+
+    def exit_status(self) -> tuple[int | None, str | None]:
+        """Exit code and signal name of the main process; both None when it never started."""
+        if self.process is None:
+            return None, None
+        try:
+            code = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return None, None
+        return (code, None) if code >= 0 else (None, signal.Signals(-code).name)
+
+
+def _request_stop(number: int, frame: FrameType | None) -> None:
+    raise StopRequested
+
+
+def main(arguments: list[str]) -> int:
+    """Run the server in the folder given as the only argument."""
+    server = Server(Path(arguments[0]))
+    spec = server.spec()
+    if spec is None:
+        print(f"{server.folder} holds no readable spec.json: start the server anew.", flush=True)
+        return EXIT_FINAL
+    signal.signal(signal.SIGTERM, _request_stop)
+    return Launch(server, spec).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who holds a TCP port, from /proc alone (proc(5), /proc/net/tcp), and whether it is free."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from .processes import Process, snapshot
+
+LISTEN = "0A"
+TIME_WAIT = "06"
+
+
+class _Entry(NamedTuple):
+    state: str
+    inode: str
+
+
+def _entries(port: int) -> list[_Entry]:
+    """The kernel's TCP table for this local port, both families."""
+    found = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if int(fields[1].rpartition(":")[2], 16) == port:
+                found.append(_Entry(state=fields[3], inode=fields[9]))
+    return found
+
+
+def _holds(process: Process, links: set[str]) -> bool:
+    folder = f"/proc/{process.pid}/fd"
+    try:
+        handles = os.listdir(folder)
+    except OSError:
+        return False
+    for handle in handles:
+        try:
+            if os.readlink(f"{folder}/{handle}") in links:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def listeners(port: int, among: Iterable[Process]) -> list[Process]:
+    """Those of the given processes that listen on the port."""
+    links = {f"socket:[{entry.inode}]" for entry in _entries(port) if entry.state == LISTEN}
+    return [process for process in among if _holds(process, links)] if links else []
+
+
+def owners(port: int) -> list[Process]:
+    """Every process that listens on the port, as far as this user may see."""
+    return listeners(port, snapshot().values())
+
+
+def is_taken(host: str, port: int) -> bool:
+    """Whether a server could not bind this address now.
+
+    Bound but not yet listening counts: a vLLM that is still loading looks like that, and no table
+    under /proc shows it. Connections in TIME_WAIT do not count, servers bind over them.
+    """
+    entries = _entries(port)
+    if any(entry.state == LISTEN for entry in entries):
+        return True
+    reuse = any(entry.state == TIME_WAIT for entry in entries)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False

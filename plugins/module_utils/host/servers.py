@@ -1,0 +1,170 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one server is: its files on the host, its specification and the command that starts it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .processes import LAUNCHER_MARKER, Process, carrying, server_processes
+from .records import Record, read, read_json, write_json
+
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
+OWN_OPTIONS = {
+    "model": "model",
+    "host": "host",
+    "port": "port",
+    "served-model-name": "served_model_name",
+    "api-key": "api_key",
+}
+"""Engine options that have an option of their own in the module."""
+
+SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(_|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is asked for. The environment is kept in a file of its own: it may hold secrets."""
+
+    name: str
+    command: list[str]
+    model: str
+    served_model_name: str
+    host: str
+    port: int
+    supervisor: str
+    stop_timeout_seconds: float
+    environment: dict[str, str] = field(repr=False)
+
+    @property
+    def hash(self) -> str:
+        """Changes with everything that needs a restart to take effect."""
+        content = json.dumps([self.command, self.environment, self.supervisor], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where things lie below the home folder of this collection on the host."""
+
+    home: Path
+
+    @property
+    def library(self) -> Path:
+        return self.home / "lib"
+
+    @property
+    def supervisor(self) -> Path:
+        return self.home / "supervisor"
+
+    @property
+    def baseline(self) -> Path:
+        return self.home / "baseline.json"
+
+    def server(self, name: str) -> Server:
+        return Server(self.home / "servers" / name)
+
+    def servers(self) -> list[Server]:
+        """Those that have a folder here, by name."""
+        folder = self.home / "servers"
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [Server(path) for path in found if path.is_dir() and NAME.fullmatch(path.name)]
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server's folder. Its path is the server's id, so the id outlives every record."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def id(self) -> str:
+        return str(self.folder)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "server.log"
+
+    @property
+    def record_path(self) -> Path:
+        return self.folder / "record.json"
+
+    def record(self) -> Record | None:
+        return read(self.record_path)
+
+    def processes(self) -> list[Process]:
+        """Every living process of the server, the launcher not counted."""
+        record = self.record()
+        return server_processes(self.id, record.identity if record else None)
+
+    def launchers(self) -> list[Process]:
+        return carrying(LAUNCHER_MARKER, self.id)
+
+    def environment(self) -> dict[str, str]:
+        """What the server was given; empty when it was never started here."""
+        content = read_json(self.folder / "environment.json") or {}
+        return {str(key): str(value) for key, value in content.items()}
+
+    def spec(self) -> Spec | None:
+        """The specification last written, or None when missing or damaged."""
+        content = read_json(self.folder / "spec.json")
+        if content is None:
+            return None
+        try:
+            return Spec(**content, environment=self.environment())
+        except TypeError:
+            return None
+
+    def write_spec(self, spec: Spec) -> None:
+        content: dict[str, Any] = asdict(spec)
+        write_json(self.folder / "environment.json", content.pop("environment"))
+        write_json(self.folder / "spec.json", content)
+
+
+def build_command(
+    python: str,
+    model: str,
+    host: str,
+    port: int,
+    served_model_name: str | None,
+    arguments: dict[str, Any],
+) -> list[str]:
+    """The command line of vLLM's OpenAI server. Raises ValueError naming a bad argument.
+
+    True gives a bare flag, False and None leave the option out, a list gives one flag with all
+    its values, a mapping becomes JSON.
+    """
+    command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
+    command += ["--host", host, "--port", str(port)]
+    if served_model_name:
+        command += ["--served-model-name", served_model_name]
+    for key in sorted(arguments):
+        value = arguments[key]
+        option = key.strip("-").replace("_", "-")
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*", option):
+            raise ValueError(f"arguments: {key!r} is not the name of an engine option.")
+        if option in OWN_OPTIONS:
+            raise ValueError(f"arguments: set {OWN_OPTIONS[option]!r} as an option, not {key!r}.")
+        if value is None or value is False:
+            continue
+        command.append(f"--{option}")
+        if value is True:
+            continue
+        for part in value if isinstance(value, list) else [value]:
+            command.append(json.dumps(part) if isinstance(part, dict) else str(part))
+    return command
+
+
+def secret_values(environment: dict[str, str]) -> set[str]:
+    """The values that must never be shown: those whose variable is named like a secret."""
+    return {value for name, value in environment.items() if value and SECRET_NAME.search(name)}

@@ -1,0 +1,176 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real processes for the tests of the host side; every test ends all that it started."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle, processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server, Spec
+from ansible_collections.inferops.gpu.plugins.modules import model_server
+
+FAKE_VLLM = Path(__file__).with_name("fake_vllm.py")
+BIN = Path(sys.executable).parent
+
+Wait = Callable[..., Any]
+Call = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def wait_until() -> Wait:
+    """Call a condition until it holds, for at most some seconds, and return what it gave."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+        deadline = time.monotonic() + seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            assert time.monotonic() < deadline, "the condition did not come true in time"
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A home folder with a short path, as a Unix socket needs one; ends what lives below it."""
+    path = Path(tempfile.mkdtemp(prefix="inferops-test-"))
+    yield path
+    layout = Layout(path)
+    for server in layout.servers():
+        assert not lifecycle.end(layout, server, timeout_seconds=1)
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def fake_python(tmp_path: Path) -> str:
+    """An "interpreter" that runs the stand-in, whatever module it is told to run."""
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE_VLLM} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def server(home: Path) -> Server:
+    return Layout(home).server("main")
+
+
+@pytest.fixture
+def spec(fake_python: str, free_port: int) -> Callable[..., Spec]:
+    """A specification of the stand-in; the keywords are its environment."""
+
+    def make(**environment: str) -> Spec:
+        address = ["--model", "tiny", "--host", "127.0.0.1", "--port", str(free_port)]
+        return Spec(
+            name="main",
+            command=[fake_python, *address],
+            model="tiny",
+            served_model_name="tiny",
+            host="127.0.0.1",
+            port=free_port,
+            supervisor="supervisord",
+            stop_timeout_seconds=5,
+            environment={"FAKE_START_SECONDS": "0", **environment},
+        )
+
+    return make
+
+
+@pytest.fixture
+def tree(fake_python: str, free_port: int, wait_until: Wait) -> Iterator[Callable[..., Any]]:
+    """Start the stand-in as the launcher would; returns the process once its tree is complete."""
+    ids = []
+
+    def start(server_id: str, size: int = 4, **environment: str) -> subprocess.Popen[bytes]:
+        ids.append(server_id)
+        process = subprocess.Popen(
+            [fake_python, "--model", "tiny", "--host", "127.0.0.1", "--port", str(free_port)],
+            env={**os.environ, processes.SERVER_MARKER: server_id, **environment},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        wait_until(lambda: len(processes.server_processes(server_id)) == size)
+        return process
+
+    yield start
+    for server_id in ids:
+        for process in processes.server_processes(server_id):
+            processes.send_signal(process, signal.SIGKILL)
+
+
+@pytest.fixture
+def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+    """Run a module's main() with these options and return its result."""
+
+    def run(module: ModuleType, *, check: bool = False, **options: Any) -> dict[str, Any]:
+        options.update(_ansible_check_mode=check, _ansible_diff=True)
+        with patch_module_args(options), pytest.raises(SystemExit):
+            module.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return result
+
+    return run
+
+
+@pytest.fixture
+def start(run_module: Call, home: Path, fake_python: str, free_port: int) -> Call:
+    """Run model_server for state=started; options and stand-in behaviour may be changed."""
+
+    def call(check: bool = False, fake: dict[str, str] | None = None, **options: Any) -> Any:
+        wanted = {
+            "name": "main",
+            "home": str(home),
+            "python": fake_python,
+            "model": "tiny/model",
+            "port": free_port,
+            "environment": {"FAKE_START_SECONDS": "0", **(fake or {})},
+            "supervisor": "supervisord",
+            "supervisord_bin_dir": str(BIN),
+            "wait_timeout_seconds": 30,
+            "stop_timeout_seconds": 5,
+        }
+        return run_module(model_server, check=check, **{**wanted, **options})
+
+    return call
+
+
+@pytest.fixture
+def stop(run_module: Call, home: Path) -> Call:
+    """Run model_server for state=stopped."""
+
+    def call(check: bool = False, **options: Any) -> Any:
+        wanted = {
+            "name": "main",
+            "home": str(home),
+            "state": "stopped",
+            "stop_timeout_seconds": 5,
+        }
+        return run_module(model_server, check=check, **{**wanted, **options})
+
+    return call

@@ -1,0 +1,42 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who holds a port, and whether a server could bind it."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host import ports
+
+
+def test_the_owner_of_a_listening_port_is_named(free_port: int) -> None:
+    with socket.create_server(("127.0.0.1", free_port)):
+        assert ports.is_taken("127.0.0.1", free_port)
+        assert [process.pid for process in ports.owners(free_port)] == [os.getpid()]
+    assert ports.owners(free_port) == []
+
+
+def test_a_port_on_all_addresses_is_taken_for_the_loopback_too(free_port: int) -> None:
+    with socket.create_server(("0.0.0.0", free_port)):
+        assert ports.is_taken("127.0.0.1", free_port)
+
+
+def test_a_port_that_is_bound_but_not_listening_is_taken(free_port: int) -> None:
+    with socket.socket() as loading:
+        loading.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        loading.bind(("127.0.0.1", free_port))
+        assert ports.is_taken("127.0.0.1", free_port)
+        assert ports.owners(free_port) == []
+    assert not ports.is_taken("127.0.0.1", free_port)
+
+
+def test_a_port_of_connections_that_just_ended_is_free(free_port: int) -> None:
+    with socket.create_server(("127.0.0.1", free_port)) as server:
+        client = socket.create_connection(("127.0.0.1", free_port))
+        served, _ = server.accept()
+        served.close()  # the side that closes first stays in TIME_WAIT
+        assert client.recv(1) == b""
+        client.close()
+    assert not ports.is_taken("127.0.0.1", free_port)

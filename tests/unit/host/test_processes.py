@@ -1,0 +1,130 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes belong to a server, and how all of them are ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.processes import Identity
+
+Wait = Callable[..., Any]
+ID = "/inferops-test/servers/processes"
+
+
+def names(found: list[processes.Process]) -> list[str]:
+    return sorted(process.comm for process in found)
+
+
+def test_children_that_changed_name_parent_and_session_belong_to_the_server(tree: Wait) -> None:
+    main = tree(ID)
+    found = processes.server_processes(ID)
+    assert names(found)[:3] == ["VLLM::EngineCor", "VLLM::Worker_TP", "VLLM::Worker_TP"]
+    assert len(found) == 4
+    away = [process for process in found if process.sid != main.pid]
+    assert [process.ppid != main.pid for process in away] == [True]
+
+
+def test_orphans_are_found_after_the_main_process_was_killed(tree: Wait, wait_until: Wait) -> None:
+    main = tree(ID)
+    main.kill()
+    main.wait()
+    assert len(processes.server_processes(ID)) == 3
+    assert processes.stop_tree(lambda: processes.server_processes(ID), 5) == []
+
+
+def test_a_child_that_dropped_its_environment_is_found_by_its_session(wait_until: Wait) -> None:
+    shell = subprocess.Popen(
+        ["sh", "-c", "env -i sleep 60 & env -i sleep 60 & exec sleep 60"],
+        env={"PATH": os.environ["PATH"], processes.SERVER_MARKER: ID},
+        start_new_session=True,
+    )
+    wait_until(lambda: names(processes.server_processes(ID)) == ["sleep"] * 3)
+    assert processes.stop_tree(lambda: processes.server_processes(ID), 5) == []
+    shell.wait(5)
+
+
+def test_a_stranger_with_the_recorded_pid_is_not_touched() -> None:
+    stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    real = processes.read_process(stranger.pid)
+    assert real is not None
+    recorded = Identity(stranger.pid, real.start_time_ticks - 1, processes.boot_id())
+    other_boot = real.identity._replace(boot_id="another")
+    try:
+        assert processes.alive(real.identity)
+        assert not processes.alive(recorded)
+        assert not processes.alive(other_boot)
+        assert processes.server_processes(ID, recorded) == []
+        assert processes.server_processes(ID, real.identity) == [real]
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_signal_does_not_hit_the_process_that_took_over_the_pid() -> None:
+    stranger = subprocess.Popen(["sleep", "60"])
+    real = processes.read_process(stranger.pid)
+    assert real is not None
+    earlier = processes.Process(**{**vars(real), "start_time_ticks": real.start_time_ticks - 1})
+    processes.send_signal(earlier, signal.SIGKILL)
+    assert stranger.poll() is None
+    processes.send_signal(real, signal.SIGKILL)
+    assert stranger.wait(5) == -signal.SIGKILL
+
+
+def test_a_zombie_counts_as_gone() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert processes.read_process(child.pid) is None
+    child.wait()
+
+
+def test_another_server_and_the_caller_are_left_alone(tree: Wait) -> None:
+    tree(ID)
+    other = subprocess.Popen(
+        ["sleep", "60"],
+        env={processes.SERVER_MARKER: f"{ID}-2"},
+        executable="/bin/sleep",
+        start_new_session=True,
+    )
+    try:
+        assert processes.stop_tree(lambda: processes.server_processes(ID), 5) == []
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_server_that_swallows_the_first_sigterm_gets_another(tree: Wait) -> None:
+    main = tree(ID, size=1, FAKE_SWALLOW_FIRST="1", FAKE_NO_CHILDREN="1")
+    assert processes.stop_tree(lambda: processes.server_processes(ID), 20) == []
+    assert main.wait(5) == -signal.SIGTERM
+
+
+def test_a_server_that_ignores_sigterm_is_killed(tree: Wait) -> None:
+    main = tree(ID, FAKE_SWALLOW_SIGTERM="1")
+    assert processes.stop_tree(lambda: processes.server_processes(ID), 0.5) == []
+    assert main.wait(5) == -signal.SIGKILL
+
+
+def test_a_stopped_process_is_ended_too(tree: Wait) -> None:
+    main = tree(ID)
+    for process in processes.server_processes(ID):
+        processes.send_signal(process, signal.SIGSTOP)
+    assert processes.stop_tree(lambda: processes.server_processes(ID), 0.5) == []
+    assert main.wait(5) == -signal.SIGKILL
+
+
+def test_what_cannot_be_ended_is_returned() -> None:
+    immortal = processes.Process(2**22 + 1, 1, 1, 1, 1, "D", "nvidia", 0)
+    now = iter(range(1000))
+    left = processes.stop_tree(
+        lambda: [immortal], 5, clock=lambda: float(next(now)), sleep=lambda _: None
+    )
+    assert left == [immortal]

@@ -1,0 +1,118 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two supervisors: what systemd is told, and a real supervisord."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host import supervisors
+from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
+    Program,
+    Supervisord,
+    SupervisorError,
+    Systemd,
+)
+
+BIN = str(Path(sys.executable).parent)
+
+
+def program(layout: Layout, name: str = "main", command: str = "exit 0") -> Program:
+    """A program whose launcher is replaced by a shell line in the shipped package's place."""
+    package = layout.library / "inferops_host"
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "launcher.py").write_text(f"import os\nos.execlp('sh', 'sh', '-c', {command!r})\n")
+    server = layout.server(name)
+    server.folder.mkdir(parents=True, exist_ok=True)
+    return Program(server, layout, stop_timeout_seconds=3)
+
+
+def state(supervisor: Supervisord, server: Server) -> str:
+    return str(supervisor.remote().getProcessInfo(server.name)["statename"])
+
+
+def test_supervisord_runs_the_launcher_and_is_gone_with_the_last_server(home: Path) -> None:
+    layout = Layout(home)
+    supervisor = Supervisord(layout, BIN)
+    one, two = (
+        program(layout, name, "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+        for name in ("one", "two")
+    )
+    for each in (one, two):
+        assert supervisor.install(each)
+        supervisor.start(each.server)
+    assert not supervisor.install(one)
+    supervisor.start(one.server)
+    assert state(supervisor, one.server) == "RUNNING"
+    assert os.stat(supervisor.socket).st_mode & 0o777 == 0o600
+
+    supervisor.stop_and_remove(one.server)
+    assert not supervisor.installed(one.server)
+    assert state(supervisor, two.server) == "RUNNING"
+    supervisor.stop_and_remove(two.server)
+    assert not supervisor.responds()
+    supervisor.stop_and_remove(two.server)
+
+
+@pytest.mark.parametrize(("status", "again"), [(0, False), (75, True), (78, False)])
+def test_the_exit_status_of_the_launcher_decides_about_a_restart(
+    home: Path, wait_until: object, status: int, again: bool
+) -> None:
+    layout = Layout(home)
+    supervisor = Supervisord(layout, BIN)
+    count = home / "count"
+    each = program(layout, command=f"echo x >> {count}; sleep 0.3; exit {status}")
+    supervisor.install(each)
+    supervisor.start(each.server)
+    assert callable(wait_until)
+    wait_until(lambda: again or state(supervisor, each.server) == "EXITED")
+    if again:
+        wait_until(lambda: count.exists() and len(count.read_text().split()) > 1)
+    else:
+        assert count.read_text().split() == ["x"]
+
+
+def test_a_missing_supervisord_is_said(home: Path) -> None:
+    layout = Layout(home)
+    with pytest.raises(SupervisorError, match="set supervisord_bin_dir"):
+        Supervisord(layout, None).install(program(layout))
+    with pytest.raises(SupervisorError, match="not there or not executable"):
+        Supervisord(layout, "/nowhere").install(program(layout))
+
+
+def test_a_home_too_long_for_a_socket_is_said(home: Path) -> None:
+    layout = Layout(home / ("x" * 100))
+    with pytest.raises(SupervisorError, match="shorter path"):
+        Supervisord(layout, BIN).install(program(layout))
+
+
+def test_systemd_asked_for_where_it_does_not_run_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisors, "systemd_is_running", lambda: False)
+    with pytest.raises(SupervisorError, match="Set supervisor to"):
+        supervisors.choose("systemd", Layout(home), None)
+    assert supervisors.choose("auto", Layout(home), None).name == "supervisord"
+    monkeypatch.setattr(supervisors, "systemd_is_running", lambda: True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert supervisors.choose("auto", Layout(home), None).name == "systemd"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(SupervisorError, match="needs root"):
+        supervisors.choose("auto", Layout(home), None)
+
+
+def test_the_unit_restarts_what_served_and_nothing_else(home: Path) -> None:
+    unit = Systemd().render(Program(Layout(home / "50%").server("main"), Layout(home), 30))
+    lines = unit.splitlines()
+    assert "Restart=on-failure" in lines
+    assert "RestartPreventExitStatus=78" in lines
+    assert "KillMode=mixed" in lines
+    assert "TimeoutStopSec=50" in lines
+    assert f'Environment="PYTHONPATH={home}/lib"' in lines
+    assert f'"{home}/50%%/servers/main"' in unit
