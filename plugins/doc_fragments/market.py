@@ -1,0 +1,36 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the options that say which marketplace, and under which credential."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment ``inferops.gpu.market``."""
+
+    DOCUMENTATION = r"""
+options:
+  provider:
+    description: The marketplace.
+    type: str
+    choices: [vastai]
+    default: vastai
+  api_key:
+    description:
+      - The account's API key.
+      - Without it, the environment variable of the provider is read on the controller,
+        E(VAST_API_KEY) for V(vastai).
+    type: str
+  api_url:
+    description:
+      - Address of the provider's API, for a simulator or a proxy.
+      - Without it, the environment variable of the provider is read, E(VAST_URL) for V(vastai),
+        and then its public address is used.
+    type: str
+requirements:
+  - requests
+notes:
+  - Runs on the controller. In plays over rented hosts use C(delegate_to=localhost).
+"""

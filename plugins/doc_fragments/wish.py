@@ -1,0 +1,76 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the options that say what an offer must fulfil."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment ``inferops.gpu.wish``."""
+
+    DOCUMENTATION = r"""
+options:
+  gpu_names:
+    description: Accepted GPU names, such as V(RTX 4090); any name when empty.
+    type: list
+    elements: str
+    default: []
+  gpu_count:
+    description: Number of GPUs of the offer.
+    type: int
+    default: 1
+  vram_gib:
+    description: Least memory of each GPU in GiB, as the card is sold (V(24) finds RTX 4090).
+    type: float
+  disk_gib:
+    description: Disk to rent in GiB. Prices include it.
+    type: int
+    default: 40
+  compute_capability:
+    description: Least compute capability, such as V(8.0).
+    type: str
+  driver_version:
+    description: Least driver version, such as V(580) or V(580.65.06).
+    type: str
+  max_price_usd_per_hour:
+    description: Highest price of the whole offer, disk included, in dollars per hour.
+    type: float
+  min_reliability:
+    description: Least reliability as the provider states it, from 0 to 1.
+    type: float
+  min_download_mbit_per_second:
+    description: Least advertised download speed.
+    type: float
+  countries:
+    description: Accepted countries as two-letter codes; any when empty.
+    type: list
+    elements: str
+    default: []
+  verified:
+    description: Whether only hosts that the provider has verified are accepted.
+    type: bool
+    default: true
+  duration_hours:
+    description: Least time for which the offer can be rented.
+    type: float
+  filter:
+    description:
+      - A JMESPath expression over one offer as M(inferops.gpu.offer_info) shows it.
+      - Offers for which it is false or null are left out. Needs the Python library jmespath.
+    type: str
+  exclude_machines:
+    description: Machines, by their C(machine_id), that must not be taken.
+    type: list
+    elements: str
+    default: []
+  expected_hours:
+    description: How long the rental will live. Traffic and set-up weigh less in a longer one.
+    type: float
+    default: 24
+  download_gib:
+    description: How much will be downloaded, model and packages, in GiB.
+    type: float
+    default: 10
+"""

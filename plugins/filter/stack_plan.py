@@ -1,0 +1,92 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters over pure knowledge: what to install on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+    StackImpossible,
+    plan_stack,
+)
+
+DOCUMENTATION = r"""
+name: stack_plan
+short_description: Choose the vLLM stack that suits a host
+version_added: "0.1.0"
+description:
+  - Chooses vLLM, torch and their builds for a host by its driver and GPU, from a table.
+  - Works on measured facts and on an offer's promises alike.
+positional: _input
+options:
+  _input:
+    description:
+      - A dictionary with C(driver_version) and C(compute_capability), each may be missing or empty.
+        The offers of M(inferops.gpu.offer_info) have this shape.
+    type: dict
+    required: true
+  accelerator:
+    description: What the server runs on.
+    type: str
+    choices: [cuda, cpu]
+    default: cuda
+  vllm_version:
+    description: A release of the table, or V(auto) for the newest that the host can run.
+    type: str
+    default: auto
+author:
+  - inferops.gpu contributors (@inferops)
+"""
+
+EXAMPLES = r"""
+- name: What would be installed there?
+  ansible.builtin.debug:
+    msg: "{{ {'driver_version': '535.183.06'} | inferops.gpu.stack_plan }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The plan.
+  type: dict
+  sample:
+    accelerator: cuda
+    vllm_version: 0.32.0
+    torch_version: 2.13.0
+    torch_backend: cu130
+    torch_device: cuda
+    distribution: vllm
+    requirements: [vllm==0.32.0, torch==2.13.0]
+    constraints: []
+    excluded: []
+    environment: {}
+    why: vLLM 0.32.0 with torch 2.13.0 (cu130) suits driver 580.95.05
+"""
+
+
+def stack_plan(
+    host: Mapping[str, Any], accelerator: str = "cuda", vllm_version: str = "auto"
+) -> dict[str, Any]:
+    """See DOCUMENTATION."""
+    try:
+        return plan_stack(
+            accelerator,
+            host.get("driver_version") or None,
+            host.get("compute_capability") or None,
+            vllm_version,
+        )
+    except StackImpossible as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {"stack_plan": stack_plan}

@@ -1,0 +1,94 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Dynamic inventory of the rentals of a scope."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: rentals
+short_description: The GPU hosts that a scope has rented
+version_added: "0.1.0"
+description:
+  - Shows the rentals of a scope as hosts, under the names by which they were rented, with what is
+    needed to connect.
+  - The configuration file must end in C(rentals.yml) or C(rentals.yaml).
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.market
+  - ansible.builtin.constructed
+options:
+  plugin:
+    description: Must be V(inferops.gpu.rentals).
+    type: str
+    required: true
+    choices: [inferops.gpu.rentals]
+  scope:
+    description: The set of rentals to show.
+    type: str
+    required: true
+  group:
+    description: Group that every host joins.
+    type: str
+    default: gpu_rentals
+"""
+
+EXAMPLES = r"""
+# fleet.rentals.yml
+plugin: inferops.gpu.rentals
+scope: prod
+keyed_groups:
+  - key: inferops_rental.gpu_name
+    prefix: gpu
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
+from ansible_collections.inferops.gpu.plugins.module_utils.market.options import make_provider
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable):
+    """One host for each rental; of several with one name, the oldest."""
+
+    NAME = "inferops.gpu.rentals"
+
+    def verify_file(self, path: str) -> bool:
+        """Whether *path* looks like a configuration of this plugin."""
+        return super().verify_file(path) and path.endswith(("rentals.yml", "rentals.yaml"))
+
+    def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
+        """Read the provider's list into the inventory."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        market = {name: self.get_option(name) for name in ("provider", "api_key", "api_url")}
+        try:
+            rentals = Lifecycle(make_provider(market), self.get_option("scope")).rentals()
+        except (MarketError, ValueError) as error:
+            raise AnsibleParserError(f"{path}: {error}") from error
+        group = self.inventory.add_group(self.get_option("group"))
+        for rental in rentals:
+            if rental.mark and rental.mark.name not in self.inventory.hosts:
+                self._add(rental.mark.name, group, rental)
+
+    def _add(self, name: str, group: str, rental: Rental) -> None:
+        self.inventory.add_host(name, group=group)
+        self.inventory.set_variable(name, "inferops_rental", rental.to_dict())
+        self.inventory.set_variable(name, "ansible_user", rental.ssh_user)
+        if rental.ssh:
+            self.inventory.set_variable(name, "ansible_host", rental.ssh[0].host)
+            self.inventory.set_variable(name, "ansible_port", rental.ssh[0].port)
+        strict = self.get_option("strict")
+        variables = self.inventory.get_host(name).get_vars()
+        self._set_composite_vars(self.get_option("compose"), variables, name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict=strict)
+        self._add_host_to_keyed_groups(
+            self.get_option("keyed_groups"), variables, name, strict=strict
+        )

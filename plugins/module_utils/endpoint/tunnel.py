@@ -1,0 +1,135 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An SSH tunnel from the controller to a server that listens on its host's loopback.
+
+The tunnel is an OpenSSH master with a control socket. The note beside the socket only remembers
+what was forwarded: when it is lost, the tunnel is closed and opened again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_OPEN_SECONDS = 60
+_TRIES = 3
+
+
+class TunnelError(Exception):
+    """The tunnel could not be opened or closed; the text is OpenSSH's with advice."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a tunnel leads, and with which key. The remote side is always the host's loopback."""
+
+    host: str
+    port: int
+    user: str
+    private_key_file: str
+    known_hosts_file: str
+    remote_port: int
+
+
+class Tunnel:
+    """The tunnel of one name below one folder of the controller."""
+
+    def __init__(self, folder: str, name: str) -> None:
+        self._folder = Path(folder).expanduser()
+        # Sockets have short paths: 104 bytes on some systems.
+        stem = hashlib.sha256(name.encode()).hexdigest()[:16]
+        self._socket = self._folder / f"{stem}.sock"
+        self._note = self._folder / f"{stem}.json"
+
+    def local_port(self, target: Target) -> int | None:
+        """The local end of the open tunnel to *target*, or None when there is no such tunnel."""
+        try:
+            note = json.loads(self._note.read_text())
+        except (OSError, ValueError):
+            return None
+        if note.get("target") != asdict(target) or not self.is_open():
+            return None
+        return int(note["local_port"])
+
+    def is_open(self) -> bool:
+        """Whether the master answers on its socket."""
+        return self._socket.exists() and self._control("check").returncode == 0
+
+    def open(self, target: Target, local_port: int = 0) -> int:
+        """Open the tunnel and return its local port; 0 takes any free one."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for attempt in range(1, _TRIES + 1):
+            port = local_port or _free_port()
+            said = self._start(target, port)
+            if said is None:
+                self._note.write_text(json.dumps({"target": asdict(target), "local_port": port}))
+                return port
+            # A free port may be taken between the look and the bind: only then try another.
+            if local_port or "forward" not in said.casefold() or attempt == _TRIES:
+                break
+        raise TunnelError(
+            f"The SSH tunnel to {target.host}:{target.port} could not be opened: {said} "
+            "Check that the local port is free and that the host still answers to SSH."
+        )
+
+    def close(self) -> None:
+        """Close the tunnel; a missing one is fine."""
+        if self._socket.exists():
+            self._control("exit")
+            self._socket.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def _start(self, target: Target, port: int) -> str | None:
+        """Start the master in the background; what it complained about, or None."""
+        options = {
+            "BatchMode": "yes",
+            "ConnectTimeout": "15",
+            "ControlPath": str(self._socket),
+            "ExitOnForwardFailure": "yes",
+            "IdentitiesOnly": "yes",
+            "ServerAliveInterval": "15",
+            "StrictHostKeyChecking": "accept-new",
+            "UserKnownHostsFile": os.path.expanduser(target.known_hosts_file),
+        }
+        command = ["ssh", "-f", "-N", "-M", "-p", str(target.port)]
+        command += ["-i", os.path.expanduser(target.private_key_file)]
+        command += ["-L", f"127.0.0.1:{port}:127.0.0.1:{target.remote_port}"]
+        command += [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+        # The background process keeps its files open, so a pipe would never end.
+        with tempfile.TemporaryFile(mode="w+") as complaints:
+            try:
+                done = subprocess.run(
+                    [*command, f"{target.user}@{target.host}"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=complaints,
+                    timeout=_OPEN_SECONDS,
+                    check=False,
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                return str(error)
+            complaints.seek(0)
+            return None if done.returncode == 0 else " ".join(complaints.read().split())
+
+    def _control(self, request: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["ssh", "-S", str(self._socket), "-O", request, "tunnel"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_OPEN_SECONDS,
+            check=False,
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

@@ -1,0 +1,59 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The contract that every provider fulfils; everything else is written once above it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from .model import Offer, Order, Rental
+from .wish import Wish
+
+
+class Provider(ABC):
+    """One marketplace under one credential."""
+
+    #: The value of the ``provider`` option.
+    name: ClassVar[str]
+    #: Where the API key and an alternative API address come from when no option gives them.
+    credential_env: ClassVar[str]
+    url_env: ClassVar[str]
+    default_url: ClassVar[str]
+
+    @abstractmethod
+    def __init__(self, api_key: str, api_url: str) -> None: ...
+
+    @abstractmethod
+    def search(self, wish: Wish) -> list[Offer]:
+        """Offers that may suit *wish*; the caller checks each one again."""
+
+    @abstractmethod
+    def rent(self, offer: Offer, order: Order) -> str:
+        """Send one create and return the rental's id.
+
+        Raises OfferGone, RequestRefused or CredentialError when nothing was created, and
+        UnclearCreate when nobody can know.
+        """
+
+    @abstractmethod
+    def list_rentals(self) -> list[Rental]:
+        """Every rental of the account. Complete, or an error: never a part."""
+
+    @abstractmethod
+    def get(self, rental_id: str) -> Rental | None:
+        """One rental; None only when the provider says in so many words that it is gone."""
+
+    @abstractmethod
+    def release(self, rental_id: str) -> None:
+        """Ask for the end of a rental. Returning proves nothing; a missing one is no error."""
+
+    @abstractmethod
+    def attach_key(self, rental_id: str, ssh_public_key: str) -> None:
+        """Let the holder of *ssh_public_key* log in to a rental. Safe to repeat."""
+
+    @abstractmethod
+    def check_credential(self) -> None:
+        """Prove that the credential still works; raises CredentialError when it does not."""

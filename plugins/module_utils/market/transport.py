@@ -1,0 +1,124 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""HTTP for providers: JSON in and out, reads retried, creates sent once."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable
+
+from .errors import CredentialError, ProviderUnavailable
+
+try:
+    import requests
+except ImportError:  # reported by the caller through REQUESTS_MISSING
+    REQUESTS_MISSING = True
+else:
+    REQUESTS_MISSING = False
+
+#: Answers that say "not now": the same read may succeed a moment later.
+_PASSING = frozenset((429, 500, 502, 503, 504))
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Response:
+    """One answer: status code, parsed JSON (None when it is not JSON) and text."""
+
+    def __init__(self, status: int, data: Any, text: str) -> None:
+        self.status = status
+        self.data = data
+        self.text = text
+
+    def excerpt(self) -> str:
+        """The start of the body on one line, for messages."""
+        return " ".join(self.text.split())[:200]
+
+
+class Transport:
+    """Sends requests to one provider under one credential.
+
+    ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx;
+    any other request is sent exactly once, whatever happens.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: dict[str, str],
+        timeout_seconds: float = 60.0,
+        tries: int = 4,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if REQUESTS_MISSING:
+            raise ProviderUnavailable(
+                "The Python library requests is missing on the controller: pip install requests."
+            )
+        self._base_url = base_url.rstrip("/")
+        self._timeout_seconds = timeout_seconds
+        self._tries = tries
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._session.headers.update(headers)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+        idempotent: bool,
+    ) -> Response:
+        """The answer to one request; raises ProviderUnavailable when none came."""
+        tries = self._tries if idempotent else 1
+        for attempt in range(1, tries + 1):
+            try:
+                reply = self._session.request(
+                    method,
+                    self._base_url + path,
+                    params=query,
+                    json=body,
+                    timeout=self._timeout_seconds,
+                )
+            except requests.RequestException as error:
+                if attempt == tries:
+                    raise ProviderUnavailable(
+                        f"{method} {self._base_url}{path} got no answer ({error}). "
+                        "Check the network, the api_url and the provider's status page."
+                    ) from error
+                self._sleep(_pause(attempt, None))
+                continue
+            if reply.status_code not in _PASSING or attempt == tries:
+                return Response(reply.status_code, _json(reply), reply.text)
+            self._sleep(_pause(attempt, reply.headers.get("Retry-After")))
+        raise AssertionError("unreachable: the last try returns or raises")
+
+
+def expect_ok(response: Response, doing: str) -> Any:
+    """The parsed body of a 2xx answer; the common refusals become typed errors."""
+    if response.status in (401, 403):
+        raise CredentialError(
+            f"{doing}: the provider refused the API key (HTTP {response.status}: "
+            f"{response.excerpt()}). Check the key and its rights."
+        )
+    if not 200 <= response.status < 300 or response.data is None:
+        raise ProviderUnavailable(
+            f"{doing}: unusable answer (HTTP {response.status}: {response.excerpt()}). "
+            "Try again; if it stays, see the provider's status page."
+        )
+    return response.data
+
+
+def _json(reply: Any) -> Any:
+    try:
+        return reply.json()
+    except ValueError:
+        return None
+
+
+def _pause(attempt: int, retry_after: str | None) -> float:
+    if retry_after and retry_after.isdigit():
+        return min(float(retry_after), _LONGEST_PAUSE_SECONDS)
+    return min(0.5 * 2.0**attempt, _LONGEST_PAUSE_SECONDS)

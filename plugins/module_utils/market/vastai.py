@@ -1,0 +1,352 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Vast.ai. Facts from its OpenAPI documents (github.com/vast-ai/docs) and client (vastai 1.9.1).
+
+One ask on one machine is an offer, one instance is a rental, ``label`` keeps the mark.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .errors import (
+    MarketError,
+    OfferGone,
+    ProviderUnavailable,
+    RequestRefused,
+    UnclearCreate,
+)
+from .mark import Mark
+from .model import FAILED, RUNNING, STARTING, STOPPED, Endpoint, Offer, Order, Rental
+from .provider import Provider
+from .transport import Response, Transport, expect_ok
+from .wish import Wish
+
+_MB_PER_GIB = 1024.0
+_SECONDS_PER_HOUR = 3600.0
+_OFFERS_WANTED = 1000
+_PAGE_SIZE = 25
+_MOST_PAGES = 200
+
+#: ``actual_status`` in our words; what is missing here (null, created, loading) is starting.
+_STATUS = {
+    "running": RUNNING,
+    "stopped": STOPPED,
+    "frozen": STOPPED,
+    "exited": FAILED,
+    "offline": FAILED,
+    "unknown": FAILED,
+}
+#: Words in ``status_msg`` after which an instance that is still starting never runs.
+_FATAL_MESSAGES = ("OCI runtime create failed", "Error response from daemon", "manifest unknown")
+
+
+class VastAI(Provider):
+    """The provider contract spoken to Vast.ai's HTTP API."""
+
+    name = "vastai"
+    credential_env = "VAST_API_KEY"
+    url_env = "VAST_URL"
+    default_url = "https://console.vast.ai"
+
+    def __init__(self, api_key: str, api_url: str) -> None:
+        self._console_url = f"{api_url.rstrip('/')}/instances/"
+        self._transport = Transport(api_url, {"Authorization": f"Bearer {api_key}"})
+
+    def search(self, wish: Wish) -> list[Offer]:
+        """Offers on demand; the answer may hold too many, never too few kinds."""
+        response = self._transport.request(
+            "POST", "/api/v0/bundles/", body=_search_body(wish), idempotent=True
+        )
+        data = expect_ok(response, "Searching offers")
+        rows = data.get("offers") if isinstance(data, dict) else None
+        if not isinstance(rows, list):
+            raise ProviderUnavailable(
+                f"Searching offers: the answer has no list of offers ({response.excerpt()})."
+            )
+        return [_offer(row) for row in rows if row.get("rentable", True)]
+
+    def rent(self, offer: Offer, order: Order) -> str:
+        """One ``PUT /asks/{id}/``; each form of "no such ask" becomes OfferGone."""
+        try:
+            response = self._transport.request(
+                "PUT", f"/api/v0/asks/{offer.id}/", body=_create_body(order), idempotent=False
+            )
+        except ProviderUnavailable as error:
+            raise UnclearCreate(str(error)) from error
+        data = response.data if isinstance(response.data, dict) else {}
+        contract = data.get("new_contract")
+        if response.status == 200 and data.get("success") and contract:
+            return str(contract)
+        if contract:
+            raise UnclearCreate(
+                f"Renting offer {offer.id}: an error beside a rental ({response.excerpt()}).",
+                rental_id=str(contract),
+            )
+        raise _create_error(offer, response)
+
+    def list_rentals(self) -> list[Rental]:
+        """All pages of ``/api/v1/instances/``, counted against ``total_instances``."""
+        rows: list[dict[str, Any]] = []
+        token: str | None = None
+        for _page in range(_MOST_PAGES):
+            query: dict[str, Any] = {
+                "order_by": json.dumps([{"col": "id", "dir": "asc"}]),
+                "limit": _PAGE_SIZE,
+            }
+            if token:
+                query["after_token"] = token
+            response = self._transport.request(
+                "GET", "/api/v1/instances/", query=query, idempotent=True
+            )
+            data = expect_ok(response, "Listing rentals")
+            page = data.get("instances") if isinstance(data, dict) else None
+            if not isinstance(page, list):
+                raise ProviderUnavailable(
+                    f"Listing rentals: the answer has no list of instances ({response.excerpt()})."
+                )
+            rows.extend(page)
+            token = data.get("next_token")
+            if not token:
+                return self._complete(rows, data.get("total_instances"))
+        raise ProviderUnavailable(f"Listing rentals: no end after {_MOST_PAGES} pages.")
+
+    def get(self, rental_id: str) -> Rental | None:
+        """One instance; gone is ``{"instances": null}`` or 404 ``no_such_instance``."""
+        response = self._transport.request(
+            "GET", f"/api/v0/instances/{rental_id}/", query={"owner": "me"}, idempotent=True
+        )
+        if _says_no_such_instance(response):
+            return None
+        data = expect_ok(response, f"Reading rental {rental_id}")
+        if not isinstance(data, dict) or "instances" not in data:
+            raise ProviderUnavailable(
+                f"Reading rental {rental_id}: odd answer ({response.excerpt()})."
+            )
+        return None if data["instances"] is None else self._rental(data["instances"])
+
+    def release(self, rental_id: str) -> None:
+        """``DELETE /instances/{id}/``."""
+        response = self._transport.request(
+            "DELETE", f"/api/v0/instances/{rental_id}/", body={}, idempotent=True
+        )
+        if not _says_no_such_instance(response):
+            expect_ok(response, f"Releasing rental {rental_id}")
+
+    def attach_key(self, rental_id: str, ssh_public_key: str) -> None:
+        """Account keys may not reach an instance, so the key is attached to it explicitly."""
+        path = f"/api/v0/instances/{rental_id}/ssh/"
+        doing = f"Attaching the SSH key to rental {rental_id}"
+        attached = self._transport.request("GET", path, idempotent=True)
+        expect_ok(attached, doing)
+        # The second word of a public key is the key itself, without type and comment.
+        if ssh_public_key.split()[1] in attached.text:
+            return
+        response = self._transport.request(
+            "POST", path, body={"ssh_key": ssh_public_key}, idempotent=True
+        )
+        if not _says_already_attached(response):
+            expect_ok(response, doing)
+
+    def check_credential(self) -> None:
+        """``GET /users/current/`` must name a user."""
+        response = self._transport.request("GET", "/api/v0/users/current/", idempotent=True)
+        data = expect_ok(response, "Checking the API key")
+        if not isinstance(data, dict) or not data.get("id"):
+            raise ProviderUnavailable(
+                f"Checking the API key: the answer names no user ({response.excerpt()})."
+            )
+
+    def _complete(self, rows: list[dict[str, Any]], total: Any) -> list[Rental]:
+        if isinstance(total, int) and len(rows) < total:
+            raise ProviderUnavailable(
+                f"Listing rentals: {len(rows)} came of {total}, so the list cannot be trusted."
+            )
+        return [self._rental(row) for row in rows]
+
+    def _rental(self, row: dict[str, Any]) -> Rental:
+        label = row.get("label") or ""
+        return Rental(
+            provider=self.name,
+            id=str(row["id"]),
+            label=label,
+            mark=Mark.decode(label),
+            status=_status(row),
+            status_text=_status_text(row),
+            price_usd_per_hour=_number(row, "dph_total"),
+            started_at=_number(row, "start_date"),
+            machine_id=str(row.get("machine_id") or ""),
+            gpu_name=row.get("gpu_name") or "",
+            gpu_count=int(_number(row, "num_gpus")),
+            driver_version=row.get("driver_version") or "",
+            ssh_user="root",
+            ssh=tuple(_ssh_endpoints(row)),
+            ports=_ports(row),
+            console_url=self._console_url,
+        )
+
+
+def _search_body(wish: Wish) -> dict[str, Any]:
+    """The search in Vast.ai's units: MB of VRAM, drivers as one number, seconds."""
+    body: dict[str, Any] = {
+        "type": "on-demand",
+        "rentable": {"eq": True},
+        "rented": {"eq": False},
+        "num_gpus": {"eq": wish.gpu_count},
+        "disk_space": {"gte": wish.disk_gib},
+        "direct_port_count": {"gte": 1},
+        "allocated_storage": float(wish.disk_gib),
+        "order": [["dph_total", "asc"]],
+        "limit": _OFFERS_WANTED,
+    }
+    if wish.verified:
+        body["verified"] = {"eq": True}
+    if wish.gpu_names:
+        body["gpu_name"] = {"in": [name.replace("_", " ") for name in wish.gpu_names]}
+    if wish.countries:
+        body["geolocation"] = {"in": list(wish.countries)}
+    limits = (
+        # A margin below, because a "24 GB" card lists as 24564 MB; the client checks again.
+        ("gpu_ram", "gte", wish.vram_gib and wish.vram_gib * 0.95 * _MB_PER_GIB),
+        ("dph_total", "lte", wish.max_price_usd_per_hour),
+        ("reliability", "gte", wish.min_reliability),
+        ("inet_down", "gte", wish.min_download_mbit_per_second),
+        ("duration", "gte", wish.duration_hours and wish.duration_hours * _SECONDS_PER_HOUR),
+        ("compute_cap", "gte", wish.compute_capability and _compute_cap(wish.compute_capability)),
+        ("driver_version", "gte", wish.driver_version and _driver_number(wish.driver_version)),
+    )
+    body.update({field: {operator: value} for field, operator, value in limits if value})
+    return body
+
+
+def _create_body(order: Order) -> dict[str, Any]:
+    environment = {f"-p {port}:{port}": "1" for port in order.ports}
+    environment.update(order.environment)
+    return {
+        "client_id": "me",
+        "image": order.image,
+        "disk": float(order.disk_gib),
+        "label": order.mark.encode(),
+        "env": environment,
+        "onstart": order.onstart or None,
+        "runtype": "ssh_direc ssh_proxy",
+        # Without it a lost race leaves a stopped instance that bills its disk.
+        "cancel_unavail": True,
+    }
+
+
+def _create_error(offer: Offer, response: Response) -> MarketError:
+    """The typed error for a create that named no rental."""
+    said = response.text.casefold()
+    doing = f"Renting offer {offer.id}"
+    if "no_such_ask" in said or "not available" in said or response.status == 410:
+        return OfferGone(f"{doing}: it is gone ({response.excerpt()}).")
+    if "credit" in said:
+        return RequestRefused(
+            f"{doing}: the account lacks credit ({response.excerpt()}). "
+            "Add credit, or set a lower maximum price."
+        )
+    if response.status == 429:
+        # Refused before it was looked at: nothing was created, another offer will not help.
+        return RequestRefused(f"{doing}: too many requests ({response.excerpt()}). Wait a minute.")
+    if 400 <= response.status < 500:
+        try:
+            expect_ok(response, doing)
+        except ProviderUnavailable:
+            return RequestRefused(f"{doing}: refused ({response.excerpt()}).")
+        except MarketError as error:
+            return error
+    return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
+
+
+def _offer(row: dict[str, Any]) -> Offer:
+    return Offer(
+        provider=VastAI.name,
+        id=str(row.get("ask_contract_id") or row["id"]),
+        machine_id=str(row.get("machine_id") or ""),
+        gpu_name=row.get("gpu_name") or "",
+        gpu_count=int(_number(row, "num_gpus")),
+        # Vast.ai's MB are MiB: an RTX 4090 lists 24564.
+        vram_gib=round(_number(row, "gpu_ram") / _MB_PER_GIB, 2),
+        compute_capability=f"{_number(row, 'compute_cap') / 100:.1f}",
+        driver_version=row.get("driver_version") or "",
+        cuda_version=str(row.get("cuda_max_good") or ""),
+        price_usd_per_hour=round(_number(row, "dph_total"), 6),
+        disk_gib=_number(row, "disk_space"),
+        ram_gib=round(_number(row, "cpu_ram") / _MB_PER_GIB, 1),
+        cpu_cores=_number(row, "cpu_cores_effective"),
+        download_mbit_per_second=_number(row, "inet_down"),
+        upload_mbit_per_second=_number(row, "inet_up"),
+        download_usd_per_gib=_number(row, "inet_down_cost"),
+        upload_usd_per_gib=_number(row, "inet_up_cost"),
+        reliability=_number(row, "reliability2") or _number(row, "reliability"),
+        verified=row.get("verification") == "verified",
+        country=(row.get("geolocation") or "").rpartition(",")[2].strip(),
+        max_duration_hours=round(_number(row, "duration") / _SECONDS_PER_HOUR, 1),
+        direct_ports=int(_number(row, "direct_port_count")),
+    )
+
+
+def _status(row: dict[str, Any]) -> str:
+    if row.get("intended_status") == "stopped" and row.get("cur_state") == "stopped":
+        return STOPPED
+    message = row.get("status_msg") or ""
+    if any(text in message for text in _FATAL_MESSAGES):
+        return FAILED
+    return _STATUS.get(row.get("actual_status") or "", STARTING)
+
+
+def _status_text(row: dict[str, Any]) -> str:
+    parts = (row.get("actual_status") or "scheduling", (row.get("status_msg") or "").strip())
+    return ": ".join(part for part in parts if part)
+
+
+def _ssh_endpoints(row: dict[str, Any]) -> list[Endpoint]:
+    """The direct way first, then Vast.ai's proxy; the official clients disagree on one."""
+    endpoints = []
+    direct = _ports(row).get("22")
+    if direct:
+        endpoints.append(direct)
+    if row.get("ssh_host") and row.get("ssh_port"):
+        jupyter = "jupyter" in (row.get("image_runtype") or "")
+        endpoints.append(Endpoint(row["ssh_host"], int(row["ssh_port"]) + (1 if jupyter else 0)))
+    return endpoints
+
+
+def _ports(row: dict[str, Any]) -> dict[str, Endpoint]:
+    """TCP ports of the container, by number, as they are reached from outside."""
+    address = (row.get("public_ipaddr") or "").strip()
+    found = {}
+    for name, bindings in (row.get("ports") or {}).items():
+        port, _slash, protocol = name.partition("/")
+        if address and bindings and protocol == "tcp":
+            found[port] = Endpoint(address, int(bindings[0]["HostPort"]))
+    return found
+
+
+def _says_no_such_instance(response: Response) -> bool:
+    data = response.data if isinstance(response.data, dict) else {}
+    return response.status == 404 and data.get("error") in ("no_such_instance", "not_found")
+
+
+def _says_already_attached(response: Response) -> bool:
+    return response.status == 400 and "already" in response.text.casefold()
+
+
+def _number(row: dict[str, Any], field: str) -> float:
+    """A numeric field; null and missing count as 0."""
+    return float(row.get(field) or 0)
+
+
+def _compute_cap(capability: str) -> int:
+    return round(float(capability) * 100)
+
+
+def _driver_number(version: str) -> int:
+    """``535.86.05`` as Vast.ai compares it: 535086005."""
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:3]] + [0, 0]
+    return numbers[0] * 1_000_000 + numbers[1] * 1_000 + numbers[2]

@@ -1,0 +1,50 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: check_variables
+short_description: Refuse misspelt, missing and ill-typed variables before anything is rented
+version_added: "0.1.0"
+description:
+  - Compares the variables of the host with those that the roles of this collection document. A name
+    that none of them knows, but that is close to one, is refused with the name that was probably meant.
+  - Values are checked against type and choices of the roles' argument specifications.
+  - This is an action plugin. It runs on the controller.
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+  platform:
+    support: full
+    platforms: posix
+options:
+  required:
+    description: Variables that must be set, each with a few words on what it is.
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Check the variables
+  inferops.gpu.check_variables:
+    required:
+      inferops_scope: the set of rentals that this fleet owns, such as prod
+"""
+
+RETURN = r"""
+checked:
+  description: The variables that were looked at.
+  returned: success
+  type: list
+  elements: str
+  sample: [inferops_model, inferops_scope, rent_vram_gib]
+"""

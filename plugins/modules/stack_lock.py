@@ -1,0 +1,179 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_lock
+short_description: Resolve the Python stack of a host into one lock
+version_added: "0.1.0"
+description:
+  - Installs a pinned uv in an environment of its own, makes the environment for the server, and
+    resolves all requirements at once into one lock.
+  - Nothing else is installed. M(inferops.gpu.stack_packages) installs parts of the lock.
+  - Resolves again only when what it was resolved from has changed.
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Does not know the versions before the first resolution.
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+options:
+  home:
+    description: Folder on the host in which the collection keeps everything.
+    type: str
+    default: ~/.inferops
+  requirements:
+    description: Requirement lines, such as V(vllm==0.32.0).
+    type: list
+    elements: str
+    required: true
+  constraints:
+    description: Constraint lines.
+    type: list
+    elements: str
+    default: []
+  excluded:
+    description: Packages that are left out, whoever requires them.
+    type: list
+    elements: str
+    default: []
+  python:
+    description: The interpreter, as uv understands it. One on the host is preferred to a download.
+    type: str
+    default: ">=3.11,<3.14"
+  torch_backend:
+    description: uv's name of PyTorch's index, such as V(cu130) or V(cpu).
+    type: str
+    default: ""
+  torch_index_url:
+    description: A mirror to use instead of O(torch_backend).
+    type: str
+    default: ""
+  index_url:
+    description: A mirror of the Python package index.
+    type: str
+    default: ""
+  find_links:
+    description:
+      - Folders on the host, or pages, with wheels. They replace O(torch_backend), so they must hold
+        torch, unless O(torch_index_url) does.
+    type: list
+    elements: str
+    default: []
+  uv_version:
+    description: The version of uv.
+    type: str
+    default: 0.13.8
+seealso:
+  - module: inferops.gpu.stack_packages
+"""
+
+EXAMPLES = r"""
+- name: Resolve the stack
+  inferops.gpu.stack_lock:
+    requirements: [vllm==0.32.0, torch==2.13.0]
+    torch_backend: cu130
+"""
+
+RETURN = r"""
+packages:
+  description: Versions in the lock. Empty in check mode before the first resolution.
+  returned: success
+  type: dict
+  sample: {numpy: 2.3.5, torch: 2.13.0, vllm: 0.32.0}
+lock_file:
+  description: The lock on the host.
+  returned: success
+  type: str
+  sample: /root/.inferops/stack/lock.txt
+lock_sha256:
+  description: Its hash, or null before the first resolution.
+  returned: success
+  type: str
+  sample: 3a1f0a0d5b
+python:
+  description: Interpreter of the environment.
+  returned: success
+  type: str
+  sample: /root/.inferops/stack/venv/bin/python
+uv:
+  description: The uv that was installed.
+  returned: success
+  type: str
+  sample: /root/.inferops/bootstrap/bin/uv
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
+    Sources,
+    Stack,
+    StackError,
+    Wanted,
+)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "home": {"type": "str", "default": "~/.inferops"},
+            "requirements": {"type": "list", "elements": "str", "required": True},
+            "constraints": {"type": "list", "elements": "str", "default": []},
+            "excluded": {"type": "list", "elements": "str", "default": []},
+            "python": {"type": "str", "default": ">=3.11,<3.14"},
+            "torch_backend": {"type": "str", "default": ""},
+            "torch_index_url": {"type": "str", "default": ""},
+            "index_url": {"type": "str", "default": ""},
+            "find_links": {"type": "list", "elements": "str", "default": []},
+            "uv_version": {"type": "str", "default": "0.13.8"},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    sources = Sources(
+        torch_backend=options["torch_backend"],
+        torch_index_url=options["torch_index_url"],
+        index_url=options["index_url"],
+        find_links=options["find_links"],
+    )
+    wanted = Wanted(
+        requirements=options["requirements"],
+        constraints=options["constraints"],
+        excluded=options["excluded"],
+        python=options["python"],
+        sources=sources,
+    )
+    stack = Stack(options["home"])
+    before = stack.locked()
+    missing_uv = not stack.has_uv(options["uv_version"])
+    stale = not stack.is_locked(wanted)
+    try:
+        if missing_uv and not module.check_mode:
+            stack.install_uv(options["uv_version"])
+        if stale and not module.check_mode:
+            stack.resolve(wanted)
+    except StackError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=missing_uv or stale,
+        packages=stack.locked(),
+        lock_file=str(stack.lock_file),
+        lock_sha256=stack.lock_sha256(),
+        python=str(stack.python),
+        uv=str(stack.uv),
+        diff={"before": {"lock": before}, "after": {"lock": stack.locked()}},
+    )
+
+
+if __name__ == "__main__":
+    main()

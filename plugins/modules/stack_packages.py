@@ -1,0 +1,126 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_packages
+short_description: Install a part of the locked stack and prove it by running it
+version_added: "0.1.0"
+description:
+  - Installs packages at the versions of the lock, then runs a script in the environment that
+    proves that they work.
+  - While lock, script, driver and boot are the same, the proof is not run again.
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Installs nothing and runs no proof.
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+options:
+  home:
+    description: Folder on the host in which the collection keeps everything.
+    type: str
+    default: ~/.inferops
+  name:
+    description: Name of the part, for messages and for its receipt.
+    type: str
+    required: true
+  packages:
+    description: Packages to install with what they need. Without any, all of the lock, exactly.
+    type: list
+    elements: str
+    default: []
+  proof:
+    description: Python source that prints one JSON object as its last line and exits with 0.
+    type: str
+    required: true
+  environment:
+    description: Environment variables for the proof.
+    type: dict
+    default: {}
+seealso:
+  - module: inferops.gpu.stack_lock
+"""
+
+EXAMPLES = r"""
+- name: Install numpy from the lock
+  inferops.gpu.stack_packages:
+    name: numpy
+    packages: [numpy]
+    proof: |
+      import json, numpy
+      print(json.dumps({"version": numpy.__version__}))
+"""
+
+RETURN = r"""
+proof:
+  description: What the proof printed, now or when it was last run. Null in check mode.
+  returned: success
+  type: dict
+  sample: {version: 2.3.5}
+proven_now:
+  description: Whether the proof had to be run.
+  returned: success
+  type: bool
+  sample: true
+changes:
+  description: Packages that changed, or would change, with the versions before and after.
+  returned: success
+  type: dict
+  sample: {numpy: {before: null, after: 2.3.5}}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import Stack, StackError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "home": {"type": "str", "default": "~/.inferops"},
+            "name": {"type": "str", "required": True},
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "proof": {"type": "str", "required": True},
+            "environment": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    stack = Stack(options["home"])
+    if module.check_mode and not stack.lock_file.exists():
+        module.exit_json(changed=True, proof=None, proven_now=False, changes={})
+    proof, proven_now = None, False
+    environment = {name: str(value) for name, value in options["environment"].items()}
+    try:
+        changes = stack.differences(options["packages"])
+        if changes and not module.check_mode:
+            stack.install(options["packages"])
+        if not module.check_mode:
+            proof, proven_now = stack.prove(options["name"], options["proof"], environment)
+    except StackError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=bool(changes),
+        proof=proof,
+        proven_now=proven_now,
+        changes=changes,
+        diff={
+            "before": {name: change["before"] for name, change in changes.items()},
+            "after": {name: change["after"] for name, change in changes.items()},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
