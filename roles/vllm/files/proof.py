@@ -1,0 +1,34 @@
+"""Prove vLLM: it imports, its compiled kernels load, and it sees the accelerator."""
+
+import importlib
+import json
+import os
+import pathlib
+import sys
+
+import torch  # noqa: F401  (its libraries must be loaded before vLLM's kernels)
+import vllm
+from vllm.platforms import current_platform
+
+expected_device = os.environ["INFEROPS_TORCH_DEVICE"]
+# vLLM picks the kernels for this accelerator; a failure is only a warning to it.
+current_platform.import_kernels()
+kernels = sorted(name for name in sys.modules if name.startswith("vllm._C"))
+if not kernels:
+    # Import one by name for its error: libcudart, an undefined symbol, glibc.
+    for file in sorted(pathlib.Path(vllm.__file__).parent.glob("_C*.so")):
+        importlib.import_module(f"vllm.{file.name.split('.')[0]}")
+    raise SystemExit("vLLM has no compiled kernels in this installation")
+if current_platform.device_type != expected_device:
+    raise SystemExit(
+        f"vLLM sees the device {current_platform.device_type!r} instead of {expected_device!r}"
+    )
+print(
+    json.dumps(
+        {
+            "version": vllm.__version__,
+            "kernels": kernels,
+            "platform": type(current_platform).__name__,
+        }
+    )
+)

@@ -1,0 +1,185 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rental of the simulator is a real machine: container, sshd, keys, and nothing left after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.rig import image
+from tests.simulator import daemon
+from tests.simulator.hosts import container_names
+from tests.simulator.market import ACCOUNT_KEY
+
+
+class Market:
+    """One simulator process with real containers, and a client of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.instance = daemon.Instance(f"test-host-{uuid.uuid4().hex[:8]}", folder)
+        self.url = daemon.start(self.instance, 0, 0, True)["url"]
+        self.key = folder / "key"
+        make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)]
+        subprocess.run(make_key, check=True, timeout=30)
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {ACCOUNT_KEY}"}
+        answer = requests.request(method, self.url + path, json=body, headers=headers, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def rent(self, **wish: Any) -> dict[str, Any]:
+        """Rent the best offer, let our key in, and return the row of the running instance."""
+        offer = self.call("POST", "/api/v0/bundles/", {"limit": 1})["offers"][0]["id"]
+        body = {"image": "any/image", "disk": 20} | wish
+        number = self.call("PUT", f"/api/v0/asks/{offer}/", body)["new_contract"]
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit:
+            row: dict[str, Any] = self.call("GET", f"/api/v0/instances/{number}/")["instances"]
+            if row["actual_status"] == "running":
+                return row
+            time.sleep(0.2)
+        pytest.fail(f"the rental never ran: {row}")
+
+    def attach(self, row: dict[str, Any]) -> None:
+        public = self.key.with_suffix(".pub").read_text()
+        self.call("POST", f"/api/v0/instances/{row['id']}/ssh/", {"ssh_key": public})
+
+    def destroy(self, row: dict[str, Any]) -> None:
+        self.call("DELETE", f"/api/v0/instances/{row['id']}/", {})
+
+    def ssh(self, row: dict[str, Any], command: str) -> subprocess.CompletedProcess[str]:
+        port = row["ports"]["22/tcp"][0]["HostPort"]
+        options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+        options += ["LogLevel=ERROR", "ConnectTimeout=10", "IdentitiesOnly=yes", f"Port={port}"]
+        command_line = ["ssh", "-F", "none", "-i", str(self.key)]
+        command_line += [f"-o{option}" for option in options]
+        command_line += [f"root@{row['public_ipaddr'].strip()}", command]
+        return subprocess.run(
+            command_line,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def run(self, row: dict[str, Any], command: str) -> str:
+        done = self.ssh(row, command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
+    image.ensure()
+    market = Market(tmp_path_factory.mktemp("simulator"))
+    yield market
+    left = daemon.stop(market.instance)
+    assert (left["containers"], left["processes"]) == (0, 0)
+
+
+def test_only_an_attached_key_gets_in(market: Market) -> None:
+    row = market.rent()
+    refused = market.ssh(row, "true")
+    assert refused.returncode == 255
+    assert "Permission denied" in refused.stderr
+    market.attach(row)
+    assert market.run(row, "id -un") == "root"
+    market.destroy(row)
+
+
+def test_ssh_sees_the_machine_s_variables_but_not_the_container_s(market: Market) -> None:
+    row = market.rent(env={"A": "b", "-p 8000:8000": "1"})
+    market.attach(row)
+    seen = dict(line.split("=", 1) for line in market.run(row, "env").splitlines())
+    assert seen["HF_ENDPOINT"].startswith("http://host.containers.internal:")
+    assert not {"A", "CONTAINER_ID", "CONTAINER_API_KEY"} & set(seen)
+    first = market.run(row, "tr '\\0' '\\n' </proc/1/environ").splitlines()
+    port = row["ports"]["8000/tcp"][0]["HostPort"]
+    assert {"A=b", f"CONTAINER_ID={row['id']}", f"VAST_TCP_PORT_8000={port}"} <= set(first)
+    market.destroy(row)
+
+
+def test_a_host_reaches_the_hub_and_shows_its_gpus(market: Market) -> None:
+    row = market.rent(onstart="echo started >/root/proof")
+    market.attach(row)
+    fetch = (
+        "import os, urllib.request as u; print(u.urlopen(os.environ['HF_ENDPOINT'] + '{}').read())"
+    )
+    model = "/inferops/tiny-llama/resolve/main/config.json"
+    assert "LlamaForCausalLM" in market.run(row, f'python3 -c "{fetch.format(model)}"')
+    query = "nvidia-smi --query-gpu=name,driver_version --format=csv,noheader"
+    gpus = market.run(row, query).splitlines()
+    assert gpus == [f"NVIDIA {row['gpu_name']}, {row['driver_version']}"] * row["num_gpus"]
+    assert market.run(row, "cat /root/proof") == "started"
+    market.destroy(row)
+
+
+def test_two_hosts_have_different_host_keys(market: Market) -> None:
+    rows = [market.rent(), market.rent()]
+    keys = set()
+    for row in rows:
+        market.attach(row)
+        keys.add(market.run(row, "cat /etc/ssh/ssh_host_ed25519_key.pub"))
+        market.destroy(row)
+    assert len(keys) == 2
+
+
+def test_an_orphan_is_reaped(market: Market) -> None:
+    row = market.rent()
+    market.attach(row)
+    market.run(row, "setsid sh -c 'sleep 0.2' >/dev/null 2>&1 & sleep 0.1; echo")
+    time.sleep(0.5)
+    assert "Z" not in market.run(row, "ps -eo stat=")
+    market.destroy(row)
+
+
+def test_systemd_runs_where_the_image_asks_for_it(market: Market) -> None:
+    row = market.rent(image="team/host-systemd:1")
+    market.attach(row)
+    assert market.run(row, "systemctl is-system-running --wait") == "running"
+    assert market.run(row, "cat /proc/1/comm") == "systemd"
+    market.destroy(row)
+
+
+def test_a_host_can_run_and_never_let_ssh_in(market: Market) -> None:
+    market.call("POST", "/simulator/faults", [{"kind": "never_ssh"}])
+    row = market.rent()
+    market.attach(row)
+    assert market.ssh(row, "true").returncode == 255
+    market.destroy(row)
+
+
+def test_destroy_leaves_no_container(market: Market) -> None:
+    row = market.rent()
+    assert container_names(market.instance.name) == [
+        f"inferops-sim-{market.instance.name}-{row['id']}"
+    ]
+    assert daemon.status(market.instance)["containers"] == 1
+    market.destroy(row)
+    assert container_names(market.instance.name) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_stop_removes_the_containers_however_the_process_ended(tmp_path: Path, how: int) -> None:
+    image.ensure()
+    market = Market(tmp_path)
+    market.rent()
+    pid = json.loads(market.instance.pid_file.read_text())["pid"]
+    os.kill(pid, how)
+    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 30)
+    left = len(container_names(market.instance.name))
+    assert left == (1 if how == signal.SIGKILL else 0)
+    assert daemon.stop(market.instance)["containers"] == 0

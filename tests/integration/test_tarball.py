@@ -1,0 +1,149 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The built tarball in an empty folder, with only what a collection may need at run time in it.
+
+A dry run of the deploy playbook from there, on the oldest and on the newest ansible-core that we
+support, against a marketplace simulator.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.tools import tree
+from tests.tools.pythons import find_or_install_python
+
+RUN_TIME_FOLDERS = ("meta", "plugins", "roles", "playbooks")
+# What ansible-galaxy writes beside them, and Ansible reads to know the version.
+RUN_TIME_FILES = ("MANIFEST.json", "FILES.json")
+
+NEWEST_CORE = "2.21.5"
+NEWEST_CORE_PYTHON_MINORS = (13, 12, 14)
+CONTROLLER_LIBRARIES = ("jmespath", "paramiko", "requests")
+
+INVENTORY = """
+gpu_hosts:
+  hosts:
+    gpu-1:
+  vars:
+    inferops_scope: tarball
+    inferops_provider: vastai
+    inferops_model: inferops/tiny-llama
+    inferops_accelerator: cpu
+"""
+
+
+@pytest.fixture(scope="module")
+def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of collections with nothing in it but ours, cut down to the run-time folders."""
+    tarball = tree.build(tmp_path_factory.mktemp("dist"))
+    folder = tmp_path_factory.mktemp("collections")
+    with tarfile.open(tarball) as archive:
+        wanted = [
+            member
+            for member in archive.getmembers()
+            if member.name.split("/")[0] in RUN_TIME_FOLDERS or member.name in RUN_TIME_FILES
+        ]
+        archive.extractall(
+            folder / "ansible_collections" / "inferops" / "gpu", members=wanted, filter="data"
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[str]:
+    """The address of a marketplace simulator that has no need of containers."""
+    command = [sys.executable, "-m", "tests.simulator"]
+    name = ["--instance", "test-tarball"]
+    started = subprocess.run(
+        [*command, "start", *name, "--port", "0", "--no-containers"],
+        cwd=tree.REPOSITORY,
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
+    )
+    try:
+        yield json.loads(started.stdout)["url"]
+    finally:
+        subprocess.run([*command, "stop", *name], cwd=tree.REPOSITORY, timeout=120, check=True)
+
+
+def newest_core() -> Path:
+    """The commands of a virtual environment with the newest ansible-core (kept in .rig)."""
+    folder = tree.REPOSITORY / ".rig" / f"core-{NEWEST_CORE}"
+    ready = folder / ".ready"
+    if not ready.exists():
+        python = find_or_install_python(NEWEST_CORE_PYTHON_MINORS)
+        subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
+        libraries = (f"ansible-core=={NEWEST_CORE}", *CONTROLLER_LIBRARIES)
+        subprocess.run(
+            [folder / "bin" / "pip", "install", "--quiet", *libraries], timeout=600, check=True
+        )
+        ready.touch()
+    return folder / "bin"
+
+
+@pytest.fixture(scope="module", params=["2.19", "2.21"])
+def core(request: pytest.FixtureRequest) -> Path:
+    """The folder of an ansible-core's commands: the pinned one, and the newest."""
+    commands = Path(sys.executable).parent if request.param == "2.19" else newest_core()
+    version = subprocess.run(
+        [commands / "ansible", "--version"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    assert f"[core {request.param}." in version
+    return commands
+
+
+def test_the_tarball_holds_nothing_but_the_collection(collections: Path) -> None:
+    """No test, no development file, no cache."""
+    manifest = json.loads(
+        (collections / "ansible_collections" / "inferops" / "gpu" / "FILES.json").read_text()
+    )
+    top = {entry["name"].split("/")[0] for entry in manifest["files"]}
+    allowed = {".", "LICENSE", "README.md", "changelogs", *RUN_TIME_FOLDERS}
+    documents = {"CHANGELOG.md", "CONTRIBUTING.md"}
+    assert top - allowed - documents == set()
+    assert not [entry["name"] for entry in manifest["files"] if "__pycache__" in entry["name"]]
+
+
+def test_a_dry_run_of_deploy_from_the_tarball_shows_the_offer_and_creates_nothing(
+    collections: Path, simulator: str, core: Path, tmp_path: Path
+) -> None:
+    """As on a controller where only `ansible-galaxy collection install` was run."""
+    requests.delete(f"{simulator}/simulator/requests", timeout=10).raise_for_status()
+    inventory = tmp_path / "inventory" / "hosts.yml"
+    inventory.parent.mkdir()
+    inventory.write_text(INVENTORY)
+    finished = subprocess.run(
+        [core / "ansible-playbook", "-i", inventory, "inferops.gpu.deploy", "--check"],
+        cwd=tmp_path,
+        env={
+            "PATH": f"{core}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_COLLECTIONS_PATH": str(collections),
+            "VAST_URL": simulator,
+            "VAST_API_KEY": "simulated-account-key",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout
+    assert "per hour" in finished.stdout or "price_usd_per_hour" in finished.stdout
+    calls = requests.get(f"{simulator}/simulator/requests", timeout=10).json()
+    assert any("bundles" in call["path"] for call in calls), "no offers were looked up"
+    assert not [call for call in calls if call["method"] == "PUT" and "/asks/" in call["path"]]
+    assert not [call for call in calls if call["method"] == "DELETE"]

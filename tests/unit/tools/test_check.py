@@ -1,0 +1,145 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runner of the checks, with steps of our own: what it reports, and what it cleans up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tools.check import select
+from tests.tools.tree import REPOSITORY
+
+# Runs the commands given as arguments as the steps. The files of the checkout are left out, since
+# whoever works in it may save one at any moment.
+DRIVER = """
+import sys
+from tests.tools import check, leftovers
+leftovers.changes = set
+commands, sys.argv[1:] = sys.argv[1:], []
+check.STEPS = tuple(check.Step("group", f"step-{i}", c) for i, c in enumerate(commands, 1))
+sys.exit(check.main())
+"""
+ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "INFEROPS_CHECK_RUN"}
+
+
+def start_checks(*commands: str) -> subprocess.Popen[str]:
+    """Start the runner with `commands` as its steps."""
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, *commands],
+        cwd=REPOSITORY,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def result(output: str) -> dict[str, float]:
+    """The object in the last line."""
+    word, _space, text = output.splitlines()[-1].partition(" ")
+    assert word == "RESULT"
+    numbers: dict[str, float] = json.loads(text)
+    return numbers
+
+
+def wait_for_file(path: Path) -> str:
+    """The text of a file that a step is about to write."""
+    give_up_at = time.monotonic() + 20
+    while not path.exists() or not path.read_text().strip():
+        assert time.monotonic() < give_up_at, f"{path} was never written"
+        time.sleep(0.05)
+    return path.read_text()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs (one that has ended and was not yet collected does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def script(folder: Path, text: str) -> str:
+    """A command that runs `text` in bash."""
+    path = folder / "step.sh"
+    path.write_text(text)
+    return f"bash {path}"
+
+
+def test_a_failing_step_is_named_and_the_others_still_run() -> None:
+    """Its exit status is 1, and the last line counts."""
+    runner = start_checks("true", "false", "echo still-here")
+    output = runner.communicate(timeout=30)[0]
+    assert runner.returncode == 1
+    assert "still-here" in output
+    assert "FAILED: step-2\n" in output
+    assert {**result(output), "seconds": 0} == {"steps": 3, "failed": 1, "seconds": 0}
+
+
+def test_when_every_step_passes_so_does_the_run() -> None:
+    """Each step says its name and seconds."""
+    runner = start_checks("true")
+    output = runner.communicate(timeout=30)[0]
+    assert runner.returncode == 0
+    assert "<== step-1: passed, 0." in output
+    assert result(output)["failed"] == 0
+
+
+def test_a_step_sees_neither_the_users_account_nor_the_users_ansible_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A test that could rent for real would cost money."""
+    monkeypatch.setitem(ENVIRONMENT, "VAST_API_KEY", "a-real-account")
+    monkeypatch.setitem(ENVIRONMENT, "ANSIBLE_FORKS", "99")
+    output = start_checks("env").communicate(timeout=30)[0]
+    assert "ANSIBLE_CONFIG=" in output
+    assert "a-real-account" not in output
+    assert "ANSIBLE_FORKS" not in output
+
+
+def test_a_process_that_a_step_leaves_behind_fails_the_run_and_is_ended(tmp_path: Path) -> None:
+    """Also when it has left the step's session and process group."""
+    pid_file = tmp_path / "pid"
+    step = script(tmp_path, f"setsid sleep 300 >/dev/null & echo $! > {pid_file}\nsleep 0.3")
+    runner = start_checks(step)
+    output = runner.communicate(timeout=60)[0]
+    assert runner.returncode == 1
+    assert "FAILED: leftovers\n" in output
+    assert "sleep 300" in output
+    assert not is_alive(int(pid_file.read_text()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_what_it_started(tmp_path: Path, number: signal.Signals) -> None:
+    """The step, what it started, and the steps that were still to come."""
+    pid_file, late = tmp_path / "pid", tmp_path / "late"
+    step = script(tmp_path, f"setsid sleep 300 >/dev/null & echo $! > {pid_file}\nsleep 300")
+    runner = start_checks(step, f"touch {late}")
+    pid = int(wait_for_file(pid_file))
+    runner.send_signal(number)
+    output = runner.communicate(timeout=60)[0]
+    assert runner.returncode == 1
+    assert f"step-1: ended by {number.name}" in output
+    assert result(output)["failed"] >= 1
+    assert not is_alive(pid)
+    assert not late.exists()
+
+
+def test_an_unknown_check_is_refused_with_the_names_that_exist() -> None:
+    """Before anything runs."""
+    with pytest.raises(SystemExit, match=r"no such check: lnit\. There are: lint, .*molecule"):
+        select("lnit")
+
+
+def test_a_group_selects_all_of_its_steps() -> None:
+    """As `make lint` does."""
+    assert {step.group for step in select("lint,unit")} == {"lint", "unit"}
+    assert len(select("lint")) > 5
