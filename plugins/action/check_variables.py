@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
             for name, meaning in options["required"].items()
             if not variables.get(name)
         ]
-        complaints += [text for name in ours if (text := _unknown(name))]
+        complaints += [text for name in ours if (text := _unknown(name, set(specs)))]
         complaints += [
             text for name in ours if name in specs and (text := self._ill(name, specs[name]))
         ]
@@ -59,12 +59,15 @@ class ActionModule(ActionBase):
         return "; ".join(result.error_messages) + "." if result.error_messages else None
 
 
-def _unknown(name: str) -> str | None:
+def _unknown(name: str, options: set[str]) -> str | None:
     """What is wrong with a name that the collection does not know, or None."""
-    known = _known_names()
+    known = _mentioned_names()
     if name in known:
         return None
-    alike = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
+    settable = options | {other for other in known if other.startswith(_SHARED_PREFIX)}
+    # Units come last in a name, so they are the first to be forgotten.
+    alike = [option for option in sorted(settable) if option.startswith(f"{name}_")]
+    alike += difflib.get_close_matches(name, settable, n=1, cutoff=_ALIKE)
     if alike:
         return f"{name} is not a variable of inferops.gpu: did you mean {alike[0]}?"
     if name.startswith(_SHARED_PREFIX):
@@ -72,8 +75,8 @@ def _unknown(name: str) -> str | None:
     return None
 
 
-def _known_names() -> set[str]:
-    """Every variable that a role or playbook of this collection mentions."""
+def _mentioned_names() -> set[str]:
+    """Every variable that a role or playbook of this collection mentions, its internal ones too."""
     files = [*_ROOT.glob("roles/*/*/*.yml"), *_ROOT.glob("playbooks/**/*.yml")]
     return {name for file in files for name in re.findall(r"\b[a-z]+_\w+", file.read_text())}
 

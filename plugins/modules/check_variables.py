@@ -10,8 +10,9 @@ module: check_variables
 short_description: Refuse misspelt, missing and ill-typed variables before anything is rented
 version_added: "0.1.0"
 description:
-  - Compares the variables of the host with those that the roles of this collection document. A name
-    that none of them knows, but that is close to one, is refused with the name that was probably meant.
+  - Compares the variables of the host with those that the roles of this collection document. A
+    name that none of them knows, but that is close to one, is refused with the one that was
+    probably meant.
   - Values are checked against type and choices of the roles' argument specifications.
   - This is an action plugin. It runs on the controller.
 author:

@@ -127,7 +127,7 @@ host:
     memory_total_mib: 64312
     memory_available_mib: 60122
     memory_limit_mib: null
-    home: /root/.inferops
+    home: /home/user/.inferops
     disk_free_mib: 81920
     shared_memory_mib: 64
     glibc_version: "2.36"
@@ -142,7 +142,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import gpus
+from ansible_collections.inferops.gpu.plugins.module_utils.host import facts, gpus
 
 
 def main() -> None:
@@ -153,7 +153,7 @@ def main() -> None:
     home = Path(module.params["home"])
     if not home.is_absolute():
         module.fail_json(msg=f"home must be an absolute path, not {str(home)!r}.")
-    module.exit_json(changed=False, gpu=gpus.report().to_dict(), host=gpus.host_facts(home))
+    module.exit_json(changed=False, gpu=gpus.report().to_dict(), host=facts.host_facts(home))
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ servers:
     log_path:
       description: Where the log lies on the host.
       type: str
-      sample: /root/.inferops/servers/main/server.log
+      sample: /home/user/.inferops/servers/main/server.log
     log_tail:
       description: The last lines of the log of the latest start, as many as O(log_lines) asks for.
       returned: when O(log_lines) is not 0

@@ -41,7 +41,7 @@ EXAMPLES = r"""
 - name: Show the three best offers for a 24 GB card in Europe
   inferops.gpu.offer_info:
     vram_gib: 24
-    countries: [SE, NO, DE, NL, FI]
+    countries: [SE, DE, NL, FI]
     max_price_usd_per_hour: 0.6
     limit: 3
   delegate_to: localhost

@@ -12,6 +12,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Market:
     def __init__(self, folder: Path) -> None:
         self.instance = daemon.Instance(f"test-host-{uuid.uuid4().hex[:8]}", folder)
         self.url = daemon.start(self.instance, 0, 0, True)["url"]
+        self.call("POST", "/simulator/settings", {"boot_seconds": 1})
         self.key = folder / "key"
         make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)]
         subprocess.run(make_key, check=True, timeout=30)
@@ -40,8 +42,17 @@ class Market:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    @contextmanager
+    def rented(self, **wish: Any) -> Iterator[dict[str, Any]]:
+        """Rent the best offer until the block ends; gives the row of the running instance."""
+        row = self.rent(**wish)
+        try:
+            yield row
+        finally:
+            self.call("DELETE", f"/api/v0/instances/{row['id']}/", {})
+
     def rent(self, **wish: Any) -> dict[str, Any]:
-        """Rent the best offer, let our key in, and return the row of the running instance."""
+        """Rent the best offer and wait until it runs."""
         offer = self.call("POST", "/api/v0/bundles/", {"limit": 1})["offers"][0]["id"]
         body = {"image": "any/image", "disk": 20} | wish
         number = self.call("PUT", f"/api/v0/asks/{offer}/", body)["new_contract"]
@@ -54,11 +65,14 @@ class Market:
         pytest.fail(f"the rental never ran: {row}")
 
     def attach(self, row: dict[str, Any]) -> None:
+        """Let our key in."""
         public = self.key.with_suffix(".pub").read_text()
         self.call("POST", f"/api/v0/instances/{row['id']}/ssh/", {"ssh_key": public})
 
-    def destroy(self, row: dict[str, Any]) -> None:
-        self.call("DELETE", f"/api/v0/instances/{row['id']}/", {})
+    def log_in(self, row: dict[str, Any]) -> None:
+        """Let our key in and wait for sshd, which may come later than the status says."""
+        self.attach(row)
+        assert daemon.wait(lambda: self.ssh(row, "true").returncode == 0, 30)
 
     def ssh(self, row: dict[str, Any], command: str) -> subprocess.CompletedProcess[str]:
         port = row["ports"]["22/tcp"][0]["HostPort"]
@@ -91,84 +105,73 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 
 def test_only_an_attached_key_gets_in(market: Market) -> None:
-    row = market.rent()
-    refused = market.ssh(row, "true")
-    assert refused.returncode == 255
-    assert "Permission denied" in refused.stderr
-    market.attach(row)
-    assert market.run(row, "id -un") == "root"
-    market.destroy(row)
+    with market.rented() as row:
+        assert daemon.wait(lambda: "Permission denied" in market.ssh(row, "true").stderr, 30)
+        market.attach(row)
+        assert market.run(row, "id -un") == "root"
 
 
 def test_ssh_sees_the_machine_s_variables_but_not_the_container_s(market: Market) -> None:
-    row = market.rent(env={"A": "b", "-p 8000:8000": "1"})
-    market.attach(row)
-    seen = dict(line.split("=", 1) for line in market.run(row, "env").splitlines())
-    assert seen["HF_ENDPOINT"].startswith("http://host.containers.internal:")
-    assert not {"A", "CONTAINER_ID", "CONTAINER_API_KEY"} & set(seen)
-    first = market.run(row, "tr '\\0' '\\n' </proc/1/environ").splitlines()
-    port = row["ports"]["8000/tcp"][0]["HostPort"]
-    assert {"A=b", f"CONTAINER_ID={row['id']}", f"VAST_TCP_PORT_8000={port}"} <= set(first)
-    market.destroy(row)
+    with market.rented(env={"A": "b", "-p 8000:8000": "1"}) as row:
+        market.log_in(row)
+        seen = dict(line.split("=", 1) for line in market.run(row, "env").splitlines())
+        assert seen["HF_ENDPOINT"].startswith("http://host.containers.internal:")
+        assert not {"A", "CONTAINER_ID", "CONTAINER_API_KEY"} & set(seen)
+        first = market.run(row, "tr '\\0' '\\n' </proc/1/environ").splitlines()
+        port = row["ports"]["8000/tcp"][0]["HostPort"]
+        assert {"A=b", f"CONTAINER_ID={row['id']}", f"VAST_TCP_PORT_8000={port}"} <= set(first)
 
 
-def test_a_host_reaches_the_hub_and_shows_its_gpus(market: Market) -> None:
-    row = market.rent(onstart="echo started >/root/proof")
-    market.attach(row)
-    fetch = (
-        "import os, urllib.request as u; print(u.urlopen(os.environ['HF_ENDPOINT'] + '{}').read())"
-    )
-    model = "/inferops/tiny-llama/resolve/main/config.json"
-    assert "LlamaForCausalLM" in market.run(row, f'python3 -c "{fetch.format(model)}"')
-    query = "nvidia-smi --query-gpu=name,driver_version --format=csv,noheader"
-    gpus = market.run(row, query).splitlines()
-    assert gpus == [f"NVIDIA {row['gpu_name']}, {row['driver_version']}"] * row["num_gpus"]
-    assert market.run(row, "cat /root/proof") == "started"
-    market.destroy(row)
+def test_a_host_reaches_the_hub_shows_its_gpus_and_runs_its_onstart(market: Market) -> None:
+    with market.rented(onstart="echo started >/root/proof") as row:
+        market.log_in(row)
+        url = "os.environ['HF_ENDPOINT'] + '/inferops/tiny-llama/resolve/main/config.json'"
+        fetch = f"import os, urllib.request as u; print(u.urlopen({url}).read())"
+        assert "LlamaForCausalLM" in market.run(row, f'python3 -c "{fetch}"')
+        query = "nvidia-smi --query-gpu=name,driver_version --format=csv,noheader"
+        gpus = market.run(row, query).splitlines()
+        assert gpus == [f"NVIDIA {row['gpu_name']}, {row['driver_version']}"] * row["num_gpus"]
+        assert market.run(row, "cat /root/proof") == "started"
 
 
 def test_two_hosts_have_different_host_keys(market: Market) -> None:
-    rows = [market.rent(), market.rent()]
-    keys = set()
-    for row in rows:
-        market.attach(row)
-        keys.add(market.run(row, "cat /etc/ssh/ssh_host_ed25519_key.pub"))
-        market.destroy(row)
-    assert len(keys) == 2
+    with market.rented() as one, market.rented() as other:
+        keys = set()
+        for row in (one, other):
+            market.log_in(row)
+            keys.add(market.run(row, "cat /etc/ssh/ssh_host_ed25519_key.pub"))
+        assert len(keys) == 2
 
 
 def test_an_orphan_is_reaped(market: Market) -> None:
-    row = market.rent()
-    market.attach(row)
-    market.run(row, "setsid sh -c 'sleep 0.2' >/dev/null 2>&1 & sleep 0.1; echo")
-    time.sleep(0.5)
-    assert "Z" not in market.run(row, "ps -eo stat=")
-    market.destroy(row)
+    with market.rented() as row:
+        market.log_in(row)
+        market.run(row, "(setsid sleep 0.1 >/dev/null 2>&1 &)")
+        time.sleep(0.3)
+        assert "Z" not in market.run(row, "ps -eo stat=")
 
 
 def test_systemd_runs_where_the_image_asks_for_it(market: Market) -> None:
-    row = market.rent(image="team/host-systemd:1")
-    market.attach(row)
-    assert market.run(row, "systemctl is-system-running --wait") == "running"
-    assert market.run(row, "cat /proc/1/comm") == "systemd"
-    market.destroy(row)
+    with market.rented(image="team/host-systemd:1") as row:
+        market.log_in(row)
+        assert market.run(row, "systemctl is-system-running --wait") == "running"
+        assert market.run(row, "cat /proc/1/comm") == "systemd"
 
 
 def test_a_host_can_run_and_never_let_ssh_in(market: Market) -> None:
     market.call("POST", "/simulator/faults", [{"kind": "never_ssh"}])
-    row = market.rent()
-    market.attach(row)
-    assert market.ssh(row, "true").returncode == 255
-    market.destroy(row)
+    with market.rented() as row:
+        market.attach(row)
+        refused = market.ssh(row, "true")
+        assert refused.returncode == 255
+        assert "Permission denied" not in refused.stderr
 
 
 def test_destroy_leaves_no_container(market: Market) -> None:
-    row = market.rent()
-    assert container_names(market.instance.name) == [
-        f"inferops-sim-{market.instance.name}-{row['id']}"
-    ]
-    assert daemon.status(market.instance)["containers"] == 1
-    market.destroy(row)
+    name = f"inferops-sim-{market.instance.name}"
+    with market.rented() as row:
+        assert container_names(market.instance.name) == [f"{name}-{row['id']}"]
+        assert daemon.status(market.instance)["containers"] == 1
     assert container_names(market.instance.name) == []
 
 

@@ -53,12 +53,15 @@ SSH_UNIT = (
     "[Service]\\nExecStartPre=\\nExecStartPre=/usr/bin/ssh-keygen -A\\n"
     "ExecStartPre=/usr/sbin/sshd -t\\n"
 )
+HANDS_OFF = "getty.target systemd-sysctl.service systemd-modules-load.service"
 SETUP = (
     'rm -f "$1"/etc/ssh/ssh_host_* "$1"/etc/machine-id',
     f'printf "{SSHD_CONFIG}" >"$1/etc/ssh/sshd_config.d/inferops.conf"',
     'mkdir -p "$1/etc/systemd/system/ssh.service.d"',
     f'printf "{SSH_UNIT}" >"$1/etc/systemd/system/ssh.service.d/keys.conf"',
     'touch "$1/etc/machine-id"',
+    # A host with systemd is privileged: it must not reach for this machine's consoles and kernel.
+    f'for unit in {HANDS_OFF}; do ln -s /dev/null "$1/etc/systemd/system/$unit"; done',
 )
 COMMAND = ("/usr/bin/tini", "-g", "--", "/usr/local/sbin/inferops-host")
 
@@ -102,7 +105,16 @@ def build() -> None:
         )
         if imported.returncode != 0:
             raise PodmanError(f"podman could not import the image: {imported.stderr.strip()}")
+    forget_older_images()
     say(f"{tag()} is ready after {time.monotonic() - began:.0f} s")
+
+
+def forget_older_images() -> None:
+    """Remove the images of earlier recipes; those that still run somewhere stay."""
+    named = ("--filter", f"reference={NAME}", "--format", "{{.Repository}}:{{.Tag}}")
+    for other in podman("images", *named).stdout.split():
+        if other != tag():
+            podman("image", "rm", other, check=False)
 
 
 def bootstrap(tarball: Path) -> list[str]:

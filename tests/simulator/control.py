@@ -25,7 +25,7 @@ class Control:
             ("POST", "settings"): self.settings,
             ("GET", "faults"): self.planned_faults,
             ("POST", "faults"): self.plan_faults,
-            ("GET", "requests"): lambda _: self.journal.entries(),
+            ("GET", "requests"): lambda _given: self.journal.entries(),
             ("DELETE", "requests"): self.forget_requests,
             ("POST", "reset"): self.reset,
         }
@@ -42,7 +42,7 @@ class Control:
         except (ValueError, TypeError, AttributeError) as reason:
             return json_reply({"error": str(reason)}, 400)
 
-    def state(self, _: Any = None) -> dict[str, Any]:
+    def state(self, _given: Any = None) -> dict[str, Any]:
         """The truth: rentals with their bills, containers as podman counts them, credit, time."""
         with self.market.lock:
             self.market.settle()
@@ -87,22 +87,22 @@ class Control:
             setattr(self.market, name, float(value))
         return {"boot_seconds": self.market.boot_seconds, "credit_usd": self.market.credit_usd}
 
-    def planned_faults(self, _: Any) -> dict[str, Any]:
+    def planned_faults(self, _given: Any) -> dict[str, Any]:
         """What is planned still, and what could be."""
         planned = [vars(fault) for fault in self.faults.planned if fault.times > 0]
-        return {"planned": planned, "kinds": KINDS}
+        return {"planned": planned, "kinds": {name: k.parameters for name, k in KINDS.items()}}
 
     def plan_faults(self, given: list[dict[str, Any]]) -> dict[str, Any]:
         """Replace the planned faults by a list of them."""
         self.faults.replace(given)
         return self.planned_faults(None)
 
-    def forget_requests(self, _: Any) -> dict[str, Any]:
+    def forget_requests(self, _given: Any) -> dict[str, Any]:
         """Empty the request log."""
         self.journal.clear()
         return {"requests": 0}
 
-    def reset(self, _: Any) -> dict[str, Any]:
+    def reset(self, _given: Any) -> dict[str, Any]:
         """Destroy all rentals; fresh offers, account, clock, faults and log."""
         self.market.reset()
         self.faults.replace([])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -87,10 +88,14 @@ def serve(instance: Instance, port: int, hub_port: int, with_containers: bool) -
 
 
 def write_models(folder: Path) -> None:
-    """Make the models that the hub serves, where they are missing."""
+    """Make the models that the hub serves, unless this very code has made them before."""
+    recipe = hashlib.sha256(Path(tiny_model.__file__).read_bytes()).hexdigest()
+    stamp = folder / ".recipe"
+    if stamp.exists() and stamp.read_text() == recipe:
+        return
     for name, truncated in MODELS.items():
-        if not (folder / name / "model.safetensors").exists():
-            tiny_model.write(folder / name, truncated=truncated)
+        tiny_model.write(folder / name, truncated=truncated)
+    stamp.write_text(recipe)
 
 
 # --- from outside ---

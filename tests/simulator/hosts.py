@@ -12,6 +12,7 @@ import random
 import socket
 import tarfile
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,7 +104,13 @@ class PodmanHosts:
         name = self.name(spec.number)
         ports = {port: self.free_port() for port in spec.container_ports}
         try:
-            podman("create", *self.options(spec, ports), image.tag(), *start_command(spec))
+            podman(
+                "create",
+                *self.options(spec, ports),
+                image.tag(),
+                *start_command(spec),
+                stdin=lines(f"{k}={v}" for k, v in container_environment(spec, ports)).encode(),
+            )
             podman("cp", "-", f"{name}:/", stdin=tarball(self.files(spec)))
             podman("start", name)
             if spec.onstart:
@@ -117,16 +124,11 @@ class PodmanHosts:
         """Return the options of ``podman create``."""
         options = [f"--name={self.name(spec.number)}", f"--hostname=rental-{spec.number}"]
         options += [f"--label=inferops.simulator={self.instance}", "--pull=never", SHARED_MEMORY]
+        options.append("--env-file=/dev/stdin")  # values may be secret: no process list shows them
         options += ["--systemd=always", "--privileged"] if spec.systemd else ["--systemd=false"]
         for port, host_port in ports.items():
             number, protocol = port.split("/")
             options.append(f"--publish={ADDRESS}:{host_port}:{number}/{protocol}")
-        published = {
-            f"VAST_{port.split('/')[1].upper()}_PORT_{port.split('/')[0]}": str(host_port)
-            for port, host_port in ports.items()
-        }
-        environment = {"PUBLIC_IPADDR": ADDRESS, **published, **spec.environment}
-        options += [f"--env={key}={value}" for key, value in environment.items()]
         return options + [f"--volume={volume}" for volume in self.trust()[0]]
 
     def trust(self) -> tuple[list[str], dict[str, str]]:
@@ -150,7 +152,7 @@ class PodmanHosts:
         if cache:
             Path(cache).mkdir(parents=True, exist_ok=True)
             volumes.append(f"{Path(cache).resolve()}:{UV_CACHE_FOLDER}:rw")
-            variables |= {"UV_CACHE_DIR": UV_CACHE_FOLDER, "UV_LINK_MODE": "copy"}
+            variables |= {"UV_CACHE_DIR": UV_CACHE_FOLDER, "UV_LINK_MODE": "symlink"}
         return volumes, variables
 
     def files(self, spec: HostSpec) -> dict[str, tuple[str, int]]:
@@ -164,7 +166,7 @@ class PodmanHosts:
         if spec.onstart:
             files["root/onstart.sh"] = (spec.onstart, 0o700)
         if spec.gpus:
-            files["usr/local/bin/nvidia-smi"] = (NVIDIA_SMI.read_text(), 0o755)
+            files["usr/local/bin/nvidia-smi"] = ("#!/usr/bin/python3\n" + NVIDIA_SMI.read_text(), 0o755)
             files["etc/inferops-sim/gpus.json"] = (json.dumps(spec.gpus, indent=2) + "\n", 0o644)
         return files
 
@@ -198,7 +200,7 @@ class PodmanHosts:
     def free_port(self) -> int:
         """Return a port of this machine that nobody listens on."""
         with self.lock:
-            for _ in PORTS:
+            for _port in PORTS:
                 self.next_port += 1
                 if self.next_port not in PORTS:
                     self.next_port = PORTS.start
@@ -210,6 +212,15 @@ class PodmanHosts:
                         continue
                 return self.next_port
         raise HostFailure("no free port is left on this machine")
+
+
+def container_environment(spec: HostSpec, ports: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """Give the variables of the container's first process, as Vast.ai sets them."""
+    yield "PUBLIC_IPADDR", ADDRESS
+    for port, host_port in ports.items():
+        number, protocol = port.split("/")
+        yield f"VAST_{protocol.upper()}_PORT_{number}", str(host_port)
+    yield from spec.environment.items()
 
 
 def start_command(spec: HostSpec) -> list[str]:
@@ -227,7 +238,7 @@ def container_names(instance: str) -> list[str]:
     return found.stdout.split()
 
 
-def lines(items: tuple[str, ...]) -> str:
+def lines(items: Iterable[str]) -> str:
     """Return the items, each on its own line."""
     return "".join(f"{item.strip()}\n" for item in items)
 

@@ -17,7 +17,7 @@ Offer = dict[str, Any]
 
 DEFAULT_SEED, DEFAULT_COUNT = 7, 400
 HOURS_PER_MONTH = 30 * 24
-FRACTION_ODDS = 1 / 3  # how many machines are also offered by half
+FRACTION_ODDS = 2 / 3  # how many machines with several GPUs are also offered by half
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def generate(now: float, seed: int = DEFAULT_SEED, count: int = DEFAULT_COUNT) -
         machine += chance.randint(1, 90)
         whole = make_machine(chance, machine, now)
         offers.append(whole)
-        if whole["num_gpus"] > 1 and chance.random() < FRACTION_ODDS * 2:
+        if whole["num_gpus"] > 1 and chance.random() < FRACTION_ODDS:
             offers.append(half_of(whole))
     offers = offers[:count]
     for number, offer in enumerate(offers):
@@ -115,7 +115,7 @@ def make_machine(chance: random.Random, machine_id: int, now: float) -> Offer:
     count = chance.choices(gpu.counts, [1 / (n + 1) for n in gpu.counts])[0]
     oldest, newest = DRIVER_BRANCHES[gpu.arch]
     drivers = [row for row in DRIVERS if oldest <= row[0] <= newest]
-    _, driver, cuda, _ = chance.choices(drivers, [row[3] for row in drivers])[0]
+    _branch, driver, cuda, _weight = chance.choices(drivers, [row[3] for row in drivers])[0]
     datacenter = chance.random() < (0.5 if gpu.usd_per_hour > 0.5 else 0.12)
     verification = chance.choices(
         ("verified", "unverified", "deverified"), (85, 14, 1) if datacenter else (68, 28, 4)
@@ -158,7 +158,9 @@ def make_machine(chance: random.Random, machine_id: int, now: float) -> Offer:
         "direct_port_count": chance.choice((0, 2, 16, 50, 100, 250, 999)),
         "static_ip": datacenter or chance.random() < 0.3,
         "public_ipaddr": f"198.51.100.{machine_id % 254 + 1}",
-        "geolocation": chance.choices([p for p, _ in PLACES], [w for _, w in PLACES])[0],
+        "geolocation": chance.choices(
+            [place for place, _weight in PLACES], [weight for _place, weight in PLACES]
+        )[0],
         "hosting_type": int(datacenter),
         "verification": verification,
         "vericode": int(verification == "verified"),

@@ -5,7 +5,7 @@
 
 Everything that a step starts inherits the variable `MARK`: a process that still carries it
 after the run was left behind. Containers, simulators and files are compared with what was there
-before the run.
+before the run; simulators that somebody else has started meanwhile are left alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from tests.rig.podman import podman
+from tests.simulator import daemon
 from tests.tools.tree import REPOSITORY
 
 MARK = "INFEROPS_CHECK_RUN"
@@ -75,22 +76,34 @@ class Before:
         """One line per thing that was not there before the run."""
         _wait_for_the_end(self.run_id)
         return [
-            *(f"simulator {name}" for name in sorted(simulators() - self.simulators)),
-            *(f"container {name}" for name in sorted(containers() - self.containers)),
+            *(f"simulator {name}" for name in sorted(self._new_simulators())),
+            *(f"container {name}" for name in sorted(self._new_containers())),
             *(f"file {line}" for line in sorted(changes() - self.changes)),
             *(f"process {pid}: {text}" for pid, text in processes(self.run_id).items()),
         ]
 
     def remove(self) -> None:
         """Stop and remove all of it, except files: what those hold may be wanted."""
-        for name in simulators() - self.simulators:
+        for name in self._new_simulators():
             stop = (sys.executable, "-m", "tests.simulator", "stop", "--instance", name)
             subprocess.run(stop, cwd=REPOSITORY, check=False)
-        for name in containers() - self.containers:
+        for name in self._new_containers():
             podman("rm", "--force", "--ignore", "--volumes", "--time", "0", name)
         for number in (signal.SIGTERM, signal.SIGKILL):
             _send(number, processes(self.run_id))
             _wait_for_the_end(self.run_id)
+
+    def _new_simulators(self) -> set[str]:
+        return simulators() - self.simulators - self._somebody_elses()
+
+    def _new_containers(self) -> set[str]:
+        others = tuple(f"inferops-sim-{name}-" for name in self._somebody_elses())
+        return {name for name in containers() - self.containers if not name.startswith(others)}
+
+    def _somebody_elses(self) -> set[str]:
+        """Names of the test simulators that run without having been started by this run."""
+        ours = processes(self.run_id).keys()
+        return {name for name in simulators() if set(daemon.processes(name)) - ours}
 
 
 def _wait_for_the_end(run_id: str) -> None:

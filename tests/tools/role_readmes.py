@@ -9,6 +9,7 @@ Only the part between aar-doc's two marks is written; anything around it stays.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -32,10 +33,22 @@ def write_readme(role: Path, readme: Path) -> None:
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    # aar-doc leaves blanks at line ends, and a colon that breaks its example of a task.
-    text = readme.read_text().replace("- name: Importing role: ", "- name: Import role ")
-    lines = [line.rstrip() for line in text.splitlines()]
-    readme.write_text("\n".join(lines).rstrip() + "\n")
+    readme.write_text(tidy(readme.read_text()))
+
+
+def tidy(text: str) -> str:
+    """What aar-doc writes, without what Markdown and YAML readers stumble over.
+
+    A bar in a table's cell needs a backslash, a reference to a role is a name, a colon in a task's
+    name needs quotes, and no line ends with blanks.
+    """
+    lines = []
+    for line in text.replace("- name: Importing role: ", "- name: Import role ").splitlines():
+        line = re.sub(r"\bP\(([\w.]+)#role\)", r"`\1`", line)
+        if line.startswith("|"):
+            line = re.sub(r"`[^`]+`", lambda code: code.group().replace("|", r"\|"), line)
+        lines.append(line.rstrip())
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def is_up_to_date(role: Path) -> bool:

@@ -18,6 +18,10 @@ fail() {
 # mmdebstrap makes from Debian packages.
 packages=(aardvark-dns debian-archive-keyring git iptables mmdebstrap netavark openssh-client
   podman runc shellcheck)
+# Without root, user namespaces stand in for it.
+if ((EUID != 0)); then
+  packages+=(dbus-user-session fuse-overlayfs slirp4netns uidmap)
+fi
 
 # The first interpreter that is new enough. A command may exist and still not run (pyenv's shims).
 find_python() {

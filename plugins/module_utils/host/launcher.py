@@ -89,8 +89,7 @@ class Launch:
             self.sweep()
             if self.is_restart and not self.prepare_restart():
                 return EXIT_FINAL
-            self.start()
-            self.watch()
+            self.watch(self.start())
             self.sweep()
             return self.write_exit()
         except StopRequested:
@@ -110,7 +109,7 @@ class Launch:
         time.sleep(min(FIRST_PAUSE_SECONDS * 2 ** (restarts - 1), LONGEST_PAUSE_SECONDS))
         return True
 
-    def start(self) -> None:
+    def start(self) -> subprocess.Popen[bytes]:
         handle = os.open(self.server.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         offset = os.fstat(handle).st_size
         environment = server_environment(
@@ -140,11 +139,11 @@ class Launch:
             signal=None,
             waiting_for="port",
         )
+        return self.process
 
-    def watch(self) -> None:
+    def watch(self, process: subprocess.Popen[bytes]) -> None:
         """Until the server ends; meanwhile find out when it serves."""
-        assert self.process is not None
-        while self.process.poll() is None:
+        while process.poll() is None:
             if self.record.ready_at is None:
                 self.probe()
             time.sleep(POLL_SECONDS)
@@ -204,11 +203,11 @@ def main(arguments: list[str]) -> int:
     server = Server(Path(arguments[0]))
     spec = server.spec()
     if spec is None:
-        print(f"{server.folder} holds no readable spec.json: start the server anew.", flush=True)
+        sys.stderr.write(f"{server.folder} holds no readable spec.json: start the server anew.\n")
         return EXIT_FINAL
     signal.signal(signal.SIGTERM, _request_stop)
     return Launch(server, spec).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

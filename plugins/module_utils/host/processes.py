@@ -77,9 +77,9 @@ def read_process(pid: int) -> Process | None:
     """
     try:
         # The name stands in brackets and may itself hold brackets and blanks: cut at the last one.
-        head, _, tail = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")
+        head, tail = (PROC / str(pid) / "stat").read_text(errors="replace").rsplit(")", 1)
         uid = (PROC / str(pid)).stat().st_uid
-    except OSError:
+    except (OSError, ValueError):
         return None
     fields = tail.split()
     if len(fields) < 20 or fields[0] in "ZX":
@@ -117,8 +117,8 @@ def environment_of(pid: int) -> dict[str, str]:
         raw = (PROC / str(pid) / "environ").read_bytes()
     except OSError:
         return {}
-    pairs = (entry.partition(b"=") for entry in raw.split(b"\0") if b"=" in entry)
-    return {key.decode(errors="replace"): value.decode(errors="replace") for key, _, value in pairs}
+    entries = (entry.decode(errors="replace") for entry in raw.split(b"\0") if b"=" in entry)
+    return dict(entry.split("=", 1) for entry in entries)
 
 
 def alive(identity: Identity | None) -> bool:

@@ -21,10 +21,11 @@ import xmlrpc.client
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
+from .facts import systemd_is_running
 from .launcher import EXIT_FINAL, EXIT_STOPPED
-from .processes import LAUNCHER_MARKER
+from .processes import LAUNCHER_MARKER, alive, read_process
 from .records import write_private
 from .servers import Layout, Server
 
@@ -105,11 +106,6 @@ def every(layout: Layout) -> list[Supervisor]:
     return [Systemd(), *found] if systemd_is_running() else found
 
 
-def systemd_is_running() -> bool:
-    """The test that sd_booted(3) documents."""
-    return Path("/run/systemd/system").is_dir()
-
-
 class Systemd(Supervisor):
     """One unit per server under /etc, never enabled: a server does not start at boot."""
 
@@ -153,6 +149,7 @@ class Systemd(Supervisor):
             "KillMode=mixed\n"
             f"TimeoutStopSec={program.stop_seconds}\n"
             "LimitNOFILE=65535\n"
+            "UMask=0077\n"
         )
 
     def start(self, server: Server) -> None:
@@ -254,7 +251,7 @@ class Supervisord(Supervisor):
             timeout=60,
             cwd=self.folder,
         )
-        if done.returncode or not self.wait_until(responding=True):
+        if done.returncode or not _wait_until(self.responds):
             raise SupervisorError(
                 f"supervisord did not start: {(done.stderr or done.stdout).strip()} "
                 f"See {self.folder / 'supervisord.log'}."
@@ -313,8 +310,10 @@ class Supervisord(Supervisor):
         self.definition(server).unlink(missing_ok=True)
         self.reload()
         if not any(self.programs.glob("*.conf")):
+            daemon = read_process(remote.getPID())
             remote.shutdown()
-            self.wait_until(responding=False)
+            # It removes its socket when it ends, which must not hit that of a successor.
+            _wait_until(lambda: daemon is None or not alive(daemon.identity))
 
     def responds(self) -> bool:
         try:
@@ -323,18 +322,20 @@ class Supervisord(Supervisor):
             return False
         return True
 
-    def wait_until(self, responding: bool, seconds: float = 10.0) -> bool:
-        deadline = time.monotonic() + seconds
-        while self.responds() != responding:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.1)
-        return True
-
     def remote(self) -> Any:
         """supervisord's XML-RPC interface over its socket: structured, and no text to parse."""
         transport = _UnixTransport(str(self.socket))
         return xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Whether the condition came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _supervisord_quote(text: str) -> str:

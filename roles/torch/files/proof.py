@@ -1,4 +1,9 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Prove torch: multiply on the device that the server will use, and compare with the CPU."""
+
+from __future__ import annotations
 
 import json
 import os

@@ -1,4 +1,9 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Prove vLLM: it imports, its compiled kernels load, and it sees the accelerator."""
+
+from __future__ import annotations
 
 import importlib
 import json
@@ -6,7 +11,7 @@ import os
 import pathlib
 import sys
 
-import torch  # noqa: F401  (its libraries must be loaded before vLLM's kernels)
+import torch
 import vllm
 from vllm.platforms import current_platform
 
@@ -27,6 +32,7 @@ print(
     json.dumps(
         {
             "version": vllm.__version__,
+            "torch": torch.__version__,
             "kernels": kernels,
             "platform": type(current_platform).__name__,
         }

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle, processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle, ports, processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server, Spec
 from ansible_collections.inferops.gpu.plugins.modules import model_server
 
@@ -104,10 +104,12 @@ def spec(fake_python: str, free_port: int) -> Callable[..., Spec]:
 
 @pytest.fixture
 def tree(fake_python: str, free_port: int, wait_until: Wait) -> Iterator[Callable[..., Any]]:
-    """Start the stand-in as the launcher would; returns the process once its tree is complete."""
+    """Start the stand-in as the launcher would; returns it once it listens and has its tree."""
     ids = []
 
-    def start(server_id: str, size: int = 4, **environment: str) -> subprocess.Popen[bytes]:
+    def start(
+        server_id: str, size: int = 4, listening: bool = True, **environment: str
+    ) -> subprocess.Popen[bytes]:
         ids.append(server_id)
         process = subprocess.Popen(
             [fake_python, "--model", "tiny", "--host", "127.0.0.1", "--port", str(free_port)],
@@ -116,6 +118,7 @@ def tree(fake_python: str, free_port: int, wait_until: Wait) -> Iterator[Callabl
             start_new_session=True,
         )
         wait_until(lambda: len(processes.server_processes(server_id)) == size)
+        wait_until(lambda: not listening or ports.owners(free_port))
         return process
 
     yield start

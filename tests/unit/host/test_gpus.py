@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import gpus
+from ansible_collections.inferops.gpu.plugins.module_utils.host import facts, gpus
 
 SMI_ROW = "0, NVIDIA GeForce RTX 4090, GPU-1, 580.65.06, 8.9, 24564, 12, 24552, 41"
 Out = ctypes.POINTER
@@ -31,8 +31,9 @@ class FakeNvml:
         of_device = c_function(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint)
         self.nvmlInit_v2 = c_function()(lambda: init_status)
         self.nvmlShutdown = c_function()(self.close)
-        self.nvmlErrorString = ctypes.CFUNCTYPE(ctypes.c_char_p, ctypes.c_int)(
-            lambda code: {9: b"Driver Not Loaded"}.get(code, b"Not Supported")
+        self.words = ctypes.create_string_buffer(b"Driver Not Loaded")
+        self.nvmlErrorString = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int)(
+            lambda code: ctypes.addressof(self.words)
         )
         self.nvmlSystemGetDriverVersion = text(lambda out, size: self.put(out, "580.65.06"))
         self.nvmlSystemGetCudaDriverVersion = number(lambda out: self.set(out, 13000))
@@ -159,10 +160,10 @@ def test_a_host_without_a_gpu_is_told_why(
 
 
 def test_the_facts_of_this_very_host_are_read(tmp_path: Path) -> None:
-    facts = gpus.host_facts(tmp_path / "not" / "there" / "yet")
-    assert facts["cpu_count"] >= 1
-    assert 0 < facts["memory_available_mib"] <= facts["memory_total_mib"]
-    assert facts["disk_free_mib"] > 0
-    assert facts["shared_memory_mib"] >= 0
-    assert facts["open_files_soft_limit"] > 0
-    assert facts["init_system"] in ("systemd", "none")
+    found = facts.host_facts(tmp_path / "not" / "there" / "yet")
+    assert found["cpu_count"] >= 1
+    assert 0 < found["memory_available_mib"] <= found["memory_total_mib"]
+    assert found["disk_free_mib"] > 0
+    assert found["shared_memory_mib"] >= 0
+    assert found["open_files_soft_limit"] > 0
+    assert found["init_system"] in ("systemd", "none")

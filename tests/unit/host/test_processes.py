@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,10 +23,13 @@ def names(found: list[processes.Process]) -> list[str]:
     return sorted(process.comm for process in found)
 
 
-def test_children_that_changed_name_parent_and_session_belong_to_the_server(tree: Wait) -> None:
+def test_children_that_changed_name_parent_and_session_belong_to_the_server(
+    tree: Wait, wait_until: Wait
+) -> None:
     main = tree(ID)
+    renamed = ["VLLM::EngineCor", "VLLM::Worker_TP", "VLLM::Worker_TP"]
+    wait_until(lambda: names(processes.server_processes(ID))[:3] == renamed)
     found = processes.server_processes(ID)
-    assert names(found)[:3] == ["VLLM::EngineCor", "VLLM::Worker_TP", "VLLM::Worker_TP"]
     assert len(found) == 4
     away = [process for process in found if process.sid != main.pid]
     assert [process.ppid != main.pid for process in away] == [True]
@@ -41,13 +45,17 @@ def test_orphans_are_found_after_the_main_process_was_killed(tree: Wait, wait_un
 
 def test_a_child_that_dropped_its_environment_is_found_by_its_session(wait_until: Wait) -> None:
     shell = subprocess.Popen(
-        ["sh", "-c", "env -i sleep 60 & env -i sleep 60 & exec sleep 60"],
+        ["sh", "-c", "(env -i sleep 60 &); (env -i sleep 60 &); exec sleep 60"],
         env={"PATH": os.environ["PATH"], processes.SERVER_MARKER: ID},
         start_new_session=True,
     )
-    wait_until(lambda: names(processes.server_processes(ID)) == ["sleep"] * 3)
-    assert processes.stop_tree(lambda: processes.server_processes(ID), 5) == []
-    shell.wait(5)
+    try:
+        wait_until(lambda: names(processes.server_processes(ID)) == ["sleep"] * 3)
+        assert processes.stop_tree(lambda: processes.server_processes(ID), 5) == []
+        assert shell.wait(5) == -signal.SIGTERM
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
 
 
 def test_a_stranger_with_the_recorded_pid_is_not_touched() -> None:
@@ -61,7 +69,7 @@ def test_a_stranger_with_the_recorded_pid_is_not_touched() -> None:
         assert not processes.alive(recorded)
         assert not processes.alive(other_boot)
         assert processes.server_processes(ID, recorded) == []
-        assert processes.server_processes(ID, real.identity) == [real]
+        assert [p.pid for p in processes.server_processes(ID, real.identity)] == [stranger.pid]
     finally:
         stranger.kill()
         stranger.wait()
@@ -125,6 +133,6 @@ def test_what_cannot_be_ended_is_returned() -> None:
     immortal = processes.Process(2**22 + 1, 1, 1, 1, 1, "D", "nvidia", 0)
     now = iter(range(1000))
     left = processes.stop_tree(
-        lambda: [immortal], 5, clock=lambda: float(next(now)), sleep=lambda _: None
+        lambda: [immortal], 5, clock=lambda: float(next(now)), sleep=lambda seconds: None
     )
     assert left == [immortal]

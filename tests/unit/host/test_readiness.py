@@ -27,7 +27,7 @@ def settle(wait_until: Callable[..., Any], port: int, **options: Any) -> readine
 def test_a_completion_makes_it_ready(
     tree: Callable[..., Any], free_port: int, wait_until: Callable[..., Any]
 ) -> None:
-    tree(ID, size=1, FAKE_NO_CHILDREN="1", FAKE_START_SECONDS="1")
+    tree(ID, size=1, FAKE_NO_CHILDREN="1", FAKE_START_SECONDS="1", listening=False)
     assert check(free_port).waiting_for == "port"
     assert settle(wait_until, free_port) == (None, "a completion came back", " the lazy dog.")
 

@@ -18,7 +18,7 @@ CREATE = {"method": "PUT", "path": "/asks/"}
 def test_a_fault_hits_as_often_as_ordered_and_only_what_it_names(client: Client) -> None:
     client.control("faults", [{"kind": "reply", "path": "/users/", "status": 503, "times": 2}])
     assert client.call("GET", "/api/v1/instances/").status_code == 200
-    codes = [client.call("GET", "/api/v0/users/current/").status_code for _ in range(3)]
+    codes = [client.call("GET", "/api/v0/users/current/").status_code for _try in range(3)]
     assert codes == [503, 503, 200]
 
 

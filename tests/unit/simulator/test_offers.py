@@ -33,7 +33,7 @@ def test_each_offer_tells_its_gpu_truly() -> None:
 
 
 def test_drivers_fit_the_gpu_and_the_cuda_that_they_support() -> None:
-    cuda = {version: supported for _, version, supported, _ in DRIVERS}
+    cuda = {version: supported for _branch, version, supported, _weight in DRIVERS}
     for offer in OFFERS:
         branch = offer["driver_vers"] // 1_000_000
         assert offer["cuda_max_good"] == cuda[offer["driver_version"]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,13 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def status_of(instance: str) -> dict[str, object]:
+    """What a simulator says about itself."""
+    command = [sys.executable, "-m", "tests.simulator", "status", "--instance", instance]
+    status: dict[str, object] = json.loads(subprocess.check_output(command, cwd=REPOSITORY))
+    return status
 
 
 def script(folder: Path, text: str) -> str:
@@ -143,3 +151,23 @@ def test_a_group_selects_all_of_its_steps() -> None:
     """As `make lint` does."""
     assert {step.group for step in select("lint,unit")} == {"lint", "unit"}
     assert len(select("lint")) > 5
+
+
+def test_a_simulator_that_a_step_leaves_behind_is_stopped_and_one_of_somebody_else_is_not() -> None:
+    """Two people may work with one checkout."""
+    left, other = f"test-left-{os.getpid()}", f"test-other-{os.getpid()}"
+    command = f"{sys.executable} -m tests.simulator"
+    start = "start --port 0 --no-containers --instance"
+    runner = start_checks(
+        f"{command} {start} {left}", f"env -u INFEROPS_CHECK_RUN {command} {start} {other}"
+    )
+    output = runner.communicate(timeout=60)[0]
+    try:
+        assert f"  simulator {left}\n" in output
+        assert f"simulator {other}" not in output.partition("left behind")[2]
+        assert not status_of(left)["running"]
+        assert status_of(other)["running"]
+    finally:
+        subprocess.run([*command.split(), "stop", "--instance", other], cwd=REPOSITORY, check=True)
+        for name in (left, other):
+            shutil.rmtree(REPOSITORY / ".rig" / "simulator" / name)

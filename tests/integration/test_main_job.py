@@ -1,0 +1,299 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job as users run it: playbooks, the simulated marketplace, real hosts, a real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.demo.__main__ import processes
+from tests.rig.podman import podman
+from tests.simulator import daemon
+from tests.simulator.hosts import container_names
+from tests.simulator.market import ACCOUNT_KEY
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = ROOT / "inventories" / "simulated"
+LONGEST_PLAY_SECONDS = 420
+
+
+@dataclass
+class Run:
+    """One finished playbook."""
+
+    status: int
+    output: str
+    lines: list[tuple[float, str]] = field(repr=False)
+
+    def seconds_from(self, first: str, then: str) -> float:
+        """How long it took from one line of the output to a later one."""
+        start = next(moment for moment, line in self.lines if first in line)
+        return next(m for m, line in self.lines if then in line and m >= start) - start
+
+    def message(self) -> str:
+        """The output with line breaks and indentation of YAML folded away."""
+        return " ".join(self.output.split())
+
+
+@dataclass
+class Controller:
+    """A controller with its own folders, and the marketplace that it uses."""
+
+    folder: Path
+    instance: daemon.Instance
+    url: str
+
+    def variables(self) -> dict[str, str]:
+        return {
+            "inferops_scope": "main-job",
+            "inferops_controller_dir": str(self.folder / "c"),
+            "inferops_ssh_private_key_file": str(self.folder / "ssh" / "key"),
+            "inferops_evidence_dir": str(self.folder / "evidence"),
+        }
+
+    def play(self, playbook: str, *arguments: str, watch: Any = None, **variables: Any) -> Run:
+        """Run a playbook; *watch* is called with each line as it comes."""
+        extra = {**self.variables(), **variables}
+        command = [
+            "ansible-playbook",
+            "-i",
+            str(INVENTORY),
+            f"playbooks/{playbook}.yml",
+            *arguments,
+        ]
+        command += ["-e", json.dumps(extra)]
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "INFEROPS_SIMULATOR_URL": self.url,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        alarm = threading.Timer(LONGEST_PLAY_SECONDS, process.kill)
+        alarm.start()
+        lines = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append((time.monotonic(), line))
+            if watch:
+                watch(line)
+        alarm.cancel()
+        return Run(process.wait(), "".join(line for _moment, line in lines), lines)
+
+    def rentals(self) -> list[dict[str, Any]]:
+        """What exists and bills, in truth."""
+        return list(self.simulator("GET", "state")["rentals"])
+
+    def creates(self) -> list[dict[str, Any]]:
+        """The creating calls so far."""
+        return [
+            entry
+            for entry in self.simulator("GET", "requests")
+            if entry["method"] != "GET" and "/asks/" in entry["path"]
+        ]
+
+    def simulator(self, method: str, path: str, body: Any = None) -> Any:
+        reply = requests.request(method, f"{self.url}/simulator/{path}", json=body, timeout=30)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    def evidence(self) -> list[Path]:
+        return sorted((self.folder / "evidence").glob("gpu-1-*"))
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[Controller]:
+    instance = daemon.Instance(f"test-main-{uuid.uuid4().hex[:8]}", tmp_path / "simulator")
+    before = os.environ.get("INFEROPS_RIG_UV_CACHE")
+    # Only the downloads are shared between hosts; each installs and proves its own stack.
+    os.environ["INFEROPS_RIG_UV_CACHE"] = str(ROOT / ".rig" / "uv-cache")
+    try:
+        url = daemon.start(instance, 0, 0, True)["url"]
+        yield Controller(tmp_path, instance, url)
+    finally:
+        daemon.stop(instance)
+        if before is None:
+            del os.environ["INFEROPS_RIG_UV_CACHE"]
+    assert processes("ssh", f"ControlPath={tmp_path}") == [], "a tunnel outlived its host"
+
+
+def test_deploy_serves_again_changes_nothing_tells_no_secret_and_teardown_leaves_nothing(
+    controller: Controller,
+) -> None:
+    seen_in_process_table: set[str] = set()
+    ended = threading.Event()
+    private_key = ""
+
+    def look_for_secrets() -> None:
+        while not ended.wait(0.5):
+            for file in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    arguments = file.read_bytes().decode(errors="replace")
+                except OSError:
+                    continue
+                if ACCOUNT_KEY in arguments:
+                    seen_in_process_table.add(arguments.replace("\0", " "))
+
+    watcher = threading.Thread(target=look_for_secrets)
+    watcher.start()
+    try:
+        first = controller.play("deploy", "-vvv")
+    finally:
+        ended.set()
+        watcher.join()
+    assert first.status == 0, first.output[-5000:]
+    assert seen_in_process_table == set()
+
+    endpoint = re.findall(r"Endpoint: (http://127\.0\.0\.1:\d+/v1) serves", first.message())[-1]
+    answer = requests.post(
+        f"{endpoint}/completions",
+        json={"model": "inferops/tiny-llama", "prompt": "Hello", "max_tokens": 8},
+        timeout=60,
+    )
+    assert answer.json()["choices"][0]["text"].strip()
+
+    private_key = (controller.folder / "ssh" / "key").read_text()
+    key_lines = [line for line in private_key.splitlines() if len(line) > 40]
+    assert ACCOUNT_KEY not in first.output
+    assert not [line for line in key_lines if line in first.output]
+    assert readable_by_others(controller.folder, ACCOUNT_KEY, *key_lines) == []
+
+    second = controller.play("deploy")
+    assert second.status == 0, second.output[-5000:]
+    changed = re.findall(r"changed=(\d+)", second.output)
+    assert changed
+    assert set(changed) == {"0"}
+    assert len(controller.creates()) == 1
+
+    third = controller.play("deploy", "--check")
+    assert third.status == 0, third.output[-5000:]
+    assert set(re.findall(r"changed=(\d+)", third.output)) == {"0"}
+
+    down = controller.play("teardown")
+    assert down.status == 0, down.output[-5000:]
+    assert controller.rentals() == []
+    assert container_names(controller.instance.name) == []
+    assert processes("ssh", f"ControlPath={controller.folder}") == []
+    again = controller.play("teardown")
+    assert again.status == 0, again.output[-5000:]
+    assert set(re.findall(r"changed=(\d+)", again.output)) == {"0"}
+
+
+def readable_by_others(folder: Path, *secrets: str) -> list[Path]:
+    """Files below *folder* that hold a secret and that group or world may read."""
+    found = []
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not path.is_file():
+            continue
+        open_to_others = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        if open_to_others and any(secret in path.read_text(errors="replace") for secret in secrets):
+            found.append(path)
+    return found
+
+
+def test_a_broken_model_is_explained_and_its_host_released(controller: Controller) -> None:
+    dead_at: list[float] = []
+
+    def note_death(line: str) -> None:
+        """The host's own record says when the process died."""
+        if not dead_at and "error: died" in line:
+            dead_at.append(time.monotonic())
+
+    run = controller.play(
+        "deploy", watch=note_death, inferops_model="inferops/tiny-llama-truncated"
+    )
+    ended_at = time.monotonic()
+    assert run.status != 0
+    assert dead_at, run.output[-5000:]
+    assert ended_at - dead_at[0] < 60
+
+    message = run.message()
+    assert "cut short" in message or "truncated" in message
+    assert "ownload" in message
+    assert "was released and proven gone; it cost" in message
+    assert controller.rentals() == []
+
+    (folder,) = controller.evidence()
+    assert "SafetensorError" in (folder / "server.log").read_text()
+    assert "SafetensorError" in (folder / "summary.md").read_text()
+    assert not [path for path in folder.iterdir() if path.stat().st_mode & 0o077]
+
+
+def test_keep_leaves_the_host_and_says_what_it_bills(controller: Controller) -> None:
+    broken = {"stack_extra_requirements": ["no-such-package-of-ours==1.0"]}
+    run = controller.play("deploy", rent_on_failure="keep", **broken)
+    assert run.status != 0
+    assert "was kept as asked" in run.message()
+    assert "dollars per hour until" in run.message()
+    assert len(controller.rentals()) == 1
+    # The next run finds the host that it did not rent itself, and so keeps it as well.
+    again = controller.play("deploy", **broken)
+    assert "is older than this run, so it was kept" in again.message()
+    assert len(controller.rentals()) == 1
+
+
+def test_a_host_that_vanishes_while_it_is_installed_is_released(controller: Controller) -> None:
+    def pull_the_plug(line: str) -> None:
+        if "TASK [inferops.gpu.stack : Choose the stack]" in line:
+            (name,) = container_names(controller.instance.name)
+            podman("kill", name)
+
+    run = controller.play("deploy", watch=pull_the_plug)
+    assert run.status != 0
+    assert "was released and proven gone" in run.message(), run.output[-5000:]
+    assert controller.rentals() == []
+
+
+def test_a_host_whose_ssh_never_comes_up_is_released(controller: Controller) -> None:
+    controller.simulator("POST", "faults", [{"kind": "never_ssh", "times": 1}])
+    run = controller.play("deploy", rent_ready_timeout_seconds="15")
+    assert run.status != 0
+    assert "SSH was not ready in time" in run.message()
+    assert controller.rentals() == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"rent_max_price": "1"}, "did you mean rent_max_price_usd_per_hour"),
+        ({"inferops_modle": "a/b"}, "did you mean inferops_model"),
+        ({"rent_gpu_count": "two"}, "rent_gpu_count"),
+        ({"rent_on_failure": "panic"}, "value of rent_on_failure must be one of"),
+        ({"inferops_model": "no model at all"}, "write organisation/name as on the hub"),
+        ({"inferops_scope": ""}, "inferops_scope is not set"),
+        ({"inferops_api_key": ""}, "set the environment variable VAST_API_KEY"),
+        ({"rent_filter": "ram_gib >"}, "is not a JMESPath expression"),
+        ({"rent_filter": "ram_gib > `100000`"}, "Relax the first ones"),
+        ({"rent_vram_gib": "4000"}, "Widen it"),
+        ({"stack_vllm_version": "0.0.1"}, "is not in the compatibility table"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_rented(
+    controller: Controller, variables: dict[str, str], said: str
+) -> None:
+    run = controller.play("deploy", **variables)
+    assert run.status != 0
+    assert said in run.message()
+    assert controller.creates() == []

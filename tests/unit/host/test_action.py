@@ -1,0 +1,125 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person sees while a server starts or fails: real ansible-playbook, real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+
+ROOT = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
+FIXTURES = ROOT / "tests" / "unit" / "serving" / "fixtures"
+
+Play = Callable[..., tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def play(tmp_path: Path, home: Path, fake_python: str, free_port: int) -> Play:
+    """Run one model_server task; returns the output and the registered result."""
+
+    def run(*flags: str, fake: dict[str, str], **options: Any) -> tuple[str, dict[str, Any]]:
+        result = tmp_path / "result.json"
+        task = {
+            "name": "main",
+            "home": str(home),
+            "python": fake_python,
+            "model": "tiny/model",
+            "port": free_port,
+            "environment": fake,
+            "api_key": "key-of-clients",
+            "supervisor": "supervisord",
+            "supervisord_bin_dir": str(BIN),
+            "stop_timeout_seconds": 5,
+            **options,
+        }
+        tasks = [
+            {"inferops.gpu.model_server": task, "register": "result", "ignore_errors": True},
+            {
+                "ansible.builtin.copy": {
+                    "content": "{{ result | to_json }}",
+                    "dest": str(result),
+                    "mode": "0600",
+                },
+                "check_mode": False,
+            },
+        ]
+        host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        playbook = tmp_path / "play.json"
+        playbook.write_text(
+            json.dumps([{"hosts": "gpu-1", "gather_facts": False, "vars": host, "tasks": tasks}])
+        )
+        done = subprocess.run(
+            [str(BIN / "ansible-playbook"), "-i", "gpu-1,", str(playbook), *flags],
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path / "ansible")},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr, json.loads(result.read_text())
+
+    return run
+
+
+def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
+    output, result = play(fake={"FAKE_START_SECONDS": "2"})
+    assert "gpu-1: loading weights 1/2 (" in output
+    assert "gpu-1: running (" in output
+    assert result["changed"]
+    assert result["completion"] == " the lazy dog."
+    shown = [phase["progress"] for phase in result["phases"]]
+    assert "loading weights 1/2" in shown
+    assert shown[-1] == "running"
+    again, result = play(fake={"FAKE_START_SECONDS": "2"})
+    assert not result["changed"]
+    assert result["completion"] == " the lazy dog."
+    assert "gpu-1: running" not in again
+
+
+def test_a_failed_start_says_cause_remedy_and_where_the_log_is(play: Play, server: Server) -> None:
+    log = str(FIXTURES / "weights_truncated.log")
+    output, result = play("-vvv", fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": log})
+    assert result["failed"]
+    assert "died during startup. A weight file is incomplete" in result["msg"]
+    assert "download them again" in result["msg"]
+    assert str(server.log) in result["msg"]
+    assert result["failure"]["cause_id"] == "weights_truncated"
+    assert result["failure"]["exit_code"] == 1
+    assert "SafetensorError" in result["failure"]["evidence"][0]
+    assert len(result["log_tail"]) <= 60
+    assert "key-of-clients" not in output
+
+
+def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server: Server) -> None:
+    result = play(fake={"FAKE_START_SECONDS": "60"}, wait_timeout_seconds=1)[1]
+    assert result["failed"]
+    assert "not ready after 1 s (loading weights 1/2) and was stopped" in result["msg"]
+    assert result["failure"]["change"] == "wait_timeout_seconds"
+    assert result["stopped"] == "proven"
+    assert server.processes() == []
+
+
+def test_check_mode_waits_for_nothing(play: Play, home: Path) -> None:
+    result = play("--check", fake={"FAKE_START_SECONDS": "60"})[1]
+    assert result["changed"]
+    assert "phases" not in result
+    assert list(home.iterdir()) == []
+
+
+def test_a_bad_timeout_is_refused(play: Play, server: Server) -> None:
+    result = play(fake={}, wait_timeout_seconds="soon")[1]
+    assert "wait_timeout_seconds a number" in result["msg"]
+    assert server.processes() == []

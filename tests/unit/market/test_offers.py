@@ -1,0 +1,142 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Searching and ranking offers, as a user of offer_info sees it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer
+from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import Usage, rank
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.unit.market.conftest import Market
+
+
+def offer(**changes: object) -> Offer:
+    values = {
+        "provider": "vastai",
+        "id": "1",
+        "machine_id": "7",
+        "gpu_name": "RTX 4090",
+        "gpu_count": 1,
+        "vram_gib": 23.99,
+        "compute_capability": "8.9",
+        "driver_version": "580.95.05",
+        "cuda_version": "13.0",
+        "price_usd_per_hour": 0.4,
+        "disk_gib": 500.0,
+        "ram_gib": 64.0,
+        "cpu_cores": 16.0,
+        "download_mbit_per_second": 1000.0,
+        "upload_mbit_per_second": 500.0,
+        "download_usd_per_gib": 0.0,
+        "upload_usd_per_gib": 0.0,
+        "reliability": 0.99,
+        "verified": True,
+        "country": "SE",
+        "max_duration_hours": 720.0,
+        "direct_ports": 10,
+    }
+    return Offer(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_every_returned_offer_fulfils_the_wish(market: Market) -> None:
+    result = market.run(
+        "offer_info", vram_gib=24, countries=["SE", "DE"], max_price_usd_per_hour=1, limit=50
+    )
+    assert result["total"] == len(result["offers"]) > 0
+    for found in result["offers"]:
+        assert found["country"] in ("SE", "DE")
+        assert found["price_usd_per_hour"] <= 1
+        assert found["vram_gib"] >= 23.3
+        assert found["verified"]
+
+
+def test_offers_come_by_expected_cost_and_the_sum_is_shown(market: Market) -> None:
+    offers = market.run("offer_info", limit=20)["offers"]
+    totals = [found["expected_cost"]["total_usd"] for found in offers]
+    assert totals == sorted(totals)
+    parts = offers[0]["expected_cost"]
+    total = sum(value for name, value in parts.items() if name != "total_usd")
+    assert total == pytest.approx(parts["total_usd"], abs=0.001)
+
+
+def test_a_requested_disk_is_part_of_the_price(market: Market) -> None:
+    small = market.run("offer_info", disk_gib=10, limit=500)["offers"]
+    large = {row["id"]: row for row in market.run("offer_info", disk_gib=200, limit=500)["offers"]}
+    both = [(row, large[row["id"]]) for row in small if row["id"] in large]
+    assert both
+    assert all(b["price_usd_per_hour"] > a["price_usd_per_hour"] for a, b in both)
+
+
+def test_a_free_form_filter_is_applied(market: Market) -> None:
+    offers = market.run("offer_info", filter="starts_with(gpu_name, 'RTX')", limit=500)["offers"]
+    assert offers
+    assert all(found["gpu_name"].startswith("RTX") for found in offers)
+
+
+def test_a_broken_filter_is_refused_with_an_example(market: Market) -> None:
+    result = market.run("offer_info", filter="country ==")
+    assert result["failed"]
+    assert "not a JMESPath expression" in result["msg"]
+    assert "An example" in result["msg"]
+
+
+def test_an_impossible_wish_says_which_limits_to_relax(market: Market) -> None:
+    result = market.run("offer_info", filter="ram_gib > `100000`")
+    assert result["failed"]
+    assert "filter (" in result["msg"]
+    result = market.run("offer_info", gpu_names=["Voodoo 3"])
+    assert "has no offer for this wish" in result["msg"]
+
+
+def test_a_missing_key_names_the_environment_variable(market: Market) -> None:
+    result = market.run("offer_info", api_key="")
+    assert result["failed"]
+    assert "VAST_API_KEY" in result["msg"]
+
+
+def test_a_wrong_key_is_told_as_such(market: Market) -> None:
+    result = market.run("offer_info", api_key="wrong")
+    assert result["failed"]
+    assert "refused the API key" in result["msg"]
+    assert "wrong" not in result["msg"].replace("wrong key", "")
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"),
+    [
+        (Wish(vram_gib=48), "VRAM"),
+        (Wish(driver_version="590"), "driver"),
+        (Wish(compute_capability="9.0"), "architecture"),
+        (Wish(max_price_usd_per_hour=0.1), "price"),
+        (Wish(countries=("DE",)), "country"),
+        (Wish(duration_hours=10000), "duration"),
+        (Wish(exclude_machines=("7",)), "excluded machine"),
+        (Wish(gpu_count=2), "GPU count"),
+    ],
+)
+def test_the_client_checks_each_limit_again(wish: Wish, reason: str) -> None:
+    assert wish.misses(offer()) == [reason]
+
+
+def test_a_card_sold_as_24_gb_counts_as_24() -> None:
+    assert Wish(vram_gib=24).misses(offer()) == []
+
+
+def test_drivers_are_compared_as_numbers() -> None:
+    assert Wish(driver_version="580.9").misses(offer(driver_version="580.95.05")) == []
+
+
+def test_a_slow_line_can_make_the_cheaper_offer_dearer() -> None:
+    cheap_and_slow = offer(id="slow", price_usd_per_hour=0.39, download_mbit_per_second=10.0)
+    ranked = rank([cheap_and_slow, offer(id="fast")], Usage(hours=4, download_gib=40))
+    assert [entry.offer.id for entry in ranked] == ["fast", "slow"]
+    assert ranked[1].download_wait_usd > ranked[0].download_wait_usd
+
+
+def test_dear_traffic_counts() -> None:
+    dear = offer(id="dear", price_usd_per_hour=0.39, download_usd_per_gib=0.1)
+    ranked = rank([dear, offer(id="flat")], Usage(hours=4, download_gib=40))
+    assert ranked[0].offer.id == "flat"

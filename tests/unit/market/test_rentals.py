@@ -1,0 +1,261 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Renting and releasing: what holds when answers are lost, late or wrong."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    AttemptsExhausted,
+    CredentialError,
+    ProviderUnavailable,
+    RequestRefused,
+    UnclearCreate,
+    UnprovenAbsence,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import Usage, choose
+from ansible_collections.inferops.gpu.plugins.module_utils.market.vastai import VastAI
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.unit.market.conftest import PUBLIC_KEY, Market, order
+
+
+def test_a_rental_carries_scope_name_nonce_and_deadline(market: Market) -> None:
+    result = market.rent(deadline_hours=2)
+    assert result["changed"]
+    mark = Mark.decode(market.billing()[0]["label"])
+    assert mark is not None
+    assert (mark.scope, mark.name) == ("test", "gpu-1")
+    assert mark.deadline == pytest.approx(time.time() + 7200, abs=60)
+    assert result["rental"]["mark"]["nonce"] == mark.nonce
+
+
+def test_renting_again_changes_nothing(market: Market) -> None:
+    first = market.rent()
+    second = market.rent()
+    assert not second["changed"]
+    assert second["rental"]["id"] == first["rental"]["id"]
+    assert len(market.creates()) == 1
+
+
+def test_check_mode_prices_the_offer_and_creates_nothing(market: Market) -> None:
+    result = market.rent(check=True)
+    assert result["changed"]
+    assert result["rental"] is None
+    assert result["offer"]["price_usd_per_hour"] > 0
+    assert result["diff"]["after"]["offer"]["id"] == result["offer"]["id"]
+    assert market.creates() == []
+
+
+def test_the_best_offer_is_taken(market: Market) -> None:
+    best = market.run("offer_info", limit=1)["offers"][0]
+    assert market.rent()["offer"]["id"] == best["id"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "error 404/3603: no_such_ask Instance type by id 5 is not available."),
+        (410, {"success": False, "error": "no_such_ask", "msg": "error 410/3907"}),
+        (400, {"success": False, "error": "no_such_ask", "msg": "gone"}),
+    ],
+)
+def test_a_stale_offer_takes_the_next_one(market: Market, status: int, body: object) -> None:
+    market.fault("reply", method="PUT", path="/asks/", times=1, status=status, body=body)
+    result = market.rent()
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["gone", "rented"]
+    assert len(market.billing()) == 1
+
+
+def test_attempts_are_bounded(market: Market) -> None:
+    market.fault(
+        "reply", method="PUT", path="/asks/", times=99, status=410, body={"error": "no_such_ask"}
+    )
+    result = market.rent(max_attempts=3)
+    assert result["failed"]
+    assert len(result["attempts"]) == len(market.creates()) == 3
+
+
+def test_missing_credit_is_refused_at_once(market: Market) -> None:
+    body = {"success": False, "error": "insufficient_credit", "msg": "Your account lacks credit"}
+    market.fault("reply", method="PUT", path="/asks/", times=1, status=400, body=body)
+    result = market.rent()
+    assert "lacks credit" in result["msg"]
+    assert len(market.creates()) == 1
+
+
+def test_a_lost_answer_to_a_create_is_adopted_and_never_repeated(market: Market) -> None:
+    market.fault("drop_after_commit", method="PUT", path="/asks/", times=1)
+    result = market.rent()
+    assert result["changed"]
+    assert [row["id"] for row in market.billing()] == [int(result["rental"]["id"])]
+    assert len(market.creates()) == 1
+
+
+def test_a_500_after_a_create_is_adopted_and_never_repeated(market: Market) -> None:
+    market.fault(
+        "reply_after_commit", method="PUT", path="/asks/", times=1, status=500, body="oops"
+    )
+    assert market.rent()["rental"]["id"]
+    assert len(market.creates()) == len(market.billing()) == 1
+
+
+def test_a_create_that_may_have_happened_rents_nothing_else(market: Market) -> None:
+    market.fault("drop_before", method="PUT", path="/asks/", times=1)
+    ranked = choose(market.provider(), Wish(), Usage())
+    with pytest.raises(UnclearCreate, match="Nothing else was rented"):
+        market.lifecycle().rent(ranked, order())
+    assert len(market.creates()) == 1
+
+
+def test_an_error_beside_an_id_leaves_no_stray(market: Market) -> None:
+    """A bid that cannot be paid leaves a stopped instance that bills its disk."""
+    provider = market.provider()
+    ranked = choose(provider, Wish(), Usage())
+    stray = provider.rent(ranked[-1].offer, order("someone-else"))
+    body = {"success": False, "error": "invalid_price", "new_contract": int(stray)}
+    market.fault("reply", method="PUT", path="/asks/", times=1, status=200, body=body)
+    rented = market.lifecycle().rent(ranked, order())
+    assert [row["id"] for row in market.billing()] == [int(rented.rental.id)]
+
+
+def test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released(market: Market) -> None:
+    provider = market.provider()
+    ranked = choose(provider, Wish(), Usage())
+    older = provider.rent(ranked[0].offer, order())
+    rented = market.lifecycle().rent(ranked[1:], order())
+    assert rented.rental.id == older
+    assert [row["id"] for row in market.billing()] == [int(older)]
+
+
+def test_a_listing_that_lags_is_waited_for(market: Market) -> None:
+    market.fault("list_lag", seconds=1, times=1)
+    result = market.rent()
+    assert result["rental"]["id"]
+    assert len(market.creates()) == 1
+
+
+def test_release_is_proven_and_costs_are_told(market: Market) -> None:
+    rental = market.rent()["rental"]
+    result = market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert result["changed"]
+    assert [released["id"] for released in result["released"]] == [rental["id"]]
+    assert market.billing() == []
+    again = market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert not again["changed"]
+
+
+def test_check_mode_releases_nothing(market: Market) -> None:
+    market.rent()
+    result = market.run("rental", name="gpu-1", scope="test", state="absent", check=True)
+    assert result["changed"]
+    assert len(market.billing()) == 1
+
+
+def test_a_release_that_does_nothing_is_not_believed(market: Market) -> None:
+    lifecycle = market.lifecycle()
+    rental = lifecycle.rent(choose(market.provider(), Wish(), Usage()), order()).rental
+    market.fault("destroy_noop", method="DELETE", path="/instances/", times=1)
+    with pytest.raises(UnprovenAbsence, match="dollars an hour"):
+        lifecycle.release(rental)
+
+
+def test_a_revoked_key_proves_nothing(market: Market) -> None:
+    rental = market.lifecycle().rent(choose(market.provider(), Wish(), Usage()), order()).rental
+    revoked = VastAI("revoked", market.simulator.url)
+    with pytest.raises(CredentialError):
+        revoked.get(rental.id)
+    with pytest.raises(CredentialError):
+        revoked.list_rentals()
+
+
+def test_other_scopes_names_and_strangers_are_never_touched(market: Market) -> None:
+    market.rent("gpu-1")
+    market.rent("gpu-2")
+    market.rent("gpu-1", scope="other")
+    market.run("rental", name="gpu-1", scope="test", state="absent")
+    left = {row["label"].rsplit("/", 2)[0] for row in market.billing()}
+    assert left == {"inferops/test/gpu-2", "inferops/other/gpu-1"}
+
+
+def test_every_page_of_the_list_is_read(market: Market) -> None:
+    for number in range(27):
+        market.rent(f"gpu-{number}", verified=False)
+    assert len(market.run("rental_info", scope="test")["rentals"]) == 27
+
+
+def test_a_short_list_is_not_trusted(market: Market) -> None:
+    body = {"success": True, "instances": [], "total_instances": 3, "next_token": None}
+    market.fault("reply", method="GET", path="/api/v1/instances/", times=1, status=200, body=body)
+    with pytest.raises(ProviderUnavailable, match="0 came of 3"):
+        market.provider().list_rentals()
+
+
+@pytest.mark.parametrize("body", ["", {"success": False}, {"instances": ""}])
+def test_an_odd_list_is_not_an_empty_one(market: Market, body: object) -> None:
+    market.fault("reply", method="GET", path="/api/v1/instances/", times=9, status=200, body=body)
+    with pytest.raises(ProviderUnavailable):
+        market.provider().list_rentals()
+
+
+def test_reads_are_tried_again_and_obey_retry_after(market: Market) -> None:
+    market.fault(
+        "reply",
+        method="GET",
+        path="/api/v1/instances/",
+        times=1,
+        status=429,
+        body="API requests too frequent",
+        headers={"Retry-After": "0"},
+    )
+    assert market.provider().list_rentals() == []
+
+
+def test_an_unknown_404_is_not_gone(market: Market) -> None:
+    body = {"success": False, "error": "auth_error", "msg": "Session expired"}
+    market.fault("reply", method="GET", path="/api/v0/instances/", times=9, status=404, body=body)
+    with pytest.raises(ProviderUnavailable):
+        market.provider().get("1")
+
+
+def test_attaching_a_key_twice_is_one_key(market: Market) -> None:
+    provider = market.provider()
+    rental_id = provider.rent(choose(provider, Wish(), Usage())[0].offer, order())
+    provider.attach_key(rental_id, PUBLIC_KEY)
+    provider.attach_key(rental_id, PUBLIC_KEY)
+    posts = [
+        entry
+        for entry in market.simulator.journal.entries()
+        if entry["method"] == "POST" and entry["path"].endswith("/ssh/")
+    ]
+    assert len(posts) == 1
+
+
+def test_no_offer_left_is_told_with_the_attempts(market: Market) -> None:
+    with pytest.raises(AttemptsExhausted):
+        market.lifecycle().rent([], order())
+
+
+def test_a_scope_that_cannot_mark_is_refused(market: Market) -> None:
+    result = market.rent(scope="a/b")
+    assert result["failed"]
+    assert "cannot mark a rental" in result["msg"]
+    assert market.creates() == []
+
+
+def test_marks_survive_the_round_trip_and_strangers_have_none() -> None:
+    mark = Mark.new("prod", "gpu-1.example", 1795226400)
+    assert Mark.decode(mark.encode()) == mark
+    for label in (None, "", "my box", "inferops/prod/gpu-1", "other/prod/gpu-1/nonce/5"):
+        assert Mark.decode(label) is None
+
+
+def test_a_rate_limited_create_is_refused_not_repeated(market: Market) -> None:
+    market.fault("reply", method="PUT", path="/asks/", times=1, status=429, body="too frequent")
+    with pytest.raises(RequestRefused, match="too many requests"):
+        market.lifecycle().rent(choose(market.provider(), Wish(), Usage()), order())
+    assert len(market.creates()) == 1

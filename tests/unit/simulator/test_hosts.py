@@ -1,0 +1,85 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rented host is given of this machine, and what it is not."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.rig import image
+from tests.simulator.hosts import ADDRESS, PORTS, HostSpec, PodmanHosts
+from tests.simulator.market import container_ports
+
+OWN_SETUP = ("SSL_CERT_FILE", "PIP_FIND_LINKS", "INFEROPS_RIG_UV_CACHE")
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> PodmanHosts:
+    for name in OWN_SETUP:
+        monkeypatch.delenv(name, raising=False)
+    return PodmanHosts("test-none", hub_port=4321)
+
+
+def test_an_ordinary_machine_mounts_nothing(hosts: PodmanHosts) -> None:
+    assert hosts.trust() == ([], {"HF_ENDPOINT": "http://host.containers.internal:4321"})
+
+
+def test_a_machine_s_own_ca_wheels_and_cache_reach_the_host(
+    hosts: PodmanHosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, wheels, cache = tmp_path / "real", tmp_path / "wheels", tmp_path / "cache"
+    real.mkdir()
+    wheels.mkdir()
+    (real / "bundle.crt").write_text("certificates")
+    (tmp_path / "link.crt").symlink_to(real / "bundle.crt")
+    for name, path in zip(OWN_SETUP, (tmp_path / "link.crt", wheels, cache), strict=True):
+        monkeypatch.setenv(name, str(path))
+    volumes, variables = hosts.trust()
+    assert volumes == [
+        f"{real}:/etc/inferops-sim/trust:ro",
+        f"{wheels}:{wheels}:ro",
+        f"{cache}:/var/cache/inferops-uv:rw",
+    ]
+    assert (
+        variables["SSL_CERT_FILE"] == variables["PIP_CERT"] == "/etc/inferops-sim/trust/bundle.crt"
+    )
+    assert variables["UV_FIND_LINKS"] == variables["PIP_FIND_LINKS"] == str(wheels)
+    assert variables["UV_CACHE_DIR"] == "/var/cache/inferops-uv"
+
+
+def test_keys_and_variables_stay_out_of_podman_s_command_line(hosts: PodmanHosts) -> None:
+    spec = HostSpec(
+        7, ("22/tcp",), {"TOKEN": "hush"}, ("ssh-ed25519 AAAA me",), onstart="echo hush"
+    )
+    options = " ".join(hosts.options(spec, {"22/tcp": 20022}))
+    assert "--publish=127.0.0.1:20022:22/tcp" in options
+    assert "--privileged" not in options
+    assert "AAAA" not in options
+    assert "hush" not in options
+    assert hosts.files(spec)["root/.ssh/authorized_keys"] == ("ssh-ed25519 AAAA me\n", 0o600)
+
+
+def test_a_port_in_use_is_never_given_out(hosts: PodmanHosts) -> None:
+    first = hosts.free_port()
+    with socket.socket() as taken:
+        taken.bind((ADDRESS, first + 1 if first + 1 in PORTS else PORTS.start))
+        taken.listen()
+        second = hosts.free_port()
+        assert second not in (first, taken.getsockname()[1])
+        assert second in PORTS
+
+
+def test_ports_come_from_the_keys_of_env() -> None:
+    asked = ["-p 8000:8000", "-p 53:53/udp", "-p 22:22", "A", "-h name"]
+    assert container_ports(asked) == ("22/tcp", "8000/tcp", "53/udp")
+
+
+def test_a_changed_recipe_is_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = image.tag()
+    assert before == image.tag()
+    monkeypatch.setattr(image, "PACKAGES", (*image.PACKAGES, "curl"))
+    assert image.tag() != before
