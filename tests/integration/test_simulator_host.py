@@ -76,7 +76,11 @@ class Market:
 
     def ssh(self, row: dict[str, Any], command: str) -> subprocess.CompletedProcess[str]:
         port = row["ports"]["22/tcp"][0]["HostPort"]
-        options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+        options = [
+            "BatchMode=yes",
+            "StrictHostKeyChecking=accept-new",
+            f"UserKnownHostsFile={self.key}.hosts",
+        ]
         options += ["LogLevel=ERROR", "ConnectTimeout=10", "IdentitiesOnly=yes", f"Port={port}"]
         command_line = ["ssh", "-F", "none", "-i", str(self.key)]
         command_line += [f"-o{option}" for option in options]

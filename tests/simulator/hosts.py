@@ -166,7 +166,10 @@ class PodmanHosts:
         if spec.onstart:
             files["root/onstart.sh"] = (spec.onstart, 0o700)
         if spec.gpus:
-            files["usr/local/bin/nvidia-smi"] = ("#!/usr/bin/python3\n" + NVIDIA_SMI.read_text(), 0o755)
+            files["usr/local/bin/nvidia-smi"] = (
+                "#!/usr/bin/python3\n" + NVIDIA_SMI.read_text(),
+                0o755,
+            )
             files["etc/inferops-sim/gpus.json"] = (json.dumps(spec.gpus, indent=2) + "\n", 0o644)
         return files
 
