@@ -83,6 +83,7 @@ class Stack:
         self.python = self._folder / "venv" / "bin" / "python"
         self.lock_file = self._folder / "lock.txt"
         self._input_file = self._folder / "lock-input.json"
+        self._overrides_file = self._folder / "overrides.in"
 
     def has_uv(self, version: str) -> bool:
         """Whether this version of uv is installed."""
@@ -149,7 +150,7 @@ class Stack:
                 "--constraint",
                 str(self._folder / "constraints.in"),
                 "--override",
-                str(self._folder / "overrides.in"),
+                str(self._overrides_file),
                 "--output-file",
                 str(self.lock_file),
                 str(self._folder / "requirements.in"),
@@ -210,7 +211,8 @@ class Stack:
         sources = Sources(**(read_json(self._input_file) or {}).get("sources", {})).arguments()
         common = ["--quiet", "--python", str(self.python), *sources]
         if packages:
-            command = ["install", *common, "--constraint", str(self.lock_file), *packages]
+            limits = ["--constraint", str(self.lock_file), "--override", str(self._overrides_file)]
+            command = ["install", *common, *limits, *packages]
         else:
             command = ["sync", *common, str(self.lock_file)]
         _run(

@@ -1,0 +1,80 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The README's commands do what it says, tried as dry runs against the simulated marketplace."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import ACCOUNT_KEY, Market
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^ansible-playbook .*$", README, flags=re.MULTILINE)
+EXAMPLE = next(
+    block
+    for block in re.findall(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+    if "hosts:" in block
+)
+
+
+def dry_run(arguments: list[str], folder: Path) -> str:
+    """The output of a command of the README in check mode; it must succeed and create nothing."""
+    simulator = Simulator(Market(PretendHosts()))
+    try:
+        finished = subprocess.run(
+            [*arguments, *([] if "--check" in arguments else ["--check"])],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "HOME": str(folder),
+                "VAST_URL": simulator.url,
+                "VAST_API_KEY": ACCOUNT_KEY,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        calls = [(entry["method"], entry["path"]) for entry in simulator.journal.entries()]
+    finally:
+        simulator.close()
+    assert finished.returncode == 0, finished.stdout
+    assert calls
+    assert {method for method, path in calls if "/bundles" not in path} == {"GET"}
+    return finished.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_readme_works(command: str, tmp_path: Path) -> None:
+    output = dry_run(shlex.split(command), tmp_path)
+    assert "Would rent offer" in output or "Nothing is rented" in output
+
+
+def test_the_inventory_of_the_readme_plans_both_hosts(tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(EXAMPLE)
+    assert set(yaml.safe_load(EXAMPLE)["gpu_hosts"]["hosts"]) == {"gpu-1", "gpu-2"}
+    output = dry_run(["ansible-playbook", "-i", str(inventory), "playbooks/deploy.yml"], tmp_path)
+    assert output.count("Would rent offer") == 2
+
+
+def test_every_target_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"make ([a-z-]+)", README))
+    defined = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert targets
+    assert targets <= defined

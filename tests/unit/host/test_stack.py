@@ -1,0 +1,186 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locking, installing and proving with real uv, from a folder of small wheels made here."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host import stack as stack_module
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
+    Sources,
+    Stack,
+    StackError,
+    Wanted,
+)
+from ansible_collections.inferops.gpu.plugins.modules import stack_lock, stack_packages
+from tests.unit.run_module import run_main
+
+UV_VERSION = "0"
+PROOF = "import json, engine; print('noise'); print(json.dumps({'version': engine.VERSION}))"
+
+
+def wheel(folder: Path, name: str, version: str, *requires: str) -> None:
+    """A pure-Python wheel with one module that knows its version."""
+    stem = f"{name}-{version}"
+    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    metadata += [f"Requires-Dist: {line}" for line in requires]
+    files = {
+        f"{name}.py": f"VERSION = {version!r}\n",
+        f"{stem}.dist-info/METADATA": "\n".join(metadata) + "\n",
+        f"{stem}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{stem}.dist-info/RECORD": "",
+    }
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An engine that needs a backend and drags in a package that must be left out."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    wheel(folder, "engine", "1.0", "backend==2.0", "unwanted")
+    wheel(folder, "engine", "1.1", "backend==2.1")
+    wheel(folder, "backend", "2.0", "tool>=3")
+    wheel(folder, "backend", "2.1", "tool>=3")
+    wheel(folder, "tool", "3.0")
+    wheel(folder, "tool", "3.5")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home whose uv is the development environment's own."""
+    home = tmp_path / "home"
+    site_packages = home / "bootstrap" / "lib" / "python3" / "site-packages"
+    (site_packages / f"uv-{UV_VERSION}.dist-info").mkdir(parents=True)
+    (home / "bootstrap" / "bin").mkdir()
+    (home / "bootstrap" / "bin" / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    return home
+
+
+def wanted(wheels: Path, *requirements: str, constraints: tuple[str, ...] = ()) -> Wanted:
+    sources = Sources(torch_backend="cpu", find_links=[str(wheels)])
+    return Wanted([*requirements], [*constraints], ["unwanted"], sys.executable, sources)
+
+
+def test_the_lock_pins_all_and_leaves_out_what_is_excluded(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0", constraints=("tool<3.5",)))
+    assert stack.locked() == {"engine": "1.0", "backend": "2.0", "tool": "3.0"}
+    assert stack.installed() == {}
+
+
+def test_a_lock_is_resolved_again_only_for_another_wish(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    first = wanted(wheels, "engine==1.0")
+    stack.resolve(first)
+    assert stack.is_locked(first)
+    assert not stack.is_locked(wanted(wheels, "engine==1.1"))
+    stack.lock_file.write_text(stack.lock_file.read_text() + "# edited\n")
+    assert not stack.is_locked(first)
+
+
+@pytest.mark.parametrize("order", [["backend", "engine", ""], ["", "engine", "backend"]])
+def test_parts_in_any_order_end_at_the_lock(home: Path, wheels: Path, order: list[str]) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    for part in order:
+        packages = [part] if part else []
+        if stack.differences(packages):
+            stack.install(packages)
+    assert stack.installed() == stack.locked()
+    assert stack.differences([]) == {}
+
+
+def test_what_changed_a_package_is_seen_and_set_right(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install([])
+    (site_packages,) = stack.python.parent.parent.glob("lib/python*/site-packages")
+    (site_packages / "backend-2.0.dist-info").rename(site_packages / "backend-9.9.dist-info")
+    assert stack.differences(["backend"]) == {"backend": {"before": "9.9", "after": "2.0"}}
+
+
+def test_an_unknown_part_is_refused(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    with pytest.raises(StackError, match="Not in the lock: numpy"):
+        stack.differences(["numpy"])
+
+
+def test_an_impossible_wish_tells_the_resolver_s_reason(home: Path, wheels: Path) -> None:
+    with pytest.raises(StackError, match=r"Resolving the lock failed[\s\S]*tool<3"):
+        Stack(str(home)).resolve(wanted(wheels, "engine==1.0", constraints=("tool<3",)))
+
+
+def test_a_receipt_stands_until_lock_script_driver_or_boot_change(
+    home: Path, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install([])
+    assert stack.prove("engine", PROOF, {}) == ({"version": "1.0"}, True)
+    assert stack.prove("engine", PROOF, {}) == ({"version": "1.0"}, False)
+    assert stack.prove("engine", PROOF + " # other", {})[1]
+    driver = tmp_path / "version"
+    driver.write_text("580.95.05\n")
+    monkeypatch.setattr(stack_module, "_DRIVER_VERSION_FILE", driver)
+    assert stack.prove("engine", PROOF, {})[1]
+    monkeypatch.setattr(stack_module, "boot_id", lambda: "another boot")
+    assert stack.prove("engine", PROOF, {})[1]
+
+
+def test_a_failing_proof_shows_its_own_words(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install([])
+    with pytest.raises(StackError, match="wrong results on mars"):
+        stack.prove("engine", "raise SystemExit('wrong results on mars')", {})
+
+
+def test_the_modules_work_together_and_again_change_nothing(
+    home: Path, wheels: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = {
+        "home": str(home),
+        "requirements": ["engine==1.0"],
+        "excluded": ["unwanted"],
+        "find_links": [str(wheels)],
+        "python": sys.executable,
+        "uv_version": UV_VERSION,
+    }
+    part = {"home": str(home), "name": "engine", "packages": ["engine"], "proof": PROOF}
+    assert run_main(stack_lock, capsys, lock, check=True)["changed"]
+    assert run_main(stack_packages, capsys, part, check=True)["changed"]
+    assert not (home / "stack").exists()
+
+    assert run_main(stack_lock, capsys, lock)["packages"]["engine"] == "1.0"
+    installed = run_main(stack_packages, capsys, part)
+    assert installed["changed"]
+    assert installed["proof"] == {"version": "1.0"}
+    assert installed["changes"]["engine"] == {"before": None, "after": "1.0"}
+
+    assert not run_main(stack_lock, capsys, lock)["changed"]
+    again = run_main(stack_packages, capsys, part)
+    assert not again["changed"]
+    assert not again["proven_now"]
+
+
+def test_a_mirror_or_a_folder_replaces_uv_s_choice_of_pytorch_s_index() -> None:
+    assert Sources(torch_backend="cu130").arguments() == ["--torch-backend", "cu130"]
+    assert "--torch-backend" not in Sources("cu130", find_links=["/wheels"]).arguments()
+    mirrored = Sources("cu130", torch_index_url="https://mirror.example/cu130").arguments()
+    assert "--torch-backend" not in mirrored
+    assert "https://mirror.example/cu130" in mirrored

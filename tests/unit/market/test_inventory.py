@@ -1,0 +1,65 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dynamic inventory, as ansible-inventory shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator.market import ACCOUNT_KEY
+from tests.unit.market.conftest import Market
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def configuration(tmp_path: Path, market: Market) -> Path:
+    file = tmp_path / "fleet.rentals.yml"
+    file.write_text(
+        f"plugin: inferops.gpu.rentals\nscope: test\napi_url: {market.simulator.url}\n"
+        "keyed_groups:\n  - key: inferops_rental.provider\n    prefix: market\n"
+    )
+    return file
+
+
+def inventory(file: Path, key: str = ACCOUNT_KEY) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-inventory"), "-i", file, "--list", "--export"],
+        cwd=ROOT,
+        env={**os.environ, "VAST_API_KEY": key},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def plain(value: Any) -> Any:
+    """Strings from outside come marked as unsafe."""
+    return value.get("__ansible_unsafe", value) if isinstance(value, dict) else value
+
+
+def test_rentals_appear_under_their_names_with_what_connects(
+    market: Market, configuration: Path
+) -> None:
+    for name in ("gpu-1", "gpu-2"):
+        market.rent(name)
+    market.rent("gpu-3", scope="other")
+    shown = json.loads(inventory(configuration).stdout)
+    assert set(shown["_meta"]["hostvars"]) == {"gpu-1", "gpu-2"}
+    assert set(shown["market_vastai"]["hosts"]) == {"gpu-1", "gpu-2"}
+    variables = shown["_meta"]["hostvars"]["gpu-1"]
+    assert plain(variables["ansible_user"]) == "root"
+    assert plain(variables["inferops_rental"]["mark"]["name"]) == "gpu-1"
+
+
+def test_a_wrong_key_is_told(configuration: Path) -> None:
+    assert "refused the API key" in inventory(configuration, key="wrong").stderr
