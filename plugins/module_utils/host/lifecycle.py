@@ -28,9 +28,11 @@ def observe(server: Server) -> dict[str, Any]:
     `phase` is starting, running, stopping, stopped, error, or unknown (alive without a record);
     `progress` is a line for a person; `processes` counts all living ones, orphans included.
     """
-    record, tree = server.record(), server.processes()
+    # The record comes last: a launcher that is gone by now has written how its server ended.
+    tree, launched = server.processes(), bool(server.launchers())
+    record = server.record()
     shown = record or Record(name=server.name, server_id=server.id)
-    phase, reason = _phase(record, tree, bool(server.launchers()))
+    phase, reason = _phase(record, tree, launched)
     listening = bool(shown.port and ports.listeners(shown.port, tree))
     return {
         "name": server.name,

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -16,11 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle, ports, processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server, Spec
@@ -125,20 +122,6 @@ def tree(fake_python: str, free_port: int, wait_until: Wait) -> Iterator[Callabl
     for server_id in ids:
         for process in processes.server_processes(server_id):
             processes.send_signal(process, signal.SIGKILL)
-
-
-@pytest.fixture
-def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
-    """Run a module's main() with these options and return its result."""
-
-    def run(module: ModuleType, *, check: bool = False, **options: Any) -> dict[str, Any]:
-        options.update(_ansible_check_mode=check, _ansible_diff=True)
-        with patch_module_args(options), pytest.raises(SystemExit):
-            module.main()
-        result: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-        return result
-
-    return run
 
 
 @pytest.fixture

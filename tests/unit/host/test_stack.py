@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
     Wanted,
 )
 from ansible_collections.inferops.gpu.plugins.modules import stack_lock, stack_packages
-from tests.unit.run_module import run_main
 
 UV_VERSION = "0"
 PROOF = "import json, engine; print('noise'); print(json.dumps({'version': engine.VERSION}))"
@@ -151,7 +152,7 @@ def test_a_failing_proof_shows_its_own_words(home: Path, wheels: Path) -> None:
 
 
 def test_the_modules_work_together_and_again_change_nothing(
-    home: Path, wheels: Path, capsys: pytest.CaptureFixture[str]
+    home: Path, wheels: Path, run_module: Callable[..., dict[str, Any]]
 ) -> None:
     lock = {
         "home": str(home),
@@ -162,18 +163,18 @@ def test_the_modules_work_together_and_again_change_nothing(
         "uv_version": UV_VERSION,
     }
     part = {"home": str(home), "name": "engine", "packages": ["engine"], "proof": PROOF}
-    assert run_main(stack_lock, capsys, lock, check=True)["changed"]
-    assert run_main(stack_packages, capsys, part, check=True)["changed"]
+    assert run_module(stack_lock, check=True, **lock)["changed"]
+    assert run_module(stack_packages, check=True, **part)["changed"]
     assert not (home / "stack").exists()
 
-    assert run_main(stack_lock, capsys, lock)["packages"]["engine"] == "1.0"
-    installed = run_main(stack_packages, capsys, part)
+    assert run_module(stack_lock, **lock)["packages"]["engine"] == "1.0"
+    installed = run_module(stack_packages, **part)
     assert installed["changed"]
     assert installed["proof"] == {"version": "1.0"}
     assert installed["changes"]["engine"] == {"before": None, "after": "1.0"}
 
-    assert not run_main(stack_lock, capsys, lock)["changed"]
-    again = run_main(stack_packages, capsys, part)
+    assert not run_module(stack_lock, **lock)["changed"]
+    again = run_module(stack_packages, **part)
     assert not again["changed"]
     assert not again["proven_now"]
 

@@ -21,7 +21,6 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
-from tests.unit.run_module import run_main
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
 MODULES = {"offer_info": offer_info, "rental": rental, "rental_info": rental_info}
@@ -50,7 +49,7 @@ class Market:
     def run(self, module: str, check: bool = False, **options: Any) -> dict[str, Any]:
         """Run a module's main() with the market's address and key."""
         market = {"api_url": self.simulator.url, "api_key": ACCOUNT_KEY}
-        return self.run_module(MODULES[module], {**market, **options}, check)
+        return self.run_module(MODULES[module], check=check, **{**market, **options})
 
     def rent(self, name: str = "gpu-1", **options: Any) -> dict[str, Any]:
         """Run the rental module as role rent does."""
@@ -87,11 +86,13 @@ def order(name: str = "gpu-1") -> Order:
 
 
 @pytest.fixture
-def market(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
+def market(
+    run_module: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Market]:
     for variable in ("VAST_API_KEY", "VAST_URL"):
         monkeypatch.delenv(variable, raising=False)
     simulated = SimulatedMarket(PretendHosts())
     simulated.boot_seconds = 0
     simulator = Simulator(simulated)
-    yield Market(simulator, lambda module, options, check: run_main(module, capsys, options, check))
+    yield Market(simulator, run_module)
     simulator.close()
