@@ -142,6 +142,10 @@ servers:
       description: When the first completion came back, in seconds since the epoch.
       type: float
       sample: 1763650061.0
+    ended_at:
+      description: When its main process ended, in seconds since the epoch. Null while it lives.
+      type: float
+      sample: null
     seconds:
       description: How long the start took, or has taken so far.
       type: float

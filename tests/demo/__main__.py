@@ -49,7 +49,7 @@ def down() -> int:
         "rentals": rentals,
         "containers": stopped["containers"],
         "processes": stopped["processes"],
-        "tunnels": len(processes("ssh", f"ControlPath={TUNNELS}")),
+        "tunnels": len(tunnels(TUNNELS)),
     }
     print_result(left)
     return status or int(any(left.values()))
@@ -69,16 +69,16 @@ def play(playbook: str, extra_variable: str) -> int:
     ).returncode
 
 
-def processes(program: str, argument: str) -> list[int]:
-    """Processes of *program* that have *argument* in their command line."""
+def tunnels(folder: Path) -> list[int]:
+    """SSH tunnels whose control sockets are in *folder*, from the process table."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            arguments = (folder / "cmdline").read_bytes().decode(errors="replace")
+            is_tunnel = b"ControlMaster" in (process / "cmdline").read_bytes()
+            if is_tunnel and (process / "cwd").resolve() == folder.resolve():
+                found.append(int(process.name))
         except OSError:
             continue
-        if arguments.startswith(program) and argument in arguments:
-            found.append(int(folder.name))
     return found
 
 

@@ -44,7 +44,7 @@ class Tunnel:
 
     def __init__(self, folder: str, name: str) -> None:
         self._folder = Path(folder).expanduser()
-        # Sockets have short paths: 104 bytes on some systems.
+        # A socket's path may have about 100 bytes: ssh runs in the folder and gets the name.
         stem = hashlib.sha256(name.encode()).hexdigest()[:16]
         self._socket = self._folder / f"{stem}.sock"
         self._note = self._folder / f"{stem}.json"
@@ -92,14 +92,14 @@ class Tunnel:
         options = {
             "BatchMode": "yes",
             "ConnectTimeout": "15",
-            "ControlPath": str(self._socket),
+            "ControlPath": self._socket.name,
             "ExitOnForwardFailure": "yes",
             "IdentitiesOnly": "yes",
             "ServerAliveInterval": "15",
             "StrictHostKeyChecking": "accept-new",
             "UserKnownHostsFile": os.path.expanduser(target.known_hosts_file),
         }
-        command = ["ssh", "-f", "-N", "-M", "-p", str(target.port)]
+        command = ["ssh", "-f", "-N", "-o", "ControlMaster=yes", "-p", str(target.port)]
         command += ["-i", os.path.expanduser(target.private_key_file)]
         command += ["-L", f"127.0.0.1:{port}:127.0.0.1:{target.remote_port}"]
         command += [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
@@ -108,6 +108,7 @@ class Tunnel:
             try:
                 done = subprocess.run(
                     [*command, f"{target.user}@{target.host}"],
+                    cwd=self._folder,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=complaints,
@@ -121,7 +122,8 @@ class Tunnel:
 
     def _control(self, request: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            ["ssh", "-S", str(self._socket), "-O", request, "tunnel"],
+            ["ssh", "-S", self._socket.name, "-O", request, "tunnel"],
+            cwd=self._folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_OPEN_SECONDS,

@@ -90,6 +90,7 @@ class Launch:
             if self.is_restart and not self.prepare_restart():
                 return EXIT_FINAL
             self.watch(self.start())
+            self.note(ended_at=time.time())
             self.sweep()
             return self.write_exit()
         except StopRequested:
@@ -137,6 +138,7 @@ class Launch:
             log_offset=offset,
             exit_code=None,
             signal=None,
+            ended_at=None,
             waiting_for="port",
         )
         return self.process
@@ -170,7 +172,13 @@ class Launch:
         self.note(phase="stopping")
         self.sweep()
         exit_code, signal_name = self.exit_status()
-        self.note(phase="stopped", reason="requested", exit_code=exit_code, signal=signal_name)
+        self.note(
+            phase="stopped",
+            reason="requested",
+            exit_code=exit_code,
+            signal=signal_name,
+            ended_at=time.time(),
+        )
         return EXIT_STOPPED
 
     def write_exit(self) -> int:

@@ -53,6 +53,7 @@ def observe(server: Server) -> dict[str, Any]:
         "completion": shown.completion,
         "started_at": shown.started_at,
         "ready_at": shown.ready_at,
+        "ended_at": shown.ended_at,
         "seconds": round(_seconds(shown), 1),
         "spec_hash": shown.spec_hash,
         "log_path": str(server.log),
@@ -93,7 +94,7 @@ def _seconds(record: Record) -> float:
     """How long the start took, or has taken until now."""
     if record.started_at is None:
         return 0.0
-    return (record.ready_at or time.time()) - record.started_at
+    return (record.ready_at or record.ended_at or time.time()) - record.started_at
 
 
 def read_log(server: Server, max_bytes: int = LOG_BYTES) -> str:

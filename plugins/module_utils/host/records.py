@@ -48,6 +48,7 @@ class Record:
     completion: str | None = None
     started_at: float | None = None
     ready_at: float | None = None
+    ended_at: float | None = None
     updated_at: float | None = None
     log_offset: int = 0
     restarts: int = 0

@@ -41,6 +41,8 @@ _STATUS = {
     "offline": FAILED,
     "unknown": FAILED,
 }
+#: Without this file every login lands in tmux, which swallows what Ansible sends.
+_ONSTART = "touch ~/.no_auto_tmux\n"
 #: Words in ``status_msg`` after which an instance that is still starting never runs.
 _FATAL_MESSAGES = ("OCI runtime create failed", "Error response from daemon", "manifest unknown")
 
@@ -232,7 +234,7 @@ def _create_body(order: Order) -> dict[str, Any]:
         "disk": float(order.disk_gib),
         "label": order.mark.encode(),
         "env": environment,
-        "onstart": order.onstart or None,
+        "onstart": _ONSTART + order.onstart,
         "runtype": "ssh_direc ssh_proxy",
         # Without it a lost race leaves a stopped instance that bills its disk.
         "cancel_unavail": True,
