@@ -17,8 +17,9 @@ from ansible.plugins.action import ActionBase
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SHARED_PREFIX = "inferops_"
-#: How alike a role's variable must be to count as meant; role names are common words.
-_ALIKE = 0.6
+#: How alike a name must be to count as meant. Role names are common words, so that a variable of
+#: the user's own such as ``stack_name`` must pass.
+_ALIKE = 0.85
 
 
 class ActionModule(ActionBase):
@@ -70,7 +71,7 @@ def _unknown(name: str, options: set[str]) -> str | None:
     alike += difflib.get_close_matches(name, settable, n=1, cutoff=_ALIKE)
     if alike:
         return f"{name} is not a variable of inferops.gpu: did you mean {alike[0]}?"
-    if name.startswith(_SHARED_PREFIX):
+    if name.startswith(_SHARED_PREFIX):  # ours alone
         return f"{name} is not a variable of inferops.gpu: see the README of its roles."
     return None
 

@@ -29,6 +29,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
+    check_public_key,
     make_provider,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.provider import Provider
@@ -42,8 +43,8 @@ _ARGUMENTS: dict[str, Any] = {
     "timeout_seconds": {"type": "float", "default": 900.0},
 }
 _POLL_SECONDS = 2.0
-#: A state that ends the wait must be seen this often, because listings waver.
-_SURE_AFTER = 3
+#: A state that ends the wait must be seen this often: listings waver, and a heartbeat may be late.
+_SURE_AFTER = 10
 
 
 class ActionModule(ActionBase):
@@ -150,7 +151,7 @@ def _public_key(private_key_file: str) -> str:
     path = os.path.expanduser(private_key_file) + ".pub"
     try:
         with open(path, encoding="utf-8") as file:
-            return file.read().strip()
+            return check_public_key(file.read())
     except OSError as error:
         raise MarketError(
             f"The public SSH key cannot be read: {error}. Make the pair with ssh-keygen -t ed25519."

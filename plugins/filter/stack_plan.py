@@ -65,6 +65,7 @@ _value:
     constraints: []
     excluded: []
     environment: {}
+    least_driver: "525"
     why: vLLM 0.32.0 with torch 2.13.0 (cu130) suits driver 580.95.05
 """
 

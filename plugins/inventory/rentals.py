@@ -74,8 +74,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         except (MarketError, ValueError) as error:
             raise AnsibleParserError(f"{path}: {error}") from error
         group = self.inventory.add_group(self.get_option("group"))
+        # Another inventory may name the same hosts; of our own, the oldest rental of a name counts.
+        seen: set[str] = set()
         for rental in rentals:
-            if rental.mark and rental.mark.name not in self.inventory.hosts:
+            if rental.mark and rental.mark.name not in seen:
+                seen.add(rental.mark.name)
                 self._add(rental.mark.name, group, rental)
 
     def _add(self, name: str, group: str, rental: Rental) -> None:

@@ -67,6 +67,11 @@ options:
     description: How many offers are tried.
     type: int
     default: 5
+  nonce:
+    description:
+      - With O(state=absent), releases only the rental that carries this nonce, as RV(nonce) of the
+        call that rented it. A rental of the same name from another controller stays.
+    type: str
 seealso:
   - module: inferops.gpu.offer_info
   - module: inferops.gpu.rental_info
@@ -119,6 +124,19 @@ offer:
   returned: when something was rented, or would be
   type: dict
   sample: {provider: vastai, id: "1234567", gpu_name: RTX 4090, price_usd_per_hour: 0.3412}
+nonce:
+  description:
+    - The mark of what this call rented, for O(nonce). Empty when it rented nothing.
+    - Also returned by a failure after which a rental may exist.
+  returned: with O(state=present)
+  type: str
+  sample: 9f2c41aa
+duplicates:
+  description: Other rentals of the same name, which bill as well. A warning names them too.
+  returned: when the rental existed before
+  type: list
+  elements: str
+  sample: []
 attempts:
   description: The offers that were tried, and what became of each.
   returned: when something was rented
@@ -143,13 +161,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    MarketError,
+    UnclearCreate,
+    UnprovenAbsence,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Order, Rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     WISH_OPTIONS,
+    check_public_key,
+    duplicates_warning,
     make_provider,
     make_usage,
     make_wish,
@@ -167,7 +191,14 @@ def present(module: AnsibleModule) -> dict[str, Any]:
     lifecycle = Lifecycle(provider, options["scope"], notify=module.log)
     existing = lifecycle.find(options["name"])
     if existing:
-        return {"changed": False, "rental": existing[0].to_dict()}
+        if len(existing) > 1:
+            module.warn(duplicates_warning(existing))
+        return {
+            "changed": False,
+            "rental": existing[0].to_dict(),
+            "nonce": "",
+            "duplicates": [rental.id for rental in existing[1:]],
+        }
     ranked = choose(provider, make_wish(options), make_usage(options))
     best = ranked[0].to_dict()
     if module.check_mode:
@@ -175,37 +206,53 @@ def present(module: AnsibleModule) -> dict[str, Any]:
             "changed": True,
             "rental": None,
             "offer": best,
+            "nonce": "",
             "diff": {"before": _NONE_RENTED, "after": {"offer": best}},
         }
     order = Order(
         mark=mark,
         image=options["image"],
         disk_gib=options["disk_gib"],
-        ssh_public_key=options["ssh_public_key"],
+        ssh_public_key=check_public_key(options["ssh_public_key"]),
         ports=tuple(options["ports"]),
     )
-    rented = lifecycle.rent(ranked[: options["max_attempts"]], order)
+    try:
+        rented = lifecycle.rent(ranked[: options["max_attempts"]], order)
+    except UnclearCreate as error:
+        module.fail_json(msg=str(error), nonce=mark.nonce)
     return {
         "changed": True,
         "rental": rented.rental.to_dict(),
         "offer": rented.offer.to_dict(),
         "attempts": rented.attempts,
+        "nonce": mark.nonce if rented.own else "",
         "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rented.rental)}},
     }
 
 
 def absent(module: AnsibleModule) -> dict[str, Any]:
-    """Release every rental of the name."""
+    """Release every rental of the name, or only the one that carries the nonce."""
     options = module.params
     lifecycle = Lifecycle(make_provider(options), options["scope"], notify=module.log)
-    existing = lifecycle.find(options["name"])
+    look = lifecycle.find if module.check_mode else lifecycle.prove_none
+    existing = [
+        rental
+        for rental in look(options["name"])
+        if options["nonce"] in (None, rental.mark and rental.mark.nonce)
+    ]
     released = [
         {"provider": rental.provider, "id": rental.id, "cost_usd": rental.cost_usd(time.time())}
         for rental in existing
     ]
-    if not module.check_mode:
-        for rental in existing:
+    unproven = []
+    for rental in existing if not module.check_mode else []:
+        try:
             lifecycle.release(rental)
+        except UnprovenAbsence as error:
+            # The others must not go on billing because of this one.
+            unproven.append(str(error))
+    if unproven:
+        raise UnprovenAbsence(" ".join(unproven))
     return {
         "changed": bool(existing),
         "rental": None,
@@ -245,6 +292,7 @@ def main() -> None:
             "ports": {"type": "list", "elements": "int", "default": []},
             "deadline_hours": {"type": "float", "default": 24.0},
             "max_attempts": {"type": "int", "default": 5},
+            "nonce": {"type": "str"},
         },
         required_if=[("state", "present", ("image", "ssh_public_key"))],
         supports_check_mode=True,

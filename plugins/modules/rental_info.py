@@ -76,6 +76,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
+    duplicates_warning,
     make_provider,
 )
 
@@ -95,6 +96,8 @@ def main() -> None:
         rentals = lifecycle.find(name) if name else lifecycle.rentals()
     except (MarketError, ValueError) as error:
         module.fail_json(msg=str(error))
+    if name and len(rentals) > 1:
+        module.warn(duplicates_warning(rentals))
     now = time.time()
     module.exit_json(
         changed=False,

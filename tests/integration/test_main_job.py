@@ -243,6 +243,21 @@ def test_keep_leaves_the_host_and_says_what_it_bills(controller: Controller) -> 
     assert len(controller.rentals()) == 1
 
 
+def test_evidence_that_cannot_be_kept_does_not_keep_the_bill_running(
+    controller: Controller,
+) -> None:
+    (controller.folder / "a-file").touch()
+    run = controller.play(
+        "deploy",
+        stack_extra_requirements=["no-such-package-of-ours==1.0"],
+        inferops_evidence_dir=str(controller.folder / "a-file"),
+    )
+    assert run.status != 0
+    assert "Resolving the lock failed" in run.message()
+    assert "was released and proven gone" in run.message()
+    assert controller.rentals() == []
+
+
 def test_a_host_that_vanishes_while_it_is_installed_is_released(controller: Controller) -> None:
     def pull_the_plug(line: str) -> None:
         if "TASK [inferops.gpu.stack : Choose the stack]" in line:

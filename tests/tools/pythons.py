@@ -18,10 +18,13 @@ INSTALL_FOLDER = REPOSITORY / ".rig" / "python"
 
 def _folders() -> list[Path]:
     """Where an interpreter may be: on the path, in pyenv's versions, or installed by us."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    on_path = [Path(folder) for folder in os.get_exec_path()]
+    # pyenv's shims are on the path also where its root is not the usual one.
+    pyenv = {folder.parent for folder in on_path if folder.name == "shims"}
+    pyenv.add(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")))
     return [
-        *(Path(folder) for folder in os.get_exec_path()),
-        *sorted(pyenv.glob("versions/*/bin")),
+        *on_path,
+        *(folder for root in sorted(pyenv) for folder in sorted(root.glob("versions/*/bin"))),
         *sorted(INSTALL_FOLDER.glob("*/bin")),
     ]
 

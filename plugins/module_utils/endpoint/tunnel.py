@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_OPEN_SECONDS = 60
+_OPEN_SECONDS, _CONTROL_SECONDS = 60, 15
 _TRIES = 3
 
 
@@ -121,14 +121,19 @@ class Tunnel:
             return None if done.returncode == 0 else " ".join(complaints.read().split())
 
     def _control(self, request: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            ["ssh", "-S", self._socket.name, "-O", request, "tunnel"],
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_OPEN_SECONDS,
-            check=False,
-        )
+        try:
+            return subprocess.run(
+                ["ssh", "-S", self._socket.name, "-O", request, "tunnel"],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_CONTROL_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise TunnelError(
+                f"The SSH tunnel of {self._socket} does not answer: {error}. End its ssh process."
+            ) from error
 
 
 def _free_port() -> int:

@@ -97,7 +97,9 @@ class Launch:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return self.stop()
         except OSError as error:
-            self.note(phase="error", reason=f"the command cannot be run: {error}")
+            # Either the command cannot be run, or the disk is full: no server without a launcher.
+            self.sweep()
+            self.note(phase="error", reason=f"it cannot be run here: {error}")
             return EXIT_FINAL
 
     def prepare_restart(self) -> bool:

@@ -84,7 +84,7 @@ def _text(answer: Any) -> str:
         text = answer["choices"][0]["text"]
     except (KeyError, IndexError, TypeError) as error:
         raise _NotYet("the completion has no text field") from error
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not text.strip():
         raise _NotYet("the completion is empty")
     return text
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
@@ -215,6 +216,8 @@ class Stack:
             command = ["install", *common, *limits, *packages]
         else:
             command = ["sync", *common, str(self.lock_file)]
+        # What was proven before is proven no more.
+        shutil.rmtree(self._folder / "receipts", ignore_errors=True)
         _run(
             [str(self.uv), "pip", *command],
             f"Installing {', '.join(packages) or 'the locked packages'}",

@@ -140,6 +140,8 @@ class Systemd(Supervisor):
             "After=network-online.target\n"
             "\n"
             "[Service]\n"
+            # Proxies, mirrors and certificates of the host, as a login (and supervisord) has them.
+            "EnvironmentFile=-/etc/environment\n"
             f"{environment}"
             f"ExecStart={command}\n"
             "Restart=on-failure\n"

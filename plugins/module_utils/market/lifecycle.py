@@ -6,11 +6,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .clock import Clock
-from .errors import AttemptsExhausted, OfferGone, UnclearCreate, UnprovenAbsence
+from .errors import (
+    AttemptsExhausted,
+    CredentialError,
+    MarketError,
+    OfferGone,
+    UnclearCreate,
+    UnprovenAbsence,
+)
 from .mark import Mark, check_word
 from .model import Offer, Order, Rental
 from .provider import Provider
@@ -26,10 +33,14 @@ _ABSENCE_BUDGET_SECONDS = 60.0
 
 @dataclass
 class Rented:
-    """The result of :meth:`Lifecycle.rent`: the rental and every attempt made."""
+    """The result of :meth:`Lifecycle.rent`.
+
+    ``own`` is false when another controller's older rental of the same name won.
+    """
 
     rental: Rental
     offer: RankedOffer
+    own: bool
     attempts: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -65,7 +76,8 @@ class Lifecycle:
         """Rent the first offer that can be had.
 
         Each create carries the order's mark and is sent once. After an unclear answer the
-        listing decides. Raises AttemptsExhausted, UnclearCreate and what the provider raises.
+        listing decides. Once a create may have taken effect, every failure is an UnclearCreate;
+        before that it is AttemptsExhausted or what the provider raises.
         """
         attempts: list[dict[str, Any]] = []
         for candidate in ranked:
@@ -77,7 +89,8 @@ class Lifecycle:
                 continue
             attempts.append(_attempt(candidate.offer, "rented", ""))
             rental = self._settle(order.mark, rental_id)
-            return Rented(rental, candidate, attempts)
+            own = rental.mark is not None and rental.mark.nonce == order.mark.nonce
+            return Rented(rental, candidate, own, attempts)
         raise AttemptsExhausted(
             f"None of {len(attempts)} offers could be rented: each was taken meanwhile. "
             "Run again, or widen the wish.",
@@ -85,23 +98,46 @@ class Lifecycle:
         )
 
     def release(self, rental: Rental) -> None:
-        """End *rental* and prove it; raises UnprovenAbsence when that cannot be done."""
-        self._provider.release(rental.id)
+        """End *rental* and prove it; raises UnprovenAbsence when that cannot be done.
+
+        Neither a hiccup of the provider nor a release without effect ends the attempt: only the
+        budget does.
+        """
         seen_absent = 0
         last = "it is still listed"
         for _waited in self._clock.ticks(_ABSENCE_BUDGET_SECONDS, _ABSENCE_GAP_SECONDS):
-            if self._is_absent(rental.id):
+            try:
+                if not seen_absent:
+                    self._provider.release(rental.id)
+                if not self._is_absent(rental.id):
+                    seen_absent, last = 0, "it is still listed"
+                    continue
                 seen_absent += 1
-                if seen_absent == 2:
+                if seen_absent >= 2:
                     self._provider.check_credential()
                     return
-            elif seen_absent:
-                seen_absent, last = 0, "it came back after it had been gone"
+            except CredentialError as error:
+                last = str(error)
+                break
+            except MarketError as error:
+                seen_absent, last = 0, str(error)
         raise UnprovenAbsence(
-            f"Rental {rental.id} on {rental.provider} was told to end, but {last} after "
-            f"{_ABSENCE_BUDGET_SECONDS:.0f} s. It may bill {rental.price_usd_per_hour:.4f} dollars "
-            f"an hour: end it at {rental.console_url}"
+            f"Rental {rental.id} on {rental.provider} could not be proven gone: {last} "
+            f"It may bill {rental.price_usd_per_hour:.4f} dollars an hour. "
+            f"Run teardown again, or end it at {rental.console_url}"
         )
+
+    def prove_none(self, name: str) -> list[Rental]:
+        """Rentals of *name* after a second look with a credential that works.
+
+        One empty list proves nothing: a create that just happened may not be listed yet.
+        """
+        found = self.find(name)
+        if not found:
+            self._clock.sleep(_ABSENCE_GAP_SECONDS)
+            found = self.find(name)
+            self._provider.check_credential()
+        return found
 
     def _is_absent(self, rental_id: str) -> bool:
         """Gone by id and from a complete listing, both at once."""
@@ -128,8 +164,13 @@ class Lifecycle:
 
     def _settle(self, mark: Mark, rental_id: str) -> Rental:
         """What was created, as listed. Of several with the same name the oldest wins."""
+        last = "it is not listed"
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
-            listed = self.find(mark.name)
+            try:
+                listed = self.find(mark.name)
+            except MarketError as error:
+                last = str(error)
+                continue
             own = next((rental for rental in listed if rental.id == rental_id), None)
             if own is None:
                 continue
@@ -139,14 +180,18 @@ class Lifecycle:
                 self.release(own)
             return oldest
         raise UnclearCreate(
-            f"Rental {rental_id} was created, but is not listed after "
-            f"{_LISTING_LAG_SECONDS:.0f} s. Run teardown for this name, then try again.",
+            f"Rental {rental_id} was created, but could not be found again within "
+            f"{_LISTING_LAG_SECONDS:.0f} s: {last}. Run teardown for this name, then try again.",
             rental_id=rental_id,
         )
 
     def _look_for(self, mark: Mark) -> Rental | None:
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
-            for rental in self.find(mark.name):
+            try:
+                listed = self.find(mark.name)
+            except MarketError:
+                continue
+            for rental in listed:
                 if rental.mark and rental.mark.nonce == mark.nonce:
                     return rental
         return None
@@ -156,14 +201,6 @@ class Lifecycle:
         rental = self._provider.get(rental_id)
         if rental is not None:
             self.release(rental)
-
-
-def refresh(provider: Provider, rental: Rental) -> Rental:
-    """*rental* as it is now; a vanished one comes back with status ``failed``."""
-    seen = provider.get(rental.id)
-    if seen is not None:
-        return seen
-    return replace(rental, status="failed", status_text="the provider does not know it any more")
 
 
 def _age(rental: Rental) -> tuple[float, int, str]:

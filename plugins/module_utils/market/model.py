@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from .mark import Mark
@@ -53,8 +53,6 @@ class Order:
     disk_gib: int
     ssh_public_key: str
     ports: tuple[int, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
-    onstart: str = ""
 
 
 #: What a rental can be doing, in the words of this collection.

@@ -98,6 +98,9 @@ def _talk(
         )
     try:
         key = paramiko.PKey.from_path(os.path.expanduser(private_key_file))
+    except (paramiko.SSHException, OSError, TypeError, ValueError) as error:
+        return Probe("login", f"{private_key_file} cannot be used as a key: {error}", final=True)
+    try:
         transport.auth_publickey(user, key)
     except (paramiko.SSHException, EOFError) as error:
         return Probe("login", str(error) or "the server closed the connection")

@@ -20,6 +20,8 @@ else:
 
 #: Answers that say "not now": the same read may succeed a moment later.
 _PASSING = frozenset((429, 500, 502, 503, 504))
+#: Of these, what was certainly not carried out, so that even a create may be sent again.
+_NOT_CARRIED_OUT = frozenset((429,))
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -39,8 +41,8 @@ class Response:
 class Transport:
     """Sends requests to one provider under one credential.
 
-    ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx;
-    any other request is sent exactly once, whatever happens.
+    ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx.
+    Any other request is sent again only after 429, which says that it was not carried out.
     """
 
     def __init__(
@@ -72,8 +74,8 @@ class Transport:
         idempotent: bool,
     ) -> Response:
         """The answer to one request; raises ProviderUnavailable when none came."""
-        tries = self._tries if idempotent else 1
-        for attempt in range(1, tries + 1):
+        passing = _PASSING if idempotent else _NOT_CARRIED_OUT
+        for attempt in range(1, self._tries + 1):
             try:
                 reply = self._session.request(
                     method,
@@ -83,14 +85,14 @@ class Transport:
                     timeout=self._timeout_seconds,
                 )
             except requests.RequestException as error:
-                if attempt == tries:
+                if attempt == self._tries or not idempotent:
                     raise ProviderUnavailable(
                         f"{method} {self._base_url}{path} got no answer ({error}). "
                         "Check the network, the api_url and the provider's status page."
                     ) from error
                 self._sleep(_pause(attempt, None))
                 continue
-            if reply.status_code not in _PASSING or attempt == tries:
+            if reply.status_code not in passing or attempt == self._tries:
                 return Response(reply.status_code, _json(reply), reply.text)
             self._sleep(_pause(attempt, reply.headers.get("Retry-After")))
         raise AssertionError("unreachable: the last try returns or raises")

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 from .errors import (
+    CredentialError,
     MarketError,
     OfferGone,
     ProviderUnavailable,
@@ -41,8 +43,13 @@ _STATUS = {
     "offline": FAILED,
     "unknown": FAILED,
 }
-#: Without this file every login lands in tmux, which swallows what Ansible sends.
-_ONSTART = "touch ~/.no_auto_tmux\n"
+#: Without the first file every login lands in tmux, which swallows what Ansible sends. The key
+#: comes along because one that is attached later takes 10 to 15 s to work.
+_ONSTART = """touch ~/.no_auto_tmux
+mkdir -p -m 700 ~/.ssh
+echo '{key}' >> ~/.ssh/authorized_keys
+chmod 600 ~/.ssh/authorized_keys
+"""
 #: Words in ``status_msg`` after which an instance that is still starting never runs.
 _FATAL_MESSAGES = ("OCI runtime create failed", "Error response from daemon", "manifest unknown")
 
@@ -180,7 +187,8 @@ class VastAI(Provider):
             status=_status(row),
             status_text=_status_text(row),
             price_usd_per_hour=_number(row, "dph_total"),
-            started_at=_number(row, "start_date"),
+            # Not started yet is the youngest, and has cost nothing.
+            started_at=_number(row, "start_date") or time.time(),
             machine_id=str(row.get("machine_id") or ""),
             gpu_name=row.get("gpu_name") or "",
             gpu_count=int(_number(row, "num_gpus")),
@@ -226,15 +234,13 @@ def _search_body(wish: Wish) -> dict[str, Any]:
 
 
 def _create_body(order: Order) -> dict[str, Any]:
-    environment = {f"-p {port}:{port}": "1" for port in order.ports}
-    environment.update(order.environment)
     return {
         "client_id": "me",
         "image": order.image,
         "disk": float(order.disk_gib),
         "label": order.mark.encode(),
-        "env": environment,
-        "onstart": _ONSTART + order.onstart,
+        "env": {f"-p {port}:{port}": "1" for port in order.ports},
+        "onstart": _ONSTART.format(key=order.ssh_public_key),
         "runtype": "ssh_direc ssh_proxy",
         # Without it a lost race leaves a stopped instance that bills its disk.
         "cancel_unavail": True,
@@ -243,26 +249,20 @@ def _create_body(order: Order) -> dict[str, Any]:
 
 def _create_error(offer: Offer, response: Response) -> MarketError:
     """The typed error for a create that named no rental."""
-    said = response.text.casefold()
     doing = f"Renting offer {offer.id}"
-    if "no_such_ask" in said or "not available" in said or response.status == 410:
+    said = response.text.casefold()
+    if not 400 <= response.status < 500:
+        return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
+    if response.status in (401, 403) or "auth_error" in said:
+        return CredentialError(f"{doing}: the API key was refused ({response.excerpt()}).")
+    if "no_such_ask" in said or "is not available" in said or response.status == 410:
         return OfferGone(f"{doing}: it is gone ({response.excerpt()}).")
     if "credit" in said:
         return RequestRefused(
             f"{doing}: the account lacks credit ({response.excerpt()}). "
             "Add credit, or set a lower maximum price."
         )
-    if response.status == 429:
-        # Refused before it was looked at: nothing was created, another offer will not help.
-        return RequestRefused(f"{doing}: too many requests ({response.excerpt()}). Wait a minute.")
-    if 400 <= response.status < 500:
-        try:
-            expect_ok(response, doing)
-        except ProviderUnavailable:
-            return RequestRefused(f"{doing}: refused ({response.excerpt()}).")
-        except MarketError as error:
-            return error
-    return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
+    return RequestRefused(f"{doing}: refused ({response.excerpt()}). Change what it names.")
 
 
 def _offer(row: dict[str, Any]) -> Offer:

@@ -91,7 +91,8 @@ def plan_stack(
 
     Returns ``accelerator``, ``vllm_version``, ``torch_version``, ``torch_backend``,
     ``torch_device``, ``distribution``, ``requirements`` and ``constraints`` (lines for the
-    resolver), ``excluded`` (package names), ``environment`` (for the server) and ``why``.
+    resolver), ``excluded`` (package names), ``environment`` (for the server), ``why``, and
+    ``least_driver``, the oldest driver with which this wish can be fulfilled ("" for any).
     Raises StackImpossible.
     """
     if accelerator not in PROFILES:
@@ -109,7 +110,8 @@ def plan_stack(
     for row in rows:
         refusal = _refusal(row, driver_version, compute_capability)
         if refusal is None:
-            return _plan(row, driver_version)
+            least = min(other.min_driver for other in rows)
+            return {**_plan(row, driver_version), "least_driver": str(least) if least else ""}
         refusals.append(f"vLLM {row.vllm} {refusal}")
     raise StackImpossible("No stack fits this host: " + "; ".join(refusals) + ".")
 

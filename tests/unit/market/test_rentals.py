@@ -13,7 +13,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     AttemptsExhausted,
     CredentialError,
     ProviderUnavailable,
-    RequestRefused,
     UnclearCreate,
     UnprovenAbsence,
 )
@@ -159,9 +158,75 @@ def test_check_mode_releases_nothing(market: Market) -> None:
 def test_a_release_that_does_nothing_is_not_believed(market: Market) -> None:
     lifecycle = market.lifecycle()
     rental = lifecycle.rent(choose(market.provider(), Wish(), Usage()), order()).rental
-    market.fault("destroy_noop", method="DELETE", path="/instances/", times=1)
+    market.fault("destroy_noop", method="DELETE", path="/instances/", times=999)
     with pytest.raises(UnprovenAbsence, match="dollars an hour"):
         lifecycle.release(rental)
+
+
+def test_a_release_without_effect_and_a_hiccup_are_overcome(market: Market) -> None:
+    lifecycle = market.lifecycle()
+    rental = lifecycle.rent(choose(market.provider(), Wish(), Usage()), order()).rental
+    market.fault("destroy_noop", method="DELETE", path="/instances/", times=1)
+    lifecycle.release(rental)
+    assert market.billing() == []
+
+
+def test_duplicates_are_warned_of_and_all_released(market: Market) -> None:
+    provider = market.provider()
+    ranked = choose(provider, Wish(), Usage())
+    for candidate in ranked[:2]:
+        provider.rent(candidate.offer, order())
+    assert len(market.rent()["duplicates"]) == 1
+    result = market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert len(result["released"]) == 2
+    assert market.billing() == []
+
+
+def test_only_the_rental_with_the_nonce_is_released(market: Market) -> None:
+    provider = market.provider()
+    ranked = choose(provider, Wish(), Usage())
+    first, second = order(), order()
+    provider.rent(ranked[0].offer, first)
+    provider.rent(ranked[1].offer, second)
+    market.run("rental", name="gpu-1", scope="test", state="absent", nonce=second.mark.nonce)
+    assert [row["label"] for row in market.billing()] == [first.mark.encode()]
+
+
+def test_a_failure_after_a_create_returns_the_nonce_that_finds_it(market: Market) -> None:
+    market.fault("reply", method="GET", path="/api/v1/instances/", times=999, status=403, body="no")
+    provider = market.provider()
+    ranked = choose(provider, Wish(), Usage())
+    with pytest.raises(UnclearCreate, match="could not be found again"):
+        market.lifecycle().rent(ranked, order())
+    assert len(market.billing()) == 1
+
+
+def test_the_loser_of_a_race_owns_nothing(market: Market) -> None:
+    provider = market.provider()
+    ranked = choose(provider, Wish(), Usage())
+    provider.rent(ranked[0].offer, order())
+    assert not market.lifecycle().rent(ranked[1:], order()).own
+
+
+def test_a_rental_brings_the_key_along(market: Market) -> None:
+    market.rent()
+    assert PUBLIC_KEY in market.creates()[0]["body"]["onstart"]
+
+
+@pytest.mark.parametrize("key", ["", "not made yet", "ssh-ed25519", "ssh-rsa A'; rm -rf /; '"])
+def test_what_is_no_public_key_is_refused_before_the_create(market: Market, key: str) -> None:
+    result = market.rent(ssh_public_key=key)
+    assert result["failed"]
+    assert market.creates() == []
+
+
+def test_a_503_is_never_taken_for_a_stale_offer(market: Market) -> None:
+    market.fault(
+        "reply", method="PUT", path="/asks/", times=1, status=503, body="service is not available"
+    )
+    with pytest.raises(UnclearCreate):
+        market.lifecycle().rent(choose(market.provider(), Wish(), Usage()), order())
+    assert len(market.creates()) == 1
 
 
 def test_a_revoked_key_proves_nothing(market: Market) -> None:
@@ -254,8 +319,16 @@ def test_marks_survive_the_round_trip_and_strangers_have_none() -> None:
         assert Mark.decode(label) is None
 
 
-def test_a_rate_limited_create_is_refused_not_repeated(market: Market) -> None:
-    market.fault("reply", method="PUT", path="/asks/", times=1, status=429, body="too frequent")
-    with pytest.raises(RequestRefused, match="too many requests"):
-        market.lifecycle().rent(choose(market.provider(), Wish(), Usage()), order())
-    assert len(market.creates()) == 1
+def test_a_create_that_was_not_carried_out_for_its_rate_is_sent_again(market: Market) -> None:
+    market.fault(
+        "reply",
+        method="PUT",
+        path="/asks/",
+        times=1,
+        status=429,
+        body="API requests too frequent",
+        headers={"Retry-After": "0"},
+    )
+    market.lifecycle().rent(choose(market.provider(), Wish(), Usage()), order())
+    assert len(market.creates()) == 2
+    assert len(market.billing()) == 1
