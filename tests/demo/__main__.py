@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,52 +22,73 @@ from tests.simulator.__main__ import DEFAULT_INSTANCE, DEFAULT_PORT
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "simulated"
-TUNNELS = ROOT / ".rig" / "controller" / "tunnels"
-REPORTS = ROOT / ".rig" / "demo"
-INSTANCE = daemon.Instance(DEFAULT_INSTANCE, daemon.RIG / "simulator" / DEFAULT_INSTANCE)
 
 
-def up() -> int:
-    """Start the simulator and deploy; the result is the play's own report."""
-    started = daemon.start(INSTANCE, DEFAULT_PORT, DEFAULT_PORT + 1, True)
-    print(f"The simulated marketplace answers at {started['url']}", flush=True)
-    REPORTS.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = play("deploy.yml", f"inferops_report_dir={REPORTS}")
-    if status != 0:
-        print("The demo failed: the message above says why.", file=sys.stderr)
-        return status
-    print("Stop the demo: make demo-down")
-    print_result(json.loads((REPORTS / "gpu-1.json").read_text()))
-    return 0
+@dataclass(frozen=True)
+class Demo:
+    """One demo: its simulator, and its folders on this controller."""
 
+    instance: daemon.Instance
+    port: int
+    folder: Path
 
-def down() -> int:
-    """Tear the fleet down, stop the simulator, and count what is left of either."""
-    status = play("teardown.yml", "inferops_group=gpu_fleet") if is_running() else 0
-    rentals = daemon.status(INSTANCE)["rentals"]
-    stopped = daemon.stop(INSTANCE)
-    left = {
-        "rentals": rentals,
-        "containers": stopped["containers"],
-        "processes": stopped["processes"],
-        "tunnels": len(tunnels(TUNNELS)),
-    }
-    print_result(left)
-    return status or int(any(left.values()))
+    @classmethod
+    def named(cls, name: str) -> Demo:
+        """The embedded default, or for tests another one that does not get in its way."""
+        is_default = name == DEFAULT_INSTANCE
+        return cls(
+            daemon.Instance(name, daemon.RIG / "simulator" / name),
+            DEFAULT_PORT if is_default else 0,
+            daemon.RIG if is_default else daemon.RIG / name,
+        )
 
+    @property
+    def tunnels(self) -> Path:
+        return self.folder / "controller" / "tunnels"
 
-def is_running() -> bool:
-    """Whether the demo's simulator is up."""
-    return bool(daemon.status(INSTANCE)["running"])
+    def up(self) -> int:
+        """Start the simulator and deploy; the result is the play's own report."""
+        hub_port = self.port + 1 if self.port else 0
+        started = daemon.start(self.instance, self.port, hub_port, True)
+        print(f"The simulated marketplace answers at {started['url']}", flush=True)
+        reports = self.folder / "reports"
+        reports.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = self.play("deploy.yml", inferops_report_dir=str(reports))
+        if status != 0:
+            print("The demo failed: the message above says why.", file=sys.stderr)
+            return status
+        print("Stop the demo: make demo-down")
+        print_result(json.loads((reports / "gpu-1.json").read_text()))
+        return 0
 
+    def down(self) -> int:
+        """Tear the fleet down, stop the simulator, and count what is left of either."""
+        status = 0
+        if daemon.status(self.instance)["running"]:
+            status = self.play("teardown.yml", inferops_group="gpu_fleet")
+        rentals = daemon.status(self.instance)["rentals"]
+        stopped = daemon.stop(self.instance)
+        left = {
+            "rentals": rentals,
+            "containers": stopped["containers"],
+            "processes": stopped["processes"],
+            "tunnels": len(tunnels(self.tunnels)),
+        }
+        print_result(left)
+        return status or int(any(left.values()))
 
-def play(playbook: str, extra_variable: str) -> int:
-    """Run one playbook as a user would, live; its exit status."""
-    command = ["ansible-playbook", "-i", str(INVENTORY), f"playbooks/{playbook}"]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        [*command, "-e", extra_variable], cwd=ROOT, env={**os.environ, "PATH": path}, check=False
-    ).returncode
+    def play(self, playbook: str, **variables: str) -> int:
+        """Run one playbook as a user would, live; its exit status."""
+        command = ["ansible-playbook", "-i", str(INVENTORY), f"playbooks/{playbook}"]
+        variables["inferops_controller_dir"] = str(self.folder / "controller")
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "INFEROPS_SIMULATOR_URL": daemon.status(self.instance)["url"],
+        }
+        return subprocess.run(
+            [*command, "-e", json.dumps(variables)], cwd=ROOT, env=environment, check=False
+        ).returncode
 
 
 def tunnels(folder: Path) -> list[int]:
@@ -90,4 +112,7 @@ def print_result(content: dict[str, Any]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
     parser.add_argument("action", choices=("up", "down"))
-    sys.exit(up() if parser.parse_args().action == "up" else down())
+    parser.add_argument("--instance", default=DEFAULT_INSTANCE)
+    given = parser.parse_args()
+    demo = Demo.named(given.instance)
+    sys.exit(demo.up() if given.action == "up" else demo.down())

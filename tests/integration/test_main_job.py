@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,18 @@ class Controller:
             "inferops_evidence_dir": str(self.folder / "evidence"),
         }
 
-    def play(self, playbook: str, *arguments: str, watch: Any = None, **variables: Any) -> Run:
-        """Run a playbook; *watch* is called with each line as it comes."""
+    def play(
+        self,
+        playbook: str,
+        *arguments: str,
+        watch: Any = None,
+        secret: dict[str, str] | None = None,
+        **variables: Any,
+    ) -> Run:
+        """Run a playbook; *watch* is called with each line as it comes.
+
+        Variables in *secret* come by a private file, as a user would pass them.
+        """
         extra = {**self.variables(), **variables}
         command = [
             "ansible-playbook",
@@ -72,6 +83,11 @@ class Controller:
             *arguments,
         ]
         command += ["-e", json.dumps(extra)]
+        if secret:
+            file = self.folder / "secret.json"
+            file.touch(mode=0o600)
+            file.write_text(json.dumps(secret))
+            command += ["-e", f"@{file}"]
         process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -133,66 +149,72 @@ def controller(tmp_path: Path) -> Iterator[Controller]:
     assert tunnels(tmp_path / "c" / "tunnels") == [], "a tunnel outlived its host"
 
 
-def test_deploy_serves_again_changes_nothing_tells_no_secret_and_teardown_leaves_nothing(
-    controller: Controller,
-) -> None:
-    seen_in_process_table: set[str] = set()
+def test_a_fleet_serves_tells_no_secret_and_is_torn_down(controller: Controller) -> None:
+    """Two hosts at once, as verbose as it gets, with every kind of secret set."""
+    secrets = {
+        "inferops_server_api_key": "sk-key-of-the-server",
+        "launch_hub_token": "hf_of-the-hub",
+    }
+    with process_table_watched_for(ACCOUNT_KEY, *secrets.values()) as seen_in_process_table:
+        run = controller.play("deploy", "-vvv", inferops_group="gpu_fleet", secret=secrets)
+    assert run.status == 0, run.output[-5000:]
+    assert seen_in_process_table == set()
+
+    machines = {rental["machine_id"] for rental in controller.rentals()}
+    assert len(machines) == 2
+    assert len(tunnels(controller.folder / "c" / "tunnels")) == 2
+    endpoints = set(re.findall(r"Endpoint: (http://127\.0\.0\.1:\d+/v1) serves", run.message()))
+    assert len(endpoints) == 2
+    for endpoint in endpoints:
+        question = {"model": "inferops/tiny-llama", "prompt": "Hello", "max_tokens": 8}
+        refused = requests.post(f"{endpoint}/completions", json=question, timeout=60)
+        assert refused.status_code == 401
+        key = {"Authorization": f"Bearer {secrets['inferops_server_api_key']}"}
+        answer = requests.post(f"{endpoint}/completions", json=question, headers=key, timeout=60)
+        assert answer.json()["choices"][0]["text"].strip()
+
+    private_key = (controller.folder / "ssh" / "key").read_text()
+    key_lines = [line for line in private_key.splitlines() if len(line) > 40]
+    told = [text for text in (ACCOUNT_KEY, *secrets.values(), *key_lines) if text in run.output]
+    assert told == []
+    assert readable_by_others(controller.folder, ACCOUNT_KEY, *key_lines) == []
+
+    dry = controller.play("deploy", "--check", inferops_group="gpu_fleet", secret=secrets)
+    assert dry.status == 0, dry.output[-5000:]
+    assert set(re.findall(r"changed=(\d+)", dry.output)) == {"0"}
+    assert len(controller.creates()) == 2
+
+    down = controller.play("teardown", inferops_group="gpu_fleet")
+    assert down.status == 0, down.output[-5000:]
+    assert down.message().count("Server: stopped, proven. Released and proven gone") == 2
+    assert controller.rentals() == []
+    assert container_names(controller.instance.name) == []
+    assert tunnels(controller.folder / "c" / "tunnels") == []
+
+
+@contextmanager
+def process_table_watched_for(*secrets: str) -> Iterator[set[str]]:
+    """The command lines that showed one of *secrets* while the block ran."""
+    seen: set[str] = set()
     ended = threading.Event()
 
-    def look_for_secrets() -> None:
+    def watch() -> None:
         while not ended.wait(0.5):
             for file in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     arguments = file.read_bytes().decode(errors="replace")
                 except OSError:
                     continue
-                if ACCOUNT_KEY in arguments:
-                    seen_in_process_table.add(arguments.replace("\0", " "))
+                if any(secret in arguments for secret in secrets):
+                    seen.add(arguments.replace("\0", " "))
 
-    watcher = threading.Thread(target=look_for_secrets)
+    watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        first = controller.play("deploy", "-vvv")
+        yield seen
     finally:
         ended.set()
         watcher.join()
-    assert first.status == 0, first.output[-5000:]
-    assert seen_in_process_table == set()
-
-    endpoint = re.findall(r"Endpoint: (http://127\.0\.0\.1:\d+/v1) serves", first.message())[-1]
-    assert len(tunnels(controller.folder / "c" / "tunnels")) == 1
-    answer = requests.post(
-        f"{endpoint}/completions",
-        json={"model": "inferops/tiny-llama", "prompt": "Hello", "max_tokens": 8},
-        timeout=60,
-    )
-    assert answer.json()["choices"][0]["text"].strip()
-
-    private_key = (controller.folder / "ssh" / "key").read_text()
-    key_lines = [line for line in private_key.splitlines() if len(line) > 40]
-    assert ACCOUNT_KEY not in first.output
-    assert not [line for line in key_lines if line in first.output]
-    assert readable_by_others(controller.folder, ACCOUNT_KEY, *key_lines) == []
-
-    second = controller.play("deploy")
-    assert second.status == 0, second.output[-5000:]
-    changed = re.findall(r"changed=(\d+)", second.output)
-    assert changed
-    assert set(changed) == {"0"}
-    assert len(controller.creates()) == 1
-
-    third = controller.play("deploy", "--check")
-    assert third.status == 0, third.output[-5000:]
-    assert set(re.findall(r"changed=(\d+)", third.output)) == {"0"}
-
-    down = controller.play("teardown")
-    assert down.status == 0, down.output[-5000:]
-    assert controller.rentals() == []
-    assert container_names(controller.instance.name) == []
-    assert tunnels(controller.folder / "c" / "tunnels") == []
-    again = controller.play("teardown")
-    assert again.status == 0, again.output[-5000:]
-    assert set(re.findall(r"changed=(\d+)", again.output)) == {"0"}
 
 
 def readable_by_others(folder: Path, *secrets: str) -> list[Path]:

@@ -1,0 +1,72 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo as `make demo` and `make demo-down` run it, beside a demo that may be running."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulator import daemon
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "test-demo"
+# The bar is 30 s on an idle machine; other tests may have left this one busy.
+SECOND_RUN_SECONDS = 45
+
+
+@pytest.fixture(autouse=True)
+def simulator() -> Iterator[None]:
+    yield
+    daemon.stop(daemon.Instance(NAME, daemon.RIG / "simulator" / NAME))
+
+
+def demo(action: str) -> tuple[dict[str, Any], str]:
+    """The result in the last line, and the whole output."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "tests.demo", action, "--instance", NAME],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-5000:]
+    word, _blank, content = finished.stdout.splitlines()[-1].partition(" ")
+    assert word == "RESULT"
+    return json.loads(content), finished.stdout
+
+
+def test_the_demo_serves_again_changes_nothing_and_ends_without_a_trace() -> None:
+    first, _output = demo("up")
+    assert first["completion"].strip()
+    assert first["endpoint"].startswith("http://127.0.0.1:")
+    assert first["model"] == "inferops/tiny-llama"
+    assert set(first["rental"]) == {"provider", "id", "offer", "price_per_hour"}
+    assert first["rental"]["offer"]
+    assert set(first["seconds"]) == {"rent", "ssh", "install", "launch", "total"}
+    parts = sum(first["seconds"].values()) - first["seconds"]["total"]
+    assert parts == pytest.approx(first["seconds"]["total"], abs=2)
+    assert first["cost"] > 0
+
+    start = time.monotonic()
+    second, output = demo("up")
+    assert time.monotonic() - start < SECOND_RUN_SECONDS
+    assert set(re.findall(r"changed=(\d+)", output)) == {"0"}
+    assert second["rental"]["id"] == first["rental"]["id"]
+    assert second["endpoint"] == first["endpoint"]
+
+    nothing = {"rentals": 0, "containers": 0, "processes": 0, "tunnels": 0}
+    assert demo("down")[0] == nothing
+    assert demo("down")[0] == nothing
