@@ -159,7 +159,7 @@ def main() -> None:
     stale = not stack.is_locked(wanted)
     try:
         if missing_uv and not module.check_mode:
-            stack.install_uv(options["uv_version"])
+            stack.install_uv(options["uv_version"], sources)
         if stale and not module.check_mode:
             stack.resolve(wanted)
     except StackError as error:

@@ -42,20 +42,23 @@ class Sources:
     index_url: str = ""
     find_links: list[str] = field(default_factory=list)
 
-    def arguments(self) -> list[str]:
-        """The sources as options of ``uv pip``.
+    def environment(self) -> dict[str, str]:
+        """The sources as pip and uv read them: an address may hold a password, so never in argv.
 
         A mirror or a folder replaces uv's own choice of PyTorch's index.
         """
-        arguments = [part for link in self.find_links for part in ("--find-links", link)]
+        variables = {}
+        if self.find_links:
+            variables["PIP_FIND_LINKS"] = " ".join(self.find_links)
+            variables["UV_FIND_LINKS"] = ",".join(self.find_links)
         if self.index_url:
-            arguments += ["--index-url", self.index_url]
+            variables["PIP_INDEX_URL"] = variables["UV_DEFAULT_INDEX"] = self.index_url
         if self.torch_index_url:
-            arguments += ["--extra-index-url", self.torch_index_url]
-            arguments += ["--index-strategy", "unsafe-best-match"]
+            variables["UV_INDEX"] = self.torch_index_url
+            variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
         elif self.torch_backend and not self.find_links:
-            arguments += ["--torch-backend", self.torch_backend]
-        return arguments
+            variables["UV_TORCH_BACKEND"] = self.torch_backend
+        return variables
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Stack:
         """Whether this version of uv is installed."""
         return any(self._bootstrap.glob(f"lib/python*/site-packages/uv-{version}.dist-info"))
 
-    def install_uv(self, version: str) -> None:
+    def install_uv(self, version: str, sources: Sources) -> None:
         """Make the small environment that holds uv, with the host's own Python and pip."""
         if not (self._bootstrap / "bin" / "pip").exists():
             _run(
@@ -101,7 +104,8 @@ class Stack:
         _run(
             [str(self._bootstrap / "bin" / "pip"), "install", "--quiet", f"uv=={version}"],
             f"Installing uv {version}",
-            "Check the host's way to the package index, or name a mirror in PIP_INDEX_URL.",
+            "Check the host's way to the package index, or give a mirror as index_url.",
+            sources.environment(),
         )
 
     def is_locked(self, wanted: Wanted) -> bool:
@@ -115,7 +119,8 @@ class Stack:
 
     def resolve(self, wanted: Wanted) -> None:
         """Make the environment and resolve its lock; nothing is installed yet."""
-        if not self.python.exists():
+        recorded = read_json(self._input_file) or {}
+        if not self.python.exists() or recorded.get("python") != wanted.python:
             _run(
                 [
                     str(self.uv),
@@ -147,7 +152,6 @@ class Stack:
                 "--no-annotate",
                 "--python",
                 str(self.python),
-                *wanted.sources.arguments(),
                 "--constraint",
                 str(self._folder / "constraints.in"),
                 "--override",
@@ -158,12 +162,14 @@ class Stack:
             ],
             "Resolving the lock",
             "Ask for another vLLM version, or check the package sources.",
+            wanted.sources.environment(),
         )
         write_json(
             self._input_file,
             {
                 "fingerprint": wanted.fingerprint(),
                 "lock_sha256": self.lock_sha256(),
+                "python": wanted.python,
                 "sources": asdict(wanted.sources),
             },
         )
@@ -209,8 +215,8 @@ class Stack:
 
     def install(self, packages: list[str]) -> None:
         """Install *packages* with what they need, or without any make all as the lock says."""
-        sources = Sources(**(read_json(self._input_file) or {}).get("sources", {})).arguments()
-        common = ["--quiet", "--python", str(self.python), *sources]
+        sources = Sources(**(read_json(self._input_file) or {}).get("sources", {}))
+        common = ["--quiet", "--python", str(self.python)]
         if packages:
             limits = ["--constraint", str(self.lock_file), "--override", str(self._overrides_file)]
             command = ["install", *common, *limits, *packages]
@@ -222,6 +228,7 @@ class Stack:
             [str(self.uv), "pip", *command],
             f"Installing {', '.join(packages) or 'the locked packages'}",
             "Check disk space and the package sources, then run again: what is there is kept.",
+            sources.environment(),
         )
 
     def prove(
@@ -245,7 +252,7 @@ class Stack:
             [str(self.python), "-c", script],
             f"Proving {name}",
             "The installation does not work on this host: see the message above.",
-            {**os.environ, **environment},
+            environment,
         )
         try:
             result = json.loads(output.strip().splitlines()[-1])
@@ -266,7 +273,7 @@ def _run(
             capture_output=True,
             text=True,
             timeout=_LONGEST_COMMAND_SECONDS,
-            env=environment,
+            env={**os.environ, **(environment or {})},
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +181,25 @@ def test_the_modules_work_together_and_again_change_nothing(
 
 
 def test_a_mirror_or_a_folder_replaces_uv_s_choice_of_pytorch_s_index() -> None:
-    assert Sources(torch_backend="cu130").arguments() == ["--torch-backend", "cu130"]
-    assert "--torch-backend" not in Sources("cu130", find_links=["/wheels"]).arguments()
-    mirrored = Sources("cu130", torch_index_url="https://mirror.example/cu130").arguments()
-    assert "--torch-backend" not in mirrored
-    assert "https://mirror.example/cu130" in mirrored
+    assert Sources(torch_backend="cu130").environment() == {"UV_TORCH_BACKEND": "cu130"}
+    assert "UV_TORCH_BACKEND" not in Sources("cu130", find_links=["/wheels"]).environment()
+    mirrored = Sources("cu130", torch_index_url="https://mirror.example/cu130").environment()
+    assert mirrored["UV_INDEX"] == "https://mirror.example/cu130"
+    assert "UV_TORCH_BACKEND" not in mirrored
+
+
+def test_another_python_makes_another_environment(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install([])
+    stack.resolve(replace(wanted(wheels, "engine==1.0"), python=">=3.9"))
+    assert stack.installed() == {}
+
+
+def test_a_repair_is_proven_anew(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install([])
+    stack.prove("engine", PROOF, {})
+    stack.install(["backend"])
+    assert stack.prove("engine", PROOF, {})[1]
