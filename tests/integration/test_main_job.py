@@ -309,6 +309,8 @@ def test_a_host_whose_ssh_never_comes_up_is_released(controller: Controller) -> 
         ({"rent_on_failure": "panic"}, "value of rent_on_failure must be one of"),
         ({"inferops_model": "no model at all"}, "write organisation/name as on the hub"),
         ({"inferops_scope": ""}, "inferops_scope is not set"),
+        ({"inferops_provider": "nocloud"}, "must be one of: vastai"),
+        ({"inferops_accelerator": "tpu"}, "must be one of: cuda, cpu"),
         ({"inferops_api_key": ""}, "set the environment variable VAST_API_KEY"),
         ({"rent_filter": "ram_gib >"}, "is not a JMESPath expression"),
         ({"rent_filter": "ram_gib > `100000`"}, "Relax the first ones"),
