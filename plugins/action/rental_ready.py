@@ -26,10 +26,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     STOPPED,
     Endpoint,
     Rental,
+    check_public_key,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
-    check_public_key,
     make_provider,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.provider import Provider

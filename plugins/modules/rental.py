@@ -166,14 +166,19 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnclearCreate,
     UnprovenAbsence,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
+    Lifecycle,
+    duplicates_warning,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Order, Rental
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    Order,
+    Rental,
+    check_public_key,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     WISH_OPTIONS,
-    check_public_key,
-    duplicates_warning,
     make_provider,
     make_usage,
     make_wish,

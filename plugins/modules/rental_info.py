@@ -73,10 +73,12 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
+    Lifecycle,
+    duplicates_warning,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
-    duplicates_warning,
     make_provider,
 )
 

@@ -14,9 +14,8 @@ from typing import Callable
 
 @dataclass(frozen=True)
 class Clock:
-    """Time as the caller sees it: ``now`` for the calendar, ``monotonic`` for durations."""
+    """Time as the caller sees it, in seconds from any start."""
 
-    now: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 

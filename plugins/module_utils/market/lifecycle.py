@@ -203,6 +203,15 @@ class Lifecycle:
             self.release(rental)
 
 
+def duplicates_warning(rentals: list[Rental]) -> str:
+    """What to tell about several rentals of one name, the oldest first."""
+    told = ", ".join(f"{one.id} ({one.price_usd_per_hour:.4f} dollars/h)" for one in rentals[1:])
+    return (
+        f"Rental {rentals[0].id} is the one that is used, but {told} of {rentals[0].provider} "
+        "bills under the same name. Teardown releases all of them."
+    )
+
+
 def _age(rental: Rental) -> tuple[float, int, str]:
     """Sorts rentals by age; ids decide within the same second (shorter numbers are older)."""
     return rental.started_at, len(rental.id), rental.id

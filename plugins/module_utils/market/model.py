@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .errors import RequestRefused
 from .mark import Mark
 
 
@@ -53,6 +54,18 @@ class Order:
     disk_gib: int
     ssh_public_key: str
     ports: tuple[int, ...] = ()
+
+
+def check_public_key(text: str) -> str:
+    """Return *text* when it is one public SSH key, else raise RequestRefused."""
+    words = text.split()
+    known = len(words) >= 2 and words[0].startswith(("ssh-", "ecdsa-", "sk-"))
+    if not known or "\n" in text.strip() or "'" in text:
+        raise RequestRefused(
+            "ssh_public_key is not a public SSH key. Give the one line of the file that ends in "
+            ".pub, such as: ssh-ed25519 AAAA... name"
+        )
+    return text.strip()
 
 
 #: What a rental can be doing, in the words of this collection.

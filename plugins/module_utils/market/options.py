@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from .errors import CredentialError, RequestRefused
-from .model import Rental
+from .errors import CredentialError
 from .provider import Provider
 from .ranking import Usage
 from .vastai import VastAI
@@ -77,24 +76,3 @@ def make_wish(options: Mapping[str, Any]) -> Wish:
 def make_usage(options: Mapping[str, Any]) -> Usage:
     """What the rental is expected to do, from *options* in the shape of WISH_OPTIONS."""
     return Usage(hours=options["expected_hours"], download_gib=options["download_gib"])
-
-
-def check_public_key(text: str) -> str:
-    """Return *text* when it is one public SSH key, else raise RequestRefused."""
-    words = text.split()
-    known = len(words) >= 2 and words[0].startswith(("ssh-", "ecdsa-", "sk-"))
-    if not known or "\n" in text.strip() or "'" in text:
-        raise RequestRefused(
-            "ssh_public_key is not a public SSH key. Give the one line of the file that ends in "
-            ".pub, such as: ssh-ed25519 AAAA... name"
-        )
-    return text.strip()
-
-
-def duplicates_warning(rentals: list[Rental]) -> str:
-    """What to tell about several rentals of one name, the oldest first."""
-    told = ", ".join(f"{one.id} ({one.price_usd_per_hour:.4f} dollars/h)" for one in rentals[1:])
-    return (
-        f"Rental {rentals[0].id} is the one that is used, but {told} of {rentals[0].provider} "
-        "bills under the same name. Teardown releases all of them."
-    )
