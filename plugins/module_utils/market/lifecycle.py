@@ -154,7 +154,7 @@ class Lifecycle:
             if rental is not None:
                 return rental.id
             if error.rental_id is not None:
-                self._release_stray(error.rental_id)
+                self._release_own(error.rental_id)
                 raise OfferGone(str(error)) from error
             raise UnclearCreate(
                 f"{error} No rental with its mark was listed within "
@@ -177,7 +177,7 @@ class Lifecycle:
             oldest = listed[0]
             if oldest.id != own.id:
                 self._notify(f"rental {oldest.id} is older under this name: releasing {own.id}")
-                self.release(own)
+                self._release_own(own.id)
             return oldest
         raise UnclearCreate(
             f"Rental {rental_id} was created, but could not be found again within "
@@ -196,11 +196,14 @@ class Lifecycle:
                     return rental
         return None
 
-    def _release_stray(self, rental_id: str) -> None:
-        """End what a failed create left behind, known by its id alone."""
-        rental = self._provider.get(rental_id)
-        if rental is not None:
-            self.release(rental)
+    def _release_own(self, rental_id: str) -> None:
+        """End what our own create made and nobody wants; when that fails, it may still bill."""
+        try:
+            rental = self._provider.get(rental_id)
+            if rental is not None:
+                self.release(rental)
+        except MarketError as error:
+            raise UnclearCreate(str(error), rental_id) from error
 
 
 def duplicates_warning(rentals: list[Rental]) -> str:

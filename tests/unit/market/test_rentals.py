@@ -201,6 +201,21 @@ def test_a_failure_after_a_create_returns_the_nonce_that_finds_it(market: Market
     assert len(market.billing()) == 1
 
 
+@pytest.mark.parametrize("fault", ["destroy_noop", "drop_before"])
+def test_a_loser_that_cannot_be_released_is_never_told_as_nothing(
+    market: Market, fault: str
+) -> None:
+    provider = market.provider()
+    ranked = choose(provider, Wish(), Usage())
+    provider.rent(ranked[0].offer, order())
+    market.fault(fault, method="DELETE", path="/instances/", times=999)
+    lifecycle = market.lifecycle()
+    lifecycle._provider._transport._sleep = lambda seconds: None  # type: ignore[attr-defined]
+    with pytest.raises(UnclearCreate, match="It may bill"):
+        lifecycle.rent(ranked[1:], order())
+    assert len(market.billing()) == 2
+
+
 def test_the_loser_of_a_race_owns_nothing(market: Market) -> None:
     provider = market.provider()
     ranked = choose(provider, Wish(), Usage())
