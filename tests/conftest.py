@@ -11,15 +11,24 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from ansible.module_utils import _internal
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 
 @pytest.fixture
-def run_module(capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+def run_module(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
     """Run a module's real main() with these options and return its result."""
 
     def run(module: ModuleType, *, check: bool = False, **options: Any) -> dict[str, Any]:
         options.update(_ansible_check_mode=check, _ansible_diff=True)
+        # A module's process starts without warnings; here one process runs many modules.
+        warnings._global_warnings.clear()
+        # Nor is it a controller, which a test of an action plugin has made of this process:
+        # a controller displays its warnings, a module returns them.
+        monkeypatch.setattr(_internal, "is_controller", False)
         with patch_module_args(options), pytest.raises(SystemExit):
             module.main()
         result: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])

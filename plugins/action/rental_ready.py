@@ -7,48 +7,63 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
-    CredentialError,
     MarketError,
-    ProviderUnavailable,
+    RequestRefused,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.history import History
+from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import (
+    HostKey,
+    derive,
+    known_hosts_lines,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
-    FAILED,
-    RUNNING,
-    STOPPED,
-    Endpoint,
     Rental,
     check_public_key,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
+    SECRET_OPTIONS,
     make_provider,
+    scope_secret,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.provider import Provider
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ssh_probe import Probe, probe
+from ansible_collections.inferops.gpu.plugins.module_utils.market.ssh_probe import Login
+from ansible_collections.inferops.gpu.plugins.module_utils.market.waiting import (
+    Budget,
+    Reached,
+    Waiter,
+    ready_budget,
+)
 
 _ARGUMENTS: dict[str, Any] = {
     **MARKET_OPTIONS,
+    **SECRET_OPTIONS,
     "id": {"type": "str", "required": True},
     "ssh_private_key_file": {"type": "path", "required": True},
     "known_hosts_file": {"type": "path", "required": True},
-    "timeout_seconds": {"type": "float", "default": 900.0},
+    "host_keys": {
+        "type": "str",
+        "choices": ["delivered", "first_contact"],
+        "default": "delivered",
+    },
+    "image_gib": {"type": "float", "default": 8.0},
+    "download_mbit_per_second": {"type": "float", "default": 0.0},
+    "history_path": {"type": "path"},
+    "machine_id": {"type": "str", "default": ""},
+    "timeout_seconds": {"type": "float"},
 }
-_POLL_SECONDS = 2.0
-#: A state that ends the wait must be seen this often: listings waver, and a heartbeat may be late.
-_SURE_AFTER = 10
 
 
 class ActionModule(ActionBase):
-    """Polls the provider, attaches the key, probes SSH."""
+    """Polls the provider, attaches the key, probes SSH, replaces the delivered host key."""
 
     _supports_check_mode = True
     _supports_async = False
@@ -59,92 +74,82 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _validation, options = self.validate_argument_spec(argument_spec=_ARGUMENTS)
         self._host = (task_vars or {}).get("inventory_hostname", "localhost")
-        self._last_line = ""
         try:
             return self._wait(options)
         except MarketError as error:
-            raise AnsibleActionFail(str(error)) from error
+            error.money = error.money or f"Rental {options['id']} may bill."
+            return {"failed": True, "msg": str(error), "failure": error.to_dict()}
 
     def _wait(self, options: dict[str, Any]) -> dict[str, Any]:
-        clock = Clock()
-        provider = make_provider(options)
+        clock = Clock.from_environment()
+        provider = make_provider(options, clock)
         if self._task.check_mode:
             rental = provider.get(options["id"])
             return {"changed": False, "rental": rental.to_dict() if rental else None}
-        ticks = clock.ticks(options["timeout_seconds"], _POLL_SECONDS)
+        public_key = _public_key(options["ssh_private_key_file"])
+        budget = _budget(options)
+        waiter = Waiter(provider, clock, self._tell)
         start = clock.monotonic()
-        rental = self._until_running(provider, options["id"], ticks)
+        rental = waiter.until_running(options["id"], budget)
         running_at = clock.monotonic()
-        provider.attach_key(rental.id, _public_key(options["ssh_private_key_file"]))
-        endpoint = self._until_ssh(rental, options, ticks)
-        return {
-            "changed": False,
-            "rental": rental.to_dict(),
-            "ssh": {"user": rental.ssh_user, "host": endpoint.host, "port": endpoint.port},
-            "seconds": {
-                "running": round(running_at - start, 1),
-                "ssh": round(clock.monotonic() - running_at, 1),
-            },
+        if options["timeout_seconds"] is not None:
+            left = max(0.0, options["timeout_seconds"] - (running_at - start))
+            budget = replace(budget, ssh_seconds=left)
+        keys = _host_keys(options, provider, rental)
+        login = Login(
+            rental.ssh_user,
+            options["ssh_private_key_file"],
+            options["known_hosts_file"],
+            tuple(key.public for key in keys),
+        )
+        new_host_key = keys[0] if keys else None
+        reached = waiter.until_ssh(rental, login, public_key, budget, new_host_key)
+        seconds = {
+            "running": round(running_at - start, 1),
+            "ssh": round(clock.monotonic() - running_at, 1),
         }
+        return _result(reached, seconds)
 
-    def _until_running(self, provider: Provider, rental_id: str, ticks: Iterator[float]) -> Rental:
-        ends_seen = 0
-        text = "never seen"
-        for waited in ticks:
-            try:
-                rental = provider.get(rental_id)
-            except CredentialError:
-                raise
-            except ProviderUnavailable as error:
-                self._tell(f"provider does not answer: {error}", waited)
-                continue
-            text = rental.status_text if rental else "the provider does not know it"
-            self._tell(f"rental {rental_id} is {text}", waited)
-            if rental and rental.status == RUNNING and rental.ssh:
-                return rental
-            ends_seen = ends_seen + 1 if not rental or rental.status in (FAILED, STOPPED) else 0
-            if ends_seen >= _SURE_AFTER:
-                raise MarketError(
-                    f"Rental {rental_id} will not run: {text}. Release it and take another offer."
-                )
-        raise MarketError(
-            f"Rental {rental_id} did not run in time; last seen: {text}. Raise timeout_seconds "
-            "for a large image or a slow host, or take another offer."
-        )
+    def _tell(self, line: str) -> None:
+        Display().display(f"{self._host}: {line}")
 
-    def _until_ssh(
-        self, rental: Rental, options: dict[str, Any], ticks: Iterator[float]
-    ) -> Endpoint:
-        tried: dict[Endpoint, Probe] = {}
-        for waited in ticks:
-            for endpoint in rental.ssh:
-                seen = probe(
-                    endpoint.host,
-                    endpoint.port,
-                    rental.ssh_user,
-                    options["ssh_private_key_file"],
-                    options["known_hosts_file"],
-                )
-                tried[endpoint] = seen
-                if seen.ready:
-                    return endpoint
-                if seen.final:
-                    raise MarketError(f"SSH to {endpoint.host}:{endpoint.port}: {seen.detail}")
-                self._tell(f"SSH at {endpoint.host}:{endpoint.port} waits at {seen.stage}", waited)
-        reasons = "; ".join(
-            f"{endpoint.host}:{endpoint.port} failed at {seen.stage} ({seen.detail})"
-            for endpoint, seen in tried.items()
-        )
-        raise MarketError(
-            f"Rental {rental.id} runs, but SSH was not ready in time: {reasons or 'never tried'}. "
-            "Release it and take another offer, or raise timeout_seconds."
-        )
 
-    def _tell(self, line: str, waited: float) -> None:
-        """Show what is new, once."""
-        if line != self._last_line:
-            Display().display(f"{self._host}: {line} ({waited:.0f} s)")
-            self._last_line = line
+def _budget(options: dict[str, Any]) -> Budget:
+    if options["timeout_seconds"] is not None:
+        return Budget(options["timeout_seconds"], options["timeout_seconds"])
+    history = History(options["history_path"])
+    return ready_budget(
+        options["image_gib"],
+        options["download_mbit_per_second"],
+        history.boot_seconds(options["provider"], options["machine_id"]),
+    )
+
+
+def _host_keys(options: dict[str, Any], provider: Provider, rental: Rental) -> list[HostKey]:
+    """The keys that the host may show, the preferred one first; none to trust the first contact."""
+    if options["host_keys"] != "delivered" or not provider.delivers_host_key:
+        return []
+    mark = rental.mark
+    if mark is None:
+        raise RequestRefused(
+            f"The host key of rental {rental.id} is unknown, because its label {rental.label!r} is "
+            "not a mark of this collection.",
+            remedy="Trust its first connection with host_keys: first_contact.",
+        )
+    secret = scope_secret(options)
+    return [derive(secret, mark, generation) for generation in (2, 1)]
+
+
+def _result(reached: Reached, seconds: dict[str, float]) -> dict[str, Any]:
+    rental, endpoint = reached.rental, reached.endpoint
+    return {
+        "changed": False,
+        "rental": rental.to_dict(),
+        "ssh": {"user": rental.ssh_user, "host": endpoint.host, "port": endpoint.port},
+        "host_key": reached.host_key,
+        "known_hosts": known_hosts_lines(rental.ssh, reached.host_key),
+        "seconds": seconds,
+    }
 
 
 def _public_key(private_key_file: str) -> str:
@@ -153,6 +158,7 @@ def _public_key(private_key_file: str) -> str:
         with open(path, encoding="utf-8") as file:
             return check_public_key(file.read())
     except OSError as error:
-        raise MarketError(
-            f"The public SSH key cannot be read: {error}. Make the pair with ssh-keygen -t ed25519."
+        raise RequestRefused(
+            f"The public SSH key cannot be read: {error}.",
+            remedy="Make the pair with ssh-keygen -t ed25519.",
         ) from error

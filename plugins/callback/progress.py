@@ -52,6 +52,8 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import cost_usd
+
 # More hosts than this are counted, not named.
 _HOSTS_NAMED = 3
 _LOOK_EVERY_SECONDS = 0.5
@@ -75,7 +77,7 @@ class _Price:
 
     def spent_usd(self, now: float) -> float:
         """Dollars from the start of the rental until `now` (epoch seconds)."""
-        return max(0.0, now - self.started_at) / 3600 * self.usd_per_hour
+        return cost_usd(self.usd_per_hour, self.started_at, now)
 
 
 def _price_of(rental: Any) -> _Price | None:

@@ -29,6 +29,12 @@ options:
       - Without it, the environment variable of the provider is read, E(VAST_URL) for V(vastai),
         and then its public address is used.
     type: str
+  controller_dir:
+    description:
+      - Folder in which the processes of this controller share listings, rate limits and claims on
+        machines. It may be lost at any time.
+    type: path
+    default: ~/.ansible/inferops
 requirements:
   - requests
 notes:

@@ -73,4 +73,13 @@ options:
     description: How much will be downloaded, model and packages, in GiB.
     type: float
     default: 10
+  image_gib:
+    description: Size of the host's image in GiB, as far as a host has to fetch it.
+    type: float
+    default: 8
+  history_path:
+    description:
+      - A file on the controller that keeps what became of earlier attempts.
+      - The ranking learns from it. Losing it changes rankings, never safety.
+    type: path
 """

@@ -29,6 +29,8 @@ options:
     description: The set of rentals to show.
     type: str
     required: true
+    env:
+      - name: INFEROPS_SCOPE
   group:
     description: Group that every host joins.
     type: str
@@ -49,10 +51,14 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import make_provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
+    MARKET_OPTIONS,
+    make_lifecycle,
+    make_provider,
+)
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -68,10 +74,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """Read the provider's list into the inventory."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        market = {name: self.get_option(name) for name in ("provider", "api_key", "api_url")}
+        market = {name: self.get_option(name) for name in (*MARKET_OPTIONS, "scope")}
+        clock = Clock.from_environment()
         try:
-            rentals = Lifecycle(make_provider(market), self.get_option("scope")).rentals()
-        except (MarketError, ValueError) as error:
+            rentals = make_lifecycle(market, make_provider(market, clock), clock).rentals()
+        except MarketError as error:
+            error.money = "What is rented, and so what bills, is unknown."
+            raise AnsibleParserError(f"{path}: {error}") from error
+        except ValueError as error:
             raise AnsibleParserError(f"{path}: {error}") from error
         group = self.inventory.add_group(self.get_option("group"))
         # Another inventory may name the same hosts; of our own, the oldest rental of a name counts.

@@ -69,7 +69,9 @@ offers:
       driver_version: 580.95.05
       cuda_version: "13.0"
       price_usd_per_hour: 0.3412
+      disk_usd_per_hour: 0.0136
       disk_gib: 512.0
+      disk_mb_per_second: 2400.0
       ram_gib: 63.9
       cpu_cores: 16.0
       download_mbit_per_second: 812.4
@@ -82,17 +84,25 @@ offers:
       max_duration_hours: 720.0
       direct_ports: 99
       expected_cost:
-        total_usd: 8.2209
-        rent_usd: 8.1888
-        traffic_usd: 0.02
-        download_wait_usd: 0.0100
-        failure_usd: 0.0004
+        total_usd: 8.3612
+        base_usd: 7.8628
+        disk_usd: 0.3260
+        traffic_usd: 0.0360
+        download_wait_usd: 0.0180
+        failure_usd: 0.0799
+        outage_usd: 0.0385
+      risk:
+        failure_probability: 0.391
+        reasons: [not verified]
   contains:
     machine_id:
       description: The physical machine, for O(exclude_machines).
       type: str
     expected_cost:
       description: The sum that the ranking goes by, in dollars, and its parts.
+      type: dict
+    risk:
+      description: The odds that the host cannot be used, and what speaks against it.
       type: dict
 total:
   description: How many offers fulfil the wish.
@@ -104,6 +114,8 @@ total:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
+from ansible_collections.inferops.gpu.plugins.module_utils.market.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     WISH_OPTIONS,
@@ -121,10 +133,13 @@ def main() -> None:
     )
     try:
         ranked = choose(
-            make_provider(module.params), make_wish(module.params), make_usage(module.params)
+            make_provider(module.params),
+            make_wish(module.params),
+            make_usage(module.params),
+            History(module.params["history_path"]),
         )
     except MarketError as error:
-        module.fail_json(msg=str(error))
+        fail(module, error, "Nothing was rented.")
     module.exit_json(
         changed=False,
         offers=[offer.to_dict() for offer in ranked[: module.params["limit"]]],

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rental
-short_description: Rent a GPU host, or release it and prove it gone
+short_description: Rent a GPU host, keep exactly one, or release it and prove it gone
 version_added: "0.1.0"
 description:
   - With O(state=present), makes sure that one rental exists under a name. The name, its scope, a
     nonce and a deadline travel with the create in the field that the provider keeps, so any
     controller with the account's key finds the rental again.
   - A create is sent once. When its answer is lost, the provider's list decides. An offer that was
-    taken meanwhile makes room for the next one.
+    taken meanwhile makes room for the next one. Of several rentals of one name the oldest wins.
+  - Every rental has a deadline. A switch that travels with the create releases it from the inside
+    when no controller comes back, with a key that is good for this rental only.
+  - For an existing rental the deadline moves only when the wish for it has changed.
   - With O(state=absent), releases every rental of the name and proves it gone, by id and in the
     complete list, twice, with a credential that still works. What cannot be proven fails.
 author:
@@ -22,6 +25,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope_secret
   - inferops.gpu.wish
 attributes:
   check_mode:
@@ -58,11 +62,37 @@ options:
     elements: int
     default: []
   deadline_hours:
-    description:
-      - After so many hours the rental counts as forgotten. The deadline is part of its mark.
-      - V(0) sets none.
+    description: After so many hours the rental ends by itself. V(0) sets no such limit.
     type: float
     default: 24
+  budget_usd:
+    description:
+      - The rental ends by itself when it has cost so much. V(0) sets no such limit.
+      - Of O(deadline_hours) and O(budget_usd) the sooner counts.
+    type: float
+    default: 0
+  no_deadline:
+    description: Accepts a rental that has neither limit and bills until somebody ends it.
+    type: bool
+    default: false
+  reaper:
+    description:
+      - Says that the playbook C(inferops.gpu.reap) runs regularly for this scope, so that it counts
+        as what enforces a deadline where neither host nor provider can.
+    type: bool
+    default: false
+  allow_unenforced_deadline:
+    description: Accepts a deadline that nobody enforces.
+    type: bool
+    default: false
+  host_keys:
+    description:
+      - With V(delivered), the host's SSH key is derived from O(scope_secret) and the nonce and
+        travels with the create, so that the first connection is already safe.
+      - With V(first_contact), whatever key the host shows first is pinned.
+    type: str
+    choices: [delivered, first_contact]
+    default: delivered
   max_attempts:
     description: How many offers are tried.
     type: int
@@ -105,8 +135,9 @@ rental:
   sample:
     provider: vastai
     id: "27011234"
-    label: inferops/prod/gpu-1/9f2c41aa/1795312800
-    mark: {scope: prod, name: gpu-1, nonce: 9f2c41aa, deadline: 1795312800}
+    seniority: "00000000000027011234"
+    label: inferops/prod/gpu-1/9f2c41aa/1795312800/86400
+    mark: {scope: prod, name: gpu-1, nonce: 9f2c41aa, deadline: 1795312800, lifetime_seconds: 86400}
     status: starting
     status_text: loading
     price_usd_per_hour: 0.3412
@@ -114,7 +145,9 @@ rental:
     machine_id: "20811"
     gpu_name: RTX 4090
     gpu_count: 1
+    vram_gib: 23.99
     driver_version: 580.95.05
+    download_mbit_per_second: 812.4
     ssh_user: root
     ssh: [{host: 203.0.113.7, port: 33526}]
     ports: {"22": {host: 203.0.113.7, port: 33526}}
@@ -132,11 +165,24 @@ nonce:
   type: str
   sample: 9f2c41aa
 duplicates:
-  description: Other rentals of the same name, which bill as well. A warning names them too.
+  description:
+    - Other rentals of the same name. Those that no controller is about to release itself were
+      released and proven gone; a warning names the others.
   returned: when the rental existed before
   type: list
-  elements: str
-  sample: []
+  elements: dict
+  sample: [{id: "27011299", cost_usd: 0.02, released: true}]
+deadline:
+  description: Until when the rental may bill, in epoch seconds, and who sees to it.
+  returned: with O(state=present)
+  type: dict
+  sample: {at: 1795312800, hours: 24.0, remaining_seconds: 86400, enforced_by: host}
+  contains:
+    enforced_by:
+      description:
+        - V(host) when a switch on the host does, V(provider) when the provider itself does,
+          V(reaper) when only the regular playbook does, else V(nobody).
+      type: str
 attempts:
   description: The offers that were tried, and what became of each.
   returned: when something was rented
@@ -156,121 +202,237 @@ released:
   sample: [{provider: vastai, id: "27011234", cost_usd: 0.0841}]
 """
 
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     MarketError,
     UnclearCreate,
     UnprovenAbsence,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
+from ansible_collections.inferops.gpu.plugins.module_utils.market.history import History
+from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import derive
 from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
-    Lifecycle,
+    NOTHING_BILLS,
+    SHARED_FOR_SECONDS,
     duplicates_warning,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.lifetime import (
+    Lifetime,
+    enforcer,
+    is_new_wish,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    Offer,
     Order,
     Rental,
     check_public_key,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
+    SECRET_OPTIONS,
     WISH_OPTIONS,
+    make_lifecycle,
     make_provider,
     make_usage,
     make_wish,
+    scope_secret,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import choose
+from ansible_collections.inferops.gpu.plugins.module_utils.market.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import (
+    RankedOffer,
+    choose,
+)
 
 _NONE_RENTED: dict[str, Any] = {"rental": None}
 
 
-def present(module: AnsibleModule) -> dict[str, Any]:
-    """Find the rental of the name, or rent one."""
-    options = module.params
-    mark = Mark.new(options["scope"], options["name"], _deadline(options["deadline_hours"]))
-    provider = make_provider(options)
-    lifecycle = Lifecycle(provider, options["scope"], notify=module.log)
-    existing = lifecycle.find(options["name"])
-    if existing:
-        if len(existing) > 1:
-            module.warn(duplicates_warning(existing))
+class Desk:
+    """Where one call of the module rents, keeps and releases."""
+
+    def __init__(self, module: AnsibleModule, provider: Provider) -> None:
+        self._module = module
+        self._options = module.params
+        self._clock = Clock.from_environment()
+        self._provider = provider
+        self._lifecycle = make_lifecycle(module.params, provider, self._clock, notify=module.log)
+
+    def present(self) -> dict[str, Any]:
+        """Keep the one rental of the name, or rent one."""
+        listed = self._lifecycle.rentals(SHARED_FOR_SECONDS)
+        name = self._options["name"]
+        existing = [rental for rental in listed if rental.mark and rental.mark.name == name]
+        if existing:
+            return self._keep(existing)
+        return self._rent({rental.machine_id for rental in listed})
+
+    def absent(self) -> dict[str, Any]:
+        """Release every rental of the name, or only the one that carries the nonce."""
+        name, nonce = self._options["name"], self._options["nonce"]
+        look = self._lifecycle.find if self._module.check_mode else self._lifecycle.prove_none
+        doomed = [one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]
+        now = self._clock.now()
+        released = [
+            {"provider": one.provider, "id": one.id, "cost_usd": one.cost_usd(now)}
+            for one in doomed
+        ]
+        if not self._module.check_mode:
+            self._release_all(doomed)
         return {
-            "changed": False,
-            "rental": existing[0].to_dict(),
-            "nonce": "",
-            "duplicates": [rental.id for rental in existing[1:]],
+            "changed": bool(doomed),
+            "rental": None,
+            "released": released,
+            "diff": {
+                "before": {"rentals": [_shown(rental) for rental in doomed]},
+                "after": {"rentals": []},
+            },
         }
-    ranked = choose(provider, make_wish(options), make_usage(options))
-    best = ranked[0].to_dict()
-    if module.check_mode:
+
+    # Keep.
+
+    def _keep(self, existing: list[Rental]) -> dict[str, Any]:
+        kept = existing[0]
+        duplicates = self._resolve(existing)
+        moved = self._moved(kept)
         return {
+            "changed": moved != kept or any(one["released"] for one in duplicates),
+            "rental": moved.to_dict(),
+            "nonce": "",
+            "duplicates": duplicates,
+            "deadline": self._deadline(moved.mark, moved.started_at),
+            "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(moved)}},
+        }
+
+    def _resolve(self, existing: list[Rental]) -> list[dict[str, Any]]:
+        """The younger rentals of the name, released when nobody else is about to do so."""
+        now = self._clock.now()
+        settled = self._lifecycle.settled_duplicates(existing)
+        waiting = [rental for rental in existing[1:] if rental not in settled]
+        if waiting:
+            self._module.warn(
+                duplicates_warning([existing[0], *waiting])
+                + " Run again in some minutes to release it, or run playbook inferops.gpu.reap."
+            )
+        if not self._module.check_mode:
+            self._release_all(settled)
+        return [
+            {"id": one.id, "cost_usd": one.cost_usd(now), "released": one in settled}
+            for one in existing[1:]
+        ]
+
+    def _moved(self, kept: Rental) -> Rental:
+        """The rental with its deadline where a changed wish wants it."""
+        seconds = self._lifetime().seconds(kept.price_usd_per_hour)
+        if kept.mark is None or not is_new_wish(kept.mark, seconds):
+            return kept
+        deadline = int(kept.started_at or self._clock.now()) + seconds if seconds else 0
+        return self._lifecycle.move_deadline(kept, deadline, seconds, self._module.check_mode)
+
+    # Rent.
+
+    def _rent(self, machines_in_use: set[str]) -> dict[str, Any]:
+        options = self._options
+        wish = make_wish(options).without_machines(machines_in_use)
+        history = History(options["history_path"])
+        try:
+            ranked = choose(self._provider, wish, make_usage(options), history)
+        except MarketError as error:
+            error.money = error.money or NOTHING_BILLS
+            raise
+        mark = self._mark(ranked[0].offer, nonce_of=None)
+        result: dict[str, Any] = {
             "changed": True,
             "rental": None,
-            "offer": best,
+            "offer": ranked[0].to_dict(),
             "nonce": "",
-            "diff": {"before": _NONE_RENTED, "after": {"offer": best}},
+            "deadline": self._deadline(mark, self._clock.now()),
         }
-    order = Order(
-        mark=mark,
-        image=options["image"],
-        disk_gib=options["disk_gib"],
-        ssh_public_key=check_public_key(options["ssh_public_key"]),
-        ports=tuple(options["ports"]),
-    )
-    try:
-        rented = lifecycle.rent(ranked[: options["max_attempts"]], order)
-    except UnclearCreate as error:
-        module.fail_json(msg=str(error), nonce=mark.nonce)
-    return {
-        "changed": True,
-        "rental": rented.rental.to_dict(),
-        "offer": rented.offer.to_dict(),
-        "attempts": rented.attempts,
-        "nonce": mark.nonce if rented.own else "",
-        "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rented.rental)}},
-    }
+        if self._module.check_mode:
+            diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
+            return {**result, "diff": diff}
+        return {**result, **self._create(ranked, mark)}
 
+    def _create(self, ranked: list[RankedOffer], mark: Mark) -> dict[str, Any]:
+        options = self._options
+        public_key = check_public_key(options["ssh_public_key"])
+        host_key = None
+        if options["host_keys"] == "delivered":
+            host_key = derive(scope_secret(options), mark, generation=1)
 
-def absent(module: AnsibleModule) -> dict[str, Any]:
-    """Release every rental of the name, or only the one that carries the nonce."""
-    options = module.params
-    lifecycle = Lifecycle(make_provider(options), options["scope"], notify=module.log)
-    look = lifecycle.find if module.check_mode else lifecycle.prove_none
-    existing = [
-        rental
-        for rental in look(options["name"])
-        if options["nonce"] in (None, rental.mark and rental.mark.nonce)
-    ]
-    released = [
-        {"provider": rental.provider, "id": rental.id, "cost_usd": rental.cost_usd(time.time())}
-        for rental in existing
-    ]
-    unproven = []
-    for rental in existing if not module.check_mode else []:
+        def order_for(offer: Offer) -> Order:
+            return Order(
+                mark=self._mark(offer, nonce_of=mark),
+                image=options["image"],
+                disk_gib=options["disk_gib"],
+                ssh_public_key=public_key,
+                created_at=int(self._clock.now()),
+                host_key=host_key,
+                ports=tuple(options["ports"]),
+            )
+
         try:
-            lifecycle.release(rental)
-        except UnprovenAbsence as error:
-            # The others must not go on billing because of this one.
-            unproven.append(str(error))
-    if unproven:
-        raise UnprovenAbsence(" ".join(unproven))
-    return {
-        "changed": bool(existing),
-        "rental": None,
-        "released": released,
-        "diff": {
-            "before": {"rentals": [_shown(rental) for rental in existing]},
-            "after": {"rentals": []},
-        },
-    }
+            rented = self._lifecycle.rent(ranked[: options["max_attempts"]], order_for)
+        except UnclearCreate as error:
+            fail(self._module, error, "It may bill.", nonce=mark.nonce)
+        rental = rented.rental
+        return {
+            "rental": rental.to_dict(),
+            # An older rental that won was not rented by this offer.
+            "offer": rented.offer.to_dict() if rented.own else {},
+            "attempts": rented.attempts,
+            "nonce": mark.nonce if rented.own else "",
+            "deadline": self._deadline(rental.mark, self._clock.now()),
+            "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rental)}},
+        }
 
+    def _lifetime(self) -> Lifetime:
+        options = self._options
+        return Lifetime(options["deadline_hours"], options["budget_usd"], options["no_deadline"])
 
-def _deadline(hours: float) -> int:
-    return int(time.time() + hours * 3600) if hours else 0
+    def _mark(self, offer: Offer, nonce_of: Mark | None) -> Mark:
+        """A mark with the deadline that this offer's price allows; the nonce is this call's."""
+        seconds = self._lifetime().seconds(offer.price_usd_per_hour)
+        # The provider's clock is the one that all controllers share.
+        now = self._clock.now() + self._provider.clock_offset_seconds
+        deadline = int(now) + seconds if seconds else 0
+        scope, name = self._options["scope"], self._options["name"]
+        if nonce_of:
+            return Mark(scope, name, nonce_of.nonce, deadline, seconds)
+        return Mark.new(scope, name, deadline, seconds)
+
+    def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
+        at = mark.deadline if mark else 0
+        options = self._options
+        return {
+            "at": at,
+            "hours": round((at - since) / 3600, 2) if at else None,
+            "remaining_seconds": round(at - self._clock.now()) if at else None,
+            "enforced_by": enforcer(
+                at,
+                self._provider.enforces_deadline,
+                options["reaper"],
+                options["allow_unenforced_deadline"] or options["no_deadline"],
+            ),
+        }
+
+    def _release_all(self, rentals: list[Rental]) -> None:
+        unproven = []
+        for rental in rentals:
+            try:
+                self._lifecycle.release(rental)
+            except UnprovenAbsence as error:
+                # The others must not go on billing because of this one.
+                unproven.append(error)
+        if unproven:
+            raise UnprovenAbsence(
+                " ".join(error.cause for error in unproven),
+                remedy=unproven[0].remedy,
+                money=" ".join(error.money for error in unproven),
+            )
 
 
 def _shown(rental: Rental) -> dict[str, Any]:
@@ -284,10 +446,17 @@ def _shown(rental: Rental) -> dict[str, Any]:
     }
 
 
+_STAKES = {
+    "present": "This call rented nothing; what it could not see may bill.",
+    "absent": "Whatever is rented under this name may go on billing.",
+}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **MARKET_OPTIONS,
+            **SECRET_OPTIONS,
             **WISH_OPTIONS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "name": {"type": "str", "required": True},
@@ -296,16 +465,30 @@ def main() -> None:
             "ssh_public_key": {"type": "str"},
             "ports": {"type": "list", "elements": "int", "default": []},
             "deadline_hours": {"type": "float", "default": 24.0},
+            "budget_usd": {"type": "float", "default": 0.0},
+            "no_deadline": {"type": "bool", "default": False},
+            "reaper": {"type": "bool", "default": False},
+            "allow_unenforced_deadline": {"type": "bool", "default": False},
+            "host_keys": {
+                "type": "str",
+                "choices": ["delivered", "first_contact"],
+                "default": "delivered",
+            },
             "max_attempts": {"type": "int", "default": 5},
             "nonce": {"type": "str"},
         },
         required_if=[("state", "present", ("image", "ssh_public_key"))],
         supports_check_mode=True,
     )
+    state = module.params["state"]
+    stakes = _STAKES[state]
     try:
-        result = present(module) if module.params["state"] == "present" else absent(module)
+        provider = make_provider(module.params)
+        stakes += f" See {provider.console_url}"
+        desk = Desk(module, provider)
+        result = desk.present() if state == "present" else desk.absent()
     except (MarketError, ValueError) as error:
-        module.fail_json(msg=str(error), attempts=getattr(error, "attempts", []))
+        fail(module, error, stakes, attempts=getattr(error, "attempts", []))
     module.exit_json(**result)
 
 

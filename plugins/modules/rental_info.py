@@ -11,12 +11,13 @@ short_description: List the rentals of a scope
 version_added: "0.1.0"
 description:
   - Reads the provider's complete list and returns the rentals that carry the scope's mark, oldest
-    first.
+    first. Parallel hosts share one listing when they ask within seconds.
 author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope_secret
 attributes:
   check_mode:
     support: full
@@ -33,6 +34,10 @@ options:
   name:
     description: List only the rentals of this name. More than one is a duplicate.
     type: str
+  warn_hours:
+    description: Warns of rentals whose deadline is nearer than this, or has passed.
+    type: float
+    default: 0
 seealso:
   - module: inferops.gpu.rental
   - plugin: inferops.gpu.rentals
@@ -53,57 +58,124 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rentals:
-  description: The rentals as M(inferops.gpu.rental) returns them, with the cost so far.
+  description:
+    - The rentals as M(inferops.gpu.rental) returns them, with the cost so far, the seconds until
+      the deadline (null without one) and the lines of a known_hosts file with the SSH host key that
+      the host has to show.
   returned: success
   type: list
   elements: dict
   sample:
     - provider: vastai
       id: "27011234"
-      label: inferops/prod/gpu-1/9f2c41aa/1795312800
+      label: inferops/prod/gpu-1/9f2c41aa/1795312800/86400
       mark: {scope: prod, name: gpu-1, nonce: 9f2c41aa, deadline: 1795312800}
       status: running
       price_usd_per_hour: 0.3412
       started_at: 1795226400.0
       cost_usd: 0.0841
+      remaining_seconds: 85512
+      known_hosts: ["[203.0.113.7]:33526 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH"]
+deadline_enforced_by:
+  description: Who ends a rental at its deadline, V(host), V(provider) or V(nobody).
+  returned: success
+  type: str
+  sample: host
 """
 
-import time
+from collections.abc import Mapping
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
+from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import (
+    derive,
+    known_hosts_lines,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
-    Lifecycle,
+    SHARED_FOR_SECONDS,
     duplicates_warning,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
+    SECRET_OPTIONS,
+    make_lifecycle,
     make_provider,
+    scope_secret,
 )
+
+
+def _told(rental: Rental, secret: str, now: float) -> dict[str, Any]:
+    mark = rental.mark
+    deadline = mark.deadline if mark else 0
+    return {
+        **rental.to_dict(),
+        "cost_usd": rental.cost_usd(now),
+        "remaining_seconds": round(deadline - now) if deadline else None,
+        "known_hosts": _known_hosts(rental, secret),
+    }
+
+
+def _known_hosts(rental: Rental, secret: str) -> list[str]:
+    if rental.mark is None:
+        return []
+    return known_hosts_lines(rental.ssh, derive(secret, rental.mark, generation=2).public)
+
+
+def _deadline_warning(told: Mapping[str, Any], warn_hours: float) -> str:
+    remaining = told["remaining_seconds"]
+    if remaining is None or remaining >= warn_hours * 3600:
+        return ""
+    name = told["mark"]["name"]
+    if remaining < 0:
+        return (
+            f"{name}: rental {told['id']} is past its deadline and still bills "
+            f"{told['price_usd_per_hour']:.4f} dollars an hour. Run playbook inferops.gpu.reap."
+        )
+    return (
+        f"{name}: rental {told['id']} ends in {remaining / 60:.0f} minutes. "
+        "Playbook inferops.gpu.extend renews it."
+    )
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **MARKET_OPTIONS,
+            **SECRET_OPTIONS,
             "scope": {"type": "str", "required": True},
             "name": {"type": "str"},
+            "warn_hours": {"type": "float", "default": 0.0},
         },
         supports_check_mode=True,
     )
     name = module.params["name"]
+    clock = Clock.from_environment()
     try:
-        lifecycle = Lifecycle(make_provider(module.params), module.params["scope"])
-        rentals = lifecycle.find(name) if name else lifecycle.rentals()
+        provider = make_provider(module.params, clock)
+        lifecycle = make_lifecycle(module.params, provider, clock)
+        rentals = lifecycle.rentals(SHARED_FOR_SECONDS)
+        secret = scope_secret(module.params)
     except (MarketError, ValueError) as error:
-        module.fail_json(msg=str(error))
-    if name and len(rentals) > 1:
-        module.warn(duplicates_warning(rentals))
-    now = time.time()
+        fail(module, error, "What is rented, and so what bills, is unknown.")
+    if name:
+        rentals = [rental for rental in rentals if rental.mark and rental.mark.name == name]
+        if len(rentals) > 1:
+            module.warn(duplicates_warning(rentals))
+    now = clock.now()
+    told = [_told(rental, secret, now) for rental in rentals]
+    for one in told:
+        warning = _deadline_warning(one, module.params["warn_hours"])
+        if warning:
+            module.warn(warning)
     module.exit_json(
         changed=False,
-        rentals=[{**rental.to_dict(), "cost_usd": rental.cost_usd(now)} for rental in rentals],
+        rentals=told,
+        deadline_enforced_by=provider.enforces_deadline,
     )
 
 

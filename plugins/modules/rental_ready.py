@@ -13,14 +13,18 @@ description:
   - Waits for the provider to call the rental running, attaches the SSH key to it, and then tries
     fresh SSH connections until a command has run. Progress is shown live.
   - An open port is not taken as proof, because marketplace proxies answer before the host does.
-  - Gives up at once when the rental has failed for good, or when another host key is shown than
-    the one seen first.
+  - Knows the host's SSH key beforehand. The one that came with the create, which the marketplace
+    has seen, is replaced over the first connection by one that it has not.
+  - The time is computed from the image's size and the host's bandwidth. Gives up early on a rental
+    that has ended, vanished or fallen silent, and on a host that neither answers nor refuses.
+  - When a marketplace has wiped the SSH key from the host, attaches it anew.
   - This is an action plugin. It runs on the controller, and needs no C(delegate_to).
 author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope_secret
 attributes:
   check_mode:
     support: full
@@ -43,13 +47,37 @@ options:
     description: File on the controller in which the rental's host key is pinned.
     type: path
     required: true
-  timeout_seconds:
-    description: How long to wait for everything together.
+  host_keys:
+    description:
+      - With V(delivered), only keys derived from O(scope_secret) and the rental's nonce count.
+      - With V(first_contact), or where the provider cannot deliver a key, whatever the host shows
+        first is pinned.
+    type: str
+    choices: [delivered, first_contact]
+    default: delivered
+  image_gib:
+    description: Size of the host's image in GiB, as far as the host has to fetch it.
     type: float
-    default: 900
+    default: 8
+  download_mbit_per_second:
+    description: The host's bandwidth as advertised. V(0) is unknown and counts as 100.
+    type: float
+    default: 0
+  history_path:
+    description: A file with the outcome of earlier attempts. The computed time learns from it.
+    type: path
+  machine_id:
+    description: The rented machine, so that its own boots in O(history_path) count.
+    type: str
+    default: ""
+  timeout_seconds:
+    description: How long to wait for everything together, instead of the computed time.
+    type: float
 requirements:
   - requests
   - paramiko
+seealso:
+  - module: inferops.gpu.rental
 """
 
 EXAMPLES = r"""
@@ -58,6 +86,8 @@ EXAMPLES = r"""
     id: "{{ inferops_rental.id }}"
     ssh_private_key_file: ~/.ssh/id_ed25519
     known_hosts_file: ~/.ansible/inferops/known_hosts/{{ inferops_rental.id }}
+    image_gib: 12
+    download_mbit_per_second: "{{ inferops_rental.download_mbit_per_second }}"
 """
 
 RETURN = r"""
@@ -71,9 +101,52 @@ ssh:
   returned: success, outside check mode
   type: dict
   sample: {user: root, host: 203.0.113.7, port: 33526}
+host_key:
+  description: The host's public SSH key, now pinned.
+  returned: success, outside check mode
+  type: str
+  sample: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINkmoC/+/JtmNfdzyr4D1phhk6kor28slaP6ALpwjT8/
+known_hosts:
+  description: A line of a known_hosts file for each way to the host.
+  returned: success, outside check mode
+  type: list
+  elements: str
+  sample:
+    - >-
+      [203.0.113.7]:33526 ssh-ed25519
+      AAAAC3NzaC1lZDI1NTE5AAAAINkmoC/+/JtmNfdzyr4D1phhk6kor28slaP6ALpwjT8/
 seconds:
   description: How long it took until the rental ran, and until SSH was ready.
   returned: success, outside check mode
   type: dict
   sample: {running: 41.2, ssh: 6.4}
+failure:
+  description: What went wrong, as data.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description: V(HostFault) when another host may do better, else another kind.
+      type: str
+      sample: HostFault
+    cause:
+      description: What happened.
+      type: str
+      sample: "Rental 27011234 ended by itself: exited: container died."
+    remedy:
+      description: What to do about it.
+      type: str
+      sample: Release it and take another offer.
+    money:
+      description: What is at stake.
+      type: str
+      sample: It bills 0.3412 dollars an hour until it is released.
+    stage:
+      description: Where the host failed, V(boot), V(ssh) or V(login). With V(HostFault) only.
+      type: str
+      sample: boot
+    blame:
+      description: Who is to blame. With V(HostFault) only.
+      type: str
+      sample: machine
 """

@@ -2,27 +2,61 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can go wrong on a marketplace, as types that callers can tell apart."""
+"""What can go wrong on a marketplace, as types that callers can tell apart.
+
+Every error says three things: what happened, what to do about it, and what it may cost.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class MarketError(Exception):
-    """A marketplace problem; the text says what happened and what to change."""
+    """A marketplace problem: its cause, its remedy, and the money at stake.
+
+    Who knows the money adds it: a provider cannot tell what a failed read means for a rental,
+    the lifecycle above it can.
+    """
+
+    #: The remedy unless an error brings a better one.
+    remedy_default: ClassVar[str] = "Try again; if it stays, see the provider's status page."
+
+    def __init__(self, cause: str, *, remedy: str = "", money: str = "") -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy or self.remedy_default
+        self.money = money
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.cause, self.remedy, self.money) if part)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as plain data, as modules return it under ``failure``."""
+        return {
+            "kind": type(self).__name__,
+            "cause": self.cause,
+            "remedy": self.remedy,
+            "money": self.money,
+        }
 
 
 class CredentialError(MarketError):
     """The API key is missing, wrong, revoked or lacks a right."""
 
+    remedy_default = "Check the key and its rights in the provider's console."
+
 
 class RequestRefused(MarketError):
     """The provider understood the request and said no: bad argument, no credit."""
 
+    remedy_default = "Change what it names."
+
 
 class OfferGone(MarketError):
     """The offer cannot be rented any more: take the next one."""
+
+    remedy_default = "Run again, or widen the wish."
 
 
 class ProviderUnavailable(MarketError):
@@ -35,18 +69,55 @@ class UnclearCreate(MarketError):
     ``rental_id`` is set when the provider named an id beside its error.
     """
 
-    def __init__(self, message: str, rental_id: str | None = None) -> None:
-        super().__init__(message)
+    remedy_default = "Run teardown for this name, then try again."
+
+    def __init__(
+        self, cause: str, *, rental_id: str | None = None, remedy: str = "", money: str = ""
+    ) -> None:
+        super().__init__(cause, remedy=remedy, money=money)
         self.rental_id = rental_id
 
 
 class UnprovenAbsence(MarketError):
     """A release was asked for, but the rental could not be proven gone."""
 
+    remedy_default = "Run teardown again, or end it in the provider's console."
+
+
+class HostFault(MarketError):
+    """A rented host does not keep what its offer promised: release it and take another.
+
+    ``stage`` names where it failed (boot, ssh, login, driver, vram, disk, network), ``blame`` is
+    ``machine`` or ``provider``.
+    """
+
+    remedy_default = "Release it and take another offer."
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        stage: str,
+        blame: str = "machine",
+        remedy: str = "",
+        money: str = "",
+    ) -> None:
+        super().__init__(cause, remedy=remedy, money=money)
+        self.stage = stage
+        self.blame = blame
+
+    def to_dict(self) -> dict[str, Any]:
+        """The error as plain data, with who is to blame."""
+        return {**super().to_dict(), "stage": self.stage, "blame": self.blame}
+
 
 class AttemptsExhausted(MarketError):
     """Every allowed attempt to rent failed; ``attempts`` tells each one."""
 
-    def __init__(self, message: str, attempts: list[dict[str, Any]]) -> None:
-        super().__init__(message)
+    remedy_default = "Run again, or widen the wish."
+
+    def __init__(
+        self, cause: str, attempts: list[dict[str, Any]], *, remedy: str = "", money: str = ""
+    ) -> None:
+        super().__init__(cause, remedy=remedy, money=money)
         self.attempts = attempts

@@ -2,33 +2,49 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The life of a rental, once for all providers: find it, rent it, prove it gone."""
+"""The life of a rental, once for all providers: find it, rent it, keep one, prove it gone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Callable
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from .claims import Claims
 from .clock import Clock
 from .errors import (
     AttemptsExhausted,
     CredentialError,
     MarketError,
     OfferGone,
+    ProviderUnavailable,
+    RequestRefused,
     UnclearCreate,
     UnprovenAbsence,
 )
-from .mark import Mark, check_word
-from .model import Offer, Order, Rental
+from .mark import Mark, check_word, is_damaged
+from .model import FAILED, STOPPED, Offer, Order, Rental
+from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict, judge
 from .provider import Provider
 from .ranking import RankedOffer
+from .reaping import is_settled
+from .shared_listing import SharedListing
 
 #: How long a new rental may stay out of the listing, and how often to look.
 _LISTING_LAG_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 3.0
-#: Gone means seen absent twice, this far apart, within this budget.
-_ABSENCE_GAP_SECONDS = 2.0
-_ABSENCE_BUDGET_SECONDS = 60.0
+#: Proving a release may take this long.
+_ABSENCE_BUDGET_SECONDS = 90.0
+#: Hosts of one play that look within this time share one listing.
+SHARED_FOR_SECONDS = 5.0
+_LISTING_TRIES = 3
+#: Of the rentals that a listing misses, so many are asked for by their ids.
+_MISSING_LOOKED_AT = 10
+#: A deadline this close would end a rental before anybody has read the answer.
+_LEAST_NOTICE_SECONDS = 60.0
+
+NOTHING_BILLS = "Nothing was rented, nothing bills."
 
 
 @dataclass
@@ -45,105 +61,93 @@ class Rented:
 
 
 class Lifecycle:
-    """Rentals of one scope on one provider. ``notify`` gets one line for each decision."""
+    """Rentals of one scope on one provider. ``notify`` gets one line for each decision.
+
+    Without ``shared`` and ``claims`` it works alone, which costs calls and never safety.
+    """
 
     def __init__(
         self,
         provider: Provider,
         scope: str,
-        clock: Clock | None = None,
+        clock: Clock,
+        shared: SharedListing | None = None,
+        claims: Claims | None = None,
         notify: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._provider = provider
         self._scope = check_word("Scope", scope)
-        self._clock = clock or Clock()
+        self._clock = clock
+        self._shared = shared or SharedListing(None, clock)
+        self._claims = claims or Claims(None, clock)
         self._notify = notify
 
-    def rentals(self) -> list[Rental]:
-        """Every rental of the scope, oldest first."""
-        mine = (
-            rental
-            for rental in self._provider.list_rentals()
-            if rental.mark and rental.mark.scope == self._scope
-        )
-        return sorted(mine, key=_age)
+    # What is there.
 
-    def find(self, name: str) -> list[Rental]:
+    def rentals(self, max_age_seconds: float = 0.0) -> list[Rental]:
+        """Every rental of the scope, oldest first, as listed at most so long ago."""
+        return self._of_scope(self._listed(self._clock.now() - max_age_seconds))
+
+    def find(self, name: str, max_age_seconds: float = 0.0) -> list[Rental]:
         """Every rental of one name, oldest first; more than one is a duplicate."""
-        return [rental for rental in self.rentals() if rental.mark and rental.mark.name == name]
+        return _named(self.rentals(max_age_seconds), name)
 
-    def rent(self, ranked: list[RankedOffer], order: Order) -> Rented:
-        """Rent the first offer that can be had.
-
-        Each create carries the order's mark and is sent once. After an unclear answer the
-        listing decides. Once a create may have taken effect, every failure is an UnclearCreate;
-        before that it is AttemptsExhausted or what the provider raises.
-        """
-        attempts: list[dict[str, Any]] = []
-        for candidate in ranked:
-            try:
-                rental_id = self._create(candidate.offer, order)
-            except OfferGone as error:
-                self._notify(f"offer {candidate.offer.id} is gone, taking the next one")
-                attempts.append(_attempt(candidate.offer, "gone", str(error)))
-                continue
-            attempts.append(_attempt(candidate.offer, "rented", ""))
-            rental = self._settle(order.mark, rental_id)
-            own = rental.mark is not None and rental.mark.nonce == order.mark.nonce
-            return Rented(rental, candidate, own, attempts)
-        raise AttemptsExhausted(
-            f"None of {len(attempts)} offers could be rented: each was taken meanwhile. "
-            "Run again, or widen the wish.",
-            attempts,
-        )
-
-    def release(self, rental: Rental) -> None:
-        """End *rental* and prove it; raises UnprovenAbsence when that cannot be done.
-
-        Neither a hiccup of the provider nor a release without effect ends the attempt: only the
-        budget does.
-        """
-        seen_absent = 0
-        last = "it is still listed"
-        for _waited in self._clock.ticks(_ABSENCE_BUDGET_SECONDS, _ABSENCE_GAP_SECONDS):
-            try:
-                if not seen_absent:
-                    self._provider.release(rental.id)
-                if not self._is_absent(rental.id):
-                    seen_absent, last = 0, "it is still listed"
-                    continue
-                seen_absent += 1
-                if seen_absent >= 2:
-                    self._provider.check_credential()
-                    return
-            except CredentialError as error:
-                last = str(error)
-                break
-            except MarketError as error:
-                seen_absent, last = 0, str(error)
-        raise UnprovenAbsence(
-            f"Rental {rental.id} on {rental.provider} could not be proven gone: {last} "
-            f"It may bill {rental.price_usd_per_hour:.4f} dollars an hour. "
-            f"Run teardown again, or end it at {rental.console_url}"
-        )
+    def account(self) -> tuple[list[Rental], list[Rental]]:
+        """The scope's rentals, oldest first, and those whose mark of the scope is damaged."""
+        listed = self._own_listing()
+        damaged = [rental for rental in listed if is_damaged(rental.label, self._scope)]
+        return self._of_scope(listed), damaged
 
     def prove_none(self, name: str) -> list[Rental]:
         """Rentals of *name* after a second look with a credential that works.
 
         One empty list proves nothing: a create that just happened may not be listed yet.
         """
-        found = self.find(name)
+        found = _named(self._of_scope(self._own_listing()), name)
         if not found:
-            self._clock.sleep(_ABSENCE_GAP_SECONDS)
-            found = self.find(name)
+            self._clock.sleep(LOOKS_APART_SECONDS)
+            found = _named(self._of_scope(self._own_listing()), name)
             self._provider.check_credential()
         return found
 
-    def _is_absent(self, rental_id: str) -> bool:
-        """Gone by id and from a complete listing, both at once."""
-        if self._provider.get(rental_id) is not None:
-            return False
-        return all(rental.id != rental_id for rental in self._provider.list_rentals())
+    # Rent.
+
+    def rent(self, ranked: list[RankedOffer], order_for: Callable[[Offer], Order]) -> Rented:
+        """Rent the first offer that can be had.
+
+        Each create is sent once and carries the mark of its order; the nonce is the same for all
+        of them. After an unclear answer the listing decides. Once a create may have taken
+        effect, every failure is an UnclearCreate; before that it is AttemptsExhausted or what
+        the provider raises.
+        """
+        attempts: list[dict[str, Any]] = []
+        for candidate in ranked:
+            offer = candidate.offer
+            order = order_for(offer)
+            if not self._claims.take(offer.machine_id, order.mark.nonce):
+                self._notify(f"machine {offer.machine_id} is being rented for another host")
+                attempts.append(_attempt(offer, "claimed", "another host of this play rents it"))
+                continue
+            try:
+                rental_id = self._create(offer, order)
+                rental = self._settle(order.mark, rental_id)
+            except OfferGone as error:
+                self._claims.drop(offer.machine_id, order.mark.nonce)
+                self._notify(f"offer {offer.id} is gone, taking the next one")
+                attempts.append(_attempt(offer, "gone", error.cause))
+                continue
+            except (CredentialError, RequestRefused) as error:
+                self._claims.drop(offer.machine_id, order.mark.nonce)
+                error.money = error.money or NOTHING_BILLS
+                raise
+            attempts.append(_attempt(offer, "rented", ""))
+            own = rental.mark is not None and rental.mark.nonce == order.mark.nonce
+            return Rented(rental, candidate, own, attempts)
+        raise AttemptsExhausted(
+            f"None of {len(attempts)} offers could be rented: each was taken meanwhile.",
+            attempts,
+            money=NOTHING_BILLS,
+        )
 
     def _create(self, offer: Offer, order: Order) -> str:
         try:
@@ -151,38 +155,50 @@ class Lifecycle:
         except UnclearCreate as error:
             self._notify(f"unclear answer to the create, looking for mark {order.mark.nonce}")
             rental = self._look_for(order.mark)
-            if rental is not None:
+            if rental is None and error.rental_id is None:
+                raise UnclearCreate(
+                    f"{error.cause} No rental with its mark was listed within "
+                    f"{_LISTING_LAG_SECONDS:.0f} s.",
+                    money=f"One may still appear and bill {_rate(offer)}. Nothing else was rented.",
+                ) from error
+            if rental is not None and rental.status not in (STOPPED, FAILED):
                 return rental.id
-            if error.rental_id is not None:
-                self._release_own(error.rental_id)
-                raise OfferGone(str(error)) from error
-            raise UnclearCreate(
-                f"{error} No rental with its mark was listed within "
-                f"{_LISTING_LAG_SECONDS:.0f} s, yet one may still appear. Nothing else was rented. "
-                "Run teardown for this name, then try again."
-            ) from error
+            # It exists, but nobody can use it: a stopped rental bills its disk.
+            self._end_own(rental.id if rental else error.rental_id or "", offer)
+            raise OfferGone(error.cause) from error
+        finally:
+            self._shared.forget()
 
     def _settle(self, mark: Mark, rental_id: str) -> Rental:
         """What was created, as listed. Of several with the same name the oldest wins."""
+        created = self._clock.now()
         last = "it is not listed"
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
             try:
-                listed = self.find(mark.name)
+                # Older listings cannot know it; each look is newer than the one before.
+                listed = _named(self._of_scope(self._listed(created)), mark.name)
             except MarketError as error:
-                last = str(error)
+                last = error.cause
                 continue
+            finally:
+                created = self._clock.now()
             own = next((rental for rental in listed if rental.id == rental_id), None)
             if own is None:
                 continue
             oldest = listed[0]
             if oldest.id != own.id:
                 self._notify(f"rental {oldest.id} is older under this name: releasing {own.id}")
-                self._release_own(own.id)
+                self._end_own(own.id)
             return oldest
-        raise UnclearCreate(
+        return self._settle_unlisted(rental_id, last)
+
+    def _settle_unlisted(self, rental_id: str, last: str) -> Rental:
+        """A rental that no listing shows cannot be kept: its absence could never be proven."""
+        self._notify(f"rental {rental_id} was created but {last}: releasing it")
+        self._end_own(rental_id)
+        raise OfferGone(
             f"Rental {rental_id} was created, but could not be found again within "
-            f"{_LISTING_LAG_SECONDS:.0f} s: {last}. Run teardown for this name, then try again.",
-            rental_id=rental_id,
+            f"{_LISTING_LAG_SECONDS:.0f} s: {last}. It was released and proven gone."
         )
 
     def _look_for(self, mark: Mark) -> Rental | None:
@@ -196,28 +212,172 @@ class Lifecycle:
                     return rental
         return None
 
-    def _release_own(self, rental_id: str) -> None:
+    def _end_own(self, rental_id: str, offer: Offer | None = None) -> None:
         """End what our own create made and nobody wants; when that fails, it may still bill."""
         try:
-            rental = self._provider.get(rental_id)
-            if rental is not None:
-                self.release(rental)
+            self._end(rental_id)
         except MarketError as error:
-            raise UnclearCreate(str(error), rental_id) from error
+            rate = f" up to {_rate(offer)}" if offer else ""
+            raise UnclearCreate(
+                error.cause, rental_id=rental_id, money=f"Rental {rental_id} may bill{rate}."
+            ) from error
+
+    # Change and end.
+
+    def settled_duplicates(self, rentals: list[Rental]) -> list[Rental]:
+        """Of one name's rentals, oldest first, those that no controller is about to release."""
+        return [rental for rental in rentals[1:] if is_settled(rental, self._clock.now())]
+
+    def move_deadline(
+        self, rental: Rental, deadline: int, lifetime_seconds: int, pretend: bool = False
+    ) -> Rental:
+        """The rental with another deadline in its mark, as the provider shows it then.
+
+        Raises RequestRefused where no mark can be changed, and for a deadline that has passed.
+        """
+        money = f"It goes on billing {_rate(rental)}."
+        if not self._provider.can_remark or rental.mark is None:
+            raise RequestRefused(
+                f"{self._provider.name} cannot change the mark of a rental, "
+                f"so the deadline of {rental.id} stays.",
+                remedy="Rent another one with the deadline that you want, then release this one.",
+                money=money,
+            )
+        if deadline and deadline <= self._clock.now() + _LEAST_NOTICE_SECONDS:
+            raise RequestRefused(
+                f"The new deadline of rental {rental.id} has passed already.",
+                remedy="Give it a longer life, or run teardown to end it now.",
+                money=money,
+            )
+        mark = replace(rental.mark, deadline=deadline, lifetime_seconds=lifetime_seconds)
+        if pretend:
+            return replace(rental, mark=mark, label=mark.encode())
+        try:
+            self._provider.remark(rental.id, mark)
+            return self._shown_with(mark, rental)
+        except MarketError as error:
+            # Whether or not it was told: the change may have been carried out.
+            error.money = f"The deadline may have moved already. {money}"
+            raise
+        finally:
+            self._shared.forget()
+
+    def _shown_with(self, mark: Mark, rental: Rental) -> Rental:
+        """*rental* as the provider shows it with its new mark."""
+        last = "it does not show"
+        for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
+            try:
+                seen = self._provider.get(rental.id)
+            except ProviderUnavailable as error:
+                last = error.cause
+                continue
+            if seen is not None and seen.mark == mark:
+                return seen
+        raise ProviderUnavailable(
+            f"The new deadline of rental {rental.id} could not be confirmed: {last}."
+        )
+
+    def release(self, rental: Rental) -> None:
+        """End *rental* and prove it; raises UnprovenAbsence when that cannot be done."""
+        try:
+            self._end(rental.id)
+        except MarketError as error:
+            raise UnprovenAbsence(
+                f"Rental {rental.id} on {rental.provider} could not be proven gone: {error.cause}",
+                remedy=f"Run teardown again, or end it at {rental.console_url}",
+                money=f"It may bill {_rate(rental)}.",
+            ) from error
+
+    def judge(self, rental_id: str) -> Verdict:
+        """Present, gone or unknown, with proof."""
+        return judge(self._provider, rental_id, self._clock)
+
+    def _end(self, rental_id: str) -> None:
+        """Ask for the end until absence is proven.
+
+        Neither a hiccup of the provider nor a release without effect ends the attempt: only the
+        budget and a refused key do.
+        """
+        proof = Proof(self._provider, rental_id)
+        verdict = Verdict(UNKNOWN, "it was never looked at")
+        try:
+            for _waited in self._clock.ticks(_ABSENCE_BUDGET_SECONDS, LOOKS_APART_SECONDS):
+                if not proof.absent:
+                    self._try_release(rental_id)
+                verdict = proof.look()
+                if verdict.presence == GONE:
+                    self._shared.forget(released=rental_id)
+                    return
+        finally:
+            self._shared.forget()
+        raise ProviderUnavailable(f"{verdict.reason}.")
+
+    def _try_release(self, rental_id: str) -> None:
+        try:
+            self._provider.release(rental_id)
+        except CredentialError:
+            raise
+        except MarketError as error:
+            self._notify(f"releasing {rental_id}: {error.cause}")
+
+    # Listings.
+
+    def _listed(self, not_before: float) -> list[Rental]:
+        return self._shared.get(not_before, self._complete_listing)
+
+    def _own_listing(self) -> list[Rental]:
+        """A listing that nobody else has asked for: only such a one may prove absence."""
+        return self._listed(math.inf)
+
+    def _complete_listing(self, seen: set[str]) -> list[Rental]:
+        """The provider's listing; one that cannot be trusted is asked for again, a few times.
+
+        *seen* are the rentals of the listing before.
+        """
+        for attempt in range(1, _LISTING_TRIES + 1):
+            try:
+                return self._trusted_listing(seen)
+            except ProviderUnavailable:
+                if attempt == _LISTING_TRIES:
+                    raise
+                self._clock.sleep(_LOOK_EVERY_SECONDS)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _trusted_listing(self, seen: set[str]) -> list[Rental]:
+        listed = self._provider.list_rentals()
+        if not listed:
+            # A revoked key gets empty lists too, and so does who asks a replica that is behind.
+            self._provider.check_credential()
+            listed = self._provider.list_rentals()
+        missing = sorted(seen - {rental.id for rental in listed})
+        for rental_id in missing[:_MISSING_LOOKED_AT]:
+            if self._provider.get(rental_id) is not None:
+                raise ProviderUnavailable(
+                    f"Listing rentals: {rental_id} is missing, yet the provider shows it by its "
+                    "id, so the list cannot be trusted."
+                )
+        return listed
+
+    def _of_scope(self, listed: list[Rental]) -> list[Rental]:
+        mine = (one for one in listed if one.mark and one.mark.scope == self._scope)
+        return sorted(mine, key=lambda rental: rental.seniority)
 
 
 def duplicates_warning(rentals: list[Rental]) -> str:
     """What to tell about several rentals of one name, the oldest first."""
-    told = ", ".join(f"{one.id} ({one.price_usd_per_hour:.4f} dollars/h)" for one in rentals[1:])
+    told = ", ".join(f"{one.id} ({_rate(one)})" for one in rentals[1:])
     return (
         f"Rental {rentals[0].id} is the one that is used, but {told} of {rentals[0].provider} "
-        "bills under the same name. Teardown releases all of them."
+        "bills under the same name."
     )
 
 
-def _age(rental: Rental) -> tuple[float, int, str]:
-    """Sorts rentals by age; ids decide within the same second (shorter numbers are older)."""
-    return rental.started_at, len(rental.id), rental.id
+def _named(rentals: list[Rental], name: str) -> list[Rental]:
+    return [rental for rental in rentals if rental.mark and rental.mark.name == name]
+
+
+def _rate(billed: Offer | Rental) -> str:
+    return f"{billed.price_usd_per_hour:.4f} dollars an hour"
 
 
 def _attempt(offer: Offer, outcome: str, message: str) -> dict[str, Any]:

@@ -6,16 +6,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from .errors import RequestRefused
+from .host_keys import HostKey
 from .mark import Mark
 
 
 @dataclass(frozen=True)
 class Offer:
-    """Something rentable. Prices are for the whole offer, VRAM is per GPU."""
+    """Something rentable. Prices are for the whole offer, VRAM is per GPU.
+
+    ``price_usd_per_hour`` includes ``disk_usd_per_hour``, the disk that the wish asks for.
+    """
 
     provider: str
     id: str
@@ -27,7 +32,9 @@ class Offer:
     driver_version: str
     cuda_version: str
     price_usd_per_hour: float
+    disk_usd_per_hour: float
     disk_gib: float
+    disk_mb_per_second: float
     ram_gib: float
     cpu_cores: float
     download_mbit_per_second: float
@@ -47,12 +54,18 @@ class Offer:
 
 @dataclass(frozen=True)
 class Order:
-    """What a create asks for beside the offer itself."""
+    """What a create asks for beside the offer itself.
+
+    ``host_key`` travels with the create where the provider lets it; None leaves the host's own.
+    ``created_at`` is the time of the create in epoch seconds.
+    """
 
     mark: Mark
     image: str
     disk_gib: int
     ssh_public_key: str
+    created_at: int
+    host_key: HostKey | None = None
     ports: tuple[int, ...] = ()
 
 
@@ -62,14 +75,15 @@ def check_public_key(text: str) -> str:
     known = len(words) >= 2 and words[0].startswith(("ssh-", "ecdsa-", "sk-"))
     if not known or "\n" in text.strip() or "'" in text:
         raise RequestRefused(
-            "ssh_public_key is not a public SSH key. Give the one line of the file that ends in "
-            ".pub, such as: ssh-ed25519 AAAA... name"
+            "ssh_public_key is not a public SSH key.",
+            remedy="Give the one line of the file that ends in .pub: ssh-ed25519 AAAA... name",
         )
     return text.strip()
 
 
-#: What a rental can be doing, in the words of this collection.
-STARTING, RUNNING, STOPPED, FAILED = "starting", "running", "stopped", "failed"
+#: What a rental can be doing, in the words of this collection. A silent one has lost its
+#: heartbeat: it may come back, a failed one never does.
+STARTING, RUNNING, SILENT, STOPPED, FAILED = "starting", "running", "silent", "stopped", "failed"
 
 
 @dataclass(frozen=True)
@@ -82,10 +96,15 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Rental:
-    """What we pay for, as its provider shows it."""
+    """What we pay for, as its provider shows it.
+
+    ``seniority`` sorts the rentals of a provider by their creation and never changes.
+    ``started_at`` is in epoch seconds, 0 while the provider gives none.
+    """
 
     provider: str
     id: str
+    seniority: str
     label: str
     mark: Mark | None
     status: str
@@ -95,19 +114,38 @@ class Rental:
     machine_id: str
     gpu_name: str
     gpu_count: int
+    vram_gib: float
     driver_version: str
+    download_mbit_per_second: float
     ssh_user: str
     ssh: tuple[Endpoint, ...]
     ports: dict[str, Endpoint]
     console_url: str
 
     def cost_usd(self, now: float) -> float:
-        """What the rental has cost so far by its hourly price, rounded to 0.0001 dollars."""
-        hours = max(0.0, now - self.started_at) / 3600 if self.started_at else 0.0
-        return round(hours * self.price_usd_per_hour, 4)
+        """What the rental has cost so far by its hourly price, in dollars."""
+        return cost_usd(self.price_usd_per_hour, self.started_at, now)
 
     def to_dict(self) -> dict[str, Any]:
         """The rental as plain data, as modules return it."""
         data = asdict(self)
         data["ssh"] = [asdict(endpoint) for endpoint in self.ssh]
         return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Rental:
+        """The rental that :meth:`to_dict` made *data* from."""
+        return cls(
+            **{
+                **data,
+                "mark": Mark(**data["mark"]) if data["mark"] else None,
+                "ssh": tuple(Endpoint(**endpoint) for endpoint in data["ssh"]),
+                "ports": {port: Endpoint(**way) for port, way in data["ports"].items()},
+            }
+        )
+
+
+def cost_usd(price_usd_per_hour: float, started_at: float, now: float) -> float:
+    """Dollars from *started_at* to *now* (epoch seconds), to 0.0001; 0 when it has not started."""
+    hours = max(0.0, now - started_at) / 3600 if started_at else 0.0
+    return round(hours * price_usd_per_hour, 4)

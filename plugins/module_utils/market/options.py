@@ -6,14 +6,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Callable
 
+from .claims import Claims
+from .clock import Clock
 from .errors import CredentialError
+from .lifecycle import Lifecycle
+from .pace import Pace
 from .provider import Provider
 from .ranking import Usage
+from .shared_file import SharedFile
+from .shared_listing import SharedListing
 from .vastai import VastAI
 from .wish import Wish
 
@@ -23,7 +30,12 @@ MARKET_OPTIONS: dict[str, Any] = {
     "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": VastAI.name},
     "api_key": {"type": "str", "no_log": True},
     "api_url": {"type": "str"},
+    "controller_dir": {"type": "path", "default": "~/.ansible/inferops"},
 }
+
+#: What the host keys of a scope are derived from.
+SECRET_OPTIONS: dict[str, Any] = {"scope_secret": {"type": "str", "no_log": True}}
+_SECRET_ENV = "INFEROPS_SCOPE_SECRET"
 
 WISH_OPTIONS: dict[str, Any] = {
     "gpu_names": {"type": "list", "elements": "str", "default": []},
@@ -42,26 +54,70 @@ WISH_OPTIONS: dict[str, Any] = {
     "exclude_machines": {"type": "list", "elements": "str", "default": []},
     "expected_hours": {"type": "float", "default": 24.0},
     "download_gib": {"type": "float", "default": 10.0},
+    "image_gib": {"type": "float", "default": 8.0},
+    "history_path": {"type": "path"},
 }
 
 
-def make_provider(options: Mapping[str, Any]) -> Provider:
+def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Provider:
     """The provider that *options* name; raises CredentialError without an API key."""
+    kind = PROVIDERS[options["provider"]]
+    clock = clock or Clock.from_environment()
+    pace = Pace(_shared_file(options, "pace"), kind.seconds_between, clock)
+    return kind(_api_key(options), _api_url(options), pace, clock)
+
+
+def make_lifecycle(
+    options: Mapping[str, Any],
+    provider: Provider,
+    clock: Clock,
+    notify: Callable[[str], None] = lambda line: None,
+) -> Lifecycle:
+    """The lifecycle of the scope in *options*, sharing with the controller's other processes."""
+    return Lifecycle(
+        provider,
+        options["scope"],
+        clock,
+        SharedListing(_shared_file(options, "listing"), clock),
+        Claims(_shared_file(options, "claims"), clock),
+        notify,
+    )
+
+
+def scope_secret(options: Mapping[str, Any]) -> str:
+    """The secret that the scope's host keys are derived from: a given one, or the API key."""
+    return options.get("scope_secret") or os.environ.get(_SECRET_ENV) or _api_key(options)
+
+
+def _api_key(options: Mapping[str, Any]) -> str:
     kind = PROVIDERS[options["provider"]]
     api_key = options.get("api_key") or os.environ.get(kind.credential_env, "")
     if not api_key:
         raise CredentialError(
-            f"Provider {kind.name} needs an API key: set the environment variable "
-            f"{kind.credential_env} on the controller, or the option api_key."
+            f"Provider {kind.name} needs an API key.",
+            remedy=f"Set the environment variable {kind.credential_env} on the controller, "
+            "or the option api_key.",
         )
     # A stray line break would end in the text of an error about the header that carries it.
     if not api_key.isascii() or any(not sign.isprintable() or sign.isspace() for sign in api_key):
         raise CredentialError(
             f"The API key for {kind.name} holds a blank, a line break or another sign that no key "
-            "has. Set it again without."
+            "has.",
+            remedy="Set it again without.",
         )
-    api_url = options.get("api_url") or os.environ.get(kind.url_env) or kind.default_url
-    return kind(api_key, api_url)
+    return str(api_key)
+
+
+def _api_url(options: Mapping[str, Any]) -> str:
+    kind = PROVIDERS[options["provider"]]
+    return str(options.get("api_url") or os.environ.get(kind.url_env) or kind.default_url)
+
+
+def _shared_file(options: Mapping[str, Any], what: str) -> SharedFile:
+    """A file that all processes of this controller with the same account share."""
+    account = f"{_api_url(options)} {_api_key(options)}".encode()
+    folder = f"{options['provider']}-{hashlib.sha256(account).hexdigest()[:12]}"
+    return SharedFile(os.path.join(options["controller_dir"], "market", folder, f"{what}.json"))
 
 
 def make_wish(options: Mapping[str, Any]) -> Wish:
@@ -75,4 +131,8 @@ def make_wish(options: Mapping[str, Any]) -> Wish:
 
 def make_usage(options: Mapping[str, Any]) -> Usage:
     """What the rental is expected to do, from *options* in the shape of WISH_OPTIONS."""
-    return Usage(hours=options["expected_hours"], download_gib=options["download_gib"])
+    return Usage(
+        hours=options["expected_hours"],
+        download_gib=options["download_gib"],
+        image_gib=options["image_gib"],
+    )

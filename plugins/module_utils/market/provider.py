@@ -7,10 +7,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
+from .clock import Clock
+from .mark import Mark
 from .model import Offer, Order, Rental
+from .pace import Pace
 from .wish import Wish
+
+#: Who ends a rental past its deadline when its controller never comes back.
+HOST, PROVIDER, REAPER, NOBODY = "host", "provider", "reaper", "nobody"
 
 
 class Provider(ABC):
@@ -22,9 +29,17 @@ class Provider(ABC):
     credential_env: ClassVar[str]
     url_env: ClassVar[str]
     default_url: ClassVar[str]
+    #: Seconds between two calls by one credential, by kind of endpoint.
+    seconds_between: ClassVar[Mapping[str, float]]
+    #: What its API can do: change a rental's mark, deliver a host key with the create.
+    can_remark: ClassVar[bool]
+    delivers_host_key: ClassVar[bool]
+    #: HOST when a create can carry the dead-man switch, PROVIDER when the provider itself ends
+    #: a rental, NOBODY when neither.
+    enforces_deadline: ClassVar[str]
 
     @abstractmethod
-    def __init__(self, api_key: str, api_url: str) -> None: ...
+    def __init__(self, api_key: str, api_url: str, pace: Pace, clock: Clock) -> None: ...
 
     @abstractmethod
     def search(self, wish: Wish) -> list[Offer]:
@@ -51,9 +66,27 @@ class Provider(ABC):
         """Ask for the end of a rental. Returning proves nothing; a missing one is no error."""
 
     @abstractmethod
-    def attach_key(self, rental_id: str, ssh_public_key: str) -> None:
-        """Let the holder of *ssh_public_key* log in to a rental. Safe to repeat."""
+    def remark(self, rental_id: str, mark: Mark) -> None:
+        """Replace a rental's mark; only called where ``can_remark``."""
+
+    @abstractmethod
+    def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
+        """Let the holder of *ssh_public_key* log in to a rental. Safe to repeat.
+
+        ``again`` repeats it although the provider says that the key is there: the host may have
+        lost it.
+        """
 
     @abstractmethod
     def check_credential(self) -> None:
         """Prove that the credential still works; raises CredentialError when it does not."""
+
+    @property
+    @abstractmethod
+    def console_url(self) -> str:
+        """Where a person sees and ends the account's rentals."""
+
+    @property
+    @abstractmethod
+    def clock_offset_seconds(self) -> float:
+        """The provider's clock minus the controller's, by its last answer."""

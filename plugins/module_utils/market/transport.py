@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import Any, Callable
+import random
+from email.utils import parsedate_to_datetime
+from typing import Any
 
+from .clock import Clock
 from .errors import CredentialError, ProviderUnavailable
+from .pace import Pace
 
 try:
     import requests
@@ -39,7 +42,7 @@ class Response:
 
 
 class Transport:
-    """Sends requests to one provider under one credential.
+    """Sends requests to one provider under one credential, at its pace.
 
     ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx.
     Any other request is sent again only after 429, which says that it was not carried out.
@@ -49,33 +52,43 @@ class Transport:
         self,
         base_url: str,
         headers: dict[str, str],
+        pace: Pace,
+        clock: Clock,
         timeout_seconds: float = 60.0,
         tries: int = 4,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if REQUESTS_MISSING:
             raise ProviderUnavailable(
-                "The Python library requests is missing on the controller: pip install requests."
+                "The Python library requests is missing on the controller.",
+                remedy="pip install requests",
             )
         self._base_url = base_url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._tries = tries
-        self._sleep = sleep
+        self._pace = pace
+        self._clock = clock
         self._session = requests.Session()
         self._session.headers.update(headers)
+        #: The provider's clock minus ours in seconds, by its last answer.
+        self.clock_offset_seconds = 0.0
 
     def request(
         self,
         method: str,
         path: str,
         *,
+        kind: str,
         query: dict[str, Any] | None = None,
         body: Any = None,
         idempotent: bool,
     ) -> Response:
-        """The answer to one request; raises ProviderUnavailable when none came."""
+        """The answer to one request; raises ProviderUnavailable when none came.
+
+        ``kind`` names the endpoint among the provider's rate limits.
+        """
         passing = _PASSING if idempotent else _NOT_CARRIED_OUT
         for attempt in range(1, self._tries + 1):
+            self._pace.wait(kind)
             try:
                 reply = self._session.request(
                     method,
@@ -87,15 +100,27 @@ class Transport:
             except requests.RequestException as error:
                 if attempt == self._tries or not idempotent:
                     raise ProviderUnavailable(
-                        f"{method} {self._base_url}{path} got no answer ({error}). "
-                        "Check the network, the api_url and the provider's status page."
+                        f"{method} {self._base_url}{path} got no answer ({error}).",
+                        remedy="Check the network, the api_url and the provider's status page.",
                     ) from error
-                self._sleep(_pause(attempt, None))
+                self._clock.sleep(_pause(attempt, None))
                 continue
+            self._note_time(reply.headers.get("Date"))
             if reply.status_code not in passing or attempt == self._tries:
                 return Response(reply.status_code, _json(reply), reply.text)
-            self._sleep(_pause(attempt, reply.headers.get("Retry-After")))
+            pause = _pause(attempt, reply.headers.get("Retry-After"))
+            if reply.status_code == 429:
+                self._pace.slow_down(kind, pause)
+            else:
+                self._clock.sleep(pause)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _note_time(self, date: str | None) -> None:
+        try:
+            told = parsedate_to_datetime(date or "").timestamp()
+        except (TypeError, ValueError):
+            return
+        self.clock_offset_seconds = told - self._clock.now()
 
 
 def expect_ok(response: Response, doing: str) -> Any:
@@ -103,12 +128,11 @@ def expect_ok(response: Response, doing: str) -> Any:
     if response.status in (401, 403):
         raise CredentialError(
             f"{doing}: the provider refused the API key (HTTP {response.status}: "
-            f"{response.excerpt()}). Check the key and its rights."
+            f"{response.excerpt()})."
         )
     if not 200 <= response.status < 300 or response.data is None:
         raise ProviderUnavailable(
-            f"{doing}: unusable answer (HTTP {response.status}: {response.excerpt()}). "
-            "Try again; if it stays, see the provider's status page."
+            f"{doing}: unusable answer (HTTP {response.status}: {response.excerpt()})."
         )
     return response.data
 
@@ -121,6 +145,7 @@ def _json(reply: Any) -> Any:
 
 
 def _pause(attempt: int, retry_after: str | None) -> float:
-    if retry_after and retry_after.isdigit():
-        return min(float(retry_after), _LONGEST_PAUSE_SECONDS)
-    return min(0.5 * 2.0**attempt, _LONGEST_PAUSE_SECONDS)
+    """Seconds before the next try, as the provider says or growing, never the same for two."""
+    told = retry_after if retry_after and retry_after.isdigit() else None
+    pause = float(told) if told else 0.5 * 2.0**attempt
+    return min(pause, _LONGEST_PAUSE_SECONDS) * (1 + random.uniform(0, 0.2))

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+from .clock import Clock
 from .errors import (
     CredentialError,
     MarketError,
@@ -23,8 +24,10 @@ from .errors import (
     UnclearCreate,
 )
 from .mark import Mark
-from .model import FAILED, RUNNING, STARTING, STOPPED, Endpoint, Offer, Order, Rental
-from .provider import Provider
+from .model import FAILED, RUNNING, SILENT, STARTING, STOPPED, Endpoint, Offer, Order, Rental
+from .pace import Pace
+from .provider import HOST, Provider
+from .start_script import SelfRelease, start_script
 from .transport import Response, Transport, expect_ok
 from .wish import Wish
 
@@ -40,16 +43,23 @@ _STATUS = {
     "stopped": STOPPED,
     "frozen": STOPPED,
     "exited": FAILED,
-    "offline": FAILED,
-    "unknown": FAILED,
+    "offline": SILENT,
+    "unknown": SILENT,
 }
-#: Without the first file every login lands in tmux, which swallows what Ansible sends. The key
-#: comes along because one that is attached later takes 10 to 15 s to work.
-_ONSTART = """touch ~/.no_auto_tmux
-mkdir -p -m 700 ~/.ssh
-echo '{key}' >> ~/.ssh/authorized_keys
-chmod 600 ~/.ssh/authorized_keys
-"""
+#: What the release from the inside calls, with the key that Vast.ai puts into every instance and
+#: that is good for this instance only. VAST_URL is the official client's own override.
+_SELF_RELEASE = SelfRelease(
+    method="DELETE",
+    url="${VAST_URL:-https://console.vast.ai}/api/v0/instances/$CONTAINER_ID/",
+    key_variable="CONTAINER_API_KEY",
+)
+#: A wrong key and an ended session are also told by 404, which elsewhere means gone.
+_BAD_KEY = ("auth_error", "invalid user key", "session expired")
+#: Each way of saying that an offer cannot be rented any more. A 5xx may have been carried out,
+#: unless it says in so many words that the list was old.
+_NO_SUCH_OFFER = ("no_such_ask", "is not available", "stale_inventory")
+_STALE = "stale_inventory"
+_HOURS_PER_MONTH = 720.0
 #: Words in ``status_msg`` after which an instance that is still starting never runs.
 _FATAL_MESSAGES = ("OCI runtime create failed", "Error response from daemon", "manifest unknown")
 
@@ -61,32 +71,60 @@ class VastAI(Provider):
     credential_env = "VAST_API_KEY"
     url_env = "VAST_URL"
     default_url = "https://console.vast.ai"
+    # Its documented limits; the search's is about ten a minute.
+    seconds_between: ClassVar[Mapping[str, float]] = {
+        "create": 4.5,
+        "destroy": 3.0,
+        "show": 2.0,
+        "list": 2.0,
+        "change": 1.0,
+        "search": 6.0,
+        "user": 1.0,
+    }
+    can_remark = True
+    delivers_host_key = True
+    enforces_deadline = HOST
 
-    def __init__(self, api_key: str, api_url: str) -> None:
+    def __init__(self, api_key: str, api_url: str, pace: Pace, clock: Clock) -> None:
         self._console_url = f"{api_url.rstrip('/')}/instances/"
-        self._transport = Transport(api_url, {"Authorization": f"Bearer {api_key}"})
+        headers = {"Authorization": f"Bearer {api_key}"}
+        self._transport = Transport(api_url, headers, pace, clock)
+
+    @property
+    def console_url(self) -> str:
+        """The list of instances."""
+        return self._console_url
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """By the Date header of its last answer."""
+        return self._transport.clock_offset_seconds
 
     def search(self, wish: Wish) -> list[Offer]:
         """Offers on demand; the answer may hold too many, never too few kinds."""
         response = self._transport.request(
-            "POST", "/api/v0/bundles/", body=_search_body(wish), idempotent=True
+            "POST", "/api/v0/bundles/", kind="search", body=_search_body(wish), idempotent=True
         )
-        data = expect_ok(response, "Searching offers")
-        rows = data.get("offers") if isinstance(data, dict) else None
+        data = _ok(response, "Searching offers")
+        rows = data.get("offers")
         if not isinstance(rows, list):
             raise ProviderUnavailable(
                 f"Searching offers: the answer has no list of offers ({response.excerpt()})."
             )
-        return [_offer(row) for row in rows if row.get("rentable", True)]
+        return [_offer(row, wish.disk_gib) for row in rows if row.get("rentable", True)]
 
     def rent(self, offer: Offer, order: Order) -> str:
         """One ``PUT /asks/{id}/``; each form of "no such ask" becomes OfferGone."""
         try:
             response = self._transport.request(
-                "PUT", f"/api/v0/asks/{offer.id}/", body=_create_body(order), idempotent=False
+                "PUT",
+                f"/api/v0/asks/{offer.id}/",
+                kind="create",
+                body=_create_body(order),
+                idempotent=False,
             )
         except ProviderUnavailable as error:
-            raise UnclearCreate(str(error)) from error
+            raise UnclearCreate(error.cause) from error
         data = response.data if isinstance(response.data, dict) else {}
         contract = data.get("new_contract")
         if response.status == 200 and data.get("success") and contract:
@@ -110,11 +148,11 @@ class VastAI(Provider):
             if token:
                 query["after_token"] = token
             response = self._transport.request(
-                "GET", "/api/v1/instances/", query=query, idempotent=True
+                "GET", "/api/v1/instances/", kind="list", query=query, idempotent=True
             )
-            data = expect_ok(response, "Listing rentals")
-            page = data.get("instances") if isinstance(data, dict) else None
-            if not isinstance(page, list):
+            data = _ok(response, "Listing rentals")
+            page = data.get("instances")
+            if not isinstance(page, list) or not all(isinstance(row, dict) for row in page):
                 raise ProviderUnavailable(
                     f"Listing rentals: the answer has no list of instances ({response.excerpt()})."
                 )
@@ -127,53 +165,85 @@ class VastAI(Provider):
     def get(self, rental_id: str) -> Rental | None:
         """One instance; gone is ``{"instances": null}`` or 404 ``no_such_instance``."""
         response = self._transport.request(
-            "GET", f"/api/v0/instances/{rental_id}/", query={"owner": "me"}, idempotent=True
+            "GET",
+            f"/api/v0/instances/{rental_id}/",
+            kind="show",
+            query={"owner": "me"},
+            idempotent=True,
         )
         if _says_no_such_instance(response):
             return None
-        data = expect_ok(response, f"Reading rental {rental_id}")
-        if not isinstance(data, dict) or "instances" not in data:
+        data = _ok(response, f"Reading rental {rental_id}")
+        row = data.get("instances", "")
+        if row is None:
+            return None
+        if not isinstance(row, dict) or str(row.get("id")) != rental_id:
             raise ProviderUnavailable(
-                f"Reading rental {rental_id}: odd answer ({response.excerpt()})."
+                f"Reading rental {rental_id}: the answer shows no such rental "
+                f"({response.excerpt()})."
             )
-        return None if data["instances"] is None else self._rental(data["instances"])
+        return self._rental(row)
 
     def release(self, rental_id: str) -> None:
         """``DELETE /instances/{id}/``."""
         response = self._transport.request(
-            "DELETE", f"/api/v0/instances/{rental_id}/", body={}, idempotent=True
+            "DELETE",
+            f"/api/v0/instances/{rental_id}/",
+            kind="destroy",
+            body={},
+            idempotent=True,
         )
         if not _says_no_such_instance(response):
-            expect_ok(response, f"Releasing rental {rental_id}")
+            _ok(response, f"Releasing rental {rental_id}")
 
-    def attach_key(self, rental_id: str, ssh_public_key: str) -> None:
+    def remark(self, rental_id: str, mark: Mark) -> None:
+        """``PUT /instances/{id}/`` with the new label."""
+        response = self._transport.request(
+            "PUT",
+            f"/api/v0/instances/{rental_id}/",
+            kind="change",
+            body={"label": mark.encode()},
+            idempotent=True,
+        )
+        _ok(response, f"Changing the mark of rental {rental_id}")
+
+    def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
         """Account keys may not reach an instance, so the key is attached to it explicitly."""
         path = f"/api/v0/instances/{rental_id}/ssh/"
         doing = f"Attaching the SSH key to rental {rental_id}"
-        attached = self._transport.request("GET", path, idempotent=True)
-        expect_ok(attached, doing)
+        answer = self._transport.request("GET", path, kind="change", idempotent=True)
+        attached = _attached_keys(_ok(answer, doing))
         # The second word of a public key is the key itself, without type and comment.
-        if ssh_public_key.split()[1] in attached.text:
+        key_id = attached.get(ssh_public_key.split()[1])
+        if key_id is not None and not again:
             return
-        response = self._transport.request(
-            "POST", path, body={"ssh_key": ssh_public_key}, idempotent=True
-        )
+        if key_id is not None:
+            gone = self._transport.request(
+                "DELETE", f"{path}{key_id}/", kind="change", idempotent=True
+            )
+            if gone.status != 404:
+                _ok(gone, doing)
+        body = {"ssh_key": ssh_public_key}
+        response = self._transport.request("POST", path, kind="change", body=body, idempotent=True)
         if not _says_already_attached(response):
-            expect_ok(response, doing)
+            _ok(response, doing)
 
     def check_credential(self) -> None:
         """``GET /users/current/`` must name a user."""
-        response = self._transport.request("GET", "/api/v0/users/current/", idempotent=True)
-        data = expect_ok(response, "Checking the API key")
-        if not isinstance(data, dict) or not data.get("id"):
+        response = self._transport.request(
+            "GET", "/api/v0/users/current/", kind="user", idempotent=True
+        )
+        data = _ok(response, "Checking the API key")
+        if not data.get("id"):
             raise ProviderUnavailable(
                 f"Checking the API key: the answer names no user ({response.excerpt()})."
             )
 
     def _complete(self, rows: list[dict[str, Any]], total: Any) -> list[Rental]:
-        if isinstance(total, int) and len(rows) < total:
+        ids = {row.get("id") for row in rows}
+        if not isinstance(total, int) or None in ids or len(ids) != total:
             raise ProviderUnavailable(
-                f"Listing rentals: {len(rows)} came of {total}, so the list cannot be trusted."
+                f"Listing rentals: {len(ids)} came of {total}, so the list cannot be trusted."
             )
         return [self._rental(row) for row in rows]
 
@@ -182,17 +252,20 @@ class VastAI(Provider):
         return Rental(
             provider=self.name,
             id=str(row["id"]),
+            # Ids are given out in the order of the creates.
+            seniority=str(row["id"]).rjust(20, "0"),
             label=label,
             mark=Mark.decode(label),
             status=_status(row),
             status_text=_status_text(row),
             price_usd_per_hour=_number(row, "dph_total"),
-            # Not started yet is the youngest, and has cost nothing.
-            started_at=_number(row, "start_date") or time.time(),
+            started_at=_number(row, "start_date"),
             machine_id=str(row.get("machine_id") or ""),
             gpu_name=row.get("gpu_name") or "",
             gpu_count=int(_number(row, "num_gpus")),
+            vram_gib=round(_number(row, "gpu_ram") / _MB_PER_GIB, 2),
             driver_version=row.get("driver_version") or "",
+            download_mbit_per_second=_number(row, "inet_down"),
             ssh_user="root",
             ssh=tuple(_ssh_endpoints(row)),
             ports=_ports(row),
@@ -240,7 +313,13 @@ def _create_body(order: Order) -> dict[str, Any]:
         "disk": float(order.disk_gib),
         "label": order.mark.encode(),
         "env": {f"-p {port}:{port}": "1" for port in order.ports},
-        "onstart": _ONSTART.format(key=order.ssh_public_key),
+        "onstart": start_script(
+            order.ssh_public_key,
+            order.host_key,
+            order.created_at,
+            order.mark.deadline,
+            _SELF_RELEASE,
+        ),
         "runtype": "ssh_direc ssh_proxy",
         # Without it a lost race leaves a stopped instance that bills its disk.
         "cancel_unavail": True,
@@ -251,21 +330,45 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
     """The typed error for a create that named no rental."""
     doing = f"Renting offer {offer.id}"
     said = response.text.casefold()
-    if not 400 <= response.status < 500:
-        return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
-    if response.status in (401, 403) or "auth_error" in said:
+    if response.status in (401, 403) or any(words in said for words in _BAD_KEY):
         return CredentialError(f"{doing}: the API key was refused ({response.excerpt()}).")
-    if "no_such_ask" in said or "is not available" in said or response.status == 410:
+    if not 400 <= response.status < 500 and _STALE not in said:
+        return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
+    if any(words in said for words in _NO_SUCH_OFFER) or response.status in (404, 410):
         return OfferGone(f"{doing}: it is gone ({response.excerpt()}).")
     if "credit" in said:
         return RequestRefused(
-            f"{doing}: the account lacks credit ({response.excerpt()}). "
-            "Add credit, or set a lower maximum price."
+            f"{doing}: the account lacks credit ({response.excerpt()}).",
+            remedy="Add credit, or set a lower maximum price.",
         )
-    return RequestRefused(f"{doing}: refused ({response.excerpt()}). Change what it names.")
+    return RequestRefused(f"{doing}: refused ({response.excerpt()}).")
 
 
-def _offer(row: dict[str, Any]) -> Offer:
+def _ok(response: Response, doing: str) -> dict[str, Any]:
+    """The object in a good answer; a key that is refused in Vast.ai's ways is told apart."""
+    said = response.text.casefold()
+    if not 200 <= response.status < 300 and any(words in said for words in _BAD_KEY):
+        raise CredentialError(
+            f"{doing}: the provider refused the API key (HTTP {response.status}: "
+            f"{response.excerpt()})."
+        )
+    data = expect_ok(response, doing)
+    if not isinstance(data, dict) or data.get("success") is False:
+        raise ProviderUnavailable(f"{doing}: unusable answer ({response.excerpt()}).")
+    return data
+
+
+def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
+    """The ids of an instance's SSH keys by their second word; the list comes as JSON text."""
+    rows = data.get("ssh_keys") or []
+    try:
+        rows = json.loads(rows) if isinstance(rows, str) else rows
+        return {row["public_key"].split()[1]: row["id"] for row in rows}
+    except (ValueError, KeyError, TypeError, IndexError):
+        return {}
+
+
+def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
     return Offer(
         provider=VastAI.name,
         id=str(row.get("ask_contract_id") or row["id"]),
@@ -278,7 +381,9 @@ def _offer(row: dict[str, Any]) -> Offer:
         driver_version=row.get("driver_version") or "",
         cuda_version=str(row.get("cuda_max_good") or ""),
         price_usd_per_hour=round(_number(row, "dph_total"), 6),
+        disk_usd_per_hour=round(_number(row, "storage_cost") * disk_gib / _HOURS_PER_MONTH, 6),
         disk_gib=_number(row, "disk_space"),
+        disk_mb_per_second=_number(row, "disk_bw"),
         ram_gib=round(_number(row, "cpu_ram") / _MB_PER_GIB, 1),
         cpu_cores=_number(row, "cpu_cores_effective"),
         download_mbit_per_second=_number(row, "inet_down"),

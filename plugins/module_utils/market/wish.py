@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import RequestRefused
@@ -68,6 +68,11 @@ class Wish:
         )
         return [reason for fulfilled, reason in checks if not fulfilled]
 
+    def without_machines(self, machine_ids: Iterable[str]) -> Wish:
+        """The same wish, that also shuns these machines."""
+        shunned = dict.fromkeys((*self.exclude_machines, *filter(None, machine_ids)))
+        return replace(self, exclude_machines=tuple(shunned))
+
     def select(self, offers: Iterable[Offer]) -> tuple[list[Offer], dict[str, int]]:
         """The offers that fulfil the wish, and how many failed by each reason."""
         matches: list[Offer] = []
@@ -90,14 +95,15 @@ def _compiled(expression: str | None) -> Any:
         return None
     if JMESPATH_MISSING:
         raise RequestRefused(
-            "filter needs the Python library jmespath on the controller: pip install jmespath."
+            "filter needs the Python library jmespath on the controller.",
+            remedy="pip install jmespath",
         )
     try:
         compiled = jmespath.compile(expression)
     except jmespath.exceptions.JMESPathError as error:
         raise RequestRefused(
-            f"filter {expression!r} is not a JMESPath expression ({error}). "
-            "An example: \"country == 'SE' && cpu_cores >= `8`\"."
+            f"filter {expression!r} is not a JMESPath expression ({error}).",
+            remedy="An example: \"country == 'SE' && cpu_cores >= `8`\".",
         ) from error
 
     def keep(offer: dict[str, Any]) -> bool:

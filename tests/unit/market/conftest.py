@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,29 +15,41 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Order
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer, Order
+from ansible_collections.inferops.gpu.plugins.module_utils.market.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import (
+    RankedOffer,
+    Usage,
+    choose,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.vastai import VastAI
-from ansible_collections.inferops.gpu.plugins.modules import offer_info, rental, rental_info
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from ansible_collections.inferops.gpu.plugins.modules import (
+    offer_info,
+    rental,
+    rental_extend,
+    rental_info,
+    rental_reap,
+)
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
-MODULES = {"offer_info": offer_info, "rental": rental, "rental_info": rental_info}
+MODULES = {
+    "offer_info": offer_info,
+    "rental": rental,
+    "rental_extend": rental_extend,
+    "rental_info": rental_info,
+    "rental_reap": rental_reap,
+}
 
 
-class FastClock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def clock(self) -> Clock:
-        return Clock(monotonic=lambda: self.seconds, sleep=self.sleep)
+def market_clock(market: SimulatedMarket) -> Clock:
+    """The market's own time, which stands still unless somebody sleeps."""
+    market.rescale(0)
+    return Clock(monotonic=market.clock.now, sleep=market.advance, now=market.clock.now)
 
 
 @dataclass
@@ -45,10 +58,16 @@ class Market:
 
     simulator: Simulator
     run_module: Callable[..., dict[str, Any]]
+    clock: Clock
+    controller_dir: Path
 
     def run(self, module: str, check: bool = False, **options: Any) -> dict[str, Any]:
         """Run a module's main() with the market's address and key."""
-        market = {"api_url": self.simulator.url, "api_key": ACCOUNT_KEY}
+        market = {
+            "api_url": self.simulator.url,
+            "api_key": ACCOUNT_KEY,
+            "controller_dir": str(self.controller_dir),
+        }
         return self.run_module(MODULES[module], check=check, **{**market, **options})
 
     def rent(self, name: str = "gpu-1", **options: Any) -> dict[str, Any]:
@@ -72,27 +91,46 @@ class Market:
         """The rentals that exist in truth."""
         return list(self.simulator.control.state()["rentals"])
 
-    def provider(self) -> VastAI:
-        return VastAI(ACCOUNT_KEY, self.simulator.url)
+    def pass_hours(self, hours: float) -> None:
+        """Let simulated time pass."""
+        self.clock.sleep(hours * 3600)
+
+    def provider(self, key: str = ACCOUNT_KEY) -> VastAI:
+        pace = Pace(None, VastAI.seconds_between, self.clock)
+        return VastAI(key, self.simulator.url, pace, self.clock)
 
     def lifecycle(self) -> Lifecycle:
-        """The rentals of scope ``test``, with a clock that never keeps the test waiting."""
-        return Lifecycle(self.provider(), "test", clock=FastClock().clock())
+        """The rentals of scope ``test``."""
+        return Lifecycle(self.provider(), "test", self.clock)
+
+    def ranked(self) -> list[RankedOffer]:
+        """All offers, best first."""
+        return choose(self.provider(), Wish(), Usage())
+
+    def create(self, offer: Offer, name: str = "gpu-1") -> Order:
+        """Send a create past all of our rules, as another controller would; return its order."""
+        day = 86400
+        mark = Mark.new("test", name, int(self.clock.now()) + day, day)
+        wanted = replace(order(name), mark=mark)
+        self.provider().rent(offer, wanted)
+        return wanted
 
 
 def order(name: str = "gpu-1") -> Order:
     """A create with a fresh mark."""
-    return Order(Mark.new("test", name, 0), "some/image", 20, PUBLIC_KEY, ports=(8000,))
+    return Order(Mark.new("test", name, 0, 0), "some/image", 20, PUBLIC_KEY, 0, ports=(8000,))
 
 
 @pytest.fixture
 def market(
-    run_module: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    run_module: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Market]:
     for variable in ("VAST_API_KEY", "VAST_URL"):
         monkeypatch.delenv(variable, raising=False)
     simulated = SimulatedMarket(PretendHosts())
     simulated.boot_seconds = 0
+    clock = market_clock(simulated)
+    monkeypatch.setattr(Clock, "from_environment", lambda: clock)
     simulator = Simulator(simulated)
-    yield Market(simulator, run_module)
+    yield Market(simulator, run_module, clock, tmp_path / "controller")
     simulator.close()

@@ -25,6 +25,8 @@ def offer(**changes: object) -> Offer:
         "driver_version": "580.95.05",
         "cuda_version": "13.0",
         "price_usd_per_hour": 0.4,
+        "disk_usd_per_hour": 0.01,
+        "disk_mb_per_second": 2000.0,
         "disk_gib": 500.0,
         "ram_gib": 64.0,
         "cpu_cores": 16.0,

@@ -1,0 +1,22 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the option that host keys are derived from."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment ``inferops.gpu.scope_secret``."""
+
+    DOCUMENTATION = r"""
+options:
+  scope_secret:
+    description:
+      - Secret of the scope. A rental's SSH host key is derived from it and from the rental's nonce,
+        so that every controller that has it knows the key without any file.
+      - Without it, the environment variable E(INFEROPS_SCOPE_SECRET) is read, and then the
+        account's API key is used. Set one where API keys change.
+    type: str
+"""

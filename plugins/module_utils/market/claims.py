@@ -1,0 +1,50 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which machines the hosts of one play are renting right now, so that no two want the same."""
+
+from __future__ import annotations
+
+from .clock import Clock
+from .shared_file import SharedFile
+
+#: From the choice of an offer until its rental is listed; after that the listing tells.
+_CREATE_SECONDS = 300.0
+
+
+class Claims:
+    """Machines by who has claimed them and until when, shared by one controller's processes."""
+
+    def __init__(self, file: SharedFile | None, clock: Clock) -> None:
+        self._file = file
+        self._clock = clock
+
+    def take(self, machine_id: str, holder: str) -> bool:
+        """Claim a machine for *holder*; whether nobody else holds it."""
+        if self._file is None or not machine_id:
+            return True
+        with self._file.locked() as claims:
+            self._drop_old(claims)
+            claim = claims.get(machine_id)
+            if claim and claim["holder"] != holder:
+                return False
+            claims[machine_id] = {
+                "holder": holder,
+                "until": self._clock.now() + _CREATE_SECONDS,
+            }
+            return True
+
+    def drop(self, machine_id: str, holder: str) -> None:
+        """Let others have a machine that *holder* did not get."""
+        if self._file is not None:
+            with self._file.locked() as claims:
+                if claims.get(machine_id, {}).get("holder") == holder:
+                    del claims[machine_id]
+
+    def _drop_old(self, claims: dict[str, dict[str, float]]) -> None:
+        now = self._clock.now()
+        for machine_id, claim in list(claims.items()):
+            # One that lasts longer than any can was made by another clock.
+            if not now < claim["until"] <= now + _CREATE_SECONDS:
+                del claims[machine_id]

@@ -1,0 +1,54 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One listing for many hosts: whoever needs it first asks, the others read the answer.
+
+A shared listing is never older than what its reader allows, and never proves absence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .clock import Clock
+from .model import Rental
+from .shared_file import SharedFile
+
+
+class SharedListing:
+    """The rentals of one account as last listed by any process of this controller.
+
+    ``ask`` gets the ids that the listing before has shown, and returns the new listing.
+    """
+
+    def __init__(self, file: SharedFile | None, clock: Clock) -> None:
+        self._file = file
+        self._clock = clock
+
+    def get(self, not_before: float, ask: Callable[[set[str]], list[Rental]]) -> list[Rental]:
+        """A listing that was asked for at *not_before* (epoch seconds) or later."""
+        if self._file is None:
+            return ask(set())
+        # The lock is held while asking: the others wait for this answer instead of asking too.
+        with self._file.locked() as kept:
+            if not_before <= float(kept.get("asked_at", 0.0)) <= self._clock.now():
+                return [Rental.from_dict(data) for data in kept["rentals"]]
+            asked_at = self._clock.now()
+            rentals = ask(set(kept.get("seen", ())))
+            kept["asked_at"] = asked_at
+            kept["rentals"] = [rental.to_dict() for rental in rentals]
+            kept["seen"] = [rental.id for rental in rentals]
+            return rentals
+
+    def forget(self, released: str = "") -> None:
+        """Let nobody use what was listed before now: a create or a release has changed it.
+
+        *released* was proven gone and will not be missed.
+        """
+        if self._file is None:
+            return
+        with self._file.locked() as kept:
+            seen = [rental_id for rental_id in kept.get("seen", ()) if rental_id != released]
+            kept.clear()
+            kept["seen"] = seen

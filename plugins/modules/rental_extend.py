@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rental_extend
+short_description: Move the deadline of a rental
+version_added: "0.1.0"
+description:
+  - Moves the deadline in the rental's mark to so many hours from now. Later deploys keep it, unless
+    the wish for it changes.
+  - The switch on the host has to be moved too, with M(inferops.gpu.deadline_switch). The playbook
+    C(inferops.gpu.extend) does both.
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+  - inferops.gpu.market
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+options:
+  scope:
+    description: The set of rentals that one fleet owns.
+    type: str
+    required: true
+  name:
+    description: Name of the rental within its scope.
+    type: str
+    required: true
+  hours:
+    description:
+      - The rental ends so many hours from now. A deadline that is later already stays, unless
+        O(shorten=true).
+    type: float
+    required: true
+  shorten:
+    description: Whether an earlier deadline than before is meant.
+    type: bool
+    default: false
+seealso:
+  - module: inferops.gpu.deadline_switch
+  - module: inferops.gpu.rental
+"""
+
+EXAMPLES = r"""
+- name: Keep the host for another twelve hours
+  inferops.gpu.rental_extend:
+    scope: prod
+    name: gpu-1
+    hours: 12
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+rental:
+  description: The rental, as M(inferops.gpu.rental) returns it.
+  returned: success
+  type: dict
+  sample: {provider: vastai, id: "27011234", status: running}
+remaining_seconds:
+  description: Seconds until the deadline; null when there is none.
+  returned: success
+  type: int
+  sample: 43200
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    MarketError,
+    RequestRefused,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
+from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
+from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
+    MARKET_OPTIONS,
+    make_lifecycle,
+    make_provider,
+)
+
+#: A deadline that moves by less has not moved: seconds pass between two calls.
+_SAME_SECONDS = 60
+
+
+def extended(module: AnsibleModule, lifecycle: Lifecycle, rental: Rental, now: float) -> Rental:
+    """The rental with its new deadline, or as it was when that is no change."""
+    mark = rental.mark
+    if mark is None:
+        raise ValueError("only rentals with a mark have a deadline")
+    deadline = int(now + module.params["hours"] * 3600)
+    later = deadline - mark.deadline
+    moves = abs(later) >= _SAME_SECONDS and (later > 0 or module.params["shorten"])
+    # No deadline at all is later than any.
+    if not moves or (not mark.deadline and not module.params["shorten"]):
+        return rental
+    return lifecycle.move_deadline(rental, deadline, mark.lifetime_seconds, module.check_mode)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **MARKET_OPTIONS,
+            "scope": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "hours": {"type": "float", "required": True},
+            "shorten": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    clock = Clock.from_environment()
+    name = module.params["name"]
+    try:
+        lifecycle = make_lifecycle(module.params, make_provider(module.params, clock), clock)
+        found = lifecycle.find(name)
+        if not found:
+            raise RequestRefused(
+                f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
+            )
+        rental = extended(module, lifecycle, found[0], clock.now())
+    except (MarketError, ValueError) as error:
+        fail(module, error, "The deadline stays as it was.")
+    deadline = rental.mark.deadline if rental.mark else 0
+    module.exit_json(
+        changed=rental != found[0],
+        rental=rental.to_dict(),
+        remaining_seconds=round(deadline - clock.now()) if deadline else None,
+        diff={"before": shown(found[0]), "after": shown(rental)},
+    )
+
+
+def shown(rental: Rental) -> dict[str, Any]:
+    """What a diff shows of a rental."""
+    return {"id": rental.id, "deadline": rental.mark.deadline if rental.mark else None}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rental_reap
+short_description: Judge every rental of a scope, and release what must not bill any longer
+version_added: "0.1.0"
+description:
+  - Reads the provider's complete list and gives a verdict on each rental of the scope. It needs
+    nothing but the account's key, so it works from any controller.
+  - Only judges, unless O(release=true). Then it releases what is past its deadline and what is a
+    duplicate, and proves each gone.
+  - Fails when it cannot tell about a rental, or cannot prove a release. The verdicts are returned
+    then as well.
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+  - inferops.gpu.market
+attributes:
+  check_mode:
+    support: full
+    details: Judges, and releases nothing.
+  diff_mode:
+    support: none
+  platform:
+    support: full
+    platforms: posix
+options:
+  scope:
+    description: The set of rentals to judge. Nothing outside it is ever touched.
+    type: str
+    required: true
+  release:
+    description: Whether to release what the verdicts allow.
+    type: bool
+    default: false
+  names:
+    description:
+      - The names that the inventory has. A rental of another name is an V(orphan).
+      - Without it, nothing is an orphan.
+    type: list
+    elements: str
+  strict:
+    description: Releases orphans too. Needs O(names) and O(confirm_scope).
+    type: bool
+    default: false
+  confirm_scope:
+    description: The scope, spelled out once more, so that O(strict) never hits a wrong one.
+    type: str
+  max_releases:
+    description:
+      - Releases nothing at all when more than this would have to go, because then a wrong inventory
+        or clock is more likely than so many forgotten rentals.
+    type: int
+    default: 10
+seealso:
+  - module: inferops.gpu.rental
+"""
+
+EXAMPLES = r"""
+- name: What is past its deadline?
+  inferops.gpu.rental_reap:
+    scope: prod
+  delegate_to: localhost
+
+- name: Release it
+  inferops.gpu.rental_reap:
+    scope: prod
+    release: true
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+verdicts:
+  description: One verdict for each rental of the scope, oldest first.
+  returned: always, unless the provider could not be asked
+  type: list
+  elements: dict
+  sample:
+    - provider: vastai
+      id: "27011234"
+      name: gpu-1
+      deadline: 1795312800
+      verdict: expired
+      reason: past its deadline 1795312800
+      release: true
+      outcome: released
+      price_usd_per_hour: 0.3412
+      cost_usd: 8.2
+      console_url: https://console.vast.ai/instances/
+  contains:
+    verdict:
+      description:
+        - V(adopted) is as it should be. V(expired) is past its deadline, V(duplicate) has an older
+          rental under its name, V(orphan) is not named by the inventory, V(unknown) cannot be
+          judged.
+      type: str
+    release:
+      description: Whether it may be released under these options.
+      type: bool
+    outcome:
+      description: V(kept), V(would release), V(released) or V(unproven).
+      type: str
+counts:
+  description: How many rentals have which verdict.
+  returned: with RV(verdicts)
+  type: dict
+  sample: {adopted: 2, expired: 1, duplicate: 0, orphan: 0, unknown: 0}
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    MarketError,
+    RequestRefused,
+    UnprovenAbsence,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
+from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
+from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
+    MARKET_OPTIONS,
+    make_lifecycle,
+    make_provider,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.reaping import (
+    UNKNOWN,
+    VERDICTS,
+    Clocks,
+    Judgement,
+    judge_rentals,
+)
+
+
+def judgements(
+    options: Mapping[str, Any], rentals: list[Rental], damaged: list[Rental], clocks: Clocks
+) -> list[Judgement]:
+    """The verdicts; raises RequestRefused for a strictness that is not spelled out."""
+    strict, names = options["strict"], options["names"]
+    if strict and names is None:
+        raise RequestRefused("strict needs names.", remedy="Give the names of the inventory.")
+    if strict and options["confirm_scope"] != options["scope"]:
+        raise RequestRefused(
+            f"strict needs the scope spelled out: confirm_scope is {options['confirm_scope']!r}, "
+            f"the scope is {options['scope']!r}.",
+            remedy="Set confirm_scope to the scope whose orphans may be released.",
+        )
+    return judge_rentals(rentals, damaged, clocks, names, strict)
+
+
+def carry_out(
+    module: AnsibleModule, lifecycle: Lifecycle, judged: list[Judgement]
+) -> tuple[list[str], list[UnprovenAbsence]]:
+    """What became of each judgement's rental, and what could not be proven gone."""
+    doomed = [one for one in judged if one.release]
+    most = module.params["max_releases"]
+    acting = module.params["release"] and not module.check_mode
+    if acting and len(doomed) > most:
+        raise RequestRefused(
+            f"{len(doomed)} rentals would be released, more than max_releases ({most}) allows.",
+            remedy="Look at the verdicts without release, then raise max_releases.",
+        )
+    outcomes, unproven = [], []
+    for one in judged:
+        if not one.release or not acting:
+            outcomes.append("would release" if one.release else "kept")
+            continue
+        try:
+            lifecycle.release(one.rental)
+            outcomes.append("released")
+        except UnprovenAbsence as error:
+            outcomes.append("unproven")
+            unproven.append(error)
+    return outcomes, unproven
+
+
+def result(judged: list[Judgement], outcomes: list[str], now: float) -> dict[str, Any]:
+    """What the module returns about its judgements."""
+    return {
+        "changed": "released" in outcomes,
+        "verdicts": [
+            {**one.to_dict(now), "outcome": outcome} for one, outcome in zip(judged, outcomes)
+        ],
+        "counts": {word: sum(one.verdict == word for one in judged) for word in VERDICTS},
+    }
+
+
+def problem(judged: list[Judgement], unproven: list[UnprovenAbsence]) -> MarketError | None:
+    """Why the run must not count as a success, if it must not."""
+    unknown = [one for one in judged if one.verdict == UNKNOWN]
+    if not unknown and not unproven:
+        return None
+    told = [f"Rental {one.rental.id} cannot be judged: {one.reason}." for one in unknown]
+    rates = [f"{one.rental.id} bills {one.rental.price_usd_per_hour:.4f}" for one in unknown]
+    told += [error.cause for error in unproven]
+    places = dict.fromkeys(one.rental.console_url for one in unknown)
+    remedy = f"See {', '.join(places)}. " if places else ""
+    remedy += unproven[0].remedy if unproven else ""
+    stakes = [f"{', '.join(rates)} dollars an hour."] if rates else []
+    stakes += [error.money for error in unproven]
+    return MarketError(" ".join(told), remedy=remedy.strip(), money=" ".join(stakes))
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **MARKET_OPTIONS,
+            "scope": {"type": "str", "required": True},
+            "release": {"type": "bool", "default": False},
+            "names": {"type": "list", "elements": "str"},
+            "strict": {"type": "bool", "default": False},
+            "confirm_scope": {"type": "str"},
+            "max_releases": {"type": "int", "default": 10},
+        },
+        supports_check_mode=True,
+    )
+    clock = Clock.from_environment()
+    stakes = "Nothing was released; what is past its deadline may go on billing."
+    try:
+        provider = make_provider(module.params, clock)
+        stakes += f" See {provider.console_url}"
+        lifecycle = make_lifecycle(module.params, provider, clock, notify=module.log)
+        # Listing first: the answer tells the provider's time.
+        rentals, damaged = lifecycle.account()
+        now = clock.now()
+        clocks = Clocks(now, now + provider.clock_offset_seconds)
+        judged = judgements(module.params, rentals, damaged, clocks)
+        outcomes, unproven = carry_out(module, lifecycle, judged)
+    except (MarketError, ValueError) as error:
+        fail(module, error, stakes)
+    told = result(judged, outcomes, now)
+    error = problem(judged, unproven)
+    if error:
+        fail(module, error, "", **told)
+    module.exit_json(**told)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rental_ready as a task: real Ansible, the simulated marketplace, SSH on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import derive
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import HostSpec, PretendHosts
+from tests.simulator.market import ACCOUNT_KEY, Traits
+from tests.simulator.market import Market as SimulatedMarket
+from tests.unit.market.ssh_host import SshHost, as_paramiko, write_key_pair
+
+ROOT = Path(__file__).parents[3]
+ANSIBLE = Path(sys.executable).parent / "ansible"
+SECRET = "the secret of the scope"
+MARK = Mark("prod", "gpu-1", "9f2c41aa", 1795312800, 86400)
+DELIVERED, REPLACED = (derive(SECRET, MARK, generation) for generation in (1, 2))
+
+
+class SshHosts(PretendHosts):
+    """Pretended hosts whose SSH is the one of the test."""
+
+    def __init__(self, ssh: SshHost) -> None:
+        super().__init__()
+        self.ssh = ssh
+
+    def launch(self, spec: HostSpec) -> dict[str, int]:
+        return {**super().launch(spec), "22/tcp": self.ssh.endpoint.port}
+
+
+class Controller:
+    """Runs the task as a play does, and returns its output and its result."""
+
+    def __init__(self, folder: Path, ssh: SshHost) -> None:
+        self.folder = folder
+        self.market = SimulatedMarket(SshHosts(ssh))
+        self.market.boot_seconds = 0
+        self.simulator = Simulator(self.market)
+        self.key_file = write_key_pair(derive("user", MARK, generation=1), folder)
+        self.known_hosts = folder / "known_hosts"
+
+    def rent(self, label: str = MARK.encode()) -> str:
+        """A rental past all rules of ours; returns its id."""
+        offer = self.market.search()[0]["id"]
+        rental = self.market.create(offer, {"label": label, "image": "any"}, Traits(boot_seconds=0))
+        return str(rental.id)
+
+    def ready(self, *flags: str, **options: Any) -> tuple[str, dict[str, Any]]:
+        task = {
+            "api_url": self.simulator.url,
+            "api_key": ACCOUNT_KEY,
+            "controller_dir": str(self.folder / "controller"),
+            "scope_secret": SECRET,
+            "ssh_private_key_file": str(self.key_file),
+            "known_hosts_file": str(self.known_hosts),
+            "timeout_seconds": 20,
+            **options,
+        }
+        command = [str(ANSIBLE), "localhost", "-m", "inferops.gpu.rental_ready", *flags]
+        settings = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+        done = subprocess.run(
+            [*command, "-a", json.dumps(task)],
+            cwd=ROOT,
+            env={**os.environ, **settings, "ANSIBLE_HOME": str(self.folder / "ansible")},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert " => " in done.stdout, done.stdout + done.stderr
+        result: dict[str, Any] = json.loads(done.stdout.partition(" => ")[2])
+        return done.stdout + done.stderr, result
+
+
+@pytest.fixture
+def ssh() -> Iterator[SshHost]:
+    with SshHost(as_paramiko(DELIVERED.private)) as host:
+        yield host
+
+
+@pytest.fixture
+def controller(tmp_path: Path, ssh: SshHost) -> Iterator[Controller]:
+    made = Controller(tmp_path, ssh)
+    yield made
+    made.simulator.close()
+
+
+def test_a_host_is_ready_with_a_key_that_the_marketplace_has_never_seen(
+    controller: Controller, ssh: SshHost
+) -> None:
+    output, result = controller.ready(id=controller.rent())
+    assert result["ssh"] == {"user": "root", "host": "127.0.0.1", "port": ssh.endpoint.port}
+    assert result["host_key"] == REPLACED.public
+    line = f"[127.0.0.1]:{ssh.endpoint.port} {REPLACED.public}"
+    assert line in result["known_hosts"]
+    assert line in controller.known_hosts.read_text()
+    assert result["rental"]["status"] == "running"
+    assert set(result["seconds"]) == {"running", "ssh"}
+    assert "localhost: replacing the host key that came with the create" in output
+    assert SECRET not in output
+
+
+def test_first_contact_trusts_whatever_is_shown_when_asked_to(
+    controller: Controller, ssh: SshHost
+) -> None:
+    result = controller.ready(id=controller.rent(), host_keys="first_contact")[1]
+    assert result["host_key"] == DELIVERED.public
+    assert [stdin for _command, stdin in ssh.commands] == [""]
+
+
+def test_a_host_that_is_to_blame_is_told_as_data(controller: Controller, ssh: SshHost) -> None:
+    ssh.host_key = as_paramiko(derive("a stranger's", MARK, 2).private)
+    output, result = controller.ready(id=controller.rent(), timeout_seconds=2)
+    assert "FAILED!" in output
+    failure = result["failure"]
+    assert (failure["kind"], failure["stage"]) == ("HostFault", "ssh")
+    assert "failed at host key" in failure["cause"]
+    assert "dollars an hour" in failure["money"]
+    for part in ("cause", "remedy", "money"):
+        assert failure[part] in result["msg"]
+
+
+def test_a_label_that_is_no_mark_leaves_the_host_key_unknown(controller: Controller) -> None:
+    output, result = controller.ready(id=controller.rent(label="renamed by hand"))
+    assert "FAILED!" in output
+    assert "is not a mark of this collection" in result["msg"]
+    assert "first_contact" in result["failure"]["remedy"]
+
+
+def test_check_mode_waits_for_nothing(controller: Controller, ssh: SshHost) -> None:
+    result = controller.ready("--check", id=controller.rent())[1]
+    assert not result["changed"]
+    assert result["rental"]["id"]
+    assert ssh.commands == []

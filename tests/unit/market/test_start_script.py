@@ -1,0 +1,349 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The start script, run by a real shell in a folder that stands for the host."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import HostKey, derive
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.start_script import (
+    FOLDER,
+    HOST_KEY_FILE,
+    MOST_CHARACTERS,
+    SelfRelease,
+    replacement_script,
+    start_script,
+)
+from tests.simulator import daemon
+
+USER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
+MARK = Mark("prod", "gpu-1", "9f2c41aa", 0, 0)
+HOST_KEY, SUCCESSOR = (derive("secret", MARK, generation) for generation in (1, 2))
+API_KEY = "key-of-this-rental-alone"
+RELEASE = SelfRelease(
+    method="DELETE",
+    url="${API_URL:-https://default.example}/instances/$RENTAL_ID/",
+    key_variable="RENTAL_KEY",
+)
+DAY = 86400
+#: Writes down how it was called, with what input, and what time it was.
+CURL = f"""#!{sys.executable}
+import json, os, sys
+call = {{"arguments": sys.argv[1:], "stdin": sys.stdin.read()}}
+with open(os.environ["CALLS"], "a") as file:
+    file.write(json.dumps(call) + "\\n")
+"""
+
+
+@dataclass
+class Host:
+    """A folder with the places that the script touches, and tools that write down their calls.
+
+    ``container`` is the environment of the container's first process, ``session`` what the script
+    itself sees of it.
+    """
+
+    root: Path
+    container: dict[str, str] = field(default_factory=dict)
+    session: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for folder in ("home", "proc", "bin"):
+            (self.root / folder).mkdir()
+        self.tool("curl", CURL)
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def host_key(self) -> Path:
+        return self.root / "ssh" / Path(HOST_KEY_FILE).name
+
+    def tool(self, name: str, text: str) -> None:
+        """Put a program before the system's own."""
+        path = self.root / "bin" / name
+        path.write_text(text)
+        path.chmod(0o755)
+
+    def start(
+        self,
+        created_at: float | None = None,
+        lifetime_seconds: int = DAY,
+        host_key: HostKey | None = None,
+    ) -> None:
+        """Start the container: run the script of a create at this time."""
+        created = int(created_at or time.time())
+        deadline = created + lifetime_seconds if lifetime_seconds else 0
+        script = start_script(USER_KEY, host_key, created, deadline, RELEASE)
+        first = "".join(f"{name}={value}\0" for name, value in self.container.items())
+        (self.root / "environ").write_text(first)
+        tools = f"{self.root / 'bin'}:{os.environ['PATH']}"
+        environment = {"PATH": tools, "CALLS": str(self.root / "calls"), **self.session}
+        command = ["sh", "-c", self.here(script)]
+        subprocess.run(command, env=environment, check=True, timeout=30)
+
+    def replace_key(self, private: str) -> None:
+        """What the controller runs over its first connection; here no sshd can read the key."""
+        command = ["sh", "-c", self.here(replacement_script(SUCCESSOR.public))]
+        subprocess.run(command, input=private, text=True, check=False, timeout=30)
+
+    def here(self, script: str) -> str:
+        """The script with the places of this host instead of the real ones."""
+        for real, here in (
+            (FOLDER, self.state),
+            ("~root", self.root / "home"),
+            (HOST_KEY_FILE, self.host_key),
+            ("/proc/1/environ", self.root / "environ"),
+            ("/proc/", f"{self.root}/proc/"),
+        ):
+            script = script.replace(real, str(here))
+        return script
+
+    def switch_pid(self) -> int:
+        """The process of the switch, once it runs."""
+        assert daemon.wait(lambda: self.text("pid").strip().isdigit(), 10)
+        return int(self.text("pid"))
+
+    def calls(self, tool_wrote: str = "calls") -> list[dict[str, Any]]:
+        """What was called so far."""
+        file = self.root / tool_wrote
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def text(self, name: str) -> str:
+        """A file of the switch; nothing when it is not there."""
+        file = self.state / name
+        return file.read_text() if file.exists() else ""
+
+    def crash(self) -> None:
+        """End the switch without a trace, as a stop of the container does."""
+        pid = self.switch_pid()
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        (self.state / "pid").unlink()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    made = Host(tmp_path)
+    made.container = {"RENTAL_ID": "4711", "RENTAL_KEY": API_KEY, "API_URL": "http://api.example"}
+    yield made
+    if made.state.exists():
+        (made.state / "host_key_replaced").touch()  # ends the wait for sshd
+    if made.text("switch.sh"):
+        made.crash()
+
+
+def alive(pid: int) -> Callable[[], bool]:
+    return lambda: Path(f"/proc/{pid}").exists()
+
+
+def test_the_user_may_log_in_and_no_key_of_others_is_lost(host: Host) -> None:
+    keys = host.root / "home" / ".ssh" / "authorized_keys"
+    keys.parent.mkdir()
+    keys.write_text("ssh-rsa AAAA other@example")
+    host.start(lifetime_seconds=0)
+    host.start(lifetime_seconds=0)
+    lines = [line for line in keys.read_text().splitlines() if line]
+    assert lines == ["ssh-rsa AAAA other@example", USER_KEY]
+
+
+def test_no_terminal_multiplexer_gets_in_the_way(host: Host) -> None:
+    host.start(lifetime_seconds=0)
+    assert (host.root / "home" / ".no_auto_tmux").exists()
+
+
+def test_the_delivered_host_key_is_installed_for_its_owner_only(host: Host) -> None:
+    host.start(lifetime_seconds=0, host_key=HOST_KEY)
+    assert host.host_key.read_text().strip() == HOST_KEY.private.strip()
+    assert host.host_key.stat().st_mode & 0o777 == 0o600
+    assert host.host_key.with_suffix(".pub").read_text().strip() == HOST_KEY.public
+
+
+def test_a_restart_keeps_the_key_that_replaced_the_delivered_one(host: Host) -> None:
+    host.start(lifetime_seconds=0, host_key=HOST_KEY)
+    host.replace_key(SUCCESSOR.private)
+    host.start(lifetime_seconds=0, host_key=HOST_KEY)
+    time.sleep(0.1)  # for what it leaves in the background
+    assert host.host_key.read_text().strip() == SUCCESSOR.private.strip()
+
+
+def test_half_a_key_replaces_nothing(host: Host) -> None:
+    host.start(lifetime_seconds=0, host_key=HOST_KEY)
+    host.replace_key(SUCCESSOR.private[:200])
+    assert host.host_key.read_text().strip() == HOST_KEY.private.strip()
+
+
+def test_without_a_deadline_there_is_no_switch(host: Host) -> None:
+    host.start(lifetime_seconds=0)
+    assert host.text("switch.sh") == ""
+
+
+def test_before_the_deadline_nothing_is_released(host: Host) -> None:
+    host.start()
+    assert alive(host.switch_pid())()
+    time.sleep(0.2)
+    assert host.calls() == []
+
+
+def test_past_the_deadline_the_host_releases_itself_with_its_own_key(host: Host) -> None:
+    host.start(time.time() - 60, lifetime_seconds=30)
+    assert daemon.wait(lambda: bool(host.calls()), 10)
+    config = host.calls()[0]["stdin"]
+    assert 'url="http://api.example/instances/4711/"' in config
+    assert "request=DELETE" in config
+    assert f'header="Authorization: Bearer {API_KEY}"' in config
+
+
+def test_the_key_is_in_no_argument_list_and_no_file(host: Host) -> None:
+    host.start(time.time() - 60, lifetime_seconds=30)
+    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert API_KEY not in " ".join(host.calls()[0]["arguments"])
+    assert not [file for file in host.state.iterdir() if API_KEY in file.read_text()]
+    assert host.state.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_the_script_s_own_environment_says_comes_first(host: Host) -> None:
+    host.session = {"RENTAL_ID": "4712"}
+    host.start(time.time() - 60, lifetime_seconds=30)
+    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert "/instances/4712/" in host.calls()[0]["stdin"]
+
+
+def test_the_usual_address_is_called_when_the_container_names_none(host: Host) -> None:
+    del host.container["API_URL"]
+    host.start(time.time() - 60, lifetime_seconds=30)
+    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert "https://default.example/instances/4711/" in host.calls()[0]["stdin"]
+
+
+def test_a_release_that_fails_is_tried_again(host: Host) -> None:
+    host.tool("curl", CURL + "sys.exit(22)\n")
+    host.tool("python3", CURL)
+    host.tool("sleep", "#!/bin/sh\nexit 0\n")
+    host.start(time.time() - 60, lifetime_seconds=30)
+    assert daemon.wait(lambda: len(host.calls()) >= 6, 20)
+
+
+def test_python_does_it_where_curl_cannot_and_tells_no_key_either(host: Host) -> None:
+    host.tool("curl", "#!/bin/sh\nexit 127\n")
+    host.tool("python3", CURL)
+    host.start(time.time() - 60, lifetime_seconds=30)
+    assert daemon.wait(lambda: bool(host.calls()), 10)
+    call = host.calls()[0]
+    assert call["stdin"].split() == ["http://api.example/instances/4711/", API_KEY]
+    assert API_KEY not in " ".join(call["arguments"])
+
+
+@pytest.mark.parametrize("text", ["", "soon\n", "0\n", "99999999999999999999\n", "-5\n", "1\n2\n"])
+def test_a_damaged_deadline_counts_as_the_original_one(host: Host, text: str) -> None:
+    host.state.mkdir()
+    (host.state / "deadline").write_text(text)
+    host.start(time.time() - 60, lifetime_seconds=30)
+    assert daemon.wait(lambda: bool(host.calls()), 10)
+
+
+def test_a_damaged_deadline_ends_no_host_early(host: Host) -> None:
+    host.state.mkdir()
+    (host.state / "deadline").write_text("0\n")
+    host.start()
+    assert alive(host.switch_pid())()
+    time.sleep(0.2)
+    assert host.calls() == []
+
+
+def test_a_restart_undoes_no_extension(host: Host) -> None:
+    host.start(time.time() - 60, lifetime_seconds=120)
+    moved = f"{int(time.time()) + DAY}\n"
+    (host.state / "deadline").write_text(moved)
+    host.crash()
+    host.start(time.time() - 180, lifetime_seconds=120)
+    host.switch_pid()
+    time.sleep(0.2)
+    assert host.text("deadline") == moved
+    assert host.calls() == []
+
+
+@pytest.mark.parametrize("off_seconds", [-3 * 365 * DAY, -3600, 3 * 3600, 3 * 365 * DAY])
+def test_a_host_whose_clock_is_wrong_counts_from_its_first_start(
+    host: Host, off_seconds: int
+) -> None:
+    now = time.time()
+    host.start(now - off_seconds, lifetime_seconds=7200)
+    assert int(host.text("deadline")) == pytest.approx(now + 7200, abs=30)
+
+
+def test_a_slow_boot_costs_lifetime_and_never_adds_to_it(host: Host) -> None:
+    created = int(time.time()) - 3600
+    host.start(created, lifetime_seconds=2 * 3600)
+    assert int(host.text("deadline")) == created + 2 * 3600
+
+
+def test_a_late_restart_is_no_wrong_clock(host: Host) -> None:
+    created = time.time() - 60
+    host.start(created, lifetime_seconds=DAY)
+    first = host.text("switch.sh")
+    host.crash()
+    host.start(created - DAY, lifetime_seconds=DAY)
+    assert host.text("switch.sh") == first
+
+
+def test_only_one_switch_lives(host: Host) -> None:
+    host.start()
+    pid = host.switch_pid()
+    host.start()
+    host.start()
+    time.sleep(0.2)
+    assert host.switch_pid() == pid
+    listed = subprocess.run(
+        ["pgrep", "-f", str(host.state / "switch.sh")], capture_output=True, text=True, check=True
+    )
+    assert listed.stdout.split() == [str(pid)]
+
+
+def test_a_switch_that_was_killed_leaves_no_lock_behind(host: Host) -> None:
+    host.start()
+    pid = host.switch_pid()
+    os.kill(pid, signal.SIGKILL)  # what it is sleeping in lives on for a moment
+    (host.state / "pid").unlink()
+    host.start()
+    assert host.switch_pid() != pid
+
+
+def test_the_longest_usual_key_fits_and_a_longer_one_is_refused() -> None:
+    rsa = f"ssh-rsa {'A' * 716} user@a-machine-with-a-long-name.example"
+    script = start_script(rsa, HOST_KEY, 1795312800, 1795399200, RELEASE)
+    assert len(script) <= MOST_CHARACTERS
+    with pytest.raises(ValueError, match="ssh-ed25519"):
+        start_script("ssh-rsa " + "A" * 2000, HOST_KEY, 1795312800, 1795399200, RELEASE)
+
+
+def test_no_key_can_break_out_of_the_script(host: Host) -> None:
+    mean = "ssh-ed25519 AAAA'; touch mean; '"
+    script = start_script(mean, None, 0, 0, None)
+    subprocess.run(["sh", "-c", host.here(script)], cwd=host.root, check=True, timeout=30)
+    assert not (host.root / "mean").exists()
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
+def test_every_usual_shell_can_read_it(shell: str) -> None:
+    command = [*shell.split(), "-n"]
+    if subprocess.run(["which", command[0]], capture_output=True, check=False).returncode:
+        pytest.skip(f"{shell} is not installed")
+    script = start_script(USER_KEY, HOST_KEY, 1795312800, 1795399200, RELEASE)
+    subprocess.run(command, input=script, text=True, check=True, timeout=30)

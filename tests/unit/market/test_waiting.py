@@ -1,0 +1,399 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a host is waited for, what ends the wait early, and who is blamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar, cast
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    CredentialError,
+    HostFault,
+    MarketError,
+    ProviderUnavailable,
+    RequestRefused,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import HostKey
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    FAILED,
+    RUNNING,
+    SILENT,
+    STARTING,
+    STOPPED,
+    Endpoint,
+    Rental,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.ssh_probe import Login, Probe
+from ansible_collections.inferops.gpu.plugins.module_utils.market.waiting import (
+    Budget,
+    Reached,
+    Waiter,
+    ready_budget,
+)
+
+DIRECT, PROXY = Endpoint("203.0.113.7", 33526), Endpoint("ssh4.example", 21000)
+NEW = HostKey("private", "ssh-ed25519 NEW")
+DELIVERED = "ssh-ed25519 DELIVERED"
+LOGIN = Login("root", "key", "known_hosts", (NEW.public, DELIVERED))
+BUDGET = Budget(running_seconds=600, ssh_seconds=400)
+RENTAL = Rental(
+    provider="vastai",
+    id="4711",
+    seniority="4711",
+    label="",
+    mark=None,
+    status=RUNNING,
+    status_text="running",
+    price_usd_per_hour=0.35,
+    started_at=0.0,
+    machine_id="20811",
+    gpu_name="RTX 4090",
+    gpu_count=1,
+    vram_gib=24.0,
+    driver_version="580.95.05",
+    download_mbit_per_second=800.0,
+    ssh_user="root",
+    ssh=(DIRECT, PROXY),
+    ports={},
+    console_url="https://console.example/",
+)
+NO_ANSWER = ProviderUnavailable("no answer")
+
+Value = TypeVar("Value")
+
+#: What a look shows from some second on: a status, the whole rental, nothing, or an error.
+Shown = str | Rental | None | MarketError
+#: What a connection meets, from some second on.
+Met = str | Probe
+
+
+@dataclass
+class World:
+    """A provider and a host that change as time goes by; time goes by only while we wait."""
+
+    seconds: float = 0.0
+    shown: dict[float, Shown] = field(default_factory=lambda: {0: RUNNING})
+    direct: dict[float, Met] = field(default_factory=lambda: {0: "ready"})
+    proxy: dict[float, Met] = field(default_factory=lambda: {0: "refused"})
+    attached: list[tuple[float, bool]] = field(default_factory=list)
+    attach_fails: int = 0
+    replaced: list[Endpoint] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    after_attach: Callable[[], None] = lambda: None
+    key_works: bool = True
+
+    # The provider.
+
+    def get(self, rental_id: str) -> Rental | None:
+        shown = _at(self.shown, self.seconds)
+        if isinstance(shown, MarketError):
+            raise shown
+        return replace(RENTAL, status=shown, status_text=shown) if isinstance(shown, str) else shown
+
+    def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
+        if self.attach_fails:
+            self.attach_fails -= 1
+            raise NO_ANSWER
+        self.attached.append((self.seconds, again))
+        self.after_attach()
+
+    def check_credential(self) -> None:
+        if not self.key_works:
+            raise CredentialError("The API key was refused.")
+
+    # The host.
+
+    def probe(self, endpoint: Endpoint, login: Login) -> Probe:
+        met = _at(self.direct if endpoint == DIRECT else self.proxy, self.seconds)
+        return met if isinstance(met, Probe) else Probe(met, "as it happens", host_key=NEW.public)
+
+    def replace_host_key(self, endpoint: Endpoint, login: Login, new: HostKey) -> Probe:
+        self.replaced.append(endpoint)
+        self.direct = {0: Probe("ready", "", host_key=new.public)}
+        return Probe("refused", "sshd reads its keys")
+
+    # Waiting.
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def waiter(self) -> Waiter:
+        clock = Clock(monotonic=lambda: self.seconds, sleep=self.sleep)
+        provider = cast(Provider, self)
+        return Waiter(provider, clock, self.lines.append, self.probe, self.replace_host_key)
+
+    def until_running(self) -> Rental:
+        return self.waiter().until_running("4711", BUDGET)
+
+    def until_ssh(self) -> Reached:
+        return self.waiter().until_ssh(RENTAL, LOGIN, "ssh-ed25519 AAAA", BUDGET, NEW)
+
+
+def _at(script: dict[float, Value], seconds: float) -> Value:
+    """What the script says for now: the entry with the latest time that has come."""
+    return script[max(at for at in script if at <= seconds)]
+
+
+# Budgets.
+
+
+def test_a_larger_image_and_a_slower_line_get_more_time() -> None:
+    usual = ready_budget(8, 800)
+    assert ready_budget(30, 800).running_seconds > usual.running_seconds
+    assert ready_budget(8, 200).running_seconds > usual.running_seconds
+    assert ready_budget(8, 200).ssh_seconds > usual.ssh_seconds
+
+
+def test_the_sums_are_those_that_are_documented() -> None:
+    download = 8 * 8589.93 / 800
+    running = 3 * download + 8 * 20 + 180
+    assert ready_budget(8, 800) == Budget(round(running), round(300 + running / 4))
+
+
+def test_a_healthy_host_on_a_slow_line_is_not_given_up() -> None:
+    """A host of 111 Mbit/s was seen to pull for 1497 s without showing any progress."""
+    assert ready_budget(8, 111).running_seconds > 1497
+    assert ready_budget(8, 111, history_boot_seconds=60).running_seconds > 1497
+
+
+def test_an_unknown_bandwidth_counts_as_a_slow_one() -> None:
+    assert ready_budget(8, 0) == ready_budget(8, 100)
+
+
+@pytest.mark.parametrize(("image_gib", "seconds"), [(0.0, 300), (500.0, 3600)])
+def test_budgets_have_a_floor_and_a_ceiling(image_gib: float, seconds: int) -> None:
+    assert ready_budget(image_gib, 1000).running_seconds == seconds
+
+
+def test_what_earlier_boots_took_counts() -> None:
+    usual = ready_budget(8, 400).running_seconds
+    assert ready_budget(8, 400, history_boot_seconds=600).running_seconds == 1800
+    quick = ready_budget(8, 400, history_boot_seconds=60).running_seconds
+    assert quick == pytest.approx(0.75 * usual, abs=1)
+
+
+# Until it runs.
+
+
+def test_a_rental_that_runs_is_returned_with_its_ways() -> None:
+    world = World(shown={0: STARTING, 40: RUNNING})
+    rental = world.until_running()
+    assert (rental.status, rental.ssh) == (RUNNING, (DIRECT, PROXY))
+    assert world.seconds == pytest.approx(40, abs=5)
+
+
+def test_a_rental_that_runs_without_a_way_to_its_ssh_is_waited_for() -> None:
+    world = World(shown={0: replace(RENTAL, ssh=()), 20: RUNNING})
+    assert world.until_running().ssh
+    assert world.seconds >= 20
+
+
+@pytest.mark.parametrize("status", [FAILED, STOPPED])
+def test_an_end_is_believed_at_the_second_sight(status: str) -> None:
+    world = World(shown={0: STARTING, 30: status})
+    with pytest.raises(HostFault, match=f"ended by itself: {status}") as caught:
+        world.until_running()
+    assert world.seconds < 30 + 15
+    assert (caught.value.stage, caught.value.blame) == ("boot", "machine")
+    assert "0.3500 dollars an hour" in caught.value.money
+
+
+def test_an_end_that_was_a_flicker_is_not_believed() -> None:
+    world = World(shown={0: STARTING, 30: FAILED, 34: STARTING, 60: RUNNING})
+    assert world.until_running().status == RUNNING
+
+
+def test_a_silent_rental_has_a_minute_to_come_back() -> None:
+    world = World(shown={0: SILENT, 50: RUNNING})
+    assert world.until_running().status == RUNNING
+    gone = World(shown={0: SILENT})
+    with pytest.raises(HostFault, match="no sign of life for 60 s"):
+        gone.until_running()
+    assert 60 <= gone.seconds < 75
+
+
+def test_a_rental_must_be_seen_vanished_for_half_a_minute() -> None:
+    world = World(shown={0: STARTING, 20: None, 45: RUNNING})
+    assert world.until_running().status == RUNNING
+    gone = World(shown={0: STARTING, 20: None})
+    with pytest.raises(HostFault, match="vanished"):
+        gone.until_running()
+    assert 50 <= gone.seconds < 65
+
+
+def test_a_key_that_was_revoked_is_no_fault_of_the_host() -> None:
+    with pytest.raises(CredentialError):
+        World(shown={0: STARTING, 20: None}, key_works=False).until_running()
+
+
+def test_hiccups_of_the_provider_are_ridden_out() -> None:
+    world = World(shown={0: STARTING, 20: NO_ANSWER, 500: RUNNING})
+    assert world.until_running().status == RUNNING
+    assert "the provider does not answer" in " ".join(world.lines)
+
+
+def test_a_provider_without_answers_is_no_fault_of_the_host() -> None:
+    world = World(shown={0: STARTING, 20: ProviderUnavailable("no answer")})
+    with pytest.raises(ProviderUnavailable) as caught:
+        world.until_running()
+    assert "It bills 0.3500 dollars an hour" in caught.value.money
+
+
+def test_a_refused_credential_ends_the_wait_at_once() -> None:
+    world = World(shown={0: CredentialError("revoked")})
+    with pytest.raises(CredentialError):
+        world.until_running()
+    assert world.seconds == 0
+
+
+def test_a_rental_that_never_runs_is_given_up_when_its_time_is_over() -> None:
+    world = World(shown={0: STARTING})
+    with pytest.raises(HostFault, match="did not run within 600 s; last seen: starting") as caught:
+        world.until_running()
+    assert world.seconds == 600
+    assert "image_gib" in caught.value.remedy
+
+
+def test_an_image_that_no_host_can_get_is_not_the_machine_s_fault() -> None:
+    text = "created: Error response from daemon: manifest unknown"
+    world = World(shown={0: replace(RENTAL, status=FAILED, status_text=text)})
+    with pytest.raises(RequestRefused, match="manifest unknown"):
+        world.until_running()
+
+
+def test_news_are_told_at_once_and_what_stays_the_same_every_minute() -> None:
+    world = World(shown={0: STARTING, 200: RUNNING})
+    world.until_running()
+    assert 4 <= len(world.lines) <= 6
+    assert "rental 4711 is starting (0 s)" in world.lines
+
+
+# Until SSH.
+
+
+def test_the_first_way_that_works_is_taken() -> None:
+    reached = World().until_ssh()
+    assert (reached.endpoint, reached.host_key) == (DIRECT, NEW.public)
+    proxied = World(direct={0: "black-holed"}, proxy={0: "ready"}).until_ssh()
+    assert proxied.endpoint == PROXY
+
+
+def test_the_key_is_attached_before_the_first_try() -> None:
+    world = World()
+    world.until_ssh()
+    assert world.attached == [(0.0, False)]
+
+
+def test_an_attachment_that_gets_no_answer_is_tried_again() -> None:
+    world = World(attach_fails=2, direct={0: "login", 20: "ready"})
+    world.until_ssh()
+    assert world.attached == [(6.0, False)]
+
+
+def test_the_delivered_host_key_is_replaced_before_the_host_counts_as_ready() -> None:
+    world = World(direct={0: Probe("ready", "", host_key=DELIVERED)})
+    reached = world.until_ssh()
+    assert world.replaced == [DIRECT]
+    assert reached.host_key == NEW.public
+    assert "replacing the host key that came with the create" in world.lines
+
+
+def test_a_host_that_shows_a_pinned_key_is_given_no_other() -> None:
+    pinned = Probe("ready", "", host_key="ssh-ed25519 PINNED-BEFORE")
+    world = World(direct={0: pinned})
+    assert world.until_ssh().host_key == "ssh-ed25519 PINNED-BEFORE"
+    assert world.replaced == []
+
+
+def test_a_machine_that_refuses_is_alive_and_waited_for() -> None:
+    world = World(direct={0: "refused", 390: "ready"})
+    assert world.until_ssh().endpoint == DIRECT
+
+
+def test_a_machine_that_swallows_every_connection_is_given_up_early() -> None:
+    world = World(direct={0: "black-holed"}, proxy={0: "black-holed"})
+    with pytest.raises(HostFault, match="answered or refused for 90 s") as caught:
+        world.until_ssh()
+    assert 90 <= world.seconds < 100
+    assert caught.value.stage == "ssh"
+
+
+def test_one_way_that_refuses_is_a_sign_of_life() -> None:
+    world = World(direct={0: "black-holed", 380: "ready"}, proxy={0: "refused"})
+    assert world.until_ssh().endpoint == DIRECT
+
+
+def test_our_own_broken_network_is_not_blamed_on_the_machine() -> None:
+    world = World(
+        shown={0: RUNNING, 10: NO_ANSWER},
+        direct={0: "black-holed"},
+        proxy={0: "black-holed"},
+    )
+    with pytest.raises(ProviderUnavailable):
+        world.until_ssh()
+
+
+def test_a_key_that_the_provider_wiped_is_attached_anew() -> None:
+    world = World(direct={0: "login"})
+
+    def heal() -> None:
+        if len(world.attached) == 2:
+            world.direct = {0: "ready"}
+
+    world.after_attach = heal
+    assert world.until_ssh().endpoint == DIRECT
+    assert [again for _at, again in world.attached] == [False, True]
+    assert 60 <= world.attached[1][0] < 75
+
+
+def test_a_login_that_stays_refused_is_told_as_such() -> None:
+    world = World(direct={0: "login"})
+    with pytest.raises(HostFault) as caught:
+        world.until_ssh()
+    assert caught.value.stage == "login"
+    assert len(world.attached) == 3
+    assert world.seconds == 400
+
+
+def test_a_host_that_shows_a_strange_key_until_the_end_is_not_trusted() -> None:
+    world = World(direct={0: "host key"})
+    with pytest.raises(HostFault, match="33526 failed at host key") as caught:
+        world.until_ssh()
+    assert "first_contact" in caught.value.remedy
+
+
+def test_another_key_than_the_pinned_one_ends_the_wait_at_once() -> None:
+    world = World(direct={0: Probe("host key", "Someone may be in between.", final=True)})
+    with pytest.raises(HostFault, match="Someone may be in between"):
+        world.until_ssh()
+    assert world.seconds == 0
+
+
+def test_a_key_file_of_ours_that_cannot_be_used_is_not_the_machine_s_fault() -> None:
+    world = World(direct={0: Probe("login", "key cannot be used", final=True)})
+    with pytest.raises(RequestRefused, match="cannot be used"):
+        world.until_ssh()
+
+
+def test_a_rental_that_is_taken_away_meanwhile_ends_the_wait() -> None:
+    world = World(shown={0: RUNNING, 30: STOPPED}, direct={0: "refused"})
+    with pytest.raises(HostFault, match="ended by itself"):
+        world.until_ssh()
+    assert world.seconds < 30 + 40
+
+
+def test_a_way_that_changes_is_followed() -> None:
+    moved = Endpoint("203.0.113.8", 40000)
+    world = World(
+        shown={0: RUNNING, 30: replace(RENTAL, ssh=(moved,))},
+        direct={0: "refused"},
+        proxy={0: "refused", 30: "ready"},
+    )
+    assert world.until_ssh().endpoint == moved
