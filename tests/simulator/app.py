@@ -5,46 +5,105 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.simulator.control import Control
 from tests.simulator.faults import Faults
+from tests.simulator.hosts import GATEWAY
 from tests.simulator.journal import Journal
-from tests.simulator.market import Market, Traits
+from tests.simulator.market import Market
 from tests.simulator.vastai import VastApi
-from tests.simulator.web import Reply, Request, Server
+from tests.simulator.web import Reply, Request, Server, http_date
+
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+TICK_SECONDS = 0.25
+
+#: Told of each API request: "before" or "after" it is done, the request, and its number from 1.
+Observer = Callable[[str, Request, int], None]
 
 
 class Simulator:
-    """Listens on loopback at ``url`` until ``close``, which destroys all rentals."""
+    """Listens on loopback at ``url`` until ``close``, which destroys all rentals.
 
-    def __init__(self, market: Market, port: int = 0, journal_file: Path | None = None) -> None:
+    ``observe`` runs in the thread of the request: "before" any fault and the API touch it, and
+    "after" it is done, when its answer has not been sent yet. It may block, and it may raise
+    DropConnection.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        port: int = 0,
+        journal_file: Path | None = None,
+        observe: Observer | None = None,
+    ) -> None:
         self.market = market
+        self.observe: Observer = observe or (lambda phase, request, number: None)
+        self.numbers = itertools.count(1)
         self.faults = Faults()
         self.journal = Journal(journal_file)
         self.api = VastApi(market)
         self.control = Control(market, self.faults, self.journal)
-        self.server = Server(("127.0.0.1", port), self.answer)
-        self.url = f"http://127.0.0.1:{self.server.port}"
+        self.servers = [Server((LOOPBACK, port), self.answer)]
+        self.url = self.servers[0].url
+        self.closed = threading.Event()
+        if market.hosts.real:
+            self.open_to_hosts()
+
+    def listen(self) -> str:
+        """Open one more listener on loopback for the same API; return its URL."""
+        self.servers.append(Server((LOOPBACK, 0), self.answer))
+        return self.servers[-1].url
+
+    def open_to_hosts(self) -> None:
+        """Let hosts call the API with their own keys, and let time pass for them without calls."""
+        server = Server((EVERYWHERE, 0), self.answer_host, reached_as=GATEWAY)
+        self.servers.append(server)
+        self.market.hosts.api_url = server.url
+        threading.Thread(target=self.tick, daemon=True).start()
+
+    def tick(self) -> None:
+        """Do what is due, until the simulator is closed."""
+        while not self.closed.wait(TICK_SECONDS):
+            self.market.catch_up()
 
     def close(self) -> None:
         """Stop listening, then destroy every rental with its host."""
-        self.server.close()
-        self.market.reset()
+        self.closed.set()
+        for server in self.servers:
+            server.close()
+        self.market.destroy_all()
         self.market.hosts.remove_all()
 
     def answer(self, request: Request) -> Reply:
-        """Answer one request; control calls are neither logged nor faulty."""
+        """Answer one request; control calls are neither logged nor observed nor faulty."""
         if request.path.startswith("/simulator/"):
+            self.market.catch_up()
             return self.control.answer(request)
-        status = None
+        return self.serve(request, from_host=False)
+
+    def answer_host(self, request: Request) -> Reply:
+        """Answer a request of a host, which neither steers the market nor owns the account."""
+        return self.serve(request, from_host=True)
+
+    def serve(self, request: Request, from_host: bool) -> Reply:
+        """Answer one request to the API."""
+        number, status = next(self.numbers), None
         try:
-            reply = self.faults.play(
-                request.method,
-                request.path,
-                Traits(boot_seconds=self.market.boot_seconds),
-                lambda traits: self.api.answer(request, traits),
-            )
+            self.observe("before", request, number)
+            self.market.catch_up()
+            try:
+                reply = self.faults.play(
+                    request,
+                    self.market,
+                    lambda traits: self.api.answer(request, traits, from_host),
+                )
+            finally:
+                self.observe("after", request, number)
+            reply.headers.setdefault("Date", http_date(self.market.clock.now()))
             status = reply.status
             return reply
         finally:

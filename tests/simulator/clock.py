@@ -21,11 +21,9 @@ class Clock:
         """Return the simulated time in seconds since the epoch."""
         return self.simulated_base + (self.real() - self.real_base) * self.scale
 
-    def advance(self, seconds: float) -> None:
-        """Jump forward. Raises ValueError when asked to go back: bills never shrink."""
-        if seconds < 0:
-            raise ValueError("advance_seconds must not be negative")
-        self.simulated_base += seconds
+    def advance_to(self, simulated: float) -> None:
+        """Jump forward to a simulated time; one that has passed changes nothing."""
+        self.simulated_base += max(0.0, simulated - self.now())
 
     def rescale(self, scale: float) -> None:
         """Let simulated time run ``scale`` times as fast as real time from now on."""

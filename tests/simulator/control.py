@@ -8,10 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.simulator.faults import KINDS, Faults
+from tests.simulator.access import STATES
+from tests.simulator.faults import Faults
 from tests.simulator.journal import Journal
+from tests.simulator.kinds import KINDS
 from tests.simulator.market import Market
+from tests.simulator.offers import DEFAULT_SEED
 from tests.simulator.web import Reply, Request, json_reply
+
+
+def known_state(name: str) -> str:
+    """Return the name of a state of the account. Raises ValueError."""
+    if name not in STATES:
+        raise ValueError(f"unknown account state {name!r}; known: {', '.join(STATES)}")
+    return name
+
+
+SETTINGS: dict[str, Callable[[Any], Any]] = {
+    "boot_seconds": float,  # of the next rentals, in real seconds
+    "credit_usd": float,
+    "account": known_state,
+    "rate_limits": bool,
+    "strangers": int,
+}
 
 
 class Control:
@@ -50,6 +69,7 @@ class Control:
                 {
                     "id": rental.id,
                     "label": rental.label,
+                    "stranger": rental.stranger,
                     "offer_id": rental.offer["id"],
                     "machine_id": rental.offer["machine_id"],
                     "status": rental.status,
@@ -65,8 +85,9 @@ class Control:
             told = {
                 "now": self.market.clock.now(),
                 "scale": self.market.clock.scale,
-                "credit_usd": self.market.credit_usd,
-                "boot_seconds": self.market.boot_seconds,
+                "seed": self.market.seed,
+                **{name: getattr(self.market, name) for name in SETTINGS},
+                "too_frequent": self.market.too_frequent,
                 "rentals": rentals,
             }
         return {**told, "containers": self.market.hosts.names()}
@@ -81,15 +102,16 @@ class Control:
         return {"now": self.market.clock.now(), "scale": self.market.clock.scale}
 
     def settings(self, given: dict[str, Any]) -> dict[str, Any]:
-        """``boot_seconds`` of the next rentals (real seconds), ``credit_usd`` of the account."""
-        check_names(given, "boot_seconds", "credit_usd")
-        for name, value in given.items():
-            setattr(self.market, name, float(value))
-        return {"boot_seconds": self.market.boot_seconds, "credit_usd": self.market.credit_usd}
+        """Change settings of the market; all of them come back."""
+        check_names(given, *SETTINGS)
+        checked = {name: SETTINGS[name](value) for name, value in given.items()}
+        for name, value in checked.items():
+            setattr(self.market, name, value)
+        return {name: getattr(self.market, name) for name in SETTINGS}
 
     def planned_faults(self, _given: Any) -> dict[str, Any]:
-        """What is planned still, and what could be."""
-        planned = [vars(fault) for fault in self.faults.planned if fault.times > 0]
+        """What was planned last, how often each was met already, and what could be planned."""
+        planned = [vars(fault) for fault in self.faults.planned]
         return {"planned": planned, "kinds": {name: k.parameters for name, k in KINDS.items()}}
 
     def plan_faults(self, given: list[dict[str, Any]]) -> dict[str, Any]:
@@ -102,9 +124,10 @@ class Control:
         self.journal.clear()
         return {"requests": 0}
 
-    def reset(self, _given: Any) -> dict[str, Any]:
-        """Destroy all rentals; fresh offers, account, clock, faults and log."""
-        self.market.reset()
+    def reset(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Destroy all rentals; fresh offers of ``seed``, account, clock, faults and log."""
+        check_names(given, "seed")
+        self.market.reset(int(given.get("seed", DEFAULT_SEED)))
         self.faults.replace([])
         self.journal.clear()
         return self.state()

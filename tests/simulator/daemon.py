@@ -137,6 +137,8 @@ def stop(instance: Instance) -> dict[str, Any]:
         if not wait(lambda: not running(instance), STOP_SECONDS):
             os.kill(record["pid"], signal.SIGKILL)
             wait(lambda: not running(instance), STOP_SECONDS)
+    # It removes its record just before it ends.
+    wait(lambda: not processes(instance.name), STOP_SECONDS)
     left = container_names(instance.name)
     if left:
         podman("rm", "--force", "--ignore", "--volumes", "--time", "0", *left)

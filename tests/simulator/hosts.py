@@ -12,6 +12,7 @@ import random
 import socket
 import tarfile
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,18 @@ ADDRESS = "127.0.0.1"
 PORTS = range(20_000, 32_000)
 NVIDIA_SMI = Path(image.__file__).with_name("nvidia_smi.py")
 SHARED_MEMORY = "--shm-size=1g"  # inference servers pass their data through /dev/shm
+GATEWAY = "host.containers.internal"  # this machine, as containers call it
+WORK_FOLDER = "/root/.inferops"  # where the collection keeps what it installs and downloads
+ONSTART = "exec bash /root/onstart.sh >>/var/log/onstart.log 2>&1"
+NEW_HOST_KEY = """rm -f /etc/ssh/ssh_host_*
+ssh-keygen -A >/dev/null
+kill -HUP $(cat /run/sshd.pid)
+key=$(cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub)
+for _try in 1 2 3 4 5 6 7 8 9 10; do
+    ssh-keyscan -t ed25519 127.0.0.1 2>/dev/null | grep -qF "$key" && break
+    sleep 0.1
+done
+"""
 TRUST_FOLDER, UV_CACHE_FOLDER = "/etc/inferops-sim/trust", "/var/cache/inferops-uv"
 
 
@@ -35,7 +48,7 @@ class HostFailure(RuntimeError):
 
 @dataclass(frozen=True)
 class HostSpec:
-    """What one rented host must be."""
+    """What one rented host must be. A short disk has less room than its renter pays for."""
 
     number: int
     container_ports: tuple[str, ...]  # "22/tcp"
@@ -45,13 +58,21 @@ class HostSpec:
     gpus: dict[str, Any] | None = None
     systemd: bool = False
     sshd: bool = True
+    short_disk_gib: float | None = None
 
 
 class Hosts(Protocol):
-    """Where rentals run. ``launch`` returns the host port of each container port."""
+    """Where rentals run. ``launch`` returns the host port of each container port.
+
+    ``real`` hosts call the API at ``api_url`` themselves.
+    """
+
+    real: bool
+    api_url: str
 
     def launch(self, spec: HostSpec) -> dict[str, int]: ...
     def authorize(self, number: int, keys: tuple[str, ...]) -> None: ...
+    def change_host_key(self, number: int) -> None: ...
     def stop(self, number: int) -> None: ...
     def start(self, number: int) -> None: ...
     def remove(self, number: int) -> None: ...
@@ -61,20 +82,38 @@ class Hosts(Protocol):
 
 @dataclass
 class PretendHosts:
-    """Hosts that exist in memory only. ``failure`` makes the next launches fail with that text."""
+    """Hosts that exist in memory only. ``failure`` makes the next launches fail with that text.
+
+    ``starts`` counts how often each ran its start script, ``host_keys`` the keys it has shown.
+    """
 
     specs: dict[int, HostSpec] = field(default_factory=dict)
     failure: str = ""
+    keys: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    starts: Counter[int] = field(default_factory=Counter)
+    host_keys: Counter[int] = field(default_factory=Counter)
+    real: bool = False
+    api_url: str = ""
 
     def launch(self, spec: HostSpec) -> dict[str, int]:
         if self.failure:
             raise HostFailure(self.failure)
         self.specs[spec.number] = spec
+        self.keys[spec.number] = spec.authorized_keys
+        self.host_keys[spec.number] += 1
+        self.start(spec.number)
         return {port: 40_000 + n for n, port in enumerate(spec.container_ports)}
 
-    def authorize(self, number: int, keys: tuple[str, ...]) -> None: ...
+    def authorize(self, number: int, keys: tuple[str, ...]) -> None:
+        self.keys[number] = keys
+
+    def change_host_key(self, number: int) -> None:
+        self.host_keys[number] += 1
+
     def stop(self, number: int) -> None: ...
-    def start(self, number: int) -> None: ...
+
+    def start(self, number: int) -> None:
+        self.starts[number] += 1
 
     def remove(self, number: int) -> None:
         self.specs.pop(number, None)
@@ -92,6 +131,8 @@ class PodmanHosts:
     def __init__(self, instance: str, hub_port: int) -> None:
         self.instance = instance
         self.hub_port = hub_port
+        self.real, self.api_url = True, ""
+        self.with_onstart: set[int] = set()
         self.lock = threading.Lock()
         self.next_port = random.choice(PORTS)
 
@@ -109,13 +150,12 @@ class PodmanHosts:
                 *self.options(spec, ports),
                 image.tag(),
                 *start_command(spec),
-                stdin=lines(f"{k}={v}" for k, v in container_environment(spec, ports)).encode(),
+                stdin=lines(f"{k}={v}" for k, v in self.environment(spec, ports)).encode(),
             )
             podman("cp", "-", f"{name}:/", stdin=tarball(self.files(spec)))
-            podman("start", name)
             if spec.onstart:
-                run = "exec bash /root/onstart.sh >/var/log/onstart.log 2>&1"
-                podman("exec", "--detach", name, "bash", "-c", run)
+                self.with_onstart.add(spec.number)
+            self.start(spec.number)
         except PodmanError as failure:
             raise HostFailure(str(failure)) from failure
         return ports
@@ -126,10 +166,23 @@ class PodmanHosts:
         options += [f"--label=inferops.simulator={self.instance}", "--pull=never", SHARED_MEMORY]
         options.append("--env-file=/dev/stdin")  # values may be secret: no process list shows them
         options += ["--systemd=always", "--privileged"] if spec.systemd else ["--systemd=false"]
+        if spec.short_disk_gib is not None:
+            size_mib = round(spec.short_disk_gib * 1024)
+            options.append(f"--tmpfs={WORK_FOLDER}:size={size_mib}m,mode=0755,exec")
         for port, host_port in ports.items():
             number, protocol = port.split("/")
             options.append(f"--publish={ADDRESS}:{host_port}:{number}/{protocol}")
         return options + [f"--volume={volume}" for volume in self.trust()[0]]
+
+    def environment(self, spec: HostSpec, ports: dict[str, int]) -> Iterator[tuple[str, str]]:
+        """Give the variables of the container's first process, as Vast.ai sets them."""
+        yield "PUBLIC_IPADDR", ADDRESS
+        if self.api_url:
+            yield "VAST_URL", self.api_url
+        for port, host_port in ports.items():
+            number, protocol = port.split("/")
+            yield f"VAST_{protocol.upper()}_PORT_{number}", str(host_port)
+        yield from spec.environment.items()
 
     def trust(self) -> tuple[list[str], dict[str, str]]:
         """Return the volumes and the variables by which this machine's own set-up reaches a host.
@@ -137,7 +190,7 @@ class PodmanHosts:
         Only what this machine's environment names: a CA bundle, a folder of wheels, a uv cache.
         """
         volumes: list[str] = []
-        variables = {"HF_ENDPOINT": f"http://host.containers.internal:{self.hub_port}"}
+        variables = {"HF_ENDPOINT": f"http://{GATEWAY}:{self.hub_port}"}
         bundle = Path(os.environ.get("SSL_CERT_FILE") or "")
         if bundle.is_file():
             bundle = bundle.resolve()
@@ -178,13 +231,19 @@ class PodmanHosts:
         content = tarball({"root/.ssh/authorized_keys": (lines(keys), 0o600)})
         podman("cp", "-", f"{self.name(number)}:/", stdin=content)
 
+    def change_host_key(self, number: int) -> None:
+        """Make new SSH host keys and let sshd show them."""
+        podman("exec", self.name(number), "sh", "-c", NEW_HOST_KEY)
+
     def stop(self, number: int) -> None:
         """Stop the host; its disk stays."""
         podman("stop", "--time", "1", self.name(number))
 
     def start(self, number: int) -> None:
-        """Start a stopped host again."""
+        """Start a host that does not run; its start script runs each time."""
         podman("start", self.name(number))
+        if number in self.with_onstart:
+            podman("exec", "--detach", self.name(number), "bash", "-c", ONSTART)
 
     def remove(self, number: int) -> None:
         """Destroy the host and its disk; one that is not there is fine."""
@@ -215,15 +274,6 @@ class PodmanHosts:
                         continue
                 return self.next_port
         raise HostFailure("no free port is left on this machine")
-
-
-def container_environment(spec: HostSpec, ports: dict[str, int]) -> Iterator[tuple[str, str]]:
-    """Give the variables of the container's first process, as Vast.ai sets them."""
-    yield "PUBLIC_IPADDR", ADDRESS
-    for port, host_port in ports.items():
-        number, protocol = port.split("/")
-        yield f"VAST_{protocol.upper()}_PORT_{number}", str(host_port)
-    yield from spec.environment.items()
 
 
 def start_command(spec: HostSpec) -> list[str]:

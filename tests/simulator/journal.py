@@ -36,6 +36,7 @@ class Journal:
             body = request.body.decode(errors="replace")
         entry = {
             "time": time.time(),
+            "listener": request.listener,
             "method": request.method,
             "path": request.path,
             "query": redacted(request.query),

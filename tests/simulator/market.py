@@ -7,25 +7,30 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tests.simulator import offers as offer_table
+from tests.simulator.agenda import Agenda
+from tests.simulator.black_hole import BlackHole
 from tests.simulator.clock import Clock
 from tests.simulator.hosts import HostFailure, Hosts, HostSpec
 from tests.simulator.offers import Offer
 
 log = logging.getLogger(__name__)
 
-ACCOUNT_KEY = "simulated-account-key"
+ACCOUNT_KEY, ACCOUNT_OK = "simulated-account-key", "ok"
 START_CREDIT_USD = 25.0
 BOOT_SECONDS = 3.0
 BOOT_STATUSES = (None, "created", "loading", "running")
+STRANGERS_LABELS = (None, "", "sky-serve-1-head", "inferops", "inferops/of/others")
 SYSTEMD_IMAGE = "systemd"  # an image whose name has this word runs systemd as PID 1
 
 
@@ -37,20 +42,40 @@ class NoCredit(Exception):
     """The account has no credit left."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Traits:
-    """How a rental misbehaves, or how fast it boots."""
+    """How a rental misbehaves or how fast it boots, and what is wrong with a list or a search.
+
+    Seconds are simulated, but for ``boot_seconds``, which are real. The machine really has
+    ``vram_factor`` of the memory that its offer says, and so on. ``events`` happen so many seconds
+    after it began to run.
+    """
 
     boot_seconds: float = BOOT_SECONDS
     boot_statuses: tuple[str | None, ...] = BOOT_STATUSES
     status_msg: str = ""
     list_lag_seconds: float = 0.0
+    hidden_seconds: float = 0.0
+    stopped: bool = False
     never_ssh: bool = False
+    black_hole: bool = False
+    price_factor: float = 1.0
+    attach_delay_seconds: float = 0.0
+    driver_version: str | None = None
+    gpu_count: int | None = None
+    vram_factor: float = 1.0
+    disk_factor: float = 1.0
+    unlisted_label: str | None = None
+    unfiltered: bool = False
+    events: tuple[tuple[float, Callable[[Market, Rental], None]], ...] = ()
 
 
 @dataclass
 class Rental:
-    """One rental; money in US dollars, times in simulated epoch seconds."""
+    """One rental; money in US dollars, times in simulated epoch seconds.
+
+    A stranger belongs to somebody else who shares the account, and pays for it.
+    """
 
     id: int
     offer: Offer
@@ -58,14 +83,17 @@ class Rental:
     label: str | None
     created_at: float
     settled_at: float
-    created_monotonic: float
     traits: Traits
+    stranger: bool = False
     api_key: str = field(default_factory=lambda: secrets.token_hex(32))
     keys: dict[int, str] = field(default_factory=dict)
+    usable_at: dict[int, float] = field(default_factory=dict)  # keys that the host lacks until then
     status: str | None = None
     intended: str = "running"
     status_msg: str = ""
     ports: dict[str, int] = field(default_factory=dict)
+    host_runs: bool = False
+    black_hole: BlackHole | None = None
     running_since: float | None = None
     gpu_usd: float = 0.0
     storage_usd: float = 0.0
@@ -84,9 +112,19 @@ class Rental:
     def running(self) -> bool:
         return self.status == "running"
 
-    def listed(self) -> bool:
-        """Tell whether lists show it already; a read by id always does."""
-        return time.monotonic() - self.created_monotonic >= self.traits.list_lag_seconds
+    def visible(self, now: float) -> bool:
+        """Tell whether anything shows it already."""
+        return now - self.created_at >= self.traits.hidden_seconds
+
+    def listed(self, now: float) -> bool:
+        """Tell whether lists show it already."""
+        return self.visible(now) and now - self.created_at >= self.traits.list_lag_seconds
+
+    def authorized_keys(self, now: float) -> tuple[str, ...]:
+        """Return the keys that its host knows by now."""
+        return tuple(
+            key for number, key in self.keys.items() if self.usable_at.get(number, 0.0) <= now
+        )
 
 
 class Market:
@@ -98,28 +136,40 @@ class Market:
     def __init__(self, hosts: Hosts, clock: Clock | None = None) -> None:
         self.hosts = hosts
         self.clock = clock or Clock()
+        self.agenda, self.catching_up = Agenda(), threading.Lock()
         self.lock = threading.RLock()
         # An id is never used again, not even by a later process.
         self.ids = itertools.count(int(time.time()) % 100_000_000)
         self.rentals: dict[int, Rental] = {}
         self.reset_account()
 
-    def reset_account(self) -> None:
-        """Start afresh: all offers, full credit, no keys, default settings."""
+    def reset_account(self, seed: int = offer_table.DEFAULT_SEED) -> None:
+        """Start afresh: the offers of this seed, full credit, no keys, default settings."""
+        self.seed = seed
         self.boot_seconds = BOOT_SECONDS
+        self.account = ACCOUNT_OK
+        self.rate_limits = False
+        self.too_frequent = 0
         self.credit_usd = START_CREDIT_USD
         self.account_keys: dict[int, str] = {}
-        self.offers = {offer["id"]: offer for offer in offer_table.generate(self.clock.now())}
+        offers = offer_table.generate(self.clock.now(), seed)
+        self.offers = {offer["id"]: offer for offer in offers}
         self.next_offer_id = max(self.offers) + 1
         self.taken: dict[int, list[Offer]] = {}  # rental id -> the offers that it took away
 
-    def reset(self) -> None:
-        """Destroy every rental and start afresh."""
-        for number in list(self.rentals):
-            self.destroy(number)
+    def reset(self, seed: int = offer_table.DEFAULT_SEED) -> None:
+        """Destroy every rental and start afresh, with the offers of ``seed``."""
+        self.destroy_all()
         with self.lock:
             self.clock = Clock()
-            self.reset_account()
+            self.reset_account(seed)
+
+    def destroy_all(self) -> None:
+        """Destroy every rental, and forget what was to happen."""
+        with self.catching_up:
+            self.agenda.clear()
+        for number in list(self.rentals):
+            self.destroy(number)
 
     # --- offers ---
 
@@ -141,33 +191,47 @@ class Market:
                 raise OfferGone
             if self.credit_usd <= 0:
                 raise NoCredit
-            offer = self.offers[offer_id]
-            now = self.clock.now()
-            rental = Rental(
-                id=next(self.ids),
-                offer=offer,
-                wish=wish,
-                label=wish.get("label"),
-                created_at=now,
-                settled_at=now,
-                created_monotonic=time.monotonic(),
-                traits=traits,
-                keys=dict(self.account_keys),
-                status_msg=traits.status_msg,
-            )
-            machine = offer["machine_id"]
+            rental = self.new_rental(self.offers[offer_id], wish, traits)
+            rental.keys = dict(self.account_keys)
+            self.enter(rental)
+        if traits.stopped:
+            rental.status = rental.intended = "stopped"
+        else:
+            self.start_booting(rental)
+        return rental
+
+    def new_rental(self, offer: Offer, wish: dict[str, Any], traits: Traits) -> Rental:
+        """Return a rental of an offer, at the price that its traits make of it."""
+        now = self.clock.now()
+        return Rental(
+            id=next(self.ids),
+            offer={**offer, "dph_base": offer["dph_base"] * traits.price_factor},
+            wish=wish,
+            label=wish.get("label"),
+            created_at=now,
+            settled_at=now,
+            traits=traits,
+            status_msg=traits.status_msg,
+        )
+
+    def enter(self, rental: Rental) -> None:
+        """Put a rental into the books, and take its machine off the market."""
+        with self.lock:
+            machine = rental.offer["machine_id"]
             self.taken[rental.id] = [o for o in self.offers.values() if o["machine_id"] == machine]
             for taken in self.taken[rental.id]:
                 del self.offers[taken["id"]]
             self.rentals[rental.id] = rental
+
+    def start_booting(self, rental: Rental) -> None:
+        """Boot in the background."""
         threading.Thread(target=self.boot, args=(rental,), daemon=True).start()
-        return rental
 
     def boot(self, rental: Rental) -> None:
         """Start the host and walk through the statuses of booting."""
         began = time.monotonic()
         with rental.host_lock:
-            if rental.gone.is_set():
+            if rental.gone.is_set() or rental.ports or rental.intended == "stopped":
                 return
             try:
                 rental.ports = self.hosts.launch(self.spec(rental))
@@ -175,6 +239,10 @@ class Market:
                 log.warning("rental %s: %s", rental.id, failure)
                 self.set_status(rental, "created", f"Error: OCI runtime create failed: {failure}")
                 return
+            rental.host_runs = True
+            if rental.traits.black_hole:
+                rental.black_hole = BlackHole()
+                rental.ports["22/tcp"] = rental.black_hole.port
         statuses = rental.traits.boot_statuses
         step = rental.traits.boot_seconds / len(statuses)
         for number, status in enumerate(statuses, start=1):
@@ -193,23 +261,28 @@ class Market:
                 rental.status_msg = message
             if rental.running and rental.running_since is None:
                 rental.running_since = self.clock.now()
+                for seconds, event in rental.traits.events:
+                    self.agenda.add(rental.running_since + seconds, partial(event, self, rental))
         log.info("rental %s is %s %s", rental.id, status, message or "")
 
     def spec(self, rental: Rental) -> HostSpec:
-        """Return the host that a rental needs."""
-        offer, wish = rental.offer, rental.wish
+        """Return the host that a rental gets, which may not be what its offer says."""
+        offer, wish, traits = rental.offer, rental.wish, rental.traits
+        memory_mib = round(offer["gpu_ram"] * traits.vram_factor)
         gpus = [
             {
                 "name": f"NVIDIA {offer['gpu_name']}",
                 "uuid": f"GPU-{offer['machine_id']:08x}-0000-0000-0000-{index:012x}",
-                "memory.total": offer["gpu_ram"],
+                "memory.total": memory_mib,
                 "memory.used": 1,
-                "memory.free": offer["gpu_ram"] - 1,
+                "memory.free": memory_mib - 1,
                 "compute_cap": f"{offer['compute_cap'] / 100:.1f}",
                 "temperature.gpu": 35,
             }
-            for index in range(offer["num_gpus"])
+            for index in range(traits.gpu_count or offer["num_gpus"])
         ]
+        driver_version = traits.driver_version or offer["driver_version"]
+        short_disk_gib = rental.disk_gib * traits.disk_factor if traits.disk_factor < 1 else None
         asked = wish.get("env") or {}
         environment = {
             "CONTAINER_ID": str(rental.id),
@@ -221,19 +294,25 @@ class Market:
             number=rental.id,
             container_ports=container_ports(asked),
             environment=environment,
-            authorized_keys=tuple(rental.keys.values()),
+            authorized_keys=rental.authorized_keys(self.clock.now()),
             onstart=wish.get("onstart") or "",
-            gpus={"driver_version": offer["driver_version"], "gpus": gpus},
+            gpus={"driver_version": driver_version, "gpus": gpus},
             systemd=SYSTEMD_IMAGE in str(wish.get("image") or ""),
-            sshd=not rental.traits.never_ssh,
+            sshd=not traits.never_ssh,
+            short_disk_gib=short_disk_gib,
         )
 
     def attach_key(self, rental: Rental, public_key: str) -> int:
-        """Let a key into a rental's host at once; return the key's id."""
+        """Let a key into a rental's host, at once unless its traits delay it; return its id."""
+        delay_seconds = rental.traits.attach_delay_seconds
         with self.lock:
             number = next(self.ids)
             rental.keys[number] = public_key
-        self.authorize(rental)
+            if delay_seconds:
+                rental.usable_at[number] = self.clock.now() + delay_seconds
+                self.agenda.add(rental.usable_at[number], partial(self.authorize, rental))
+        if not delay_seconds:
+            self.authorize(rental)
         return number
 
     def detach_key(self, rental: Rental, number: int) -> bool:
@@ -248,18 +327,28 @@ class Market:
         """Write a rental's keys to its host, if that is there by now."""
         with rental.host_lock:
             if rental.ports and not rental.gone.is_set():
-                self.hosts.authorize(rental.id, tuple(rental.keys.values()))
+                self.hosts.authorize(rental.id, rental.authorized_keys(self.clock.now()))
 
     def set_state(self, rental: Rental, state: str) -> None:
         """Stop or start a rental; a stopped one still pays for its disk."""
-        with rental.host_lock:
-            if rental.ports and not rental.gone.is_set() and state != rental.intended:
-                (self.hosts.stop if state == "stopped" else self.hosts.start)(rental.id)
         rental.intended = state
+        with rental.host_lock:
+            if rental.gone.is_set():
+                return
+            if not rental.ports and state == "running":
+                self.start_booting(rental)
+                return
+            self.run_host(rental, state == "running")
         self.set_status(rental, state)
 
-    def destroy(self, number: int) -> bool:
-        """End a rental and its host; tell whether there was one.
+    def run_host(self, rental: Rental, wanted: bool) -> None:
+        """Stop or start a rental's host, if there is one that is not so already."""
+        if rental.ports and rental.host_runs != wanted:
+            (self.hosts.start if wanted else self.hosts.stop)(rental.id)
+            rental.host_runs = wanted
+
+    def destroy(self, number: int) -> Rental | None:
+        """End a rental and its host; return it, None when there was none.
 
         Its machine comes back to the market under new offer ids.
         """
@@ -267,7 +356,7 @@ class Market:
             self.settle()
             rental = self.rentals.pop(number, None)
             if rental is None:
-                return False
+                return None
             rental.gone.set()
             for offer in self.taken.pop(number, []):
                 fresh = {"id": self.next_offer_id, "ask_contract_id": self.next_offer_id}
@@ -275,7 +364,89 @@ class Market:
                 self.next_offer_id += 1
         with rental.host_lock:
             self.hosts.remove(number)
-        return True
+            if rental.black_hole:
+                rental.black_hole.close()
+        return rental
+
+    @property
+    def strangers(self) -> int:
+        """How many rentals of somebody else the account has."""
+        return sum(rental.stranger for rental in self.rentals.values())
+
+    @strangers.setter
+    def strangers(self, count: int) -> None:
+        """Give the account exactly so many, on the dearest machines. Raises ValueError."""
+        for number in [rental.id for rental in self.rentals.values() if rental.stranger]:
+            self.destroy(number)
+        with self.lock:
+            for position in range(count):
+                if not self.offers:
+                    raise ValueError(f"there are machines for {position} strangers only")
+                dearest = max(self.offers.values(), key=lambda offer: offer["dph_base"])
+                label = STRANGERS_LABELS[position % len(STRANGERS_LABELS)]
+                rental = self.new_rental(dearest, {"image": "some/image", "label": label}, Traits())
+                rental.stranger, rental.status = True, "running"
+                self.enter(rental)
+
+    # --- what happens to a rental by itself ---
+
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Do something after simulated seconds."""
+        self.agenda.add(self.clock.now() + seconds, action)
+
+    def catch_up(self, until: float | None = None) -> None:
+        """Do what was due by now, or by ``until`` in simulated epoch seconds.
+
+        It is done when this returns, also what another thread has begun.
+        """
+        with self.catching_up:
+            while action := self.agenda.take(self.clock.now() if until is None else until):
+                try:
+                    action()
+                except RuntimeError as failure:
+                    log.warning("an event failed: %s", failure)
+
+    def die(self, rental: Rental, status: str) -> None:
+        """Let a running host go down by itself."""
+        with rental.host_lock:
+            if rental.gone.is_set() or not rental.running:
+                return
+            self.run_host(rental, False)
+        if status == "stopped":
+            rental.intended = status
+        self.set_status(rental, status)
+
+    def wipe_keys(self, rental: Rental, keep_attached: bool) -> None:
+        """Write the host's keys anew, without those that came another way than through the API.
+
+        Without ``keep_attached`` those are lost as well, although the API goes on listing them.
+        """
+        if not keep_attached:
+            rental.usable_at = dict.fromkeys(rental.keys, math.inf)
+        self.authorize(rental)
+
+    def change_host_key(self, rental: Rental) -> None:
+        """Let another SSH host key answer at the rental's address."""
+        with rental.host_lock:
+            if rental.host_runs and not rental.gone.is_set():
+                self.hosts.change_host_key(rental.id)
+
+    def resurrect(self, dead: Rental) -> None:
+        """Bring a destroyed rental back, with its id and label, on a host that boots afresh."""
+        with self.lock:
+            rental = replace(
+                dead,
+                settled_at=self.clock.now(),
+                status=None,
+                ports={},
+                host_runs=False,
+                black_hole=None,
+                running_since=None,
+                gone=threading.Event(),
+                host_lock=threading.Lock(),
+            )
+            self.enter(rental)
+        self.start_booting(rental)
 
     # --- money ---
 
@@ -284,6 +455,8 @@ class Market:
         with self.lock:
             now = self.clock.now()
             for rental in self.rentals.values():
+                if rental.stranger:
+                    continue
                 hours = (now - rental.settled_at) / 3600
                 disk = offer_table.storage_usd_per_hour(rental.offer, rental.disk_gib) * hours
                 gpu = rental.offer["dph_base"] * hours if rental.running else 0.0
@@ -293,10 +466,24 @@ class Market:
                 self.credit_usd -= disk + gpu
 
     def advance(self, seconds: float) -> None:
-        """Let simulated time pass and be paid for."""
+        """Let simulated time pass and be paid for, with all that happens meanwhile.
+
+        Raises ValueError when asked to go back: bills never shrink.
+        """
+        if seconds < 0:
+            raise ValueError("advance_seconds must not be negative")
+        target = self.clock.now() + seconds
+        while (due := self.agenda.next_due()) is not None and due <= target:
+            self.jump(due)
+            self.catch_up(due)
+        self.jump(target)
+        self.catch_up()
+
+    def jump(self, simulated: float) -> None:
+        """Move the clock to a simulated time, unless that has passed."""
         with self.lock:
             self.settle()
-            self.clock.advance(seconds)
+            self.clock.advance_to(simulated)
             self.settle()
 
     def rescale(self, scale: float) -> None:

@@ -9,6 +9,7 @@ capability, the drivers that support it) and rough street prices; the spread aro
 
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -94,23 +95,32 @@ def generate(now: float, seed: int = DEFAULT_SEED, count: int = DEFAULT_COUNT) -
 
     The same seed gives the same offers, except that their dates count from ``now`` (epoch seconds).
     """
+    return [
+        {**offer, **{date: round(now + offer[date], 3) for date in ("start_date", "end_date")}}
+        for offer in timeless(seed, count)
+    ]
+
+
+@functools.cache
+def timeless(seed: int, count: int) -> tuple[Offer, ...]:
+    """Return the offers of a seed with dates that count from 0; never change them."""
     chance = random.Random(seed)
     offers: list[Offer] = []
     machine = 10_000
     while len(offers) < count:
         machine += chance.randint(1, 90)
-        whole = make_machine(chance, machine, now)
+        whole = make_machine(chance, machine)
         offers.append(whole)
         if whole["num_gpus"] > 1 and chance.random() < FRACTION_ODDS:
             offers.append(half_of(whole))
     offers = offers[:count]
     for number, offer in enumerate(offers):
         offer["id"] = offer["ask_contract_id"] = 6_000_000 + number * 17
-    return offers
+    return tuple(offers)
 
 
-def make_machine(chance: random.Random, machine_id: int, now: float) -> Offer:
-    """Return the offer of one whole random machine, without its id."""
+def make_machine(chance: random.Random, machine_id: int) -> Offer:
+    """Return the offer of one whole random machine, without its id; its dates count from 0."""
     gpu = chance.choices(GPUS, [g.commonness for g in GPUS])[0]
     count = chance.choices(gpu.counts, [1 / (n + 1) for n in gpu.counts])[0]
     oldest, newest = DRIVER_BRANCHES[gpu.arch]
@@ -178,8 +188,8 @@ def make_machine(chance: random.Random, machine_id: int, now: float) -> Offer:
         "dlperf_per_dphtotal": round(performance / base, 3),
         "score": round(performance / base * reliability**8, 5),
         "duration": float(duration),
-        "start_date": round(now - chance.uniform(1, 90) * 86400, 3),
-        "end_date": round(now + duration, 3),
+        "start_date": -chance.uniform(1, 90) * 86400,
+        "end_date": float(duration),
         "rentable": True,
         "rented": False,
         "external": False,

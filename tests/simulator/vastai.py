@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulator import offers as offer_table
+from tests.simulator.access import Gate, error_reply
 from tests.simulator.hosts import ADDRESS
-from tests.simulator.market import ACCOUNT_KEY, Market, NoCredit, OfferGone, Rental, Traits
+from tests.simulator.market import Market, NoCredit, OfferGone, Rental, Traits
 from tests.simulator.query import BadQuery, matches, ordered
 from tests.simulator.web import Reply, Request, json_reply
 
@@ -32,7 +33,7 @@ class Refusal(Exception):
 
     def __init__(self, status: int, code: str, message: str, **more: Any) -> None:
         super().__init__(message)
-        self.reply = json_reply({"success": False, "error": code, "msg": message, **more}, status)
+        self.reply = error_reply(status, code, message, **more)
 
 
 class VastApi:
@@ -40,18 +41,22 @@ class VastApi:
 
     def __init__(self, market: Market) -> None:
         self.market = market
+        self.gate = Gate(market)
 
-    def answer(self, request: Request, traits: Traits) -> Reply:
-        """Answer one request; ``traits`` are those of a rental that it may create."""
+    def answer(self, request: Request, traits: Traits, from_host: bool) -> Reply:
+        """Answer one request; ``traits`` are those of a rental or a list that it may make."""
         try:
-            for method, pattern, handler, public in ROUTES:
+            for method, pattern, handler, kind in ROUTES:
                 found = re.fullmatch(pattern + "/?", request.path)
                 if found and method == request.method:
                     numbers = {name: int(text) for name, text in found.groupdict().items()}
-                    self.authenticate(request, numbers, public)
-                    if handler is create:
-                        return create(self.market, request, traits=traits, **numbers)
-                    return handler(self.market, request, **numbers)
+                    rental = self.market.rentals.get(numbers.get("instance", -1))
+                    endpoint = f"{method} {pattern}"
+                    stopped = self.gate.stop(request, endpoint, kind, rental, from_host)
+                    if stopped:
+                        return stopped
+                    more = {"traits": traits} if handler in MISBEHAVING else {}
+                    return handler(self.market, request, **numbers, **more)
             raise Refusal(404, "not_found", f"no such endpoint: {request.method} {request.path}")
         except Refusal as refusal:
             return refusal.reply
@@ -60,24 +65,11 @@ class VastApi:
         except ValueError:
             return Refusal(400, "invalid_args", "the body or query is not valid JSON").reply
 
-    def authenticate(self, request: Request, numbers: dict[str, int], public: bool) -> None:
-        """Accept the account's key, and an instance's own key for that instance.
-
-        A public route needs no key, yet refuses a wrong one.
-        """
-        header = request.headers.get("authorization", "")
-        key = header.removeprefix("Bearer ") or request.query.get("api_key", "")
-        if public and not key:
-            return
-        rental = self.market.rentals.get(numbers.get("instance", -1))
-        if key != ACCOUNT_KEY and not (rental and key == rental.api_key):
-            raise Refusal(401, "auth_error", "Invalid user key")
-
 
 # --- search ---
 
 
-def search(market: Market, request: Request) -> Reply:
+def search(market: Market, request: Request, traits: Traits) -> Reply:
     """POST or PUT a query, or GET with ?q=."""
     given = request.json() if request.method != "GET" else json.loads(request.query.get("q", "{}"))
     if not isinstance(given, dict):
@@ -89,7 +81,9 @@ def search(market: Market, request: Request) -> Reply:
     storage = float(query.get("allocated_storage") or DEFAULT_STORAGE_GIB)
     filters = {name: test for name, test in query.items() if name not in NOT_FILTERS}
     rows = [as_kind(offer, kind, storage) for offer in market.search()]
-    matching = [row for row in rows if matches(with_virtual_columns(row), filters)]
+    matching = [
+        row for row in rows if traits.unfiltered or matches(with_virtual_columns(row), filters)
+    ]
     found = ordered(matching, query.get("order") or [("score", "desc")])
     limit = min(int(query.get("limit") or SEARCH_LIMIT), SEARCH_LIMIT)
     return json_reply({"offers": found[:limit]})
@@ -247,27 +241,33 @@ def read_instance(market: Market, request: Request, instance: int) -> Reply:
     """One instance as an object; null, with status 200, when there is none."""
     with market.lock:
         rental = market.rentals.get(instance)
-        return json_reply({"instances": rental and instance_row(market, rental)})
+        seen = rental is not None and rental.visible(market.clock.now())
+        return json_reply({"instances": instance_row(market, rental) if rental and seen else None})
 
 
-def listed_rows(market: Market) -> list[dict[str, Any]]:
+def listed_rows(market: Market, traits: Traits) -> list[dict[str, Any]]:
     """Return all rows that lists show by now, oldest first."""
     with market.lock:
-        return [instance_row(market, r) for r in market.rentals.values() if r.listed()]
+        now = market.clock.now()
+        listed = [rental for rental in market.rentals.values() if rental.listed(now)]
+        left_out = traits.unlisted_label
+        if left_out is not None:
+            listed = [rental for rental in listed if left_out not in (rental.label or "")]
+        return [instance_row(market, rental) for rental in listed]
 
 
-def list_instances_v0(market: Market, request: Request) -> Reply:
+def list_instances_v0(market: Market, request: Request, traits: Traits) -> Reply:
     """The deprecated list of everything."""
-    return json_reply({"instances": listed_rows(market)})
+    return json_reply({"instances": listed_rows(market, traits)})
 
 
-def list_instances(market: Market, request: Request) -> Reply:
+def list_instances(market: Market, request: Request, traits: Traits) -> Reply:
     """One page of at most 25 instances, filtered, with the token of the next page."""
     filters = json.loads(request.query.get("select_filters") or "{}")
     order = json.loads(request.query.get("order_by") or '[{"col": "id", "dir": "asc"}]')
     limit = min(int(request.query.get("limit") or PAGE_LIMIT), PAGE_LIMIT)
     after = request.query.get("after_token") or ""
-    rows = listed_rows(market)
+    rows = listed_rows(market, traits)
     found = ordered(
         (row for row in rows if matches(row, filters)), [(o["col"], o["dir"]) for o in order]
     )
@@ -393,22 +393,23 @@ def current_user(market: Market, request: Request) -> Reply:
 
 Handler = Callable[..., Reply]
 INSTANCE, KEY = r"(?P<instance>\d+)", r"(?P<key>\d+)"
-ROUTES: tuple[tuple[str, str, Handler, bool], ...] = (  # method, path, handler, needs no key
-    ("POST", "/api/v0/bundles", search, True),
-    ("GET", "/api/v0/bundles", search, True),
-    ("PUT", "/api/v0/search/asks", search, True),
-    ("GET", "/api/v0/gpu_names/unique", gpu_names, True),
-    ("PUT", r"/api/v0/asks/(?P<offer>\d+)", create, False),
-    ("GET", f"/api/v0/instances/{INSTANCE}", read_instance, False),
-    ("GET", "/api/v0/instances", list_instances_v0, False),
-    ("GET", "/api/v1/instances", list_instances, False),
-    ("PUT", f"/api/v0/instances/{INSTANCE}", change_instance, False),
-    ("DELETE", f"/api/v0/instances/{INSTANCE}", destroy_instance, False),
-    ("GET", f"/api/v0/instances/{INSTANCE}/ssh", list_instance_keys, False),
-    ("POST", f"/api/v0/instances/{INSTANCE}/ssh", attach_key, False),
-    ("DELETE", f"/api/v0/instances/{INSTANCE}/ssh/{KEY}", detach_key, False),
-    ("GET", "/api/v0/ssh", list_account_keys, False),
-    ("POST", "/api/v0/ssh", add_account_key, False),
-    ("DELETE", f"/api/v0/ssh/{KEY}", delete_account_key, False),
-    ("GET", "/api/v0/users/current", current_user, False),
+ROUTES: tuple[tuple[str, str, Handler, str], ...] = (  # method, path, handler, kind of endpoint
+    ("POST", "/api/v0/bundles", search, "search"),
+    ("GET", "/api/v0/bundles", search, "search"),
+    ("PUT", "/api/v0/search/asks", search, "search"),
+    ("GET", "/api/v0/gpu_names/unique", gpu_names, "names"),
+    ("PUT", r"/api/v0/asks/(?P<offer>\d+)", create, "create"),
+    ("GET", f"/api/v0/instances/{INSTANCE}", read_instance, "read"),
+    ("GET", "/api/v0/instances", list_instances_v0, "list"),
+    ("GET", "/api/v1/instances", list_instances, "list"),
+    ("PUT", f"/api/v0/instances/{INSTANCE}", change_instance, "change"),
+    ("DELETE", f"/api/v0/instances/{INSTANCE}", destroy_instance, "destroy"),
+    ("GET", f"/api/v0/instances/{INSTANCE}/ssh", list_instance_keys, "keys"),
+    ("POST", f"/api/v0/instances/{INSTANCE}/ssh", attach_key, "keys"),
+    ("DELETE", f"/api/v0/instances/{INSTANCE}/ssh/{KEY}", detach_key, "keys"),
+    ("GET", "/api/v0/ssh", list_account_keys, "keys"),
+    ("POST", "/api/v0/ssh", add_account_key, "keys"),
+    ("DELETE", f"/api/v0/ssh/{KEY}", delete_account_key, "keys"),
+    ("GET", "/api/v0/users/current", current_user, "user"),
 )
+MISBEHAVING = (search, create, list_instances, list_instances_v0)  # these are told how

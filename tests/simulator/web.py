@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -17,13 +19,17 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in; header names are lower case."""
+    """One request as it came in; header names are lower case.
+
+    ``listener`` is the URL at which the server that got it is reached.
+    """
 
     method: str
     path: str
     query: dict[str, str]
     headers: Mapping[str, str]
     body: bytes
+    listener: str = ""
 
     def json(self) -> Any:
         """Return the decoded body, an empty object for an empty one. Raises ValueError."""
@@ -32,7 +38,10 @@ class Request:
 
 @dataclass
 class Reply:
-    """One answer. ``body`` may be empty while ``headers`` promise a length, for HEAD."""
+    """One answer. ``body`` may be empty while ``headers`` promise a length, for HEAD.
+
+    ``headers`` win over those that every answer has.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -43,6 +52,11 @@ class DropConnection(Exception):
     """Close the connection without an answer."""
 
 
+def http_date(seconds: float) -> str:
+    """Return epoch seconds as the Date header says them."""
+    return formatdate(seconds, usegmt=True)
+
+
 def json_reply(value: Any, status: int = 200) -> Reply:
     """Return a JSON answer. The content type is exact: Vast.ai's client refuses a charset."""
     body = json.dumps(value).encode()
@@ -50,12 +64,20 @@ def json_reply(value: Any, status: int = 200) -> Reply:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves ``answer`` on an address from a background thread until ``close``."""
+    """Serves ``answer`` on an address from a background thread until ``close``.
+
+    ``reached_as`` is the name by which clients reach it; the address says it when not given.
+    """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], answer: Callable[[Request], Reply]) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        answer: Callable[[Request], Reply],
+        reached_as: str = "",
+    ) -> None:
         self.answer = answer
         try:
             super().__init__(address, Handler)
@@ -65,6 +87,7 @@ class Server(ThreadingHTTPServer):
                 f"cannot listen on {where} ({reason.strerror}); free it or choose another"
                 " with --port and --hub-port"
             ) from reason
+        self.url = f"http://{reached_as or address[0]}:{self.port}"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
@@ -100,6 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             query=dict(parse_qsl(url.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(length),
+            listener=self.server.url,
         )
         try:
             reply = self.server.answer(request)
@@ -107,8 +131,13 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
-        self.send_response(reply.status)
-        for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+        self.send_response_only(reply.status)
+        usual = {
+            "Server": self.server_version,
+            "Date": http_date(time.time()),
+            "Content-Length": str(len(reply.body)),
+        }
+        for name, value in {**usual, **reply.headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

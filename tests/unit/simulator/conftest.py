@@ -23,8 +23,8 @@ Json = Any
 class Client:
     """Talks to the simulator as an ordinary HTTP client does."""
 
-    def __init__(self, url: str, hosts: PretendHosts) -> None:
-        self.url, self.hosts = url, hosts
+    def __init__(self, simulator: Simulator, hosts: PretendHosts) -> None:
+        self.simulator, self.url, self.hosts = simulator, simulator.url, hosts
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {ACCOUNT_KEY}"
 
@@ -57,6 +57,16 @@ class Client:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def fault(self, kind: str, **parameters: Any) -> None:
+        """Plan this fault and no other."""
+        self.control("faults", [{"kind": kind, **parameters}])
+
+    def advance(self, seconds: float) -> None:
+        self.control("clock", {"advance_seconds": seconds})
+
+    def destroy(self, number: int) -> requests.Response:
+        return self.call("DELETE", f"/api/v0/instances/{number}/", json={})
+
     def wait_status(self, number: int, status: str) -> Json:
         return wait_for(lambda: self.read(number), lambda row: row["actual_status"] == status)
 
@@ -76,5 +86,5 @@ def client() -> Iterator[Client]:
     market = Market(hosts)
     market.boot_seconds = 0
     simulator = Simulator(market)
-    yield Client(simulator.url, hosts)
+    yield Client(simulator, hosts)
     simulator.close()

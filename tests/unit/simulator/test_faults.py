@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from .conftest import Client, wait_for
+from .conftest import Client
 
 CREATE = {"method": "PUT", "path": "/asks/"}
 
@@ -72,12 +72,30 @@ def test_two_faults_can_meet_one_request(client: Client) -> None:
     assert time.monotonic() - began >= 0.2
 
 
-def test_a_new_rental_can_be_missing_from_lists_for_a_while(client: Client) -> None:
-    client.control("faults", [{"kind": "list_lag", "seconds": 0.4}])
+def test_a_new_rental_can_be_missing_from_lists_for_a_simulated_while(client: Client) -> None:
+    client.control("faults", [{"kind": "list_lag", "seconds": 1000}])
     number = client.rent()
     assert client.read(number)["id"] == number
     assert client.page()["instances"] == []
-    wait_for(lambda: client.page()["instances"], lambda rows: len(rows) == 1)
+    client.advance(1000)
+    assert [row["id"] for row in client.page()["instances"]] == [number]
+
+
+def test_a_fault_can_let_requests_pass_first_and_tells_how_often_it_was_met(client: Client) -> None:
+    fault = {"kind": "reply", "path": "/users/", "status": 503, "skip": 1, "times": 2}
+    client.control("faults", [fault])
+    codes = [client.call("GET", "/api/v0/users/current/").status_code for _try in range(4)]
+    assert codes == [200, 503, 503, 200]
+    (planned,) = client.control("faults")["planned"]
+    assert (planned["met"], planned["times"]) == (2, 0)
+
+
+def test_a_fault_can_be_for_a_later_page_only(client: Client) -> None:
+    client.control("settings", {"strangers": 30})
+    client.fault("reply", path="/api/v1/instances", query="after_token=", status=500)
+    first = client.page()
+    path = f"/api/v1/instances/?after_token={first['next_token']}"
+    assert client.call("GET", path).status_code == 500
 
 
 def test_a_destroy_can_claim_success_and_do_nothing(client: Client) -> None:
@@ -104,7 +122,10 @@ def test_a_boot_can_end_badly(client: Client) -> None:
     assert row["ports"] is None
 
 
-@pytest.mark.parametrize("fault", [{"kind": "nonsense"}, {"kind": "delay", "minutes": 1}])
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "nonsense"}, {"kind": "delay", "minutes": 1}, {"kind": "delay", "query": "("}],
+)
 def test_an_unknown_fault_is_refused(client: Client, fault: dict[str, object]) -> None:
     answer = client.call("POST", "/simulator/faults", json=[fault])
     assert answer.status_code == 400

@@ -63,6 +63,21 @@ def test_keys_and_variables_stay_out_of_podman_s_command_line(hosts: PodmanHosts
     assert hosts.files(spec)["root/.ssh/authorized_keys"] == ("ssh-ed25519 AAAA me\n", 0o600)
 
 
+def test_a_host_learns_where_its_market_is_once_that_is_known(hosts: PodmanHosts) -> None:
+    spec = HostSpec(7, ("22/tcp",), {"CONTAINER_ID": "7"}, ())
+    assert "VAST_URL" not in dict(hosts.environment(spec, {}))
+    hosts.api_url = "http://host.containers.internal:1234"
+    told = dict(hosts.environment(spec, {"22/tcp": 20022}))
+    assert told["VAST_URL"] == hosts.api_url
+    assert (told["CONTAINER_ID"], told["VAST_TCP_PORT_22"]) == ("7", "20022")
+
+
+def test_a_short_disk_is_one_that_fills_up(hosts: PodmanHosts) -> None:
+    paid, short = HostSpec(7, (), {}, ()), HostSpec(7, (), {}, (), short_disk_gib=1.5)
+    assert not [option for option in hosts.options(paid, {}) if "tmpfs" in option]
+    assert "--tmpfs=/root/.inferops:size=1536m,mode=0755,exec" in hosts.options(short, {})
+
+
 def test_a_port_in_use_is_never_given_out(hosts: PodmanHosts) -> None:
     first = hosts.free_port()
     with socket.socket() as taken:
