@@ -6,147 +6,22 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
-import subprocess
-import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
 from tests.demo.__main__ import tunnels
+from tests.integration.plays import Controller
 from tests.rig.podman import podman
-from tests.simulator import daemon
 from tests.simulator.hosts import container_names
 from tests.simulator.market import ACCOUNT_KEY
-
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = ROOT / "inventories" / "simulated"
-LONGEST_PLAY_SECONDS = 420
-
-
-@dataclass
-class Run:
-    """One finished playbook."""
-
-    status: int
-    output: str = field(repr=False)
-
-    def message(self) -> str:
-        """The output with line breaks and indentation of YAML folded away."""
-        return " ".join(self.output.split())
-
-
-@dataclass
-class Controller:
-    """A controller with its own folders, and the marketplace that it uses."""
-
-    folder: Path
-    instance: daemon.Instance
-    url: str
-
-    def variables(self) -> dict[str, str]:
-        return {
-            "inferops_scope": "main-job",
-            "inferops_controller_dir": str(self.folder / "c"),
-            "inferops_ssh_private_key_file": str(self.folder / "ssh" / "key"),
-            "inferops_evidence_dir": str(self.folder / "evidence"),
-        }
-
-    def play(
-        self,
-        playbook: str,
-        *arguments: str,
-        watch: Any = None,
-        secret: dict[str, str] | None = None,
-        **variables: Any,
-    ) -> Run:
-        """Run a playbook; *watch* is called with each line as it comes.
-
-        Variables in *secret* come by a private file, as a user would pass them.
-        """
-        extra = {**self.variables(), **variables}
-        command = [
-            "ansible-playbook",
-            "-i",
-            str(INVENTORY),
-            f"playbooks/{playbook}.yml",
-            *arguments,
-        ]
-        command += ["-e", json.dumps(extra)]
-        if secret:
-            file = self.folder / "secret.json"
-            file.touch(mode=0o600)
-            file.write_text(json.dumps(secret))
-            command += ["-e", f"@{file}"]
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-                "INFEROPS_SIMULATOR_URL": self.url,
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        alarm = threading.Timer(LONGEST_PLAY_SECONDS, process.kill)
-        alarm.start()
-        lines = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if watch:
-                watch(line)
-        alarm.cancel()
-        return Run(process.wait(), "".join(lines))
-
-    def rentals(self) -> list[dict[str, Any]]:
-        """What exists and bills, in truth."""
-        return list(self.simulator("GET", "state")["rentals"])
-
-    def creates(self) -> list[dict[str, Any]]:
-        """The creating calls so far."""
-        return [
-            entry
-            for entry in self.simulator("GET", "requests")
-            if entry["method"] != "GET" and "/asks/" in entry["path"]
-        ]
-
-    def simulator(self, method: str, path: str, body: Any = None) -> Any:
-        reply = requests.request(method, f"{self.url}/simulator/{path}", json=body, timeout=30)
-        assert reply.status_code == 200, reply.text
-        return reply.json()
-
-    def evidence(self) -> list[Path]:
-        return sorted((self.folder / "evidence").glob("gpu-1-*"))
-
-
-@pytest.fixture
-def controller(tmp_path: Path) -> Iterator[Controller]:
-    instance = daemon.Instance(f"test-main-{uuid.uuid4().hex[:8]}", tmp_path / "simulator")
-    before = os.environ.get("INFEROPS_RIG_UV_CACHE")
-    # Only the downloads are shared between hosts; each installs and proves its own stack.
-    os.environ["INFEROPS_RIG_UV_CACHE"] = str(ROOT / ".rig" / "uv-cache")
-    try:
-        url = daemon.start(instance, 0, 0, True)["url"]
-        yield Controller(tmp_path, instance, url)
-    finally:
-        daemon.stop(instance)
-        if before is None:
-            del os.environ["INFEROPS_RIG_UV_CACHE"]
-    assert tunnels(tmp_path / "c" / "tunnels") == [], "a tunnel outlived its host"
 
 
 def test_a_fleet_serves_tells_no_secret_and_is_torn_down(controller: Controller) -> None:
@@ -292,14 +167,6 @@ def test_a_host_that_vanishes_while_it_is_installed_is_released(controller: Cont
     assert controller.rentals() == []
 
 
-def test_a_host_whose_ssh_never_comes_up_is_released(controller: Controller) -> None:
-    controller.simulator("POST", "faults", [{"kind": "never_ssh", "times": 1}])
-    run = controller.play("deploy", rent_ready_timeout_seconds="15")
-    assert run.status != 0
-    assert "SSH was not ready in time" in run.message()
-    assert controller.rentals() == []
-
-
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
@@ -311,7 +178,7 @@ def test_a_host_whose_ssh_never_comes_up_is_released(controller: Controller) -> 
         ({"inferops_scope": ""}, "inferops_scope is not set"),
         ({"inferops_provider": "nocloud"}, "must be one of: vastai"),
         ({"inferops_accelerator": "tpu"}, "must be one of: cuda, cpu"),
-        ({"inferops_api_key": ""}, "set the environment variable VAST_API_KEY"),
+        ({"inferops_api_key": ""}, "Set the environment variable VAST_API_KEY"),
         ({"rent_filter": "ram_gib >"}, "is not a JMESPath expression"),
         ({"rent_filter": "ram_gib > `100000`"}, "Relax the first ones"),
         ({"rent_vram_gib": "4000"}, "Widen it"),

@@ -190,3 +190,58 @@ def test_stop_removes_the_containers_however_the_process_ended(tmp_path: Path, h
     left = len(container_names(market.instance.name))
     assert left == (1 if how == signal.SIGKILL else 0)
     assert daemon.stop(market.instance)["containers"] == 0
+
+
+def test_a_start_script_runs_at_every_start_and_knows_the_market(market: Market) -> None:
+    with market.rented(onstart="echo $VAST_URL >>/root/proof") as row:
+        market.log_in(row)
+        url = market.run(row, "cat /root/proof")
+        assert url.startswith("http://host.containers.internal:")
+        for state in ("stopped", "running"):
+            market.call("PUT", f"/api/v0/instances/{row['id']}/", {"state": state})
+        assert daemon.wait(
+            lambda: market.ssh(row, "cat /root/proof").stdout.split() == [url, url], 30
+        )
+
+
+def test_a_host_can_destroy_itself_with_its_own_key(market: Market) -> None:
+    release = (
+        "import os, urllib.request as u; e = os.environ; u.urlopen(u.Request("
+        "e['VAST_URL'] + '/api/v0/instances/' + e['CONTAINER_ID'] + '/', method='DELETE',"
+        " headers={'Authorization': 'Bearer ' + e['CONTAINER_API_KEY']}))"
+    )
+    row = market.rent(onstart=f'sleep 4; python3 -c "{release}"')
+    path = f"/api/v0/instances/{row['id']}/"
+    assert daemon.wait(lambda: market.call("GET", path)["instances"] is None, 30)
+    assert daemon.wait(lambda: container_names(market.instance.name) == [], 30)
+
+
+def test_keys_and_host_key_change_when_the_provider_says_so(market: Market) -> None:
+    kinds = ("wipe_keys", "host_key_changes")
+    faults = [{"kind": kind, "after_seconds": 3600} for kind in kinds]
+    market.call("POST", "/simulator/faults", faults)
+    with market.rented() as row:
+        market.log_in(row)
+        market.run(row, "echo added by hand >>/root/.ssh/authorized_keys")
+        before = market.run(row, "cat /etc/ssh/ssh_host_ed25519_key.pub")
+        market.call("POST", "/simulator/clock", {"advance_seconds": 3600})
+        assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in market.ssh(row, "true").stderr
+        Path(f"{market.key}.hosts").unlink()
+        assert market.run(row, "cat /etc/ssh/ssh_host_ed25519_key.pub") != before
+        assert "by hand" not in market.run(row, "cat /root/.ssh/authorized_keys")
+
+
+def test_a_short_disk_is_short(market: Market) -> None:
+    market.call("POST", "/simulator/faults", [{"kind": "lies", "disk_factor": 0.01}])
+    with market.rented(disk=100) as row:
+        market.log_in(row)
+        assert market.run(row, "df -BM --output=size /root/.inferops | tail -1").strip() == "1024M"
+        assert row["disk_space"] == 100
+
+
+def test_an_ssh_port_can_swallow_connections(market: Market) -> None:
+    market.call("POST", "/simulator/faults", [{"kind": "black_hole"}])
+    with market.rented() as row:
+        command = ["ssh-keyscan", "-T", "60", "-p", str(row["ssh_port"]), "127.0.0.1"]
+        with pytest.raises(subprocess.TimeoutExpired):
+            subprocess.run(command, capture_output=True, timeout=3, check=False)

@@ -9,16 +9,26 @@ import importlib
 import json
 import os
 import pathlib
-import sys
 
 import torch
 import vllm
 from vllm.platforms import current_platform
 
+
+def loaded_kernels() -> list[str]:
+    """vLLM's compiled libraries that are mapped into this process.
+
+    Not sys.modules: some builds of the CPU wheel load their library, register its operators and
+    have no Python module of that name.
+    """
+    maps = pathlib.Path("/proc/self/maps").read_text().splitlines()
+    return sorted({line.rpartition("/")[2] for line in maps if "/vllm/_C" in line})
+
+
 expected_device = os.environ["INFEROPS_TORCH_DEVICE"]
 # vLLM picks the kernels for this accelerator; a failure is only a warning to it.
 current_platform.import_kernels()
-kernels = sorted(name for name in sys.modules if name.startswith("vllm._C"))
+kernels = loaded_kernels()
 if not kernels:
     # Import one by name for its error: libcudart, an undefined symbol, glibc.
     for file in sorted(pathlib.Path(vllm.__file__).parent.glob("_C*.so")):

@@ -1,0 +1,44 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sample of the drills that prove that no dollar leaks; `make crashpoints` and `races` do all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+# Together they take about 100 s on two idle cores.
+DRILL_SECONDS = 400
+
+
+def drill(name: str, sample: int) -> dict[str, Any]:
+    """Run so much of a drill; return the result in its last line."""
+    finished = subprocess.run(
+        [sys.executable, "-m", f"tests.drills.{name}", "--sample", str(sample)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DRILL_SECONDS,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-8000:]
+    word, _blank, content = finished.stdout.splitlines()[-1].partition(" ")
+    assert word == "RESULT"
+    result: dict[str, Any] = json.loads(content)
+    return result
+
+
+def test_a_controller_that_dies_anywhere_leaves_nothing_that_the_next_step_cannot_settle() -> None:
+    figures = ("missing", "double_rented", "leaked", "wrong_verdicts", "not_converged")
+    assert drill("crashpoints", 6) == {"points": 6, **dict.fromkeys(figures, 0)}
+
+
+def test_two_controllers_that_deploy_the_same_host_at_once_rent_it_once() -> None:
+    assert drill("races", 2) == {"races": 2, "rentals_left_wrong": 0, "unexplained": 0}
