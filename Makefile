@@ -6,7 +6,8 @@ READY := $(VENV)/.ready
 CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup image demo demo-down test lint sanity unit integration molecule docs format lock build clean
+.PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
+	crashpoints races faults mutants ranking docs format lock build clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +45,24 @@ integration: image ## Integration tests: real hosts, real SSH, the built tarball
 
 molecule: image ## Every molecule scenario
 	@$(CHECK) --only molecule
+
+# The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
+DRILL_SEED = $(if $(SEED),--seed $(SEED))
+
+crashpoints: image ## Kill rent and teardown at every call and task; nothing may leak (about half an hour)
+	@$(BIN)/python -m tests.drills.crashpoints
+
+races: image ## Two controllers rent the same name at once, 20 interleavings
+	@$(BIN)/python -m tests.drills.races $(DRILL_SEED)
+
+faults: image ## Every fault of the marketplace alone, and 200 combinations
+	@$(BIN)/python -m tests.drills.faults $(DRILL_SEED)
+
+mutants: $(READY) ## Break the safety rules one by one; a test must notice each
+	@$(BIN)/python -m tests.drills.mutants
+
+ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, against cheapest first
+	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
 
 docs: $(READY) ## Write the roles' README files from their argument specs
 	@$(BIN)/python -m tests.tools.role_readmes

@@ -1,0 +1,304 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m tests.drills.crashpoints``: kill rent and teardown at every call and task boundary.
+
+An uninterrupted run counts the points. Then each point gets a run of its own: the controller is
+killed there with all of its processes, and one converging step must leave what it claims. The
+last line is one JSON object behind the word RESULT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.drills.controller import REAP, TEARDOWN, Controller, Play
+from tests.drills.stage import (
+    SETTLED_SECONDS,
+    Drill,
+    Interrupted,
+    Outcome,
+    Stage,
+    print_result,
+)
+from tests.simulator.web import DropConnection, Request
+
+REDEPLOY, RELEASE, REAPING = STEPS = ("re-deploy", "teardown", "reap")
+DAY_SECONDS = 86_400
+SCALE = 10.0
+FIGURES = ("missing", "double_rented", "leaked", "wrong_verdicts", "not_converged")
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a controller is killed: ``before`` or ``after`` a call, ``at`` a task; the n-th."""
+
+    play: str
+    moment: str
+    what: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.play}: {self.moment} {self.what} #{self.nth}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One point, the step that follows, and whether a fresh controller takes it."""
+
+    point: Point
+    step: str
+    fresh: bool
+
+    def __str__(self) -> str:
+        return f"{self.point}; {self.step} by {'a fresh' if self.fresh else 'the same'} controller"
+
+
+class Course:
+    """Follows a deploy and a teardown along their points, and kills the controller at one."""
+
+    def __init__(self, stage: Stage, controller: Controller, target: Point | None) -> None:
+        self.stage, self.controller, self.target = stage, controller, target
+        self.reached = threading.Event()
+        self.seen: list[Point] = []
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self.name = ""
+        self.play: Play | None = None
+
+    def follow(self, drill: Drill) -> list[Outcome]:
+        """Play both, until the target is reached or one of them fails."""
+        self.stage.watch, self.stage.hear = self.watch, self.hear
+        outcomes: list[Outcome] = []
+        for self.name, playbook in (("rent", drill.rent), ("teardown", TEARDOWN)):
+            self.play = self.stage.start(self.controller, playbook)
+            outcomes.append(self.stage.finish(self.play))
+            if outcomes[-1].exit_status != 0:
+                break
+        self.name = ""
+        return outcomes
+
+    def watch(self, phase: str, request: Request) -> None:
+        """Pass the point before or after a call; one that is killed before it never makes it."""
+        path = re.sub(r"/\d+(?=/|$)", "/{id}", request.path)
+        if self.passes(phase, f"{request.method} {path}") and phase == "before":
+            raise DropConnection
+
+    def hear(self, _play: Play, news: dict[str, Any]) -> None:
+        """Pass the point at the start of a task."""
+        if "task" in news:
+            self.passes("at", news["task"])
+
+    def passes(self, moment: str, what: str) -> bool:
+        """Note a point; kill the controller when it is the target, and tell so."""
+        if not self.name or self.reached.is_set():
+            return False
+        key = (self.name, moment, what)
+        self.counts[key] += 1
+        point = Point(*key, self.counts[key])
+        self.seen.append(point)
+        if point != self.target or self.play is None:
+            return False
+        self.reached.set()
+        self.play.kill()
+        return True
+
+
+@dataclass
+class Verdict:
+    """What became of one run. ``problems`` has texts for each figure that it spoils."""
+
+    run: Run
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    last_words: str = ""
+    seconds: float = 0.0
+
+    def add(self, figure: str, *problems: str) -> None:
+        """Note problems, if there are any."""
+        if problems:
+            self.problems.setdefault(figure, []).extend(problems)
+
+    def lines(self) -> list[str]:
+        """What there is to tell."""
+        told = [f"{figure}: {text}" for figure, texts in self.problems.items() for text in texts]
+        return [*told, *(f"note: {note}" for note in self.notes)]
+
+
+# --- one run ---
+
+
+def crash(stage: Stage, drill: Drill, run: Run) -> Verdict:
+    """Kill a controller at a point, converge and judge; try again if it never came there."""
+    began = time.monotonic()
+    verdict = Verdict(run)
+    for _try in range(2):
+        stage.clear()
+        course = Course(stage, stage.controller("first", drill.key_pair), run.point)
+        outcomes = course.follow(drill)
+        if course.reached.is_set():
+            converge(stage, drill, verdict, course.controller)
+            break
+    else:
+        verdict.add("missing", f"it never came there; {outcomes[-1].reason}")
+        verdict.last_words = outcomes[-1].last_words
+    verdict.add("wrong_verdicts", *stage.contradictions)
+    verdict.seconds = time.monotonic() - began
+    return verdict
+
+
+def converge(stage: Stage, drill: Drill, verdict: Verdict, controller: Controller) -> None:
+    """Take the converging step after a crash; judge what it leaves and what it claims."""
+    run = verdict.run
+    before = stage.ids()
+    if stage.most_at_once > 1:
+        verdict.notes.append(f"{stage.most_at_once} rentals at once before the step")
+    if run.fresh:
+        controller = stage.controller("second", drill.key_pair)
+    outcome = take(stage, drill, run.step, controller)
+    if outcome.wants_another_run:
+        verdict.notes.append("a duplicate was too young to be released; took the step once more")
+        stage.pass_time(SETTLED_SECONDS)
+        outcome = take(stage, drill, run.step, controller)
+    left = stage.ids()
+    if len(left) > 1:
+        verdict.add("double_rented", f"{' and '.join(left)} bill")
+    verdict.add("leaked", *leaks(stage, run.step, left))
+    if outcome.exit_status == 0:
+        verdict.add("wrong_verdicts", *wrong_claims(run.step, outcome, before, left))
+    else:
+        verdict.add("not_converged", f"exit status {outcome.exit_status}: {outcome.reason}")
+    verdict.last_words = outcome.last_words
+
+
+def take(stage: Stage, drill: Drill, step: str, controller: Controller) -> Outcome:
+    """Take one step with a controller."""
+    if step == REDEPLOY:
+        return stage.play(controller, drill.rent)
+    if step == RELEASE:
+        return stage.play(controller, TEARDOWN)
+    stage.pass_time(DAY_SECONDS + 60)
+    return stage.play(controller, REAP, reap_release=True)
+
+
+def leaks(stage: Stage, step: str, left: list[str]) -> list[str]:
+    """What is there that should not be, or the other way round."""
+    wanted = 1 if step == REDEPLOY else 0
+    containers = stage.containers()
+    found = [f"{left} bill after {step}, wanted {wanted}"] if len(left) != wanted else []
+    if len(containers) != len(left):
+        found.append(f"hosts {containers} are there for rentals {left}")
+    return found
+
+
+def wrong_claims(step: str, outcome: Outcome, before: list[str], left: list[str]) -> list[str]:
+    """What a successful step says about the rentals from before it, and about what it leaves."""
+    if step == REDEPLOY:
+        rented = outcome.rented
+        return [] if [rented] == left else [f"says that {rented} is rented; in truth {left}"]
+    if step == RELEASE:
+        released = [str(one["id"]) for one in outcome.claim("released").get("released", [])]
+        return [] if released == before else [f"says it released {released}; there was {before}"]
+    verdicts = outcome.claim("verdicts").get("verdicts", [])
+    told = [(str(one["id"]), one["verdict"], one["outcome"]) for one in verdicts]
+    wanted = [(one, "expired", "released") for one in before]
+    return [] if told == wanted else [f"judges {told}; should be {wanted}"]
+
+
+# --- all of them ---
+
+
+def uninterrupted(drill: Drill) -> list[Point]:
+    """Every point of a deploy and a teardown that nobody disturbs, in order."""
+
+    def follow(stage: Stage, _drill: Drill, _order: None) -> tuple[list[Outcome], list[Point]]:
+        stage.clear()
+        course = Course(stage, stage.controller("first", drill.key_pair), None)
+        return course.follow(drill), course.seen
+
+    ((outcomes, seen),) = drill.run([None], follow)
+    if [outcome.exit_status for outcome in outcomes] != [0, 0]:
+        raise SystemExit(f"the uninterrupted run failed:\n{outcomes[-1].last_words}")
+    return seen
+
+
+def plan(points: list[Point], sample: int | None, only: str | None) -> list[Run]:
+    """One run for each point, the steps and controllers alternating; all of them for ``only``."""
+    if only:
+        chosen = [point for point in points if str(point) == only]
+        if not chosen:
+            raise SystemExit(f"there is no such point; there are:\n{listed(points)}")
+        return [Run(chosen[0], step, fresh) for step in STEPS for fresh in (False, True)]
+    if sample:
+        points = spread(points, sample)
+    return [
+        Run(point, STEPS[number % 3], bool(number // 3 % 2)) for number, point in enumerate(points)
+    ]
+
+
+def spread(points: list[Point], sample: int) -> list[Point]:
+    """So many points, half of them tasks and half of them calls, each half evenly spread."""
+    tasks = [point for point in points if point.moment == "at"]
+    calls = [point for point in points if point.moment != "at"]
+    halves = ((tasks, sample // 2), (calls, sample - sample // 2))
+    return [
+        half[(2 * number + 1) * len(half) // (2 * count)]
+        for half, count in halves
+        for number in range(count)
+    ]
+
+
+def listed(points: list[Point]) -> str:
+    """The points, each on its own line."""
+    return "\n".join(map(str, points))
+
+
+def report(verdicts: list[Verdict]) -> int:
+    """Print what failed, how to see it again, and the result; return the exit status."""
+    for verdict in verdicts:
+        if verdict.problems:
+            print(f"\n{verdict.run}:", *verdict.lines(), verdict.last_words, sep="\n  ")
+            only = shlex.quote(str(verdict.run.point))
+            print(f"  again: python -m tests.drills.crashpoints --only {only}")
+    figures = {name: sum(name in one.problems for one in verdicts) for name in FIGURES}
+    print_result({"points": len(verdicts), **figures})
+    return int(any(figures.values()))
+
+
+def main() -> int:
+    """Run the drill that the command line describes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sample", type=int, help="only so many points, spread over all")
+    parser.add_argument("--only", help="one point, as a run prints it, with every step")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side")
+    given = parser.parse_args()
+    began = time.monotonic()
+    verdicts: list[Verdict] = []
+    try:
+        with Drill(given.jobs, SCALE) as drill:
+            points = uninterrupted(drill)
+            calls = sum(point.moment == "before" for point in points)
+            tasks = sum(point.moment == "at" for point in points)
+            print(f"{len(points)} points: {calls} calls, {tasks} task boundaries", flush=True)
+            runs = plan(points, given.sample, given.only)
+            for verdict in drill.run(runs, crash):
+                verdicts.append(verdict)
+                word = "; ".join(verdict.lines()) or "good"
+                place = f"[{len(verdicts)}/{len(runs)}, {time.monotonic() - began:.0f} s]"
+                print(f"{place} {verdict.run}: {word}, {verdict.seconds:.1f} s", flush=True)
+    except Interrupted as interruption:
+        print(f"ended by {interruption}", file=sys.stderr)
+        return 1
+    return report(verdicts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

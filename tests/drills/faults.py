@@ -1,0 +1,364 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m tests.drills.faults``: every fault of the catalogue alone, then random combinations.
+
+Alone, a fault meets each operation afresh, and each has an expectation (expectations.py).
+Combined, faults begin at random moments and last, hours may pass between operations, and an
+operation may fail as long as it says so and explains itself. Afterwards all is healthy: one more
+deploy must leave one rental, and one reaper after all deadlines must leave none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import queue
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from tests.drills import judging
+from tests.drills.expectations import FAILURE, OK, expected
+from tests.drills.operations import Answer
+from tests.drills.world import DISK_GIB, LIFETIME_HOURS, NAME, PUBLIC_KEY, SCOPE, World
+from tests.simulator.catalogue import FAULTS, NamedFault
+from tests.simulator.offers import DEFAULT_SEED
+
+WRONG, UNEXPLAINED, DOUBLE, LEAKED = "wrong_verdicts", "unexplained", "double_rented", "leaked"
+DEFAULT_COMBINATIONS = 200
+DAY = 86_400.0
+#: By then a late create shows and a duplicate is settled, unless a list hides it for a week.
+MINUTES = 900.0
+#: Two looks at an absent rental are at least so far apart: what comes back sooner is seen.
+PROOF_SECONDS = 5.0
+#: So long after one operation, what it has listed is of no use to the next one.
+APART = 60.0
+HOUR = 3600.0
+#: By then everything shows and is past its deadline, but for the innocents.
+BEYOND = 10 * DAY
+EXTENDED_HOURS = LIFETIME_HOURS + 6
+PAST_DEADLINES = EXTENDED_HOURS * HOUR + MINUTES
+#: What may pass between two operations of a combination.
+PAUSES = (0.0, 0.0, 30.0, MINUTES, 11 * HOUR)
+
+
+@dataclass
+class Run:
+    """One fresh market with what happens on it. ``found`` holds what is wrong, by figure."""
+
+    world: World
+    name: str
+    seed: int
+    found: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.world.begin(self.seed)
+        self.offer: dict[str, object] = {}
+        self.rental_id = ""
+
+    # --- operations, each judged at once; a step without its object does nothing ---
+
+    def rent(self) -> Answer:
+        """Deploy the name."""
+        answer = self.judged(
+            "rental",
+            judging.rent,
+            name=NAME,
+            scope=SCOPE,
+            image="some/image",
+            ssh_public_key=PUBLIC_KEY,
+            disk_gib=DISK_GIB,
+            deadline_hours=LIFETIME_HOURS,
+        )
+        self.rental_id = str((answer.result.get("rental") or {}).get("id", ""))
+        self.offer = answer.result.get("offer") or {}
+        return answer
+
+    def release(self) -> Answer:
+        """Tear the name down."""
+        return self.judged("rental", judging.release, name=NAME, scope=SCOPE, state="absent")
+
+    def look(self) -> Answer:
+        """Let the reaper judge."""
+        return self.judged("rental_reap", judging.reap, scope=SCOPE)
+
+    def reap(self) -> Answer:
+        """Let the reaper release."""
+        return self.judged("rental_reap", judging.reap, scope=SCOPE, release=True)
+
+    def extend(self) -> Answer:
+        """Give the rental more time."""
+        return self.judged(
+            "rental_extend", judging.extend, name=NAME, scope=SCOPE, hours=EXTENDED_HOURS
+        )
+
+    def inventory(self) -> Answer:
+        """Read the dynamic inventory."""
+        return self.judged("inventory", judging.inventory)
+
+    def ready(self) -> Answer | None:
+        """Wait for the rental as a play does."""
+        if not self.rental_id:
+            return None
+        answer = self.world.perform(
+            "ready",
+            id=self.rental_id,
+            ssh_private_key_file=str(self.world.key_file),
+            known_hosts_file=str(self.world.folder / "known_hosts"),
+            download_mbit_per_second=500.0,
+        )
+        self.explained("ready", answer)
+        if not answer.problem:
+            stage = self.world.probe(self.rental_id)["stage"]
+            is_to_blame = self.world.is_to_blame(self.rental_id)
+            self.blame(WRONG, "ready", judging.ready(answer, stage, is_to_blame))
+        return answer
+
+    def verify(self) -> Answer | None:
+        """Compare a host that lets us in with its offer."""
+        rental = self.world.market.rentals.get(int(self.rental_id or 0))
+        if not self.offer or rental is None or not rental.running:
+            return None
+        measured = self.world.measured(self.rental_id)
+        answer = self.world.perform("offer_check", offer=self.offer, **measured)
+        traits = rental.traits
+        lies = bool(traits.driver_version) or min(traits.vram_factor, traits.disk_factor) < 1
+        self.blame(WRONG, "verify", judging.verify(answer, lies))
+        self.explained("verify", answer)
+        return answer
+
+    def judged(self, kind: str, judge: Callable[..., list[str]], **options: object) -> Answer:
+        """Perform one operation and hold it against the truth."""
+        before = self.world.truth()
+        answer = self.world.perform(kind, **options)
+        self.explained(kind, answer)
+        if not answer.problem:
+            after = self.world.truth()
+            self.blame(WRONG, judge.__name__, judge(answer, before, after))
+            self.world.pass_time(PROOF_SECONDS)
+            self.blame(WRONG, judge.__name__, judging.returned(before, after, self.world.truth()))
+        self.blame(WRONG, judge.__name__, self.world.disturbed())
+        return answer
+
+    # --- findings ---
+
+    def blame(self, figure: str, step: str, texts: Iterable[str]) -> None:
+        """Note what is wrong."""
+        self.found += [(figure, f"{self.name}: {step}: {text}") for text in texts]
+
+    def explained(self, kind: str, answer: Answer) -> None:
+        """Note what a failure does not say."""
+        self.blame(UNEXPLAINED, kind, judging.unexplained(kind, answer))
+
+    def expect(self, step: str, wanted: str, answer: Answer | None) -> None:
+        """Hold an answer against the expectation."""
+        if answer is None or answer.problem:
+            return
+        failure = answer.result.get("failure", {})
+        stage = failure.get("stage", FAILURE) if answer.failed else OK
+        if wanted not in (stage, FAILURE if answer.failed else OK):
+            told = f": {answer.result.get('msg') or answer.result.get('said')}"
+            self.blame(WRONG, step, [f"expected {wanted}, but it ended with {stage}{told}"])
+
+    # --- what must hold when all is healthy again ---
+
+    def converge(self) -> None:
+        """One more deploy, some minutes later, must leave one rental of the name.
+
+        What no list shows by now is counted later, when it must be gone.
+        """
+        self.world.pass_time(MINUTES)
+        self.expect("converge", OK, self.rent())
+        left = judging.known(self.world.truth().of_name())
+        if len(left) > 1:
+            self.blame(DOUBLE, "converge", [f"{[row.id for row in left]} bill under one name"])
+
+    def end(self) -> None:
+        """One reaper, that knows nothing, must leave nothing that is past its deadline."""
+        self.world.pass_time(BEYOND)
+        self.world.fresh_controller()
+        self.expect("last reap", OK, self.reap())
+        innocent = {str(one.id) for one in self.world.innocents}
+        left = [row for row in self.world.truth().of_scope() if row.id not in innocent]
+        self.blame(LEAKED, "last reap", [f"{row.id} ({row.label}) still bills" for row in left])
+
+
+STEPS: dict[str, Callable[[Run], Answer | None]] = {
+    "rent": Run.rent,
+    "ready": Run.ready,
+    "verify": Run.verify,
+    "later": Run.ready,
+    "again": Run.rent,
+    "inventory": Run.inventory,
+    "look": Run.look,
+    "extend": Run.extend,
+    "release": Run.release,
+    "renew": Run.rent,
+    "reap": Run.reap,
+}
+
+
+def alone(world: World, fault: NamedFault) -> Run:
+    """One fault, planned anew before each operation and lifted after it.
+
+    Each operation has a controller of its own, that remembers nothing.
+    """
+    run = Run(world, fault.name, DEFAULT_SEED)
+
+    def meet(*steps: str) -> None:
+        for step in steps:
+            world.pass_time(APART)
+            world.fresh_controller()
+            world.plan([fault])
+            answer = STEPS[step](run)
+            world.lift()
+            run.expect(step, expected(fault.name, step), answer)
+
+    meet("rent", "ready", "verify")
+    run.converge()
+    world.pass_time(max((order.get("after_seconds", 0.0) for order in fault.orders), default=0.0))
+    meet("later", "again", "inventory", "look", "extend", "release")
+    run.expect("renew", OK, run.rent())
+    run.converge()
+    world.pass_time(PAST_DEADLINES)
+    meet("reap")
+    run.end()
+    if not world.met[fault.name]:
+        run.blame("missing", "met", ["no call ever met it"])
+    return run
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Some faults, each with the step before which it begins.
+
+    Before each step some time passes, and the controller may be a new one.
+    """
+
+    number: int
+    seed: int
+    faults: tuple[tuple[str, NamedFault], ...]
+    pauses: tuple[float, ...]
+    fresh: tuple[bool, ...]
+
+    @classmethod
+    def drawn(cls, seed: int, number: int) -> Combination:
+        """The combination of this number; each can be drawn without the others."""
+        lot = random.Random(f"{seed}/{number}")
+        chosen = lot.sample(FAULTS, lot.randint(2, 4))
+        # Half of them begin with the first create, which most of them are about.
+        moments = [lot.choice(["rent", lot.choice(list(STEPS))]) for _fault in chosen]
+        pauses = tuple(lot.choice(PAUSES) for _step in STEPS)
+        fresh = tuple(lot.random() < 0.5 for _step in STEPS)
+        faults = tuple(zip(moments, chosen, strict=True))
+        return cls(number, lot.randrange(1000), faults, pauses, fresh)
+
+    def __str__(self) -> str:
+        return f"combination {self.number} ({', '.join(f'{f.name}@{m}' for m, f in self.faults)})"
+
+
+def combined(world: World, combination: Combination) -> Run:
+    """Several faults that begin one after the other and last until the end."""
+    run = Run(world, str(combination), combination.seed)
+    turns = zip(STEPS.items(), combination.pauses, combination.fresh, strict=True)
+    for (step, act), pause, fresh in turns:
+        if fresh:
+            world.fresh_controller()
+        world.plan(fault for moment, fault in combination.faults if moment == step)
+        world.pass_time(PAST_DEADLINES if step == "reap" else pause)
+        act(run)
+    world.lift()
+    run.converge()
+    run.end()
+    return run
+
+
+Job = Callable[[World], Run]
+
+
+def play(jobs: Sequence[Job], workers: int) -> Iterator[Run]:
+    """Do the jobs on as many markets as there are workers."""
+    worlds: queue.SimpleQueue[World] = queue.SimpleQueue()
+    for _worker in range(workers):
+        worlds.put(World())
+
+    def on_free_world(job: Job) -> Run:
+        world = worlds.get()
+        try:
+            return job(world)
+        finally:
+            worlds.put(world)
+
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            yield from pool.map(on_free_world, jobs)
+    finally:
+        for _worker in range(workers):
+            worlds.get().close()
+
+
+def chosen_faults(only: str | None, sample: int | None, seed: int) -> list[NamedFault]:
+    """All faults, those of comma-separated names, or so many of them. Raises SystemExit."""
+    if only is not None:
+        unknown = set(filter(None, only.split(","))) - {fault.name for fault in FAULTS}
+        if unknown:
+            known = ", ".join(fault.name for fault in FAULTS)
+            raise SystemExit(f"no such fault: {', '.join(sorted(unknown))}. There are: {known}")
+        return [fault for fault in FAULTS if fault.name in only.split(",")]
+    if sample is not None:
+        return random.Random(seed).sample(FAULTS, sample)
+    return list(FAULTS)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    made = argparse.ArgumentParser(prog="python -m tests.drills.faults", description=__doc__)
+    made.add_argument("--seed", type=int, default=1, help="changes the combinations")
+    made.add_argument("--combinations", type=int, default=DEFAULT_COMBINATIONS)
+    made.add_argument("--only", help="names of faults, comma-separated; no combinations")
+    made.add_argument("--only-combination", type=int, help="the number of one; no faults alone")
+    made.add_argument("--sample", type=int, help="so many of the faults")
+    made.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
+    return made
+
+
+def main() -> int:
+    """Run the faults, print what is wrong with each, and end with the RESULT line."""
+    given = parser().parse_args()
+    faults = chosen_faults(given.only, given.sample, given.seed)
+    numbers = list(range(given.combinations))
+    if given.only is not None:
+        numbers = []
+    if given.only_combination is not None:
+        faults, numbers = [], [given.only_combination]
+    jobs: list[Job] = [lambda world, f=fault: alone(world, f) for fault in faults]
+    drawn = [Combination.drawn(given.seed, number) for number in numbers]
+    jobs += [lambda world, c=one: combined(world, c) for one in drawn]
+    began, figures = time.monotonic(), Counter[str]()
+    for run in play(jobs, given.jobs):
+        figures.update(figure for figure, _text in run.found)
+        for figure, text in run.found:
+            print(f"{figure}: {text}", flush=True)
+        if run.found and run.name.startswith("combination"):
+            number = run.name.split()[1]
+            print(f"  again: --seed {given.seed} --only-combination {number}", flush=True)
+    print(f"{time.monotonic() - began:.0f} s")
+    counted = ("missing", DOUBLE, LEAKED, WRONG, UNEXPLAINED)
+    result = {
+        "faults": len(faults),
+        "missing": figures["missing"],
+        "combinations": len(numbers),
+        **{name: figures[name] for name in counted[1:]},
+    }
+    print(f"RESULT {json.dumps(result)}")
+    return 1 if any(figures[name] for name in counted) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m tests.drills.mutants``: break the safety rules one by one; a test must notice each.
+
+It works on copies of the checkout. The tests that the mutations name must be green without any of
+them, and the text that a mutation replaces must be there exactly once: otherwise nothing is
+measured, and it says why. A run that neither passes nor fails counts as one that noticed nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.drills.mutations import MUTATIONS, Mutation
+from tests.tools import tree
+
+RUN_SECONDS = 120
+#: What pytest's exit status says.
+PASSED, FAILED = 0, 1
+#: The user's own settings and accounts stay out of the tests.
+NOT_INHERITED = ("ANSIBLE_", "INFEROPS_", "PYTEST_", "PYTHONPATH", "VAST")
+
+
+class Void(Exception):
+    """Nothing was measured, for this reason."""
+
+
+class Copy:
+    """A copy of the checkout, in which one mutation at a time is tried."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        tree.copy(folder)
+        link = folder / "collections" / "ansible_collections" / "inferops" / "gpu"
+        link.parent.mkdir(parents=True)
+        link.symlink_to("../../..")
+
+    @contextlib.contextmanager
+    def mutated(self, mutation: Mutation) -> Iterator[None]:
+        """The copy with the mutation in it, until the block ends."""
+        file = self.folder / mutation.file
+        original = file.read_text()
+        file.write_text(mutation.applied_to(original))
+        try:
+            yield
+        finally:
+            file.write_text(original)
+
+    def test(self, tests: Iterable[str]) -> tuple[int | None, str]:
+        """The exit status of these tests, None when they took too long, and what they printed."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=line", *tests],
+            cwd=self.folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            printed, _none = process.communicate(timeout=RUN_SECONDS)
+            return process.returncode, printed
+        except subprocess.TimeoutExpired:
+            return None, f"still running after {RUN_SECONDS} s"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def environment() -> dict[str, str]:
+    """What the tests see. Byte code would outlive a mutation that keeps a file's size."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)
+    }
+    return {**inherited, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def check_texts(mutations: Iterable[Mutation]) -> None:
+    """See that every mutation can be made, and makes valid Python. Raises Void."""
+    problems = []
+    for mutation in mutations:
+        try:
+            ast.parse(mutation.applied_to((tree.REPOSITORY / mutation.file).read_text()))
+        except (OSError, ValueError, SyntaxError) as error:
+            problems.append(f"{mutation.name}: {error}")
+    if problems:
+        raise Void("\n".join(problems))
+
+
+def check_green(copy: Copy, mutations: Iterable[Mutation]) -> None:
+    """See that without a mutation all their tests pass. Raises Void."""
+    tests = dict.fromkeys(test for mutation in mutations for test in mutation.tests)
+    status, printed = copy.test(tests)
+    if status != PASSED:
+        raise Void(f"without any mutation the tests do not pass:\n{printed}")
+
+
+def killer(printed: str) -> str:
+    """The test that failed, in what pytest printed."""
+    failed = [line for line in printed.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0].rpartition("::")[2] if failed else "?"
+
+
+def survives(copy: Copy, mutation: Mutation) -> bool:
+    """Try one mutation and tell in one line what became of it."""
+    began = time.monotonic()
+    with copy.mutated(mutation):
+        status, printed = copy.test(mutation.tests)
+    took = f"{time.monotonic() - began:.1f} s"
+    if status == FAILED:
+        print(f"{mutation.name}: killed by {killer(printed)} ({took})", flush=True)
+        return False
+    why = "no test noticed" if status == PASSED else f"the tests did not run:\n{printed}"
+    print(f"{mutation.name}: SURVIVED, {mutation.breaks}: {why} ({took})", flush=True)
+    return True
+
+
+def try_all(mutations: list[Mutation], scratch: Path, jobs: int) -> int:
+    """How many mutations survive. Raises Void."""
+    check_texts(mutations)
+    copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+    for number in range(jobs):
+        copies.put(Copy(scratch / str(number)))
+    first = copies.get()
+    check_green(first, mutations)
+    copies.put(first)
+
+    def in_free_copy(mutation: Mutation) -> bool:
+        copy = copies.get()
+        try:
+            return survives(copy, mutation)
+        finally:
+            copies.put(copy)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return sum(pool.map(in_free_copy, mutations))
+
+
+def chosen(names: str | None) -> list[Mutation]:
+    """The mutations of these comma-separated names; all without any. Raises SystemExit."""
+    if names is None:
+        return list(MUTATIONS)
+    wanted = names.split(",")
+    unknown = set(wanted) - {mutation.name for mutation in MUTATIONS}
+    if unknown:
+        known = ", ".join(mutation.name for mutation in MUTATIONS)
+        raise SystemExit(f"no such mutation: {', '.join(sorted(unknown))}. There are: {known}")
+    return [mutation for mutation in MUTATIONS if mutation.name in wanted]
+
+
+def main() -> int:
+    """Try the mutations and end with the RESULT line."""
+    parser = argparse.ArgumentParser(description="Break the safety rules one by one.")
+    parser.add_argument("--only", help="names of mutations, comma-separated")
+    parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
+    given = parser.parse_args()
+    mutations = chosen(given.only)
+    try:
+        with tempfile.TemporaryDirectory(prefix="inferops-mutants-") as scratch:
+            survived = try_all(mutations, Path(scratch), given.jobs)
+    except Void as reason:
+        print(f"Nothing was measured:\n{reason}", file=sys.stderr)
+        return 2
+    print("RESULT", json.dumps({"mutants": len(mutations), "survived": survived}))
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operations of the product, each in a process of its own, in the time of a simulated market.
+
+The processes are forked from one that has loaded Ansible already. They ask their drill for the
+time, and for what only the simulator knows.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+#: Nothing may take longer, in the seconds of the market and of this machine.
+MARKET_SECONDS, REAL_SECONDS = 3600.0, 60.0
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.drills.performer", "tests.drills.world"])
+
+#: Answers an operation: a word and its argument.
+Serve = Callable[[str, Any], Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One call: a module's name, ``inventory`` or ``ready``, and its options."""
+
+    kind: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an operation returned and how many seconds of the market it took.
+
+    ``problem`` says what no operation may do: crash, or never end. It is empty otherwise.
+    """
+
+    result: dict[str, Any]
+    seconds: float
+    problem: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it told a failure."""
+        return bool(self.result.get("failed"))
+
+
+def run(operation: Operation, serve: Serve) -> Answer:
+    """Do the operation in its own process, and serve it until it has ended."""
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=_in_process, args=(operation, theirs))
+    process.start()
+    theirs.close()
+    began, limit = float(serve("now", None)), time.monotonic() + REAL_SECONDS
+    try:
+        while ours.poll(limit - time.monotonic()):
+            word, given = ours.recv()
+            seconds = float(serve("now", None)) - began
+            if word == "done":
+                return Answer(given, seconds, given.get("traceback", ""))
+            if seconds > MARKET_SECONDS:
+                return Answer({}, seconds, f"it did not end within {MARKET_SECONDS:.0f} s")
+            ours.send(serve(word, given))
+        return Answer({}, 0.0, f"it did not end within {REAL_SECONDS:.0f} s of real time")
+    except (EOFError, ConnectionError):
+        return Answer({}, 0.0, "its process died without a word")
+    finally:
+        ours.close()
+        process.kill()
+        process.join()
+
+
+def _in_process(operation: Operation, line: Connection) -> None:
+    # Only this process may load Ansible with our collection: tests of other things share ours.
+    from tests.drills.performer import perform
+
+    def ask(word: str, given: Any) -> Any:
+        line.send((word, given))
+        return line.recv()
+
+    line.send(("done", perform(operation.kind, operation.options, ask)))

@@ -1,0 +1,142 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs in the process of one operation: the product's own code, in the market's time.
+
+The process that all others are forked from imports this once. Nothing else should: it sets up
+Ansible for the whole process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import runpy
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from tests.drills import collection_loader  # noqa: F401
+
+# isort: split
+from ansible.inventory.manager import InventoryManager
+from ansible.module_utils.testing import patch_module_args
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import (
+    action_loader,
+    connection_loader,
+    inventory_loader,
+)
+from ansible.template import Templar
+
+from ansible_collections.inferops.gpu.plugins.action import rental_ready
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import HostKey
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint
+from ansible_collections.inferops.gpu.plugins.module_utils.market.ssh_probe import Login, Probe
+from ansible_collections.inferops.gpu.plugins.module_utils.market.waiting import Waiter
+from ansible_collections.inferops.gpu.plugins.modules import (
+    offer_check,
+    rental,
+    rental_extend,
+    rental_reap,
+)
+
+INVENTORY, READY = "inferops.gpu.rentals", "inferops.gpu.rental_ready"
+inventory_loader.get(INVENTORY)
+
+MODULES = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (offer_check, rental, rental_extend, rental_reap)
+}
+
+#: Asks the drill for something, by a word and its argument, and waits for the answer.
+Ask = Callable[[str, Any], Any]
+
+
+def market_clock(ask: Ask) -> Clock:
+    """The market's time, which stands still unless somebody sleeps."""
+
+    def now() -> float:
+        return float(ask("now", None))
+
+    def sleep(seconds: float) -> None:
+        if seconds > 0:
+            ask("sleep", seconds)
+
+    return Clock(monotonic=now, sleep=sleep, now=now)
+
+
+def perform(kind: str, options: dict[str, Any], ask: Ask) -> dict[str, Any]:
+    """Do one operation; return its result, and under ``said`` what else it printed."""
+    clock = market_clock(ask)
+    Clock.from_environment = classmethod(lambda _cls: clock)  # type: ignore[method-assign]
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        try:
+            if kind == "inventory":
+                result = inventory(options)
+            elif kind == "ready":
+                result = ready(options, ask)
+            else:
+                result = run_module(kind, options)
+        except Exception:
+            result = {"traceback": traceback.format_exc()}
+    text = said.getvalue()
+    if kind == "inventory":
+        # Ansible goes on without a source that it cannot read; its warning is all that is told.
+        result["failed"] = "Unable to parse" in text
+    return {**result, "said": text}
+
+
+def run_module(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Run a module as Ansible does, as the main program; return what it printed last."""
+    printed = io.StringIO()
+    # Loaded for the sake of what it imports; the main program is another copy.
+    sys.modules.pop(MODULES[name].__name__)
+    with (
+        patch_module_args(options),
+        contextlib.redirect_stdout(printed),
+        contextlib.suppress(SystemExit),
+    ):
+        runpy.run_module(MODULES[name].__name__, run_name="__main__", alter_sys=True)
+    result: dict[str, Any] = json.loads(printed.getvalue().splitlines()[-1])
+    return result
+
+
+def inventory(options: dict[str, Any]) -> dict[str, Any]:
+    """Read a source as every Ansible command does; return the ids of the rentals by host."""
+    manager = InventoryManager(loader=DataLoader(), sources=[options["source"]])
+    shown = {name: host.vars["inferops_rental"]["id"] for name, host in manager.hosts.items()}
+    return {"hosts": shown}
+
+
+def ready(options: dict[str, Any], ask: Ask) -> dict[str, Any]:
+    """Wait for a rental by the action plugin; the drill says how far each probe gets."""
+
+    def probe(_endpoint: Endpoint, login: Login) -> Probe:
+        told = Probe(**ask("probe", options["id"]))
+        return replace(told, host_key=login.expected_keys[0]) if told.ready else told
+
+    def replace_host_key(_endpoint: Endpoint, _login: Login, _new: HostKey) -> Probe:
+        raise AssertionError("the host has shown its own key")
+
+    rental_ready.Waiter = partial(Waiter, probe=probe, replace_host_key=replace_host_key)
+    loader, context = DataLoader(), PlayContext()
+    action = action_loader.get(
+        READY,
+        task=Task.load({"name": "Wait for the host", READY: options}),
+        connection=connection_loader.get("ansible.builtin.local", context),
+        play_context=context,
+        loader=loader,
+        templar=Templar(loader=loader),
+        shared_loader_obj=None,
+    )
+    result: dict[str, Any] = action.run(task_vars={"inventory_hostname": "drill"})
+    return result

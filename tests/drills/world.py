@@ -1,0 +1,290 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A simulated market whose time stands still unless somebody sleeps, and the truth about it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.drills import operations
+from tests.drills.operations import Answer, Operation
+from tests.simulator.app import Simulator
+from tests.simulator.catalogue import HEALTHY, NamedFault
+from tests.simulator.faults import Fault, parse
+from tests.simulator.hosts import HostSpec, PretendHosts
+from tests.simulator.market import ACCOUNT_KEY, Market, Rental, Traits
+
+SCOPE, NAME = "fleet", "gpu-1"
+#: Rentals that nobody may touch: another name of the scope, and the same name in another one.
+INNOCENTS = ((SCOPE, "gpu-2"), ("other-team", NAME))
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
+DISK_GIB = 20
+LIFETIME_HOURS = 24.0
+#: Enough for a year of bills: only a fault may make an account poor.
+CREDIT_USD = 100_000.0
+#: Whoever waits for a host that boots in real time gives it some.
+NAP_SECONDS = 0.05
+BOOTED_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rental as it is in truth. ``listed`` is what an honest list would show by now."""
+
+    id: str
+    scope: str
+    name: str
+    deadline: float
+    created_at: float
+    listed: bool
+    label: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What there is at one moment, in epoch seconds of the market; rentals are oldest first."""
+
+    now: float
+    rows: tuple[Row, ...]
+
+    def ids(self) -> set[str]:
+        """The ids of all rentals."""
+        return {row.id for row in self.rows}
+
+    def of_scope(self) -> list[Row]:
+        """The rentals of the fleet."""
+        return [row for row in self.rows if row.scope == SCOPE]
+
+    def of_name(self) -> list[Row]:
+        """The rentals of the name that operations are about."""
+        return [row for row in self.of_scope() if row.name == NAME]
+
+
+class Hosts(PretendHosts):
+    """Pretended hosts that remember which of them show another host key than at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strangers: set[int] = set()
+
+    def launch(self, spec: HostSpec) -> dict[str, int]:
+        self.strangers.discard(spec.number)
+        return super().launch(spec)
+
+    def change_host_key(self, number: int) -> None:
+        super().change_host_key(number)
+        self.strangers.add(number)
+
+
+@dataclass
+class Planned:
+    """A fault that is under way, with its orders, or the requests made before its settings."""
+
+    fault: NamedFault
+    orders: list[Fault]
+    requests_before: int
+
+
+@dataclass
+class World:
+    """One market with its innocents, and a controller that operates on it."""
+
+    hosts: Hosts = field(default_factory=Hosts)
+    planned: list[Planned] = field(default_factory=list)
+    met: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.market = Market(self.hosts)
+        self.simulator = Simulator(self.market)
+        self.folder = Path(tempfile.mkdtemp(prefix="inferops-faults-"))
+        self.key_file = self.folder / "id_ed25519"
+        self.key_file.with_suffix(".pub").write_text(PUBLIC_KEY)
+
+    def close(self) -> None:
+        """Stop the market and forget the controller."""
+        self.simulator.close()
+        shutil.rmtree(self.folder)
+
+    def begin(self, seed: int) -> None:
+        """A market with the offers of this seed, the innocents, and a fresh controller."""
+        self.lift()
+        self.simulator.control.reset({"seed": seed})
+        self.market.rescale(0)
+        self.market.boot_seconds = 0
+        self.market.credit_usd = CREDIT_USD
+        self.met.clear()
+        self.fresh_controller()
+        self.innocents = [self.create(scope, name) for scope, name in INNOCENTS]
+
+    def fresh_controller(self) -> None:
+        """Take away whatever the controller remembered."""
+        self.controller_dir = tempfile.mkdtemp(dir=self.folder)
+
+    def create(self, scope: str, name: str) -> Rental:
+        """Rent the dearest machine for ten years, past all rules of the product."""
+        deadline = int(self.market.clock.now()) + 10 * 365 * 86400
+        label = f"inferops/{scope}/{name}/0123abcd/{deadline}/0"
+        offer = max(self.market.search(), key=lambda one: one["dph_base"])
+        wish = {"image": "some/image", "disk": DISK_GIB, "label": label}
+        rental = self.market.create(offer["id"], wish, Traits(boot_seconds=0))
+        self.await_boots()
+        return rental
+
+    # --- faults ---
+
+    def plan(self, faults: Iterable[NamedFault]) -> None:
+        """Let these faults begin, beside those that are under way."""
+        for fault in faults:
+            orders = [parse(order) for order in fault.orders]
+            with self.simulator.faults.lock:
+                self.simulator.faults.planned = [*self.simulator.faults.planned, *orders]
+            self.simulator.control.settings(fault.settings)
+            self.planned.append(Planned(fault, orders, self.requests()))
+
+    def lift(self) -> None:
+        """Let all faults end, and count which were met."""
+        for one in self.planned:
+            if one.orders:
+                self.met[one.fault.name] += sum(order.met for order in one.orders)
+            else:
+                self.met[one.fault.name] += self.requests() - one.requests_before
+        self.planned.clear()
+        self.simulator.faults.replace([])
+        self.simulator.control.settings(HEALTHY)
+        self.market.credit_usd = CREDIT_USD
+
+    def requests(self) -> int:
+        """How many requests the API has been asked since the beginning."""
+        return len(self.simulator.journal.entries())
+
+    # --- operations ---
+
+    def perform(self, kind: str, **options: Any) -> Answer:
+        """Let the controller do something."""
+        market = {
+            "api_url": self.simulator.url,
+            "api_key": ACCOUNT_KEY,
+            "controller_dir": self.controller_dir,
+        }
+        if kind == "inventory":
+            source = Path(self.controller_dir) / "fleet.rentals.yml"
+            lines = {"plugin": "inferops.gpu.rentals", "scope": SCOPE, **market}
+            source.write_text("".join(f"{key}: {value}\n" for key, value in lines.items()))
+            options = {"source": str(source)}
+        elif kind != "offer_check":
+            options = {**market, **options}
+        answer = operations.run(Operation(kind, options), self.serve)
+        self.await_boots()
+        return answer
+
+    def serve(self, word: str, given: Any) -> Any:
+        """What an operation's process asks for."""
+        if word == "now":
+            return self.market.clock.now()
+        if word == "probe":
+            return self.probe(given)
+        if self.boots_slowly():
+            time.sleep(NAP_SECONDS)
+        self.market.advance(given)
+        return None
+
+    def probe(self, rental_id: str) -> dict[str, Any]:
+        """How far a fresh SSH connection would get, as fields of a Probe.
+
+        Only keys that were attached through the API count: the worst that a provider may do to
+        those that came another way.
+        """
+        number = int(rental_id)
+        rental = self.market.rentals.get(number)
+        if rental is None or not rental.running or rental.traits.never_ssh:
+            return {"stage": "refused", "detail": "connection refused"}
+        if rental.traits.black_hole:
+            return {"stage": "black-holed", "detail": "timed out"}
+        if number in self.hosts.strangers:
+            return {"stage": "host key", "detail": "another key than pinned", "final": True}
+        if PUBLIC_KEY not in self.hosts.keys.get(number, ()):
+            return {"stage": "login", "detail": "authentication failed"}
+        return {"stage": "ready", "detail": ""}
+
+    def is_to_blame(self, rental_id: str) -> bool:
+        """Whether it is the host's fault, and nobody else's, that nobody can log in to it."""
+        rental = self.market.rentals.get(int(rental_id))
+        if rental is not None and PUBLIC_KEY not in rental.keys.values():
+            return self.probe(rental_id)["stage"] not in ("login", "ready")
+        return self.probe(rental_id)["stage"] != "ready"
+
+    def measured(self, rental_id: str) -> dict[str, Any]:
+        """What gpu_info finds on a host, as options of offer_check."""
+        spec = self.hosts.specs[int(rental_id)]
+        cards = [{"memory_total_mib": gpu["memory.total"]} for gpu in spec.gpus["gpus"]]
+        gpu = {"driver_version": spec.gpus["driver_version"], "gpus": cards}
+        free_mib = round((spec.short_disk_gib or DISK_GIB * 0.9) * 1024)
+        return {"gpu": gpu, "host": {"disk_free_mib": free_mib}, "disk_gib": DISK_GIB}
+
+    # --- time ---
+
+    def pass_time(self, seconds: float) -> None:
+        """Let simulated time pass."""
+        self.market.advance(seconds)
+        self.await_boots()
+
+    def boots_slowly(self) -> bool:
+        """Whether some host is still on its way, in real seconds."""
+        return any(
+            rental.traits.boot_seconds > 0 and rental.status != rental.traits.boot_statuses[-1]
+            for rental in list(self.market.rentals.values())
+        )
+
+    def await_boots(self) -> None:
+        """Wait for what boots at once, which takes a thread's time, and then for what is due."""
+        limit = time.monotonic() + BOOTED_SECONDS
+        while time.monotonic() < limit and any(
+            not rental.ports and rental.intended == "running" and not rental.stranger
+            for rental in list(self.market.rentals.values())
+        ):
+            time.sleep(0.001)
+        self.market.catch_up()
+
+    # --- the truth ---
+
+    def truth(self) -> Truth:
+        """What there is now."""
+        with self.market.lock:
+            now = self.market.clock.now()
+            ours = [row(one, now) for one in self.market.rentals.values() if not one.stranger]
+        return Truth(now, tuple(sorted(ours, key=lambda one: int(one.id))))
+
+    def disturbed(self) -> list[str]:
+        """What happened to the innocents."""
+        return [
+            f"rental {one.id} ({one.label}) of nobody's business was touched"
+            for one in self.innocents
+            if not (
+                (seen := self.market.rentals.get(one.id))
+                and seen.running
+                and seen.label == one.wish["label"]
+            )
+        ]
+
+
+def row(rental: Rental, now: float) -> Row:
+    """A rental as a row of the truth, by its label alone."""
+    label = rental.label or ""
+    _product, scope, name, _nonce, deadline, _lifetime = label.split("/")
+    return Row(
+        id=str(rental.id),
+        scope=scope,
+        name=name,
+        deadline=float(deadline),
+        created_at=rental.created_at,
+        listed=rental.listed(now),
+        label=label,
+    )
