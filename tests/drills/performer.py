@@ -4,7 +4,7 @@
 """What runs in the process of one operation: the product's own code, in the market's time.
 
 The process that all others are forked from imports this once. Nothing else should: it sets up
-Ansible for the whole process.
+Ansible for the whole process, which must come before any import of Ansible or of the collection.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tests.drills import collection_loader  # noqa: F401
+from tests.drills import collection_loader
+
+collection_loader.install()
 
 # isort: split
 from ansible.inventory.manager import InventoryManager
