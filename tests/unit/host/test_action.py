@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+from tests.diagnosis import FIXTURES, read
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
-FIXTURES = ROOT / "tests" / "unit" / "serving" / "fixtures"
 
 Play = Callable[..., tuple[str, dict[str, Any]]]
 
@@ -89,9 +89,12 @@ def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
     assert "gpu-1: running" not in again
 
 
-def test_a_failed_start_says_cause_remedy_and_where_the_log_is(play: Play, server: Server) -> None:
-    log = str(FIXTURES / "weights_truncated.log")
-    output, result = play("-vvv", fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": log})
+def test_a_failed_start_says_cause_remedy_and_where_the_log_is(
+    play: Play, server: Server, tmp_path: Path
+) -> None:
+    log = tmp_path / "said.log"
+    log.write_text(read(FIXTURES / "weights_truncated" / "run.log").log)
+    output, result = play("-vvv", fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": str(log)})
     assert result["failed"]
     assert "died during startup. A weight file is incomplete" in result["msg"]
     assert "download them again" in result["msg"]
