@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.action.model_server import ActionModule
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
 from tests.diagnosis import FIXTURES, read
 
@@ -104,6 +105,24 @@ def test_a_failed_start_says_cause_remedy_and_where_the_log_is(
     assert "SafetensorError" in result["failure"]["evidence"][0]
     assert len(result["log_tail"]) <= 60
     assert "key-of-clients" not in output
+
+
+def test_what_the_kernel_said_explains_a_death_that_the_log_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The host is a stand-in: nobody may write what a real kernel says."""
+    killed = "Memory cgroup out of memory: Killed process 42 (VLLM::EngineCor) total-vm:9kB"
+    server = {"name": "main", "exit_code": 0, "signal": None, "log_path": "/log"}
+
+    def ask(self: ActionModule, arguments: Any, **extra: Any) -> dict[str, Any]:
+        assert extra["kernel_log"]
+        return {**server, "log_tail": ["EngineDeadError"], "kernel_log": [killed]}
+
+    monkeypatch.setattr(ActionModule, "ask", ask)
+    result = ActionModule.__new__(ActionModule).explain({}, {}, "died")
+    assert result["failure"]["cause_id"] == "host_out_of_memory"
+    assert result["failure"]["evidence"] == [killed]
+    assert result["server"] == server
 
 
 def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server: Server) -> None:
