@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-
 #: Whoever holds the lock longer is stuck: the others go on without the file. Real seconds.
 _PATIENCE_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 0.05
