@@ -79,7 +79,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         try:
             rentals = make_lifecycle(market, make_provider(market, clock), clock).rentals()
         except MarketError as error:
-            error.money = "What is rented, and so what bills, is unknown."
+            error.money = error.money or "What is rented, and so what bills, is unknown."
             raise AnsibleParserError(f"{path}: {error}") from error
         except ValueError as error:
             raise AnsibleParserError(f"{path}: {error}") from error

@@ -212,8 +212,8 @@ attempts:
       description:
         - V(rented) is the one that was kept. V(gone) was taken meanwhile, V(claimed) is on a
           machine that a parallel host rents, V(refused) and V(unclear) ended the call.
-        - V(unlisted), V(unusable), V(dearer) and V(lost) were rented, released and proven gone. They
-          were never listed, stopped, charged too much, or younger than another controller's.
+        - V(unlisted), V(unusable), V(dearer) and V(lost) were rented, released and proven gone:
+          never listed, stopped, charged too much, or younger than another controller's.
       type: str
 released:
   description: The rentals that were released, each with what it cost, or would be.

@@ -419,7 +419,13 @@ class Lifecycle:
     # Listings.
 
     def _listed(self, not_before: float) -> list[Rental]:
-        return self._shared.get(not_before, self._complete_listing)
+        try:
+            return self._shared.get(not_before, self._complete_listing)
+        except MarketError as error:
+            error.money = error.money or (
+                f"What is rented, and so what bills, is unknown. See {self._provider.console_url}"
+            )
+            raise
 
     def _own_listing(self) -> list[Rental]:
         """A listing that nobody else has asked for: only such a one may prove absence."""
