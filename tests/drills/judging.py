@@ -33,7 +33,7 @@ REMEDY = re.compile(r"\b(Check the key|Try again|Check the network|Run again)\b"
 #: What says where money is at stake: a rate, or the page that shows and ends it.
 STAKES = re.compile(r"dollars an hour|https?://\S+/instances/")
 #: Remedies of a whole class of errors where a better one is always known.
-BARE = ("Change what it names.",)
+BARE = ("Change what it names.", "Run again, or widen the wish.")
 #: Prices come rounded.
 ROUNDED = 0.0005
 #: The provider's clock may be so far off: nobody can do better.

@@ -50,13 +50,20 @@ _SAME_PRICE_USD = 0.0001
 _LEAST_NOTICE_SECONDS = 60.0
 
 NOTHING_BILLS = "Nothing was rented, nothing bills."
-#: What became of an attempt that did not end with a rental, for people.
+_LATER = "Run again later: the provider does not show what it rents as it should."
+#: What became of an attempt that did not end with a rental, for people, and what helps.
 _OUTCOMES = {
-    "claimed": "on machines that other hosts of this play rent",
-    "gone": "taken meanwhile",
-    "unlisted": "rented but never listed, and released",
-    "unusable": "rented but stopped, and released",
-    "dearer": "charged more than allowed, and released",
+    "claimed": (
+        "on machines that other hosts of this play rent",
+        "Widen the wish, or deploy fewer hosts at once.",
+    ),
+    "gone": ("taken meanwhile", "Run again, or widen the wish: the market moves."),
+    "unlisted": ("rented but never listed, and released", _LATER),
+    "unusable": ("rented but stopped, and released", _LATER),
+    "dearer": (
+        "charged more than allowed, and released",
+        "Raise max_price_usd_per_hour or budget_usd, or wish for another GPU.",
+    ),
 }
 
 
@@ -178,46 +185,44 @@ class Lifecycle:
                 shunned.add(offer.machine_id)
                 continue
             creates += 1
-            began = self._clock.now()
             try:
-                rental_id = self._create(offer, order)
-                rental = self._settle(order.mark, rental_id, offer)
-                own = rental.mark is not None and rental.mark.nonce == order.mark.nonce
-                if own:
-                    rental = self._within(limits, rental, offer, order)
-            except OfferGone as error:
-                self._notify(f"offer {offer.id} is gone, taking the next one")
-                attempts.append(_attempt(offer, "gone", error.cause))
-            except _Unwanted as error:
-                self._notify(f"{error.cause} Taking the next offer")
-                cost = cost_usd(error.price_usd_per_hour, began, self._clock.now())
-                attempts.append(_attempt(offer, error.outcome, error.cause, cost))
-                shunned.add(offer.machine_id)
+                rental, attempt = self._try(offer, order, limits)
             except MarketError as error:
-                self._tell_money(error, attempts)
                 outcome = "unclear" if isinstance(error, UnclearCreate) else "refused"
-                error.attempts = [*attempts, _attempt(offer, outcome, error.cause)]
                 if outcome == "refused":
                     self._claims.drop(offer.machine_id, order.mark.nonce)
+                    error.money = error.money or _nothing_bills(attempts)
+                error.attempts = [*attempts, _attempt(offer, outcome, error.cause)]
                 raise
-            else:
-                cost = cost_usd(offer.price_usd_per_hour, began, self._clock.now())
-                made = _attempt(offer, "rented", "") if own else _attempt(offer, "lost", "", cost)
-                attempts.append(made)
-                return Rented(rental, candidate, own, attempts)
+            attempts.append(attempt)
+            if rental is not None:
+                return Rented(rental, candidate, attempt["outcome"] == "rented", attempts)
+            self._notify(f"{attempt['message']} Taking the next offer")
             self._claims.drop(offer.machine_id, order.mark.nonce)
-        exhausted = AttemptsExhausted(_summary(attempts))
-        self._tell_money(exhausted, attempts)
-        exhausted.attempts = attempts
-        raise exhausted
+            if attempt["outcome"] != "gone" and offer.machine_id:
+                shunned.add(offer.machine_id)
+        raise _exhausted(attempts)
 
-    def _tell_money(self, error: MarketError, attempts: list[dict[str, Any]]) -> None:
-        """What is at stake after *error*, unless it knows better."""
-        spent = sum(attempt["cost_usd"] for attempt in attempts)
-        if isinstance(error, UnclearCreate):
-            return
-        told = f"What was rented was released and proven gone, for about {spent:.4f} dollars."
-        error.money = error.money or (told if spent else NOTHING_BILLS)
+    def _try(
+        self, offer: Offer, order: Order, limits: Limits
+    ) -> tuple[Rental | None, dict[str, Any]]:
+        """One create: the rental to go on with, if any, and the attempt as data."""
+        began = self._clock.now()
+
+        def cost(price_usd_per_hour: float) -> float:
+            return cost_usd(price_usd_per_hour, began, self._clock.now())
+
+        try:
+            rental = self._settle(order.mark, self._create(offer, order), offer)
+            if rental.mark is not None and rental.mark.nonce == order.mark.nonce:
+                return self._within(limits, rental, offer, order), _attempt(offer, "rented", "")
+        except OfferGone as error:
+            return None, _attempt(offer, "gone", error.cause)
+        except _Unwanted as error:
+            spent = cost(error.price_usd_per_hour)
+            return None, _attempt(offer, error.outcome, error.cause, spent)
+        told = f"Rental {rental.id} counts under this name."
+        return rental, _attempt(offer, "lost", told, cost(offer.price_usd_per_hour))
 
     def _create(self, offer: Offer, order: Order) -> str:
         try:
@@ -482,11 +487,25 @@ def _rate(billed: Offer | Rental) -> str:
     return f"{billed.price_usd_per_hour:.4f} dollars an hour"
 
 
-def _summary(attempts: list[dict[str, Any]]) -> str:
-    """Why none of the attempts ended with a rental."""
-    counted = Counter(attempt["outcome"] for attempt in attempts)
-    told = ", ".join(f"{count} {_OUTCOMES[outcome]}" for outcome, count in counted.items())
-    return f"None of {len(attempts)} offers could be rented{': ' + told if told else ''}."
+def _exhausted(attempts: list[dict[str, Any]]) -> AttemptsExhausted:
+    """Why none of the attempts ended with a rental, and what helps against the most of them."""
+    counted = Counter(attempt["outcome"] for attempt in attempts).most_common()
+    told = ", ".join(f"{count} {_OUTCOMES[outcome][0]}" for outcome, count in counted)
+    error = AttemptsExhausted(
+        f"None of {len(attempts)} offers could be rented{': ' + told if told else ''}.",
+        remedy=_OUTCOMES[counted[0][0]][1] if counted else "",
+        money=_nothing_bills(attempts),
+    )
+    error.attempts = attempts
+    return error
+
+
+def _nothing_bills(attempts: list[dict[str, Any]]) -> str:
+    """What is at stake once nothing is left of the attempts."""
+    spent = sum(attempt["cost_usd"] for attempt in attempts)
+    if not spent:
+        return NOTHING_BILLS
+    return f"What was rented was released and proven gone, for about {spent:.4f} dollars."
 
 
 def _attempt(offer: Offer, outcome: str, message: str, cost: float = 0.0) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def test_a_market_that_always_charges_more_ends_without_a_rental_and_tells_the_c
     result = market.rent(max_price_usd_per_hour=0.1, max_attempts=2)
     assert result["failed"]
     assert "2 charged more than allowed, and released" in result["msg"]
+    assert "max_price_usd_per_hour" in result["failure"]["remedy"]
     assert "proven gone, for about" in result["failure"]["money"]
     assert all(attempt["cost_usd"] > 0 for attempt in result["attempts"])
     assert market.billing() == []
