@@ -29,11 +29,10 @@ INNOCENTS = ((SCOPE, "gpu-2"), ("other-team", NAME))
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
 DISK_GIB = 20
 LIFETIME_HOURS = 24.0
-#: In every market some offers cost less than half of it; what costs three times as much as its
-#: offer is mostly above it.
-MOST_USD_PER_HOUR = 0.12
-#: It lasts for the whole lifetime at the price of the best offers, and not at half as much again.
-BUDGET_USD = 1.8
+#: In every market some offers cost less; what costs three times as much as its offer is above it.
+MOST_USD_PER_HOUR = 0.1
+#: It ends the life of nearly every rental before its hours do.
+BUDGET_USD = 0.9
 #: Enough for a year of bills: only a fault may make an account poor.
 CREDIT_USD = 100_000.0
 #: How a rental is that nobody can use any more, and what such a one may say while it starts.
