@@ -15,8 +15,8 @@ description:
     controller with the account's key finds the rental again.
   - A create is sent once. When its answer is lost, the provider's list decides. An offer that was
     taken meanwhile makes room for the next one, and so does one that is charged above the maximum
-    or cannot be listed, after it was released and proven gone. Of several rentals of one name the oldest
-    that lives wins.
+    or cannot be listed, after it was released and proven gone. Of several rentals of one name the
+    oldest that lives wins.
   - Every rental has a deadline. A switch that travels with the create releases it from the inside
     when no controller comes back, with a key that is good for this rental only.
   - For an existing rental the deadline moves only when the wish for it has changed.
@@ -212,8 +212,8 @@ attempts:
       description:
         - V(rented) is the one that was kept. V(gone) was taken meanwhile, V(claimed) is on a
           machine that a parallel host rents, V(refused) and V(unclear) ended the call.
-        - V(unlisted), V(unusable), V(dearer) and V(lost) were rented, released and proven gone. They
-          were never listed, stopped, too dear, or younger than another controller's rental.
+        - V(unlisted), V(unusable), V(dearer) and V(lost) were rented, then released and proven
+          gone. They were never listed, stopped, too dear, or younger than another controller's.
       type: str
 released:
   description: The rentals that were released, each with what it cost, or would be.
