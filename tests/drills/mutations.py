@@ -702,7 +702,7 @@ DEADLINES = (
         f"{MARKET}/transport.py",
         "return min(self._offsets, key=abs, default=0.0)",
         "return self._offsets[-1] if self._offsets else 0.0",
-        (f"{TRANSPORT}::test_one_answer_with_a_wrong_date_moves_no_deadline",),
+        (f"{TRANSPORT}::test_one_wrong_date_among_several_does_not_tell_the_time",),
     ),
     Mutation(
         "only-date-believed",
@@ -792,8 +792,8 @@ LIMITS = (
         "rate-limits-ignored",
         "parallel hosts are locked out for calling too often",
         f"{MARKET}/pace.py",
-        "self._clock.sleep(self._book(kind, 0.0, between * (1 + random.uniform(0, _JITTER))))",
-        "self._book(kind, 0.0, between * (1 + random.uniform(0, _JITTER)))",
+        "        self._clock.sleep(seconds)\n",
+        "",
         (f"{RULES}::test_no_call_comes_too_early",),
     ),
     Mutation(

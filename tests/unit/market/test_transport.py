@@ -25,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.transport impo
     Response,
     Transport,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.unit.market.conftest import Market
 
 LIST = {"method": "GET", "path": "/api/v1/instances/"}
@@ -137,6 +138,15 @@ def test_one_answer_with_a_wrong_date_moves_no_deadline(
     result = market.rent(deadline_hours=10)
     assert deadline_hours(market) == pytest.approx(10, abs=0.1)
     assert result["deadline"]["remaining_seconds"] == pytest.approx(10 * HOUR, abs=300)
+
+
+@pytest.mark.parametrize("seconds", [DAY, -DAY])
+def test_one_wrong_date_among_several_does_not_tell_the_time(market: Market, seconds: int) -> None:
+    provider = market.provider()
+    provider.list_rentals()
+    market.fault("clock_skew", **SEARCH, seconds=seconds)
+    provider.search(Wish())
+    assert abs(provider.clock_offset_seconds) < 60
 
 
 def test_a_controller_that_is_behind_tells_hosts_the_same_lifetime(market: Market) -> None:
