@@ -62,7 +62,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
-    """One host for each rental; of several with one name, the oldest."""
+    """One host for each rental; of several with one name, the oldest that lives."""
 
     NAME = "inferops.gpu.rentals"
 
@@ -84,7 +84,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         except ValueError as error:
             raise AnsibleParserError(f"{path}: {error}") from error
         group = self.inventory.add_group(self.get_option("group"))
-        # Another inventory may name the same hosts; of our own, the oldest rental of a name counts.
+        # Another inventory may name the same hosts; of our own, the first rental of a name counts.
         seen: set[str] = set()
         for rental in rentals:
             if rental.mark and rental.mark.name not in seen:

@@ -12,6 +12,8 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -188,22 +190,20 @@ def _json(reply: Any) -> Any:
 
 def _within(seconds: float, send: Callable[[], Any]) -> Any:
     """What *send* returns or raises; after so many seconds it is left alone."""
-    outcome: list[Any] = []
+    answer: Future[Any] = Future()
 
     def run() -> None:
         try:
-            outcome.append(send())
-        except requests.RequestException as error:
-            outcome.append(error)
+            answer.set_result(send())
+        except Exception as error:
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise requests.Timeout(f"its answer was not complete after {seconds:.0f} s")
-    if isinstance(outcome[0], requests.RequestException):
-        raise outcome[0]
-    return outcome[0]
+    # A pool would wait for it at the end of the process.
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except FutureTimeoutError as error:
+        raise requests.Timeout(f"its answer was not complete after {seconds:.0f} s") from error
 
 
 def _asked_pause(headers: Mapping[str, str], now: float) -> float | None:

@@ -67,6 +67,14 @@ def test_an_answer_that_drips_ends_the_call(dripping: str) -> None:
     assert time.monotonic() - began < 3
 
 
+def test_a_call_that_cannot_be_made_fails_at_once_with_its_own_reason() -> None:
+    transport = Transport("http://127.0.0.1:1", {"X-Odd": "a\nb"}, Pace(None, {}, Clock()), Clock())
+    began = time.monotonic()
+    with pytest.raises((ProviderUnavailable, ValueError), match=r"[Hh]eader"):
+        transport.request("GET", "/", kind="list", idempotent=False)
+    assert time.monotonic() - began < 5
+
+
 # Too many calls.
 
 
