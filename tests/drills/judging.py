@@ -29,7 +29,7 @@ NONE_THERE = re.compile(r"nothing is rented", re.IGNORECASE)
 #: What an inventory must say when it cannot tell, in the plugin's own words: Ansible puts it
 #: between these two.
 INVENTORY_SAYS = re.compile(r"Failed to parse .*?rentals\.yml(.*?)Unable to parse", re.DOTALL)
-REMEDY = re.compile(r"\b(Check the key|Try again|Check the network|Run again)\b")
+REMEDY = re.compile(r"\b(Check the key|Try again|Check the network|[Rr]un again)\b")
 #: What says where money is at stake: a rate, or the page that shows and ends it.
 STAKES = re.compile(r"dollars an hour|https?://\S+/instances/")
 #: Remedies of a whole class of errors where a better one is always known.
