@@ -125,7 +125,9 @@ def main() -> None:
         error = HostFault(
             f"The host is not what its offer promised: {differences}.", stage=broken[0].name
         )
-        fail(module, error, "It bills until it is released.", promises=told)
+        rate = given["offer"]["price_usd_per_hour"]
+        money = f"It bills {rate:.4f} dollars an hour until it is released."
+        fail(module, error, money, promises=told)
     module.exit_json(changed=False, promises=told)
 
 

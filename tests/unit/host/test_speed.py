@@ -22,6 +22,7 @@ OFFER = {
     "driver_version": "580.95.05",
     "disk_mb_per_second": 2000.0,
     "download_mbit_per_second": 800.0,
+    "price_usd_per_hour": 0.35,
 }
 CARD = {"memory_total_mib": 24564}
 GPU = {"driver_version": "580.95.05", "gpus": [CARD, CARD]}
@@ -101,6 +102,7 @@ def test_a_broken_promise_names_both_figures_and_blames_the_machine(
     assert result["failed"]
     assert result["failure"]["stage"] == stage
     assert result["failure"]["blame"] == "machine"
+    assert "0.3500 dollars an hour" in result["failure"]["money"]
     assert "instead of" in result["msg"]
 
 
