@@ -63,6 +63,21 @@ options:
     description: A mirror of the Python package index.
     type: str
     default: ""
+  extra_index_urls:
+    description: Indexes beside the package index, for wheels that it does not have.
+    type: list
+    elements: str
+    default: []
+  hashes:
+    description: Whether the lock pins the hash of each file. Then nothing else can be installed.
+    type: bool
+    default: false
+  lock:
+    description:
+      - A lock that was resolved before, to be used instead of resolving. It must hold what
+        O(requirements) pin, and hashes when O(hashes) is true.
+    type: str
+    default: ""
   find_links:
     description:
       - Folders on the host, or pages, with wheels. They replace O(torch_backend), so they must hold
@@ -96,6 +111,11 @@ lock_file:
   returned: success
   type: str
   sample: /root/.inferops/stack/lock.txt
+lock:
+  description: The text of the lock, when it has hashes.
+  returned: success and O(hashes)
+  type: str
+  sample: "numpy==2.3.5 --hash=sha256:..."
 lock_sha256:
   description: Its hash, or null before the first resolution.
   returned: success
@@ -134,6 +154,9 @@ def main() -> None:
             "torch_backend": {"type": "str", "default": ""},
             "torch_index_url": {"type": "str", "default": ""},
             "index_url": {"type": "str", "default": ""},
+            "extra_index_urls": {"type": "list", "elements": "str", "default": []},
+            "hashes": {"type": "bool", "default": False},
+            "lock": {"type": "str", "default": ""},
             "find_links": {"type": "list", "elements": "str", "default": []},
             "uv_version": {"type": "str", "default": "0.13.8"},
         },
@@ -144,6 +167,7 @@ def main() -> None:
         torch_backend=options["torch_backend"],
         torch_index_url=options["torch_index_url"],
         index_url=options["index_url"],
+        extra_index_urls=options["extra_index_urls"],
         find_links=options["find_links"],
     )
     wanted = Wanted(
@@ -152,22 +176,24 @@ def main() -> None:
         excluded=options["excluded"],
         python=options["python"],
         sources=sources,
+        hashes=options["hashes"],
     )
     stack = Stack(options["home"])
     before = stack.locked()
     missing_uv = not stack.has_uv(options["uv_version"])
-    stale = not stack.is_locked(wanted)
+    stale = not stack.is_locked(wanted, options["lock"])
     try:
         if missing_uv and not module.check_mode:
             stack.install_uv(options["uv_version"], sources)
         if stale and not module.check_mode:
-            stack.resolve(wanted)
+            stack.resolve(wanted, options["lock"])
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=missing_uv or stale,
         packages=stack.locked(),
         lock_file=str(stack.lock_file),
+        lock=stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
         lock_sha256=stack.lock_sha256(),
         python=str(stack.python),
         uv=str(stack.uv),

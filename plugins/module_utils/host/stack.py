@@ -26,6 +26,7 @@ from .records import read_json, write_json, write_private
 
 _LONGEST_COMMAND_SECONDS = 3600
 _LOCK_LINE = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)")
+_REQUIREMENT = re.compile(r"^Requires-Dist: ([A-Za-z0-9._-]+)[^;=]*\(?==\s*([^\s;,)+]+)")
 _DRIVER_VERSION_FILE = Path("/sys/module/nvidia/version")
 
 
@@ -40,6 +41,7 @@ class Sources:
     torch_backend: str = ""
     torch_index_url: str = ""
     index_url: str = ""
+    extra_index_urls: list[str] = field(default_factory=list)
     find_links: list[str] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
@@ -48,15 +50,17 @@ class Sources:
         A mirror or a folder replaces uv's own choice of PyTorch's index.
         """
         variables = {}
+        beside = [url for url in (self.torch_index_url, *self.extra_index_urls) if url]
         if self.find_links:
             variables["PIP_FIND_LINKS"] = " ".join(self.find_links)
             variables["UV_FIND_LINKS"] = ",".join(self.find_links)
         if self.index_url:
             variables["PIP_INDEX_URL"] = variables["UV_DEFAULT_INDEX"] = self.index_url
-        if self.torch_index_url:
-            variables["UV_INDEX"] = self.torch_index_url
+        if beside:
+            # Versions asked for end with their build (+cu129): the best match is the right one.
+            variables["UV_INDEX"] = variables["PIP_EXTRA_INDEX_URL"] = " ".join(beside)
             variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-        elif self.torch_backend and not self.find_links:
+        if self.torch_backend and not self.torch_index_url and not self.find_links:
             variables["UV_TORCH_BACKEND"] = self.torch_backend
         return variables
 
@@ -70,6 +74,8 @@ class Wanted:
     excluded: list[str]
     python: str
     sources: Sources
+    #: Whether the lock pins the hash of each file, too.
+    hashes: bool = False
 
     def fingerprint(self) -> str:
         """Changes whenever the lock would have to be resolved again."""
@@ -108,19 +114,39 @@ class Stack:
             sources.environment(),
         )
 
-    def is_locked(self, wanted: Wanted) -> bool:
-        """Whether the lock was resolved from exactly this."""
+    def is_locked(self, wanted: Wanted, given: str = "") -> bool:
+        """Whether the lock was resolved from exactly this, or is the one that was given."""
         recorded = read_json(self._input_file) or {}
+        if given and _sha256(given) != self.lock_sha256():
+            return False
         return (
             recorded.get("fingerprint") == wanted.fingerprint()
             and recorded.get("lock_sha256") == self.lock_sha256()
             and self.python.exists()
         )
 
-    def resolve(self, wanted: Wanted) -> None:
-        """Make the environment and resolve its lock; nothing is installed yet."""
+    def resolve(self, wanted: Wanted, given: str = "") -> None:
+        """Make the environment and resolve its lock, or take the *given* one. Installs nothing."""
+        self._make_environment(wanted.python)
+        self._write_inputs(wanted)
+        if given:
+            self._take(given, wanted)
+        else:
+            self._compile(wanted)
+        write_json(
+            self._input_file,
+            {
+                "fingerprint": wanted.fingerprint(),
+                "lock_sha256": self.lock_sha256(),
+                "python": wanted.python,
+                "sources": asdict(wanted.sources),
+                "superseded": self.installed(),
+            },
+        )
+
+    def _make_environment(self, python: str) -> None:
         recorded = read_json(self._input_file) or {}
-        if not self.python.exists() or recorded.get("python") != wanted.python:
+        if not self.python.exists() or recorded.get("python") != python:
             _run(
                 [
                     str(self.uv),
@@ -128,12 +154,14 @@ class Stack:
                     "--quiet",
                     "--clear",
                     "--python",
-                    wanted.python,
+                    python,
                     str(self.python.parent.parent),
                 ],
-                f"Making an environment with Python {wanted.python}",
+                f"Making an environment with Python {python}",
                 "Install such a Python, or let the host reach uv's Python downloads.",
             )
+
+    def _write_inputs(self, wanted: Wanted) -> None:
         files = {
             "requirements": wanted.requirements,
             "constraints": wanted.constraints,
@@ -142,6 +170,8 @@ class Stack:
         }
         for name, lines in files.items():
             write_private(self._folder / f"{name}.in", "".join(f"{line}\n" for line in lines))
+
+    def _compile(self, wanted: Wanted) -> None:
         _run(
             [
                 str(self.uv),
@@ -150,6 +180,7 @@ class Stack:
                 "--quiet",
                 "--no-header",
                 "--no-annotate",
+                *(["--generate-hashes"] if wanted.hashes else []),
                 "--python",
                 str(self.python),
                 "--constraint",
@@ -161,18 +192,28 @@ class Stack:
                 str(self._folder / "requirements.in"),
             ],
             "Resolving the lock",
-            "Ask for another vLLM version, or check the package sources.",
+            "Ask for another vLLM version, check the package sources, put the missing wheel into a "
+            "folder named by stack_find_links, or rent with the plan's container image.",
             wanted.sources.environment(),
         )
-        write_json(
-            self._input_file,
-            {
-                "fingerprint": wanted.fingerprint(),
-                "lock_sha256": self.lock_sha256(),
-                "python": wanted.python,
-                "sources": asdict(wanted.sources),
-            },
-        )
+
+    def _take(self, given: str, wanted: Wanted) -> None:
+        """Write a lock that was resolved before, when it fulfils what is wanted."""
+        pinned = _pinned(given)
+        for requirement in wanted.requirements:
+            found = _LOCK_LINE.match(requirement)
+            if (
+                found
+                and pinned.get(_normalised(found[1]), "").partition("+")[0]
+                != (found[2].partition("+")[0])
+            ):
+                raise StackError(
+                    f"The lock file given does not hold {requirement}, which the plan asks for. "
+                    "Remove the file to resolve it anew, or ask for the version that it holds."
+                )
+        if wanted.hashes and "--hash=" not in given:
+            raise StackError("The lock file given has no hashes. Remove it to resolve it anew.")
+        write_private(self.lock_file, given)
 
     def lock_sha256(self) -> str | None:
         """The lock's hash, or None when there is no lock."""
@@ -180,17 +221,12 @@ class Stack:
 
     def locked(self) -> dict[str, str]:
         """Versions in the lock by normalised name."""
-        if not self.lock_file.exists():
-            return {}
-        lines = self.lock_file.read_text().splitlines()
-        matches = (_LOCK_LINE.match(line) for line in lines)
-        return {_normalised(found[1]): found[2] for found in matches if found}
+        return _pinned(self.lock_file.read_text()) if self.lock_file.exists() else {}
 
     def installed(self) -> dict[str, str]:
         """Versions in the environment by normalised name, read off its metadata folders."""
         found = {}
-        site_packages = self.python.parent.parent.glob("lib/python*/site-packages/*.dist-info")
-        for folder in site_packages:
+        for folder in self._metadata_folders():
             name, _dash, version = folder.name[: -len(".dist-info")].rpartition("-")
             found[_normalised(name)] = version
         return found
@@ -213,23 +249,72 @@ class Stack:
             if installed.get(name) != locked.get(name)
         }
 
+    def replaced(self) -> list[str]:
+        """What is installed in another version than the lock's, and which package brought it.
+
+        What was there before the lock was resolved waits for its turn: nobody replaced it.
+        """
+        waiting = (read_json(self._input_file) or {}).get("superseded", {})
+        locked = self.locked()
+        return [
+            f"{name} {locked[name]} was replaced by {version} while installing "
+            f"{' and '.join(self._asking_for(name, version)) or 'something beside the lock'}"
+            for name, version in sorted(self.installed().items())
+            if name in locked and version not in (locked[name], waiting.get(name))
+        ]
+
+    def _asking_for(self, name: str, version: str) -> list[str]:
+        return [
+            f"{folder.name[: -len('.dist-info')].replace('-', ' ')}, which asks for it"
+            for folder in self._metadata_folders()
+            if _asks_for(folder, name, version)
+        ]
+
+    def _metadata_folders(self) -> list[Path]:
+        return sorted(
+            self.python.parent.parent.glob("lib/python*/site-packages/*.dist-info"),
+            key=lambda folder: folder.name,
+        )
+
     def install(self, packages: list[str]) -> None:
         """Install *packages* with what they need, or without any make all as the lock says."""
-        sources = Sources(**(read_json(self._input_file) or {}).get("sources", {}))
+        sources = Sources(**(read_json(self._input_file) or {}).get("sources", {})).environment()
         common = ["--quiet", "--python", str(self.python)]
-        if packages:
-            limits = ["--constraint", str(self.lock_file), "--override", str(self._overrides_file)]
+        limits = ["--constraint", str(self.lock_file), "--override", str(self._overrides_file)]
+        hashed = ["--require-hashes"] if "--hash=" in self.lock_file.read_text() else []
+        if packages and hashed:
+            part = self._write_part(packages, [*common, *limits], sources)
+            command = ["install", *common, *hashed, "--no-deps", "--requirement", str(part)]
+        elif packages:
             command = ["install", *common, *limits, *packages]
         else:
-            command = ["sync", *common, str(self.lock_file)]
+            command = ["sync", *common, *hashed, str(self.lock_file)]
         # What was proven before is proven no more.
         shutil.rmtree(self._folder / "receipts", ignore_errors=True)
         _run(
             [str(self.uv), "pip", *command],
             f"Installing {', '.join(packages) or 'the locked packages'}",
             "Check disk space and the package sources, then run again: what is there is kept.",
-            sources.environment(),
+            sources,
         )
+
+    def _write_part(self, packages: list[str], limits: list[str], sources: dict[str, str]) -> Path:
+        """Write the lock's own entries, hashes included, of *packages* and all that they need."""
+        wanted = self._folder / "part.in"
+        write_private(wanted, "".join(f"{name}\n" for name in packages))
+        command = [str(self.uv), "pip", "compile", "--no-header", "--no-annotate", *limits]
+        listed = _run(
+            [*command, str(wanted)],
+            f"Finding what {', '.join(packages)} needs",
+            "Check the package sources.",
+            sources,
+        )
+        entries = re.split(r"\n(?=\S)", self.lock_file.read_text())
+        needed = _pinned(listed)
+        part = self._folder / "part.txt"
+        chosen = [entry for entry in entries if _pinned(entry).keys() & needed.keys()]
+        write_private(part, "\n".join(chosen) + "\n")
+        return part
 
     def prove(
         self, name: str, script: str, environment: dict[str, str]
@@ -295,6 +380,25 @@ def _driver_version() -> str | None:
         return _DRIVER_VERSION_FILE.read_text().strip()
     except OSError:
         return None
+
+
+def _pinned(lock: str) -> dict[str, str]:
+    """Versions in the text of a lock by normalised name."""
+    matches = (_LOCK_LINE.match(line) for line in lock.splitlines())
+    return {_normalised(found[1]): found[2] for found in matches if found}
+
+
+def _asks_for(metadata_folder: Path, name: str, version: str) -> bool:
+    """Whether an installed package requires exactly this version of *name*."""
+    try:
+        lines = (metadata_folder / "METADATA").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        found = _REQUIREMENT.match(line)
+        if found and _normalised(found[1]) == name and found[2] == version.partition("+")[0]:
+            return True
+    return False
 
 
 def _normalised(name: str) -> str:

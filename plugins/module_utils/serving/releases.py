@@ -240,6 +240,8 @@ SERIES: tuple[Series, ...] = (
                 _TURING_TO_BLACKWELL,
                 "torch 2.8.0's release notes (12.8: sm50 to sm70 removed); #19794 (vLLM: 12.0)",
             ),
+            # For Volta, as these notes advise; vLLM's wheel of this series still has its kernels.
+            Build("cu126", _VOLTA_TO_HOPPER, "torch 2.8.0's release notes; #32838 (vLLM: 7.0)"),
         ),
         resolved="0.11.0",
         transformers="transformers<5",
