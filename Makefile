@@ -7,7 +7,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	crashpoints races faults mutants ranking stack-matrix docs format lock build clean
+	crashpoints races faults mutants ranking stack-matrix compatibility docs format lock build clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, ag
 
 stack-matrix: $(READY) ## Drivers x GPUs x wishes: plan, install stand-ins with real uv, prove, judge
 	@PYTHONPATH=collections $(BIN)/python -m tests.matrix
+
+compatibility: $(READY) ## Compare the compatibility table with what vLLM's releases declare
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.compatibility
 
 docs: $(READY) ## Write the roles' README files from their argument specs
 	@$(BIN)/python -m tests.tools.role_readmes

@@ -76,8 +76,10 @@ def against(anchor: Anchor, outcome: Outcome) -> Iterator[Finding]:
         yield Finding("wrongly_refused", anchor.cell, f"{name}: {refusal}")
     if said["expected"] == "impossible" and outcome.runs:
         yield Finding("wrong", anchor.cell, f"{name}: {outcome.words}")
-    if refusal and said.get("says", "") not in refusal:
-        yield Finding("unexplained_refusals", anchor.cell, f"{name}: {refusal}")
+    unsaid = [words for words in said.get("says", []) if words not in refusal]
+    if refusal and unsaid:
+        text = f"{name} misses {', '.join(unsaid)}: {refusal}"
+        yield Finding("unexplained_refusals", anchor.cell, text)
     if outcome.runs:
         broken = [limit for limit in LIMITS if limit in said and not LIMITS[limit](said, outcome)]
         if broken:
