@@ -30,7 +30,8 @@ from ansible_collections.inferops.gpu.plugins.modules import stack_lock, stack_p
 from tests.matrix.wheels import PHYSICS, write_index
 from tests.tools.tree import REPOSITORY
 
-UV_VERSION = "0"
+#: The uv that the role installs; here it is the one of the development tools.
+UV_VERSION = "0.13.8"
 ROLES = REPOSITORY / "roles"
 #: The roles that install, in the order of a deployment.
 PARTS = ("torch", "numpy", "vllm")
