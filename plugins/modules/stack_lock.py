@@ -68,6 +68,11 @@ options:
     type: list
     elements: str
     default: []
+  cache_dir:
+    description:
+      - Folder on the host that keeps wheels for the next installation. By default uv's own.
+    type: str
+    default: ""
   hashes:
     description: Whether the lock pins the hash of each file. Then nothing else can be installed.
     type: bool
@@ -155,6 +160,7 @@ def main() -> None:
             "torch_index_url": {"type": "str", "default": ""},
             "index_url": {"type": "str", "default": ""},
             "extra_index_urls": {"type": "list", "elements": "str", "default": []},
+            "cache_dir": {"type": "str", "default": ""},
             "hashes": {"type": "bool", "default": False},
             "lock": {"type": "str", "default": ""},
             "find_links": {"type": "list", "elements": "str", "default": []},
@@ -169,6 +175,7 @@ def main() -> None:
         index_url=options["index_url"],
         extra_index_urls=options["extra_index_urls"],
         find_links=options["find_links"],
+        cache_dir=options["cache_dir"],
     )
     wanted = Wanted(
         requirements=options["requirements"],

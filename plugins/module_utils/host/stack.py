@@ -43,6 +43,8 @@ class Sources:
     index_url: str = ""
     extra_index_urls: list[str] = field(default_factory=list)
     find_links: list[str] = field(default_factory=list)
+    #: Where wheels are kept on the host, for the next installation.
+    cache_dir: str = ""
 
     def environment(self) -> dict[str, str]:
         """The sources as pip and uv read them: an address may hold a password, so never in argv.
@@ -51,6 +53,8 @@ class Sources:
         """
         variables = {}
         beside = [url for url in (self.torch_index_url, *self.extra_index_urls) if url]
+        if self.cache_dir:
+            variables["PIP_CACHE_DIR"] = variables["UV_CACHE_DIR"] = self.cache_dir
         if self.find_links:
             variables["PIP_FIND_LINKS"] = " ".join(self.find_links)
             variables["UV_FIND_LINKS"] = ",".join(self.find_links)

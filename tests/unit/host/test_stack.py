@@ -188,6 +188,23 @@ def test_a_mirror_or_a_folder_replaces_uv_s_choice_of_pytorch_s_index() -> None:
     assert "UV_TORCH_BACKEND" not in mirrored
 
 
+def test_wheels_are_kept_where_the_user_says(home: Path, wheels: Path, tmp_path: Path) -> None:
+    stack = Stack(str(home))
+    kept = tmp_path / "volume" / "wheels"
+    sources = Sources(find_links=[str(wheels)], cache_dir=str(kept))
+    stack.resolve(replace(wanted(wheels, "engine==1.0"), sources=sources))
+    stack.install([])
+    assert any(kept.iterdir())
+
+
+def test_an_index_beside_the_package_index_is_asked_for_the_best_match() -> None:
+    builds = "https://wheels.example/0.25.1/cu129"
+    variables = Sources(torch_backend="cu129", extra_index_urls=[builds]).environment()
+    assert variables["UV_INDEX"] == builds
+    assert variables["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    assert variables["UV_TORCH_BACKEND"] == "cu129"
+
+
 def test_another_python_makes_another_environment(home: Path, wheels: Path) -> None:
     stack = Stack(str(home))
     stack.resolve(wanted(wheels, "engine==1.0"))
