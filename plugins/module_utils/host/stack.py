@@ -114,7 +114,8 @@ class Stack:
         _run(
             [str(self._bootstrap / "bin" / "pip"), "install", "--quiet", f"uv=={version}"],
             f"Installing uv {version}",
-            "Check the host's way to the package index, or give a mirror as index_url.",
+            "Check the host's way to the package index, give a mirror as stack_index_url, or put "
+            "uv's wheel into a folder named by stack_find_links.",
             sources.environment(),
         )
 
@@ -204,16 +205,16 @@ class Stack:
     def _take(self, given: str, wanted: Wanted) -> None:
         """Write a lock that was resolved before, when it fulfils what is wanted."""
         pinned = _pinned(given)
+        builds = ("", wanted.sources.torch_backend)
         for requirement in wanted.requirements:
             found = _LOCK_LINE.match(requirement)
-            if (
-                found
-                and pinned.get(_normalised(found[1]), "").partition("+")[0]
-                != (found[2].partition("+")[0])
-            ):
+            held = pinned.get(_normalised(found[1]), "") if found else ""
+            version, _plus, build = held.partition("+")
+            if found and found[2] not in (held, version if build in builds else held):
                 raise StackError(
-                    f"The lock file given does not hold {requirement}, which the plan asks for. "
-                    "Remove the file to resolve it anew, or ask for the version that it holds."
+                    f"The plan asks for {requirement} ({wanted.sources.torch_backend}), and the "
+                    f"lock file given holds {held or 'none'}. Remove the file to resolve it anew, "
+                    "or ask for the version that it holds."
                 )
         if wanted.hashes and "--hash=" not in given:
             raise StackError("The lock file given has no hashes. Remove it to resolve it anew.")

@@ -195,12 +195,29 @@ def test_a_lock_with_hashes_is_the_same_for_every_host_and_nothing_else_installs
         third.install("vllm", plan, bad)
 
 
-def test_a_lock_of_another_plan_is_refused(make: MakeHost) -> None:
-    host, plan = make("580.95.05", "Hopper", "0.19.1")
+@pytest.mark.parametrize(
+    ("vllm", "driver", "said"),
+    [
+        (
+            "0.32.0",
+            "580.95.05",
+            r"vllm==0\.32\.0 \(cu130\), and the lock file given holds 0\.25\.1\.",
+        ),
+        (
+            "0.25.1",
+            "535.183.06",
+            r"vllm==0\.25\.1\+cu129 \(cu129\), and the lock file given holds 0\.25\.1\.",
+        ),
+    ],
+)
+def test_a_lock_of_another_plan_or_build_is_refused(
+    make: MakeHost, vllm: str, driver: str, said: str
+) -> None:
+    host, plan = make("580.95.05", "Hopper", "0.25.1")
     text = host.lock(plan, hashes=True)["lock"]
-    other, newer = make("580.95.05", "Hopper", "0.32.0")
-    with pytest.raises(ModuleFailed, match=r"does not hold vllm==0\.32\.0"):
-        other.lock(newer, hashes=True, lock=text)
+    other, wanted = make(driver, "Hopper", vllm)
+    with pytest.raises(ModuleFailed, match=said):
+        other.lock(wanted, hashes=True, lock=text)
 
 
 def test_an_upgrade_is_not_mistaken_for_a_swap(make: MakeHost) -> None:
