@@ -90,6 +90,13 @@ options:
     type: list
     elements: str
     default: []
+  installer:
+    description:
+      - What resolves and installs. With V(auto) it is uv, or pip where uv cannot be installed.
+      - pip takes the host's own Python and installs the lock as a whole with its first part.
+    type: str
+    choices: [auto, uv, pip]
+    default: auto
   uv_version:
     description: The version of uv.
     type: str
@@ -132,10 +139,15 @@ python:
   type: str
   sample: /root/.inferops/stack/venv/bin/python
 uv:
-  description: The uv that was installed.
+  description: Where uv is, or would be.
   returned: success
   type: str
   sample: /root/.inferops/bootstrap/bin/uv
+installer:
+  description: What resolves and installs here, V(uv) or V(pip).
+  returned: success
+  type: str
+  sample: uv
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -146,6 +158,27 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
     StackError,
     Wanted,
 )
+
+
+def _have_installer(module: AnsibleModule, stack: Stack, sources: Sources) -> tuple[str, bool]:
+    """What will resolve and install, and whether it had to be installed itself."""
+    wish, version = module.params["installer"], module.params["uv_version"]
+    if wish == "auto" and stack.installer() == "pip":
+        wish = "pip"
+    if wish != "pip":
+        missing = not stack.has_uv(version)
+        try:
+            if missing and not module.check_mode:
+                stack.install_uv(version, sources)
+            return "uv", missing
+        except StackError as error:
+            if wish == "uv":
+                raise
+            module.warn(f"pip does the work of uv here, slower and with the host's Python. {error}")
+    missing = stack.installer() != "pip"
+    if missing and not module.check_mode:
+        stack.install_pip(sources)
+    return "pip", missing
 
 
 def main() -> None:
@@ -164,6 +197,7 @@ def main() -> None:
             "hashes": {"type": "bool", "default": False},
             "lock": {"type": "str", "default": ""},
             "find_links": {"type": "list", "elements": "str", "default": []},
+            "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "uv_version": {"type": "str", "default": "0.13.8"},
         },
         supports_check_mode=True,
@@ -177,33 +211,33 @@ def main() -> None:
         find_links=options["find_links"],
         cache_dir=options["cache_dir"],
     )
-    wanted = Wanted(
-        requirements=options["requirements"],
-        constraints=options["constraints"],
-        excluded=options["excluded"],
-        python=options["python"],
-        sources=sources,
-        hashes=options["hashes"],
-    )
     stack = Stack(options["home"])
     before = stack.locked()
-    missing_uv = not stack.has_uv(options["uv_version"])
-    stale = not stack.is_locked(wanted, options["lock"])
     try:
-        if missing_uv and not module.check_mode:
-            stack.install_uv(options["uv_version"], sources)
+        installer, installed_now = _have_installer(module, stack, sources)
+        wanted = Wanted(
+            requirements=options["requirements"],
+            constraints=options["constraints"],
+            excluded=options["excluded"],
+            python=options["python"],
+            sources=sources,
+            hashes=options["hashes"],
+            installer=installer,
+        )
+        stale = not stack.is_locked(wanted, options["lock"])
         if stale and not module.check_mode:
             stack.resolve(wanted, options["lock"])
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=missing_uv or stale,
+        changed=installed_now or stale,
         packages=stack.locked(),
         lock_file=str(stack.lock_file),
         lock=stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
         lock_sha256=stack.lock_sha256(),
         python=str(stack.python),
         uv=str(stack.uv),
+        installer=installer,
         diff={"before": {"lock": before}, "after": {"lock": stack.locked()}},
     )
 
