@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,8 +36,8 @@ description:
 positional: _input
 options:
   _input:
-    description: The content of the model's C(config.json).
-    type: dict
+    description: The content of the model's C(config.json), as text or as data.
+    type: raw
     required: true
   arguments:
     description: Options of vLLM, as role P(inferops.gpu.launch#role) takes them.
@@ -79,7 +80,7 @@ author:
 EXAMPLES = r"""
 - name: How large must a GPU be?
   ansible.builtin.debug:
-    msg: "{{ lookup('ansible.builtin.file', 'config.json') | from_json | inferops.gpu.model_fit }}"
+    msg: "{{ lookup('ansible.builtin.file', 'config.json') | inferops.gpu.model_fit }}"
 
 - name: Does it fit on this host, with a context of 16384 tokens?
   ansible.builtin.debug:
@@ -120,7 +121,7 @@ _value:
 
 
 def model_fit(
-    config: Mapping[str, Any],
+    config: Mapping[str, Any] | str,
     arguments: Mapping[str, Any] | None = None,
     gpus: Sequence[Mapping[str, Any]] | None = None,
     memory_before_mib: Mapping[str, int] | None = None,
@@ -132,6 +133,7 @@ def model_fit(
     """See DOCUMENTATION."""
     options, known = arguments or {}, published_bytes(metadata or {})
     try:
+        config = _content(config)
         if gpus is not None:
             seen = _visible(
                 [_before(gpu, memory_before_mib or {}) for gpu in gpus], visible_devices
@@ -145,6 +147,17 @@ def model_fit(
         return {"fits": "unknown", "why": str(error), "arguments": {}, "vram_gib": 0}
     except ValueError as error:
         raise AnsibleFilterError(f"Options of vLLM: {error}") from error
+
+
+def _content(config: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """The config as data. What is damaged is unknown here; vLLM will say so when it is started."""
+    try:
+        content = json.loads(config) if isinstance(config, str) else config
+    except ValueError as error:
+        raise UnknownModel(f"The model's config.json is damaged: {error}.") from error
+    if not isinstance(content, Mapping):
+        raise UnknownModel("The model's config.json does not hold an object.")
+    return content
 
 
 def _before(gpu: Mapping[str, Any], memory_before_mib: Mapping[str, int]) -> dict[str, Any]:

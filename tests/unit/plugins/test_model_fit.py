@@ -67,6 +67,12 @@ def test_a_model_that_nobody_knows_is_left_to_vllm() -> None:
         assert "no hidden_size" in fit["why"]
 
 
+def test_a_config_may_be_the_text_of_its_file() -> None:
+    assert model_fit(json.dumps(LLAMA), {}, [gpu(0, 450)]) == model_fit(LLAMA, {}, [gpu(0, 450)])
+    assert model_fit('{"model_type": "lla')["why"].startswith("The model's config.json is damaged")
+    assert model_fit("[]")["fits"] == "unknown"
+
+
 def test_an_option_that_is_no_number_is_named() -> None:
     with pytest.raises(AnsibleFilterError, match="max_model_len: 'long'"):
         model_fit(LLAMA, {"max_model_len": "long"})
