@@ -95,7 +95,8 @@ _value:
     - C(weights_gib) and C(need_gib) are of one GPU and have a C(value) and an C(error).
     - C(max_model_len) is the context that C(need_gib) has room for, C(largest_max_model_len) the
       longest that probably fits.
-    - C(vram_gib) is what to look for in an offer; it is there when no GPU is known.
+    - C(vram_gib) is what each of C(gpus) GPUs of an offer must have; both are there when no GPU is
+      known.
   type: dict
   sample:
     fits: "yes"

@@ -54,6 +54,7 @@ def search_fit(
             + (f", {options.gpus} times" if options.gpus > 1 else "")
         ),
         "vram_gib": vram_gib,
+        "gpus": options.gpus,
         "arguments": {},
     }
 
