@@ -30,11 +30,8 @@ class Family:
     mlp_bias: bool = False
     norms: int = 2
     """Norms of the hidden size in each layer."""
-    norm_bias: bool = False
     head_norms: str = ""
     """Norms of queries and keys: "" for none, "head" of one head's size, "all" of all heads'."""
-    gated: bool = True
-    """Whether the feed forward part has a gate beside its up projection."""
     router_bias: bool = False
 
 
@@ -58,11 +55,7 @@ FAMILIES: dict[str, Family] = {
     "gemma3_text": Family(tied=True, norms=4, head_norms="head"),
     "olmo2": Family(head_norms="all"),
     "olmoe": Family(head_norms="all"),
-    "cohere": Family(tied=True, norms=1),
-    "glm4": Family(norms=4),
-    "starcoder2": Family(
-        tied=True, qkv_bias=True, output_bias=True, mlp_bias=True, norm_bias=True, gated=False
-    ),
+    "glm4": Family(norms=4, qkv_bias=True),
     "gpt_oss": Family(qkv_bias=True, output_bias=True, mlp_bias=True, router_bias=True),
 }
 
@@ -199,7 +192,7 @@ def tensors(config: Mapping[str, Any]) -> Iterator[Tensor]:
     yield Tensor("model.embed_tokens", vocabulary, hidden, parts=ANY)
     if not model.is_tied:
         yield Tensor("lm_head", vocabulary, hidden, parts=ANY)
-    yield from _norm(model, "model.norm", None)
+    yield Tensor("model.norm", hidden, 1)
     for layer in range(model.layers):
         yield from _layer(model, layer)
     for layer in range(model.layers, model.layers + model.extra_layers):
@@ -212,18 +205,13 @@ def tensors(config: Mapping[str, Any]) -> Iterator[Tensor]:
 
 def _layer(model: Architecture, layer: int) -> Iterator[Tensor]:
     prefix = f"model.layers.{layer}"
-    for number in range(model.family.norms):
-        yield from _norm(model, f"{prefix}.norm{number}", layer)
+    yield Tensor(f"{prefix}.norms", model.family.norms, model.hidden, layer=layer)
     attention = _latent_attention if model.is_latent else _attention
     yield from attention(model, f"{prefix}.self_attn", layer)
     if model.has_experts(layer):
         yield from _experts(model, f"{prefix}.mlp", layer)
     else:
         yield from _feed_forward(model, f"{prefix}.mlp", layer, model.get("intermediate_size"))
-
-
-def _norm(model: Architecture, name: str, layer: int | None) -> Iterator[Tensor]:
-    yield Tensor(name, 1 + model.family.norm_bias, model.hidden, layer=layer)
 
 
 def _linear(
@@ -237,7 +225,7 @@ def _linear(
 def _attention(model: Architecture, name: str, layer: int) -> Iterator[Tensor]:
     hidden, family, config = model.hidden, model.family, model.config
     queries, keys = model.heads * model.head_size, model.kv_heads * model.head_size
-    bias = bool(config.get("attention_bias", config.get("use_bias", family.qkv_bias)))
+    bias = bool(config.get("attention_bias", family.qkv_bias))
     # Where the config speaks of a bias it means all four projections, except in families that
     # have one for queries, keys and values alone.
     output_bias = bias and (family.output_bias or not family.qkv_bias)
@@ -274,9 +262,8 @@ def _latent_attention(model: Architecture, name: str, layer: int) -> Iterator[Te
 def _feed_forward(
     model: Architecture, name: str, layer: int, size: int, copies: int = 1
 ) -> Iterator[Tensor]:
-    config, family = model.config, model.family
-    bias = bool(config.get("mlp_bias", config.get("use_bias", family.mlp_bias)))
-    for part in ("gate_proj", "up_proj") if family.gated else ("up_proj",):
+    bias = bool(model.config.get("mlp_bias", model.family.mlp_bias))
+    for part in ("gate_proj", "up_proj"):
         yield from _linear(f"{name}.{part}", size, model.hidden, layer, ANY, copies, bias)
     yield from _linear(f"{name}.down_proj", model.hidden, size, layer, ANY, copies, bias)
 

@@ -31,6 +31,8 @@ def stated(entry: dict[str, Any]) -> int:
     """Bytes of the checkpoint by what is published of it."""
     if "total_size" in entry:
         return int(entry["total_size"])
+    if "parameter_total" in entry:
+        return int(entry["parameter_total"]) * BYTES["BF16"]
     return sum(count * BYTES[name] for name, count in entry["parameters"].items())
 
 
