@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout
 from tests.integration.plays import ROOT, Run
 from tests.simulator.hub import Hub
 
@@ -105,6 +110,35 @@ def cached(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def deployed(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Variables of a host with a stack: a stand-in for vLLM, and supervisord from this machine."""
+    home = Path(tempfile.mkdtemp(prefix="inferops-test-"))
+    environment = home / "supervisor" / "venv"
+    known = environment / "lib" / "python3" / "site-packages" / "supervisor-4.3.0.dist-info"
+    known.mkdir(parents=True)
+    (environment / "bin").symlink_to(Path(sys.executable).parent)
+    python = tmp_path / "python"
+    stand_in = ROOT / "tests" / "unit" / "host" / "fake_vllm.py"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in} "$@"\n')
+    python.chmod(0o755)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    yield {
+        "launch_home": str(home),
+        "launch_port": port,
+        "launch_supervisor": "supervisord",
+        "launch_environment": {"FAKE_START_SECONDS": "0"},
+        "launch_hub_token": "",
+        "inferops_python": str(python),
+    }
+    layout = Layout(home)
+    for server in layout.servers():
+        assert not lifecycle.end(layout, server, timeout_seconds=1)
+    shutil.rmtree(home)
+
+
+@pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
     folder = tmp_path / "models" / NAME
     folder.mkdir(parents=True)
@@ -140,6 +174,28 @@ def test_launch_says_when_it_cannot_know(play: Play) -> None:
     run = play("launch", "fit")
     assert run.status == 0, run.output
     assert "Fit: unknown, its config.json is neither on the host yet nor given" in run.message()
+
+
+def test_a_second_deploy_leaves_the_server_alone_though_it_fills_the_gpu(
+    play: Play, cached: Path, deployed: dict[str, Any]
+) -> None:
+    first = play("launch", "main", 450, **deployed)
+    assert first.status == 0, first.output
+    server = Layout(Path(deployed["launch_home"])).server("vllm")
+    spec, before = server.spec(), {process.pid for process in server.processes()}
+    assert spec is not None
+    assert spec.command[-4:-2] == ["--gpu-memory-utilization", "0.9"]
+    again = play("launch", "main", 22900, **deployed)
+    assert again.status == 0, again.output
+    assert "changed=0 " in again.message()
+    assert server.spec() == spec
+    assert {process.pid for process in server.processes()} == before
+    # Another wish is judged by what the GPU holds without the server, and replaces it.
+    wish = {**deployed, "launch_arguments": {"max_model_len": 4096}}
+    other = play("launch", "main", 22900, **wish)
+    assert other.status == 0, other.output
+    assert "Fit: yes" in other.message()
+    assert not before & {process.pid for process in server.processes()}
 
 
 def test_rent_asks_the_hub_and_the_token_stays_hidden(play: Play, hub: Hub) -> None:
