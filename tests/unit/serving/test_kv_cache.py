@@ -24,7 +24,7 @@ GPT_OSS = BY_NAME["openai/gpt-oss-20b"]
 GEMMA = BY_NAME["google/gemma-2-9b-it"]
 GIB = 1024**3
 
-AVAILABLE = re.compile(r"(?:KV cache memory: |kv_cache_size=|for KV cache on node )([\d.]+)")
+AVAILABLE = re.compile(r"(?:KV cache memory: |kv_cache_size=|Explicitly set \()([\d.]+)")
 TOKENS = re.compile(r"(?:KV cache size: |stored in KV cache \()([\d,]+)")
 
 
