@@ -92,9 +92,11 @@ _value:
   description:
     - C(fits) is V(yes), V(tight), V(no) or V(unknown), and C(why) says so with the numbers.
     - C(arguments) holds what was left open and is chosen, never an option that was given.
-    - C(weights_gib) and C(need_gib) are of one GPU and have a C(value) and an C(error).
+    - C(weights_gib), C(overhead_gib) and C(need_gib) are of one GPU and have a C(value) and an
+      C(error). C(need_gib) is for one sequence of C(max_model_len) tokens, without which vLLM does
+      not start, C(need_all_gib) for as many at once as C(max_num_seqs) names.
     - C(max_model_len) is the context that C(need_gib) has room for, C(largest_max_model_len) the
-      longest that probably fits.
+      longest that probably fits, C(concurrency) how many of C(max_model_len) fit at once.
     - C(vram_gib) is what each of C(gpus) GPUs of an offer must have; both are there when no GPU is
       known.
   type: dict
@@ -110,14 +112,19 @@ _value:
       value: 14.96
       error: 0.3
     weights_source: computed from its config
+    overhead_gib:
+      value: 1.37
+      error: 0.93
     kv_bytes_per_token: 131072
     kv_cache_gib: 3.38
     need_gib:
       value: 19.71
       error: 1.23
+    need_all_gib: null
     available_gib: 21.27
     max_model_len: 27664
     largest_max_model_len: 40432
+    concurrency: 1.46
 """
 
 

@@ -48,7 +48,7 @@ def search_fit(
     share = options.gpu_memory_utilization or HIGHEST_UTILIZATION
     vram_gib = round(need.high / share / (1 - HIDDEN_SHARE) / GIB, 1)
     return {
-        **_figures(demand, tokens),
+        **_figures(demand, tokens, options),
         "fits": "unknown",
         "why": (
             f"{_parts(demand, tokens)} make {need} on each GPU: it takes one of {vram_gib} GiB"
@@ -93,13 +93,14 @@ def gpu_fit(
     if tokens < demand.length and not options.names_max_model_len:
         chosen["max_model_len"] = tokens
     return {
-        **_figures(demand, tokens),
+        **_figures(demand, tokens, options),
         "fits": "no" if problem else "yes" if need.high <= room.budget.low else "tight",
         "why": problem
         or f"{_parts(demand, tokens)} make {need} of the {gib(room.budget.value)} GiB that "
         f"gpu_memory_utilization {room.share:g} gives",
         "available_gib": gib(room.budget.value),
         "largest_max_model_len": _probable_length(demand, room),
+        "concurrency": _concurrency(demand, room, tokens),
         "arguments": {} if problem else chosen,
     }
 
@@ -124,12 +125,14 @@ def ram_fit(
     )
     if fits == "no":
         why += ": take a smaller or quantised model, or a host with more memory"
-    figures = _figures(demand, options.max_model_len or demand.length)
+    figures = _figures(demand, options.max_model_len or demand.length, options)
     return {
         **figures,
         "weights_gib": loaded.shown(),
+        "overhead_gib": RAM_OVERHEAD.shown(),
         "kv_cache_gib": kv_cache_gib,
         "need_gib": need.shown(),
+        "need_all_gib": None,
         "fits": fits,
         "why": why,
         "available_gib": gib(available),
@@ -177,6 +180,12 @@ def _probable_length(demand: Demand, room: Room) -> int:
     return demand.cache.tokens_in(room.budget.value - demand.base.value, demand.length)
 
 
+def _concurrency(demand: Demand, room: Room, tokens: int) -> float:
+    """How many sequences of this length probably fit at once, as vLLM logs it."""
+    left = room.budget.value - demand.base.value
+    return round(max(left, 0.0) / demand.cache.bytes_for(tokens), 2) if tokens else 0.0
+
+
 def _problem(options: EngineOptions, demand: Demand, room: Room, tokens: int) -> str:
     """Why this can never start, with the numbers and what to change; empty when it may."""
     share = options.gpu_memory_utilization
@@ -202,14 +211,16 @@ def _problem(options: EngineOptions, demand: Demand, room: Room, tokens: int) ->
     return ""
 
 
-def _figures(demand: Demand, tokens: int) -> dict[str, Any]:
-    held = demand.weights.gpu_bytes
+def _figures(demand: Demand, tokens: int, options: EngineOptions) -> dict[str, Any]:
+    all_at_once = options.max_num_seqs
     return {
-        "weights_gib": Estimate(held, held * demand.weights.error).shown(),
+        "weights_gib": demand.held.shown(),
         "weights_source": demand.weights.source,
+        "overhead_gib": demand.rest.shown(),
         "kv_bytes_per_token": demand.cache.bytes_per_token,
         "kv_cache_gib": gib(demand.cache.bytes_for(tokens)),
         "need_gib": demand.need(tokens).shown(),
+        "need_all_gib": demand.need(tokens, all_at_once).shown() if all_at_once else None,
         "max_model_len": tokens,
     }
 

@@ -87,9 +87,11 @@ class Demand:
     """One model with its options on GPUs of one size."""
 
     weights: Weights
+    #: The part of the weights that is on the GPU.
+    held: Estimate
+    #: What is there beside weights and cache.
+    rest: Estimate
     cache: KvCache
-    #: All but the cache.
-    base: Estimate
     #: The longest context of the model.
     length: int
 
@@ -107,18 +109,23 @@ class Demand:
         cut, stages = options.tensor_parallel, options.pipeline_parallel
         weights = estimate_weights(config, known_bytes, cut, stages, options.dtype)
         held = max(weights.gpu_bytes - options.cpu_offload_gib * GIB, 0)
-        base = Estimate(held, weights.gpu_bytes * weights.error)
         step = options.batch(gpu_bytes)[0]
         return cls(
             weights,
+            Estimate(held, weights.gpu_bytes * weights.error),
+            overhead(config, options, gpu_bytes),
             kv_cache(config, _cache_element_bytes(options), cut, stages, step),
-            base + overhead(config, options, gpu_bytes),
             model_length(config),
         )
 
-    def need(self, tokens: int) -> Estimate:
-        """What a GPU must hold to serve one sequence of so many tokens."""
-        return self.base + Estimate(self.cache.bytes_for(tokens))
+    @property
+    def base(self) -> Estimate:
+        """All but the cache."""
+        return self.held + self.rest
+
+    def need(self, tokens: int, sequences: int = 1) -> Estimate:
+        """What a GPU must hold to serve so many sequences of so many tokens each at once."""
+        return self.base + Estimate(self.cache.bytes_for(tokens) * sequences)
 
 
 def _cache_element_bytes(options: EngineOptions) -> float:

@@ -187,6 +187,16 @@ def test_what_servers_held_beside_weights_and_cache_is_within_the_error_bar(
     assert rest.low / GIB <= logged_gib <= rest.high / GIB
 
 
+def test_what_all_sequences_need_at_once_and_how_many_fit_is_told() -> None:
+    fit = gpu_fit(LLAMA, {"max_model_len": 8192, "max_num_seqs": 16}, gpus(81559))
+    # A sequence takes 1 GiB. All of them need not fit: those that do not, wait.
+    assert fit["need_all_gib"]["value"] == pytest.approx(fit["need_gib"]["value"] + 15, abs=0.02)
+    assert fit["concurrency"] == pytest.approx(
+        fit["available_gib"] - fit["need_gib"]["value"] + 1, 0.01
+    )
+    assert gpu_fit(LLAMA, {"max_model_len": 8192, "max_num_seqs": 256}, gpus())["fits"] == "yes"
+
+
 def test_eager_servers_need_no_room_for_graphs() -> None:
     eager, usual = (
         overhead(LLAMA, EngineOptions.read({"enforce_eager": flag}), 0) for flag in (True, False)
