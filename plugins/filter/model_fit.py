@@ -114,7 +114,7 @@ _value:
     weights_source: computed from its config
     overhead_gib:
       value: 1.37
-      error: 0.93
+      error: 0.94
     kv_bytes_per_token: 131072
     kv_cache_gib: 3.38
     need_gib:
