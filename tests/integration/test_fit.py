@@ -148,7 +148,8 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     served.close()
 
 
-def test_launch_reads_the_model_where_the_hub_left_it_and_chooses(play: Play, cached: Path) -> None:
+@pytest.mark.usefixtures("cached")
+def test_launch_reads_the_model_where_the_hub_left_it_and_chooses(play: Play) -> None:
     run = play("launch", "fit")
     assert run.status == 0, run.output
     assert "14.96 GiB of weights (published)" in run.message()
@@ -164,7 +165,8 @@ def test_launch_refuses_before_the_start_with_the_numbers(play: Play, cached: Pa
     assert play("launch", "fit", launch_ignore_fit=True, **wish).status == 0
 
 
-def test_launch_counts_what_is_free_not_what_there_is(play: Play, cached: Path) -> None:
+@pytest.mark.usefixtures("cached")
+def test_launch_counts_what_is_free_not_what_there_is(play: Play) -> None:
     run = play("launch", "fit", 12000)
     assert run.status != 0
     assert "12.27 of 23.99 GiB are free" in run.message()
@@ -176,8 +178,9 @@ def test_launch_says_when_it_cannot_know(play: Play) -> None:
     assert "Fit: unknown, its config.json is neither on the host yet nor given" in run.message()
 
 
+@pytest.mark.usefixtures("cached")
 def test_a_second_deploy_leaves_the_server_alone_though_it_fills_the_gpu(
-    play: Play, cached: Path, deployed: dict[str, Any]
+    play: Play, deployed: dict[str, Any]
 ) -> None:
     first = play("launch", "main", 450, **deployed)
     assert first.status == 0, first.output
