@@ -62,6 +62,13 @@ options:
         with all its values, a mapping is passed as JSON.
     type: dict
     default: {}
+  suggested_arguments:
+    description:
+      - Options that apply where O(arguments) says nothing of them.
+      - A server that runs is not replaced for their sake alone, so they may come from a measurement
+        that changes once it runs, as those of filter P(inferops.gpu.model_fit#filter) do.
+    type: dict
+    default: {}
   environment:
     description:
       - Environment variables of the server.
@@ -233,6 +240,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     Spec,
     build_command,
     secret_values,
+    with_suggestions,
 )
 
 TAIL_LINES = 60
@@ -312,17 +320,8 @@ class Run:
             self.fail(f"port: {params['port']} is not between 1 and 65535.")
         if not params["model"].strip() or params["model"].startswith("-"):
             self.fail(f"model: {params['model']!r} is neither a repository id nor a folder.")
-        try:
-            command = build_command(
-                python,
-                params["model"],
-                params["host"],
-                params["port"],
-                params["served_model_name"],
-                params["arguments"],
-            )
-        except ValueError as error:
-            self.fail(str(error))
+        suggested, asked = params["suggested_arguments"], self.command(params["arguments"])
+        command = self.command(with_suggestions(params["arguments"], suggested))
         environment = {key: str(value) for key, value in params["environment"].items()}
         if params["api_key"]:
             environment["VLLM_API_KEY"] = params["api_key"]
@@ -336,7 +335,22 @@ class Run:
             supervisor=supervisor,
             stop_timeout_seconds=params["stop_timeout_seconds"],
             environment=environment,
+            asked=asked if suggested else None,
         )
+
+    def command(self, arguments: dict[str, Any]) -> list[str]:
+        params = self.params
+        try:
+            return build_command(
+                params["python"],
+                params["model"],
+                params["host"],
+                params["port"],
+                params["served_model_name"],
+                arguments,
+            )
+        except ValueError as error:
+            self.fail(str(error))
 
     def runs_as_asked(self, spec: Spec, seen: dict[str, Any]) -> bool:
         """Alive with the same specification, and starting still or able to complete."""
@@ -457,6 +471,7 @@ def main() -> None:
             "host": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 8000},
             "arguments": {"type": "dict", "default": {}},
+            "suggested_arguments": {"type": "dict", "default": {}},
             "environment": {"type": "dict", "default": {}},
             "api_key": {"type": "str", "no_log": True},
             "supervisor": {

@@ -160,6 +160,14 @@ servers:
       description: Changes with everything that needs a restart to take effect.
       type: str
       sample: 0f3c5d7e9a1b2c3d
+    memory_before_mib:
+      description:
+        - While the server lives, the memory that is in use without it, by the C(uuid) of each GPU.
+          Filter P(inferops.gpu.model_fit#filter) takes it.
+        - Empty when the server does not live, or when nothing was noted in this boot.
+      type: dict
+      sample:
+        GPU-5f0d3c1e-8a57-4d0c-9d57-0c6a1c1a2b3c: 12
     log_path:
       description: Where the log lies on the host.
       type: str
@@ -183,12 +191,17 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import kernel_log, lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host import kernel_log, lifecycle, vram
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
+    Server,
     secret_values,
 )
+
+
+def memory_before_mib(layout: Layout, server: Server) -> dict[str, int]:
+    return vram.baseline(layout.baseline, server.name, lifecycle.others_alive(server))
 
 
 def main() -> None:
@@ -213,6 +226,7 @@ def main() -> None:
     reported = []
     for server in servers:
         seen = lifecycle.wait_for_change(server, module.params["known_progress"], wait_seconds)
+        seen["memory_before_mib"] = memory_before_mib(layout, server) if seen["processes"] else {}
         if module.params["log_lines"]:
             seen["log_tail"] = lifecycle.log_tail(server, module.params["log_lines"])
         if module.params["kernel_log"]:

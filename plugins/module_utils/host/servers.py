@@ -41,11 +41,14 @@ class Spec:
     supervisor: str
     stop_timeout_seconds: float
     environment: dict[str, str] = field(repr=False)
+    asked: list[str] | None = None
+    """The command without what was only suggested; None when nothing was."""
 
     @property
     def hash(self) -> str:
-        """Changes with everything that needs a restart to take effect."""
-        content = json.dumps([self.command, self.environment, self.supervisor], sort_keys=True)
+        """Changes with everything that a running server is replaced for."""
+        asked = self.command if self.asked is None else self.asked
+        content = json.dumps([asked, self.environment, self.supervisor], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -150,7 +153,7 @@ def build_command(
         command += ["--served-model-name", served_model_name]
     for key in sorted(arguments):
         value = arguments[key]
-        option = key.strip("-").replace("_", "-")
+        option = _option(key)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*", option):
             raise ValueError(f"arguments: {key!r} is not the name of an engine option.")
         if option in OWN_OPTIONS:
@@ -163,6 +166,16 @@ def build_command(
         for part in value if isinstance(value, list) else [value]:
             command.append(json.dumps(part) if isinstance(part, dict) else str(part))
     return command
+
+
+def with_suggestions(arguments: dict[str, Any], suggested: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, and those suggestions of which they say nothing in any spelling."""
+    named = {_option(key) for key in arguments}
+    return {**{key: suggested[key] for key in suggested if _option(key) not in named}, **arguments}
+
+
+def _option(key: str) -> str:
+    return key.strip("-").replace("_", "-")
 
 
 def secret_values(environment: dict[str, str]) -> set[str]:

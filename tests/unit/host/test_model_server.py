@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import kernel_log, processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host import gpus, kernel_log, processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import Gpu, Report
 from ansible_collections.inferops.gpu.plugins.module_utils.host.records import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     Layout,
@@ -55,6 +56,42 @@ def test_other_options_replace_the_server_whole(start: Call, server: Server) -> 
     assert second["server"]["pid"] != first["server"]["pid"]
     assert not old & {process.pid for process in server.processes()}
     assert second["diff"]["after"]["command"][-2:] == ["--max-model-len", "512"]
+
+
+def test_suggestions_are_followed_but_never_replace_a_server_that_runs(
+    start: Call, server: Server
+) -> None:
+    given, measured = {"dtype": "half"}, {"gpu_memory_utilization": 0.9, "max_model_len": 4096}
+    first = start(arguments=given, suggested_arguments=measured)
+    assert first["diff"]["after"]["command"][-4:] == [
+        *("--gpu-memory-utilization", "0.9"),
+        *("--max-model-len", "4096"),
+    ]
+    for other in ({"gpu_memory_utilization": 0.4}, {}):
+        again = start(arguments=given, suggested_arguments=other)
+        assert not again["changed"]
+        assert again["server"]["pid"] == first["server"]["pid"]
+    wished = start(
+        arguments={**given, "max-model-len": 512}, suggested_arguments={"max_model_len": 4096}
+    )
+    assert wished["changed"]
+    assert wished["diff"]["after"]["command"][-2:] == ["--max-model-len", "512"]
+
+
+def test_what_the_gpus_hold_without_a_server_is_told_while_it_lives(
+    start: Call, home: Path, run_module: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Gpu(0, "RTX 4090", "GPU-0", "8.9", 24564, 450, 24114, None)
+    report = Report(True, None, "580", "13.0", [found], "nvml")
+    monkeypatch.setattr(gpus, "report", lambda: report)
+
+    def before() -> Any:
+        seen = run_module(model_server_info, name="main", home=str(home))
+        return seen["servers"][0]["memory_before_mib"]
+
+    assert before() == {}
+    start()
+    assert before() == {"GPU-0": 450}
 
 
 def test_a_server_that_no_longer_completes_is_started_anew(start: Call, server: Server) -> None:
