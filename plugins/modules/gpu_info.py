@@ -237,6 +237,8 @@ host:
     distribution_codename: noble
     machine_kind: container
     machine_kind_detail: docker
+    hostname: gpu-1
+    boot_id: 5f0d3c1e-8a57-4d0c-9d57-0c6a1c1a2b3c
     is_root: true
     python: /usr/bin/python3
     python_version: 3.11.2

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .processes import boot_id
+
 MIB = 1024 * 1024
 UNLIMITED = -1
 #: The kernel's own number for the process namespace that the machine boots in (proc_ns.h).
@@ -68,6 +70,8 @@ def host_facts(home: Path) -> dict[str, Any]:
         "distribution_codename": release.get("VERSION_CODENAME"),
         "machine_kind": kind,
         "machine_kind_detail": kind_detail,
+        "hostname": platform.node(),
+        "boot_id": boot_id(),
         "is_root": os.geteuid() == 0,
         "python": sys.executable,
         "python_version": platform.python_version(),
