@@ -78,9 +78,17 @@ files:
   sample: [config.json, model.safetensors, tokenizer.json]
 """
 
+import threading
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.hub import HubError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.hub import (
+    File,
+    Hub,
+    HubError,
+    Listing,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.hub_options import (
     HUB_OPTIONS,
     MODEL_NAME,
@@ -88,6 +96,39 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.hub_options impo
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.model_files import needed
 from ansible_collections.inferops.gpu.plugins.module_utils.host.model_store import gib
+
+#: A listing and a byte, each with its own timeout.
+REQUESTS = 2
+
+
+def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
+    """The model and the files of it that a server needs. Raises HubError and ValueError."""
+    listing = hub.listing(given["model"], given["revision"])
+    files = needed(listing.files, given["include"], given["exclude"])
+    if listing.gated and files:
+        hub.probe(listing.model, listing.commit, files[0].name)
+    return listing, files
+
+
+def ask_in_time(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
+    """The same, given up in time whatever hangs: name servers know no timeout of ours."""
+    outcome: list[Any] = []
+
+    def run() -> None:
+        try:
+            outcome.append(ask(hub, given))
+        except (HubError, ValueError) as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(REQUESTS * given["timeout_seconds"])
+    if not outcome:
+        raise hub.unreachable("it does not answer in time")
+    if isinstance(outcome[0], Exception):
+        raise outcome[0]
+    listing, files = outcome[0]
+    return listing, files
 
 
 def main() -> None:
@@ -100,10 +141,7 @@ def main() -> None:
         module.fail_json(msg=f"model: {given['model']!r} is not organisation/name of a hub.")
     hub = make_hub(given)
     try:
-        listing = hub.listing(given["model"], given["revision"])
-        files = needed(listing.files, given["include"], given["exclude"])
-        if listing.gated and files:
-            hub.probe(listing.model, listing.commit, files[0].name)
+        listing, files = ask_in_time(hub, given)
     except HubError as error:
         if error.kind == "unreachable":
             unknown = dict.fromkeys(("commit", "gated", "size_gib"))

@@ -34,13 +34,15 @@ class HubError(Exception):
 @dataclass
 class Trouble:
     """What goes wrong, by file name: the next so many answers break off in the middle, or fail with
-    a status; its bytes are always others than the listing says; it lies at another origin."""
+    a status; its bytes are always others than the listing says; it lies at another origin.
+    ``moved`` models have another name now."""
 
     breaks: Counter[str] = field(default_factory=Counter)
     fails: Counter[str] = field(default_factory=Counter)
     status: int = 503
     corrupt: set[str] = field(default_factory=set)
     elsewhere: str = ""
+    moved: dict[str, str] = field(default_factory=dict)
     ignores_ranges: bool = False
     silent: bool = False
 
@@ -74,6 +76,11 @@ class Hub:
         self.seen.append(request)
         if self.trouble.silent:
             raise DropConnection
+        for old, new in self.trouble.moved.items():
+            if f"/{old}/" in request.path:
+                target = request.path.replace(f"/{old}/", f"/{new}/")
+                query = "?blobs=true" if "blobs" in request.query else ""
+                return Reply(307, b"", {"Location": f"{target}{query}"})
         if request.method not in ("GET", "HEAD"):
             return json_reply({"error": "this hub is read-only"}, 405)
         try:

@@ -197,6 +197,15 @@ def test_the_token_stays_with_the_hub_when_bytes_lie_elsewhere(
         other.close()
 
 
+def test_a_renamed_model_is_found_with_the_token_by_the_hub_s_own_redirect(
+    cache: Run, hub: Hub
+) -> None:
+    hub.trouble.moved = {"inferops/old-name": GATED}
+    result = cache("inferops/old-name", token=TOKEN)
+    assert result["complete"], result
+    assert all("authorization" in request.headers for request in hub.seen)
+
+
 def test_a_disk_that_is_too_small_is_refused_before_anything_arrives(
     cache: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,6 +338,23 @@ def test_a_hub_that_does_not_answer_is_a_note_and_no_failure(run_module: Run, hu
     assert "failed" not in result
     assert (result["reachable"], result["size_gib"]) == (False, None)
     assert "cannot be read" in result["note"]
+
+
+def test_a_hub_that_hangs_is_given_up_in_time(
+    run_module: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a name server does that does not answer: no timeout of a connection ends that."""
+
+    def hang(*_arguments: Any) -> None:
+        time.sleep(4)
+        raise hub_client.HubError("unreachable", "Nobody waited for this.", "")
+
+    monkeypatch.setattr(hub_client.Hub, "listing", hang)
+    began = time.monotonic()
+    result = run_module(model_info, model=NAME, timeout_seconds=0.1)
+    assert time.monotonic() - began < 3
+    assert (result["reachable"], result["size_gib"]) == (False, None)
+    assert "does not answer in time" in result["note"]
 
 
 def test_the_endpoint_is_the_machine_s_own_unless_one_is_given(
