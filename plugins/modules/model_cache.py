@@ -135,6 +135,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.model_store impo
     StoreError,
     download,
     gib,
+    patiently,
     require_space,
 )
 
@@ -204,21 +205,23 @@ class Run:
 
     def settle(self, hub: Hub, store: Store) -> None:
         """Ask the hub, and download what is lacking unless this is a dry run."""
-        listing = hub.listing(self.params["model"], self.params["revision"])
+        model, revision = self.params["model"], self.params["revision"]
+        listing = patiently(lambda: hub.listing(model, revision))
         files = needed(listing.files, *self.patterns)
         if not files:
             raise StoreError(f"No file of {listing.model} fits include and exclude: change them.")
         copy = store.copy(listing.commit)
         lacking = copy.lacking(files)
         if lacking and listing.gated:
-            hub.probe(listing.model, listing.commit, lacking[0].name)
+            first = lacking[0].name
+            patiently(lambda: hub.probe(listing.model, listing.commit, first))
         missing_bytes = sum(file.size for file in lacking) - copy.bytes_here(lacking)
         require_space(copy.folder, missing_bytes, int(self.params["reserve_gib"] * 1024**3))
         if not self.module.check_mode:
             download(hub, listing, files, store)
             self.require_whole(copy.folder)
             copy.note(files, self.patterns)
-            store.remember(self.params["revision"], listing.commit)
+            store.remember(revision, listing.commit)
         names = [file.name for file in lacking]
         self.exit(
             copy,

@@ -35,7 +35,7 @@ class HubError(Exception):
 class Trouble:
     """What goes wrong, by file name: the next so many answers break off in the middle, or fail with
     a status; its bytes are always others than the listing says; it lies at another origin.
-    ``moved`` models have another name now."""
+    ``moved`` models have another name now. ``away`` so many requests get no answer at all."""
 
     breaks: Counter[str] = field(default_factory=Counter)
     fails: Counter[str] = field(default_factory=Counter)
@@ -45,6 +45,7 @@ class Trouble:
     moved: dict[str, str] = field(default_factory=dict)
     ignores_ranges: bool = False
     silent: bool = False
+    away: int = 0
 
 
 class Hub:
@@ -74,7 +75,8 @@ class Hub:
     def answer(self, request: Request) -> Reply:
         """Answer one request of the client."""
         self.seen.append(request)
-        if self.trouble.silent:
+        if self.trouble.silent or self.trouble.away > 0:
+            self.trouble.away -= 1
             raise DropConnection
         for old, new in self.trouble.moved.items():
             if f"/{old}/" in request.path:

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .hub import File, Hub, HubError, Listing
 from .records import read_json, write_json
@@ -33,6 +33,9 @@ PARALLEL_FILES = 4
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 1.0
 TELL_SECONDS = 1.0
+
+
+_Answer = TypeVar("_Answer")
 
 
 class StoreError(Exception):
@@ -171,8 +174,9 @@ class Copy:
                     stream.seek(first)
                     _pour(hub, answer, stream, file.size - first, count)
         if not _is_genuine(file, _hashed(part, file)):
-            count(-_size(part))
+            size = _size(part)
             part.unlink()
+            count(-size)
             raise StoreError(
                 f"{file.name} of {listing.model} has another checksum than {hub.endpoint} says: "
                 "what arrived was thrown away. Run again, and take another mirror if it stays."
@@ -205,6 +209,20 @@ def download(hub: Hub, listing: Listing, files: Sequence[File], store: Store) ->
         raise StoreError(f"The disk does not take the model: {error}.") from error
     finally:
         progress.close()
+
+
+def patiently(question: Callable[[], _Answer]) -> _Answer:
+    """Ask a hub that may be away for a moment a few times. Raises HubError."""
+    pause_seconds = FIRST_PAUSE_SECONDS
+    for _attempt in range(ATTEMPTS - 1):
+        try:
+            return question()
+        except HubError as error:
+            if error.kind != "unreachable":
+                raise
+        time.sleep(pause_seconds)
+        pause_seconds *= 2
+    return question()
 
 
 def require_space(folder: Path, missing_bytes: int, reserve_bytes: int) -> None:
@@ -284,7 +302,7 @@ def _hashed(path: Path, file: File) -> str | None:
     if file.sha256:
         digest = hashlib.sha256()
     elif file.git_id:
-        digest = hashlib.sha1(f"blob {_size(path)}\0".encode())
+        digest = hashlib.sha1(f"blob {_size(path)}\0".encode(), usedforsecurity=False)
     else:
         return None
     with path.open("rb") as stream:

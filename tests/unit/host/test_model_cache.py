@@ -120,6 +120,11 @@ def test_a_run_that_was_ended_is_continued_by_the_next(
     assert not list(folder.glob("*.incomplete"))
 
 
+def test_a_hub_that_is_away_for_a_moment_does_not_end_a_deploy(cache: Run, hub: Hub) -> None:
+    hub.trouble.away = 3
+    assert cache()["complete"]
+
+
 def test_a_server_that_knows_no_ranges_still_gives_the_file(cache: Run, hub: Hub) -> None:
     hub.trouble.breaks[WEIGHTS] = 1
     hub.trouble.ignores_ranges = True
