@@ -98,7 +98,7 @@ def driver_plan(
 def _number(branch: int | str) -> int:
     """580 of 580.65.06."""
     try:
-        return int(str(branch).split(".")[0])
+        return int(str(branch).partition(".")[0])
     except ValueError as error:
         raise AnsibleFilterError(
             f"{branch!r} is no driver branch: write a number such as 580."

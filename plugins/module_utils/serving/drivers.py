@@ -131,5 +131,5 @@ def _part(gpu: Mapping[str, Any], name: str) -> Any:
 
 def _branch(version: str | None) -> int | None:
     """580 of 580.65.06."""
-    first = (version or "").split(".")[0]
+    first = (version or "").partition(".")[0]
     return int(first) if first.isdigit() else None

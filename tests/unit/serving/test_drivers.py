@@ -35,9 +35,9 @@ def broken(state: str, kernel: str | None, library: str | None) -> dict[str, Any
     return {"present": False, "state": state, "reason": "It must boot.", "driver": parts}
 
 
-def plan(gpu: dict[str, Any], host: dict[str, Any] = UBUNTU, **options: Any) -> dict[str, Any]:
+def plan(gpu: dict[str, Any], host: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
     least = options.pop("least", 580)
-    return driver_plan({"gpu": gpu, "host": host}, least, **options)
+    return driver_plan({"gpu": gpu, "host": host or UBUNTU}, least, **options)
 
 
 @pytest.mark.parametrize("version", ["580.65.06", "595.10"])
