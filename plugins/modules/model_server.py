@@ -94,6 +94,12 @@ options:
     description: How long processes may take to end after SIGTERM, before SIGKILL.
     type: int
     default: 30
+  log_max_mib:
+    description:
+      - How much of the disk the log of the server may take, its older generation included. How the
+        start began is kept beside it (256 KiB), then the oldest output goes first.
+    type: int
+    default: 64
 extends_documentation_fragment:
   - inferops.gpu.attributes
 attributes:
@@ -221,6 +227,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inferops.gpu.plugins.module_utils.host import (
     gpus,
     lifecycle,
+    observation,
     ports,
     readiness,
     supervisors,
@@ -267,7 +274,7 @@ class Run:
         supervisor = self.choose_supervisor()
         spec = self.spec(supervisor.name)
         self.module.no_log_values.update(secret_values(spec.environment))
-        seen = lifecycle.observe(self.server)
+        seen = self.observe()
         if self.runs_as_asked(spec, seen):
             self.settle(changed=False, diff={})
         self.require_free_port(spec, own=bool(seen["processes"]))
@@ -288,6 +295,9 @@ class Run:
         except supervisors.SupervisorError as error:
             self.fail(str(error))
         self.settle(changed=True, diff=diff)
+
+    def observe(self) -> dict[str, Any]:
+        return observation.observe(self.server, keep=not self.module.check_mode)
 
     def choose_supervisor(self) -> supervisors.Supervisor:
         try:
@@ -311,6 +321,8 @@ class Run:
             self.fail(f"port: {params['port']} is not between 1 and 65535.")
         if not params["model"].strip() or params["model"].startswith("-"):
             self.fail(f"model: {params['model']!r} is neither a repository id nor a folder.")
+        if params["log_max_mib"] < 1:
+            self.fail(f"log_max_mib: {params['log_max_mib']} is too small, 1 is the least.")
         try:
             command = build_command(
                 python,
@@ -335,6 +347,7 @@ class Run:
             supervisor=supervisor,
             stop_timeout_seconds=params["stop_timeout_seconds"],
             environment=environment,
+            log_max_mib=params["log_max_mib"],
         )
 
     def runs_as_asked(self, spec: Spec, seen: dict[str, Any]) -> bool:
@@ -389,12 +402,12 @@ class Run:
         server, name = self.server, self.params["name"]
         wait = self.params["wait"] and not self.module.check_mode
         timeout = self.params["wait_timeout_seconds"]
-        seen = lifecycle.wait_until_settled(server, timeout) if wait else lifecycle.observe(server)
+        seen = observation.wait_until_settled(server, timeout) if wait else self.observe()
         if seen["phase"] == "running":
             self.exit(changed, diff, server=seen, completion=seen["completion"])
         if not wait:
             self.exit(changed, diff, server=seen)
-        tail = lifecycle.log_tail(server, TAIL_LINES)
+        tail = observation.log_tail(server, TAIL_LINES)
         if seen["phase"] == "starting":
             lifecycle.end(self.layout, server, self.params["stop_timeout_seconds"])
             message = f"is not ready after {timeout} s ({seen['progress']}) and was stopped"
@@ -409,7 +422,7 @@ class Run:
     def stopped(self) -> NoReturn:
         server = self.server
         present = lifecycle.is_present(self.layout, server)
-        before = lifecycle.observe(server)
+        before = self.observe()
         diff = {"before": {"state": before["phase"]}, "after": {"state": "stopped"}}
         if self.module.check_mode:
             self.exit(present, diff if present else {}, server=before)
@@ -421,7 +434,7 @@ class Run:
         self.exit(
             present,
             diff if present else {},
-            server=lifecycle.observe(server),
+            server=self.observe(),
             stopped="proven" if free and not left else "unproven",
             processes_left=[process.describe() for process in left],
             vram=memory,
@@ -467,6 +480,7 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout_seconds": {"type": "int", "default": 1800},
             "stop_timeout_seconds": {"type": "int", "default": 30},
+            "log_max_mib": {"type": "int", "default": 64},
         },
         required_if=[("state", "started", ["python", "model"])],
         supports_check_mode=True,

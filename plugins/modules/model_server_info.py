@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Reads the record of each server and sets it right by a look at the process table, so that a
     server that died since is not called running.
+  - A record that was lost or damaged is made anew from the living processes and what was asked for.
+    A corrected record is kept on the host, except in check mode.
   - Can wait for a change, which is how the progress of a start is followed.
 options:
   name:
@@ -32,6 +34,12 @@ options:
     type: str
   log_lines:
     description: Number of last log lines of the latest start to return for each server.
+    type: int
+    default: 0
+  log_head_lines:
+    description:
+      - Number of first log lines of the latest start to return for each server. They are kept also
+        when the log was cut since.
     type: int
     default: 0
 extends_documentation_fragment:
@@ -75,7 +83,8 @@ servers:
     phase:
       description:
         - One of V(starting), V(running), V(stopping), V(stopped), V(error) and V(unknown).
-        - V(running) means that a completion came back. V(unknown) means alive without a record.
+        - V(running) means that a completion came back. V(unknown) means alive, and neither a record
+          nor enough to make one.
       type: str
       sample: running
     reason:
@@ -143,7 +152,9 @@ servers:
       type: float
       sample: 1763650061.0
     ended_at:
-      description: When its main process ended, in seconds since the epoch. Null while it lives.
+      description:
+        - When its main process ended, or was first found gone, in seconds since the epoch.
+        - Null while it lives.
       type: float
       sample: null
     seconds:
@@ -164,13 +175,19 @@ servers:
       type: list
       elements: str
       sample: []
+    log_head:
+      description: The first lines of that log, as many as O(log_head_lines) asks for.
+      returned: when O(log_head_lines) is not 0
+      type: list
+      elements: str
+      sample: []
 """
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host import observation
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
@@ -186,6 +203,7 @@ def main() -> None:
             "wait_seconds": {"type": "float", "default": 0},
             "known_progress": {"type": "str"},
             "log_lines": {"type": "int", "default": 0},
+            "log_head_lines": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -198,9 +216,13 @@ def main() -> None:
     servers = [layout.server(name)] if name is not None else layout.servers()
     reported = []
     for server in servers:
-        seen = lifecycle.wait_for_change(server, module.params["known_progress"], wait_seconds)
+        seen = observation.wait_for_change(
+            server, module.params["known_progress"], wait_seconds, keep=not module.check_mode
+        )
         if module.params["log_lines"]:
-            seen["log_tail"] = lifecycle.log_tail(server, module.params["log_lines"])
+            seen["log_tail"] = observation.log_tail(server, module.params["log_lines"])
+        if module.params["log_head_lines"]:
+            seen["log_head"] = observation.log_head(server, module.params["log_head_lines"])
         module.no_log_values.update(secret_values(server.environment()))
         reported.append(seen)
     module.exit_json(changed=False, servers=reported)

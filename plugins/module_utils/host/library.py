@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import launcher, ports, processes, readiness, records, servers
+from . import launcher, logs, ports, processes, readiness, records, servers
 
 PACKAGE = "inferops_host"
-MODULES = (launcher, ports, processes, readiness, records, servers)
+MODULES = (launcher, logs, ports, processes, readiness, records, servers)
 
 
 def ship(library: Path) -> bool:

@@ -41,11 +41,13 @@ class Spec:
     supervisor: str
     stop_timeout_seconds: float
     environment: dict[str, str] = field(repr=False)
+    log_max_mib: int = 64
 
     @property
     def hash(self) -> str:
         """Changes with everything that needs a restart to take effect."""
-        content = json.dumps([self.command, self.environment, self.supervisor], sort_keys=True)
+        wanted = [self.command, self.environment, self.supervisor, self.log_max_mib]
+        content = json.dumps(wanted, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -94,6 +96,11 @@ class Server:
     @property
     def log(self) -> Path:
         return self.folder / "server.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever starts or stops the server; beside the folders of the servers."""
+        return self.folder.parent.parent / "locks" / self.name
 
     @property
     def record_path(self) -> Path:

@@ -14,6 +14,7 @@ behave through its environment:
   FAKE_EMPTY_COMPLETION  completions hold no text
   FAKE_DIE_AT_COMPLETION the first completion kills it by SIGILL
   FAKE_NO_CHILDREN       the main process only
+  FAKE_FLOOD_MIB         it numbers lines of its log, so many MiB of them, once it listens
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
@@ -82,6 +84,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if "FAKE_DIE_AT_COMPLETION" in os.environ:
             os.kill(os.getpid(), signal.SIGILL)
+            sleep_for_ever()  # another thread may be the one that takes the signal
         text = "" if "FAKE_EMPTY_COMPLETION" in os.environ else " the lazy dog."
         self.answer(200, {"choices": [{"text": text}]})
 
@@ -101,6 +104,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def flood(mib: int) -> None:
+    """Lines of 64 bytes, each with its number."""
+    for number in range(mib * 1024 * 1024 // 64):
+        os.write(1, f"line {number:10d} ".ljust(63, "x").encode() + b"\n")
+    say("the flood is over")
 
 
 def served_name() -> str:
@@ -128,7 +138,11 @@ def main() -> None:
     if "FAKE_DIE_WITH" in os.environ:
         os._exit(int(os.environ["FAKE_DIE_WITH"]))
     say(f"Starting vLLM server on http://{option('--host')}:{option('--port')}")
-    ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler).serve_forever()
+    server = ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler)
+    if "FAKE_FLOOD_MIB" in os.environ:
+        mib = int(os.environ["FAKE_FLOOD_MIB"])
+        threading.Thread(target=flood, args=(mib,), daemon=True).start()
+    server.serve_forever()
 
 
 if __name__ == "__main__":

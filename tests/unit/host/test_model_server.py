@@ -233,6 +233,7 @@ def test_secrets_stay_in_a_private_file(
         ({"name": "../x"}, "name: '../x' may hold only"),
         ({"python": "/nowhere/python"}, "python: /nowhere/python is not there"),
         ({"port": 70000}, "port: 70000"),
+        ({"log_max_mib": 0}, "log_max_mib: 0 is too small"),
         ({"model": "--help"}, "neither a repository id nor a folder"),
         ({"arguments": {"api_key": "x"}}, "set 'api_key' as an option"),
         ({"arguments": {"max len": 1}}, "not the name of an engine option"),
@@ -278,14 +279,103 @@ def test_info_about_an_unknown_server_says_stopped(run_module: Call, home: Path)
     assert run_module(model_server_info, home=str(home))["servers"] == []
 
 
-def test_info_finds_a_server_that_is_alive_without_a_record(
-    start: Call, run_module: Call, home: Path, server: Server
+def kill_supervision(server: Server, home: Path) -> None:
+    daemon = int((home / "supervisor" / "supervisord.pid").read_text())
+    for pid in (daemon, server.launchers()[0].pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("damage", ["missing", "corrupt"])
+def test_a_server_whose_record_is_lost_is_adopted(
+    start: Call, stop: Call, run_module: Call, home: Path, server: Server, damage: str
+) -> None:
+    first = start()["server"]
+    kill_supervision(server, home)
+    if damage == "missing":
+        server.record_path.unlink()
+    else:
+        server.record_path.write_text("{")
+    (shown,) = run_module(model_server_info, check=True, home=str(home), name="main")["servers"]
+    assert server.record() is None
+    (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+    kept = server.record()
+    assert kept is not None
+    assert (kept.phase, kept.identity and kept.identity.pid) == ("running", first["pid"])
+    for each in (shown, seen):
+        same = ("phase", "pid", "pgid", "port", "model", "spec_hash", "supervisor", "completion")
+        assert {key: each[key] for key in same} == {key: first[key] for key in same}
+        assert abs(each["started_at"] - first["started_at"]) < 5
+    again = start()
+    assert (again["changed"], again["server"]["pid"]) == (False, first["pid"])
+
+
+def test_without_record_and_specification_it_is_unknown_and_stop_still_works(
+    start: Call, stop: Call, run_module: Call, home: Path, server: Server
 ) -> None:
     start()
+    kill_supervision(server, home)
+    server.record_path.unlink()
+    (server.folder / "spec.json").write_text("[")
+    (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+    assert (seen["phase"], seen["processes"]) == ("unknown", 4)
+    assert "stop it" in seen["reason"]
+    assert stop()["stopped"] == "proven"
+    assert server.processes() == []
+
+
+def test_orphans_are_not_taken_for_the_server(
+    start: Call, run_module: Call, home: Path, server: Server
+) -> None:
+    first = start()["server"]
+    kill_supervision(server, home)
+    os.kill(first["pid"], signal.SIGKILL)
     server.record_path.unlink()
     (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
-    assert seen["phase"] == "unknown"
-    assert seen["processes"] == 4
+    assert (seen["phase"], seen["alive"]) == ("unknown", False)
+    assert "main process is gone" in seen["reason"]
+
+
+def test_what_a_look_corrected_is_said_again_after_the_host_was_restarted(
+    start: Call, run_module: Call, home: Path, server: Server
+) -> None:
+    first = start()["server"]
+    kill_supervision(server, home)
+    os.kill(first["pid"], signal.SIGKILL)
+    look = {"home": str(home), "name": "main"}
+    (shown,) = run_module(model_server_info, check=True, **look)["servers"]
+    before = server.record()
+    assert before is not None
+    assert before.phase == "running"
+    (seen,) = run_module(model_server_info, **look)["servers"]
+    kept = server.record()
+    assert kept is not None
+    for each in (shown, seen, vars(kept)):
+        assert (each["phase"], each["reason"]) == ("stopped", "crashed")
+    write_json(server.record_path, {**vars(kept), "boot_id": "another"})
+    (later,) = run_module(model_server_info, **look)["servers"]
+    assert (later["phase"], later["reason"]) == ("stopped", "crashed")
+    assert later["ended_at"] == seen["ended_at"]
+
+
+@pytest.mark.parametrize("change", [{"boot_id": "another"}, {"host_start": -1}])
+def test_a_server_that_ran_before_the_host_was_restarted_is_called_stopped(
+    run_module: Call, home: Path, change: dict[str, Any]
+) -> None:
+    server = Layout(home).server("main")
+    stranger = processes.read_process(os.getpid())
+    assert stranger is not None
+    record = {
+        "name": "main",
+        "server_id": server.id,
+        "phase": "running",
+        "pid": stranger.pid,
+        "start_time_ticks": stranger.start_time_ticks - 1,
+        "boot_id": processes.boot_id(),
+        "host_start": processes.host_start(),
+    }
+    write_json(server.record_path, {**record, **change})
+    (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+    assert (seen["phase"], seen["reason"]) == ("stopped", "the host was restarted")
 
 
 def test_gpu_info_answers_on_a_host_without_a_gpu(run_module: Call, home: Path) -> None:
