@@ -169,8 +169,9 @@ phases:
       seconds: 12.3
 stopped:
   description:
-    - V(proven) when no process is left and the GPU memory is back at its baseline.
-    - V(unproven) when something is left or cannot be told apart.
+    - V(proven) when no process is left, the port is not held by one that cannot be seen, and the
+      GPU memory is back at its baseline.
+    - V(unproven) when something is left or cannot be told apart. RV(remedy) says what to do.
   returned: when O(state=stopped)
   type: str
   sample: proven
@@ -180,6 +181,32 @@ processes_left:
   type: list
   elements: dict
   sample: []
+port_free:
+  description: Whether the port is free now, null when it is not known which one it was.
+  returned: when O(state=stopped)
+  type: bool
+  sample: true
+port_owners:
+  description:
+    - The processes that listen on the port. When a start failed, those that are in its way; after a
+      stop none of them is the server's.
+  returned: when O(state=stopped), or when the port is taken
+  type: list
+  elements: dict
+  sample: []
+shared_memory_removed:
+  description:
+    - Shared memory, semaphores and sockets that the processes of the server had left and that were
+      removed.
+  returned: when O(state=stopped)
+  type: list
+  elements: str
+  sample: [/dev/shm/psm_4f0a2c1b]
+remedy:
+  description: What is left, whose it is and what to do about it. Empty when nothing is.
+  returned: when O(state=stopped)
+  type: str
+  sample: ""
 vram:
   description:
     - C(state) is V(no_gpu), V(at_baseline), V(above_baseline) or V(no_baseline).
@@ -218,7 +245,9 @@ log_tail:
   sample: []
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -227,11 +256,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inferops.gpu.plugins.module_utils.host import (
     gpus,
     lifecycle,
+    locks,
     observation,
     ports,
+    proof,
     readiness,
     supervisors,
-    vram,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
@@ -240,8 +270,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     build_command,
     secret_values,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.sweeping import Ended
 
 TAIL_LINES = 60
+LOCK_SECONDS = 60
 QUICK_COMPLETION_SECONDS = 30.0
 
 
@@ -274,14 +306,20 @@ class Run:
         supervisor = self.choose_supervisor()
         spec = self.spec(supervisor.name)
         self.module.no_log_values.update(secret_values(spec.environment))
+        with self.alone():
+            diff = self.make_run(spec, supervisor)
+        self.settle(changed=bool(diff), diff=diff)
+
+    def make_run(self, spec: Spec, supervisor: supervisors.Supervisor) -> dict[str, Any]:
+        """Start the server unless it runs as asked. Returns the difference, empty when none."""
         seen = self.observe()
         if self.runs_as_asked(spec, seen):
-            self.settle(changed=False, diff={})
+            return {}
         self.require_free_port(spec, own=bool(seen["processes"]))
         diff = self.diff(spec, seen)
         if self.module.check_mode:
             self.exit(True, diff, server=seen)
-        left = lifecycle.end(self.layout, self.server, self.params["stop_timeout_seconds"])
+        left = self.end().left
         if left:
             self.fail(
                 f"Server {spec.name!r} is not started: processes of its earlier start cannot be "
@@ -294,7 +332,28 @@ class Run:
             lifecycle.start(self.layout, spec, supervisor, gpus.report())
         except supervisors.SupervisorError as error:
             self.fail(str(error))
-        self.settle(changed=True, diff=diff)
+        return diff
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else starts or stops this server meanwhile. In check mode nothing is changed."""
+        if self.module.check_mode:
+            yield
+            return
+        try:
+            with locks.held(self.server.lock, self.params["stop_timeout_seconds"] + LOCK_SECONDS):
+                yield
+        except locks.Busy as error:
+            self.fail(
+                f"Server {self.server.name!r} is being started or stopped by another run: {error}. "
+                "Wait for it to end, then try again."
+            )
+
+    def end(self) -> Ended:
+        try:
+            return lifecycle.end(self.layout, self.server, self.params["stop_timeout_seconds"])
+        except supervisors.SupervisorError as error:
+            self.fail(f"Server {self.server.name!r} cannot be ended: {error}")
 
     def observe(self) -> dict[str, Any]:
         return observation.observe(self.server, keep=not self.module.check_mode)
@@ -409,7 +468,8 @@ class Run:
             self.exit(changed, diff, server=seen)
         tail = observation.log_tail(server, TAIL_LINES)
         if seen["phase"] == "starting":
-            lifecycle.end(self.layout, server, self.params["stop_timeout_seconds"])
+            with self.alone():
+                self.end()
             message = f"is not ready after {timeout} s ({seen['progress']}) and was stopped"
         else:
             message = f"failed to start: {seen['reason']}"
@@ -426,19 +486,12 @@ class Run:
         diff = {"before": {"state": before["phase"]}, "after": {"state": "stopped"}}
         if self.module.check_mode:
             self.exit(present, diff if present else {}, server=before)
-        left = lifecycle.end(self.layout, server, self.params["stop_timeout_seconds"])
-        memory = vram.verify(
-            self.layout.baseline, server.name, lifecycle.others_alive(server), gpus.report
-        )
-        free = memory["state"] in ("no_gpu", "at_baseline")
-        self.exit(
-            present,
-            diff if present else {},
-            server=self.observe(),
-            stopped="proven" if free and not left else "unproven",
-            processes_left=[process.describe() for process in left],
-            vram=memory,
-        )
+        with self.alone():
+            # Another run may have ended it while this one waited for its turn.
+            present = lifecycle.is_present(self.layout, server)
+            ended = self.end()
+        proven = proof.of_stop(self.layout, server, ended, gpus.report)
+        self.exit(present, diff if present else {}, server=self.observe(), **proven)
 
 
 def _shown(spec: Spec | None, previous: Spec | None) -> dict[str, Any]:

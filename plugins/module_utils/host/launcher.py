@@ -34,10 +34,10 @@ from .processes import (
     boot_id,
     host_start,
     read_process,
-    stop_tree,
 )
 from .records import Record
 from .servers import Server, Spec
+from .sweeping import Ended, sweep
 
 EXIT_STOPPED = 0
 EXIT_RESTART = 75
@@ -98,8 +98,9 @@ class Launch:
     def note(self, **changes: Any) -> None:
         self.record = records.write(self.server.record_path, self.record, **changes)
 
-    def sweep(self) -> None:
-        stop_tree(self.server.processes, self.spec.stop_timeout_seconds)
+    def sweep(self) -> Ended:
+        timeout_seconds = self.spec.stop_timeout_seconds
+        return sweep(self.server.processes, timeout_seconds, self.record.started_at)
 
     def run(self) -> int:
         """Everything; returns the exit status for the supervisor."""
@@ -217,8 +218,8 @@ class Launch:
 
     def stop(self) -> int:
         self.note(phase="stopping")
-        self.sweep()
-        self.note_end(phase="stopped", reason="requested")
+        removed = self.sweep().shared_memory_removed
+        self.note_end(phase="stopped", reason="requested", shared_memory_removed=removed)
         return EXIT_STOPPED
 
     def note_end(self, **changes: Any) -> None:

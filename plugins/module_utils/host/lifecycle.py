@@ -11,16 +11,16 @@ from . import library, vram
 from .gpus import Report
 from .processes import (
     SERVER_MARKER,
-    Process,
     boot_id,
     carrying,
     environment_of,
     host_start,
-    stop_tree,
+    started_at,
 )
 from .records import Record, write
 from .servers import Layout, Server, Spec
 from .supervisors import Program, Supervisor, every
+from .sweeping import Ended, sweep
 
 
 def others_alive(server: Server) -> bool:
@@ -57,20 +57,33 @@ def is_present(layout: Layout, server: Server) -> bool:
     return known or bool(server.processes() or server.launchers())
 
 
-def end(layout: Layout, server: Server, timeout_seconds: float) -> list[Process]:
-    """Take the server from its supervisor and end its whole tree. Returns what is still alive.
+def end(layout: Layout, server: Server, timeout_seconds: float) -> Ended:
+    """Take the server from its supervisor and end its whole tree. Says what is still alive.
 
     Needs no record: the marker finds the processes. The supervisor goes first, or it would start
     the launcher again; the launcher ends the server, and what neither knows is swept after them.
     """
+    before = server.record()
+    since = _started_at(server, before)
     for supervisor in every(layout):
         supervisor.stop_and_remove(server)
     record = server.record()
     if record is not None and record.phase != "stopped" and not server.launchers():
         # If this run is killed on its way, a later look knows that the end was asked for.
         record = write(server.record_path, record, phase="stopping")
-    left = stop_tree(lambda: [*server.launchers(), *server.processes()], timeout_seconds)
+    ended = sweep(lambda: [*server.launchers(), *server.processes()], timeout_seconds, since)
     record = server.record()
-    if record is not None and not left and record.phase != "stopped":
+    if record is not None and not ended.left and record.phase != "stopped":
         write(server.record_path, record, phase="stopped", reason=record.reason or "requested")
-    return left
+    removed = list(ended.shared_memory_removed)
+    if before is not None and before.phase != "stopped" and record is not None:
+        removed += record.shared_memory_removed or []  # by the launcher, when it was stopped
+    return Ended(ended.left, removed)
+
+
+def _started_at(server: Server, record: Record | None) -> float | None:
+    """Since when the server may have left something, None when nobody knows."""
+    known = [started_at(process) for process in server.processes()]
+    if record is not None and record.started_at is not None:
+        known.append(record.started_at)
+    return min(known, default=None)

@@ -53,6 +53,7 @@ class Record:
     ended_at: float | None = None
     updated_at: float | None = None
     restarts: int = 0
+    shared_memory_removed: list[str] | None = None
 
     @property
     def identity(self) -> Identity | None:

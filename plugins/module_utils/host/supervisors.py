@@ -19,10 +19,12 @@ import sys
 import time
 import xmlrpc.client
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+from . import locks
 from .facts import systemd_is_running
 from .launcher import EXIT_FINAL, EXIT_STOPPED
 from .processes import LAUNCHER_MARKER, alive, read_process
@@ -30,6 +32,7 @@ from .records import write_private
 from .servers import Layout, Server
 
 STOP_MARGIN_SECONDS = 20
+LOCK_SECONDS = 60.0
 LONGEST_SOCKET_PATH = 100
 NAMES = ("systemd", "supervisord")
 
@@ -165,7 +168,7 @@ class Systemd(Supervisor):
         if not self.installed(server):
             return
         self.call("stop", self.unit(server), may_fail=True)
-        (self.folder / self.unit(server)).unlink()
+        (self.folder / self.unit(server)).unlink(missing_ok=True)
         self.call("daemon-reload")
         self.call("reset-failed", self.unit(server), may_fail=True)
 
@@ -193,15 +196,28 @@ class Supervisord(Supervisor):
         self.programs = self.folder / "programs"
         self.socket = self.folder / "supervisor.sock"
         self.bin_dir = bin_dir
+        self.lock = layout.home / "locks" / ".supervisord"
 
     def definition(self, server: Server) -> Path:
         return self.programs / f"{server.name}.conf"
 
     def install(self, program: Program) -> bool:
-        changed = write_private(self.definition(program.server), self.render(program))
-        self.ensure_daemon()
-        self.reload()
+        with self.alone():
+            changed = write_private(self.definition(program.server), self.render(program))
+            self.ensure_daemon()
+            self.reload()
         return changed
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Servers share the daemon: it must not end for one while another one is added."""
+        try:
+            with locks.held(self.lock, LOCK_SECONDS):
+                yield
+        except locks.Busy as error:
+            raise SupervisorError(
+                f"supervisord is being changed by another run: {error}."
+            ) from None
 
     def render(self, program: Program) -> str:
         environment = ",".join(
@@ -302,14 +318,18 @@ class Supervisord(Supervisor):
     def stop_and_remove(self, server: Server) -> None:
         if not self.installed(server):
             return
+        # NOT_RUNNING or BAD_NAME, or no daemon at all: then there is nothing to stop.
+        with contextlib.suppress(xmlrpc.client.Fault, OSError, http.client.HTTPException):
+            self.remote().stopProcess(server.name, True)
+        with self.alone():
+            self.forget(server)
+
+    def forget(self, server: Server) -> None:
+        """Take the definition away, and with the last one the daemon."""
+        self.definition(server).unlink(missing_ok=True)
         if not self.responds():
-            self.definition(server).unlink()
             return
         remote = self.remote()
-        # NOT_RUNNING or BAD_NAME: then there is nothing to stop.
-        with contextlib.suppress(xmlrpc.client.Fault):
-            remote.stopProcess(server.name, True)
-        self.definition(server).unlink(missing_ok=True)
         self.reload()
         if not any(self.programs.glob("*.conf")):
             daemon = read_process(remote.getPID())

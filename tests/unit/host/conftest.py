@@ -53,7 +53,7 @@ def home() -> Iterator[Path]:
     yield path
     layout = Layout(path)
     for server in layout.servers():
-        assert not lifecycle.end(layout, server, timeout_seconds=1)
+        assert not lifecycle.end(layout, server, timeout_seconds=1).left
     shutil.rmtree(path)
 
 
