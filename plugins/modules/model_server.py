@@ -52,16 +52,40 @@ options:
     type: str
     default: 127.0.0.1
   port:
-    description: Port that the server binds.
-    type: int
-    default: 8000
+    description:
+      - Port that the server binds. V(auto) takes the next free one from 8000 upwards and keeps it.
+      - A port that another process holds is refused and its holder named.
+    type: str
+    default: "8000"
   arguments:
     description:
-      - Further options of the engine. Names may be written with C(_) or C(-).
+      - Options of the engine, any that its C(--help) lists. Names may be written with C(_) or C(-).
       - V(true) gives a bare flag, V(false) and null leave the option out, a list gives one flag
         with all its values, a mapping is passed as JSON.
+      - The engine's own parser checks them before anything is started or stopped.
+      - C(max_model_len), the longest context in tokens. Less of it needs less memory.
+      - C(max_num_seqs), how many requests are worked on at once.
+      - C(gpu_memory_utilization), the share of the GPU's memory that the engine takes, 0 to 1.
+      - C(dtype), such as V(auto), V(bfloat16), V(float16) or V(float32).
+      - C(quantization), such as V(awq), V(gptq) or V(fp8), when the model does not say it itself.
+      - C(kv_cache_dtype), such as V(auto) or V(fp8), which halves the cache.
+      - C(tensor_parallel_size) and C(pipeline_parallel_size), over how many GPUs the model is split
+        within and between layers.
+      - C(revision), a branch, tag or commit of the model's repository; C(tokenizer), another
+        repository or folder for it; C(download_dir), where weights are kept.
+      - C(chat_template), a file on the host or the template itself.
+      - C(enable_auto_tool_choice) with C(tool_call_parser), and C(reasoning_parser), for models
+        that call tools or reason.
+      - C(trust_remote_code), run the code that comes with the model.
+      - C(enforce_eager), start faster and serve slower, without CUDA graphs and compilation.
+      - C(seed), for sampling that can be repeated.
     type: dict
     default: {}
+  extra_args:
+    description: Words that are put at the end of the engine's command line as they are.
+    type: list
+    elements: str
+    default: []
   environment:
     description:
       - Environment variables of the server.
@@ -154,6 +178,18 @@ server:
     supervisor: systemd
     seconds: 60.5
     log_path: /home/user/.inferops/servers/main/server.log
+port:
+  description: The port on which it serves, or would in check mode; also when O(port) is V(auto).
+  returned: when O(state=started)
+  type: int
+  sample: 8000
+options:
+  description:
+    - Whether the engine's own parser accepted O(arguments) and O(extra_args), or why it was not
+      asked. Null when nothing had to be started.
+  returned: when O(state=started)
+  type: str
+  sample: accepted by vLLM 0.33.0
 completion:
   description: The text that proved that it serves.
   returned: when O(state=started) and the server is ready
@@ -254,6 +290,7 @@ from typing import Any, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    engine_options,
     gpus,
     lifecycle,
     locks,
@@ -287,6 +324,7 @@ class Run:
         if not NAME.fullmatch(self.params["name"]):
             self.fail(f"name: {self.params['name']!r} may hold only letters, digits, - and _.")
         self.server = self.layout.server(self.params["name"])
+        self.options: str | None = None
         module.no_log_values.update(secret_values(self.server.environment()))
 
     def exit(self, changed: bool, diff: dict[str, Any], **result: Any) -> NoReturn:
@@ -308,7 +346,7 @@ class Run:
         self.module.no_log_values.update(secret_values(spec.environment))
         with self.alone():
             diff = self.make_run(spec, supervisor)
-        self.settle(changed=bool(diff), diff=diff)
+        self.settle(spec, changed=bool(diff), diff=diff)
 
     def make_run(self, spec: Spec, supervisor: supervisors.Supervisor) -> dict[str, Any]:
         """Start the server unless it runs as asked. Returns the difference, empty when none."""
@@ -316,9 +354,10 @@ class Run:
         if self.runs_as_asked(spec, seen):
             return {}
         self.require_free_port(spec, own=bool(seen["processes"]))
+        self.check_options(spec)
         diff = self.diff(spec, seen)
         if self.module.check_mode:
-            self.exit(True, diff, server=seen)
+            self.exit(True, diff, server=seen, port=spec.port, options=self.options)
         left = self.end().left
         if left:
             self.fail(
@@ -376,20 +415,20 @@ class Run:
                 f"python: {python} is not there or not executable. Give the interpreter of the "
                 "virtual environment that holds the engine."
             )
-        if not 0 < params["port"] < 65536:
-            self.fail(f"port: {params['port']} is not between 1 and 65535.")
         if not params["model"].strip() or params["model"].startswith("-"):
             self.fail(f"model: {params['model']!r} is neither a repository id nor a folder.")
         if params["log_max_mib"] < 1:
             self.fail(f"log_max_mib: {params['log_max_mib']} is too small, 1 is the least.")
+        port = self.port()
         try:
             command = build_command(
                 python,
                 params["model"],
                 params["host"],
-                params["port"],
+                port,
                 params["served_model_name"],
                 params["arguments"],
+                params["extra_args"],
             )
         except ValueError as error:
             self.fail(str(error))
@@ -402,12 +441,41 @@ class Run:
             model=params["model"],
             served_model_name=params["served_model_name"] or params["model"],
             host=params["host"],
-            port=params["port"],
+            port=port,
             supervisor=supervisor,
             stop_timeout_seconds=params["stop_timeout_seconds"],
             environment=environment,
             log_max_mib=params["log_max_mib"],
         )
+
+    def port(self) -> int:
+        wanted = self.params["port"].strip()
+        if wanted == "auto":
+            chosen = lifecycle.choose_port(self.layout, self.server, self.params["host"])
+            if chosen is None:
+                last = ports.FIRST_AUTOMATIC + ports.AUTOMATIC - 1
+                self.fail(
+                    f"port: none is free from {ports.FIRST_AUTOMATIC} to {last}. Stop what holds "
+                    "them, or set port to a number."
+                )
+            return chosen
+        if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
+            self.fail(f"port: {wanted} is neither a number from 1 to 65535 nor auto.")
+        return int(wanted)
+
+    def check_options(self, spec: Spec) -> None:
+        """Fail on options that the engine would refuse, while the old server still serves."""
+        if not os.access(spec.command[0], os.X_OK):
+            self.options = "not checked: the engine is not installed yet"
+            return
+        keep = not self.module.check_mode
+        verdict = engine_options.check(spec.command, spec.environment, self.server.accepted, keep)
+        if verdict.refusal:
+            self.fail(
+                f"vLLM refuses its options: {verdict.refusal} Correct arguments or extra_args. "
+                "Nothing was started or stopped."
+            )
+        self.options = verdict.note
 
     def runs_as_asked(self, spec: Spec, seen: dict[str, Any]) -> bool:
         """Alive with the same specification, and starting still or able to complete."""
@@ -443,7 +511,7 @@ class Run:
         self.fail(
             f"Port {spec.port} is taken by "
             f"{who or 'a process that does not listen yet or that this user may not see'}. "
-            "Stop it, or set port to another one.",
+            "Stop it, set port to another one, or to auto.",
             port_owners=[process.describe() for process in holders],
         )
 
@@ -456,16 +524,17 @@ class Run:
             "after": {"state": "running", **shown_after},
         }
 
-    def settle(self, changed: bool, diff: dict[str, Any]) -> NoReturn:
+    def settle(self, spec: Spec, changed: bool, diff: dict[str, Any]) -> NoReturn:
         """Wait as asked and report. In check mode nothing was started, so nothing is waited for."""
         server, name = self.server, self.params["name"]
         wait = self.params["wait"] and not self.module.check_mode
         timeout = self.params["wait_timeout_seconds"]
         seen = observation.wait_until_settled(server, timeout) if wait else self.observe()
+        result = {"server": seen, "port": spec.port, "options": self.options}
         if seen["phase"] == "running":
-            self.exit(changed, diff, server=seen, completion=seen["completion"])
+            self.exit(changed, diff, completion=seen["completion"], **result)
         if not wait:
-            self.exit(changed, diff, server=seen)
+            self.exit(changed, diff, **result)
         tail = observation.log_tail(server, TAIL_LINES)
         if seen["phase"] == "starting":
             with self.alone():
@@ -520,8 +589,9 @@ def main() -> None:
             "model": {"type": "str"},
             "served_model_name": {"type": "str"},
             "host": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8000},
+            "port": {"type": "str", "default": "8000"},
             "arguments": {"type": "dict", "default": {}},
+            "extra_args": {"type": "list", "elements": "str", "default": []},
             "environment": {"type": "dict", "default": {}},
             "api_key": {"type": "str", "no_log": True},
             "supervisor": {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 
-from . import library, vram
+from . import library, ports, readiness, vram
 from .gpus import Report
 from .processes import (
     SERVER_MARKER,
@@ -27,6 +27,24 @@ def others_alive(server: Server) -> bool:
     """Whether another server of ours lives on this host."""
     ids = {environment_of(process.pid).get(SERVER_MARKER) for process in carrying(SERVER_MARKER)}
     return bool(ids - {server.id, None})
+
+
+def choose_port(layout: Layout, server: Server, host: str) -> int | None:
+    """The port for `auto`, None when there is none: see ports.choose."""
+    others = [other.spec() for other in layout.servers() if other != server and _is_wanted(other)]
+    own = server.spec()
+    return ports.choose(
+        readiness.loopback_for(host),
+        own.port if own else None,
+        server.processes(),
+        {spec.port for spec in others if spec},
+    )
+
+
+def _is_wanted(server: Server) -> bool:
+    """Whether it lives, or was started so lately that no process of it can be seen yet."""
+    record = server.record()
+    return bool(server.processes()) or (record is not None and record.phase == "starting")
 
 
 def start(layout: Layout, spec: Spec, supervisor: Supervisor, report: Report) -> None:

@@ -103,6 +103,11 @@ class Server:
         return self.folder.parent.parent / "locks" / self.name
 
     @property
+    def accepted(self) -> Path:
+        """Which command line the engine's parser accepted last."""
+        return self.folder / "accepted.json"
+
+    @property
     def record_path(self) -> Path:
         return self.folder / "record.json"
 
@@ -145,11 +150,12 @@ def build_command(
     port: int,
     served_model_name: str | None,
     arguments: dict[str, Any],
+    extra_args: list[str],
 ) -> list[str]:
     """The command line of vLLM's OpenAI server. Raises ValueError naming a bad argument.
 
     True gives a bare flag, False and None leave the option out, a list gives one flag with all
-    its values, a mapping becomes JSON.
+    its values, a mapping becomes JSON. Extra arguments follow as they are.
     """
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     command += ["--host", host, "--port", str(port)]
@@ -160,8 +166,7 @@ def build_command(
         option = key.strip("-").replace("_", "-")
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*", option):
             raise ValueError(f"arguments: {key!r} is not the name of an engine option.")
-        if option in OWN_OPTIONS:
-            raise ValueError(f"arguments: set {OWN_OPTIONS[option]!r} as an option, not {key!r}.")
+        _refuse_own("arguments", option, key)
         if value is None or value is False:
             continue
         command.append(f"--{option}")
@@ -169,7 +174,14 @@ def build_command(
             continue
         for part in value if isinstance(value, list) else [value]:
             command.append(json.dumps(part) if isinstance(part, dict) else str(part))
-    return command
+    for word in extra_args:
+        _refuse_own("extra_args", word.partition("=")[0].strip("-").replace("_", "-"), word)
+    return [*command, *extra_args]
+
+
+def _refuse_own(where: str, option: str, given: str) -> None:
+    if option in OWN_OPTIONS:
+        raise ValueError(f"{where}: set {OWN_OPTIONS[option]!r} as an option, not {given!r}.")
 
 
 def secret_values(environment: dict[str, str]) -> set[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host import ports, processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.records import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     Layout,
@@ -27,6 +27,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
 from ansible_collections.inferops.gpu.plugins.modules import gpu_info, model_server_info
 
 Call = Callable[..., dict[str, Any]]
+Monkey = pytest.MonkeyPatch
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -110,6 +111,26 @@ def test_a_foreign_process_on_the_port_is_named(start: Call, free_port: int, hom
     assert f"Port {free_port} is taken by process {os.getpid()}" in result["msg"]
     assert "set port" in result["msg"]
     assert not (home / "servers").exists()
+
+
+def test_an_automatic_port_is_the_next_free_one_and_is_kept(
+    start: Call, stop: Call, server: Server, home: Path, free_port: int, monkeypatch: Monkey
+) -> None:
+    monkeypatch.setattr(ports, "FIRST_AUTOMATIC", free_port)
+    assert start(check=True, port="auto")["port"] == free_port
+    with socket.create_server(("127.0.0.1", free_port)):
+        first = start(port="auto")
+        assert first["port"] == first["server"]["port"] > free_port
+    second = start(port="auto")
+    assert (second["changed"], second["port"]) == (False, first["port"])
+    starting = start(port="auto", name="other", wait=False, fake={"FAKE_START_SECONDS": "60"})
+    assert starting["port"] == free_port
+    third = start(port="auto", name="third", wait=False, fake={"FAKE_START_SECONDS": "60"})
+    assert third["port"] not in (first["port"], free_port)
+    stop()
+    with socket.create_server(("127.0.0.1", first["port"])):
+        moved = start(port="auto")
+    assert moved["port"] not in (first["port"], free_port, third["port"])
 
 
 def test_a_running_server_is_not_touched_when_its_new_port_is_taken(
@@ -232,7 +253,9 @@ def test_secrets_stay_in_a_private_file(
     [
         ({"name": "../x"}, "name: '../x' may hold only"),
         ({"python": "/nowhere/python"}, "python: /nowhere/python is not there"),
-        ({"port": 70000}, "port: 70000"),
+        ({"port": 70000}, "port: 70000 is neither a number from 1 to 65535 nor auto"),
+        ({"port": "next"}, "port: next is neither"),
+        ({"extra_args": ["--api_key=x"]}, "extra_args: set 'api_key' as an option"),
         ({"log_max_mib": 0}, "log_max_mib: 0 is too small"),
         ({"model": "--help"}, "neither a repository id nor a folder"),
         ({"arguments": {"api_key": "x"}}, "set 'api_key' as an option"),
@@ -394,11 +417,13 @@ def test_the_command_line_follows_the_arguments() -> None:
         "middleware": ["a", "b"],
         "compilation_config": {"level": 3},
     }
-    command = build_command("/v/python", "m", "127.0.0.1", 8000, "name", arguments)
+    extra = ["--seed", "7"]
+    command = build_command("/v/python", "m", "127.0.0.1", 8000, "name", arguments, extra)
     assert command[:3] == ["/v/python", "-m", "vllm.entrypoints.openai.api_server"]
     assert " ".join(command[3:]) == (
         "--model m --host 127.0.0.1 --port 8000 --served-model-name name "
-        '--compilation-config {"level": 3} --enforce-eager --max-model-len 512 --middleware a b'
+        '--compilation-config {"level": 3} --enforce-eager --max-model-len 512 --middleware a b '
+        "--seed 7"
     )
 
 
