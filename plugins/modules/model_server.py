@@ -111,9 +111,18 @@ options:
     type: bool
     default: true
   wait_timeout_seconds:
-    description: How long to wait. A server that is not ready by then is stopped as a whole.
+    description:
+      - How long to wait. A server that is not ready by then is stopped as a whole.
+      - Without it, the time comes from the size of the model and the measured speed of its disk, or
+        is 1800 seconds when the model is not on the host yet. RV(wait_budget) explains it.
     type: int
-    default: 1800
+  start_at_boot:
+    description:
+      - Start the server again when the host comes back from a restart. Needs systemd; refused
+        where supervisord runs the server.
+      - Stopping the server ends this too.
+    type: bool
+    default: false
   stop_timeout_seconds:
     description: How long processes may take to end after SIGTERM, before SIGKILL.
     type: int
@@ -183,6 +192,13 @@ port:
   returned: when O(state=started)
   type: int
   sample: 8000
+wait_budget:
+  description: How many C(seconds) the start may take, and C(why).
+  returned: when O(state=started) and the server does not serve yet
+  type: dict
+  sample:
+    seconds: 610
+    why: 600 s, and 4 times what reading 1.5 GB takes at the 612 MB/s measured
 options:
   description:
     - Whether the engine's own parser accepted O(arguments) and O(extra_args), or why it was not
@@ -282,6 +298,8 @@ log_tail:
 """
 
 import contextlib
+import dataclasses
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -290,6 +308,7 @@ from typing import Any, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    budget,
     engine_options,
     gpus,
     lifecycle,
@@ -300,6 +319,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host import (
     readiness,
     supervisors,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.budget import Budget
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
@@ -345,7 +365,7 @@ class Run:
         spec = self.spec(supervisor.name)
         self.module.no_log_values.update(secret_values(spec.environment))
         with self.alone():
-            diff = self.make_run(spec, supervisor)
+            diff = self.make_run(spec, supervisor) or self.set_start_at_boot(supervisor)
         self.settle(spec, changed=bool(diff), diff=diff)
 
     def make_run(self, spec: Spec, supervisor: supervisors.Supervisor) -> dict[str, Any]:
@@ -357,7 +377,7 @@ class Run:
         self.check_options(spec)
         diff = self.diff(spec, seen)
         if self.module.check_mode:
-            self.exit(True, diff, server=seen, port=spec.port, options=self.options)
+            self.exit(True, diff, server=seen, **self.facts(spec))
         left = self.end().left
         if left:
             self.fail(
@@ -368,10 +388,43 @@ class Run:
             )
         self.require_free_port(spec, own=False)
         try:
-            lifecycle.start(self.layout, spec, supervisor, gpus.report())
+            seconds = self.budget.seconds
+            timed = dataclasses.replace(spec, wait_timeout_seconds=seconds)
+            lifecycle.start(self.layout, timed, supervisor, gpus.report())
+            self.set_start_at_boot(supervisor)
         except supervisors.SupervisorError as error:
             self.fail(str(error))
         return diff
+
+    @functools.cached_property
+    def budget(self) -> Budget:
+        """How long this start may take."""
+        asked, arguments = self.params["wait_timeout_seconds"], self.params["arguments"]
+        if asked is not None:
+            return Budget(asked, "as asked")
+        download_dir = arguments.get("download_dir", arguments.get("download-dir"))
+        environment = {key: str(value) for key, value in self.params["environment"].items()}
+        return budget.for_start(self.params["model"], download_dir, environment)
+
+    def facts(self, spec: Spec) -> dict[str, Any]:
+        """What a start returns beside the server."""
+        return {
+            "port": spec.port,
+            "options": self.options,
+            "wait_budget": self.budget._asdict(),
+        }
+
+    def set_start_at_boot(self, supervisor: supervisors.Supervisor) -> dict[str, Any]:
+        """Returns the difference, empty when there is none."""
+        wanted, before = self.params["start_at_boot"], supervisor.starts_at_boot(self.server)
+        if wanted == before:
+            return {}
+        try:
+            if not self.module.check_mode:
+                supervisor.set_start_at_boot(self.server, wanted)
+        except supervisors.SupervisorError as error:
+            self.fail(str(error))
+        return {"before": {"start_at_boot": before}, "after": {"start_at_boot": wanted}}
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -400,7 +453,10 @@ class Run:
     def choose_supervisor(self) -> supervisors.Supervisor:
         try:
             return supervisors.choose(
-                self.params["supervisor"], self.layout, self.params["supervisord_bin_dir"]
+                self.params["supervisor"],
+                self.layout,
+                self.params["supervisord_bin_dir"],
+                self.params["start_at_boot"],
             )
         except supervisors.SupervisorError as error:
             self.fail(str(error))
@@ -528,9 +584,19 @@ class Run:
         """Wait as asked and report. In check mode nothing was started, so nothing is waited for."""
         server, name = self.server, self.params["name"]
         wait = self.params["wait"] and not self.module.check_mode
-        timeout = self.params["wait_timeout_seconds"]
-        seen = observation.wait_until_settled(server, timeout) if wait else self.observe()
-        result = {"server": seen, "port": spec.port, "options": self.options}
+        seen = self.observe()
+        if seen["phase"] == "running":
+            self.exit(
+                changed,
+                diff,
+                server=seen,
+                completion=seen["completion"],
+                port=spec.port,
+                options=self.options,
+            )
+        if wait:
+            seen = observation.wait_until_settled(server, self.budget.seconds)
+        result = {"server": seen, **self.facts(spec)}
         if seen["phase"] == "running":
             self.exit(changed, diff, completion=seen["completion"], **result)
         if not wait:
@@ -539,13 +605,14 @@ class Run:
         if seen["phase"] == "starting":
             with self.alone():
                 self.end()
-            message = f"is not ready after {timeout} s ({seen['progress']}) and was stopped"
+            seconds = self.budget.seconds
+            message = f"is not ready after {seconds} s ({seen['progress']}) and was stopped"
         else:
             message = f"failed to start: {seen['reason']}"
         self.fail(
             f"Server {name!r} {message}. Its log is {server.log} on the host.",
             log_tail=tail,
-            server=seen,
+            **result,
         )
 
     def stopped(self) -> NoReturn:
@@ -601,7 +668,8 @@ def main() -> None:
             },
             "supervisord_bin_dir": {"type": "path"},
             "wait": {"type": "bool", "default": True},
-            "wait_timeout_seconds": {"type": "int", "default": 1800},
+            "wait_timeout_seconds": {"type": "int"},
+            "start_at_boot": {"type": "bool", "default": False},
             "stop_timeout_seconds": {"type": "int", "default": 30},
             "log_max_mib": {"type": "int", "default": 64},
         },

@@ -51,6 +51,9 @@ HEALTHY_SECONDS = 600.0
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 POLL_SECONDS = 0.5
+ENGINE_READY_SECONDS = 600
+"""How long vLLM waits for its engine when VLLM_ENGINE_READY_TIMEOUT_S does not say it."""
+
 MIB = 1024 * 1024
 
 
@@ -59,9 +62,15 @@ class StopRequested(BaseException):
 
 
 def server_environment(
-    server: Server, own: Mapping[str, str], asked: Mapping[str, str], command: list[str]
+    server: Server,
+    own: Mapping[str, str],
+    asked: Mapping[str, str],
+    command: list[str],
+    wait_timeout_seconds: int = 0,
 ) -> dict[str, str]:
     """The environment of the server: ours without our own variables, then what was asked for.
+
+    The engine gets as much time to load as the start as a whole.
 
     SPT_NOENV keeps setproctitle, which vLLM uses to rename its processes, from writing the new
     title over the environment that /proc shows: the marker would be lost with it.
@@ -74,6 +83,8 @@ def server_environment(
     # Compilers and tools of the virtual environment (ninja) are looked up by name.
     environment["PATH"] = f"{Path(command[0]).parent}:{environment['PATH']}"
     environment["NO_COLOR"] = "1"
+    if wait_timeout_seconds > ENGINE_READY_SECONDS:
+        environment["VLLM_ENGINE_READY_TIMEOUT_S"] = str(wait_timeout_seconds)
     environment.update(asked)
     environment["SPT_NOENV"] = "1"
     environment[SERVER_MARKER] = server.id
@@ -145,7 +156,11 @@ class Launch:
     def start(self) -> subprocess.Popen[bytes]:
         handle = self.log.begin()
         environment = server_environment(
-            self.server, os.environ, self.spec.environment, self.spec.command
+            self.server,
+            os.environ,
+            self.spec.environment,
+            self.spec.command,
+            self.spec.wait_timeout_seconds,
         )
         try:
             self.process = subprocess.Popen(

@@ -42,6 +42,7 @@ class Spec:
     stop_timeout_seconds: float
     environment: dict[str, str] = field(repr=False)
     log_max_mib: int = 64
+    wait_timeout_seconds: int = 0
 
     @property
     def hash(self) -> str:

@@ -34,6 +34,7 @@ from .servers import Layout, Server
 STOP_MARGIN_SECONDS = 20
 LOCK_SECONDS = 60.0
 LONGEST_SOCKET_PATH = 100
+BOOT_TARGET = "multi-user.target"
 NAMES = ("systemd", "supervisord")
 
 
@@ -77,6 +78,14 @@ class Supervisor(ABC):
         """Run the launcher, unless it runs already."""
 
     @abstractmethod
+    def starts_at_boot(self, server: Server) -> bool:
+        """Whether the server comes back when the host does."""
+
+    @abstractmethod
+    def set_start_at_boot(self, server: Server, wanted: bool) -> None:
+        """Whether an installed server shall come back when the host does."""
+
+    @abstractmethod
     def installed(self, server: Server) -> bool:
         """Whether the supervisor was ever told about this server and not told to forget it."""
 
@@ -85,7 +94,9 @@ class Supervisor(ABC):
         """End the launcher (it ends the server) and forget the program."""
 
 
-def choose(wanted: str, layout: Layout, supervisord_bin_dir: str | None) -> Supervisor:
+def choose(
+    wanted: str, layout: Layout, supervisord_bin_dir: str | None, start_at_boot: bool = False
+) -> Supervisor:
     """The supervisor for `auto`, `systemd` or `supervisord`."""
     if wanted == "auto":
         wanted = "systemd" if systemd_is_running() else "supervisord"
@@ -100,6 +111,12 @@ def choose(wanted: str, layout: Layout, supervisord_bin_dir: str | None) -> Supe
                 "or set supervisor to 'supervisord'."
             )
         return Systemd()
+    if start_at_boot:
+        raise SupervisorError(
+            "start_at_boot needs systemd as PID 1. supervisord runs in hosts that are containers, "
+            "and nothing starts it when such a host comes back. Launch the server again then, "
+            "and take start_at_boot away."
+        )
     return Supervisord(layout, supervisord_bin_dir)
 
 
@@ -110,7 +127,7 @@ def every(layout: Layout) -> list[Supervisor]:
 
 
 class Systemd(Supervisor):
-    """One unit per server under /etc, never enabled: a server does not start at boot."""
+    """One unit per server under /etc, enabled only when it shall start at boot."""
 
     name = "systemd"
     folder = Path("/etc/systemd/system")
@@ -140,6 +157,7 @@ class Systemd(Supervisor):
             "# Written by inferops.gpu.model_server, removed when the server is stopped.\n"
             "[Unit]\n"
             f"Description=inference server {program.server.name} (inferops.gpu)\n"
+            "Wants=network-online.target\n"
             "After=network-online.target\n"
             "\n"
             "[Service]\n"
@@ -155,11 +173,20 @@ class Systemd(Supervisor):
             f"TimeoutStopSec={program.stop_seconds}\n"
             "LimitNOFILE=65535\n"
             "UMask=0077\n"
+            "\n"
+            "[Install]\n"
+            f"WantedBy={BOOT_TARGET}\n"
         )
 
     def start(self, server: Server) -> None:
         self.call("reset-failed", self.unit(server), may_fail=True)
         self.call("start", self.unit(server))
+
+    def starts_at_boot(self, server: Server) -> bool:
+        return (self.folder / f"{BOOT_TARGET}.wants" / self.unit(server)).is_symlink()
+
+    def set_start_at_boot(self, server: Server, wanted: bool) -> None:
+        self.call("enable" if wanted else "disable", self.unit(server))
 
     def installed(self, server: Server) -> bool:
         return (self.folder / self.unit(server)).exists()
@@ -168,6 +195,8 @@ class Systemd(Supervisor):
         if not self.installed(server):
             return
         self.call("stop", self.unit(server), may_fail=True)
+        if self.starts_at_boot(server):
+            self.call("disable", self.unit(server), may_fail=True)
         (self.folder / self.unit(server)).unlink(missing_ok=True)
         self.call("daemon-reload")
         self.call("reset-failed", self.unit(server), may_fail=True)
@@ -311,6 +340,12 @@ class Supervisord(Supervisor):
         except xmlrpc.client.Fault as fault:
             if fault.faultString.partition(":")[0] != "ALREADY_STARTED":
                 raise SupervisorError(f"supervisord: {fault.faultString}") from fault
+
+    def starts_at_boot(self, server: Server) -> bool:
+        return False
+
+    def set_start_at_boot(self, server: Server, wanted: bool) -> None:
+        """Nothing of ours would start supervisord: `choose` refuses the wish."""
 
     def installed(self, server: Server) -> bool:
         return self.definition(server).exists()

@@ -248,6 +248,17 @@ def test_the_server_gets_what_keeps_its_marker_readable(server: Server) -> None:
     assert not {"PYTHONPATH", processes.LAUNCHER_MARKER} & set(made)
 
 
+@pytest.mark.parametrize(("seconds", "given"), [(60, None), (5000, "5000")])
+def test_the_engine_may_load_as_long_as_the_start_may_take(
+    server: Server, seconds: int, given: str | None
+) -> None:
+    made = launcher.server_environment(server, {}, {}, ["/opt/vllm/bin/python"], seconds)
+    assert made.get("VLLM_ENGINE_READY_TIMEOUT_S") == given
+    own = {"VLLM_ENGINE_READY_TIMEOUT_S": "7"}
+    made = launcher.server_environment(server, {}, own, ["/opt/vllm/bin/python"], seconds)
+    assert made["VLLM_ENGINE_READY_TIMEOUT_S"] == "7"
+
+
 def test_a_dead_server_is_not_called_running_when_its_launcher_died_too(
     launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait
 ) -> None:

@@ -260,6 +260,7 @@ def test_secrets_stay_in_a_private_file(
         ({"model": "--help"}, "neither a repository id nor a folder"),
         ({"arguments": {"api_key": "x"}}, "set 'api_key' as an option"),
         ({"arguments": {"max len": 1}}, "not the name of an engine option"),
+        ({"start_at_boot": True}, "start_at_boot needs systemd as PID 1"),
         ({"supervisord_bin_dir": "/nowhere"}, "/nowhere/supervisord is not there"),
         ({"engine": "other"}, "must be one of: vllm"),
     ],
