@@ -127,6 +127,12 @@ servers:
       description: What keeps it running, V(systemd) or V(supervisord).
       type: str
       sample: systemd
+    supervised:
+      description:
+        - Whether the launcher lives that starts it again when it crashes.
+        - A server that runs without it serves on. Stop and start it to have it supervised again.
+      type: bool
+      sample: true
     exit_code:
       description: Exit status of the main process, null when it lives or was ended by a signal.
       type: int

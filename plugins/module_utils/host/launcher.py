@@ -21,7 +21,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,7 +34,6 @@ from .processes import (
     host_start,
     read_process,
 )
-from .records import Record
 from .servers import Server, Spec
 from .sweeping import Ended, sweep
 
@@ -96,12 +94,10 @@ class Launch:
 
     def __init__(self, server: Server, spec: Spec) -> None:
         self.server, self.spec, self.log = server, spec, Log(server.log)
-        earlier = server.record()
-        fresh = Record(name=server.name, server_id=server.id, started_at=time.time())
-        self.record = earlier or fresh
-        if records.host_restarted(self.record):
+        self.record = server.record() or server.new_record(spec)
+        if records.host_restarted(self.record) and self.record.phase != "stopping":
             # It did not crash: it is started because the host is back.
-            self.record = replace(self.record, restarts=0, pid=None, started_at=time.time())
+            self.record = server.new_record(spec)
         # The module writes a record without a PID before it asks the supervisor to start.
         self.is_restart = self.record.pid is not None
         self.process: subprocess.Popen[bytes] | None = None
@@ -232,9 +228,11 @@ class Launch:
             self.note(waiting_for=seen.waiting_for)
 
     def stop(self) -> int:
-        self.note(phase="stopping")
+        with contextlib.suppress(OSError):  # a full disk must not keep a server alive
+            self.note(phase="stopping")
         removed = self.sweep().shared_memory_removed
-        self.note_end(phase="stopped", reason="requested", shared_memory_removed=removed)
+        with contextlib.suppress(OSError):
+            self.note_end(phase="stopped", reason="requested", shared_memory_removed=removed)
         return EXIT_STOPPED
 
     def note_end(self, **changes: Any) -> None:

@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 
 from . import library, ports, readiness, vram
 from .gpus import Report
 from .processes import (
     SERVER_MARKER,
-    boot_id,
     carrying,
     environment_of,
-    host_start,
     started_at,
 )
 from .records import Record, write
@@ -53,18 +51,7 @@ def start(layout: Layout, spec: Spec, supervisor: Supervisor, report: Report) ->
     library.ship(layout.library)
     server.write_spec(spec)
     vram.remember(layout.baseline, spec.name, report, others_alive(server))
-    fresh = Record(
-        name=spec.name,
-        server_id=server.id,
-        port=spec.port,
-        model=spec.model,
-        spec_hash=spec.hash,
-        supervisor=supervisor.name,
-        boot_id=boot_id(),
-        host_start=host_start(),
-        started_at=time.time(),
-    )
-    write(server.record_path, fresh)
+    write(server.record_path, server.new_record(spec))
     supervisor.install(Program(server, layout, spec.stop_timeout_seconds))
     supervisor.start(server)
 
@@ -85,18 +72,26 @@ def end(layout: Layout, server: Server, timeout_seconds: float) -> Ended:
     since = _started_at(server, before)
     for supervisor in every(layout):
         supervisor.stop_and_remove(server)
-    record = server.record()
-    if record is not None and record.phase != "stopped" and not server.launchers():
+    if not server.launchers():
         # If this run is killed on its way, a later look knows that the end was asked for.
-        record = write(server.record_path, record, phase="stopping")
+        _note(server, "stopping", None)
     ended = sweep(lambda: [*server.launchers(), *server.processes()], timeout_seconds, since)
-    record = server.record()
-    if record is not None and not ended.left and record.phase != "stopped":
-        write(server.record_path, record, phase="stopped", reason=record.reason or "requested")
-    removed = list(ended.shared_memory_removed)
+    if not ended.left:
+        _note(server, "stopped", "requested")
+    removed, record = list(ended.shared_memory_removed), server.record()
     if before is not None and before.phase != "stopped" and record is not None:
         removed += record.shared_memory_removed or []  # by the launcher, when it was stopped
     return Ended(ended.left, removed)
+
+
+def _note(server: Server, phase: str, reason: str | None) -> None:
+    """Write down how far the end has come, also in place of a damaged record."""
+    record = server.record()
+    if record is None and server.record_path.exists():
+        record = Record(name=server.name, server_id=server.id)
+    if record is not None and record.phase != "stopped":
+        with contextlib.suppress(OSError):  # a full disk must not keep a server alive
+            write(server.record_path, record, phase=phase, reason=record.reason or reason)
 
 
 def _started_at(server: Server, record: Record | None) -> float | None:

@@ -21,13 +21,21 @@ class Busy(Exception):
 
 @contextlib.contextmanager
 def held(path: Path, wait_seconds: float) -> Iterator[None]:
-    """Hold the lock meanwhile. The kernel frees it when its holder dies, however that happens."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the lock meanwhile. The kernel frees it when its holder dies, however that happens.
+
+    On a full disk no file can be made, so there is no lock: a server must end there too.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        yield
+        return
     try:
         _acquire(handle, path, time.monotonic() + wait_seconds)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(handle)

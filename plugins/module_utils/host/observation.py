@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from . import locks, phases, ports, readiness, records
 from .logs import Log
-from .processes import Process, alive, boot_id, host_start, started_at
+from .processes import Process, alive, started_at
 from .records import Record
 from .servers import Server
 
@@ -61,6 +61,7 @@ def observe(server: Server, keep: bool = True) -> dict[str, Any]:
         "port_bound": bool(shown.port and ports.listeners(shown.port, tree)),
         "model": shown.model,
         "supervisor": shown.supervisor,
+        "supervised": bool(launchers),
         "exit_code": shown.exit_code,
         "signal": shown.signal,
         "restarts": shown.restarts,
@@ -92,19 +93,11 @@ def _adopted(server: Server, tree: list[Process]) -> Record | None:
     spec, main = server.spec(), main_process(tree)
     if spec is None or main is None:
         return None
-    return Record(
-        name=server.name,
-        server_id=server.id,
-        phase="starting",
+    return replace(
+        server.new_record(spec),
         pid=main.pid,
         start_time_ticks=main.start_time_ticks,
-        boot_id=boot_id(),
-        host_start=host_start(),
         pgid=main.pgid,
-        port=spec.port,
-        model=spec.model,
-        spec_hash=spec.hash,
-        supervisor=spec.supervisor,
         started_at=started_at(main),
     )
 

@@ -8,11 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .processes import LAUNCHER_MARKER, Process, carrying, server_processes
+from .processes import (
+    LAUNCHER_MARKER,
+    Process,
+    boot_id,
+    carrying,
+    host_start,
+    server_processes,
+)
 from .records import Record, read, read_json, write_json
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
@@ -114,6 +122,20 @@ class Server:
 
     def record(self) -> Record | None:
         return read(self.record_path)
+
+    def new_record(self, spec: Spec) -> Record:
+        """Of a server that was just asked for: nothing runs yet."""
+        return Record(
+            name=self.name,
+            server_id=self.id,
+            port=spec.port,
+            model=spec.model,
+            spec_hash=spec.hash,
+            supervisor=spec.supervisor,
+            boot_id=boot_id(),
+            host_start=host_start(),
+            started_at=time.time(),
+        )
 
     def processes(self) -> list[Process]:
         """Every living process of the server, the launcher not counted."""

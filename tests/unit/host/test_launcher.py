@@ -165,16 +165,26 @@ def test_a_long_healthy_run_forgives_earlier_restarts(
 
 @pytest.mark.parametrize("change", [{"boot_id": "another"}, {"host_start": -1}])
 def test_a_start_after_the_host_was_restarted_is_no_crash(
-    server: Server, spec: MakeSpec, change: dict[str, Any]
+    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait, change: dict[str, Any]
 ) -> None:
-    here = {"boot_id": processes.boot_id(), "host_start": processes.host_start()}
-    before = records.Record("main", server.id, phase="running", pid=7, restarts=3, **here)
-    records.write(server.record_path, before)
-    assert launcher.Launch(server, spec()).is_restart
-    records.write(server.record_path, before, **change)
-    launch = launcher.Launch(server, spec())
-    assert not launch.is_restart
-    assert launch.record.restarts == 0
+    worn = replace(server.new_record(spec()), pid=7, restarts=5, ready_at=1.0, phase="running")
+    records.write(server.record_path, worn, **change)
+    launch(spec())
+    wait_until(lambda: record_of(server).completion)
+    record = record_of(server)
+    assert (record.phase, record.restarts) == ("running", 0)
+    assert record.started_at
+    assert record.started_at > 1.0
+
+
+def test_a_launcher_without_a_record_writes_a_whole_one(
+    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait
+) -> None:
+    asked = spec()
+    launch(asked)
+    wait_until(lambda: server.record() and record_of(server).phase == "running")
+    record = record_of(server)
+    assert (record.port, record.model, record.spec_hash) == (asked.port, "tiny", asked.hash)
 
 
 @pytest.mark.parametrize("damage", ["missing", "corrupt", "false"])

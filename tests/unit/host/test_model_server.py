@@ -165,6 +165,7 @@ def test_stop_needs_no_record(start: Call, stop: Call, server: Server, damage: s
         server.record_path.write_text("{")
     result = stop()
     assert (result["changed"], result["stopped"]) == (True, "proven")
+    assert result["server"]["reason"] == "requested"
     assert server.processes() == []
 
 
@@ -331,6 +332,7 @@ def test_a_server_whose_record_is_lost_is_adopted(
         assert abs(each["started_at"] - first["started_at"]) < 5
     again = start()
     assert (again["changed"], again["server"]["pid"]) == (False, first["pid"])
+    assert (first["supervised"], again["server"]["supervised"]) == (True, False)
 
 
 def test_without_record_and_specification_it_is_unknown_and_stop_still_works(
@@ -338,12 +340,13 @@ def test_without_record_and_specification_it_is_unknown_and_stop_still_works(
 ) -> None:
     start()
     kill_supervision(server, home)
-    server.record_path.unlink()
+    server.record_path.write_text("{")
     (server.folder / "spec.json").write_text("[")
     (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
     assert (seen["phase"], seen["processes"]) == ("unknown", 4)
     assert "stop it" in seen["reason"]
-    assert stop()["stopped"] == "proven"
+    result = stop()
+    assert (result["stopped"], result["server"]["reason"]) == ("proven", "requested")
     assert server.processes() == []
 
 

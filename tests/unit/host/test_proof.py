@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    lifecycle,
     locks,
     proof,
     shared_memory,
@@ -168,6 +169,24 @@ def test_what_remains_is_named_with_a_way_out(
     assert f"Process {stuck.pid} (VLLM::Worker, state D) is left" in result["remedy"]
     assert "GPU GPU-1 has 8990 MiB more in use" in result["remedy"]
     assert "another host" in result["remedy"]
+
+
+def test_a_full_disk_does_not_keep_a_server_alive(
+    start: Call, stop: Call, server: Server, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start()
+    daemon = int((home / "supervisor" / "supervisord.pid").read_text())
+    for pid in (daemon, server.launchers()[0].pid):
+        os.kill(pid, signal.SIGKILL)
+
+    def full(*arguments: object, **changes: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "write", full)
+        patch.setattr(locks.os, "open", full)
+        assert stop()["stopped"] == "proven"
+    assert server.processes() == []
 
 
 def test_two_stops_at_once_both_end_well(start: Call, home: Path, server: Server) -> None:
