@@ -123,7 +123,8 @@ def _meant(words: list[str], options: list[str]) -> str:
     known = set(options)
     hints = []
     for word in words:
-        name = word.partition("=")[0].replace("_", "-")
+        # --option=value, or --option.key for a value that is a mapping
+        name = word.partition("=")[0].partition(".")[0].replace("_", "-")
         if name.startswith("--") and known and name not in known:
             close = difflib.get_close_matches(name, options, n=3)
             if close:
