@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 1024 * 1024
@@ -43,16 +43,19 @@ class Log:
 
         What the server writes between the last read and the cut, a moment, is lost.
         """
+        half = limit_bytes // 2
         with self.path.open("r+b") as log:
-            if os.fstat(log.fileno()).st_size <= limit_bytes // 2:
+            size = os.fstat(log.fileno()).st_size
+            if size <= half:
                 return
             try:
                 if not self.kept_head.exists():
                     self._write(self.kept_head, log.read(HEAD_BYTES))
                 self.older.unlink(missing_ok=True)
-                log.seek(0)
+                # A quarter is left free for what is written while this reads.
+                log.seek(max(0, size - half + half // 4))
                 with os.fdopen(_create(self.older), "wb") as older:
-                    shutil.copyfileobj(log, older, CHUNK_BYTES)
+                    _copy(log, older, half)
             except OSError:
                 # The disk is full. The server goes on only if its log makes room.
                 self.older.unlink(missing_ok=True)
@@ -76,6 +79,16 @@ class Log:
     def _write(path: Path, content: bytes) -> None:
         with os.fdopen(_create(path), "wb") as stream:
             stream.write(content)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, most_bytes: int) -> None:
+    """Bounded: a server may write faster than this reads."""
+    while most_bytes > 0:
+        chunk = source.read(min(CHUNK_BYTES, most_bytes))
+        if not chunk:
+            return
+        target.write(chunk)
+        most_bytes -= len(chunk)
 
 
 def _create(path: Path) -> int:

@@ -38,6 +38,15 @@ def test_a_cut_log_keeps_how_it_began_and_how_it_ends_and_the_writer_goes_on(log
     assert len("\n".join(lines)) > MIB // 4  # both generations are read as one
 
 
+def test_a_burst_between_two_looks_does_not_break_the_limit(log: Log) -> None:
+    writer = log.begin()
+    os.write(writer, b"begin\n" + b"x" * 8 * MIB + b"end\n")
+    log.keep_below(MIB)
+    assert log.path.stat().st_size + log.older.stat().st_size <= MIB
+    assert log.head().startswith("begin\n")
+    assert log.tail().endswith("xend\n")
+
+
 def test_a_new_start_has_a_log_of_its_own_and_the_one_before_is_kept(log: Log) -> None:
     os.write(log.begin(), b"the first start\n")
     writer = log.begin()
@@ -66,7 +75,7 @@ def test_a_log_that_cannot_be_kept_still_makes_room(
     def full(*arguments: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(logs.shutil, "copyfileobj", full)
+    monkeypatch.setattr(logs, "_copy", full)
     log.keep_below(MIB)
     assert log.path.stat().st_size == 0
     assert not log.older.exists()

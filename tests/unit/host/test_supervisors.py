@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import supervisors
+from ansible_collections.inferops.gpu.plugins.module_utils.host import locks, supervisors
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
     Program,
@@ -58,6 +58,26 @@ def test_supervisord_runs_the_launcher_and_is_gone_with_the_last_server(home: Pa
     supervisor.stop_and_remove(two.server)
     assert not supervisor.responds()
     supervisor.stop_and_remove(two.server)
+
+
+def test_the_shared_daemon_does_not_end_while_another_run_adds_a_server(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(home)
+    supervisor = Supervisord(layout, BIN)
+    one, two = program(layout, "one"), program(layout, "two")
+    supervisor.install(one)
+    monkeypatch.setattr(supervisors, "LOCK_SECONDS", 0.0)
+    with locks.held(supervisor.lock, 0):
+        for change in (
+            lambda: supervisor.stop_and_remove(one.server),
+            lambda: supervisor.install(two),
+        ):
+            with pytest.raises(SupervisorError, match="is being changed by another run"):
+                change()
+        assert supervisor.responds()
+    supervisor.stop_and_remove(one.server)
+    assert not supervisor.responds()
 
 
 @pytest.mark.parametrize(("status", "again"), [(0, False), (75, True), (78, False)])
