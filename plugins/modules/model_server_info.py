@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Reads the record of each server and sets it right by a look at the process table, so that a
     server that died since is not called running.
+  - A record that was lost or damaged is made anew from the living processes and what was asked for.
+    A corrected record is kept on the host, except in check mode.
   - Can wait for a change, which is how the progress of a start is followed.
 options:
   name:
@@ -40,6 +42,12 @@ options:
         server.
     type: bool
     default: false
+  log_head_lines:
+    description:
+      - Number of first log lines of the latest start to return for each server. They are kept also
+        when the log was cut since.
+    type: int
+    default: 0
 extends_documentation_fragment:
   - inferops.gpu.attributes
 attributes:
@@ -81,7 +89,8 @@ servers:
     phase:
       description:
         - One of V(starting), V(running), V(stopping), V(stopped), V(error) and V(unknown).
-        - V(running) means that a completion came back. V(unknown) means alive without a record.
+        - V(running) means that a completion came back. V(unknown) means alive, and neither a record
+          nor enough to make one.
       type: str
       sample: running
     reason:
@@ -124,6 +133,12 @@ servers:
       description: What keeps it running, V(systemd) or V(supervisord).
       type: str
       sample: systemd
+    supervised:
+      description:
+        - Whether the launcher lives that starts it again when it crashes.
+        - A server that runs without it serves on. Stop and start it to have it supervised again.
+      type: bool
+      sample: true
     exit_code:
       description: Exit status of the main process, null when it lives or was ended by a signal.
       type: int
@@ -149,7 +164,9 @@ servers:
       type: float
       sample: 1763650061.0
     ended_at:
-      description: When its main process ended, in seconds since the epoch. Null while it lives.
+      description:
+        - When its main process ended, or was first found gone, in seconds since the epoch.
+        - Null while it lives.
       type: float
       sample: null
     seconds:
@@ -185,13 +202,24 @@ servers:
       elements: str
       sample:
         - "NVRM: Xid (PCI:0000:06:00): 79, GPU has fallen off the bus."
+    log_head:
+      description: The first lines of that log, as many as O(log_head_lines) asks for.
+      returned: when O(log_head_lines) is not 0
+      type: list
+      elements: str
+      sample: []
 """
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import kernel_log, lifecycle, vram
+from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    kernel_log,
+    lifecycle,
+    observation,
+    vram,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
@@ -213,6 +241,7 @@ def main() -> None:
             "known_progress": {"type": "str"},
             "log_lines": {"type": "int", "default": 0},
             "kernel_log": {"type": "bool", "default": False},
+            "log_head_lines": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -225,10 +254,14 @@ def main() -> None:
     servers = [layout.server(name)] if name is not None else layout.servers()
     reported = []
     for server in servers:
-        seen = lifecycle.wait_for_change(server, module.params["known_progress"], wait_seconds)
+        seen = observation.wait_for_change(
+            server, module.params["known_progress"], wait_seconds, keep=not module.check_mode
+        )
         seen["memory_before_mib"] = memory_before_mib(layout, server) if seen["processes"] else {}
         if module.params["log_lines"]:
-            seen["log_tail"] = lifecycle.log_tail(server, module.params["log_lines"])
+            seen["log_tail"] = observation.log_tail(server, module.params["log_lines"])
+        if module.params["log_head_lines"]:
+            seen["log_head"] = observation.log_head(server, module.params["log_head_lines"])
         if module.params["kernel_log"]:
             seen["kernel_log"] = kernel_log.since(seen["started_at"])
         module.no_log_values.update(secret_values(server.environment()))

@@ -130,8 +130,16 @@ def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server
     assert result["failed"]
     assert "not ready after 1 s (loading weights 1/2) and was stopped" in result["msg"]
     assert result["failure"]["change"] == "wait_timeout_seconds"
+    assert result["wait_budget"] == {"seconds": 1, "why": "as asked"}
     assert result["stopped"] == "proven"
     assert server.processes() == []
+
+
+def test_without_a_timeout_the_time_comes_from_the_model(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"w" * 1_000_000)
+    result = play(fake={"FAKE_START_SECONDS": "0"}, model=str(tmp_path))[1]
+    assert result["wait_budget"]["seconds"] >= 600
+    assert "reading 0.0 GB takes" in result["wait_budget"]["why"]
 
 
 def test_check_mode_waits_for_nothing(play: Play, home: Path) -> None:
@@ -143,5 +151,5 @@ def test_check_mode_waits_for_nothing(play: Play, home: Path) -> None:
 
 def test_a_bad_timeout_is_refused(play: Play, server: Server) -> None:
     result = play(fake={}, wait_timeout_seconds="soon")[1]
-    assert "wait_timeout_seconds a number" in result["msg"]
+    assert "'wait_timeout_seconds' is of type" in result["msg"]
     assert server.processes() == []
