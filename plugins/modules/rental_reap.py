@@ -78,7 +78,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verdicts:
-  description: One verdict for each rental of the scope, oldest first.
+  description: One verdict for each rental of the scope, those that live first, by their age.
   returned: always, unless the provider could not be asked
   type: list
   elements: dict
