@@ -120,9 +120,11 @@ class ActionModule(ActionBase):
         if_unknown: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """The result of a failed start: what happened, why, and what to change."""
-        server = self.ask(arguments, log_lines=DIAGNOSIS_LINES)
-        log = server.pop("log_tail")
-        failure = explain("\n".join(log), server["exit_code"], server["signal"])
+        server = self.ask(arguments, log_lines=DIAGNOSIS_LINES, kernel_log=True)
+        log, kernel_log = server.pop("log_tail"), server.pop("kernel_log")
+        failure = explain(
+            "\n".join(log), server["exit_code"], server["signal"], "\n".join(kernel_log)
+        )
         if failure["cause_id"] == "unknown" and if_unknown:
             failure.update(if_unknown)
         message = (

@@ -188,7 +188,8 @@ vram:
         used_mib: 12
 failure:
   description:
-    - What the catalogue of known failures makes of the log and the way the server ended.
+    - What the catalogue of known failures makes of the log, of what the kernel said since the
+      start, and of the way the server ended.
     - C(cause_id) is V(unknown) when no entry fits. C(change) names what to change.
     - C(also) holds the further causes that the log shows, less likely ones last.
   returned: when the start failed

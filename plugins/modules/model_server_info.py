@@ -34,6 +34,12 @@ options:
     description: Number of last log lines of the latest start to return for each server.
     type: int
     default: 0
+  kernel_log:
+    description:
+      - Return what the kernel said of killed processes and of GPUs since the latest start of each
+        server.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - inferops.gpu.attributes
 attributes:
@@ -164,13 +170,20 @@ servers:
       type: list
       elements: str
       sample: []
+    kernel_log:
+      description: What the kernel said. Empty where the user may not read it.
+      returned: when O(kernel_log=true)
+      type: list
+      elements: str
+      sample:
+        - "NVRM: Xid (PCI:0000:06:00): 79, GPU has fallen off the bus."
 """
 
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host import kernel_log, lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
@@ -186,6 +199,7 @@ def main() -> None:
             "wait_seconds": {"type": "float", "default": 0},
             "known_progress": {"type": "str"},
             "log_lines": {"type": "int", "default": 0},
+            "kernel_log": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -201,6 +215,8 @@ def main() -> None:
         seen = lifecycle.wait_for_change(server, module.params["known_progress"], wait_seconds)
         if module.params["log_lines"]:
             seen["log_tail"] = lifecycle.log_tail(server, module.params["log_lines"])
+        if module.params["kernel_log"]:
+            seen["kernel_log"] = kernel_log.since(seen["started_at"])
         module.no_log_values.update(secret_values(server.environment()))
         reported.append(seen)
     module.exit_json(changed=False, servers=reported)

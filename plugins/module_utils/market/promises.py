@@ -50,6 +50,7 @@ def compare(
 ) -> list[Promise]:
     """The promises of *offer* beside what gpu_info (gpu, host) and host_speed measured.
 
+    A rental serves as an offer that is silent about its disk's speed.
     *disk_gib* is what was rented; speeds may fall to *speed_share* of what can be expected.
     """
     cards = gpu.get("gpus") or []
@@ -64,13 +65,15 @@ def compare(
             "driver",
             offer["driver_version"],
             driver,
-            not driver or version_key(driver) >= version_key(offer["driver_version"]),
+            not driver
+            or not offer["driver_version"]
+            or version_key(driver) >= version_key(offer["driver_version"]),
         ),
         # The image takes its part of the disk.
         _at_least("disk_gib", disk_gib, free_gib, 0.5),
         _at_least(
             "disk_mb_per_second",
-            min(offer["disk_mb_per_second"], _MOST_EXPECTED_MB_PER_SECOND),
+            min(offer.get("disk_mb_per_second", 0.0), _MOST_EXPECTED_MB_PER_SECOND),
             speed.get("disk_mb_per_second"),
             speed_share,
         ),

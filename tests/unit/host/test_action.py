@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.action.model_server import ActionModule
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+from tests.diagnosis import FIXTURES, read
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
-FIXTURES = ROOT / "tests" / "unit" / "serving" / "fixtures"
 
 Play = Callable[..., tuple[str, dict[str, Any]]]
 
@@ -89,9 +90,12 @@ def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
     assert "gpu-1: running" not in again
 
 
-def test_a_failed_start_says_cause_remedy_and_where_the_log_is(play: Play, server: Server) -> None:
-    log = str(FIXTURES / "weights_truncated.log")
-    output, result = play("-vvv", fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": log})
+def test_a_failed_start_says_cause_remedy_and_where_the_log_is(
+    play: Play, server: Server, tmp_path: Path
+) -> None:
+    log = tmp_path / "said.log"
+    log.write_text(read(FIXTURES / "weights_truncated" / "run.log").log)
+    output, result = play("-vvv", fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": str(log)})
     assert result["failed"]
     assert "died during startup. A weight file is incomplete" in result["msg"]
     assert "download them again" in result["msg"]
@@ -101,6 +105,24 @@ def test_a_failed_start_says_cause_remedy_and_where_the_log_is(play: Play, serve
     assert "SafetensorError" in result["failure"]["evidence"][0]
     assert len(result["log_tail"]) <= 60
     assert "key-of-clients" not in output
+
+
+def test_what_the_kernel_said_explains_a_death_that_the_log_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The host is a stand-in: nobody may write what a real kernel says."""
+    killed = "Memory cgroup out of memory: Killed process 42 (VLLM::EngineCor) total-vm:9kB"
+    server = {"name": "main", "exit_code": 0, "signal": None, "log_path": "/log"}
+
+    def ask(self: ActionModule, arguments: Any, **extra: Any) -> dict[str, Any]:
+        assert extra["kernel_log"]
+        return {**server, "log_tail": ["EngineDeadError"], "kernel_log": [killed]}
+
+    monkeypatch.setattr(ActionModule, "ask", ask)
+    result = ActionModule.__new__(ActionModule).explain({}, {}, "died")
+    assert result["failure"]["cause_id"] == "host_out_of_memory"
+    assert result["failure"]["evidence"] == [killed]
+    assert result["server"] == server
 
 
 def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server: Server) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host import kernel_log, processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.records import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     Layout,
@@ -270,6 +270,19 @@ def test_info_reports_all_servers_and_returns_at_once_when_one_changes(
     everything = run_module(model_server_info, home=str(home), log_lines=2)
     assert [entry["name"] for entry in everything["servers"]] == ["main"]
     assert len(everything["servers"][0]["log_tail"]) == 2
+    assert "kernel_log" not in everything["servers"][0]
+
+
+def test_info_tells_what_the_kernel_said_since_the_start(
+    start: Call, run_module: Call, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel is a stand-in: reading the real one needs rights that a test does not have."""
+    start(wait=False)
+    asked = []
+    monkeypatch.setattr(kernel_log, "since", lambda started_at: asked.append(started_at) or ["x"])
+    (seen,) = run_module(model_server_info, home=str(home), kernel_log=True)["servers"]
+    assert seen["kernel_log"] == ["x"]
+    assert asked == [seen["started_at"]]
 
 
 def test_info_about_an_unknown_server_says_stopped(run_module: Call, home: Path) -> None:

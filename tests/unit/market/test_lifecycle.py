@@ -176,13 +176,34 @@ def test_orphans_are_told_and_go_only_when_the_scope_is_spelled_out(market: Mark
     assert [Mark.decode(row["label"]).name for row in market.billing()] == ["gpu-1"]  # type: ignore[union-attr]
 
 
-def test_too_many_releases_at_once_are_refused_altogether(market: Market) -> None:
+def test_a_large_fleet_that_expires_together_goes_as_a_whole(market: Market) -> None:
     for number in range(3):
         market.rent(f"gpu-{number}", deadline_hours=1)
     market.pass_hours(2)
-    result = reap(market, release=True, max_releases=2)
-    assert "more than max_releases" in result["msg"]
+    result = reap(market, release=True, max_orphans=2)
+    assert [one["outcome"] for one in result["verdicts"]] == ["released"] * 3
+    assert market.billing() == []
+
+
+def test_of_too_many_orphans_none_is_released_but_what_is_expired_goes(market: Market) -> None:
+    market.rent("gpu-1", deadline_hours=1)
+    for number in range(2, 5):
+        market.rent(f"gpu-{number}", deadline_hours=24)
+    market.pass_hours(2)
+    strict = {"names": ["gpu-1"], "strict": True, "confirm_scope": "test"}
+    result = reap(market, release=True, max_orphans=2, **strict)
+    assert "more than max_orphans" in result["msg"]
+    assert "dollars an hour" in result["msg"]
+    outcomes = [one["outcome"] for one in result["verdicts"]]
+    assert outcomes == ["released", *["would release"] * 3]
     assert len(market.billing()) == 3
+
+
+def test_an_inventory_without_names_makes_no_orphans(market: Market) -> None:
+    market.rent()
+    result = reap(market, names=[], strict=True, confirm_scope="test", release=True)
+    assert "strict needs names" in result["msg"]
+    assert len(market.billing()) == 1
 
 
 def test_a_damaged_mark_cannot_be_judged_and_fails(market: Market) -> None:
