@@ -11,7 +11,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 	build clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: image ## Install system packages (Debian, Ubuntu), pinned tools in .venv, the host image
 
