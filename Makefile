@@ -7,11 +7,11 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	diagnosis crashpoints races faults mutants ranking stack-matrix compatibility docs format lock build \
-	clean
+	diagnosis crashpoints races faults mutants ranking stack-matrix compatibility docs format lock \
+	build clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: image ## Install system packages (Debian, Ubuntu), pinned tools in .venv, the host image
 

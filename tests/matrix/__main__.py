@@ -34,7 +34,7 @@ def run(cells: list[Cell]) -> dict[Cell, Outcome]:
     with tempfile.TemporaryDirectory(prefix="inferops-matrix-") as scratch:
         os.environ["UV_CACHE_DIR"] = f"{scratch}/uv-cache"
         pool = concurrent.futures.ProcessPoolExecutor(WORKERS)
-        with index(Path(scratch, "index")) as url, pool:
+        with pool, index(Path(scratch, "index")) as url:
             trials = {
                 pool.submit(try_cell, cell, Path(scratch, f"host-{number}"), url): cell
                 for number, cell in enumerate(cells)

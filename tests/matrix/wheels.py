@@ -106,34 +106,34 @@ def all_wheels() -> Iterator[Wheel]:
     yield from vllm_wheels()
     for name in ("numpy", "transformers"):
         for version in RELEASES[name]:
-            yield recorded(name, version, package(f"{name}.py", {"version": version}))
+            yield recorded(name, version, package(name, {"version": version}))
     for version in RELEASES["numba"]:
         yield recorded("numba", version, {})
     yield from leaves()
 
 
-def recorded(name: str, version: str, files: Mapping[str, str], /, **changes: Any) -> Wheel:
+def recorded(name: str, release: str, files: Mapping[str, str], **changes: Any) -> Wheel:
     """A wheel with the metadata that was recorded of the real one."""
-    release = RELEASES[name][version]
+    metadata = RELEASES[name][release]
     known = {
-        "version": version,
-        "tag": release["tag"],
-        "requires": tuple(release["requires_dist"]),
-        "requires_python": release["requires_python"],
+        "version": release,
+        "tag": metadata["tag"],
+        "requires": tuple(metadata["requires_dist"]),
+        "requires_python": metadata["requires_python"],
         "files": files,
     }
     return Wheel(name, **{**known, **changes})
 
 
-def package(source: str, build: Mapping[str, Any]) -> dict[str, str]:
+def package(name: str, build: Mapping[str, Any]) -> dict[str, str]:
     """The files of a stand-in package; build.json tells it what it is."""
-    path = HERE / "packages" / source
+    source = HERE / "stand_ins" / f"{name}_stand_in"
     told = json.dumps({**build, "failures": PHYSICS["failures"]})
-    if path.is_dir():
-        files = {f"{source}/{file.name}": file.read_text() for file in path.glob("*.py")}
-        return {**files, f"{source}/build.json": told}
-    name = path.stem
-    return {f"{name}/__init__.py": path.read_text(), f"{name}/build.json": told}
+    if source.is_dir():
+        modules = {file.name: file.read_text() for file in source.glob("*.py")}
+    else:
+        modules = {"__init__.py": source.with_suffix(".py").read_text()}
+    return {f"{name}/{file}": text for file, text in {**modules, "build.json": told}.items()}
 
 
 def torch_wheels() -> Iterator[Wheel]:
@@ -169,9 +169,9 @@ def torch_package(version: str, backend: str) -> dict[str, str]:
     if backend != "cpu":
         cuda = cuda_of(backend)
         build["cuda"] = cuda
-        build["least_driver"] = PHYSICS["drivers_of_cuda"][int(cuda.split(".")[0])]
+        build["least_driver"] = PHYSICS["drivers_of_cuda"][int(float(cuda))]
         build["architectures"] = architectures_of_torch(version, backend)
-    return package("torch.py", build)
+    return package("torch", build)
 
 
 def vllm_wheels() -> Iterator[Wheel]:

@@ -64,7 +64,7 @@ def differences(version: str, row: Series | None, report: dict[str, Any]) -> lis
         for name, value in table.items()
         if value != said[name]
     ]
-    oldest, _, above = row.python.removeprefix(">=").partition(",<")
+    oldest, _comma, above = row.python.removeprefix(">=").partition(",<")
     if oldest not in said["python"] or f"{above[:2]}{int(above[2:]) - 1}" not in said["python"]:
         found.append(f"vLLM {version}: Python {row.python}, the release declares {said['python']}")
     if Version(row.glibc) < Version(said["glibc"]):

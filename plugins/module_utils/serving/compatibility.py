@@ -347,7 +347,7 @@ def _image(version: str) -> str:
 
 def _allows(span: str, version: str) -> bool:
     """Whether *span*, such as ``>=3.10,<3.14``, allows a Python version."""
-    lowest, _, above = span.removeprefix(">=").partition(",<")
+    lowest, _comma, above = span.removeprefix(">=").partition(",<")
     return _numbers(lowest) <= _numbers(version)[:2] < _numbers(above)
 
 

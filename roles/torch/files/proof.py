@@ -14,7 +14,7 @@ import torch
 def suits(architecture: str, major: int, minor: int) -> bool:
     """Whether code for *architecture* runs on this GPU: machine code (sm_86) within its major
     version, intermediate code (compute_90) on anything as new."""
-    kind, _, number = architecture.partition("_")
+    kind, _underscore, number = architecture.partition("_")
     digits = "".join(character for character in number if character.isdigit())
     built = (int(digits[:-1]), int(digits[-1]))
     within = built[0] == major or kind == "compute"

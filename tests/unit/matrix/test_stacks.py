@@ -177,14 +177,14 @@ def test_a_lock_with_hashes_is_the_same_for_every_host_and_nothing_else_installs
     first, plan = make("580.95.05", "Hopper")
     lock = first.lock(plan, hashes=True)
     assert lock["lock"].count("--hash=sha256:") >= len(lock["packages"])
-    second, _ = make("580.95.05", "Hopper")
+    second, _plan = make("580.95.05", "Hopper")
     given = second.lock(plan, hashes=True, lock=lock["lock"])
     assert given["packages"] == lock["packages"]
     assert not second.lock(plan, hashes=True, lock=lock["lock"])["changed"]
     for part in PARTS:
         second.install(part, plan, given)
 
-    third, _ = make("580.95.05", "Hopper")
+    third, _plan = make("580.95.05", "Hopper")
     forged = lock["lock"].replace("--hash=sha256:", "--hash=sha256:" + "0" * 8)
     forged = "\n".join(
         line[: line.find("sha256:") + 71] if "--hash=" in line else line

@@ -10,7 +10,6 @@ import mmap
 import pathlib
 
 import torch
-
 from vllm import BUILD, why_kernels_cannot_load
 
 _mapped = []
