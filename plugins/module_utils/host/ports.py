@@ -16,6 +16,7 @@ from .processes import Process, snapshot
 
 LISTEN = "0A"
 TIME_WAIT = "06"
+CANDIDATES = 100
 
 
 class _Entry(NamedTuple):
@@ -82,3 +83,9 @@ def is_taken(host: str, port: int) -> bool:
         except OSError as error:
             return error.errno == errno.EADDRINUSE
     return False
+
+
+def next_free(host: str, port: int) -> int | None:
+    """The first port above this one that a server could bind now."""
+    candidates = range(port + 1, min(port + 1 + CANDIDATES, 65536))
+    return next((other for other in candidates if not is_taken(host, other)), None)
