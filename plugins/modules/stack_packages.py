@@ -40,6 +40,12 @@ options:
     type: list
     elements: str
     default: []
+  reinstall:
+    description:
+      - Install also what is there in the right version already. For an environment whose files are
+        damaged, or were exchanged by hand.
+    type: bool
+    default: false
   proof:
     description: Python source that prints one JSON object as its last line and exits with 0.
     type: str
@@ -91,6 +97,7 @@ def main() -> None:
             "home": {"type": "str", "default": "~/.inferops"},
             "name": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "reinstall": {"type": "bool", "default": False},
             "proof": {"type": "str", "required": True},
             "environment": {"type": "dict", "default": {}},
         },
@@ -104,14 +111,14 @@ def main() -> None:
     environment = {name: str(value) for name, value in options["environment"].items()}
     try:
         changes = stack.differences(options["packages"])
-        if changes and not module.check_mode:
-            stack.install(options["packages"])
+        if (changes or options["reinstall"]) and not module.check_mode:
+            stack.install(options["packages"], options["reinstall"])
         if not module.check_mode:
             proof, proven_now = stack.prove(options["name"], options["proof"], environment)
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=bool(changes),
+        changed=bool(changes) or options["reinstall"],
         proof=proof,
         proven_now=proven_now,
         changes=changes,

@@ -213,10 +213,13 @@ class Stack:
             if installed.get(name) != locked.get(name)
         }
 
-    def install(self, packages: list[str]) -> None:
-        """Install *packages* with what they need, or without any make all as the lock says."""
+    def install(self, packages: list[str], reinstall: bool = False) -> None:
+        """Install *packages* with what they need, or without any make all as the lock says.
+
+        With *reinstall* also what has the right version already.
+        """
         sources = Sources(**(read_json(self._input_file) or {}).get("sources", {}))
-        common = ["--quiet", "--python", str(self.python)]
+        common = ["--quiet", "--python", str(self.python), *(["--reinstall"] if reinstall else [])]
         if packages:
             limits = ["--constraint", str(self.lock_file), "--override", str(self._overrides_file)]
             command = ["install", *common, *limits, *packages]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
@@ -400,14 +401,15 @@ def plan(
         return []
     names = remedies_for(known)
     steps = [step for name in names for step in _steps(REMEDIES[name], known)]
+    # What did not help comes again, with other values, only after what was not tried at all.
+    times = Counter(key.partition(" ")[0] for key in tried)
     fresh = [step for step in steps if step["key"] not in tried]
+    fresh.sort(key=lambda step: times[step["id"]])
     # Where only a person can help, nothing is worth being torn down for.
     if REMEDIES[names[0]].by_hand:
         return fresh[:max_steps]
     last = [
-        step
-        for step in _steps(REMEDIES["complete_reset"], known)
-        if not any(key.startswith("complete_reset") for key in tried)
+        step for step in _steps(REMEDIES["complete_reset"], known) if not times["complete_reset"]
     ]
     return (fresh[: max(max_steps - 1, 0)] + last)[:max_steps]
 

@@ -168,9 +168,21 @@ def test_what_was_tried_is_not_tried_again_and_the_reset_comes_once_and_last() -
     while found := plan({"allowed": ALL, "ladder": LADDER}, tried, 6 - len(tried)):
         seen.append(found[0]["id"])
         tried += (found[0]["key"],)
-    assert len(seen) == len(set(seen)) + 1  # two models of the ladder
-    assert len(seen) <= 6
+    assert len(seen) == len(set(seen)) == 6
     assert seen[-1] == "complete_reset"
+
+
+def test_a_remedy_that_did_not_help_waits_until_the_others_were_tried() -> None:
+    arguments = {"max_num_seqs": "128", "gpu_memory_utilization": "0.95"}
+    tried = ('lower_max_num_seqs ["", null, {"max_num_seqs": 128}, {}]',)
+    found = steps("no_kv_cache_memory", tried, arguments=arguments, ladder=LADDER)
+    assert [step["id"] for step in found] == [
+        "smaller_model",
+        "smaller_model",
+        "another_host",
+        "lower_max_num_seqs",
+        "complete_reset",
+    ]
 
 
 def test_what_needs_consent_says_so_and_stays_in_the_plan() -> None:
