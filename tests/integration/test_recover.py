@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real server that does not serve: found, explained and mended by a controller that is new to it."""
+"""A real server that does not serve: explained and mended by a controller that is new to it."""
 
 from __future__ import annotations
 
