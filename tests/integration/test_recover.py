@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import tarfile
+from pathlib import Path
 from typing import Any
 
+from tests.drills.controller import rent_playbook
 from tests.integration.plays import Controller, Run
 from tests.rig.podman import podman
 from tests.simulator.hosts import container_names
@@ -99,3 +102,35 @@ def test_recover_mends_a_broken_model_by_the_ladder_and_a_hang_by_a_restart(
     assert [path for path in (folder.parent).glob("gpu-1-*.tar.gz") if path.stat().st_size > 1000]
     assert fresh.play("teardown").status == 0
     assert controller.rentals() == []
+
+
+def test_hosts_without_a_server_or_without_an_answer_are_said_and_nothing_fails_for_them(
+    controller: Controller, tmp_path: Path
+) -> None:
+    fleet = {"inferops_group": "gpu_fleet"}
+    run = controller.play(rent_playbook(tmp_path), **fleet)
+    assert run.status == 0, run.output[-5000:]
+    silent = max(controller.rentals(), key=lambda rental: str(rental["label"]))
+    podman("kill", f"inferops-sim-{controller.instance.name}-{silent['id']}")
+
+    status = controller.play("status", **fleet)
+    assert status.status == 0, status.output[-5000:]
+    assert "gpu-1: no server was started here" in status.message()
+    assert "gpu-2: it does not answer" in status.message()
+    assert status.message().count("dollars per hour") >= 2
+
+    bundle = controller.play("support_bundle", **fleet)
+    assert bundle.status == 0, bundle.output[-5000:]
+    first, second = sorted((controller.folder / "evidence").glob("*.tar.gz"))
+    assert not first.stat().st_mode & 0o077
+    with tarfile.open(first) as archive:
+        assert {"memory.txt", "summary.md", "gpu.json"} < {Path(n).name for n in archive.getnames()}
+    with tarfile.open(second) as archive:
+        name = next(name for name in archive.getnames() if name.endswith("summary.md"))
+        summary = archive.extractfile(name)
+        assert summary is not None
+        assert "everything on the host: " in summary.read().decode()
+
+    refused = controller.play("recover")
+    assert refused.status != 0
+    assert "Nothing on this host says how server vllm was started" in refused.message()
