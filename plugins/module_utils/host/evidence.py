@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from . import activity, gpus, lifecycle
+from . import activity, gpus, lifecycle, supervisors
 from .facts import host_facts
 from .processes import snapshot
 from .redaction import redact
@@ -95,6 +95,8 @@ def _parts(layout: Layout, server: Server, log_bytes: int) -> Iterator[Part]:
     yield "server.log", lambda: log_excerpt(server.log, log_bytes)
     yield "record.json", lambda: _file(server.record_path)
     yield "command.txt", lambda: _command(server)
+    yield "launcher.log", lambda: log_excerpt(server.folder / "launcher.log", OTHER_LOG_BYTES)
+    yield "supervisor.txt", lambda: _supervisor(layout, server)
     yield "gpu.json", _gpu
     yield "kernel.txt", lambda: _last_lines(_output("dmesg"), KERNEL_LINES)
     yield "memory.txt", _memory
@@ -113,7 +115,7 @@ def _parts(layout: Layout, server: Server, log_bytes: int) -> Iterator[Part]:
 def log_excerpt(path: Path, tail_bytes: int) -> str:
     """Head and tail of a log that may have gigabytes; what is left out is said."""
     if not path.exists():
-        raise Missing("the server has no log")
+        raise Missing(f"there is no {path.name} on the host")
     with path.open("rb") as stream:
         size = stream.seek(0, 2)
         stream.seek(0)
@@ -140,6 +142,15 @@ def _command(server: Server) -> str:
         raise Missing("the server was never started here, or its specification is damaged")
     names = "".join(f"# environment: {name}\n" for name in sorted(spec.environment))
     return f"{names}{shlex.join(spec.command)}\n"
+
+
+def _supervisor(layout: Layout, server: Server) -> str:
+    """What keeps the server running says of it: where it never came to a log of its own."""
+    spec = server.spec()
+    if spec is not None and spec.supervisor == "systemd":
+        unit = supervisors.Systemd().unit(server)
+        return _output("journalctl", "--no-pager", "--lines=200", f"--unit={unit}")
+    return log_excerpt(layout.supervisor / "supervisord.log", OTHER_LOG_BYTES)
 
 
 def _output(*command: str) -> str:

@@ -66,7 +66,7 @@ def test_secrets_of_every_server_are_taken_out(home: Path, start: Call, server: 
 
 def test_what_cannot_be_had_is_named_with_the_reason(home: Path) -> None:
     gathered = gather(home)
-    assert gathered.missing["server.log"] == "the server has no log"
+    assert gathered.missing["server.log"] == "there is no server.log on the host"
     assert "never started here" in gathered.missing["command.txt"]
     assert set(gathered.parts) | set(gathered.missing) > {"kernel.txt", "gpu.json", "memory.txt"}
     assert "MemTotal" in gathered.parts["memory.txt"]
