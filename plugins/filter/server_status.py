@@ -68,8 +68,9 @@ FAILED = ("error", "stopped")
 def server_status(server: Mapping[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION."""
     health = server["health"]
-    log = "\n".join(server.get("log_tail") or [])
-    ended = server["phase"] in FAILED and server["reason"] != "requested" and log
+    # Where it could not even be run, only the record says why.
+    log = "\n".join([*(server.get("log_tail") or []), server["reason"] or ""])
+    ended = server["phase"] in FAILED and server["reason"] not in (None, "requested")
     failure = explain(log, server["exit_code"], server["signal"]) if ended else {}
     running = server["phase"] == "running" and server["ready_at"]
     arguments = (server.get("spec") or {}).get("arguments") or {}

@@ -56,6 +56,13 @@ def test_a_dead_server_says_why_without_its_secrets() -> None:
     assert dead["uptime_seconds"] is None
 
 
+def test_a_server_that_could_not_even_be_run_is_explained_by_its_record() -> None:
+    reason = "it cannot be run here: [Errno 28] No space left on device"
+    health = {"state": "not_running", "reason": reason}
+    dead = status(health, phase="error", reason=reason, log_tail=[])
+    assert dead["failure"]["cause_id"] == "disk_full"
+
+
 def test_a_server_that_was_stopped_on_request_has_not_failed() -> None:
     log = ["RuntimeError: Engine core initialization failed."]
     stopped = status(
