@@ -8,6 +8,7 @@ python - ENVIRONMENT_FILE MODEL REVISION DOWNLOAD_DIR     (the last two may be e
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pathlib
@@ -21,10 +22,9 @@ os.environ.update(json.loads(pathlib.Path(environment_file).expanduser().read_te
 os.environ["HF_HUB_OFFLINE"] = "0"
 
 # Its settings are read from the environment when it is imported.
-from huggingface_hub import snapshot_download  # noqa: E402
-
+hub = importlib.import_module("huggingface_hub")
 print(
-    snapshot_download(
+    hub.snapshot_download(
         model,
         revision=revision or None,
         cache_dir=download_dir or None,
