@@ -34,11 +34,13 @@ class ActionModule(ActionBase):
         if result.get("failed") or "parts" not in result:
             return result
         parts, log, server = (result.pop(key) for key in ("parts", "latest_log", "server"))
+        kernel_log = "\n".join(result.pop("kernel_log"))
         # Where it could not even be run, only the record says why.
         log = "\n".join(filter(None, (log, server["reason"])))
         fine = server["phase"] in ("running", "starting") or server["reason"] == "requested"
         explained = log and not fine
-        failure = explain(log, server["exit_code"], server["signal"]) if explained else {}
+        ended = (server["exit_code"], server["signal"])
+        failure = explain(log, *ended, kernel_log) if explained else {}
         dest = Path(str(self._task.args["dest"])).expanduser()
         try:
             files = sorted(parts) if self._task.check_mode else write(dest, parts)

@@ -17,7 +17,7 @@ short_description: Why a server failed, from its log and the way it ended
 version_added: "0.1.0"
 description:
   - Looks the log up in the catalogue of known failures.
-positional: _input, exit_code, signal
+positional: _input, exit_code, signal, kernel_log
 options:
   _input:
     description: The log of one start.
@@ -29,6 +29,10 @@ options:
   signal:
     description: Name of the signal that ended it.
     type: str
+  kernel_log:
+    description: What the kernel said since the start.
+    type: str
+    default: ""
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -59,10 +63,10 @@ _value:
 
 
 def explain_failure(
-    log: str, exit_code: int | None = None, signal: str | None = None
+    log: str, exit_code: int | None = None, signal: str | None = None, kernel_log: str = ""
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    return explain(log, exit_code, signal)
+    return explain(log, exit_code, signal, kernel_log)
 
 
 class FilterModule:

@@ -71,7 +71,9 @@ def server_status(server: Mapping[str, Any]) -> dict[str, Any]:
     # Where it could not even be run, only the record says why.
     log = "\n".join([*(server.get("log_tail") or []), server["reason"] or ""])
     ended = server["phase"] in FAILED and server["reason"] not in (None, "requested")
-    failure = explain(log, server["exit_code"], server["signal"]) if ended else {}
+    kernel_log = "\n".join(server.get("kernel_log") or [])
+    how = (server["exit_code"], server["signal"])
+    failure = explain(log, *how, kernel_log) if ended else {}
     running = server["phase"] == "running" and server["ready_at"]
     arguments = (server.get("spec") or {}).get("arguments") or {}
     status = {

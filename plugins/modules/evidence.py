@@ -101,13 +101,19 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import evidence, lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    evidence,
+    kernel_log,
+    observation,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
     secret_values,
 )
+
+LATEST_LINES = 5000
 
 
 def main() -> None:
@@ -135,13 +141,16 @@ def main() -> None:
         params["part_timeout_seconds"],
     )
     # The action plugin takes these out of the result, writes them and has the cause looked up.
+    seen = observation.observe(server)
+    log = "\n".join(observation.log_tail(server, LATEST_LINES))
     module.exit_json(
         changed=False,
         parts=gathered.parts,
         missing=gathered.missing,
         servers=evidence.states(layout),
-        server=lifecycle.observe(server),
-        latest_log=redact(lifecycle.read_log(server), secret_values(server.environment())),
+        server=seen,
+        latest_log=redact(log, secret_values(server.environment())),
+        kernel_log=kernel_log.since(seen["started_at"]),
     )
 
 

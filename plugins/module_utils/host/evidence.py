@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from . import activity, gpus, lifecycle, supervisors
+from . import activity, gpus, observation, supervisors
 from .facts import host_facts
 from .processes import snapshot
 from .redaction import redact
@@ -219,4 +219,4 @@ def _json(content: Any) -> str:
 
 def states(layout: Layout) -> list[dict[str, Any]]:
     """Every server of the host as it is now."""
-    return [lifecycle.observe(server) for server in layout.servers()]
+    return [observation.observe(server) for server in layout.servers()]

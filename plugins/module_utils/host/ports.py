@@ -14,9 +14,12 @@ from typing import NamedTuple
 
 from .processes import Process, snapshot
 
+FIRST_AUTOMATIC = 8000
+AUTOMATIC = 200
+"""Which port `auto` takes first, and how many it tries."""
+
 LISTEN = "0A"
 TIME_WAIT = "06"
-CANDIDATES = 100
 
 
 class _Entry(NamedTuple):
@@ -85,7 +88,17 @@ def is_taken(host: str, port: int) -> bool:
     return False
 
 
-def next_free(host: str, port: int) -> int | None:
-    """The first port above this one that a server could bind now."""
-    candidates = range(port + 1, min(port + 1 + CANDIDATES, 65536))
-    return next((other for other in candidates if not is_taken(host, other)), None)
+def choose(host: str, known: int | None, own: list[Process], reserved: set[int]) -> int | None:
+    """A port for a server: the one it has unless a stranger took it, else the first free one.
+
+    `own` are its living processes, `reserved` the ports that other servers will bind.
+    """
+    if known is not None and known not in reserved:
+        mine = {process.pid for process in own}
+        strangers = [process for process in owners(known) if process.pid not in mine]
+        if not strangers and (own or not is_taken(host, known)):
+            return known
+    for port in range(FIRST_AUTOMATIC, FIRST_AUTOMATIC + AUTOMATIC):
+        if port not in reserved and not is_taken(host, port):
+            return port
+    return None

@@ -192,7 +192,7 @@ def test_a_server_that_died_does_not_run_and_a_stranger_on_its_port_is_named(
         seen = ask("canary")["health"]
     assert seen["reason"] == "requested"
     assert [owner["pid"] for owner in seen["port_owners"]] == [os.getpid()]
-    assert seen["free_port"] > free_port
+    assert seen["free_port"] not in (None, free_port)
 
 
 def test_a_server_that_loads_is_not_called_sick(start: Call, ask: Call, hang: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_command_line_gives_back_the_options_that_made_it() -> None:
         "limits": {"image": 2},
         "seed": -1,
     }
-    command = build_command("/v/python", "a/b", "127.0.0.1", 8000, "name", arguments)
+    command = build_command("/v/python", "a/b", "127.0.0.1", 8000, "name", arguments, [])
     options = parse_command(command)
     assert options["served_model_name"] == "name"
     assert options["python"] == "/v/python"
@@ -250,6 +250,7 @@ def test_a_command_line_gives_back_the_options_that_made_it() -> None:
         int(options["port"]),
         options["served_model_name"],
         options["arguments"],
+        [],
     )
     assert again == command
 

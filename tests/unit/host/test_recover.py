@@ -148,7 +148,7 @@ def test_a_stranger_keeps_its_port_and_the_change_for_the_inventory_is_named(
     assert run.status == 0, run.output
     assert [step["id"] for step in run.report["tried"]] == ["next_free_port"]
     assert run.report["permanent"] == {"inferops_server_port": run.report["port"]}
-    assert run.report["port"] > free_port
+    assert run.report["port"] != free_port
     assert "Put this into the inventory" in run.output
 
 

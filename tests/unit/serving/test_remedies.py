@@ -50,6 +50,11 @@ def test_every_known_cause_has_a_plan_that_ends(cause_id: str) -> None:
     assert len({step["key"] for step in found}) == len(found)
 
 
+def test_no_known_cause_is_treated_as_an_unknown_one() -> None:
+    judged = {failure.id for failure in FAILURES if failure.change in BY_CHANGE} | set(BY_CAUSE)
+    assert {failure.id for failure in FAILURES} - judged == set()
+
+
 def test_the_tables_name_only_what_there_is() -> None:
     tables = (BY_CAUSE, BY_CHANGE, BY_HEALTH)
     used = {name for table in tables for names in table.values() for name in names} | set(UNKNOWN)
