@@ -158,7 +158,7 @@ def test_steps_are_taken_in_turn_until_one_helps_and_the_ladder_starts_afresh(
     """The stand-in dies as long as it is asked for the large model."""
     script = Path(fake_python)
     well = 'case "$*" in *tiny/smaller*) unset FAKE_DIE_WITH;; esac'
-    script.write_text(script.read_text().replace("exec", f"{well}\nexec"))
+    script.write_text(script.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{well}\n"))
     log = tmp_path / "log"
     log.write_text("No available memory for the cache blocks")
     options = {"max_model_len": 4096, "gpu_memory_utilization": 0.9}
