@@ -97,8 +97,15 @@ options:
     description:
       - Environment variables of the server.
       - They are kept in a file that only its owner can read. Their values are never shown.
+      - A variable that is null is left out.
     type: dict
     default: {}
+  keep_environment:
+    description:
+      - Keep the variables that the server was given earlier, its keys and tokens among them, as far
+        as O(environment) does not set them anew. They never leave the host.
+    type: bool
+    default: false
   api_key:
     description:
       - Key that clients must send. It reaches the server through its environment, never through its
@@ -487,7 +494,9 @@ class Run:
         port, suggested = self.port(), params["suggested_arguments"]
         asked = self.command(port, params["arguments"])
         command = self.command(port, with_suggestions(params["arguments"], suggested))
-        environment = {key: str(value) for key, value in params["environment"].items()}
+        kept = self.server.environment() if params["keep_environment"] else {}
+        wanted = {**kept, **params["environment"]}
+        environment = {key: str(value) for key, value in wanted.items() if value is not None}
         if params["api_key"]:
             environment["VLLM_API_KEY"] = params["api_key"]
         return Spec(
@@ -677,6 +686,7 @@ def main() -> None:
             "suggested_arguments": {"type": "dict", "default": {}},
             "extra_args": {"type": "list", "elements": "str", "default": []},
             "environment": {"type": "dict", "default": {}},
+            "keep_environment": {"type": "bool", "default": False},
             "api_key": {"type": "str", "no_log": True},
             "supervisor": {
                 "type": "str",

@@ -42,6 +42,12 @@ options:
     type: list
     elements: str
     default: []
+  reinstall:
+    description:
+      - Install also what is there in the right version already. For an environment whose files are
+        damaged, or were exchanged by hand.
+    type: bool
+    default: false
   proof:
     description: Python source that prints one JSON object as its last line and exits with 0.
     type: str
@@ -99,6 +105,7 @@ def main() -> None:
             "home": {"type": "str", "default": "~/.inferops"},
             "name": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "reinstall": {"type": "bool", "default": False},
             "proof": {"type": "str", "required": True},
             "environment": {"type": "dict", "default": {}},
         },
@@ -113,8 +120,8 @@ def main() -> None:
     try:
         replaced = stack.replaced()
         changes = stack.differences(options["packages"])
-        if changes and not module.check_mode:
-            stack.install(options["packages"])
+        if (changes or options["reinstall"]) and not module.check_mode:
+            stack.install(options["packages"], options["reinstall"])
         if stack.replaced() and not module.check_mode:
             raise StackError(
                 f"{options['name']} is as the lock says, but {'; '.join(stack.replaced())}. "
@@ -125,7 +132,7 @@ def main() -> None:
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=bool(changes),
+        changed=bool(changes) or options["reinstall"],
         replaced=replaced,
         proof=proof,
         proven_now=proven_now,

@@ -127,9 +127,9 @@ class Uv:
             wanted.sources.environment(),
         )
 
-    def install(self, packages: list[str], sources: Sources) -> None:
+    def install(self, packages: list[str], sources: Sources, reinstall: bool = False) -> None:
         """Install *packages* with what they need, or without any make all as the lock says."""
-        common = ["--quiet", "--python", str(self._python)]
+        common = ["--quiet", "--python", str(self._python), *(["--reinstall"] if reinstall else [])]
         hashed = ["--require-hashes"] if "--hash=" in self._lock_file.read_text() else []
         if packages and hashed:
             part = self._write_part(packages, sources.environment())
@@ -204,11 +204,12 @@ class Pip:
                 entries.append(f"{pin} --hash=sha256:{digest}" if wanted.hashes else pin)
         write_private(self._lock_file, "".join(f"{entry}\n" for entry in sorted(entries)))
 
-    def install(self, packages: list[str], sources: Sources) -> None:
+    def install(self, packages: list[str], sources: Sources, reinstall: bool = False) -> None:
         """Make all as the lock says, whatever part of it is asked for."""
         quietly = ["--quiet", "--no-deps", "--requirement", str(self._lock_file)]
         hashed = ["--require-hashes"] if "--hash=" in self._lock_file.read_text() else []
-        install = [*self._pip, "install", *quietly, *hashed]
+        anew = ["--force-reinstall"] if reinstall else []
+        install = [*self._pip, "install", *quietly, *hashed, *anew]
         run(install, "Installing the lock", _KEPT, sources.environment_of_pip())
         listed = run([*self._pip, "list", "--format=json"], "Listing packages", _KEPT)
         there = {normalised(package["name"]) for package in json.loads(listed)}

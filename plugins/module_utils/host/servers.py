@@ -220,6 +220,29 @@ def _option(key: str) -> str:
     return key.strip("-").replace("_", "-")
 
 
+def parse_command(command: list[str]) -> dict[str, Any]:
+    """The options that `build_command` made this command line from; values are texts.
+
+    Given to it again they make a line that means the same.
+    """
+    options: dict[str, Any] = {"served_model_name": None}
+    arguments: dict[str, Any] = {}
+    names = {"--" + option: name for option, name in OWN_OPTIONS.items()}
+    groups: list[list[str]] = []
+    for word in command[3:]:
+        if word.startswith("--"):
+            groups.append(word.split("=", 1))
+        elif groups:
+            groups[-1].append(word)
+    for option, *values in groups:
+        value: Any = values if len(values) > 1 else values[0] if values else True
+        if option in names:
+            options[names[option]] = value
+        else:
+            arguments[option[2:].replace("-", "_")] = value
+    return {**options, "python": command[0], "arguments": arguments}
+
+
 def secret_values(environment: dict[str, str]) -> set[str]:
     """The values that must never be shown: those whose variable is named like a secret."""
     return {value for name, value in environment.items() if value and SECRET_NAME.search(name)}

@@ -189,13 +189,16 @@ class Stack:
             key=lambda folder: folder.name,
         )
 
-    def install(self, packages: list[str]) -> None:
-        """Install *packages* with what they need, or without any make all as the lock says."""
+    def install(self, packages: list[str], reinstall: bool = False) -> None:
+        """Install *packages* with what they need, or without any make all as the lock says.
+
+        With *reinstall* also what has the right version already.
+        """
         recorded = read_json(self._input_file) or {}
         # What was proven before is proven no more.
         shutil.rmtree(self._folder / "receipts", ignore_errors=True)
         self._installer(recorded.get("installer", "uv")).install(
-            packages, Sources(**recorded.get("sources", {}))
+            packages, Sources(**recorded.get("sources", {})), reinstall
         )
 
     def _installer(self, name: str) -> Uv | Pip:

@@ -15,6 +15,7 @@ behave through its environment:
   FAKE_EMPTY_COMPLETION  completions hold no text
   FAKE_DIE_AT_COMPLETION the first completion kills it by SIGILL
   FAKE_NO_CHILDREN       the main process only
+  FAKE_HANG_FILE         while this file exists completions never come, and health stays green
   FAKE_SHARED_MEMORY     a word: main process and engine hold shared memory, a semaphore and a
                          socket named after it, and a System V segment, and never remove them
   FAKE_FLOOD_MIB         it numbers lines of its log, so many MiB of them, once it listens
@@ -96,9 +97,14 @@ def spawn_tree() -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
+    pending = 0
+    generated = 0
+
     def do_GET(self) -> None:
         if self.path == "/health":
             self.answer(200, None)
+        elif self.path == "/metrics":
+            self.answer(200, self.metrics(), raw=True)
         elif self.allowed():
             self.answer(200, {"data": [{"id": served_name()}]})
 
@@ -109,6 +115,11 @@ class Handler(BaseHTTPRequestHandler):
         if "FAKE_DIE_AT_COMPLETION" in os.environ:
             os.kill(os.getpid(), signal.SIGILL)
             sleep_for_ever()  # another thread may be the one that takes the signal
+        Handler.pending += 1
+        while os.path.exists(os.environ.get("FAKE_HANG_FILE", "")):
+            time.sleep(0.1)
+        Handler.pending -= 1
+        Handler.generated += 8
         text = "" if "FAKE_EMPTY_COMPLETION" in os.environ else " the lazy dog."
         self.answer(200, {"choices": [{"text": text}]})
 
@@ -119,8 +130,18 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(401, {"error": "Unauthorized"})
         return False
 
-    def answer(self, status: int, body: object) -> None:
-        content = b"" if body is None else json.dumps(body).encode()
+    def metrics(self) -> str:
+        label = 'engine="0",model_name="tiny"'
+        return (
+            "# TYPE vllm:num_requests_running gauge\n"
+            f"vllm:num_requests_running{{{label}}} {Handler.pending}.0\n"
+            f"vllm:num_requests_waiting{{{label}}} 0.0\n"
+            f"vllm:kv_cache_usage_perc{{{label}}} 0.25\n"
+            f"vllm:generation_tokens_total{{{label}}} {Handler.generated}.0\n"
+        )
+
+    def answer(self, status: int, body: object, raw: bool = False) -> None:
+        content = str(body).encode() if raw else b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -223,6 +223,23 @@ def test_a_repair_is_proven_anew(home: Path, wheels: Path) -> None:
     assert stack.prove("engine", PROOF, {})[1]
 
 
+def test_a_damaged_file_is_mended_by_a_reinstallation_only(
+    home: Path, wheels: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install([])
+    (module,) = stack.python.parent.parent.glob("lib/python*/site-packages/engine.py")
+    module.unlink()
+    all_of_it = {"home": str(home), "name": "all", "proof": PROOF}
+    assert run_module(stack_packages, **all_of_it)["failed"]
+    assert run_module(stack_packages, check=True, reinstall=True, **all_of_it)["changed"]
+    assert not module.exists()
+    mended = run_module(stack_packages, reinstall=True, **all_of_it)
+    assert mended["changed"]
+    assert mended["proof"] == {"version": "1.0"}
+
+
 @pytest.fixture
 def home_without_uv(home: Path) -> Path:
     """A home with a pip that works on other environments, and no uv nor a way to get it."""
