@@ -31,6 +31,12 @@ TIMEOUT = {
     "remedy": "Raise wait_timeout_seconds, or bring the model to the host before the start.",
     "change": "wait_timeout_seconds",
 }
+STOPPED = {
+    "cause_id": "stopped",
+    "cause": "Another run asked for its end.",
+    "remedy": "Launch it again when that run is done.",
+    "change": "nothing",
+}
 
 display = Display()
 
@@ -76,7 +82,7 @@ class ActionModule(ActionBase):
         began = time.monotonic()
         phases: list[dict[str, Any]] = []
         server: dict[str, Any] = {"phase": "starting", "progress": None}
-        while server["phase"] == "starting":
+        while server["phase"] in ("starting", "stopping"):
             seconds = time.monotonic() - began
             if seconds > timeout_seconds:
                 return self.timed_out(result, arguments, server, phases, timeout_seconds)
@@ -89,6 +95,8 @@ class ActionModule(ActionBase):
         result.update(server=server, phases=phases)
         if server["phase"] == "running":
             return {**result, "completion": server["completion"]}
+        if server["reason"] == "requested":
+            return self.explain(result, arguments, "was stopped while it started", STOPPED)
         return self.explain(result, arguments, f"failed to start: {server['reason']}")
 
     def timed_out(

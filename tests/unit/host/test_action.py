@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,19 @@ def test_without_a_timeout_the_time_comes_from_the_model(play: Play, tmp_path: P
     result = play(fake={"FAKE_START_SECONDS": "0"}, model=str(tmp_path))[1]
     assert result["wait_budget"]["seconds"] >= 600
     assert "reading 0.0 GB takes" in result["wait_budget"]["why"]
+
+
+def test_a_start_that_another_run_stops_ends_at_once_and_says_so(
+    play: Play, stop: Callable[..., Any], server: Server, wait_until: Callable[..., Any]
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        started = threads.submit(play, fake={"FAKE_START_SECONDS": "300"})
+        wait_until(lambda: len(server.processes()) == 4, 60)
+        assert stop()["stopped"] == "proven"
+        result = started.result(timeout=60)[1]
+    assert result["failed"]
+    assert "was stopped while it started" in result["msg"]
+    assert (result["server"]["phase"], result["server"]["reason"]) == ("stopped", "requested")
 
 
 def test_check_mode_waits_for_nothing(play: Play, home: Path) -> None:
