@@ -11,6 +11,7 @@ behave through its environment:
   FAKE_LOG_FILE          text that it prints before that
   FAKE_SWALLOW_SIGTERM   every process ignores SIGTERM
   FAKE_SWALLOW_FIRST     the main process ignores the first SIGTERM, as vLLM does while starting
+  FAKE_EXIT_CLEANLY      SIGTERM ends it with status 0, as it ends vLLM
   FAKE_EMPTY_COMPLETION  completions hold no text
   FAKE_DIE_AT_COMPLETION the first completion kills it by SIGILL
   FAKE_NO_CHILDREN       the main process only
@@ -144,7 +145,13 @@ def swallow_first(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def exit_cleanly(number: int, frame: FrameType | None) -> None:
+    os._exit(0)
+
+
 def main() -> None:
+    if "FAKE_EXIT_CLEANLY" in os.environ:
+        signal.signal(signal.SIGTERM, exit_cleanly)
     if "FAKE_SWALLOW_SIGTERM" in os.environ:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "FAKE_SWALLOW_FIRST" in os.environ:

@@ -147,12 +147,12 @@ def test_a_start_that_another_run_stops_ends_at_once_and_says_so(
     play: Play, stop: Callable[..., Any], server: Server, wait_until: Callable[..., Any]
 ) -> None:
     with ThreadPoolExecutor() as threads:
-        started = threads.submit(play, fake={"FAKE_START_SECONDS": "300"})
+        started = threads.submit(play, fake={"FAKE_START_SECONDS": "300", "FAKE_EXIT_CLEANLY": "1"})
         wait_until(lambda: len(server.processes()) == 4, 60)
         assert stop()["stopped"] == "proven"
         result = started.result(timeout=60)[1]
     assert result["failed"]
-    assert "was stopped while it started" in result["msg"]
+    assert "was stopped while it started. Another run asked for its end" in result["msg"]
     assert (result["server"]["phase"], result["server"]["reason"]) == ("stopped", "requested")
 
 
