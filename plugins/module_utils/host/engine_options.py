@@ -22,7 +22,13 @@ from .records import read_json, write_json
 MARK = "inferops-verdict:"
 MOST_SECONDS = 120.0
 SCRIPT = """
-import json, sys
+import importlib.util, json, sys
+
+def is_there(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 class Refused(Exception):
     pass
@@ -32,8 +38,11 @@ def refuse(message):
 
 def verdict(words):
     try:
-        # Both names are in this module from vLLM 0.6 to 0.33, wherever they are defined.
-        from vllm.entrypoints.openai import cli_args
+        # vLLM moved this module. What is in it has kept its names.
+        if is_there("vllm.entrypoints.launchers.cli_args"):
+            from vllm.entrypoints.launchers import cli_args
+        else:
+            from vllm.entrypoints.openai import cli_args
         parser = cli_args.make_arg_parser(cli_args.FlexibleArgumentParser())
     except BaseException as error:
         return {"skipped": f"{type(error).__name__}: {error}"}
