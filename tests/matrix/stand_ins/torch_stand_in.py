@@ -89,7 +89,7 @@ def arange(count, dtype=None):
 
 
 def _filled(number, height, width, device):
-    return Tensor([[number] * width for _ in range(height)]).to(device)
+    return Tensor([[number] * width for _row in range(height)]).to(device)
 
 
 def ones(height, width, device="cpu"):

@@ -191,7 +191,7 @@ ODD_FIELDS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("fields", ODD_FIELDS, ids=lambda fields: str(fields))
+@pytest.mark.parametrize("fields", ODD_FIELDS, ids=str)
 def test_odd_rows_after_a_create_are_looked_at_again(
     market: Market, fields: dict[str, Any]
 ) -> None:
