@@ -500,9 +500,17 @@ PRICES = (
         "dearer-rental-keeps-its-deadline",
         "a budget is overdrawn by what the offer did not say",
         f"{MARKET}/lifecycle.py",
-        "if not order.mark.deadline or deadline >= order.mark.deadline:",
+        "if (deadline, seconds) == (mark.deadline, mark.lifetime_seconds):",
         "if True:",
         (f"{LIMITED}::test_a_dearer_rental_ends_sooner_so_that_its_budget_holds",),
+    ),
+    Mutation(
+        "cheaper-rental-keeps-the-wish-of-its-offer",
+        "the next deploy gives back what was spent, or undoes an extension",
+        f"{MARKET}/lifecycle.py",
+        "same = abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD",
+        "same = price <= offer.price_usd_per_hour + _SAME_PRICE_USD",
+        (f"{LIMITED}::test_a_cheaper_rental_keeps_its_deadline_through_later_deploys",),
     ),
     Mutation(
         "unmoved-deadline-accepted",

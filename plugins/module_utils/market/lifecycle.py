@@ -281,15 +281,23 @@ class Lifecycle:
         price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
         if most is not None and price > most + _SAME_PRICE_USD:
             raise self._too_dear(rental, offer, f"more than the maximum of {most:.4f}")
-        if limits.lifetime is None or price <= offer.price_usd_per_hour + _SAME_PRICE_USD:
+        mark, lifetime = order.mark, limits.lifetime
+        same = abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD
+        if lifetime is None or not mark.deadline or same:
             return rental
-        deadline = order.created_at + limits.lifetime.seconds_left(price)
-        if not order.mark.deadline or deadline >= order.mark.deadline:
+        # A lower price gives no longer life. It only makes the wish that a later deploy compares
+        # with: one that was made from the offer's price would look changed.
+        seconds = lifetime.seconds(price)
+        deadline = min(order.created_at + lifetime.seconds_left(price), mark.deadline)
+        if (deadline, seconds) == (mark.deadline, mark.lifetime_seconds):
             return rental
-        self._notify(f"rental {rental.id} is dearer than its offer: moving its deadline")
+        self._notify(f"rental {rental.id} is not charged what its offer said: changing its mark")
         try:
-            return self.move_deadline(rental, deadline, limits.lifetime.seconds(price))
+            return self.move_deadline(rental, deadline, seconds)
         except MarketError as error:
+            if deadline == mark.deadline:
+                self._notify(f"the mark of rental {rental.id} stays: {error.cause}")
+                return rental
             raise self._too_dear(rental, offer, f"and its deadline stays: {error.cause}") from error
 
     def _too_dear(self, rental: Rental, offer: Offer, why: str) -> _Unwanted:

@@ -94,6 +94,36 @@ def test_a_dearer_rental_whose_deadline_cannot_be_moved_is_released(market: Mark
     assert most_usd(market) <= 1.01
 
 
+def test_a_cheaper_rental_keeps_its_deadline_through_later_deploys(market: Market) -> None:
+    market.fault("price_change", factor=0.9)
+    market.rent(budget_usd=1.0, spent_usd=0.5)
+    before = mark_of(market)
+    assert most_usd(market) <= 0.51
+    assert not market.rent(budget_usd=1.0)["changed"]
+    assert mark_of(market) == before
+
+
+def test_a_deploy_keeps_the_extension_of_a_cheaper_rental(market: Market) -> None:
+    market.fault("price_change", factor=0.9)
+    market.rent(budget_usd=1.0)
+    market.run("rental_extend", scope="test", name="gpu-1", hours=300)
+    extended = mark_of(market)
+    assert not market.rent(budget_usd=1.0)["changed"]
+    assert mark_of(market) == extended
+
+
+def test_a_cheaper_rental_whose_mark_cannot_be_changed_is_kept(market: Market) -> None:
+    market.simulator.control.plan_faults(
+        [
+            {"kind": "price_change", "factor": 0.9},
+            {"kind": "reply", **CHANGE, "status": 200, "body": {"success": True}},
+        ]
+    )
+    result = market.rent(budget_usd=1.0)
+    assert outcomes(result) == ["rented"]
+    assert most_usd(market) <= 1.01
+
+
 # What was spent before.
 
 
