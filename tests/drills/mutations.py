@@ -64,6 +64,17 @@ ANSWERS = (
         (f"{RENTALS}::test_every_page_of_the_list_is_read",),
     ),
     Mutation(
+        "odd-row-hides-the-account",
+        "one odd row of a stranger keeps every rental from being released",
+        f"{MARKET}/vastai.py",
+        "return [self._listed(row) for row in rows]",
+        "return [self._rental(row) for row in rows]",
+        (
+            f"{LIMITED}::test_a_strangers_row_that_stays_odd_is_in_nobodys_way",
+            f"{LIMITED}::test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released",
+        ),
+    ),
+    Mutation(
         "token-ignored",
         "no account with more than one page can be listed",
         f"{MARKET}/vastai.py",

@@ -27,7 +27,7 @@ from .errors import (
 )
 from .lifetime import Lifetime
 from .mark import Mark, check_word, is_damaged
-from .model import DEAD, Offer, Order, Rental, cost_usd
+from .model import DEAD, UNREADABLE, Offer, Order, Rental, cost_usd
 from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict, judge
 from .provider import Provider
 from .ranking import RankedOffer
@@ -127,12 +127,15 @@ class Lifecycle:
     # What is there.
 
     def rentals(self, max_age_seconds: float = 0.0) -> list[Rental]:
-        """Every rental of the scope, by precedence, as listed at most so long ago."""
-        return self._of_scope(self._listed(self._clock.now() - max_age_seconds))
+        """Every rental of the scope, by precedence, as listed at most so long ago.
 
-    def find(self, name: str, max_age_seconds: float = 0.0) -> list[Rental]:
+        Raises ProviderUnavailable when one is unreadable; to end it, its id is enough.
+        """
+        return _readable(self._of_scope(self._listed(self._clock.now() - max_age_seconds)))
+
+    def find(self, name: str) -> list[Rental]:
         """Every rental of one name, the one that counts first; the others are duplicates."""
-        return _named(self.rentals(max_age_seconds), name)
+        return _named(self._of_scope(self._listed(self._clock.now())), name)
 
     def account(self) -> tuple[list[Rental], list[Rental]]:
         """The scope's rentals, by precedence, and those whose mark of the scope is damaged."""
@@ -252,7 +255,7 @@ class Lifecycle:
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
             try:
                 # Older listings cannot know it; each look is newer than the one before.
-                listed = _named(self._of_scope(self._listed(created)), mark.name)
+                listed = _readable(_named(self._of_scope(self._listed(created)), mark.name))
             except MarketError as error:
                 last = error.cause
                 continue
@@ -451,11 +454,14 @@ class Lifecycle:
         """
         for attempt in range(1, _LISTING_TRIES + 1):
             try:
-                return self._trusted_listing(seen)
+                listed = self._trusted_listing(seen)
+                odd = any(rental.status == UNREADABLE for rental in self._of_scope(listed))
+                if attempt == _LISTING_TRIES or not odd:
+                    return listed
             except ProviderUnavailable as error:
                 if attempt == _LISTING_TRIES or isinstance(error, RateLimited):
                     raise
-                self._clock.sleep(_LOOK_EVERY_SECONDS)
+            self._clock.sleep(_LOOK_EVERY_SECONDS)
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _trusted_listing(self, seen: set[str]) -> list[Rental]:
@@ -491,7 +497,20 @@ def _named(rentals: list[Rental], name: str) -> list[Rental]:
     return [rental for rental in rentals if rental.mark and rental.mark.name == name]
 
 
+def _readable(rentals: list[Rental]) -> list[Rental]:
+    """*rentals*, unless one of them is unreadable: what needs more than its id must not guess."""
+    for rental in rentals:
+        if rental.status == UNREADABLE:
+            raise ProviderUnavailable(
+                rental.status_text,
+                remedy=f"Run again; if it stays, look at the rental at {rental.console_url}",
+            )
+    return rentals
+
+
 def _rate(billed: Offer | Rental) -> str:
+    if not billed.price_usd_per_hour:
+        return "at an unknown price"
     return f"{billed.price_usd_per_hour:.4f} dollars an hour"
 
 

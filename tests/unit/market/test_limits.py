@@ -21,6 +21,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle impo
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
+from tests.simulator import vastai
 from tests.unit.market.conftest import Market, order
 
 CHANGE = {"method": "PUT", "path": r"/instances/\d+/?$"}
@@ -230,11 +231,34 @@ def test_odd_rows_after_a_create_are_looked_at_again(
     assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
 
 
-def test_a_row_that_stays_odd_is_named(market: Market) -> None:
+def test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released(market: Market) -> None:
     rental = market.rent()["rental"]
+    market.pass_hours(0.1)
     market.fault("row_is", fields={"dph_total": "n/a"}, times=99)
-    result = market.run("rental", name="gpu-1", scope="test", state="absent")
+    result = market.rent()
     assert f"rental {rental['id']} cannot be understood" in result["msg"]
+    assert len(market.billing()) == 1
+    gone = market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert [one["id"] for one in gone["released"]] == [rental["id"]]
+    assert market.billing() == []
+
+
+def test_a_strangers_row_that_stays_odd_is_in_nobodys_way(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = {"label": "their training", "dph_total": "n/a", "ports": ["22/tcp"]}
+    market.provider().rent(market.ranked()[-1].offer, order("theirs"))
+    (theirs,) = market.simulator.market.rentals.values()
+    row_of = vastai.instance_row
+    monkeypatch.setattr(
+        vastai,
+        "instance_row",
+        lambda market, one: {**row_of(market, one), **(stranger if one is theirs else {})},
+    )
+    market.rent()
+    market.pass_hours(48)
+    assert market.run("rental_reap", scope="test", release=True)["counts"]["expired"] == 1
+    assert [row["id"] for row in market.billing()] == [theirs.id]
 
 
 def test_a_damaged_offer_hides_no_other_one(market: Market) -> None:
