@@ -508,6 +508,17 @@ PRICES = (
         (f"{LIMITED}::test_a_rental_that_is_charged_above_the_maximum_is_released_and_told",),
     ),
     Mutation(
+        "no-price-is-cheap",
+        "a rental whose row comes before its price passes every maximum",
+        f"{MARKET}/lifecycle.py",
+        "elif limits.need_price and offer.price_usd_per_hour and not own.price_usd_per_hour:",
+        "elif False:",
+        (
+            f"{LIMITED}::test_a_price_that_the_first_rows_do_not_show_is_waited_for",
+            f"{LIMITED}::test_a_rental_that_never_shows_its_price_is_not_kept_within_a_limit",
+        ),
+    ),
+    Mutation(
         "dearer-rental-keeps-its-deadline",
         "a budget is overdrawn by what the offer did not say",
         f"{MARKET}/lifecycle.py",

@@ -58,7 +58,7 @@ _OUTCOMES = {
         "Widen the wish, or deploy fewer hosts at once.",
     ),
     "gone": ("taken meanwhile", "Run again, or widen the wish: the market moves."),
-    "unlisted": ("rented but never listed, and released", _LATER),
+    "unlisted": ("rented but never listed as it should be, and released", _LATER),
     "unusable": ("rented but stopped, and released", _LATER),
     "dearer": (
         "charged more than allowed, and released",
@@ -74,6 +74,12 @@ class Limits:
     max_attempts: int = 5
     max_price_usd_per_hour: float | None = None
     lifetime: Lifetime | None = None
+
+    @property
+    def need_price(self) -> bool:
+        """Whether nobody can say without the true price that they hold."""
+        budget_usd = self.lifetime.budget_usd if self.lifetime else 0.0
+        return self.max_price_usd_per_hour is not None or bool(budget_usd)
 
 
 class _Unwanted(Exception):
@@ -216,7 +222,7 @@ class Lifecycle:
             return cost_usd(price_usd_per_hour, began, self._clock.now())
 
         try:
-            rental = self._settle(order.mark, self._create(offer, order), offer)
+            rental = self._settle(order.mark, self._create(offer, order), offer, limits)
             if rental.mark is not None and rental.mark.nonce == order.mark.nonce:
                 return self._within(limits, rental, offer, order), _attempt(offer, "rented", "")
         except OfferGone as error:
@@ -248,7 +254,7 @@ class Lifecycle:
         finally:
             self._shared.forget()
 
-    def _settle(self, mark: Mark, rental_id: str, offer: Offer) -> Rental:
+    def _settle(self, mark: Mark, rental_id: str, offer: Offer, limits: Limits) -> Rental:
         """What was created, as listed. Of several with the same name the oldest living one wins."""
         created = self._clock.now()
         last = "it is not listed"
@@ -268,13 +274,16 @@ class Lifecycle:
             if winner.id != own.id:
                 self._notify(f"rental {winner.id} counts under this name: releasing {own.id}")
                 self._end_own(own.id, offer)
+            elif limits.need_price and offer.price_usd_per_hour and not own.price_usd_per_hour:
+                last = "its price is not shown"
+                continue
             return winner
         # What no listing shows cannot be kept: its absence could never be proven.
         self._notify(f"rental {rental_id} was created but {last}: releasing it")
         self._end_own(rental_id, offer)
         raise _Unwanted(
             "unlisted",
-            f"Rental {rental_id} was created, but could not be found again within "
+            f"Rental {rental_id} was created, but not shown as it should be within "
             f"{_LISTING_LAG_SECONDS:.0f} s: {last.rstrip('.')}. It was released and proven gone.",
             offer.price_usd_per_hour,
         )

@@ -61,6 +61,30 @@ def test_a_rental_that_is_charged_above_the_maximum_is_released_and_told(market:
     assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
 
 
+def test_a_price_that_the_first_rows_do_not_show_is_waited_for(market: Market) -> None:
+    most = market.ranked()[0].offer.price_usd_per_hour * 2
+    market.simulator.control.plan_faults(
+        [
+            {"kind": "price_change", "factor": 3.0},
+            {"kind": "row_is", "fields": {"dph_total": None}, "times": 3},
+        ]
+    )
+    result = market.rent(max_price_usd_per_hour=most)
+    assert outcomes(result) == ["dearer", "rented"]
+    assert 0 < result["rental"]["price_usd_per_hour"] <= most
+
+
+@pytest.mark.parametrize("limit", ["max_price_usd_per_hour", "budget_usd"])
+def test_a_rental_that_never_shows_its_price_is_not_kept_within_a_limit(
+    market: Market, limit: str
+) -> None:
+    market.fault("row_is", fields={"dph_total": None}, times=999)
+    result = market.rent(max_attempts=1, **{limit: 9.0})
+    assert outcomes(result) == ["unlisted"]
+    assert "its price is not shown" in result["attempts"][0]["message"]
+    assert market.billing() == []
+
+
 def test_a_market_that_always_charges_more_ends_without_a_rental_and_tells_the_cost(
     market: Market,
 ) -> None:
@@ -175,7 +199,7 @@ def test_what_was_made_and_never_listed_is_told_with_its_cost(market: Market) ->
     result = market.rent(max_attempts=2)
     assert outcomes(result) == ["unlisted", "unlisted"]
     assert all(attempt["cost_usd"] > 0 for attempt in result["attempts"])
-    assert "2 rented but never listed, and released" in result["msg"]
+    assert "2 rented but never listed as it should be, and released" in result["msg"]
     assert "Nothing was rented" not in result["msg"]
     assert market.billing() == []
 
