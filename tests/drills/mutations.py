@@ -443,7 +443,7 @@ CREATES = (
         "claims-ignored",
         "parallel hosts fight over one machine",
         f"{MARKET}/claims.py",
-        'if claim and claim["holder"] != holder:',
+        'if machine_id in claims and claims[machine_id]["holder"] != holder:',
         "if False:",
         (f"{RULES}::test_a_machine_that_another_host_is_renting_is_left_to_it",),
     ),
@@ -753,10 +753,13 @@ DEADLINES = (
     Mutation(
         "only-date-believed",
         "the only answer of a call makes a rental immortal",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/lifecycle.py",
         "if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:",
         "if False:",
-        (f"{TRANSPORT}::test_one_answer_with_a_wrong_date_moves_no_deadline",),
+        (
+            f"{TRANSPORT}::test_one_answer_with_a_wrong_date_moves_no_deadline",
+            f"{TRANSPORT}::test_one_answer_with_a_wrong_date_extends_nothing_else",
+        ),
     ),
     Mutation(
         "created-by-our-own-clock",

@@ -48,6 +48,8 @@ _MISSING_LOOKED_AT = 10
 _SAME_PRICE_USD = 0.0001
 #: A deadline this close would end a rental before anybody has read the answer.
 _LEAST_NOTICE_SECONDS = 60.0
+#: Clocks are this much apart at most, unless one of them is wrong.
+_PLAUSIBLE_OFFSET_SECONDS = 300.0
 
 NOTHING_BILLS = "Nothing was rented, nothing bills."
 _LATER = "Run again later: the provider does not show what it rents as it should."
@@ -129,6 +131,16 @@ class Lifecycle:
         self._shared = shared or SharedListing(None, clock)
         self._claims = claims or Claims(None, clock)
         self._notify = notify
+        self._offset_seconds: float | None = None
+
+    def now(self) -> int:
+        """The time by the provider's clock, which is the one that all controllers share."""
+        if self._offset_seconds is None:
+            if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:
+                # One answer may carry any date: another one must confirm it.
+                self._provider.check_credential()
+            self._offset_seconds = self._provider.clock_offset_seconds
+        return int(self._clock.now() + self._offset_seconds)
 
     # What is there.
 
