@@ -158,6 +158,8 @@ def test_old_systems_and_pythons_are_refused_by_name() -> None:
     assert stack_plan(host)["vllm_version"] == "0.32.0"
     with pytest.raises(AnsibleFilterError, match=r"glibc >= 2\.35, here is 2\.31"):
         stack_plan(host, vllm_version="0.20.2")
+    with pytest.raises(AnsibleFilterError, match=r"glibc >= 2\.31, here is 2\.28"):
+        stack_plan({**host, "glibc_version": "2.28"}, vllm_version="0.32.0")
     with pytest.raises(AnsibleFilterError, match=r"needs Python >=3\.11,<3\.15, here is 3\.10"):
         stack_plan({"python_version": "3.10.12"}, vllm_version="0.32.0")
     assert stack_plan({"python_version": "3.10"})["vllm_version"] == "0.30.0"
