@@ -188,3 +188,22 @@ def test_the_repository_never_turns_off_the_check_of_host_keys() -> None:
             text = file.read_text(errors="replace")
             told += [name] if "StrictHostKeyChecking=no" in text else []
     assert told == []
+
+
+def test_the_hub_is_asked_what_a_model_needs_without_being_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = role("rent", "model")
+    asked["ansible.builtin.include_role"]["public"] = True
+    tasks = on_the_host(asked, {"ansible.builtin.debug": {"msg": "asked: {{ rent_hub_url }}"}})
+    mirror = "http://127.0.0.1:1"
+    why = "any memory is taken, because its config.json is not known"
+    status, output = play(tmp_path, tasks, inferops_model="a/b", inferops_hub_endpoint=mirror)
+    assert status == 0, output
+    assert f"{why} (the hub said nothing)" in output
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    for model in ("", "/models/a"):  # neither is on a hub
+        status, output = play(tmp_path, tasks, inferops_model=model)
+        assert status == 0, output
+        assert f"{why} (give rent_model_config)" in output
+        assert "asked: https://huggingface.co" in output
