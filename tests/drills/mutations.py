@@ -881,9 +881,17 @@ LIMITS = (
         "key-in-a-message",
         "the key of an instance can be read in logs",
         f"{MARKET}/transport.py",
-        '_SECRET.sub(r"\\1\\2***", self.text)',
-        "self.text",
+        '_SECRET.sub(r"\\1\\2***", text)',
+        "text",
         (f"{TRANSPORT}::test_no_secret_gets_into_a_message",),
+    ),
+    Mutation(
+        "echoed-key-in-a-message",
+        "the account's key can be read in logs when an answer repeats it",
+        f"{MARKET}/transport.py",
+        'self.text.replace(self._credential, "***") if self._credential else self.text',
+        "self.text",
+        (f"{TRANSPORT}::test_an_answer_that_repeats_the_accounts_key_does_not_show_it",),
     ),
 )
 

@@ -39,20 +39,27 @@ _DATES_KEPT = 5
 #: Numbers above it are times since the epoch, those below are seconds to wait.
 _EPOCH_SECONDS = 1e9
 #: A secret beside its name, also when the text ends in the middle of it.
-_SECRET = re.compile(r"(instance_api_key|jupyter_token|api_key)(\W+)[\w.~+/-]+", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(instance_api_key|jupyter_token|api_key|\bbearer)(\W+)[\w.~+/-]+", re.IGNORECASE
+)
 
 
 class Response:
-    """One answer: status code, parsed JSON (None when it is not JSON) and text."""
+    """One answer: status code, parsed JSON (None when it is not JSON) and text.
 
-    def __init__(self, status: int, data: Any, text: str) -> None:
+    ``credential`` is what the request was sent with: an answer may echo it anywhere.
+    """
+
+    def __init__(self, status: int, data: Any, text: str, credential: str = "") -> None:
         self.status = status
         self.data = data
         self.text = text
+        self._credential = credential
 
     def excerpt(self) -> str:
         """The start of the body on one line, without secrets, for messages."""
-        return " ".join(_SECRET.sub(r"\1\2***", self.text).split())[:200]
+        text = self.text.replace(self._credential, "***") if self._credential else self.text
+        return " ".join(_SECRET.sub(r"\1\2***", text).split())[:200]
 
 
 class Transport:
@@ -84,6 +91,7 @@ class Transport:
         self._clock = clock
         self._session = requests.Session()
         self._session.headers.update(headers)
+        self._credential = headers.get("Authorization", "").rpartition(" ")[2]
         self._offsets: deque[float] = deque(maxlen=_DATES_KEPT)
 
     @property
@@ -124,7 +132,7 @@ class Transport:
                 self._clock.sleep(_pause(attempt, None))
                 continue
             self._note_time(reply.headers.get("Date"))
-            response = Response(reply.status_code, _json(reply), reply.text)
+            response = Response(reply.status_code, _json(reply), reply.text, self._credential)
             if response.status not in passing:
                 return response
             asked = _asked_pause(reply.headers, self._clock.now() + self.clock_offset_seconds)

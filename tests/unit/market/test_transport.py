@@ -26,6 +26,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.transport impo
     Transport,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.simulator.market import ACCOUNT_KEY
 from tests.unit.market.conftest import Market
 
 LIST = {"method": "GET", "path": "/api/v1/instances/"}
@@ -192,12 +193,21 @@ def test_a_controller_that_is_behind_tells_hosts_the_same_lifetime(market: Marke
         '{"msg": "x", "instance_api_key": "5ecre7',
         '{"msg": "{\\"api_key\\": \\"5ecre7\\"}"}',
         "GET /api/v0/instances/?api_key=5ecre7&owner=me",
+        "bad header Authorization: Bearer 5ecre7",
     ],
 )
 def test_no_secret_gets_into_a_message(text: str) -> None:
     told = Response(500, None, text).excerpt()
     assert "5ecre7" not in told
     assert "***" in told
+
+
+def test_an_answer_that_repeats_the_accounts_key_does_not_show_it(market: Market) -> None:
+    body = {"success": False, "msg": f"no user has {ACCOUNT_KEY}, or so"}
+    market.fault("reply", **CREATE, status=400, body=body)
+    result = market.rent()
+    assert "no user has ***, or so" in result["msg"]
+    assert ACCOUNT_KEY not in result["msg"]
 
 
 def test_a_secret_at_the_cut_is_no_secret_in_the_message() -> None:
