@@ -7,10 +7,11 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	crashpoints races faults mutants ranking docs format lock build clean
+	diagnosis crashpoints races faults mutants ranking stack-matrix compatibility docs format lock \
+	build clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: image ## Install system packages (Debian, Ubuntu), pinned tools in .venv, the host image
 
@@ -46,6 +47,9 @@ integration: image ## Integration tests: real hosts, real SSH, the built tarball
 molecule: image ## Every molecule scenario
 	@$(CHECK) --only molecule
 
+diagnosis: $(READY) ## How often the right cause of a failure comes first, over real excerpts of logs
+	@PYTHONPATH=collections $(BIN)/python -m tests.diagnosis
+
 # The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
 DRILL_SEED = $(if $(SEED),--seed $(SEED))
 
@@ -63,6 +67,12 @@ mutants: $(READY) ## Break the safety rules one by one; a test must notice each
 
 ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
+
+stack-matrix: $(READY) ## Drivers x GPUs x wishes: plan, install stand-ins with real uv, prove, judge
+	@PYTHONPATH=collections $(BIN)/python -m tests.matrix
+
+compatibility: $(READY) ## Compare the compatibility table with what vLLM's releases declare
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.compatibility
 
 docs: $(READY) ## Write the roles' README files from their argument specs
 	@$(BIN)/python -m tests.tools.role_readmes

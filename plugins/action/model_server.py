@@ -23,7 +23,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis imp
 MODULE = "inferops.gpu.model_server"
 INFO_MODULE = "inferops.gpu.model_server_info"
 POLL_SECONDS = 5
-DEFAULT_TIMEOUT_SECONDS = 1800
 TAIL_LINES = 60
 DIAGNOSIS_LINES = 5000
 TIMEOUT = {
@@ -31,6 +30,12 @@ TIMEOUT = {
     "cause": "Nothing in its log says that it failed.",
     "remedy": "Raise wait_timeout_seconds, or bring the model to the host before the start.",
     "change": "wait_timeout_seconds",
+}
+STOPPED = {
+    "cause_id": "stopped",
+    "cause": "Another run asked for its end.",
+    "remedy": "Launch it again when that run is done.",
+    "change": "nothing",
 }
 
 display = Display()
@@ -48,13 +53,13 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
         arguments = dict(self._task.args)
-        wait, timeout_seconds = _waiting(arguments)
+        wait = _wait(arguments)
         result = self.call(MODULE, {**arguments, "wait": False})
         done = result.get("failed") or result.get("server", {}).get("phase") == "running"
         asked = arguments.get("state", "started") == "started" and not self._task.check_mode
         if done or not asked or not wait:
             return result
-        return self.follow(result, arguments, timeout_seconds)
+        return self.follow(result, arguments, result["wait_budget"]["seconds"])
 
     def call(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return self._execute_module(
@@ -77,7 +82,7 @@ class ActionModule(ActionBase):
         began = time.monotonic()
         phases: list[dict[str, Any]] = []
         server: dict[str, Any] = {"phase": "starting", "progress": None}
-        while server["phase"] == "starting":
+        while server["phase"] in ("starting", "stopping"):
             seconds = time.monotonic() - began
             if seconds > timeout_seconds:
                 return self.timed_out(result, arguments, server, phases, timeout_seconds)
@@ -90,6 +95,8 @@ class ActionModule(ActionBase):
         result.update(server=server, phases=phases)
         if server["phase"] == "running":
             return {**result, "completion": server["completion"]}
+        if server["reason"] == "requested":
+            return self.explain(result, arguments, "was stopped while it started", STOPPED)
         return self.explain(result, arguments, f"failed to start: {server['reason']}")
 
     def timed_out(
@@ -120,9 +127,11 @@ class ActionModule(ActionBase):
         if_unknown: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """The result of a failed start: what happened, why, and what to change."""
-        server = self.ask(arguments, log_lines=DIAGNOSIS_LINES)
-        log = server.pop("log_tail")
-        failure = explain("\n".join(log), server["exit_code"], server["signal"])
+        server = self.ask(arguments, log_lines=DIAGNOSIS_LINES, kernel_log=True)
+        log, kernel_log = server.pop("log_tail"), server.pop("kernel_log")
+        failure = explain(
+            "\n".join(log), server["exit_code"], server["signal"], "\n".join(kernel_log)
+        )
         if failure["cause_id"] == "unknown" and if_unknown:
             failure.update(if_unknown)
         message = (
@@ -139,12 +148,9 @@ class ActionModule(ActionBase):
         }
 
 
-def _waiting(arguments: dict[str, Any]) -> tuple[bool, float]:
-    """Whether and how long to wait. What the module would refuse is left for it to refuse."""
+def _wait(arguments: dict[str, Any]) -> bool:
+    """Whether to wait. What the module would refuse is refused here in the same words."""
     try:
-        wait = boolean(arguments.get("wait", True))
-        return wait, float(arguments.get("wait_timeout_seconds", DEFAULT_TIMEOUT_SECONDS))
-    except (TypeError, ValueError) as error:
-        raise AnsibleActionFail(
-            f"wait must be true or false and wait_timeout_seconds a number: {error}"
-        ) from error
+        return bool(boolean(arguments.get("wait", True)))
+    except TypeError as error:
+        raise AnsibleActionFail(f"wait must be true or false: {error}") from error

@@ -108,7 +108,10 @@ class ActionModule(ActionBase):
             "running": round(running_at - start, 1),
             "ssh": round(clock.monotonic() - running_at, 1),
         }
-        return _result(reached, seconds)
+        return {
+            **_result(reached, seconds),
+            "remaining_seconds": _remaining(provider, rental, clock),
+        }
 
     def _tell(self, line: str) -> None:
         Display().display(f"{self._host}: {line}")
@@ -150,6 +153,13 @@ def _result(reached: Reached, seconds: dict[str, float]) -> dict[str, Any]:
         "known_hosts": known_hosts_lines(rental.ssh, reached.host_key),
         "seconds": seconds,
     }
+
+
+def _remaining(provider: Provider, rental: Rental, clock: Clock) -> int | None:
+    """Seconds until the deadline in the mark, by the provider's clock; None when it has none."""
+    if rental.mark is None or not rental.mark.deadline:
+        return None
+    return round(rental.mark.deadline - clock.now() - provider.clock_offset_seconds)
 
 
 def _public_key(private_key_file: str) -> str:

@@ -27,8 +27,9 @@ positional: _input
 options:
   _input:
     description:
-      - A dictionary with C(driver_version) and C(compute_capability), each may be missing or empty.
-        The offers of M(inferops.gpu.offer_info) have this shape.
+      - A dictionary with C(driver_version), C(compute_capability), C(glibc_version) and
+        C(python_version), each may be missing or empty. The offers of M(inferops.gpu.offer_info)
+        have this shape.
     type: dict
     required: true
   accelerator:
@@ -37,7 +38,9 @@ options:
     choices: [cuda, cpu]
     default: cuda
   vllm_version:
-    description: A release of the table, or V(auto) for the newest that the host can run.
+    description:
+      - A release of the table, or V(auto) for the newest that the host can run and whose lock has
+        resolved.
     type: str
     default: auto
 author:
@@ -59,14 +62,21 @@ _value:
     vllm_version: 0.32.0
     torch_version: 2.13.0
     torch_backend: cu130
+    cuda_version: "13.0"
     torch_device: cuda
     distribution: vllm
     requirements: [vllm==0.32.0, torch==2.13.0]
     constraints: []
+    python: ">=3.11,<3.15"
+    ray: false
+    indexes: []
     excluded: []
     environment: {}
+    image: docker.io/vllm/vllm-openai:v0.32.0
     least_driver: "525"
     why: vLLM 0.32.0 with torch 2.13.0 (cu130) suits driver 580.95.05
+    notes: []
+    sources: [metadata]
 """
 
 
@@ -80,6 +90,8 @@ def stack_plan(
             host.get("driver_version") or None,
             host.get("compute_capability") or None,
             vllm_version,
+            host.get("python_version") or None,
+            host.get("glibc_version") or None,
         )
     except StackImpossible as error:
         raise AnsibleFilterError(str(error)) from error

@@ -62,7 +62,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
-    """One host for each rental; of several with one name, the oldest."""
+    """One host for each rental; of several with one name, the oldest that lives."""
 
     NAME = "inferops.gpu.rentals"
 
@@ -79,12 +79,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         try:
             rentals = make_lifecycle(market, make_provider(market, clock), clock).rentals()
         except MarketError as error:
-            error.money = "What is rented, and so what bills, is unknown."
+            error.money = error.money or "What is rented, and so what bills, is unknown."
             raise AnsibleParserError(f"{path}: {error}") from error
         except ValueError as error:
             raise AnsibleParserError(f"{path}: {error}") from error
         group = self.inventory.add_group(self.get_option("group"))
-        # Another inventory may name the same hosts; of our own, the oldest rental of a name counts.
+        # Another inventory may name the same hosts; of our own, the first rental of a name counts.
         seen: set[str] = set()
         for rental in rentals:
             if rental.mark and rental.mark.name not in seen:

@@ -52,22 +52,60 @@ options:
     type: str
     default: 127.0.0.1
   port:
-    description: Port that the server binds.
-    type: int
-    default: 8000
+    description:
+      - Port that the server binds. V(auto) takes the next free one from 8000 upwards and keeps it.
+      - A port that another process holds is refused and its holder named.
+    type: str
+    default: "8000"
   arguments:
     description:
-      - Further options of the engine. Names may be written with C(_) or C(-).
+      - Options of the engine, any that its C(--help) lists. Names may be written with C(_) or C(-).
       - V(true) gives a bare flag, V(false) and null leave the option out, a list gives one flag
         with all its values, a mapping is passed as JSON.
+      - The engine's own parser checks them before anything is started or stopped.
+      - C(max_model_len), the longest context in tokens. Less of it needs less memory.
+      - C(max_num_seqs), how many requests are worked on at once.
+      - C(gpu_memory_utilization), the share of the GPU's memory that the engine takes, 0 to 1.
+      - C(dtype), such as V(auto), V(bfloat16), V(float16) or V(float32).
+      - C(quantization), such as V(awq), V(gptq) or V(fp8), when the model does not say it itself.
+      - C(kv_cache_dtype), such as V(auto) or V(fp8), which halves the cache.
+      - C(tensor_parallel_size) and C(pipeline_parallel_size), over how many GPUs the model is split
+        within and between layers.
+      - C(revision), a branch, tag or commit of the model's repository; C(tokenizer), another
+        repository or folder for it; C(download_dir), where weights are kept.
+      - C(chat_template), a file on the host or the template itself.
+      - C(enable_auto_tool_choice) with C(tool_call_parser), and C(reasoning_parser), for models
+        that call tools or reason.
+      - C(trust_remote_code), run the code that comes with the model.
+      - C(enforce_eager), start faster and serve slower, without CUDA graphs and compilation.
+      - C(seed), for sampling that can be repeated.
     type: dict
     default: {}
+  suggested_arguments:
+    description:
+      - Options that apply where O(arguments) says nothing of them.
+      - A server that runs is not replaced for their sake alone, so they may come from a measurement
+        that changes once it runs, as those of filter P(inferops.gpu.model_fit#filter) do.
+    type: dict
+    default: {}
+  extra_args:
+    description: Words that are put at the end of the engine's command line as they are.
+    type: list
+    elements: str
+    default: []
   environment:
     description:
       - Environment variables of the server.
       - They are kept in a file that only its owner can read. Their values are never shown.
+      - A variable that is null is left out.
     type: dict
     default: {}
+  keep_environment:
+    description:
+      - Keep the variables that the server was given earlier, its keys and tokens among them, as far
+        as O(environment) does not set them anew. They never leave the host.
+    type: bool
+    default: false
   api_key:
     description:
       - Key that clients must send. It reaches the server through its environment, never through its
@@ -87,13 +125,28 @@ options:
     type: bool
     default: true
   wait_timeout_seconds:
-    description: How long to wait. A server that is not ready by then is stopped as a whole.
+    description:
+      - How long to wait. A server that is not ready by then is stopped as a whole.
+      - Without it, the time comes from the size of the model and the measured speed of its disk, or
+        is 1800 seconds when the model is not on the host yet. RV(wait_budget) explains it.
     type: int
-    default: 1800
+  start_at_boot:
+    description:
+      - Start the server again when the host comes back from a restart. Needs systemd; refused
+        where supervisord runs the server.
+      - Stopping the server ends this too.
+    type: bool
+    default: false
   stop_timeout_seconds:
     description: How long processes may take to end after SIGTERM, before SIGKILL.
     type: int
     default: 30
+  log_max_mib:
+    description:
+      - How much of the disk the log of the server may take, its older generation included. How the
+        start began is kept beside it (256 KiB), then the oldest output goes first.
+    type: int
+    default: 64
 extends_documentation_fragment:
   - inferops.gpu.attributes
 attributes:
@@ -148,6 +201,25 @@ server:
     supervisor: systemd
     seconds: 60.5
     log_path: /home/user/.inferops/servers/main/server.log
+port:
+  description: The port on which it serves, or would in check mode; also when O(port) is V(auto).
+  returned: when O(state=started)
+  type: int
+  sample: 8000
+wait_budget:
+  description: How many C(seconds) the start may take, and C(why).
+  returned: when O(state=started) and the server does not serve yet
+  type: dict
+  sample:
+    seconds: 610
+    why: 600 s, and 4 times what reading 1.5 GB takes at the 612 MB/s measured
+options:
+  description:
+    - Whether the engine's own parser accepted O(arguments) and O(extra_args), or why it was not
+      asked. Null when nothing had to be started.
+  returned: when O(state=started)
+  type: str
+  sample: accepted by vLLM 0.33.0
 completion:
   description: The text that proved that it serves.
   returned: when O(state=started) and the server is ready
@@ -163,8 +235,9 @@ phases:
       seconds: 12.3
 stopped:
   description:
-    - V(proven) when no process is left and the GPU memory is back at its baseline.
-    - V(unproven) when something is left or cannot be told apart.
+    - V(proven) when no process is left, the port is not held by one that cannot be seen, and the
+      GPU memory is back at its baseline.
+    - V(unproven) when something is left or cannot be told apart. RV(remedy) says what to do.
   returned: when O(state=stopped)
   type: str
   sample: proven
@@ -174,6 +247,32 @@ processes_left:
   type: list
   elements: dict
   sample: []
+port_free:
+  description: Whether the port is free now, null when it is not known which one it was.
+  returned: when O(state=stopped)
+  type: bool
+  sample: true
+port_owners:
+  description:
+    - The processes that listen on the port. When a start failed, those that are in its way; after a
+      stop none of them is the server's.
+  returned: when O(state=stopped), or when the port is taken
+  type: list
+  elements: dict
+  sample: []
+shared_memory_removed:
+  description:
+    - Shared memory, semaphores and sockets that the processes of the server had left and that were
+      removed.
+  returned: when O(state=stopped)
+  type: list
+  elements: str
+  sample: [/dev/shm/psm_4f0a2c1b]
+remedy:
+  description: What is left, whose it is and what to do about it. Empty when nothing is.
+  returned: when O(state=stopped)
+  type: str
+  sample: ""
 vram:
   description:
     - C(state) is V(no_gpu), V(at_baseline), V(above_baseline) or V(no_baseline).
@@ -188,7 +287,8 @@ vram:
         used_mib: 12
 failure:
   description:
-    - What the catalogue of known failures makes of the log and the way the server ended.
+    - What the catalogue of known failures makes of the log, of what the kernel said since the
+      start, and of the way the server ended.
     - C(cause_id) is V(unknown) when no entry fits. C(change) names what to change.
     - C(also) holds the further causes that the log shows, less likely ones last.
   returned: when the start failed
@@ -212,29 +312,41 @@ log_tail:
   sample: []
 """
 
+import contextlib
+import dataclasses
+import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    budget,
+    engine_options,
     gpus,
     lifecycle,
+    locks,
+    observation,
     ports,
+    proof,
     readiness,
     supervisors,
-    vram,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.budget import Budget
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
     Spec,
     build_command,
     secret_values,
+    with_suggestions,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.sweeping import Ended
 
 TAIL_LINES = 60
+LOCK_SECONDS = 60
 QUICK_COMPLETION_SECONDS = 30.0
 
 
@@ -248,6 +360,7 @@ class Run:
         if not NAME.fullmatch(self.params["name"]):
             self.fail(f"name: {self.params['name']!r} may hold only letters, digits, - and _.")
         self.server = self.layout.server(self.params["name"])
+        self.options: str | None = None
         module.no_log_values.update(secret_values(self.server.environment()))
 
     def exit(self, changed: bool, diff: dict[str, Any], **result: Any) -> NoReturn:
@@ -267,14 +380,21 @@ class Run:
         supervisor = self.choose_supervisor()
         spec = self.spec(supervisor.name)
         self.module.no_log_values.update(secret_values(spec.environment))
-        seen = lifecycle.observe(self.server)
+        with self.alone():
+            diff = self.make_run(spec, supervisor) or self.set_start_at_boot(supervisor)
+        self.settle(spec, changed=bool(diff), diff=diff)
+
+    def make_run(self, spec: Spec, supervisor: supervisors.Supervisor) -> dict[str, Any]:
+        """Start the server unless it runs as asked. Returns the difference, empty when none."""
+        seen = self.observe()
         if self.runs_as_asked(spec, seen):
-            self.settle(changed=False, diff={})
+            return {}
         self.require_free_port(spec, own=bool(seen["processes"]))
+        self.check_options(spec)
         diff = self.diff(spec, seen)
         if self.module.check_mode:
-            self.exit(True, diff, server=seen)
-        left = lifecycle.end(self.layout, self.server, self.params["stop_timeout_seconds"])
+            self.exit(True, diff, server=seen, **self.facts(spec))
+        left = self.end().left
         if left:
             self.fail(
                 f"Server {spec.name!r} is not started: processes of its earlier start cannot be "
@@ -284,15 +404,75 @@ class Run:
             )
         self.require_free_port(spec, own=False)
         try:
-            lifecycle.start(self.layout, spec, supervisor, gpus.report())
+            seconds = self.budget.seconds
+            timed = dataclasses.replace(spec, wait_timeout_seconds=seconds)
+            lifecycle.start(self.layout, timed, supervisor, gpus.report())
+            self.set_start_at_boot(supervisor)
         except supervisors.SupervisorError as error:
             self.fail(str(error))
-        self.settle(changed=True, diff=diff)
+        return diff
+
+    @functools.cached_property
+    def budget(self) -> Budget:
+        """How long this start may take."""
+        asked, arguments = self.params["wait_timeout_seconds"], self.params["arguments"]
+        if asked is not None:
+            return Budget(asked, "as asked")
+        download_dir = arguments.get("download_dir", arguments.get("download-dir"))
+        environment = {key: str(value) for key, value in self.params["environment"].items()}
+        return budget.for_start(self.params["model"], download_dir, environment)
+
+    def facts(self, spec: Spec) -> dict[str, Any]:
+        """What a start returns beside the server."""
+        return {
+            "port": spec.port,
+            "options": self.options,
+            "wait_budget": self.budget._asdict(),
+        }
+
+    def set_start_at_boot(self, supervisor: supervisors.Supervisor) -> dict[str, Any]:
+        """Returns the difference, empty when there is none."""
+        wanted, before = self.params["start_at_boot"], supervisor.starts_at_boot(self.server)
+        if wanted == before:
+            return {}
+        try:
+            if not self.module.check_mode:
+                supervisor.set_start_at_boot(self.server, wanted)
+        except supervisors.SupervisorError as error:
+            self.fail(str(error))
+        return {"before": {"start_at_boot": before}, "after": {"start_at_boot": wanted}}
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else starts or stops this server meanwhile. In check mode nothing is changed."""
+        if self.module.check_mode:
+            yield
+            return
+        try:
+            with locks.held(self.server.lock, self.params["stop_timeout_seconds"] + LOCK_SECONDS):
+                yield
+        except locks.Busy as error:
+            self.fail(
+                f"Server {self.server.name!r} is being started or stopped by another run: {error}. "
+                "Wait for it to end, then try again."
+            )
+
+    def end(self) -> Ended:
+        try:
+            return lifecycle.end(self.layout, self.server, self.params["stop_timeout_seconds"])
+        except supervisors.SupervisorError as error:
+            self.fail(f"Server {self.server.name!r} cannot be ended: {error}")
+
+    def observe(self) -> dict[str, Any]:
+        return observation.observe(self.server, keep=not self.module.check_mode)
 
     def choose_supervisor(self) -> supervisors.Supervisor:
         try:
             return supervisors.choose(
-                self.params["supervisor"], self.layout, self.params["supervisord_bin_dir"]
+                self.params["supervisor"],
+                self.layout,
+                self.params["supervisord_bin_dir"],
+                self.params["start_at_boot"],
             )
         except supervisors.SupervisorError as error:
             self.fail(str(error))
@@ -307,22 +487,16 @@ class Run:
                 f"python: {python} is not there or not executable. Give the interpreter of the "
                 "virtual environment that holds the engine."
             )
-        if not 0 < params["port"] < 65536:
-            self.fail(f"port: {params['port']} is not between 1 and 65535.")
         if not params["model"].strip() or params["model"].startswith("-"):
             self.fail(f"model: {params['model']!r} is neither a repository id nor a folder.")
-        try:
-            command = build_command(
-                python,
-                params["model"],
-                params["host"],
-                params["port"],
-                params["served_model_name"],
-                params["arguments"],
-            )
-        except ValueError as error:
-            self.fail(str(error))
-        environment = {key: str(value) for key, value in params["environment"].items()}
+        if params["log_max_mib"] < 1:
+            self.fail(f"log_max_mib: {params['log_max_mib']} is too small, 1 is the least.")
+        port, suggested = self.port(), params["suggested_arguments"]
+        asked = self.command(port, params["arguments"])
+        command = self.command(port, with_suggestions(params["arguments"], suggested))
+        kept = self.server.environment() if params["keep_environment"] else {}
+        wanted = {**kept, **params["environment"]}
+        environment = {key: str(value) for key, value in wanted.items() if value is not None}
         if params["api_key"]:
             environment["VLLM_API_KEY"] = params["api_key"]
         return Spec(
@@ -331,11 +505,58 @@ class Run:
             model=params["model"],
             served_model_name=params["served_model_name"] or params["model"],
             host=params["host"],
-            port=params["port"],
+            port=port,
             supervisor=supervisor,
             stop_timeout_seconds=params["stop_timeout_seconds"],
             environment=environment,
+            asked=asked if suggested else None,
+            log_max_mib=params["log_max_mib"],
         )
+
+    def command(self, port: int, arguments: dict[str, Any]) -> list[str]:
+        """The engine's command line; fails on a bad argument."""
+        params = self.params
+        try:
+            return build_command(
+                params["python"],
+                params["model"],
+                params["host"],
+                port,
+                params["served_model_name"],
+                arguments,
+                params["extra_args"],
+            )
+        except ValueError as error:
+            self.fail(str(error))
+
+    def port(self) -> int:
+        wanted = self.params["port"].strip()
+        if wanted == "auto":
+            chosen = lifecycle.choose_port(self.layout, self.server, self.params["host"])
+            if chosen is None:
+                last = ports.FIRST_AUTOMATIC + ports.AUTOMATIC - 1
+                self.fail(
+                    f"port: none is free from {ports.FIRST_AUTOMATIC} to {last}. Stop what holds "
+                    "them, or set port to a number."
+                )
+            return chosen
+        if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
+            self.fail(f"port: {wanted} is neither a number from 1 to 65535 nor auto.")
+        return int(wanted)
+
+    def check_options(self, spec: Spec) -> None:
+        """Fail on options that the engine would refuse, while the old server still serves."""
+        if not os.access(spec.command[0], os.X_OK):
+            self.options = "not checked: the engine is not installed yet"
+            return
+        keep = not self.module.check_mode
+        verdict = engine_options.check(spec.command, spec.environment, self.server.accepted, keep)
+        if verdict.refusal:
+            self.fail(
+                f"vLLM refuses its options: {verdict.refusal} Correct arguments or extra_args. "
+                "Nothing was started or stopped."
+            )
+        self.options = verdict.note
 
     def runs_as_asked(self, spec: Spec, seen: dict[str, Any]) -> bool:
         """Alive with the same specification, and starting still or able to complete."""
@@ -371,7 +592,7 @@ class Run:
         self.fail(
             f"Port {spec.port} is taken by "
             f"{who or 'a process that does not listen yet or that this user may not see'}. "
-            "Stop it, or set port to another one.",
+            "Stop it, set port to another one, or to auto.",
             port_owners=[process.describe() for process in holders],
         )
 
@@ -384,48 +605,54 @@ class Run:
             "after": {"state": "running", **shown_after},
         }
 
-    def settle(self, changed: bool, diff: dict[str, Any]) -> NoReturn:
+    def settle(self, spec: Spec, changed: bool, diff: dict[str, Any]) -> NoReturn:
         """Wait as asked and report. In check mode nothing was started, so nothing is waited for."""
         server, name = self.server, self.params["name"]
         wait = self.params["wait"] and not self.module.check_mode
-        timeout = self.params["wait_timeout_seconds"]
-        seen = lifecycle.wait_until_settled(server, timeout) if wait else lifecycle.observe(server)
+        seen = self.observe()
         if seen["phase"] == "running":
-            self.exit(changed, diff, server=seen, completion=seen["completion"])
+            self.exit(
+                changed,
+                diff,
+                server=seen,
+                completion=seen["completion"],
+                port=spec.port,
+                options=self.options,
+            )
+        if wait:
+            seen = observation.wait_until_settled(server, self.budget.seconds)
+        result = {"server": seen, **self.facts(spec)}
+        if seen["phase"] == "running":
+            self.exit(changed, diff, completion=seen["completion"], **result)
         if not wait:
-            self.exit(changed, diff, server=seen)
-        tail = lifecycle.log_tail(server, TAIL_LINES)
+            self.exit(changed, diff, **result)
+        tail = observation.log_tail(server, TAIL_LINES)
         if seen["phase"] == "starting":
-            lifecycle.end(self.layout, server, self.params["stop_timeout_seconds"])
-            message = f"is not ready after {timeout} s ({seen['progress']}) and was stopped"
+            with self.alone():
+                self.end()
+            seconds = self.budget.seconds
+            message = f"is not ready after {seconds} s ({seen['progress']}) and was stopped"
         else:
             message = f"failed to start: {seen['reason']}"
         self.fail(
             f"Server {name!r} {message}. Its log is {server.log} on the host.",
             log_tail=tail,
-            server=seen,
+            **result,
         )
 
     def stopped(self) -> NoReturn:
         server = self.server
         present = lifecycle.is_present(self.layout, server)
-        before = lifecycle.observe(server)
+        before = self.observe()
         diff = {"before": {"state": before["phase"]}, "after": {"state": "stopped"}}
         if self.module.check_mode:
             self.exit(present, diff if present else {}, server=before)
-        left = lifecycle.end(self.layout, server, self.params["stop_timeout_seconds"])
-        memory = vram.verify(
-            self.layout.baseline, server.name, lifecycle.others_alive(server), gpus.report
-        )
-        free = memory["state"] in ("no_gpu", "at_baseline")
-        self.exit(
-            present,
-            diff if present else {},
-            server=lifecycle.observe(server),
-            stopped="proven" if free and not left else "unproven",
-            processes_left=[process.describe() for process in left],
-            vram=memory,
-        )
+        with self.alone():
+            # Another run may have ended it while this one waited for its turn.
+            present = lifecycle.is_present(self.layout, server)
+            ended = self.end()
+        proven = proof.of_stop(self.layout, server, ended, gpus.report)
+        self.exit(present, diff if present else {}, server=self.observe(), **proven)
 
 
 def _shown(spec: Spec | None, previous: Spec | None) -> dict[str, Any]:
@@ -454,9 +681,12 @@ def main() -> None:
             "model": {"type": "str"},
             "served_model_name": {"type": "str"},
             "host": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8000},
+            "port": {"type": "str", "default": "8000"},
             "arguments": {"type": "dict", "default": {}},
+            "suggested_arguments": {"type": "dict", "default": {}},
+            "extra_args": {"type": "list", "elements": "str", "default": []},
             "environment": {"type": "dict", "default": {}},
+            "keep_environment": {"type": "bool", "default": False},
             "api_key": {"type": "str", "no_log": True},
             "supervisor": {
                 "type": "str",
@@ -465,8 +695,10 @@ def main() -> None:
             },
             "supervisord_bin_dir": {"type": "path"},
             "wait": {"type": "bool", "default": True},
-            "wait_timeout_seconds": {"type": "int", "default": 1800},
+            "wait_timeout_seconds": {"type": "int"},
+            "start_at_boot": {"type": "bool", "default": False},
             "stop_timeout_seconds": {"type": "int", "default": 30},
+            "log_max_mib": {"type": "int", "default": 64},
         },
         required_if=[("state", "started", ["python", "model"])],
         supports_check_mode=True,

@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Reads the record of each server and sets it right by a look at the process table, so that a
     server that died since is not called running.
+  - A record that was lost or damaged is made anew from the living processes and what was asked for.
+    A corrected record is kept on the host, except in check mode.
   - Can wait for a change, which is how the progress of a start is followed.
 options:
   name:
@@ -32,6 +34,35 @@ options:
     type: str
   log_lines:
     description: Number of last log lines of the latest start to return for each server.
+    type: int
+    default: 0
+  health_check:
+    description:
+      - How to find out whether a server that runs still gets on with its work.
+      - V(quick) reads its metrics, for some seconds. Requests without any progress are proof that
+        it hangs; a server that is idle stays V(unproven).
+      - V(canary) asks an idle server for a completion besides.
+    type: str
+    choices: [none, quick, canary]
+    default: none
+  stall_seconds:
+    description: Requests for which no token was read or written for this long mean that it hangs.
+    type: float
+    default: 60
+  canary_seconds:
+    description: How long an idle server may take for the completion.
+    type: float
+    default: 60
+  kernel_log:
+    description:
+      - Return what the kernel said of killed processes and of GPUs since the latest start of each
+        server.
+    type: bool
+    default: false
+  log_head_lines:
+    description:
+      - Number of first log lines of the latest start to return for each server. They are kept also
+        when the log was cut since.
     type: int
     default: 0
 extends_documentation_fragment:
@@ -59,6 +90,12 @@ EXAMPLES = r"""
   inferops.gpu.model_server_info:
     name: main
     log_lines: 50
+
+- name: Which servers hang, although their health endpoint says 200?
+  inferops.gpu.model_server_info:
+    health_check: canary
+  register: found
+  failed_when: "'hung' in found.servers | map(attribute='health.state')"
 """
 
 RETURN = r"""
@@ -75,7 +112,8 @@ servers:
     phase:
       description:
         - One of V(starting), V(running), V(stopping), V(stopped), V(error) and V(unknown).
-        - V(running) means that a completion came back. V(unknown) means alive without a record.
+        - V(running) means that a completion came back. V(unknown) means alive, and neither a record
+          nor enough to make one.
       type: str
       sample: running
     reason:
@@ -118,6 +156,12 @@ servers:
       description: What keeps it running, V(systemd) or V(supervisord).
       type: str
       sample: systemd
+    supervised:
+      description:
+        - Whether the launcher lives that starts it again when it crashes.
+        - A server that runs without it serves on. Stop and start it to have it supervised again.
+      type: bool
+      sample: true
     exit_code:
       description: Exit status of the main process, null when it lives or was ended by a signal.
       type: int
@@ -143,7 +187,9 @@ servers:
       type: float
       sample: 1763650061.0
     ended_at:
-      description: When its main process ended, in seconds since the epoch. Null while it lives.
+      description:
+        - When its main process ended, or was first found gone, in seconds since the epoch.
+        - Null while it lives.
       type: float
       sample: null
     seconds:
@@ -154,6 +200,14 @@ servers:
       description: Changes with everything that needs a restart to take effect.
       type: str
       sample: 0f3c5d7e9a1b2c3d
+    memory_before_mib:
+      description:
+        - While the server lives, the memory that is in use without it, by the C(uuid) of each GPU.
+          Filter P(inferops.gpu.model_fit#filter) takes it.
+        - Empty when the server does not live, or when nothing was noted in this boot.
+      type: dict
+      sample:
+        GPU-5f0d3c1e-8a57-4d0c-9d57-0c6a1c1a2b3c: 12
     log_path:
       description: Where the log lies on the host.
       type: str
@@ -164,18 +218,127 @@ servers:
       type: list
       elements: str
       sample: []
+    kernel_log:
+      description: What the kernel said. Empty where the user may not read it.
+      returned: when O(kernel_log=true)
+      type: list
+      elements: str
+      sample:
+        - "NVRM: Xid (PCI:0000:06:00): 79, GPU has fallen off the bus."
+    log_head:
+      description: The first lines of that log, as many as O(log_head_lines) asks for.
+      returned: when O(log_head_lines) is not 0
+      type: list
+      elements: str
+      sample: []
+    spec:
+      description:
+        - What it was last asked for, null when that is missing or damaged. C(arguments) are texts,
+          true for a flag; C(suggested_arguments) are those that nobody asked for. Of the
+          environment only the names are told.
+      type: dict
+      sample:
+        model: Qwen/Qwen3-8B
+        served_model_name: null
+        host: 127.0.0.1
+        port: 8000
+        python: /home/user/.inferops/stack/venv/bin/python
+        arguments: {max_model_len: "8192", enforce_eager: true}
+        suggested_arguments: {gpu_memory_utilization: "0.88"}
+        log_max_mib: 64
+        environment_names: [HF_TOKEN, VLLM_API_KEY]
+        supervisor: systemd
+    health:
+      description:
+        - C(state) is V(serving), V(unproven), V(hung), V(not_answering), V(starting) or
+          V(not_running), and C(reason) says why. V(unproven) means that it answers, and that
+          nothing shows whether it can generate.
+        - The figures are those of its metrics, null where its version does not publish them.
+        - C(gpus) is what the driver tells about load, heat and throttling, empty where it does not.
+        - C(port_owners) are strangers on the port of a server that does not run, and C(free_port)
+          one that is free.
+      returned: when O(health_check) is not V(none)
+      type: dict
+      sample:
+        state: serving
+        reason: tokens flow
+        tokens_per_second: 812.5
+        requests_running: 12
+        requests_waiting: 0
+        kv_cache_usage: 0.31
+        preemptions: 0
+        gpus:
+          - index: 0
+            utilization_percent: 96
+            temperature_celsius: 71
+            throttled_by: []
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    activity,
+    kernel_log,
+    lifecycle,
+    observation,
+    ports,
+    progress,
+    vram,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
+    Server,
+    Spec,
+    parse_command,
     secret_values,
 )
+
+
+def shown(spec: Spec | None) -> dict[str, Any] | None:
+    """A specification without anything secret."""
+    if spec is None:
+        return None
+    options, asked = parse_command(spec.command), parse_command(spec.asked or spec.command)
+    suggested = {
+        name: value
+        for name, value in options["arguments"].items()
+        if name not in asked["arguments"]
+    }
+    return {
+        **options,
+        "arguments": asked["arguments"],
+        "suggested_arguments": suggested,
+        "port": spec.port,
+        "supervisor": spec.supervisor,
+        "log_max_mib": spec.log_max_mib,
+        "environment_names": sorted(spec.environment),
+    }
+
+
+def health(
+    layout: Layout, server: Server, seen: dict[str, Any], params: dict[str, Any]
+) -> dict[str, Any]:
+    """How the server does; for one that does not run, who has its port."""
+    found = progress.check(
+        server, seen, params["health_check"], params["stall_seconds"], params["canary_seconds"]
+    )
+    spec = server.spec()
+    if found["state"] != "not_running":
+        found["gpus"] = activity.read()
+    elif spec is not None:
+        ours = {process.pid for process in server.processes()}
+        strangers = [process for process in ports.owners(spec.port) if process.pid not in ours]
+        found["port_owners"] = [process.describe() for process in strangers]
+        found["free_port"] = lifecycle.choose_port(layout, server, spec.host)
+    return found
+
+
+def memory_before_mib(layout: Layout, server: Server) -> dict[str, int]:
+    return vram.baseline(layout.baseline, server.name, lifecycle.others_alive(server))
 
 
 def main() -> None:
@@ -186,6 +349,11 @@ def main() -> None:
             "wait_seconds": {"type": "float", "default": 0},
             "known_progress": {"type": "str"},
             "log_lines": {"type": "int", "default": 0},
+            "health_check": {"type": "str", "choices": list(progress.CHECKS), "default": "none"},
+            "stall_seconds": {"type": "float", "default": progress.STALL_SECONDS},
+            "canary_seconds": {"type": "float", "default": progress.CANARY_SECONDS},
+            "kernel_log": {"type": "bool", "default": False},
+            "log_head_lines": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
@@ -198,10 +366,20 @@ def main() -> None:
     servers = [layout.server(name)] if name is not None else layout.servers()
     reported = []
     for server in servers:
-        seen = lifecycle.wait_for_change(server, module.params["known_progress"], wait_seconds)
+        seen = observation.wait_for_change(
+            server, module.params["known_progress"], wait_seconds, keep=not module.check_mode
+        )
+        seen["memory_before_mib"] = memory_before_mib(layout, server) if seen["processes"] else {}
         if module.params["log_lines"]:
-            seen["log_tail"] = lifecycle.log_tail(server, module.params["log_lines"])
+            seen["log_tail"] = observation.log_tail(server, module.params["log_lines"])
+        if module.params["log_head_lines"]:
+            seen["log_head"] = observation.log_head(server, module.params["log_head_lines"])
+        if module.params["kernel_log"]:
+            seen["kernel_log"] = kernel_log.since(seen["started_at"])
         module.no_log_values.update(secret_values(server.environment()))
+        seen["spec"] = shown(server.spec())
+        if module.params["health_check"] != "none":
+            seen["health"] = health(layout, server, seen, module.params)
         reported.append(seen)
     module.exit_json(changed=False, servers=reported)
 

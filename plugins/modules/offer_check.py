@@ -52,6 +52,11 @@ options:
         host with the advertised speed count as broken.
     type: float
     default: 0.3
+  receipt_path:
+    description:
+      - File on which the comparison is kept as JSON, whether the promises were kept or not. Its
+        folder is made when missing. Nothing is written in check mode.
+    type: path
 notes:
   - Runs on the controller. In plays over rented hosts use C(delegate_to=localhost).
 seealso:
@@ -81,6 +86,20 @@ promises:
   elements: dict
   sample:
     - {name: driver, advertised: 580.95.05, measured: 535.230.02, kept: false}
+receipt:
+  description:
+    - By name, what was C(promised), what is the C(least) that is accepted, what was C(measured),
+      and whether it was C(kept), null where nobody looked.
+  returned: always
+  type: dict
+  sample:
+    driver: {promised: 580.95.05, least: 580.95.05, measured: 535.230.02, kept: false}
+    disk_mb_per_second: {promised: 2100.0, least: 150.0, measured: null, kept: null}
+summary:
+  description: The same on one line.
+  returned: always
+  type: str
+  sample: gpus 1 of 1, vram_gib 23.99 of 24.0, driver 580.95.05 of 580.95.05, disk_gib 36.1 of 40.0
 failure:
   description: Cause, remedy and money, with the stage that failed.
   returned: when a promise is broken
@@ -88,11 +107,30 @@ failure:
   sample: {kind: HostFault, stage: driver, blame: machine}
 """
 
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import HostFault
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.promises import compare
+
+
+def keep(path: Path, offer: dict[str, Any], receipt: dict[str, Any]) -> None:
+    """Write the receipt, with what it is about, for its owner alone."""
+    about = {name: offer.get(name) for name in ("provider", "id", "machine_id", "gpu_name")}
+    content = {
+        "offer": about,
+        "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "kept": all(line["kept"] is not False for line in receipt.values()),
+        "promises": receipt,
+    }
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def main() -> None:
@@ -104,6 +142,7 @@ def main() -> None:
             "speed": {"type": "dict", "default": {}},
             "disk_gib": {"type": "float", "required": True},
             "speed_share": {"type": "float", "default": 0.3},
+            "receipt_path": {"type": "path"},
         },
         supports_check_mode=True,
     )
@@ -116,7 +155,17 @@ def main() -> None:
         given["disk_gib"],
         given["speed_share"],
     )
-    told = [promise.to_dict() for promise in promises]
+    told = {
+        "promises": [promise.to_dict() for promise in promises],
+        "receipt": {promise.name: promise.receipt() for promise in promises},
+        "summary": ", ".join(map(str, promises)),
+    }
+    if given["receipt_path"] and not module.check_mode:
+        try:
+            keep(Path(given["receipt_path"]), given["offer"], told["receipt"])
+        except OSError as error:
+            # It must decide about the host whatever becomes of a file.
+            module.warn(f"The receipt cannot be written: {error}")
     broken = [promise for promise in promises if not promise.kept]
     if broken:
         differences = ", ".join(
@@ -125,8 +174,10 @@ def main() -> None:
         error = HostFault(
             f"The host is not what its offer promised: {differences}.", stage=broken[0].name
         )
-        fail(module, error, "It bills until it is released.", promises=told)
-    module.exit_json(changed=False, promises=told)
+        rate = given["offer"]["price_usd_per_hour"]
+        money = f"It bills {rate:.4f} dollars an hour until it is released."
+        fail(module, error, money, **told)
+    module.exit_json(changed=False, **told)
 
 
 if __name__ == "__main__":

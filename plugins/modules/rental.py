@@ -14,7 +14,9 @@ description:
     nonce and a deadline travel with the create in the field that the provider keeps, so any
     controller with the account's key finds the rental again.
   - A create is sent once. When its answer is lost, the provider's list decides. An offer that was
-    taken meanwhile makes room for the next one. Of several rentals of one name the oldest wins.
+    taken meanwhile makes room for the next one, and so does one that is charged above the maximum
+    or cannot be listed, after it was released and proven gone. Of several rentals of one name the
+    oldest that lives wins.
   - Every rental has a deadline. A switch that travels with the create releases it from the inside
     when no controller comes back, with a key that is good for this rental only.
   - For an existing rental the deadline moves only when the wish for it has changed.
@@ -68,7 +70,14 @@ options:
   budget_usd:
     description:
       - The rental ends by itself when it has cost so much. V(0) sets no such limit.
+      - It counts by the price that is really charged, also where that is above the offer's.
       - Of O(deadline_hours) and O(budget_usd) the sooner counts.
+    type: float
+    default: 0
+  spent_usd:
+    description:
+      - What earlier attempts of the same run have cost. It is taken from O(budget_usd), and ends
+        this rental sooner; a later run that has spent nothing does not take it for another wish.
     type: float
     default: 0
   no_deadline:
@@ -94,7 +103,7 @@ options:
     choices: [delivered, first_contact]
     default: delivered
   max_attempts:
-    description: How many offers are tried.
+    description: How many creates are sent. Offers on machines that parallel hosts rent cost none.
     type: int
     default: 5
   nonce:
@@ -184,8 +193,11 @@ deadline:
           V(reaper) when only the regular playbook does, else V(nobody).
       type: str
 attempts:
-  description: The offers that were tried, and what became of each.
-  returned: when something was rented
+  description:
+    - The offers that were tried, and what became of each. Its cost is an estimate, from the price
+      and the time between the create and the proof that it is gone.
+    - Also returned by a failure.
+  returned: when something was rented, or was to be
   type: list
   elements: dict
   sample:
@@ -194,6 +206,15 @@ attempts:
       price_usd_per_hour: 0.3301
       outcome: gone
       message: "Renting offer 1234566: it is gone (no_such_ask)."
+      cost_usd: 0.0
+  contains:
+    outcome:
+      description:
+        - V(rented) is the one that was kept. V(gone) was taken meanwhile, V(claimed) is on a
+          machine that a parallel host rents, V(refused) and V(unclear) ended the call.
+        - V(unlisted), V(unusable), V(dearer) and V(lost) were rented, then released and proven
+          gone. They were never listed, stopped, too dear, or younger than another controller's.
+      type: str
 released:
   description: The rentals that were released, each with what it cost, or would be.
   returned: with O(state=absent)
@@ -202,6 +223,7 @@ released:
   sample: [{provider: vastai, id: "27011234", cost_usd: 0.0841}]
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -218,6 +240,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys impo
 from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
     NOTHING_BILLS,
     SHARED_FOR_SECONDS,
+    Limits,
+    Rented,
     duplicates_warning,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.lifetime import (
@@ -249,6 +273,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import
 )
 
 _NONE_RENTED: dict[str, Any] = {"rental": None}
+#: Clocks are this much apart at most, unless one of them is wrong.
+_PLAUSIBLE_OFFSET_SECONDS = 300.0
 
 
 class Desk:
@@ -259,6 +285,7 @@ class Desk:
         self._options = module.params
         self._clock = Clock.from_environment()
         self._provider = provider
+        self._offset_seconds: float | None = None
         self._lifecycle = make_lifecycle(module.params, provider, self._clock, notify=module.log)
 
     def present(self) -> dict[str, Any]:
@@ -326,10 +353,13 @@ class Desk:
 
     def _moved(self, kept: Rental) -> Rental:
         """The rental with its deadline where a changed wish wants it."""
-        seconds = self._lifetime().seconds(kept.price_usd_per_hour)
-        if kept.mark is None or not is_new_wish(kept.mark, seconds):
+        lifetime = self._lifetime()
+        seconds = lifetime.seconds(kept.price_usd_per_hour)
+        unpriced = bool(lifetime.budget_usd) and not kept.price_usd_per_hour
+        if kept.mark is None or unpriced or not is_new_wish(kept.mark, seconds):
             return kept
-        deadline = int(kept.started_at or self._clock.now()) + seconds if seconds else 0
+        left = lifetime.seconds_left(kept.price_usd_per_hour)
+        deadline = int(kept.started_at or self._now()) + left if left else 0
         return self._lifecycle.move_deadline(kept, deadline, seconds, self._module.check_mode)
 
     # Rent.
@@ -343,13 +373,13 @@ class Desk:
         except MarketError as error:
             error.money = error.money or NOTHING_BILLS
             raise
-        mark = self._mark(ranked[0].offer, nonce_of=None)
+        mark = self._mark(ranked[0].offer, self._now(), nonce_of=None)
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
             "offer": ranked[0].to_dict(),
             "nonce": "",
-            "deadline": self._deadline(mark, self._clock.now()),
+            "deadline": self._deadline(mark, self._now()),
         }
         if self._module.check_mode:
             diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
@@ -364,20 +394,18 @@ class Desk:
             host_key = derive(scope_secret(options), mark, generation=1)
 
         def order_for(offer: Offer) -> Order:
+            now = self._now()
             return Order(
-                mark=self._mark(offer, nonce_of=mark),
+                mark=self._mark(offer, now, nonce_of=mark),
                 image=options["image"],
                 disk_gib=options["disk_gib"],
                 ssh_public_key=public_key,
-                created_at=int(self._clock.now()),
+                created_at=now,
                 host_key=host_key,
                 ports=tuple(options["ports"]),
             )
 
-        try:
-            rented = self._lifecycle.rent(ranked[: options["max_attempts"]], order_for)
-        except UnclearCreate as error:
-            fail(self._module, error, "It may bill.", nonce=mark.nonce)
+        rented = self._first(ranked, order_for, mark.nonce)
         rental = rented.rental
         return {
             "rental": rental.to_dict(),
@@ -385,20 +413,54 @@ class Desk:
             "offer": rented.offer.to_dict() if rented.own else {},
             "attempts": rented.attempts,
             "nonce": mark.nonce if rented.own else "",
-            "deadline": self._deadline(rental.mark, self._clock.now()),
+            "deadline": self._deadline(rental.mark, self._now()),
             "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rental)}},
         }
 
+    def _first(
+        self, ranked: list[RankedOffer], order_for: Callable[[Offer], Order], nonce: str
+    ) -> Rented:
+        """What the lifecycle rents. A failure after which a rental may exist brings its nonce."""
+        options = self._options
+        limits = Limits(
+            options["max_attempts"], options["max_price_usd_per_hour"], self._lifetime()
+        )
+        try:
+            return self._lifecycle.rent(ranked, order_for, limits)
+        except UnclearCreate as error:
+            unclear = error
+        except MarketError:
+            raise
+        except Exception as error:
+            # Whatever broke, a create may have been sent, and the nonce is what releases it.
+            unclear = UnclearCreate(f"Renting broke off ({type(error).__name__}: {error}).")
+        money = f"A rental may bill. See {self._provider.console_url}"
+        fail(self._module, unclear, money, nonce=nonce, attempts=unclear.attempts)
+
     def _lifetime(self) -> Lifetime:
         options = self._options
-        return Lifetime(options["deadline_hours"], options["budget_usd"], options["no_deadline"])
+        return Lifetime(
+            options["deadline_hours"],
+            options["budget_usd"],
+            options["no_deadline"],
+            options["spent_usd"],
+        )
 
-    def _mark(self, offer: Offer, nonce_of: Mark | None) -> Mark:
+    def _now(self) -> int:
+        """The time by the provider's clock, which is the one that all controllers share."""
+        if self._offset_seconds is None:
+            if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:
+                # One answer may carry any date: another one must confirm it.
+                self._provider.check_credential()
+            self._offset_seconds = self._provider.clock_offset_seconds
+        return int(self._clock.now() + self._offset_seconds)
+
+    def _mark(self, offer: Offer, now: int, nonce_of: Mark | None) -> Mark:
         """A mark with the deadline that this offer's price allows; the nonce is this call's."""
-        seconds = self._lifetime().seconds(offer.price_usd_per_hour)
-        # The provider's clock is the one that all controllers share.
-        now = self._clock.now() + self._provider.clock_offset_seconds
-        deadline = int(now) + seconds if seconds else 0
+        lifetime = self._lifetime()
+        seconds = lifetime.seconds(offer.price_usd_per_hour)
+        left = lifetime.seconds_left(offer.price_usd_per_hour)
+        deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
         if nonce_of:
             return Mark(scope, name, nonce_of.nonce, deadline, seconds)
@@ -410,7 +472,7 @@ class Desk:
         return {
             "at": at,
             "hours": round((at - since) / 3600, 2) if at else None,
-            "remaining_seconds": round(at - self._clock.now()) if at else None,
+            "remaining_seconds": at - self._now() if at else None,
             "enforced_by": enforcer(
                 at,
                 self._provider.enforces_deadline,
@@ -466,6 +528,7 @@ def main() -> None:
             "ports": {"type": "list", "elements": "int", "default": []},
             "deadline_hours": {"type": "float", "default": 24.0},
             "budget_usd": {"type": "float", "default": 0.0},
+            "spent_usd": {"type": "float", "default": 0.0},
             "no_deadline": {"type": "bool", "default": False},
             "reaper": {"type": "bool", "default": False},
             "allow_unenforced_deadline": {"type": "bool", "default": False},

@@ -123,20 +123,23 @@ def main() -> None:
     clock = Clock.from_environment()
     name = module.params["name"]
     try:
-        lifecycle = make_lifecycle(module.params, make_provider(module.params, clock), clock)
+        provider = make_provider(module.params, clock)
+        lifecycle = make_lifecycle(module.params, provider, clock)
         found = lifecycle.find(name)
         if not found:
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
             )
-        rental = extended(module, lifecycle, found[0], clock.now())
+        # The provider's clock is the one that all controllers share.
+        now = clock.now() + provider.clock_offset_seconds
+        rental = extended(module, lifecycle, found[0], now)
     except (MarketError, ValueError) as error:
         fail(module, error, "The deadline stays as it was.")
     deadline = rental.mark.deadline if rental.mark else 0
     module.exit_json(
         changed=rental != found[0],
         rental=rental.to_dict(),
-        remaining_seconds=round(deadline - clock.now()) if deadline else None,
+        remaining_seconds=round(deadline - now) if deadline else None,
         diff={"before": shown(found[0]), "after": shown(rental)},
     )
 

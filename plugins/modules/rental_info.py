@@ -159,15 +159,15 @@ def main() -> None:
         provider = make_provider(module.params, clock)
         lifecycle = make_lifecycle(module.params, provider, clock)
         rentals = lifecycle.rentals(SHARED_FOR_SECONDS)
+        if name:
+            rentals = [rental for rental in rentals if rental.mark and rental.mark.name == name]
         secret = scope_secret(module.params)
+        now = clock.now() + provider.clock_offset_seconds
+        told = [_told(rental, secret, now) for rental in rentals]
     except (MarketError, ValueError) as error:
         fail(module, error, "What is rented, and so what bills, is unknown.")
-    if name:
-        rentals = [rental for rental in rentals if rental.mark and rental.mark.name == name]
-        if len(rentals) > 1:
-            module.warn(duplicates_warning(rentals))
-    now = clock.now()
-    told = [_told(rental, secret, now) for rental in rentals]
+    if name and len(rentals) > 1:
+        module.warn(duplicates_warning(rentals))
     for one in told:
         warning = _deadline_warning(one, module.params["warn_hours"])
         if warning:

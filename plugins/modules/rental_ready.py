@@ -120,6 +120,11 @@ seconds:
   returned: success, outside check mode
   type: dict
   sample: {running: 41.2, ssh: 6.4}
+remaining_seconds:
+  description: How long the rental has until its deadline, null without one.
+  returned: success, outside check mode
+  type: int
+  sample: 85680
 failure:
   description: What went wrong, as data.
   returned: failure

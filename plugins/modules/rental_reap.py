@@ -46,16 +46,17 @@ options:
     type: list
     elements: str
   strict:
-    description: Releases orphans too. Needs O(names) and O(confirm_scope).
+    description:
+      - Releases orphans too. Needs O(confirm_scope), and O(names) with at least one name.
     type: bool
     default: false
   confirm_scope:
     description: The scope, spelled out once more, so that O(strict) never hits a wrong one.
     type: str
-  max_releases:
+  max_orphans:
     description:
-      - Releases nothing at all when more than this would have to go, because then a wrong inventory
-        or clock is more likely than so many forgotten rentals.
+      - Releases no orphan at all when there are more than this, because then a wrong inventory is
+        more likely than so many forgotten rentals. What is past its deadline goes all the same.
     type: int
     default: 10
 seealso:
@@ -77,7 +78,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verdicts:
-  description: One verdict for each rental of the scope, oldest first.
+  description: One verdict for each rental of the scope, those that live first, by their age.
   returned: always, unless the provider could not be asked
   type: list
   elements: dict
@@ -133,6 +134,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     make_provider,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.reaping import (
+    ORPHAN,
     UNKNOWN,
     VERDICTS,
     Clocks,
@@ -146,8 +148,11 @@ def judgements(
 ) -> list[Judgement]:
     """The verdicts; raises RequestRefused for a strictness that is not spelled out."""
     strict, names = options["strict"], options["names"]
-    if strict and names is None:
-        raise RequestRefused("strict needs names.", remedy="Give the names of the inventory.")
+    if strict and not names:
+        raise RequestRefused(
+            "strict needs names: without any, every rental of the scope would be an orphan.",
+            remedy="Give the names of the inventory, and see whether it could be read.",
+        )
     if strict and options["confirm_scope"] != options["scope"]:
         raise RequestRefused(
             f"strict needs the scope spelled out: confirm_scope is {options['confirm_scope']!r}, "
@@ -161,17 +166,11 @@ def carry_out(
     module: AnsibleModule, lifecycle: Lifecycle, judged: list[Judgement]
 ) -> tuple[list[str], list[UnprovenAbsence]]:
     """What became of each judgement's rental, and what could not be proven gone."""
-    doomed = [one for one in judged if one.release]
-    most = module.params["max_releases"]
     acting = module.params["release"] and not module.check_mode
-    if acting and len(doomed) > most:
-        raise RequestRefused(
-            f"{len(doomed)} rentals would be released, more than max_releases ({most}) allows.",
-            remedy="Look at the verdicts without release, then raise max_releases.",
-        )
+    spared = too_many_orphans(module, judged)
     outcomes, unproven = [], []
     for one in judged:
-        if not one.release or not acting:
+        if not one.release or not acting or (spared and one.verdict == ORPHAN):
             outcomes.append("would release" if one.release else "kept")
             continue
         try:
@@ -181,6 +180,21 @@ def carry_out(
             outcomes.append("unproven")
             unproven.append(error)
     return outcomes, unproven
+
+
+def too_many_orphans(module: AnsibleModule, judged: list[Judgement]) -> MarketError | None:
+    """Why no orphan may be released, if none may; a wish to release them has to be there."""
+    doomed = [one for one in judged if one.release and one.verdict == ORPHAN]
+    most = module.params["max_orphans"]
+    if not module.params["release"] or len(doomed) <= most:
+        return None
+    rate = sum(one.rental.price_usd_per_hour for one in doomed)
+    return RequestRefused(
+        f"{len(doomed)} orphans would be released, more than max_orphans ({most}) allows, so none "
+        "was.",
+        remedy="Look at the verdicts; if they are right, raise max_orphans.",
+        money=f"The orphans bill {rate:.4f} dollars an hour. See {doomed[0].rental.console_url}",
+    )
 
 
 def result(judged: list[Judgement], outcomes: list[str], now: float) -> dict[str, Any]:
@@ -195,7 +209,7 @@ def result(judged: list[Judgement], outcomes: list[str], now: float) -> dict[str
 
 
 def problem(judged: list[Judgement], unproven: list[UnprovenAbsence]) -> MarketError | None:
-    """Why the run must not count as a success, if it must not."""
+    """What could not be judged or not be proven gone, if anything."""
     unknown = [one for one in judged if one.verdict == UNKNOWN]
     if not unknown and not unproven:
         return None
@@ -219,7 +233,7 @@ def main() -> None:
             "names": {"type": "list", "elements": "str"},
             "strict": {"type": "bool", "default": False},
             "confirm_scope": {"type": "str"},
-            "max_releases": {"type": "int", "default": 10},
+            "max_orphans": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
     )
@@ -238,7 +252,7 @@ def main() -> None:
     except (MarketError, ValueError) as error:
         fail(module, error, stakes)
     told = result(judged, outcomes, now)
-    error = problem(judged, unproven)
+    error = problem(judged, unproven) or too_many_orphans(module, judged)
     if error:
         fail(module, error, "", **told)
     module.exit_json(**told)

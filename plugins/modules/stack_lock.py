@@ -63,6 +63,26 @@ options:
     description: A mirror of the Python package index.
     type: str
     default: ""
+  extra_index_urls:
+    description: Indexes beside the package index, for wheels that it does not have.
+    type: list
+    elements: str
+    default: []
+  cache_dir:
+    description:
+      - Folder on the host that keeps wheels for the next installation. By default uv's own.
+    type: str
+    default: ""
+  hashes:
+    description: Whether the lock pins the hash of each file. Then nothing else can be installed.
+    type: bool
+    default: false
+  lock:
+    description:
+      - A lock that was resolved before, to be used instead of resolving. It must hold what
+        O(requirements) pin, and hashes when O(hashes) is true.
+    type: str
+    default: ""
   find_links:
     description:
       - Folders on the host, or pages, with wheels. They replace O(torch_backend), so they must hold
@@ -70,6 +90,13 @@ options:
     type: list
     elements: str
     default: []
+  installer:
+    description:
+      - What resolves and installs. With V(auto) it is uv, or pip where uv cannot be installed.
+      - pip takes the host's own Python and installs the lock as a whole with its first part.
+    type: str
+    choices: [auto, uv, pip]
+    default: auto
   uv_version:
     description: The version of uv.
     type: str
@@ -96,6 +123,11 @@ lock_file:
   returned: success
   type: str
   sample: /root/.inferops/stack/lock.txt
+lock:
+  description: The text of the lock, when it has hashes.
+  returned: success and O(hashes)
+  type: str
+  sample: "numpy==2.3.5 --hash=sha256:..."
 lock_sha256:
   description: Its hash, or null before the first resolution.
   returned: success
@@ -107,10 +139,15 @@ python:
   type: str
   sample: /root/.inferops/stack/venv/bin/python
 uv:
-  description: The uv that was installed.
+  description: Where uv is, or would be.
   returned: success
   type: str
   sample: /root/.inferops/bootstrap/bin/uv
+installer:
+  description: What resolves and installs here, V(uv) or V(pip).
+  returned: success
+  type: str
+  sample: uv
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -121,6 +158,27 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
     StackError,
     Wanted,
 )
+
+
+def _have_installer(module: AnsibleModule, stack: Stack, sources: Sources) -> tuple[str, bool]:
+    """What will resolve and install, and whether it had to be installed itself."""
+    wish, version = module.params["installer"], module.params["uv_version"]
+    if wish == "auto" and stack.installer() == "pip":
+        wish = "pip"
+    if wish != "pip":
+        missing = not stack.has_uv(version)
+        try:
+            if missing and not module.check_mode:
+                stack.install_uv(version, sources)
+            return "uv", missing
+        except StackError as error:
+            if wish == "uv":
+                raise
+            module.warn(f"pip does the work of uv here, slower and with the host's Python. {error}")
+    missing = stack.installer() != "pip"
+    if missing and not module.check_mode:
+        stack.install_pip(sources)
+    return "pip", missing
 
 
 def main() -> None:
@@ -134,7 +192,12 @@ def main() -> None:
             "torch_backend": {"type": "str", "default": ""},
             "torch_index_url": {"type": "str", "default": ""},
             "index_url": {"type": "str", "default": ""},
+            "extra_index_urls": {"type": "list", "elements": "str", "default": []},
+            "cache_dir": {"type": "str", "default": ""},
+            "hashes": {"type": "bool", "default": False},
+            "lock": {"type": "str", "default": ""},
             "find_links": {"type": "list", "elements": "str", "default": []},
+            "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "uv_version": {"type": "str", "default": "0.13.8"},
         },
         supports_check_mode=True,
@@ -144,33 +207,37 @@ def main() -> None:
         torch_backend=options["torch_backend"],
         torch_index_url=options["torch_index_url"],
         index_url=options["index_url"],
+        extra_index_urls=options["extra_index_urls"],
         find_links=options["find_links"],
-    )
-    wanted = Wanted(
-        requirements=options["requirements"],
-        constraints=options["constraints"],
-        excluded=options["excluded"],
-        python=options["python"],
-        sources=sources,
+        cache_dir=options["cache_dir"],
     )
     stack = Stack(options["home"])
     before = stack.locked()
-    missing_uv = not stack.has_uv(options["uv_version"])
-    stale = not stack.is_locked(wanted)
     try:
-        if missing_uv and not module.check_mode:
-            stack.install_uv(options["uv_version"], sources)
+        installer, installed_now = _have_installer(module, stack, sources)
+        wanted = Wanted(
+            requirements=options["requirements"],
+            constraints=options["constraints"],
+            excluded=options["excluded"],
+            python=options["python"],
+            sources=sources,
+            hashes=options["hashes"],
+            installer=installer,
+        )
+        stale = not stack.is_locked(wanted, options["lock"])
         if stale and not module.check_mode:
-            stack.resolve(wanted)
+            stack.resolve(wanted, options["lock"])
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=missing_uv or stale,
+        changed=installed_now or stale,
         packages=stack.locked(),
         lock_file=str(stack.lock_file),
+        lock=stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
         lock_sha256=stack.lock_sha256(),
         python=str(stack.python),
         uv=str(stack.uv),
+        installer=installer,
         diff={"before": {"lock": before}, "after": {"lock": stack.locked()}},
     )
 

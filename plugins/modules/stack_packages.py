@@ -12,6 +12,8 @@ version_added: "0.1.0"
 description:
   - Installs packages at the versions of the lock, then runs a script in the environment that
     proves that they work.
+  - Fails when any other installed package is not what the lock says, and names what replaced it.
+    Without O(packages) it sets all packages right instead.
   - While lock, script, driver and boot are the same, the proof is not run again.
 author:
   - inferops.gpu contributors (@inferops)
@@ -40,6 +42,12 @@ options:
     type: list
     elements: str
     default: []
+  reinstall:
+    description:
+      - Install also what is there in the right version already. For an environment whose files are
+        damaged, or were exchanged by hand.
+    type: bool
+    default: false
   proof:
     description: Python source that prints one JSON object as its last line and exits with 0.
     type: str
@@ -78,6 +86,12 @@ changes:
   returned: success
   type: dict
   sample: {numpy: {before: null, after: 2.3.5}}
+replaced:
+  description: What had been changed since the lock was installed, and which package brought it.
+  returned: success
+  type: list
+  elements: str
+  sample: ["torch 2.9.1 was replaced by 2.10.0 while installing vllm 0.19.1, which asks for it"]
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -91,6 +105,7 @@ def main() -> None:
             "home": {"type": "str", "default": "~/.inferops"},
             "name": {"type": "str", "required": True},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "reinstall": {"type": "bool", "default": False},
             "proof": {"type": "str", "required": True},
             "environment": {"type": "dict", "default": {}},
         },
@@ -99,19 +114,26 @@ def main() -> None:
     options = module.params
     stack = Stack(options["home"])
     if module.check_mode and not stack.lock_file.exists():
-        module.exit_json(changed=True, proof=None, proven_now=False, changes={})
+        module.exit_json(changed=True, proof=None, proven_now=False, changes={}, replaced=[])
     proof, proven_now = None, False
     environment = {name: str(value) for name, value in options["environment"].items()}
     try:
+        replaced = stack.replaced()
         changes = stack.differences(options["packages"])
-        if changes and not module.check_mode:
-            stack.install(options["packages"])
+        if (changes or options["reinstall"]) and not module.check_mode:
+            stack.install(options["packages"], options["reinstall"])
+        if stack.replaced() and not module.check_mode:
+            raise StackError(
+                f"{options['name']} is as the lock says, but {'; '.join(stack.replaced())}. "
+                "Role vllm makes all packages what the lock says."
+            )
         if not module.check_mode:
             proof, proven_now = stack.prove(options["name"], options["proof"], environment)
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=bool(changes),
+        changed=bool(changes) or options["reinstall"],
+        replaced=replaced,
         proof=proof,
         proven_now=proven_now,
         changes=changes,

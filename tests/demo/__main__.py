@@ -81,10 +81,12 @@ class Demo:
         """Run one playbook as a user would, live; its exit status."""
         command = ["ansible-playbook", "-i", str(INVENTORY), f"playbooks/{playbook}"]
         variables["inferops_controller_dir"] = str(self.folder / "controller")
+        simulator = daemon.status(self.instance)
         environment = {
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "INFEROPS_SIMULATOR_URL": daemon.status(self.instance)["url"],
+            "INFEROPS_SIMULATOR_URL": simulator["url"],
+            "INFEROPS_SIMULATOR_HUB_URL": simulator["hub_url"],
         }
         return subprocess.run(
             [*command, "-e", json.dumps(variables)], cwd=ROOT, env=environment, check=False

@@ -152,6 +152,7 @@ class Play:
         self.failures: list[dict[str, Any]] = []
         self.log = home / "play.log"
         self.killed = threading.Event()
+        self.killing = threading.Lock()
         self.boundaries = Server(("127.0.0.1", 0), self.answer)
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -185,15 +186,18 @@ class Play:
         only they have tells which they are.
         """
         self.killed.set()
-        with contextlib.suppress(ProcessLookupError):
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-        limit = time.monotonic() + DIE_SECONDS
-        while (pids := processes_of(self.home)) and time.monotonic() < limit:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.01)
+        # Who waits for the end comes through here too: only then may the home's next play start,
+        # which this would take for a rest of the first.
+        with self.killing:
+            with contextlib.suppress(ProcessLookupError):
+                if self.process.poll() is None:
+                    os.killpg(self.process.pid, signal.SIGKILL)
+            limit = time.monotonic() + DIE_SECONDS
+            while (pids := processes_of(self.home)) and time.monotonic() < limit:
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.01)
 
     def wait(self, seconds: float = PLAY_SECONDS) -> int | None:
         """Return its exit status once it has ended; None when it was killed or took too long."""

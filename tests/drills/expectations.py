@@ -41,6 +41,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "network-gone-for-a-while": UNCLEAR,
     "create-invalid": REFUSED,
     "create-404-for-a-bad-key": REFUSED,
+    "create-always-too-frequent": REFUSED,
     "no-credit": REFUSED,
     # As often as a list is asked for, none of them can be believed.
     "list-empty-string": failing(*READING),
@@ -65,6 +66,8 @@ EXPECTED: dict[str, dict[str, str]] = {
     "heartbeat-lost-later": {"later": "boot"},
     "ssh-refused": given_up("ssh"),
     "ssh-black-hole": given_up("ssh"),
+    # Nobody but the provider is to blame, and no other machine would help.
+    "key-attach-never-works": given_up("login"),
     "address-reused": {"later": "ssh"},
     "driver-older-than-advertised": {"verify": "driver"},
     "memory-less-than-advertised": {"verify": "vram_gib"},

@@ -26,10 +26,22 @@ from dataclasses import dataclass, field
 from tests.drills import judging
 from tests.drills.expectations import FAILURE, OK, expected
 from tests.drills.operations import Answer
-from tests.drills.world import DISK_GIB, LIFETIME_HOURS, NAME, PUBLIC_KEY, SCOPE, World
-from tests.simulator.catalogue import FAULTS, NamedFault
+from tests.drills.world import (
+    BUDGET_USD,
+    DISK_GIB,
+    FOLDER_UNUSABLE,
+    LIFETIME_HOURS,
+    MOST_USD_PER_HOUR,
+    NAME,
+    PUBLIC_KEY,
+    SCOPE,
+    World,
+)
+from tests.simulator import catalogue
+from tests.simulator.catalogue import NamedFault
 from tests.simulator.offers import DEFAULT_SEED
 
+FAULTS = (*catalogue.FAULTS, FOLDER_UNUSABLE)
 WRONG, UNEXPLAINED, DOUBLE, LEAKED = "wrong_verdicts", "unexplained", "double_rented", "leaked"
 DEFAULT_COMBINATIONS = 200
 DAY = 86_400.0
@@ -75,6 +87,8 @@ class Run:
             ssh_public_key=PUBLIC_KEY,
             disk_gib=DISK_GIB,
             deadline_hours=LIFETIME_HOURS,
+            max_price_usd_per_hour=MOST_USD_PER_HOUR,
+            budget_usd=BUDGET_USD,
         )
         self.rental_id = str((answer.result.get("rental") or {}).get("id", ""))
         self.offer = answer.result.get("offer") or {}
@@ -154,7 +168,7 @@ class Run:
 
     def explained(self, kind: str, answer: Answer) -> None:
         """Note what a failure does not say."""
-        self.blame(UNEXPLAINED, kind, judging.unexplained(kind, answer))
+        self.blame(UNEXPLAINED, kind, judging.unexplained(kind, answer, self.world.truth()))
 
     def expect(self, step: str, wanted: str, answer: Answer | None) -> None:
         """Hold an answer against the expectation."""

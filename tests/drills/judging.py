@@ -12,15 +12,32 @@ from __future__ import annotations
 import re
 
 from tests.drills.operations import Answer
-from tests.drills.world import NAME, Row, Truth
+from tests.drills.world import (
+    BUDGET_USD,
+    LIFETIME_HOURS,
+    MOST_USD_PER_HOUR,
+    NAME,
+    Row,
+    Truth,
+)
 
 #: What a message says when it claims that a call left nothing behind, or that there is nothing.
 CLAIMS_NOTHING = re.compile(r"nothing was rented|nothing bills|rented nothing", re.IGNORECASE)
 NOTHING_BILLS = re.compile(r"nothing bills", re.IGNORECASE)
 NOT_MOVED = re.compile(r"stays as it was", re.IGNORECASE)
 NONE_THERE = re.compile(r"nothing is rented", re.IGNORECASE)
-#: What an inventory must say when it cannot tell: something to do, and that something may bill.
-REMEDY = re.compile(r"\b(Check|Set|Try|See|Give|Run|Add|Change|pip)\b")
+#: What an inventory must say when it cannot tell, in the plugin's own words: Ansible puts it
+#: between these two.
+INVENTORY_SAYS = re.compile(r"Failed to parse .*?rentals\.yml(.*?)Unable to parse", re.DOTALL)
+REMEDY = re.compile(r"\b(Check the key|Try again|Check the network|[Rr]un again)\b")
+#: What says where money is at stake: a rate, or the page that shows and ends it.
+STAKES = re.compile(r"dollars an hour|https?://\S+/instances/")
+#: Remedies of a whole class of errors where a better one is always known.
+BARE = ("Change what it names.", "Run again, or widen the wish.")
+#: Prices come rounded.
+ROUNDED = 0.0005
+#: The provider's clock may be so far off: nobody can do better.
+HOURS_APART = 3.0
 
 
 def rent(answer: Answer, before: Truth, after: Truth) -> list[str]:
@@ -41,12 +58,29 @@ def rent(answer: Answer, before: Truth, after: Truth) -> list[str]:
         return [f"it says that {told.get('id')} is rented, but there is {sorted(there) or None}"]
     if told["label"] != row.label:
         return [f"it shows the label {told['label']} of {row.id}, which is {row.label}"]
+    if row.created_at >= before.now and beyond(row):
+        return beyond(row)
     told_of = f"{answer.result.get('duplicates')} {answer.result.get('warnings')}"
     return [
         f"it keeps {row.id} and is silent about {other.id} under the same name"
         for other in there.values()
         if other.listed and other.id != row.id and other.id not in told_of
     ]
+
+
+def beyond(row: Row) -> list[str]:
+    """Which limits of the deploy a new rental breaks, by what it really costs."""
+    price = row.price_usd_per_hour
+    hours = (row.deadline - row.created_at) / 3600
+    wanted = min(LIFETIME_HOURS, BUDGET_USD / price)
+    wrong = []
+    if price > MOST_USD_PER_HOUR + ROUNDED:
+        wrong.append(f"{row.id} costs {price:.4f} an hour, more than {MOST_USD_PER_HOUR}")
+    if row.most_usd > BUDGET_USD + HOURS_APART * price:
+        wrong.append(f"{row.id} may cost {row.most_usd:.2f}, more than {BUDGET_USD}")
+    if abs(hours - wanted) > HOURS_APART:
+        wrong.append(f"{row.id} lives for {hours:.1f} h instead of {wanted:.1f} h")
+    return wrong
 
 
 def release(answer: Answer, _before: Truth, after: Truth) -> list[str]:
@@ -95,19 +129,19 @@ def true_verdicts(before: Truth, after: Truth) -> dict[str, tuple[Row, set[str]]
     """
     allowed: dict[str, tuple[Row, set[str]]] = {}
     for now in (before.now, after.now):
-        oldest: dict[str, str] = {}
+        counting: dict[str, str] = {}
         for row in known(before.of_scope()):
             if row.deadline and now >= row.deadline:
                 verdict = "expired"
             else:
-                first = oldest.setdefault(row.name, row.id)
+                first = counting.setdefault(row.name, row.id)
                 verdict = "adopted" if first == row.id else "duplicate"
             allowed.setdefault(row.id, (row, set()))[1].add(verdict)
     return allowed
 
 
 def inventory(answer: Answer, _before: Truth, after: Truth) -> list[str]:
-    """The hosts are the listed rentals of the fleet, of several with one name the oldest."""
+    """The hosts are the listed rentals of the fleet, of several with one name the first."""
     if answer.failed:
         return []
     true: dict[str, str] = {}
@@ -118,13 +152,15 @@ def inventory(answer: Answer, _before: Truth, after: Truth) -> list[str]:
 
 
 def ready(answer: Answer, stage: str, is_to_blame: bool) -> list[str]:
-    """A success can be logged in to, and only a host at fault is blamed."""
+    """A success can be logged in to, and only who is at fault is blamed."""
     if not answer.failed:
         return [] if stage == "ready" else [f"it says that SSH is ready, but it is {stage}"]
     failure = answer.result.get("failure", {})
-    if failure.get("kind") != "HostFault" or is_to_blame:
+    if failure.get("kind") != "HostFault":
         return []
-    return [f"it blames a host that is not at fault: {failure['cause']}"]
+    if failure["blame"] == "provider":
+        return [] if stage == "login" else [f"it blames the provider: {failure['cause']}"]
+    return [] if is_to_blame else [f"it blames a host that is not at fault: {failure['cause']}"]
 
 
 def extend(answer: Answer, before: Truth, after: Truth) -> list[str]:
@@ -157,19 +193,30 @@ def verify(answer: Answer, lies: bool) -> list[str]:
     return ["it accepts a host that lies" if lies else "it refuses an honest host"]
 
 
-def unexplained(kind: str, answer: Answer) -> list[str]:
-    """What a failure leaves open: its cause, the remedy, or the money at stake."""
+def unexplained(kind: str, answer: Answer, after: Truth) -> list[str]:
+    """What a failure leaves open: its cause, a remedy that fits, or the money at stake."""
     if answer.problem:
         return [answer.problem]
     if not answer.failed:
         return []
+    there = [row.id for row in known(after.of_name())]
     if kind == "inventory":
-        text = answer.result["said"]
-        lacking = [] if REMEDY.search(text) else ["remedy"]
-        return lacking + ([] if "bill" in text else ["money"])
-    message, failure = answer.result.get("msg", ""), answer.result.get("failure", {})
+        said = INVENTORY_SAYS.search(answer.result["said"])
+        message = " ".join(said[1].split()) if said else ""
+        parts = {"remedy": bool(REMEDY.search(message)), "money": _tells_stakes(message, there)}
+    else:
+        message, failure = answer.result.get("msg", ""), answer.result.get("failure", {})
+        parts = {
+            part: bool(failure.get(part)) and failure[part] in message
+            for part in ("cause", "remedy", "money")
+        }
+        parts["remedy"] = parts["remedy"] and failure["remedy"] not in BARE
+        parts["money"] = parts["money"] and _tells_stakes(failure["money"], there)
     return [
-        f"its message lacks the {part}: {message!r}"
-        for part in ("cause", "remedy", "money")
-        if not failure.get(part) or failure[part] not in message
+        f"its message lacks the {part}: {message!r}" for part, told in parts.items() if not told
     ]
+
+
+def _tells_stakes(money: str, there: list[str]) -> bool:
+    """Whether *money* leads to the rentals that bill: an id, a rate, or the provider's page."""
+    return not there or bool(STAKES.search(money)) or any(one in money for one in there)

@@ -19,6 +19,9 @@ LIFECYCLE = f"{UNIT}/test_lifecycle.py"
 SCRIPT = f"{UNIT}/test_start_script.py"
 PROBE = f"{UNIT}/test_ssh_probe.py"
 WAITING = f"{UNIT}/test_waiting.py"
+LIMITED = f"{UNIT}/test_limits.py"
+TRANSPORT = f"{UNIT}/test_transport.py"
+SHARING = f"{UNIT}/test_sharing.py"
 RULES = "tests/unit/drills/test_rules.py"
 
 
@@ -120,16 +123,16 @@ ANSWERS = (
         "stale-503-unknown",
         "a stale offer told by 503 ends the run instead of taking the next one",
         f"{MARKET}/vastai.py",
-        "if not 400 <= response.status < 500 and _STALE not in said:",
-        "if not 400 <= response.status < 500:",
+        "return _STALE in response.text.casefold()",
+        "return False",
         (f"{RULES}::test_an_offer_that_is_stale_by_503_takes_the_next_one",),
     ),
     Mutation(
         "any-503-is-stale",
         "a create that may have been carried out is followed by a second one",
         f"{MARKET}/vastai.py",
-        "if not 400 <= response.status < 500 and _STALE not in said:",
-        "if not 400 <= response.status <= 503:",
+        "return _STALE in response.text.casefold()",
+        "return response.status == 503",
         (f"{RENTALS}::test_a_503_is_never_taken_for_a_stale_offer",),
     ),
     Mutation(
@@ -147,6 +150,40 @@ ANSWERS = (
         '"cancel_unavail": True,',
         '"cancel_unavail": False,',
         (f"{RULES}::test_a_lost_race_never_leaves_a_stopped_rental",),
+    ),
+    Mutation(
+        "damaged-row-crashes",
+        "a row of wrong types ends the run while a rental bills",
+        f"{MARKET}/vastai.py",
+        "        except _DAMAGED as error:\n",
+        "        except ZeroDivisionError as error:\n",
+        (f"{LIMITED}::test_odd_rows_after_a_create_are_looked_at_again",),
+    ),
+    Mutation(
+        "gateway-page-believed",
+        "a create that a gateway denies after it was done bills unseen",
+        f"{MARKET}/vastai.py",
+        "return response.status != 408 and (isinstance(response.data, dict) or offer_gone)",
+        "return response.status != 408",
+        (f"{LIMITED}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
+    ),
+    Mutation(
+        "create-timeout-believed",
+        "a create that was answered too late bills unseen",
+        f"{MARKET}/vastai.py",
+        "return response.status != 408 and (isinstance(response.data, dict) or offer_gone)",
+        "return isinstance(response.data, dict) or offer_gone",
+        (f"{LIMITED}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
+    ),
+    Mutation(
+        "rate-limited-create-is-unclear",
+        "a create that was certainly not carried out is told as money at stake",
+        f"{MARKET}/vastai.py",
+        "        except RateLimited:\n            raise\n",
+        "",
+        (
+            f"{TRANSPORT}::test_a_create_that_is_refused_for_its_rate_rents_nothing_and_blames_no_option",
+        ),
     ),
 )
 
@@ -316,23 +353,23 @@ CREATES = (
         "youngest-wins",
         "two controllers each keep their own rental, or release each other's",
         f"{MARKET}/lifecycle.py",
-        "return sorted(mine, key=lambda rental: rental.seniority)",
-        "return sorted(mine, key=lambda rental: rental.seniority, reverse=True)",
+        "return sorted(mine, key=lambda rental: rental.precedence)",
+        "return sorted(mine, key=lambda rental: rental.precedence, reverse=True)",
         (f"{RENTALS}::test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released",),
     ),
     Mutation(
         "loser-releases-the-winner",
         "a controller ends the rental of another one",
         f"{MARKET}/lifecycle.py",
-        "                self._end_own(own.id)\n",
-        "                self._end_own(oldest.id)\n",
+        "                self._end_own(own.id, offer)\n",
+        "                self._end_own(winner.id, offer)\n",
         (f"{RENTALS}::test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released",),
     ),
     Mutation(
         "loser-keeps-its-own",
         "the younger of two rentals bills on",
         f"{MARKET}/lifecycle.py",
-        "                self._end_own(own.id)\n",
+        "                self._end_own(own.id, offer)\n",
         "",
         (f"{RENTALS}::test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released",),
     ),
@@ -357,8 +394,8 @@ CREATES = (
         "unlisted-create-forgotten",
         "a rental that no list shows bills unseen",
         f"{MARKET}/lifecycle.py",
-        "        self._end_own(rental_id)\n        raise OfferGone(",
-        "        raise OfferGone(",
+        "        self._end_own(rental_id, offer)\n        raise _Unwanted(",
+        "        raise _Unwanted(",
         (f"{RULES}::test_a_rental_that_no_list_ever_shows_is_released",),
     ),
     Mutation(
@@ -406,6 +443,110 @@ CREATES = (
         "wish = make_wish(options).without_machines(machines_in_use)",
         "wish = make_wish(options)",
         (f"{RULES}::test_two_hosts_of_a_fleet_never_share_a_machine",),
+    ),
+    Mutation(
+        "full-disk-hides-a-rental",
+        "a disk that fills after a create ends the run without the nonce",
+        f"{MARKET}/shared_listing.py",
+        "        except OSError:\n            # It may",
+        "        except ZeroDivisionError:\n            # It may",
+        (f"{SHARING}::test_a_disk_that_fills_after_the_create_hides_no_rental",),
+    ),
+    Mutation(
+        "unusable-folder-blocks-releases",
+        "nothing can be released while a folder cannot be written",
+        f"{MARKET}/shared_listing.py",
+        "        except OSError:\n            # What was",
+        "        except ZeroDivisionError:\n            # What was",
+        (f"{SHARING}::test_a_controller_that_can_keep_nothing_rents_shows_and_releases",),
+    ),
+    Mutation(
+        "defect-hides-the-nonce",
+        "a defect after a create ends the run without what releases it",
+        f"{MODULES}/rental.py",
+        "        except Exception as error:\n",
+        "        except ZeroDivisionError as error:\n",
+        (f"{LIMITED}::test_whatever_breaks_after_a_create_leaves_the_nonce",),
+    ),
+    Mutation(
+        "dead-rental-wins",
+        "a rental that nobody can use is kept and the one that serves is released",
+        f"{MARKET}/model.py",
+        "return self.status in DEAD, self.seniority",
+        "return False, self.seniority",
+        (f"{LIFECYCLE}::test_of_several_rentals_the_oldest_that_lives_counts",),
+    ),
+    Mutation(
+        "unlisted-create-costs-nothing",
+        "what was rented and released is told as taken by somebody else",
+        f"{MARKET}/lifecycle.py",
+        '            "unlisted",\n            f"Rental',
+        '            "gone",\n            f"Rental',
+        (f"{LIMITED}::test_what_was_made_and_never_listed_is_told_with_its_cost",),
+    ),
+)
+
+#: What a rental may cost.
+PRICES = (
+    Mutation(
+        "charged-price-ignored",
+        "a rental is kept that costs more than the user allows",
+        f"{MARKET}/lifecycle.py",
+        "if most is not None and price > most + _SAME_PRICE_USD:",
+        "if False:",
+        (f"{LIMITED}::test_a_rental_that_is_charged_above_the_maximum_is_released_and_told",),
+    ),
+    Mutation(
+        "dearer-rental-keeps-its-deadline",
+        "a budget is overdrawn by what the offer did not say",
+        f"{MARKET}/lifecycle.py",
+        "if not order.mark.deadline or deadline >= order.mark.deadline:",
+        "if True:",
+        (f"{LIMITED}::test_a_dearer_rental_ends_sooner_so_that_its_budget_holds",),
+    ),
+    Mutation(
+        "unmoved-deadline-accepted",
+        "a budget is overdrawn where the provider keeps the old mark",
+        f"{MARKET}/lifecycle.py",
+        'raise self._too_dear(rental, offer, f"and its deadline stays: {error.cause}") from error',
+        "return rental",
+        (f"{LIMITED}::test_a_dearer_rental_whose_deadline_cannot_be_moved_is_released",),
+    ),
+    Mutation(
+        "spent-budget-spent-again",
+        "each attempt may spend the whole budget",
+        f"{MODULES}/rental.py",
+        "left = lifetime.seconds_left(offer.price_usd_per_hour)",
+        "left = seconds",
+        (
+            f"{LIMITED}::test_what_was_spent_ends_a_rental_sooner_and_a_later_deploy_gives_nothing_back",
+        ),
+    ),
+    Mutation(
+        "deploy-gives-back-what-was-spent",
+        "the next deploy moves a deadline past the budget",
+        f"{MODULES}/rental.py",
+        "        seconds = lifetime.seconds(offer.price_usd_per_hour)\n",
+        "        seconds = lifetime.seconds_left(offer.price_usd_per_hour)\n",
+        (
+            f"{LIMITED}::test_what_was_spent_ends_a_rental_sooner_and_a_later_deploy_gives_nothing_back",
+        ),
+    ),
+    Mutation(
+        "no-price-is-a-new-wish",
+        "a row without a price moves a deadline past the budget",
+        f"{MODULES}/rental.py",
+        "unpriced = bool(lifetime.budget_usd) and not kept.price_usd_per_hour",
+        "unpriced = False",
+        (f"{LIMITED}::test_a_row_that_shows_no_price_moves_no_deadline",),
+    ),
+    Mutation(
+        "claimed-machine-costs-an-attempt",
+        "parallel hosts fail although offers are plenty",
+        f"{MARKET}/lifecycle.py",
+        "                shunned.add(offer.machine_id)\n                continue\n",
+        "                creates += 1\n                continue\n",
+        (f"{LIMITED}::test_machines_that_other_hosts_rent_cost_no_attempt",),
     ),
 )
 
@@ -455,9 +596,25 @@ OWNERSHIP = (
         "cap-ignored",
         "a wrong inventory releases a whole fleet",
         f"{MODULES}/rental_reap.py",
-        "if acting and len(doomed) > most:",
-        "if False:",
-        (f"{LIFECYCLE}::test_too_many_releases_at_once_are_refused_altogether",),
+        'if not module.params["release"] or len(doomed) <= most:',
+        "if True:",
+        (f"{LIFECYCLE}::test_of_too_many_orphans_none_is_released_but_what_is_expired_goes",),
+    ),
+    Mutation(
+        "cap-holds-back-the-expired",
+        "a large fleet that is past its deadline bills for ever",
+        f"{MODULES}/rental_reap.py",
+        "(spared and one.verdict == ORPHAN)",
+        "len([one for one in judged if one.release]) > module.params['max_orphans']",
+        (f"{LIFECYCLE}::test_a_large_fleet_that_expires_together_goes_as_a_whole",),
+    ),
+    Mutation(
+        "no-inventory-is-an-empty-one",
+        "an inventory that could not be read releases a whole fleet",
+        f"{MODULES}/rental_reap.py",
+        "if strict and not names:",
+        "if strict and names is None:",
+        (f"{LIFECYCLE}::test_an_inventory_without_names_makes_no_orphans",),
     ),
     Mutation(
         "damaged-mark-unseen",
@@ -555,6 +712,30 @@ DEADLINES = (
         "if seen is not None:",
         (f"{RULES}::test_an_extension_that_the_provider_forgets_is_no_success",),
     ),
+    Mutation(
+        "last-date-believed",
+        "one answer with a wrong date makes a rental immortal",
+        f"{MARKET}/transport.py",
+        "return min(self._offsets, key=abs, default=0.0)",
+        "return self._offsets[-1] if self._offsets else 0.0",
+        (f"{TRANSPORT}::test_one_wrong_date_among_several_does_not_tell_the_time",),
+    ),
+    Mutation(
+        "only-date-believed",
+        "the only answer of a call makes a rental immortal",
+        f"{MODULES}/rental.py",
+        "if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:",
+        "if False:",
+        (f"{TRANSPORT}::test_one_answer_with_a_wrong_date_moves_no_deadline",),
+    ),
+    Mutation(
+        "created-by-our-own-clock",
+        "a host counts its lifetime from the wrong hour",
+        f"{MODULES}/rental.py",
+        "created_at=now,",
+        "created_at=int(self._clock.now()),",
+        (f"{TRANSPORT}::test_a_controller_that_is_behind_tells_hosts_the_same_lifetime",),
+    ),
 )
 
 #: P8: check mode never spends and never changes.
@@ -627,25 +808,49 @@ LIMITS = (
         "rate-limits-ignored",
         "parallel hosts are locked out for calling too often",
         f"{MARKET}/pace.py",
-        "self._clock.sleep(self._book(kind, 0.0, between * (1 + random.uniform(0, _JITTER))))",
-        "self._book(kind, 0.0, between * (1 + random.uniform(0, _JITTER)))",
+        "        self._clock.sleep(seconds)\n",
+        "",
         (f"{RULES}::test_no_call_comes_too_early",),
     ),
     Mutation(
         "retry-after-ignored",
         "a client that was told to wait calls on",
         f"{MARKET}/transport.py",
-        "told = retry_after if retry_after and retry_after.isdigit() else None",
-        "told = None",
+        "return (own if asked is None else asked) * (1 + random.uniform(0, 0.2))",
+        "return own * (1 + random.uniform(0, 0.2))",
         (f"{RULES}::test_a_provider_that_says_how_long_to_wait_is_obeyed",),
     ),
     Mutation(
         "attempts-without-end",
         "a market that sells stale offers is asked for ever",
-        f"{MODULES}/rental.py",
-        'ranked[: options["max_attempts"]]',
-        "ranked",
+        f"{MARKET}/lifecycle.py",
+        "if creates == limits.max_attempts:",
+        "if False:",
         (f"{RENTALS}::test_attempts_are_bounded",),
+    ),
+    Mutation(
+        "long-pause-cut-short",
+        "a client that was told to wait for minutes calls on",
+        f"{MARKET}/transport.py",
+        "return (own if asked is None else asked) * (1 + random.uniform(0, 0.2))",
+        "return min(own if asked is None else asked, 30.0)",
+        (f"{TRANSPORT}::test_a_pause_is_obeyed_in_full_in_whatever_form_it_is_asked_for",),
+    ),
+    Mutation(
+        "dripping-answer-awaited",
+        "an answer that never ends holds up the whole play",
+        f"{MARKET}/transport.py",
+        "return _within(self._timeout_seconds, send)",
+        "return send()",
+        (f"{TRANSPORT}::test_an_answer_that_drips_ends_the_call",),
+    ),
+    Mutation(
+        "key-in-a-message",
+        "the key of an instance can be read in logs",
+        f"{MARKET}/transport.py",
+        '_SECRET.sub(r"\\1\\2***", self.text)',
+        "self.text",
+        (f"{TRANSPORT}::test_no_secret_gets_into_a_message",),
     ),
 )
 
@@ -766,12 +971,23 @@ HOSTS = (
         "    if False:\n",
         ("tests/unit/host/test_deadline.py::test_a_dead_switch_is_told_and_started_again",),
     ),
+    Mutation(
+        "providers-fault-blamed-on-the-machine",
+        "machine after machine is shunned for what the provider fails to do",
+        f"{MARKET}/waiting.py",
+        'return "provider" if self._unattached and self._at(LOGIN) else "machine"',
+        'return "machine"',
+        (
+            f"{WAITING}::test_a_key_that_the_provider_never_attaches_is_its_fault_and_not_the_machines",
+        ),
+    ),
 )
 
 MUTATIONS = (
     *ANSWERS,
     *PROOFS,
     *CREATES,
+    *PRICES,
     *OWNERSHIP,
     *DEADLINES,
     *CHECK_MODE,

@@ -4,7 +4,8 @@
 """``python -m tests.drills.races``: two controllers deploy the same host at once.
 
 The market lets their calls through one at a time, in an order drawn by lot. Exactly one rental
-must be left, and whoever fails must say why. The last line is one JSON object behind RESULT.
+must be left, one of them must have it, and whoever fails must say why. In some races both must have
+rented for a moment. The last line is one JSON object behind RESULT.
 """
 
 from __future__ import annotations
@@ -191,6 +192,8 @@ def judge_rentals(stage: Stage, drill: Drill, outcomes: list[Outcome], verdict: 
     """One rental has to be left; where lists lag, once another deploy has had a look."""
     left = stage.ids()
     verdict.left_wrong += stage.contradictions
+    if all(outcome.exit_status != 0 for outcome in outcomes):
+        verdict.left_wrong.append("neither has a host, and one of them should have won")
     if len(left) > 1 and verdict.lag_seconds:
         verdict.notes.append(f"{' and '.join(left)} bill, because lists lag; deploying once more")
         stage.pass_time(SETTLED_SECONDS)
@@ -222,8 +225,12 @@ def report(verdicts: list[Verdict], seed: int) -> int:
         "rentals_left_wrong": sum(bool(verdict.left_wrong) for verdict in verdicts),
         "unexplained": sum(bool(verdict.unexplained) for verdict in verdicts),
     }
+    contended = sum(verdict.most_at_once > 1 for verdict in verdicts)
+    print(f"in {contended} of {len(verdicts)} races two rentals billed at once for a while")
     print_result(figures)
-    return int(bool(figures["rentals_left_wrong"] or figures["unexplained"]))
+    # Controllers that never met have proven nothing; in a few races that is mere luck.
+    never_met = len(verdicts) >= RACES and not contended
+    return int(bool(figures["rentals_left_wrong"] or figures["unexplained"] or never_met))
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from tests.simulator.catalogue import HEALTHY, NamedFault
 from tests.simulator.faults import Fault, parse
 from tests.simulator.hosts import HostSpec, PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market, Rental, Traits
+from tests.simulator.offers import storage_usd_per_hour
 
 SCOPE, NAME = "fleet", "gpu-1"
 #: Rentals that nobody may touch: another name of the scope, and the same name in another one.
@@ -28,8 +29,20 @@ INNOCENTS = ((SCOPE, "gpu-2"), ("other-team", NAME))
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
 DISK_GIB = 20
 LIFETIME_HOURS = 24.0
+#: In every market some offers cost less; what costs three times as much as its offer is above it.
+MOST_USD_PER_HOUR = 0.1
+#: It ends the life of nearly every rental before its hours do.
+BUDGET_USD = 0.9
 #: Enough for a year of bills: only a fault may make an account poor.
 CREDIT_USD = 100_000.0
+#: How a rental is that nobody can use any more, and what such a one may say while it starts.
+DEAD, CONTAINER_FAILS = ("stopped", "exited"), "OCI runtime create failed"
+#: It happens to the controller, not to the market, which therefore knows nothing of it.
+FOLDER_UNUSABLE = NamedFault(
+    "controller-folder-unusable",
+    "The folder in which a controller shares listings, claims and its pace cannot be used.",
+    "humanmade/altis-local-server #651",
+)
 #: Whoever waits for a host that boots in real time gives it some.
 NAP_SECONDS = 0.05
 BOOTED_SECONDS = 5.0
@@ -37,7 +50,10 @@ BOOTED_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Row:
-    """One rental as it is in truth. ``listed`` is what an honest list would show by now."""
+    """One rental as it is in truth. ``listed`` is what an honest list would show by now.
+
+    A ``dead`` one can be used by nobody any more.
+    """
 
     id: str
     scope: str
@@ -46,11 +62,21 @@ class Row:
     created_at: float
     listed: bool
     label: str
+    price_usd_per_hour: float
+    dead: bool
+
+    @property
+    def most_usd(self) -> float:
+        """What it can cost until its deadline."""
+        return (self.deadline - self.created_at) / 3600 * self.price_usd_per_hour
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What there is at one moment, in epoch seconds of the market; rentals are oldest first."""
+    """What there is at one moment, in epoch seconds of the market.
+
+    Rentals are oldest first, the dead after the living: the first of a name is the one that counts.
+    """
 
     now: float
     rows: tuple[Row, ...]
@@ -98,6 +124,7 @@ class World:
     """One market with its innocents, and a controller that operates on it."""
 
     hosts: Hosts = field(default_factory=Hosts)
+    folder_usable: bool = True
     planned: list[Planned] = field(default_factory=list)
     met: Counter[str] = field(default_factory=Counter)
 
@@ -115,18 +142,29 @@ class World:
 
     def begin(self, seed: int) -> None:
         """A market with the offers of this seed, the innocents, and a fresh controller."""
+        self.fresh_controller()
         self.lift()
         self.simulator.control.reset({"seed": seed})
         self.market.rescale(0)
         self.market.boot_seconds = 0
         self.market.credit_usd = CREDIT_USD
         self.met.clear()
-        self.fresh_controller()
         self.innocents = [self.create(scope, name) for scope, name in INNOCENTS]
 
     def fresh_controller(self) -> None:
         """Take away whatever the controller remembered."""
         self.controller_dir = tempfile.mkdtemp(dir=self.folder)
+        self.set_folder_usable(self.folder_usable)
+
+    def set_folder_usable(self, usable: bool) -> None:
+        """Put a file in the way of what the controller shares, or take it away."""
+        shared = Path(self.controller_dir) / "market"
+        self.folder_usable = usable
+        if usable and shared.is_file():
+            shared.unlink()
+        elif not usable:
+            shutil.rmtree(shared, ignore_errors=True)
+            shared.touch()
 
     def create(self, scope: str, name: str) -> Rental:
         """Rent the dearest machine for ten years, past all rules of the product."""
@@ -147,6 +185,8 @@ class World:
             with self.simulator.faults.lock:
                 self.simulator.faults.planned = [*self.simulator.faults.planned, *orders]
             self.simulator.control.settings(fault.settings)
+            if fault is FOLDER_UNUSABLE:
+                self.set_folder_usable(False)
             self.planned.append(Planned(fault, orders, self.requests()))
 
     def lift(self) -> None:
@@ -159,6 +199,7 @@ class World:
         self.planned.clear()
         self.simulator.faults.replace([])
         self.simulator.control.settings(HEALTHY)
+        self.set_folder_usable(True)
         self.market.credit_usd = CREDIT_USD
 
     def requests(self) -> int:
@@ -260,7 +301,7 @@ class World:
         with self.market.lock:
             now = self.market.clock.now()
             ours = [row(one, now) for one in self.market.rentals.values() if not one.stranger]
-        return Truth(now, tuple(sorted(ours, key=lambda one: int(one.id))))
+        return Truth(now, tuple(sorted(ours, key=lambda one: (one.dead, int(one.id)))))
 
     def disturbed(self) -> list[str]:
         """What happened to the innocents."""
@@ -287,4 +328,7 @@ def row(rental: Rental, now: float) -> Row:
         created_at=rental.created_at,
         listed=rental.listed(now),
         label=label,
+        price_usd_per_hour=rental.offer["dph_base"]
+        + storage_usd_per_hour(rental.offer, rental.disk_gib),
+        dead=rental.status in DEAD or CONTAINER_FAILS in rental.status_msg,
     )

@@ -24,8 +24,8 @@ def controller(tmp_path: Path) -> Iterator[Controller]:
     # Only the downloads are shared between hosts; each installs and proves its own stack.
     os.environ["INFEROPS_RIG_UV_CACHE"] = str(ROOT / ".rig" / "uv-cache")
     try:
-        url = daemon.start(instance, 0, 0, True)["url"]
-        yield Controller(tmp_path, instance, url)
+        started = daemon.start(instance, 0, 0, True)
+        yield Controller(tmp_path, instance, started["url"], started["hub_url"])
     finally:
         daemon.stop(instance)
         if before is None:

@@ -43,6 +43,7 @@ class Controller:
     folder: Path
     instance: daemon.Instance
     url: str
+    hub_url: str
 
     def variables(self) -> dict[str, str]:
         return {
@@ -87,6 +88,7 @@ class Controller:
                 **os.environ,
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "INFEROPS_SIMULATOR_URL": self.url,
+                "INFEROPS_SIMULATOR_HUB_URL": self.hub_url,
                 **self.clock(clock_scale),
             },
             stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A sample of the drills that prove that no dollar leaks; `make crashpoints` and `races` do all."""
+"""A sample of the drills that prove that no dollar leaks; make targets of their names do all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 DRILL_SECONDS = 400
 
 
-def drill(name: str, sample: int) -> dict[str, Any]:
+def drill(name: str, *arguments: str) -> dict[str, Any]:
     """Run so much of a drill; return the result in its last line."""
     finished = subprocess.run(
-        [sys.executable, "-m", f"tests.drills.{name}", "--sample", str(sample)],
+        [sys.executable, "-m", f"tests.drills.{name}", *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -37,8 +37,20 @@ def drill(name: str, sample: int) -> dict[str, Any]:
 
 def test_a_controller_that_dies_anywhere_leaves_nothing_that_the_next_step_cannot_settle() -> None:
     figures = ("missing", "double_rented", "leaked", "wrong_verdicts", "not_converged")
-    assert drill("crashpoints", 6) == {"points": 6, **dict.fromkeys(figures, 0)}
+    assert drill("crashpoints", "--sample", "6") == {"points": 6, **dict.fromkeys(figures, 0)}
 
 
 def test_two_controllers_that_deploy_the_same_host_at_once_rent_it_once() -> None:
-    assert drill("races", 2) == {"races": 2, "rentals_left_wrong": 0, "unexplained": 0}
+    result = drill("races", "--sample", "2")
+    assert result == {"races": 2, "rentals_left_wrong": 0, "unexplained": 0}
+
+
+def test_a_hostile_market_leaks_nothing_and_every_failure_is_explained() -> None:
+    figures = ("missing", "double_rented", "leaked", "wrong_verdicts", "unexplained")
+    result = drill("faults", "--sample", "12", "--combinations", "10")
+    assert result == {"faults": 12, "combinations": 10, **dict.fromkeys(figures, 0)}
+
+
+def test_a_broken_safety_rule_is_noticed() -> None:
+    rules = ("any-404-is-gone", "first-page-only")
+    assert drill("mutants", "--only", ",".join(rules)) == {"mutants": 2, "survived": 0}

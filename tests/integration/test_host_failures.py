@@ -98,3 +98,22 @@ def test_another_host_key_at_the_same_address_is_refused_with_an_explanation(
     assert "the address went to another machine" in run.message(), run.output[-5000:]
     assert "is older than this run, so it was kept" in run.message()
     assert len(controller.rentals()) == 1
+
+
+def test_status_tells_the_deadline_and_extend_moves_it_also_after_the_key_was_wiped(
+    controller: Controller, rent: Path
+) -> None:
+    fault = {"kind": "wipe_keys", "after_seconds": 3600, "keep_attached": False}
+    controller.simulator("POST", "faults", [{**fault, "times": 1}])
+    assert controller.play(rent).status == 0
+    controller.simulator("POST", "clock", {"advance_seconds": 3700})
+    told = controller.play("status", clock_scale=10)
+    assert told.status == 0, told.output[-5000:]
+    assert "ends in 22.9 hours, by the switch that was sent along" in told.message()
+
+    run = controller.play("extend", clock_scale=10, extend_hours=40)
+    assert run.status == 0, run.output[-5000:]
+    assert "ends in 40.00 hours, enforced by host" in run.message()
+    assert "ends in 39.9 hours" in controller.play("status", clock_scale=10).message()
+    warned = controller.play("status", clock_scale=10, status_warn_hours=48)
+    assert "Playbook inferops.gpu.extend renews it" in warned.message()

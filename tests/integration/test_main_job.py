@@ -105,9 +105,15 @@ def readable_by_others(folder: Path, *secrets: str) -> list[Path]:
 
 
 def test_a_broken_model_is_explained_and_its_host_released(controller: Controller) -> None:
-    """On a host with systemd, so that both supervisors are used by these tests."""
+    """On a host with systemd, so that both supervisors are used by these tests.
+
+    The server downloads the model itself: role model_cache would not let it start.
+    """
     run = controller.play(
-        "deploy", inferops_model="inferops/tiny-llama-truncated", rent_image="any/systemd"
+        "deploy",
+        inferops_model="inferops/tiny-llama-truncated",
+        model_cache_enabled=False,
+        rent_image="any/systemd",
     )
     ended_at = time.time()
     assert run.status != 0
@@ -175,6 +181,7 @@ def test_a_host_that_vanishes_while_it_is_installed_is_released(controller: Cont
         ({"rent_gpu_count": "two"}, "rent_gpu_count"),
         ({"rent_on_failure": "panic"}, "value of rent_on_failure must be one of"),
         ({"inferops_model": "no model at all"}, "write organisation/name as on the hub"),
+        ({"inferops_model": "inferops/nothing"}, "has no model inferops/nothing"),
         ({"inferops_scope": ""}, "inferops_scope is not set"),
         ({"inferops_provider": "nocloud"}, "must be one of: vastai"),
         ({"inferops_accelerator": "tpu"}, "must be one of: cuda, cpu"),

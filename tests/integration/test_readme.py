@@ -53,6 +53,7 @@ def dry_run(arguments: list[str], folder: Path, status: int = 0) -> str:
                 "VAST_URL": simulator.url,
                 "VAST_API_KEY": ACCOUNT_KEY,
                 "INFEROPS_SCOPE": "readme",
+                "HF_ENDPOINT": "http://127.0.0.1:9",  # no test asks the real hub
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -133,6 +133,7 @@ def test_a_dry_run_of_deploy_from_the_tarball_shows_the_offer_and_creates_nothin
             "HOME": str(tmp_path),
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
+            "HF_ENDPOINT": "http://127.0.0.1:9",  # no test asks the real hub
             "VAST_URL": simulator,
             "VAST_API_KEY": "simulated-account-key",
         },

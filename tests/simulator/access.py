@@ -129,7 +129,8 @@ class Gate:
         now, wanted = self.market.clock.now(), SECONDS_BETWEEN[kind]
         with self.lock:
             waited = now - self.last_call.get((endpoint, key), 0.0)
-            if waited >= wanted - ROUNDING_SECONDS:
+            # A call that is yet to come was made before a reset, by another clock.
+            if not 0 <= waited < wanted - ROUNDING_SECONDS:
                 self.last_call[endpoint, key] = now
                 return None
             self.market.too_frequent += 1

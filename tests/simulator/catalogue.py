@@ -67,6 +67,7 @@ DEPRECATED = {
     "msg": "/api/v0/instances/ is deprecated. Use /api/v1/instances/ instead.",
 }
 TOO_FREQUENT = {"status": 429, "body": "API requests too frequent: endpoint threshold=4.5*1.0"}
+GATEWAY_NOT_FOUND = {"status": 404, "body": "<html><h1>404 Not Found</h1></html>"}
 GATEWAY_TIMEOUT = {"status": 504, "body": "<html><h1>504 Gateway Time-out</h1></html>"}
 OUTAGE = {"status": 503, "body": {"detail": "Service Unavailable"}}
 SERVER_ERROR = {"status": 500, "body": {"detail": "Internal Server Error"}}
@@ -136,6 +137,24 @@ OFFERS = (
         "vast-cli #403",
         ({"kind": "price_change", "factor": 3.0},),
     ),
+    NamedFault(
+        "price-rises-a-little",
+        "The rental costs half as much again as its offer said.",
+        "vast-cli #403",
+        ({"kind": "price_change", "factor": 1.5},),
+    ),
+    NamedFault(
+        "search-dated-tomorrow",
+        "The answer to a search, and no other one, carries a date of tomorrow.",
+        "aws-sdk-go-v2 #3409",
+        ({"kind": "clock_skew", **SEARCH, "seconds": 86_400.0},),
+    ),
+    NamedFault(
+        "search-dated-yesterday",
+        "The answer to a search, and no other one, carries a date of yesterday.",
+        "aws-sdk-go-v2 #3409",
+        ({"kind": "clock_skew", **SEARCH, "seconds": -86_400.0},),
+    ),
 )
 
 CREATES = (
@@ -156,6 +175,18 @@ CREATES = (
         "A create is done and answered with an internal error.",
         "transformerlab-app #2305",
         ({"kind": "reply_after_commit", **CREATE, **SERVER_ERROR},),
+    ),
+    NamedFault(
+        "create-done-told-408",
+        "A create is done and answered with a request time-out.",
+        "pry0cc/axiom #564",
+        ({"kind": "reply_after_commit", **CREATE, **error(408, "timeout", "Request timeout")},),
+    ),
+    NamedFault(
+        "create-done-told-404-by-a-gateway",
+        "A create is done, and a gateway answers with its own page that it found nothing.",
+        "triggerdotdev/trigger.dev #3902",
+        ({"kind": "reply_after_commit", **CREATE, **GATEWAY_NOT_FOUND},),
     ),
     NamedFault(
         "create-unavailable",
@@ -223,6 +254,18 @@ CREATES = (
         "A create is refused for coming too early, in plain text and without Retry-After.",
         "docs.vast.ai/api-reference/rate-limits-and-errors",
         ({"kind": "reply", **CREATE, **TOO_FREQUENT},),
+    ),
+    NamedFault(
+        "create-paused-for-two-minutes",
+        "A create is refused for coming too early, with a Retry-After of two minutes.",
+        "CommandCodeAI/command-code #788",
+        ({"kind": "reply", **CREATE, **TOO_FREQUENT, "headers": {"Retry-After": "120"}},),
+    ),
+    NamedFault(
+        "create-always-too-frequent",
+        "Every create is refused for coming too early.",
+        "docs.vast.ai/api-reference/rate-limits-and-errors",
+        ({"kind": "reply", "times": 1000, **CREATE, **TOO_FREQUENT},),
     ),
     NamedFault(
         "no-credit",
@@ -334,6 +377,20 @@ LISTS = (
                         "status_msg",
                     )
                 ),
+            },
+        ),
+    ),
+    NamedFault(
+        "list-odd-types",
+        "From the second list on, the rows of three lists have text where numbers should be.",
+        "JamesClonk/vultr #5",
+        (
+            {
+                "kind": "row_is",
+                **LIST,
+                "skip": 1,
+                "times": 3,
+                "fields": {"dph_total": "n/a", "start_date": "soon", "ports": ["22/tcp"]},
             },
         ),
     ),
@@ -600,6 +657,12 @@ HOSTS = (
         "Attaching a key fails twice.",
         "cloud-gpu-shopper docs/benchmark-campaign-5-6-buglog.md",
         ({"kind": "reply", "times": 2, **ATTACH, **SERVER_ERROR},),
+    ),
+    NamedFault(
+        "key-attach-never-works",
+        "Attaching a key fails, for ever.",
+        "cloud-gpu-shopper docs/benchmark-campaign-5-6-buglog.md",
+        ({"kind": "reply", "times": 1000, **ATTACH, **SERVER_ERROR},),
     ),
     NamedFault(
         "keys-rewritten-hours-later",

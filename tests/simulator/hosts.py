@@ -164,6 +164,8 @@ class PodmanHosts:
         """Return the options of ``podman create``."""
         options = [f"--name={self.name(spec.number)}", f"--hostname=rental-{spec.number}"]
         options += [f"--label=inferops.simulator={self.instance}", "--pull=never", SHARED_MEMORY]
+        # So that whoever checks for leftovers knows those of its own run from all others.
+        options.append(f"--label=inferops.check={os.environ.get('INFEROPS_CHECK_RUN', '')}")
         options.append("--env-file=/dev/stdin")  # values may be secret: no process list shows them
         options += ["--systemd=always", "--privileged"] if spec.systemd else ["--systemd=false"]
         if spec.short_disk_gib is not None:

@@ -1,16 +1,22 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stand-in for the model hub: serves folders the way huggingface_hub's client asks for them."""
+"""A stand-in for the model hub: serves folders the way huggingface_hub's client asks for them.
+
+Weights are large files, as on the real hub: they have a SHA-256 and may lie on another server. What
+can go wrong with a download is played on command: see ``Trouble``.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.web import Reply, Request, Server, json_reply
+from tests.simulator.web import DropConnection, Reply, Request, Server, json_reply
 
 NAME = r"(?P<name>[\w.-]+/[\w.-]+)"
 BRANCH = "main"
@@ -25,11 +31,36 @@ class HubError(Exception):
         self.reply.headers |= {"X-Error-Code": code, "X-Error-Message": message}
 
 
-class Hub:
-    """Serves ``models/<organisation>/<name>/``; ``gated`` names need a token that nobody has."""
+@dataclass
+class Trouble:
+    """What goes wrong, by file name: the next so many answers break off in the middle, or fail with
+    a status; its bytes are always others than the listing says; it lies at another origin.
+    ``moved`` models have another name now. ``away`` so many requests get no answer at all."""
 
-    def __init__(self, models: Path, address: tuple[str, int], gated: tuple[str, ...] = ()) -> None:
-        self.models, self.gated = models, gated
+    breaks: Counter[str] = field(default_factory=Counter)
+    fails: Counter[str] = field(default_factory=Counter)
+    status: int = 503
+    corrupt: set[str] = field(default_factory=set)
+    elsewhere: str = ""
+    moved: dict[str, str] = field(default_factory=dict)
+    ignores_ranges: bool = False
+    silent: bool = False
+    away: int = 0
+
+
+class Hub:
+    """Serves ``models/<organisation>/<name>/``. Files of ``gated`` names need the ``token``."""
+
+    def __init__(
+        self,
+        models: Path,
+        address: tuple[str, int],
+        gated: tuple[str, ...] = (),
+        token: str = "",
+    ) -> None:
+        self.models, self.gated, self.token = models, gated, token
+        self.trouble = Trouble()
+        self.seen: list[Request] = []
         self.server = Server(address, self.answer)
 
     @property
@@ -43,6 +74,15 @@ class Hub:
 
     def answer(self, request: Request) -> Reply:
         """Answer one request of the client."""
+        self.seen.append(request)
+        if self.trouble.silent or self.trouble.away > 0:
+            self.trouble.away -= 1
+            raise DropConnection
+        for old, new in self.trouble.moved.items():
+            if f"/{old}/" in request.path:
+                target = request.path.replace(f"/{old}/", f"/{new}/")
+                query = "?blobs=true" if "blobs" in request.query else ""
+                return Reply(307, b"", {"Location": f"{target}{query}"})
         if request.method not in ("GET", "HEAD"):
             return json_reply({"error": "this hub is read-only"}, 405)
         try:
@@ -64,9 +104,6 @@ class Hub:
     def folder(self, name: str, revision: str) -> Path:
         """Return a model's folder. Raises HubError as the real hub answers."""
         folder = self.models / name
-        if name in self.gated:
-            message = f"Access to model {name} is restricted. You must be authenticated."
-            raise HubError(401, "GatedRepo", message)
         if not folder.is_dir():
             # To those who may not see a repository, the hub says 401, also when there is none.
             raise HubError(401, "RepoNotFound", "Repository Not Found")
@@ -76,8 +113,9 @@ class Hub:
 
     def info(self, request: Request, folder: Path) -> Reply:
         """What the model is, with its files."""
-        name = f"{folder.parent.name}/{folder.name}"
-        siblings = [{"rfilename": file.name} for file in files(folder)]
+        name = self.name(folder)
+        blobs = request.query.get("blobs") == "true"
+        siblings = [sibling(file, blobs) for file in files(folder)]
         return json_reply(
             {
                 "_id": commit(folder)[:24],
@@ -85,7 +123,8 @@ class Hub:
                 "modelId": name,
                 "sha": commit(folder),
                 "private": False,
-                "gated": False,
+                # Everybody may see what a gated model is made of.
+                "gated": "manual" if name in self.gated else False,
                 "disabled": False,
                 "tags": ["transformers", "safetensors", "llama", "text-generation"],
                 "pipeline_tag": "text-generation",
@@ -101,9 +140,43 @@ class Hub:
     def file(self, request: Request, folder: Path, file: str) -> Reply:
         """One file, whole or from a byte on, with the headers that the client's cache needs."""
         path = folder / file
+        self.require_access(request, self.name(folder))
         if path not in files(folder):
             raise HubError(404, "EntryNotFound", "Entry not found")
+        trouble = self.trouble
+        if trouble.fails[file] > 0:
+            trouble.fails[file] -= 1
+            return json_reply({"error": "try later"}, trouble.status)
+        if trouble.elsewhere and is_large(path):
+            return Reply(302, b"", {"Location": f"{trouble.elsewhere}{request.path}"})
         content = path.read_bytes()
+        if file in trouble.corrupt:
+            content = bytes(len(content))
+        reply = self.part(request, path, folder, content)
+        if trouble.breaks[file] > 0:
+            trouble.breaks[file] -= 1
+            promised = {"Content-Length": str(len(reply.body)), "Connection": "close"}
+            half = reply.body[: len(reply.body) // 2]
+            return Reply(reply.status, half, {**reply.headers, **promised})
+        return reply
+
+    def name(self, folder: Path) -> str:
+        """Return the model's name."""
+        return f"{folder.parent.name}/{folder.name}"
+
+    def require_access(self, request: Request, name: str) -> None:
+        """Raise HubError as the real hub answers for a gated model."""
+        if name not in self.gated:
+            return
+        given = request.headers.get("authorization", "")
+        if not given:
+            message = f"Access to model {name} is restricted. You must be authenticated."
+            raise HubError(401, "GatedRepo", message)
+        if not self.token or given != f"Bearer {self.token}":
+            raise HubError(403, "GatedRepo", f"Access to model {name} is restricted.")
+
+    def part(self, request: Request, path: Path, folder: Path, content: bytes) -> Reply:
+        """Return the bytes that were asked for, with the headers that the client's cache needs."""
         headers = {
             "ETag": f'"{digest(path)}"',
             "X-Repo-Commit": commit(folder),
@@ -112,7 +185,7 @@ class Hub:
             "Content-Disposition": f'inline; filename="{path.name}"',
         }
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
-        if not asked:
+        if not asked or self.trouble.ignores_ranges:
             return Reply(200, content, headers)
         first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
         if first > last:
@@ -137,11 +210,36 @@ def commit(folder: Path) -> str:
     return hashlib.sha1(names.encode()).hexdigest()
 
 
+def is_large(file: Path) -> bool:
+    """Tell whether the hub keeps a file outside of git."""
+    return file.suffix in (".safetensors", ".bin")
+
+
+def git_id(content: bytes) -> str:
+    """Return git's name of a file with this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def large(file: Path) -> dict[str, Any]:
+    """Return how the hub lists a file outside of git."""
+    return {"sha256": digest(file), "size": file.stat().st_size, "pointerSize": 134}
+
+
+def sibling(file: Path, blobs: bool) -> dict[str, Any]:
+    """Return a file as the hub lists it with its model, with size and names when asked for."""
+    row: dict[str, Any] = {"rfilename": file.name}
+    if blobs:
+        row |= {"size": file.stat().st_size, "blobId": git_id(file.read_bytes())}
+        if is_large(file):
+            row |= {"blobId": git_id(b"a pointer"), "lfs": large(file)}
+    return row
+
+
 def tree_row(file: Path) -> dict[str, Any]:
     """Return a file as the hub's tree lists it."""
     return {
         "type": "file",
         "path": file.name,
         "size": file.stat().st_size,
-        "oid": hashlib.sha1(file.read_bytes()).hexdigest(),
+        "oid": git_id(file.read_bytes()),
     }

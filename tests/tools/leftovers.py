@@ -4,8 +4,9 @@
 """What a run of the checks may leave behind, and how it is found and removed.
 
 Everything that a step starts inherits the variable `MARK`: a process that still carries it
-after the run was left behind. Containers, simulators and files are compared with what was there
-before the run; simulators that somebody else has started meanwhile are left alone.
+after the run was left behind, and so was a container that has it as a label. Simulators and files
+are compared with what was there before the run; simulators that somebody else has started
+meanwhile are left alone.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from tests.simulator import daemon
 from tests.tools.tree import REPOSITORY
 
 MARK = "INFEROPS_CHECK_RUN"
-# Tests give their simulators, and so their containers, names with this prefix.
+# Tests give their simulators names with this prefix.
 TEST_INSTANCE = "test-"
-TEST_CONTAINER = f"inferops-sim-{TEST_INSTANCE}"
+CHECK_LABEL = "inferops.check"
 END_SECONDS = 2
 # Rootless podman keeps one such process per user, for good.
 LONG_LIVED = ("catatonit", "podman pause")
@@ -37,10 +38,10 @@ def simulators() -> set[str]:
     return {path.parent.name for path in folder.glob(f"{TEST_INSTANCE}*/process.json")}
 
 
-def containers() -> set[str]:
-    """Names of the containers that belong to test simulators."""
-    listing = podman("ps", "--all", "--format", "{{.Names}}").stdout
-    return {name for name in listing.split() if name.startswith(TEST_CONTAINER)}
+def containers(run_id: str) -> set[str]:
+    """Names of the containers that this run has started."""
+    labelled = ("--filter", f"label={CHECK_LABEL}={run_id}")
+    return set(podman("ps", "--all", *labelled, "--format", "{{.Names}}").stdout.split())
 
 
 def changes() -> set[str]:
@@ -69,7 +70,6 @@ class Before:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.simulators = simulators()
-        self.containers = containers()
         self.changes = changes()
 
     def left_behind(self) -> list[str]:
@@ -77,7 +77,7 @@ class Before:
         _wait_for_the_end(self.run_id)
         return [
             *(f"simulator {name}" for name in sorted(self._new_simulators())),
-            *(f"container {name}" for name in sorted(self._new_containers())),
+            *(f"container {name}" for name in sorted(containers(self.run_id))),
             *(f"file {line}" for line in sorted(changes() - self.changes)),
             *(f"process {pid}: {text}" for pid, text in processes(self.run_id).items()),
         ]
@@ -87,7 +87,7 @@ class Before:
         for name in self._new_simulators():
             stop = (sys.executable, "-m", "tests.simulator", "stop", "--instance", name)
             subprocess.run(stop, cwd=REPOSITORY, check=False)
-        for name in self._new_containers():
+        for name in containers(self.run_id):
             podman("rm", "--force", "--ignore", "--volumes", "--time", "0", name)
         for number in (signal.SIGTERM, signal.SIGKILL):
             _send(number, processes(self.run_id))
@@ -95,10 +95,6 @@ class Before:
 
     def _new_simulators(self) -> set[str]:
         return simulators() - self.simulators - self._somebody_elses()
-
-    def _new_containers(self) -> set[str]:
-        others = tuple(f"inferops-sim-{name}-" for name in self._somebody_elses())
-        return {name for name in containers() - self.containers if not name.startswith(others)}
 
     def _somebody_elses(self) -> set[str]:
         """Names of the test simulators that run without having been started by this run."""

@@ -12,11 +12,13 @@ status tells the supervisor what to do next: only a server that once answered is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,9 +26,16 @@ from types import FrameType
 from typing import Any
 
 from . import readiness, records
-from .processes import LAUNCHER_MARKER, SERVER_MARKER, boot_id, read_process, stop_tree
-from .records import Record
+from .logs import Log
+from .processes import (
+    LAUNCHER_MARKER,
+    SERVER_MARKER,
+    boot_id,
+    host_start,
+    read_process,
+)
 from .servers import Server, Spec
+from .sweeping import Ended, sweep
 
 EXIT_STOPPED = 0
 EXIT_RESTART = 75
@@ -34,9 +43,16 @@ EXIT_FINAL = 78
 """Exit statuses: stopped on request; start it again; never start it again (sysexits.h)."""
 
 MAX_RESTARTS = 5
+HEALTHY_SECONDS = 600.0
+"""After serving this long an end counts as the first again."""
+
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 POLL_SECONDS = 0.5
+ENGINE_READY_SECONDS = 600
+"""How long vLLM waits for its engine when VLLM_ENGINE_READY_TIMEOUT_S does not say it."""
+
+MIB = 1024 * 1024
 
 
 class StopRequested(BaseException):
@@ -44,9 +60,15 @@ class StopRequested(BaseException):
 
 
 def server_environment(
-    server: Server, own: Mapping[str, str], asked: Mapping[str, str], command: list[str]
+    server: Server,
+    own: Mapping[str, str],
+    asked: Mapping[str, str],
+    command: list[str],
+    wait_timeout_seconds: int = 0,
 ) -> dict[str, str]:
     """The environment of the server: ours without our own variables, then what was asked for.
+
+    The engine gets as much time to load as the start as a whole.
 
     SPT_NOENV keeps setproctitle, which vLLM uses to rename its processes, from writing the new
     title over the environment that /proc shows: the marker would be lost with it.
@@ -59,6 +81,8 @@ def server_environment(
     # Compilers and tools of the virtual environment (ninja) are looked up by name.
     environment["PATH"] = f"{Path(command[0]).parent}:{environment['PATH']}"
     environment["NO_COLOR"] = "1"
+    if wait_timeout_seconds > ENGINE_READY_SECONDS:
+        environment["VLLM_ENGINE_READY_TIMEOUT_S"] = str(wait_timeout_seconds)
     environment.update(asked)
     environment["SPT_NOENV"] = "1"
     environment[SERVER_MARKER] = server.id
@@ -69,10 +93,11 @@ class Launch:
     """One start of one server, from the sweep before it to the sweep after it."""
 
     def __init__(self, server: Server, spec: Spec) -> None:
-        self.server, self.spec = server, spec
-        earlier = server.record()
-        fresh = Record(name=server.name, server_id=server.id, started_at=time.time())
-        self.record = earlier or fresh
+        self.server, self.spec, self.log = server, spec, Log(server.log)
+        self.record = server.record() or server.new_record(spec)
+        if records.host_restarted(self.record) and self.record.phase != "stopping":
+            # It did not crash: it is started because the host is back.
+            self.record = server.new_record(spec)
         # The module writes a record without a PID before it asks the supervisor to start.
         self.is_restart = self.record.pid is not None
         self.process: subprocess.Popen[bytes] | None = None
@@ -80,17 +105,21 @@ class Launch:
     def note(self, **changes: Any) -> None:
         self.record = records.write(self.server.record_path, self.record, **changes)
 
-    def sweep(self) -> None:
-        stop_tree(self.server.processes, self.spec.stop_timeout_seconds)
+    def sweep(self) -> Ended:
+        timeout_seconds = self.spec.stop_timeout_seconds
+        return sweep(self.server.processes, timeout_seconds, self.record.started_at)
 
     def run(self) -> int:
         """Everything; returns the exit status for the supervisor."""
         try:
             self.sweep()
+            if self.record.phase == "stopping":
+                # The launcher before this one was killed on its way to the end.
+                return self.stop()
             if self.is_restart and not self.prepare_restart():
                 return EXIT_FINAL
             self.watch(self.start())
-            self.note(ended_at=time.time())
+            self.note_end()
             self.sweep()
             return self.write_exit()
         except StopRequested:
@@ -99,24 +128,35 @@ class Launch:
         except OSError as error:
             # Either the command cannot be run, or the disk is full: no server without a launcher.
             self.sweep()
-            self.note(phase="error", reason=f"it cannot be run here: {error}")
+            with contextlib.suppress(OSError):
+                self.note(phase="error", reason=f"it cannot be run here: {error}")
             return EXIT_FINAL
+
+    def next_restart(self) -> int:
+        """Which restart the next one is: a long healthy run makes it the first again."""
+        served_seconds = 0.0
+        if self.record.ready_at is not None:
+            served_seconds = (self.record.ended_at or time.time()) - self.record.ready_at
+        return 1 if served_seconds >= HEALTHY_SECONDS else self.record.restarts + 1
 
     def prepare_restart(self) -> bool:
         """Count and slow down restarts. False when there were too many."""
-        restarts = self.record.restarts + 1
+        restarts = self.next_restart()
         if restarts > MAX_RESTARTS:
-            self.note(phase="error", reason=f"crash loop: ended {restarts} times")
+            self.note(phase="error", reason=_crash_loop(restarts))
             return False
         self.note(phase="starting", restarts=restarts, pid=None, ready_at=None, reason=None)
         time.sleep(min(FIRST_PAUSE_SECONDS * 2 ** (restarts - 1), LONGEST_PAUSE_SECONDS))
         return True
 
     def start(self) -> subprocess.Popen[bytes]:
-        handle = os.open(self.server.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        offset = os.fstat(handle).st_size
+        handle = self.log.begin()
         environment = server_environment(
-            self.server, os.environ, self.spec.environment, self.spec.command
+            self.server,
+            os.environ,
+            self.spec.environment,
+            self.spec.command,
+            self.spec.wait_timeout_seconds,
         )
         try:
             self.process = subprocess.Popen(
@@ -137,17 +177,34 @@ class Launch:
             pgid=self.process.pid,
             start_time_ticks=seen.start_time_ticks if seen else None,
             boot_id=boot_id(),
-            log_offset=offset,
+            host_start=host_start(),
             exit_code=None,
             signal=None,
             ended_at=None,
             waiting_for="port",
         )
+        # Not in the loop below: a completion that is waited for must not let the log grow.
+        threading.Thread(target=self.keep_log, daemon=True).start()
         return self.process
+
+    def keep_log(self) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                self.log.keep_below(self.spec.log_max_mib * MIB)
+            time.sleep(POLL_SECONDS)
+
+    def keep_record(self) -> None:
+        """Write the record again when it vanished, was damaged, or says what is not so."""
+        seen = self.server.record()
+        same = seen is not None and seen.identity == self.record.identity
+        if not same or (seen and seen.phase not in (self.record.phase, "stopping")):
+            with contextlib.suppress(OSError):  # a full disk must not end a healthy server
+                self.note()
 
     def watch(self, process: subprocess.Popen[bytes]) -> None:
         """Until the server ends; meanwhile find out when it serves."""
         while process.poll() is None:
+            self.keep_record()
             if self.record.ready_at is None:
                 self.probe()
             time.sleep(POLL_SECONDS)
@@ -171,26 +228,26 @@ class Launch:
             self.note(waiting_for=seen.waiting_for)
 
     def stop(self) -> int:
-        self.note(phase="stopping")
-        self.sweep()
-        exit_code, signal_name = self.exit_status()
-        self.note(
-            phase="stopped",
-            reason="requested",
-            exit_code=exit_code,
-            signal=signal_name,
-            ended_at=time.time(),
-        )
+        with contextlib.suppress(OSError):  # a full disk must not keep a server alive
+            self.note(phase="stopping")
+        removed = self.sweep().shared_memory_removed
+        with contextlib.suppress(OSError):
+            self.note_end(phase="stopped", reason="requested", shared_memory_removed=removed)
         return EXIT_STOPPED
 
-    def write_exit(self) -> int:
+    def note_end(self, **changes: Any) -> None:
         exit_code, signal_name = self.exit_status()
+        self.note(exit_code=exit_code, signal=signal_name, ended_at=time.time(), **changes)
+
+    def write_exit(self) -> int:
         # vLLM ends with status 0 after its engine died: only a request makes an end a good one.
         if self.record.ready_at is None and self.record.restarts == 0:
             phase, reason, status = "error", "died during startup", EXIT_FINAL
+        elif self.next_restart() > MAX_RESTARTS:
+            phase, reason, status = "error", _crash_loop(self.next_restart()), EXIT_FINAL
         else:
             phase, reason, status = "stopped", "crashed", EXIT_RESTART
-        self.note(phase=phase, reason=reason, exit_code=exit_code, signal=signal_name)
+        self.note(phase=phase, reason=reason)
         return status
 
     def exit_status(self) -> tuple[int | None, str | None]:
@@ -202,6 +259,11 @@ class Launch:
         except subprocess.TimeoutExpired:
             return None, None
         return (code, None) if code >= 0 else (None, signal.Signals(-code).name)
+
+
+def _crash_loop(ends: int) -> str:
+    minutes = HEALTHY_SECONDS / 60
+    return f"crash loop: it ended {ends} times without serving for {minutes:g} minutes in between"
 
 
 def _request_stop(number: int, frame: FrameType | None) -> None:

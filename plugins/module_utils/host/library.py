@@ -7,10 +7,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import launcher, ports, processes, readiness, records, servers
+from . import (
+    launcher,
+    logs,
+    ports,
+    processes,
+    readiness,
+    records,
+    servers,
+    shared_memory,
+    sweeping,
+)
 
 PACKAGE = "inferops_host"
-MODULES = (launcher, ports, processes, readiness, records, servers)
+MODULES = (
+    launcher,
+    logs,
+    ports,
+    processes,
+    readiness,
+    records,
+    servers,
+    shared_memory,
+    sweeping,
+)
 
 
 def ship(library: Path) -> bool:

@@ -14,6 +14,10 @@ from typing import NamedTuple
 
 from .processes import Process, snapshot
 
+FIRST_AUTOMATIC = 8000
+AUTOMATIC = 200
+"""Which port `auto` takes first, and how many it tries."""
+
 LISTEN = "0A"
 TIME_WAIT = "06"
 
@@ -82,3 +86,19 @@ def is_taken(host: str, port: int) -> bool:
         except OSError as error:
             return error.errno == errno.EADDRINUSE
     return False
+
+
+def choose(host: str, known: int | None, own: list[Process], reserved: set[int]) -> int | None:
+    """A port for a server: the one it has unless a stranger took it, else the first free one.
+
+    `own` are its living processes, `reserved` the ports that other servers will bind.
+    """
+    if known is not None and known not in reserved:
+        mine = {process.pid for process in own}
+        strangers = [process for process in owners(known) if process.pid not in mine]
+        if not strangers and (own or not is_taken(host, known)):
+            return known
+    for port in range(FIRST_AUTOMATIC, FIRST_AUTOMATIC + AUTOMATIC):
+        if port not in reserved and not is_taken(host, port):
+            return port
+    return None

@@ -70,6 +70,19 @@ def boot_id() -> str:
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
+def host_start() -> int | None:
+    """When process 1 began, in ticks since the boot: another one after a container's restart."""
+    first = read_process(1)
+    return first.start_time_ticks if first else None
+
+
+def started_at(process: Process) -> float:
+    """When the process began, in seconds since the epoch."""
+    lines = (PROC / "stat").read_text().splitlines()
+    boot = next(float(line.split()[1]) for line in lines if line.startswith("btime "))
+    return boot + process.start_time_ticks / os.sysconf("SC_CLK_TCK")
+
+
 def read_process(pid: int) -> Process | None:
     """The process with this PID, or None when there is none or it is a zombie.
 

@@ -31,7 +31,7 @@ class Readiness(NamedTuple):
     completion: str = ""
 
 
-class _NotYet(Exception):
+class NotYet(Exception):
     """A check did not pass; the text says why."""
 
 
@@ -51,7 +51,7 @@ def check(
     """Go through the checks until one fails. Never raises for what the server does."""
     if not ports.listeners(port, tree):
         return Readiness("port", f"no process of the server listens on port {port} yet")
-    client = _Client(loopback_for(host), port, api_key)
+    client = Client(loopback_for(host), port, api_key)
     stage = "health"
     try:
         client.call("GET", "/health", seconds=QUICK_SECONDS)
@@ -65,7 +65,7 @@ def check(
             "temperature": 0,
         }
         text = _text(client.call("POST", "/v1/completions", body, completion_seconds))
-    except _NotYet as error:
+    except NotYet as error:
         return Readiness(stage, str(error))
     return Readiness(None, "a completion came back", text)
 
@@ -74,29 +74,37 @@ def _require_model(answer: Any, name: str) -> None:
     try:
         listed = [entry["id"] for entry in answer["data"]]
     except (KeyError, TypeError) as error:
-        raise _NotYet("/v1/models answered with something else than a list of models") from error
+        raise NotYet("/v1/models answered with something else than a list of models") from error
     if name not in listed:
-        raise _NotYet(f"model {name!r} is not listed, only {listed}")
+        raise NotYet(f"model {name!r} is not listed, only {listed}")
 
 
 def _text(answer: Any) -> str:
     try:
         text = answer["choices"][0]["text"]
     except (KeyError, IndexError, TypeError) as error:
-        raise _NotYet("the completion has no text field") from error
+        raise NotYet("the completion has no text field") from error
     if not isinstance(text, str) or not text.strip():
-        raise _NotYet("the completion is empty")
+        raise NotYet("the completion is empty")
     return text
 
 
-class _Client:
+class Client:
     """One short-lived connection per call: nothing to reuse, nothing to go stale."""
 
     def __init__(self, host: str, port: int, api_key: str | None) -> None:
         self._host, self._port, self._api_key = host, port, api_key
 
     def call(self, method: str, path: str, body: Any = None, seconds: float = 5.0) -> Any:
-        """The decoded answer (None for an empty one); raises _NotYet unless it is 200."""
+        """The decoded answer (None for an empty one); raises NotYet unless it is 200."""
+        content = self.fetch(method, path, body, seconds)
+        try:
+            return json.loads(content) if content else None
+        except ValueError as error:
+            raise NotYet(f"{path}: {error}") from error
+
+    def fetch(self, method: str, path: str, body: Any = None, seconds: float = 5.0) -> bytes:
+        """The answer as it is; raises NotYet unless it is 200."""
         headers = {"Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
@@ -108,11 +116,11 @@ class _Client:
             content = response.read()
             if response.status != 200:
                 start = content[:200].decode(errors="replace")
-                raise _NotYet(f"{path} answered {response.status} {start}".strip())
-            return json.loads(content) if content else None
+                raise NotYet(f"{path} answered {response.status} {start}".strip())
+            return content
         except TimeoutError as error:
-            raise _NotYet(f"{path} gave no answer within {seconds:g} s") from error
+            raise NotYet(f"{path} gave no answer within {seconds:g} s") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _NotYet(f"{path}: {error or type(error).__name__}") from error
+            raise NotYet(f"{path}: {error or type(error).__name__}") from error
         finally:
             connection.close()

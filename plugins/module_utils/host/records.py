@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .processes import Identity
+from .processes import Identity, boot_id, host_start
 
 PHASES = ("starting", "running", "stopping", "stopped", "error")
 
@@ -26,8 +26,9 @@ class Record:
     """What is known about one server. Times are seconds since the epoch.
 
     `pid`, `start_time_ticks`, `boot_id` and `pgid` name the main process. `ready_at` is set once
-    a completion was seen. `waiting_for` is the readiness check that fails now. `log_offset` is
-    where this start begins in the log. `restarts` counts those since the server was asked for.
+    a completion was seen. `waiting_for` is the readiness check that fails now. `restarts` counts
+    those since the server was asked for, or since it last served for long. `host_start` tells
+    restarts of a container apart, which the boot id does not.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Record:
     pid: int | None = None
     start_time_ticks: int | None = None
     boot_id: str | None = None
+    host_start: int | None = None
     pgid: int | None = None
     port: int | None = None
     model: str | None = None
@@ -50,8 +52,8 @@ class Record:
     ready_at: float | None = None
     ended_at: float | None = None
     updated_at: float | None = None
-    log_offset: int = 0
     restarts: int = 0
+    shared_memory_removed: list[str] | None = None
 
     @property
     def identity(self) -> Identity | None:
@@ -72,11 +74,15 @@ def write_private(path: Path, text: str) -> bool:
         pass
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    try:
+        with os.fdopen(handle, "w") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError:  # a full disk: the old text stays
+        draft.unlink(missing_ok=True)
+        raise
     return True
 
 
@@ -106,6 +112,13 @@ def read(path: Path) -> Record | None:
         return Record(**{key: value for key, value in content.items() if key in known})
     except TypeError:
         return None
+
+
+def host_restarted(record: Record) -> bool:
+    """Whether the machine, or the container that is the host, was started since."""
+    if record.boot_id is None:
+        return False
+    return record.boot_id != boot_id() or record.host_start not in (None, host_start())
 
 
 def write(path: Path, record: Record, **changes: Any) -> Record:

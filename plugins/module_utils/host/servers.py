@@ -8,11 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .processes import LAUNCHER_MARKER, Process, carrying, server_processes
+from .processes import (
+    LAUNCHER_MARKER,
+    Process,
+    boot_id,
+    carrying,
+    host_start,
+    server_processes,
+)
 from .records import Record, read, read_json, write_json
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
@@ -41,11 +49,17 @@ class Spec:
     supervisor: str
     stop_timeout_seconds: float
     environment: dict[str, str] = field(repr=False)
+    asked: list[str] | None = None
+    """The command without what was only suggested; None when nothing was."""
+    log_max_mib: int = 64
+    wait_timeout_seconds: int = 0
 
     @property
     def hash(self) -> str:
-        """Changes with everything that needs a restart to take effect."""
-        content = json.dumps([self.command, self.environment, self.supervisor], sort_keys=True)
+        """Changes with everything that a running server is replaced for."""
+        asked = self.command if self.asked is None else self.asked
+        wanted = [asked, self.environment, self.supervisor, self.log_max_mib]
+        content = json.dumps(wanted, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -96,11 +110,35 @@ class Server:
         return self.folder / "server.log"
 
     @property
+    def lock(self) -> Path:
+        """Held by whoever starts or stops the server; beside the folders of the servers."""
+        return self.folder.parent.parent / "locks" / self.name
+
+    @property
+    def accepted(self) -> Path:
+        """Which command line the engine's parser accepted last."""
+        return self.folder / "accepted.json"
+
+    @property
     def record_path(self) -> Path:
         return self.folder / "record.json"
 
     def record(self) -> Record | None:
         return read(self.record_path)
+
+    def new_record(self, spec: Spec) -> Record:
+        """Of a server that was just asked for: nothing runs yet."""
+        return Record(
+            name=self.name,
+            server_id=self.id,
+            port=spec.port,
+            model=spec.model,
+            spec_hash=spec.hash,
+            supervisor=spec.supervisor,
+            boot_id=boot_id(),
+            host_start=host_start(),
+            started_at=time.time(),
+        )
 
     def processes(self) -> list[Process]:
         """Every living process of the server, the launcher not counted."""
@@ -138,11 +176,12 @@ def build_command(
     port: int,
     served_model_name: str | None,
     arguments: dict[str, Any],
+    extra_args: list[str],
 ) -> list[str]:
     """The command line of vLLM's OpenAI server. Raises ValueError naming a bad argument.
 
     True gives a bare flag, False and None leave the option out, a list gives one flag with all
-    its values, a mapping becomes JSON.
+    its values, a mapping becomes JSON. Extra arguments follow as they are.
     """
     command = [python, "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     command += ["--host", host, "--port", str(port)]
@@ -150,11 +189,10 @@ def build_command(
         command += ["--served-model-name", served_model_name]
     for key in sorted(arguments):
         value = arguments[key]
-        option = key.strip("-").replace("_", "-")
+        option = _option(key)
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9.-]*", option):
             raise ValueError(f"arguments: {key!r} is not the name of an engine option.")
-        if option in OWN_OPTIONS:
-            raise ValueError(f"arguments: set {OWN_OPTIONS[option]!r} as an option, not {key!r}.")
+        _refuse_own("arguments", option, key)
         if value is None or value is False:
             continue
         command.append(f"--{option}")
@@ -162,7 +200,47 @@ def build_command(
             continue
         for part in value if isinstance(value, list) else [value]:
             command.append(json.dumps(part) if isinstance(part, dict) else str(part))
-    return command
+    for word in extra_args:
+        _refuse_own("extra_args", word.partition("=")[0].strip("-").replace("_", "-"), word)
+    return [*command, *extra_args]
+
+
+def _refuse_own(where: str, option: str, given: str) -> None:
+    if option in OWN_OPTIONS:
+        raise ValueError(f"{where}: set {OWN_OPTIONS[option]!r} as an option, not {given!r}.")
+
+
+def with_suggestions(arguments: dict[str, Any], suggested: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, and those suggestions of which they say nothing in any spelling."""
+    named = {_option(key) for key in arguments}
+    return {**{key: suggested[key] for key in suggested if _option(key) not in named}, **arguments}
+
+
+def _option(key: str) -> str:
+    return key.strip("-").replace("_", "-")
+
+
+def parse_command(command: list[str]) -> dict[str, Any]:
+    """The options that `build_command` made this command line from; values are texts.
+
+    Given to it again they make a line that means the same.
+    """
+    options: dict[str, Any] = {"served_model_name": None}
+    arguments: dict[str, Any] = {}
+    names = {"--" + option: name for option, name in OWN_OPTIONS.items()}
+    groups: list[list[str]] = []
+    for word in command[3:]:
+        if word.startswith("--"):
+            groups.append(word.split("=", 1))
+        elif groups:
+            groups[-1].append(word)
+    for option, *values in groups:
+        value: Any = values if len(values) > 1 else values[0] if values else True
+        if option in names:
+            options[names[option]] = value
+        else:
+            arguments[option[2:].replace("-", "_")] = value
+    return {**options, "python": command[0], "arguments": arguments}
 
 
 def secret_values(environment: dict[str, str]) -> set[str]:

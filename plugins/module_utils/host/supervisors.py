@@ -19,10 +19,12 @@ import sys
 import time
 import xmlrpc.client
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
 
+from . import locks
 from .facts import systemd_is_running
 from .launcher import EXIT_FINAL, EXIT_STOPPED
 from .processes import LAUNCHER_MARKER, alive, read_process
@@ -30,7 +32,9 @@ from .records import write_private
 from .servers import Layout, Server
 
 STOP_MARGIN_SECONDS = 20
+LOCK_SECONDS = 60.0
 LONGEST_SOCKET_PATH = 100
+BOOT_TARGET = "multi-user.target"
 NAMES = ("systemd", "supervisord")
 
 
@@ -74,6 +78,14 @@ class Supervisor(ABC):
         """Run the launcher, unless it runs already."""
 
     @abstractmethod
+    def starts_at_boot(self, server: Server) -> bool:
+        """Whether the server comes back when the host does."""
+
+    @abstractmethod
+    def set_start_at_boot(self, server: Server, wanted: bool) -> None:
+        """Whether an installed server shall come back when the host does."""
+
+    @abstractmethod
     def installed(self, server: Server) -> bool:
         """Whether the supervisor was ever told about this server and not told to forget it."""
 
@@ -82,7 +94,9 @@ class Supervisor(ABC):
         """End the launcher (it ends the server) and forget the program."""
 
 
-def choose(wanted: str, layout: Layout, supervisord_bin_dir: str | None) -> Supervisor:
+def choose(
+    wanted: str, layout: Layout, supervisord_bin_dir: str | None, start_at_boot: bool = False
+) -> Supervisor:
     """The supervisor for `auto`, `systemd` or `supervisord`."""
     if wanted == "auto":
         wanted = "systemd" if systemd_is_running() else "supervisord"
@@ -97,6 +111,12 @@ def choose(wanted: str, layout: Layout, supervisord_bin_dir: str | None) -> Supe
                 "or set supervisor to 'supervisord'."
             )
         return Systemd()
+    if start_at_boot:
+        raise SupervisorError(
+            "start_at_boot needs systemd as PID 1. supervisord runs in hosts that are containers, "
+            "and nothing starts it when such a host comes back. Launch the server again then, "
+            "and take start_at_boot away."
+        )
     return Supervisord(layout, supervisord_bin_dir)
 
 
@@ -107,7 +127,7 @@ def every(layout: Layout) -> list[Supervisor]:
 
 
 class Systemd(Supervisor):
-    """One unit per server under /etc, never enabled: a server does not start at boot."""
+    """One unit per server under /etc, enabled only when it shall start at boot."""
 
     name = "systemd"
     folder = Path("/etc/systemd/system")
@@ -137,6 +157,7 @@ class Systemd(Supervisor):
             "# Written by inferops.gpu.model_server, removed when the server is stopped.\n"
             "[Unit]\n"
             f"Description=inference server {program.server.name} (inferops.gpu)\n"
+            "Wants=network-online.target\n"
             "After=network-online.target\n"
             "\n"
             "[Service]\n"
@@ -152,11 +173,20 @@ class Systemd(Supervisor):
             f"TimeoutStopSec={program.stop_seconds}\n"
             "LimitNOFILE=65535\n"
             "UMask=0077\n"
+            "\n"
+            "[Install]\n"
+            f"WantedBy={BOOT_TARGET}\n"
         )
 
     def start(self, server: Server) -> None:
         self.call("reset-failed", self.unit(server), may_fail=True)
         self.call("start", self.unit(server))
+
+    def starts_at_boot(self, server: Server) -> bool:
+        return (self.folder / f"{BOOT_TARGET}.wants" / self.unit(server)).is_symlink()
+
+    def set_start_at_boot(self, server: Server, wanted: bool) -> None:
+        self.call("enable" if wanted else "disable", self.unit(server))
 
     def installed(self, server: Server) -> bool:
         return (self.folder / self.unit(server)).exists()
@@ -165,7 +195,9 @@ class Systemd(Supervisor):
         if not self.installed(server):
             return
         self.call("stop", self.unit(server), may_fail=True)
-        (self.folder / self.unit(server)).unlink()
+        if self.starts_at_boot(server):
+            self.call("disable", self.unit(server), may_fail=True)
+        (self.folder / self.unit(server)).unlink(missing_ok=True)
         self.call("daemon-reload")
         self.call("reset-failed", self.unit(server), may_fail=True)
 
@@ -193,15 +225,28 @@ class Supervisord(Supervisor):
         self.programs = self.folder / "programs"
         self.socket = self.folder / "supervisor.sock"
         self.bin_dir = bin_dir
+        self.lock = layout.home / "locks" / ".supervisord"
 
     def definition(self, server: Server) -> Path:
         return self.programs / f"{server.name}.conf"
 
     def install(self, program: Program) -> bool:
-        changed = write_private(self.definition(program.server), self.render(program))
-        self.ensure_daemon()
-        self.reload()
+        with self.alone():
+            changed = write_private(self.definition(program.server), self.render(program))
+            self.ensure_daemon()
+            self.reload()
         return changed
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Servers share the daemon: it must not end for one while another one is added."""
+        try:
+            with locks.held(self.lock, LOCK_SECONDS):
+                yield
+        except locks.Busy as error:
+            raise SupervisorError(
+                f"supervisord is being changed by another run: {error}."
+            ) from None
 
     def render(self, program: Program) -> str:
         environment = ",".join(
@@ -296,20 +341,30 @@ class Supervisord(Supervisor):
             if fault.faultString.partition(":")[0] != "ALREADY_STARTED":
                 raise SupervisorError(f"supervisord: {fault.faultString}") from fault
 
+    def starts_at_boot(self, server: Server) -> bool:
+        return False
+
+    def set_start_at_boot(self, server: Server, wanted: bool) -> None:
+        """Nothing of ours would start supervisord: `choose` refuses the wish."""
+
     def installed(self, server: Server) -> bool:
         return self.definition(server).exists()
 
     def stop_and_remove(self, server: Server) -> None:
         if not self.installed(server):
             return
+        # NOT_RUNNING or BAD_NAME, or no daemon at all: then there is nothing to stop.
+        with contextlib.suppress(xmlrpc.client.Fault, OSError, http.client.HTTPException):
+            self.remote().stopProcess(server.name, True)
+        with self.alone():
+            self.forget(server)
+
+    def forget(self, server: Server) -> None:
+        """Take the definition away, and with the last one the daemon."""
+        self.definition(server).unlink(missing_ok=True)
         if not self.responds():
-            self.definition(server).unlink()
             return
         remote = self.remote()
-        # NOT_RUNNING or BAD_NAME: then there is nothing to stop.
-        with contextlib.suppress(xmlrpc.client.Fault):
-            remote.stopProcess(server.name, True)
-        self.definition(server).unlink(missing_ok=True)
         self.reload()
         if not any(self.programs.glob("*.conf")):
             daemon = read_process(remote.getPID())

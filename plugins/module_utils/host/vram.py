@@ -44,6 +44,13 @@ def remember(path: Path, name: str, report: Report, others_alive: bool) -> None:
     write_json(path, readings)
 
 
+def baseline(path: Path, name: str, others_alive: bool) -> dict[str, int]:
+    """MiB in use on each GPU without server `name`; empty when nothing was noted in this boot."""
+    readings = _known(path)
+    known: dict[str, int] = readings["before"].get(name, {}) if others_alive else readings["idle"]
+    return known
+
+
 def verify(
     path: Path,
     name: str,
@@ -57,9 +64,7 @@ def verify(
     Returns `state` (no_gpu, at_baseline, above_baseline, no_baseline) and `gpus`: for each one
     uuid, baseline_mib, used_mib and, when it is above, the processes that the driver names.
     """
-    readings = _known(path)
-    expected: dict[str, int] = readings["before"].get(name, {}) if others_alive else {}
-    expected = expected or ({} if others_alive else readings["idle"])
+    expected = baseline(path, name, others_alive)
     deadline = clock() + WAIT_SECONDS
     while True:
         report = read_report()

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from .clock import Clock
 from .shared_file import SharedFile
 
@@ -21,10 +23,10 @@ class Claims:
         self._clock = clock
 
     def take(self, machine_id: str, holder: str) -> bool:
-        """Claim a machine for *holder*; whether nobody else holds it."""
+        """Claim a machine for *holder*; whether nobody else is known to hold it."""
         if self._file is None or not machine_id:
             return True
-        with self._file.locked() as claims:
+        with contextlib.suppress(OSError), self._file.locked() as claims:
             self._drop_old(claims)
             claim = claims.get(machine_id)
             if claim and claim["holder"] != holder:
@@ -33,14 +35,15 @@ class Claims:
                 "holder": holder,
                 "until": self._clock.now() + _CREATE_SECONDS,
             }
-            return True
+        return True
 
     def drop(self, machine_id: str, holder: str) -> None:
         """Let others have a machine that *holder* did not get."""
-        if self._file is not None:
-            with self._file.locked() as claims:
-                if claims.get(machine_id, {}).get("holder") == holder:
-                    del claims[machine_id]
+        if self._file is None:
+            return
+        with contextlib.suppress(OSError), self._file.locked() as claims:
+            if claims.get(machine_id, {}).get("holder") == holder:
+                del claims[machine_id]
 
     def _drop_old(self, claims: dict[str, dict[str, float]]) -> None:
         now = self._clock.now()

@@ -27,6 +27,8 @@ class MarketError(Exception):
         self.cause = cause
         self.remedy = remedy or self.remedy_default
         self.money = money
+        #: The offers that were tried before, and what became of each.
+        self.attempts: list[dict[str, Any]] = []
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.cause, self.remedy, self.money) if part)
@@ -63,6 +65,12 @@ class ProviderUnavailable(MarketError):
     """No usable answer came: timeout, dropped connection, 5xx, rate limit, odd body."""
 
 
+class RateLimited(ProviderUnavailable):
+    """The provider takes no such calls for now; this one was certainly not carried out."""
+
+    remedy_default = "Nothing needs to change: run again later, with fewer hosts at once."
+
+
 class UnclearCreate(MarketError):
     """A create was sent and nobody knows whether it took effect.
 
@@ -87,8 +95,8 @@ class UnprovenAbsence(MarketError):
 class HostFault(MarketError):
     """A rented host does not keep what its offer promised: release it and take another.
 
-    ``stage`` names where it failed (boot, ssh, login, driver, vram, disk, network), ``blame`` is
-    ``machine`` or ``provider``.
+    ``stage`` names where it failed (boot, ssh, login, driver, vram, disk, network). ``blame`` is
+    ``machine``, which the next attempt shuns, or ``provider``: then no other machine of it helps.
     """
 
     remedy_default = "Release it and take another offer."
@@ -115,9 +123,3 @@ class AttemptsExhausted(MarketError):
     """Every allowed attempt to rent failed; ``attempts`` tells each one."""
 
     remedy_default = "Run again, or widen the wish."
-
-    def __init__(
-        self, cause: str, attempts: list[dict[str, Any]], *, remedy: str = "", money: str = ""
-    ) -> None:
-        super().__init__(cause, remedy=remedy, money=money)
-        self.attempts = attempts

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,12 +20,14 @@ from .errors import (
     MarketError,
     OfferGone,
     ProviderUnavailable,
+    RateLimited,
     RequestRefused,
     UnclearCreate,
     UnprovenAbsence,
 )
+from .lifetime import Lifetime
 from .mark import Mark, check_word, is_damaged
-from .model import FAILED, STOPPED, Offer, Order, Rental
+from .model import DEAD, Offer, Order, Rental, cost_usd
 from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict, judge
 from .provider import Provider
 from .ranking import RankedOffer
@@ -41,10 +44,49 @@ SHARED_FOR_SECONDS = 5.0
 _LISTING_TRIES = 3
 #: Of the rentals that a listing misses, so many are asked for by their ids.
 _MISSING_LOOKED_AT = 10
+#: Prices come rounded: a difference below this is none.
+_SAME_PRICE_USD = 0.0001
 #: A deadline this close would end a rental before anybody has read the answer.
 _LEAST_NOTICE_SECONDS = 60.0
 
 NOTHING_BILLS = "Nothing was rented, nothing bills."
+_LATER = "Run again later: the provider does not show what it rents as it should."
+#: What became of an attempt that did not end with a rental, for people, and what helps.
+_OUTCOMES = {
+    "claimed": (
+        "on machines that other hosts of this play rent",
+        "Widen the wish, or deploy fewer hosts at once.",
+    ),
+    "gone": ("taken meanwhile", "Run again, or widen the wish: the market moves."),
+    "unlisted": ("rented but never listed, and released", _LATER),
+    "unusable": ("rented but stopped, and released", _LATER),
+    "dearer": (
+        "charged more than allowed, and released",
+        "Raise max_price_usd_per_hour or budget_usd, or wish for another GPU.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds :meth:`Lifecycle.rent`: the creates that are sent, and what is really charged."""
+
+    max_attempts: int = 5
+    max_price_usd_per_hour: float | None = None
+    lifetime: Lifetime | None = None
+
+
+class _Unwanted(Exception):
+    """Something was rented, could not be kept, and was proven gone.
+
+    ``outcome`` is the word for it among the attempts, ``price_usd_per_hour`` what it cost.
+    """
+
+    def __init__(self, outcome: str, cause: str, price_usd_per_hour: float) -> None:
+        super().__init__(cause)
+        self.outcome = outcome
+        self.cause = cause
+        self.price_usd_per_hour = price_usd_per_hour
 
 
 @dataclass
@@ -85,15 +127,15 @@ class Lifecycle:
     # What is there.
 
     def rentals(self, max_age_seconds: float = 0.0) -> list[Rental]:
-        """Every rental of the scope, oldest first, as listed at most so long ago."""
+        """Every rental of the scope, by precedence, as listed at most so long ago."""
         return self._of_scope(self._listed(self._clock.now() - max_age_seconds))
 
     def find(self, name: str, max_age_seconds: float = 0.0) -> list[Rental]:
-        """Every rental of one name, oldest first; more than one is a duplicate."""
+        """Every rental of one name, the one that counts first; the others are duplicates."""
         return _named(self.rentals(max_age_seconds), name)
 
     def account(self) -> tuple[list[Rental], list[Rental]]:
-        """The scope's rentals, oldest first, and those whose mark of the scope is damaged."""
+        """The scope's rentals, by precedence, and those whose mark of the scope is damaged."""
         listed = self._own_listing()
         damaged = [rental for rental in listed if is_damaged(rental.label, self._scope)]
         return self._of_scope(listed), damaged
@@ -112,42 +154,75 @@ class Lifecycle:
 
     # Rent.
 
-    def rent(self, ranked: list[RankedOffer], order_for: Callable[[Offer], Order]) -> Rented:
-        """Rent the first offer that can be had.
+    def rent(
+        self,
+        ranked: list[RankedOffer],
+        order_for: Callable[[Offer], Order],
+        limits: Limits | None = None,
+    ) -> Rented:
+        """Rent the first offer that can be had within *limits*.
 
         Each create is sent once and carries the mark of its order; the nonce is the same for all
         of them. After an unclear answer the listing decides. Once a create may have taken
         effect, every failure is an UnclearCreate; before that it is AttemptsExhausted or what
-        the provider raises.
+        the provider raises. Every error has the attempts.
         """
+        limits = limits or Limits()
         attempts: list[dict[str, Any]] = []
+        #: Machines that this call tries no more, by any of their offers.
+        shunned: set[str] = set()
+        creates = 0
         for candidate in ranked:
             offer = candidate.offer
+            if offer.machine_id in shunned:
+                continue
+            if creates == limits.max_attempts:
+                break
             order = order_for(offer)
             if not self._claims.take(offer.machine_id, order.mark.nonce):
                 self._notify(f"machine {offer.machine_id} is being rented for another host")
                 attempts.append(_attempt(offer, "claimed", "another host of this play rents it"))
+                shunned.add(offer.machine_id)
                 continue
+            creates += 1
             try:
-                rental_id = self._create(offer, order)
-                rental = self._settle(order.mark, rental_id)
-            except OfferGone as error:
-                self._claims.drop(offer.machine_id, order.mark.nonce)
-                self._notify(f"offer {offer.id} is gone, taking the next one")
-                attempts.append(_attempt(offer, "gone", error.cause))
-                continue
-            except (CredentialError, RequestRefused) as error:
-                self._claims.drop(offer.machine_id, order.mark.nonce)
-                error.money = error.money or NOTHING_BILLS
+                rental, attempt = self._try(offer, order, limits)
+            except MarketError as error:
+                outcome = "unclear" if isinstance(error, UnclearCreate) else "refused"
+                if outcome == "refused":
+                    self._claims.drop(offer.machine_id, order.mark.nonce)
+                    error.money = error.money or _nothing_bills(attempts)
+                error.attempts = [*attempts, _attempt(offer, outcome, error.cause)]
                 raise
-            attempts.append(_attempt(offer, "rented", ""))
-            own = rental.mark is not None and rental.mark.nonce == order.mark.nonce
-            return Rented(rental, candidate, own, attempts)
-        raise AttemptsExhausted(
-            f"None of {len(attempts)} offers could be rented: each was taken meanwhile.",
-            attempts,
-            money=NOTHING_BILLS,
-        )
+            attempts.append(attempt)
+            if rental is not None:
+                return Rented(rental, candidate, attempt["outcome"] == "rented", attempts)
+            self._notify(f"{attempt['message']} Taking the next offer")
+            self._claims.drop(offer.machine_id, order.mark.nonce)
+            if attempt["outcome"] != "gone" and offer.machine_id:
+                shunned.add(offer.machine_id)
+        raise _exhausted(attempts)
+
+    def _try(
+        self, offer: Offer, order: Order, limits: Limits
+    ) -> tuple[Rental | None, dict[str, Any]]:
+        """One create: the rental to go on with, if any, and the attempt as data."""
+        began = self._clock.now()
+
+        def cost(price_usd_per_hour: float) -> float:
+            return cost_usd(price_usd_per_hour, began, self._clock.now())
+
+        try:
+            rental = self._settle(order.mark, self._create(offer, order), offer)
+            if rental.mark is not None and rental.mark.nonce == order.mark.nonce:
+                return self._within(limits, rental, offer, order), _attempt(offer, "rented", "")
+        except OfferGone as error:
+            return None, _attempt(offer, "gone", error.cause)
+        except _Unwanted as error:
+            spent = cost(error.price_usd_per_hour)
+            return None, _attempt(offer, error.outcome, error.cause, spent)
+        told = f"Rental {rental.id} counts under this name."
+        return rental, _attempt(offer, "lost", told, cost(offer.price_usd_per_hour))
 
     def _create(self, offer: Offer, order: Order) -> str:
         try:
@@ -161,16 +236,17 @@ class Lifecycle:
                     f"{_LISTING_LAG_SECONDS:.0f} s.",
                     money=f"One may still appear and bill {_rate(offer)}. Nothing else was rented.",
                 ) from error
-            if rental is not None and rental.status not in (STOPPED, FAILED):
+            if rental is not None and rental.status not in DEAD:
                 return rental.id
             # It exists, but nobody can use it: a stopped rental bills its disk.
             self._end_own(rental.id if rental else error.rental_id or "", offer)
-            raise OfferGone(error.cause) from error
+            price = rental.price_usd_per_hour if rental else offer.price_usd_per_hour
+            raise _Unwanted("unusable", error.cause, price) from error
         finally:
             self._shared.forget()
 
-    def _settle(self, mark: Mark, rental_id: str) -> Rental:
-        """What was created, as listed. Of several with the same name the oldest wins."""
+    def _settle(self, mark: Mark, rental_id: str, offer: Offer) -> Rental:
+        """What was created, as listed. Of several with the same name the oldest living one wins."""
         created = self._clock.now()
         last = "it is not listed"
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
@@ -185,20 +261,45 @@ class Lifecycle:
             own = next((rental for rental in listed if rental.id == rental_id), None)
             if own is None:
                 continue
-            oldest = listed[0]
-            if oldest.id != own.id:
-                self._notify(f"rental {oldest.id} is older under this name: releasing {own.id}")
-                self._end_own(own.id)
-            return oldest
-        return self._settle_unlisted(rental_id, last)
-
-    def _settle_unlisted(self, rental_id: str, last: str) -> Rental:
-        """A rental that no listing shows cannot be kept: its absence could never be proven."""
+            winner = listed[0]
+            if winner.id != own.id:
+                self._notify(f"rental {winner.id} counts under this name: releasing {own.id}")
+                self._end_own(own.id, offer)
+            return winner
+        # What no listing shows cannot be kept: its absence could never be proven.
         self._notify(f"rental {rental_id} was created but {last}: releasing it")
-        self._end_own(rental_id)
-        raise OfferGone(
+        self._end_own(rental_id, offer)
+        raise _Unwanted(
+            "unlisted",
             f"Rental {rental_id} was created, but could not be found again within "
-            f"{_LISTING_LAG_SECONDS:.0f} s: {last}. It was released and proven gone."
+            f"{_LISTING_LAG_SECONDS:.0f} s: {last.rstrip('.')}. It was released and proven gone.",
+            offer.price_usd_per_hour,
+        )
+
+    def _within(self, limits: Limits, rental: Rental, offer: Offer, order: Order) -> Rental:
+        """*rental* within its limits at the price that is really charged, or no rental."""
+        price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
+        if most is not None and price > most + _SAME_PRICE_USD:
+            raise self._too_dear(rental, offer, f"more than the maximum of {most:.4f}")
+        if limits.lifetime is None or price <= offer.price_usd_per_hour + _SAME_PRICE_USD:
+            return rental
+        deadline = order.created_at + limits.lifetime.seconds_left(price)
+        if not order.mark.deadline or deadline >= order.mark.deadline:
+            return rental
+        self._notify(f"rental {rental.id} is dearer than its offer: moving its deadline")
+        try:
+            return self.move_deadline(rental, deadline, limits.lifetime.seconds(price))
+        except MarketError as error:
+            raise self._too_dear(rental, offer, f"and its deadline stays: {error.cause}") from error
+
+    def _too_dear(self, rental: Rental, offer: Offer, why: str) -> _Unwanted:
+        """End *rental*, and say so."""
+        self._end_own(rental.id)
+        return _Unwanted(
+            "dearer",
+            f"Rental {rental.id} is charged {_rate(rental)} instead of {_rate(offer)}, "
+            f"{why.rstrip('.')}. It was released and proven gone.",
+            rental.price_usd_per_hour,
         )
 
     def _look_for(self, mark: Mark) -> Rental | None:
@@ -225,7 +326,7 @@ class Lifecycle:
     # Change and end.
 
     def settled_duplicates(self, rentals: list[Rental]) -> list[Rental]:
-        """Of one name's rentals, oldest first, those that no controller is about to release."""
+        """Of one name's rentals, by precedence, those that no controller is about to release."""
         return [rental for rental in rentals[1:] if is_settled(rental, self._clock.now())]
 
     def move_deadline(
@@ -323,7 +424,13 @@ class Lifecycle:
     # Listings.
 
     def _listed(self, not_before: float) -> list[Rental]:
-        return self._shared.get(not_before, self._complete_listing)
+        try:
+            return self._shared.get(not_before, self._complete_listing)
+        except MarketError as error:
+            error.money = error.money or (
+                f"What is rented, and so what bills, is unknown. See {self._provider.console_url}"
+            )
+            raise
 
     def _own_listing(self) -> list[Rental]:
         """A listing that nobody else has asked for: only such a one may prove absence."""
@@ -337,8 +444,8 @@ class Lifecycle:
         for attempt in range(1, _LISTING_TRIES + 1):
             try:
                 return self._trusted_listing(seen)
-            except ProviderUnavailable:
-                if attempt == _LISTING_TRIES:
+            except ProviderUnavailable as error:
+                if attempt == _LISTING_TRIES or isinstance(error, RateLimited):
                     raise
                 self._clock.sleep(_LOOK_EVERY_SECONDS)
         raise AssertionError("unreachable: the last try returns or raises")
@@ -360,11 +467,11 @@ class Lifecycle:
 
     def _of_scope(self, listed: list[Rental]) -> list[Rental]:
         mine = (one for one in listed if one.mark and one.mark.scope == self._scope)
-        return sorted(mine, key=lambda rental: rental.seniority)
+        return sorted(mine, key=lambda rental: rental.precedence)
 
 
 def duplicates_warning(rentals: list[Rental]) -> str:
-    """What to tell about several rentals of one name, the oldest first."""
+    """What to tell about several rentals of one name, the one that counts first."""
     told = ", ".join(f"{one.id} ({_rate(one)})" for one in rentals[1:])
     return (
         f"Rental {rentals[0].id} is the one that is used, but {told} of {rentals[0].provider} "
@@ -380,11 +487,33 @@ def _rate(billed: Offer | Rental) -> str:
     return f"{billed.price_usd_per_hour:.4f} dollars an hour"
 
 
-def _attempt(offer: Offer, outcome: str, message: str) -> dict[str, Any]:
+def _exhausted(attempts: list[dict[str, Any]]) -> AttemptsExhausted:
+    """Why none of the attempts ended with a rental, and what helps against the most of them."""
+    counted = Counter(attempt["outcome"] for attempt in attempts).most_common()
+    told = ", ".join(f"{count} {_OUTCOMES[outcome][0]}" for outcome, count in counted)
+    error = AttemptsExhausted(
+        f"None of {len(attempts)} offers could be rented{': ' + told if told else ''}.",
+        remedy=_OUTCOMES[counted[0][0]][1] if counted else "",
+        money=_nothing_bills(attempts),
+    )
+    error.attempts = attempts
+    return error
+
+
+def _nothing_bills(attempts: list[dict[str, Any]]) -> str:
+    """What is at stake once nothing is left of the attempts."""
+    spent = sum(attempt["cost_usd"] for attempt in attempts)
+    if not spent:
+        return NOTHING_BILLS
+    return f"What was rented was released and proven gone, for about {spent:.4f} dollars."
+
+
+def _attempt(offer: Offer, outcome: str, message: str, cost: float = 0.0) -> dict[str, Any]:
     return {
         "offer": offer.id,
         "machine_id": offer.machine_id,
         "price_usd_per_hour": offer.price_usd_per_hour,
         "outcome": outcome,
         "message": message,
+        "cost_usd": cost,
     }

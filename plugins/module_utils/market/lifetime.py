@@ -16,23 +16,38 @@ from .provider import NOBODY, REAPER
 _SAME_SHARE = 0.02
 #: Less than this is no lifetime: a host needs longer to boot.
 _LEAST_SECONDS = 10
+#: A budget that is used up is not one of 0, which would set no limit.
+_LEAST_BUDGET_USD = 0.0001
 
 
 @dataclass(frozen=True)
 class Lifetime:
-    """What was asked for. ``hours`` and ``budget_usd`` of 0 set no limit."""
+    """What was asked for. ``hours`` and ``budget_usd`` of 0 set no limit.
+
+    ``spent_usd`` is what earlier attempts have taken from the budget. It ends a rental sooner, and
+    makes no other wish: a later deploy, which has spent nothing, must not give it back.
+    """
 
     hours: float
     budget_usd: float
     unlimited: bool = False
+    spent_usd: float = 0.0
 
     def seconds(self, price_usd_per_hour: float) -> int:
-        """The lifetime at this price; 0 is none, which needs an explicit yes."""
+        """The lifetime wished for at this price; 0 is none, which needs an explicit yes."""
+        return self._seconds(price_usd_per_hour, self.budget_usd)
+
+    def seconds_left(self, price_usd_per_hour: float) -> int:
+        """The lifetime at this price that what was spent has left."""
+        left = max(self.budget_usd - self.spent_usd, _LEAST_BUDGET_USD) if self.budget_usd else 0.0
+        return self._seconds(price_usd_per_hour, left)
+
+    def _seconds(self, price_usd_per_hour: float, budget_usd: float) -> int:
         limits = []
         if self.hours:
             limits.append(self.hours * 3600)
-        if self.budget_usd and price_usd_per_hour:
-            limits.append(self.budget_usd / price_usd_per_hour * 3600)
+        if budget_usd and price_usd_per_hour:
+            limits.append(budget_usd / price_usd_per_hour * 3600)
         if not limits and not self.unlimited:
             raise RequestRefused(
                 "A rental without a deadline bills until somebody remembers it.",

@@ -84,6 +84,8 @@ def check_public_key(text: str) -> str:
 #: What a rental can be doing, in the words of this collection. A silent one has lost its
 #: heartbeat: it may come back, a failed one never does.
 STARTING, RUNNING, SILENT, STOPPED, FAILED = "starting", "running", "silent", "stopped", "failed"
+#: Nobody can use these any more, though they may bill.
+DEAD = (STOPPED, FAILED)
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,11 @@ class Rental:
     ssh: tuple[Endpoint, ...]
     ports: dict[str, Endpoint]
     console_url: str
+
+    @property
+    def precedence(self) -> tuple[bool, str]:
+        """Sorts the rentals of one name: the oldest that lives counts, the dead come last."""
+        return self.status in DEAD, self.seniority
 
     def cost_usd(self, now: float) -> float:
         """What the rental has cost so far by its hourly price, in dollars."""

@@ -10,10 +10,15 @@ import random
 from collections.abc import Mapping
 
 from .clock import Clock
+from .errors import RateLimited
 from .shared_file import SharedFile
 
 #: Slots are this much further apart than the limit says, at most: N hosts never move in step.
 _JITTER = 0.1
+#: More than any queue of parallel hosts needs: longer is a pause that the provider has asked for.
+LONGEST_WAIT_SECONDS = 600.0
+#: Longer pauses are obeyed for an hour: a slot further away comes from another clock.
+_FURTHEST_SECONDS = 3600.0
 
 
 class Pace:
@@ -32,13 +37,18 @@ class Pace:
         self._own: dict[str, float] = {}
 
     def wait(self, kind: str) -> None:
-        """Sleep until it is this caller's turn to call *kind*."""
+        """Sleep until it is this caller's turn to call *kind*; RateLimited when that is far."""
         between = self._seconds_between.get(kind, 0.0)
-        self._clock.sleep(self._book(kind, 0.0, between * (1 + random.uniform(0, _JITTER))))
+        seconds = self._book(kind, 0.0, between * (1 + random.uniform(0, _JITTER)))
+        if seconds > LONGEST_WAIT_SECONDS:
+            raise RateLimited(
+                f"The provider takes no calls of kind {kind} for another {seconds:.0f} s."
+            )
+        self._clock.sleep(seconds)
 
     def slow_down(self, kind: str, seconds: float) -> None:
         """Keep everybody from calling *kind* for so long; the provider asked for it."""
-        self._book(kind, seconds, 0.0)
+        self._book(kind, min(seconds, _FURTHEST_SECONDS), 0.0)
 
     def _book(self, kind: str, pause: float, between: float) -> float:
         """Move the next free slot, and return how long to wait for the one that was taken."""
@@ -53,8 +63,8 @@ class Pace:
     def _take(self, slots: dict[str, float], kind: str, pause: float, between: float) -> float:
         now = self._clock.now()
         slot = max(now + pause, float(slots.get(kind, 0.0)))
-        # A slot further away than any queue can be comes from another clock.
-        if slot - now > 3600:
+        if slot - now > _FURTHEST_SECONDS:
             slot = now + pause
-        slots[kind] = slot + between
+        # Who does not wait so long takes no slot either.
+        slots[kind] = slot + (between if slot - now <= LONGEST_WAIT_SECONDS else 0.0)
         return max(0.0, slot - now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from .wish import version_key
@@ -23,21 +24,41 @@ _MIB_PER_GIB = 1024.0
 
 @dataclass(frozen=True)
 class Promise:
-    """One line of the comparison; ``measured`` is None when nobody looked."""
+    """One line of the comparison; ``measured`` is None when nobody looked.
+
+    ``promised`` is what the offer says; ``advertised`` is as much of it as is expected from this
+    measurement, and ``least`` what is accepted.
+    """
 
     name: str
+    promised: Any
     advertised: Any
+    least: Any
     measured: Any
     kept: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """The line as plain data."""
+        """The line as plain data. What nobody measured counts as kept."""
         return {
             "name": self.name,
             "advertised": self.advertised,
             "measured": self.measured,
             "kept": self.kept,
         }
+
+    def receipt(self) -> dict[str, Any]:
+        """The line as it is kept on file. What nobody measured is neither kept nor broken."""
+        return {
+            "promised": self.promised,
+            "least": self.least,
+            "measured": self.measured,
+            "kept": None if self.measured is None else self.kept,
+        }
+
+    def __str__(self) -> str:
+        if self.measured is None:
+            return f"{self.name} not measured"
+        return f"{self.name} {self.measured} of {self.promised}{'' if self.kept else ' BROKEN'}"
 
 
 def compare(
@@ -50,38 +71,63 @@ def compare(
 ) -> list[Promise]:
     """The promises of *offer* beside what gpu_info (gpu, host) and host_speed measured.
 
+    A rental serves as an offer that is silent about its disk's speed.
     *disk_gib* is what was rented; speeds may fall to *speed_share* of what can be expected.
     """
     cards = gpu.get("gpus") or []
+    sizes_mib = [card["memory_total_mib"] for card in cards]
+    # A card that does not tell its memory breaks no promise; no card at all does.
+    vram_gib = None if None in sizes_mib else min(sizes_mib, default=0) / _MIB_PER_GIB
     driver = gpu.get("driver_version")
-    vram_gib = min((card["memory_total_mib"] for card in cards), default=0) / _MIB_PER_GIB
     free_mib = host.get("disk_free_mib")
-    free_gib = None if free_mib is None else round(free_mib / _MIB_PER_GIB, 1)
+    count, wanted_driver = offer["gpu_count"], offer["driver_version"]
     return [
-        Promise("gpus", offer["gpu_count"], len(cards), len(cards) >= offer["gpu_count"]),
-        _at_least("vram_gib", offer["vram_gib"], round(vram_gib, 2), _VRAM_SHARE),
+        Promise("gpus", count, count, count, len(cards), len(cards) >= count),
+        _at_least("vram_gib", offer["vram_gib"], _rounded(vram_gib, 2), _VRAM_SHARE),
         Promise(
             "driver",
-            offer["driver_version"],
-            driver,
-            not driver or version_key(driver) >= version_key(offer["driver_version"]),
+            wanted_driver,
+            wanted_driver,
+            wanted_driver,
+            driver or None,
+            not driver or not wanted_driver or version_key(driver) >= version_key(wanted_driver),
         ),
         # The image takes its part of the disk.
-        _at_least("disk_gib", disk_gib, free_gib, 0.5),
+        _at_least(
+            "disk_gib",
+            disk_gib,
+            None if free_mib is None else _rounded(free_mib / _MIB_PER_GIB, 1),
+            0.5,
+        ),
         _at_least(
             "disk_mb_per_second",
-            min(offer["disk_mb_per_second"], _MOST_EXPECTED_MB_PER_SECOND),
+            offer.get("disk_mb_per_second", 0.0),
             speed.get("disk_mb_per_second"),
             speed_share,
+            _MOST_EXPECTED_MB_PER_SECOND,
         ),
         _at_least(
             "download_mbit_per_second",
-            min(offer["download_mbit_per_second"], _MOST_EXPECTED_MBIT_PER_SECOND),
+            offer["download_mbit_per_second"],
             speed.get("download_mbit_per_second"),
             speed_share,
+            _MOST_EXPECTED_MBIT_PER_SECOND,
         ),
     ]
 
 
-def _at_least(name: str, advertised: float, measured: float | None, share: float) -> Promise:
-    return Promise(name, advertised, measured, measured is None or measured >= advertised * share)
+def _at_least(
+    name: str,
+    promised: float,
+    measured: float | None,
+    share: float,
+    most_expected: float = inf,
+) -> Promise:
+    advertised = min(promised, most_expected)
+    least = round(advertised * share, 2)
+    kept = measured is None or measured >= advertised * share
+    return Promise(name, promised, advertised, least, measured, kept)
+
+
+def _rounded(number: float | None, digits: int) -> float | None:
+    return None if number is None else round(number, digits)

@@ -89,4 +89,4 @@ class Provider(ABC):
     @property
     @abstractmethod
     def clock_offset_seconds(self) -> float:
-        """The provider's clock minus the controller's, by its last answer."""
+        """The provider's clock minus the controller's, by its last answers."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .mark import Mark
-from .model import Rental
+from .model import DEAD, Rental
 
 ADOPTED, ORPHAN, EXPIRED, DUPLICATE, UNKNOWN = (
     "adopted",
@@ -71,13 +71,15 @@ def judge_rentals(
     names: Collection[str] | None,
     strict: bool,
 ) -> list[Judgement]:
-    """A verdict on each of the scope's rentals (oldest first) and of those with a damaged mark.
+    """A verdict on each of the scope's rentals and of those with a damaged mark.
+
+    *rentals* are sorted by their precedence: the first of a name is the one that counts.
 
     ``names`` is what the inventory names, None when there is no inventory to compare with; what
     it does not name is an orphan, and may be released only when ``strict``.
     """
     judgements = [Judgement(one, UNKNOWN, "its mark was changed by hand", False) for one in damaged]
-    oldest: dict[str, Rental] = {}
+    counting: dict[str, Rental] = {}
     for rental in rentals:
         mark = rental.mark
         if mark is None:
@@ -85,7 +87,7 @@ def judge_rentals(
         judgement = _by_deadline(rental, mark, clocks)
         if judgement is None:
             # What ends anyway takes no name away from a younger one.
-            first = oldest.setdefault(mark.name, rental)
+            first = counting.setdefault(mark.name, rental)
             named = names is None or mark.name in names
             judgement = _by_name(rental, first, clocks, named, strict)
         judgements.append(judgement)
@@ -109,13 +111,14 @@ def _by_deadline(rental: Rental, mark: Mark, clocks: Clocks) -> Judgement | None
 def _by_name(rental: Rental, first: Rental, clocks: Clocks, named: bool, strict: bool) -> Judgement:
     if rental.id != first.id:
         settled = is_settled(rental, min(clocks.both))
-        reason = f"{first.id} is older under the same name"
+        ahead = "lives" if rental.status in DEAD and first.status not in DEAD else "is older"
+        reason = f"{first.id} {ahead} under the same name"
         if not settled:
             reason += "; its own controller may be releasing it"
         return Judgement(rental, DUPLICATE, reason, settled)
     if not named:
         return Judgement(rental, ORPHAN, "the inventory does not name it", strict)
-    return Judgement(rental, ADOPTED, "the oldest rental of its name", False)
+    return Judgement(rental, ADOPTED, "the rental of its name that counts", False)
 
 
 def is_settled(rental: Rental, now: float) -> bool:

@@ -4,12 +4,14 @@
 
 """One listing for many hosts: whoever needs it first asks, the others read the answer.
 
-A shared listing is never older than what its reader allows, and never proves absence.
+A shared listing is never older than what its reader allows, and never proves absence. Where it
+cannot be shared, for its file or for who holds it, everybody asks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from .clock import Clock
 from .model import Rental
@@ -30,16 +32,21 @@ class SharedListing:
         """A listing that was asked for at *not_before* (epoch seconds) or later."""
         if self._file is None:
             return ask(set())
-        # The lock is held while asking: the others wait for this answer instead of asking too.
-        with self._file.locked() as kept:
-            if not_before <= float(kept.get("asked_at", 0.0)) <= self._clock.now():
-                return [Rental.from_dict(data) for data in kept["rentals"]]
-            asked_at = self._clock.now()
-            rentals = ask(set(kept.get("seen", ())))
-            kept["asked_at"] = asked_at
-            kept["rentals"] = [rental.to_dict() for rental in rentals]
-            kept["seen"] = [rental.id for rental in rentals]
-            return rentals
+        rentals: list[Rental] | None = None
+        try:
+            # The lock is held while asking: the others wait for this answer instead of asking too.
+            with self._file.locked() as kept:
+                rentals = self._kept(kept, not_before)
+                if rentals is None:
+                    asked_at = self._clock.now()
+                    rentals = ask(set(kept.get("seen", ())))
+                    kept["asked_at"] = asked_at
+                    kept["rentals"] = [rental.to_dict() for rental in rentals]
+                    kept["seen"] = [rental.id for rental in rentals]
+        except OSError:
+            # What was asked for is good even when it could not be kept.
+            return ask(set()) if rentals is None else rentals
+        return rentals
 
     def forget(self, released: str = "") -> None:
         """Let nobody use what was listed before now: a create or a release has changed it.
@@ -48,7 +55,20 @@ class SharedListing:
         """
         if self._file is None:
             return
-        with self._file.locked() as kept:
-            seen = [rental_id for rental_id in kept.get("seen", ()) if rental_id != released]
-            kept.clear()
-            kept["seen"] = seen
+        try:
+            with self._file.locked() as kept:
+                seen = [rental_id for rental_id in kept.get("seen", ()) if rental_id != released]
+                kept.clear()
+                kept["seen"] = seen
+        except OSError:
+            # It may go on holding the old listing.
+            self._file = None
+
+    def _kept(self, kept: dict[str, Any], not_before: float) -> list[Rental] | None:
+        """The listing in the file, None when it is too old or was damaged."""
+        try:
+            if not_before <= float(kept.get("asked_at", 0.0)) <= self._clock.now():
+                return [Rental.from_dict(data) for data in kept["rentals"]]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            pass
+        return None

@@ -6,13 +6,20 @@
 
 from __future__ import annotations
 
+import math
 import random
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .clock import Clock
-from .errors import CredentialError, ProviderUnavailable
-from .pace import Pace
+from .errors import CredentialError, ProviderUnavailable, RateLimited
+from .pace import LONGEST_WAIT_SECONDS, Pace
 
 try:
     import requests
@@ -25,7 +32,14 @@ else:
 _PASSING = frozenset((429, 500, 502, 503, 504))
 #: Of these, what was certainly not carried out, so that even a create may be sent again.
 _NOT_CARRIED_OUT = frozenset((429,))
+#: Our own pauses grow no longer than this; what the provider asks for is obeyed in full.
 _LONGEST_PAUSE_SECONDS = 30.0
+#: So many of the last answers tell the provider's time.
+_DATES_KEPT = 5
+#: Numbers above it are times since the epoch, those below are seconds to wait.
+_EPOCH_SECONDS = 1e9
+#: A secret beside its name, also when the text ends in the middle of it.
+_SECRET = re.compile(r"(instance_api_key|jupyter_token|api_key)(\W+)[\w.~+/-]+", re.IGNORECASE)
 
 
 class Response:
@@ -37,8 +51,8 @@ class Response:
         self.text = text
 
     def excerpt(self) -> str:
-        """The start of the body on one line, for messages."""
-        return " ".join(self.text.split())[:200]
+        """The start of the body on one line, without secrets, for messages."""
+        return " ".join(_SECRET.sub(r"\1\2***", self.text).split())[:200]
 
 
 class Transport:
@@ -46,6 +60,7 @@ class Transport:
 
     ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx.
     Any other request is sent again only after 429, which says that it was not carried out.
+    No call takes longer than ``timeout_seconds``, however slowly its answer drips.
     """
 
     def __init__(
@@ -69,8 +84,15 @@ class Transport:
         self._clock = clock
         self._session = requests.Session()
         self._session.headers.update(headers)
-        #: The provider's clock minus ours in seconds, by its last answer.
-        self.clock_offset_seconds = 0.0
+        self._offsets: deque[float] = deque(maxlen=_DATES_KEPT)
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """The provider's clock minus ours in seconds, by its last answers.
+
+        Of several the smallest: caches and single servers send dates that are days off.
+        """
+        return min(self._offsets, key=abs, default=0.0)
 
     def request(
         self,
@@ -84,19 +106,15 @@ class Transport:
     ) -> Response:
         """The answer to one request; raises ProviderUnavailable when none came.
 
-        ``kind`` names the endpoint among the provider's rate limits.
+        RateLimited says that it was not carried out. ``kind`` names the endpoint among the
+        provider's rate limits.
         """
         passing = _PASSING if idempotent else _NOT_CARRIED_OUT
+        waited = 0.0
         for attempt in range(1, self._tries + 1):
             self._pace.wait(kind)
             try:
-                reply = self._session.request(
-                    method,
-                    self._base_url + path,
-                    params=query,
-                    json=body,
-                    timeout=self._timeout_seconds,
-                )
+                reply = self._send(method, path, query, body)
             except requests.RequestException as error:
                 if attempt == self._tries or not idempotent:
                     raise ProviderUnavailable(
@@ -106,21 +124,47 @@ class Transport:
                 self._clock.sleep(_pause(attempt, None))
                 continue
             self._note_time(reply.headers.get("Date"))
-            if reply.status_code not in passing or attempt == self._tries:
-                return Response(reply.status_code, _json(reply), reply.text)
-            pause = _pause(attempt, reply.headers.get("Retry-After"))
-            if reply.status_code == 429:
+            response = Response(reply.status_code, _json(reply), reply.text)
+            if response.status not in passing:
+                return response
+            asked = _asked_pause(reply.headers, self._clock.now() + self.clock_offset_seconds)
+            pause = _pause(attempt, asked)
+            waited += pause
+            last = attempt == self._tries or waited > LONGEST_WAIT_SECONDS
+            if response.status == 429:
+                # Everybody obeys, also when this call gives up.
                 self._pace.slow_down(kind, pause)
+                if last:
+                    raise RateLimited(_too_frequent(method, path, response, asked))
+            elif last:
+                return response
             else:
                 self._clock.sleep(pause)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> Any:
+        """One request with its whole answer; raises RequestException when that takes too long.
+
+        The library's own timeout starts anew with every byte.
+        """
+
+        def send() -> Any:
+            return self._session.request(
+                method,
+                self._base_url + path,
+                params=query,
+                json=body,
+                timeout=self._timeout_seconds,
+            )
+
+        return _within(self._timeout_seconds, send)
 
     def _note_time(self, date: str | None) -> None:
         try:
             told = parsedate_to_datetime(date or "").timestamp()
         except (TypeError, ValueError):
             return
-        self.clock_offset_seconds = told - self._clock.now()
+        self._offsets.append(told - self._clock.now())
 
 
 def expect_ok(response: Response, doing: str) -> Any:
@@ -144,8 +188,51 @@ def _json(reply: Any) -> Any:
         return None
 
 
-def _pause(attempt: int, retry_after: str | None) -> float:
-    """Seconds before the next try, as the provider says or growing, never the same for two."""
-    told = retry_after if retry_after and retry_after.isdigit() else None
-    pause = float(told) if told else 0.5 * 2.0**attempt
-    return min(pause, _LONGEST_PAUSE_SECONDS) * (1 + random.uniform(0, 0.2))
+def _within(seconds: float, send: Callable[[], Any]) -> Any:
+    """What *send* returns or raises; after so many seconds it is left alone."""
+    answer: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(send())
+        except Exception as error:
+            answer.set_exception(error)
+
+    # A pool would wait for it at the end of the process.
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except FutureTimeoutError as error:
+        raise requests.Timeout(f"its answer was not complete after {seconds:.0f} s") from error
+
+
+def _asked_pause(headers: Mapping[str, str], now: float) -> float | None:
+    """For how many seconds the provider wants no such call; *now* is its own time.
+
+    Retry-After has seconds or a date, X-RateLimit-Reset seconds or a time since the epoch.
+    """
+    told = headers.get("Retry-After") or headers.get("X-RateLimit-Reset") or ""
+    try:
+        number = float(told)
+    except ValueError:
+        try:
+            number = parsedate_to_datetime(told).timestamp()
+        except (TypeError, ValueError):
+            return None
+    if not math.isfinite(number):
+        return None
+    return max(0.0, number - now if number > _EPOCH_SECONDS else number)
+
+
+def _pause(attempt: int, asked: float | None) -> float:
+    """Seconds before the next try, as the provider asks or growing, never the same for two."""
+    own = min(0.5 * 2.0**attempt, _LONGEST_PAUSE_SECONDS)
+    return (own if asked is None else asked) * (1 + random.uniform(0, 0.2))
+
+
+def _too_frequent(method: str, path: str, response: Response, asked: float | None) -> str:
+    until = f", for another {asked:.0f} s" if asked else ""
+    return (
+        f"{method} {path} was refused for too many calls{until} ({response.excerpt()}). "
+        "It was not carried out."
+    )

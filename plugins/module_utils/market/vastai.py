@@ -10,6 +10,7 @@ One ask on one machine is an offer, one instance is a rental, ``label`` keeps th
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from .errors import (
     MarketError,
     OfferGone,
     ProviderUnavailable,
+    RateLimited,
     RequestRefused,
     UnclearCreate,
 )
@@ -60,6 +62,8 @@ _BAD_KEY = ("auth_error", "invalid user key", "session expired")
 _NO_SUCH_OFFER = ("no_such_ask", "is not available", "stale_inventory")
 _STALE = "stale_inventory"
 _HOURS_PER_MONTH = 720.0
+#: What a field of a wrong type ends in.
+_DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 #: Words in ``status_msg`` after which an instance that is still starting never runs.
 _FATAL_MESSAGES = ("OCI runtime create failed", "Error response from daemon", "manifest unknown")
 
@@ -97,7 +101,7 @@ class VastAI(Provider):
 
     @property
     def clock_offset_seconds(self) -> float:
-        """By the Date header of its last answer."""
+        """By the Date headers of its last answers."""
         return self._transport.clock_offset_seconds
 
     def search(self, wish: Wish) -> list[Offer]:
@@ -111,7 +115,8 @@ class VastAI(Provider):
             raise ProviderUnavailable(
                 f"Searching offers: the answer has no list of offers ({response.excerpt()})."
             )
-        return [_offer(row, wish.disk_gib) for row in rows if row.get("rentable", True)]
+        offers = (_offer_or_none(row, wish.disk_gib) for row in rows)
+        return [offer for offer in offers if offer is not None]
 
     def rent(self, offer: Offer, order: Order) -> str:
         """One ``PUT /asks/{id}/``; each form of "no such ask" becomes OfferGone."""
@@ -123,6 +128,8 @@ class VastAI(Provider):
                 body=_create_body(order),
                 idempotent=False,
             )
+        except RateLimited:
+            raise
         except ProviderUnavailable as error:
             raise UnclearCreate(error.cause) from error
         data = response.data if isinstance(response.data, dict) else {}
@@ -248,6 +255,17 @@ class VastAI(Provider):
         return [self._rental(row) for row in rows]
 
     def _rental(self, row: dict[str, Any]) -> Rental:
+        """The rental that *row* shows; a row that cannot be understood proves nothing."""
+        try:
+            return self._understood(row)
+        except _DAMAGED as error:
+            raise ProviderUnavailable(
+                f"The provider's row of rental {row.get('id')} cannot be understood "
+                f"({type(error).__name__}: {error}).",
+                remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
+            ) from error
+
+    def _understood(self, row: dict[str, Any]) -> Rental:
         label = row.get("label") or ""
         return Rental(
             provider=self.name,
@@ -330,18 +348,34 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
     """The typed error for a create that named no rental."""
     doing = f"Renting offer {offer.id}"
     said = response.text.casefold()
-    if response.status in (401, 403) or any(words in said for words in _BAD_KEY):
-        return CredentialError(f"{doing}: the API key was refused ({response.excerpt()}).")
-    if not 400 <= response.status < 500 and _STALE not in said:
+    key_refused = any(words in said for words in _BAD_KEY)
+    offer_gone = any(words in said for words in _NO_SUCH_OFFER)
+    if not key_refused and not _says_not_carried_out(response, offer_gone):
         return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
-    if any(words in said for words in _NO_SUCH_OFFER) or response.status in (404, 410):
+    if key_refused or response.status in (401, 403):
+        return CredentialError(f"{doing}: the API key was refused ({response.excerpt()}).")
+    if offer_gone or response.status in (404, 410):
         return OfferGone(f"{doing}: it is gone ({response.excerpt()}).")
     if "credit" in said:
         return RequestRefused(
             f"{doing}: the account lacks credit ({response.excerpt()}).",
             remedy="Add credit, or set a lower maximum price.",
         )
-    return RequestRefused(f"{doing}: refused ({response.excerpt()}).")
+    return RequestRefused(
+        f"{doing}: refused ({response.excerpt()}).",
+        remedy="Change the option that this names, such as image, disk_gib or ports.",
+    )
+
+
+def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
+    """Whether a failed create has certainly rented nothing.
+
+    A refusal by Vast.ai is a JSON object, or text in its words; a page comes from a gateway, which
+    may have passed the create on, and a time-out means that somebody stopped waiting.
+    """
+    if not 400 <= response.status < 500:
+        return _STALE in response.text.casefold()
+    return response.status != 408 and (isinstance(response.data, dict) or offer_gone)
 
 
 def _ok(response: Response, doing: str) -> dict[str, Any]:
@@ -366,6 +400,14 @@ def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
         return {row["public_key"].split()[1]: row["id"] for row in rows}
     except (ValueError, KeyError, TypeError, IndexError):
         return {}
+
+
+def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
+    """The offer in *row*; None for what is not for rent or cannot be understood: others can."""
+    try:
+        return _offer(row, disk_gib) if row.get("rentable", True) else None
+    except _DAMAGED:
+        return None
 
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
@@ -445,8 +487,11 @@ def _says_already_attached(response: Response) -> bool:
 
 
 def _number(row: dict[str, Any], field: str) -> float:
-    """A numeric field; null and missing count as 0."""
-    return float(row.get(field) or 0)
+    """A numeric field; null and missing count as 0. Raises one of _DAMAGED."""
+    number = float(row.get(field) or 0)
+    if not math.isfinite(number):
+        raise ValueError(f"{field} is {number}")
+    return number
 
 
 def _compute_cap(capability: str) -> int:

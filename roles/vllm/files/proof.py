@@ -1,12 +1,13 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prove vLLM: it imports, its compiled kernels load, and it sees the accelerator."""
+"""Prove vLLM: it imports, sees the accelerator, and a compiled kernel of it computes there."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import pathlib
 
@@ -25,6 +26,18 @@ def loaded_kernels() -> list[str]:
     return sorted({line.rpartition("/")[2] for line in maps if "/vllm/_C" in line})
 
 
+def activation_of_one(device: str) -> float | None:
+    """What vLLM's own kernel makes of ones: silu(1) * 1. None where it has no such kernel."""
+    if not hasattr(torch.ops._C, "silu_and_mul"):
+        return None
+    result = torch.zeros(1, 8, device=device)
+    torch.ops._C.silu_and_mul(result, torch.ones(1, 16, device=device))
+    return float(result.cpu().sum()) / 8
+
+
+expected_version = os.environ["INFEROPS_EXPECTED"]
+if not vllm.__version__.startswith(expected_version):
+    raise SystemExit(f"vLLM {vllm.__version__} is imported, the plan says {expected_version}")
 expected_device = os.environ["INFEROPS_TORCH_DEVICE"]
 # vLLM picks the kernels for this accelerator; a failure is only a warning to it.
 current_platform.import_kernels()
@@ -38,12 +51,16 @@ if current_platform.device_type != expected_device:
     raise SystemExit(
         f"vLLM sees the device {current_platform.device_type!r} instead of {expected_device!r}"
     )
+activation = activation_of_one(expected_device)
+if activation is not None and abs(activation - 1 / (1 + math.exp(-1))) > 0.001:
+    raise SystemExit(f"vLLM's kernels compute wrong results on {expected_device}: {activation}")
 print(
     json.dumps(
         {
             "version": vllm.__version__,
             "torch": torch.__version__,
             "kernels": kernels,
+            "kernel_run": activation is not None,
             "platform": type(current_platform).__name__,
         }
     )

@@ -53,15 +53,23 @@ def home() -> Iterator[Path]:
     yield path
     layout = Layout(path)
     for server in layout.servers():
-        assert not lifecycle.end(layout, server, timeout_seconds=1)
+        assert not lifecycle.end(layout, server, timeout_seconds=1).left
     shutil.rmtree(path)
 
 
 @pytest.fixture
 def fake_python(tmp_path: Path) -> str:
-    """An "interpreter" that runs the stand-in, whatever module it is told to run."""
-    path = tmp_path / "python"
-    path.write_text(f'#!/bin/sh\nexec {sys.executable} {FAKE_VLLM} "$@"\n')
+    """An "interpreter" that runs the stand-in, whatever module it is told to run.
+
+    A script given by -c runs as it is: that is how the parser of the engine is asked.
+    """
+    path = tmp_path / "engine" / "bin" / "python"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = -c ] && exec {sys.executable} "$@"\n'
+        f'exec {sys.executable} {FAKE_VLLM} "$@"\n'
+    )
     path.chmod(0o755)
     return str(path)
 

@@ -11,23 +11,33 @@ behave through its environment:
   FAKE_LOG_FILE          text that it prints before that
   FAKE_SWALLOW_SIGTERM   every process ignores SIGTERM
   FAKE_SWALLOW_FIRST     the main process ignores the first SIGTERM, as vLLM does while starting
+  FAKE_EXIT_CLEANLY      SIGTERM ends it with status 0, as it ends vLLM
   FAKE_EMPTY_COMPLETION  completions hold no text
   FAKE_DIE_AT_COMPLETION the first completion kills it by SIGILL
   FAKE_NO_CHILDREN       the main process only
+  FAKE_HANG_FILE         while this file exists completions never come, and health stays green
+  FAKE_SHARED_MEMORY     a word: main process and engine hold shared memory, a semaphore and a
+                         socket named after it, and a System V segment, and never remove them
+  FAKE_FLOOD_MIB         it numbers lines of its log, so many MiB of them, once it listens
 """
 
 from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import signal
+import socket
 import sys
+import tempfile
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType
 
 PR_SET_NAME = 15
+KEPT: list[object] = []
 
 
 def say(text: str) -> None:
@@ -52,10 +62,27 @@ def sleep_for_ever() -> None:
         time.sleep(60)
 
 
+def share(name: str) -> None:
+    """Hold shared memory under a name that Python gives, a semaphore, and one under an odd name."""
+    word = os.environ.get("FAKE_SHARED_MEMORY")
+    if not word:
+        return
+    for file in (f"psm_{word}_{name}", f"sem.{word}_{name}", f"{word}_{name}_odd"):
+        with open(f"/dev/shm/{file}", "wb+") as stream:
+            stream.truncate(4096)
+            KEPT.append(mmap.mmap(stream.fileno(), 4096))
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.join(tempfile.gettempdir(), f"{word}_{name}.sock"))
+    listener.listen()
+    KEPT.append(listener)
+    say(f"System V segment {ctypes.CDLL(None).shmget(0, 4096, 0o1600)}")
+
+
 def spawn_tree() -> None:
     """EngineCore with a worker, and one that left session and parent behind."""
     if os.fork() == 0:
         become("VLLM::EngineCore")
+        share("engine")
         if os.fork() == 0:
             become("VLLM::Worker_TP0")
         sleep_for_ever()
@@ -70,9 +97,14 @@ def spawn_tree() -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
+    pending = 0
+    generated = 0
+
     def do_GET(self) -> None:
         if self.path == "/health":
             self.answer(200, None)
+        elif self.path == "/metrics":
+            self.answer(200, self.metrics(), raw=True)
         elif self.allowed():
             self.answer(200, {"data": [{"id": served_name()}]})
 
@@ -82,6 +114,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         if "FAKE_DIE_AT_COMPLETION" in os.environ:
             os.kill(os.getpid(), signal.SIGILL)
+            sleep_for_ever()  # another thread may be the one that takes the signal
+        Handler.pending += 1
+        while os.path.exists(os.environ.get("FAKE_HANG_FILE", "")):
+            time.sleep(0.1)
+        Handler.pending -= 1
+        Handler.generated += 8
         text = "" if "FAKE_EMPTY_COMPLETION" in os.environ else " the lazy dog."
         self.answer(200, {"choices": [{"text": text}]})
 
@@ -92,8 +130,18 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(401, {"error": "Unauthorized"})
         return False
 
-    def answer(self, status: int, body: object) -> None:
-        content = b"" if body is None else json.dumps(body).encode()
+    def metrics(self) -> str:
+        label = 'engine="0",model_name="tiny"'
+        return (
+            "# TYPE vllm:num_requests_running gauge\n"
+            f"vllm:num_requests_running{{{label}}} {Handler.pending}.0\n"
+            f"vllm:num_requests_waiting{{{label}}} 0.0\n"
+            f"vllm:kv_cache_usage_perc{{{label}}} 0.25\n"
+            f"vllm:generation_tokens_total{{{label}}} {Handler.generated}.0\n"
+        )
+
+    def answer(self, status: int, body: object, raw: bool = False) -> None:
+        content = str(body).encode() if raw else b"" if body is None else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -101,6 +149,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def flood(mib: int) -> None:
+    """Lines of 64 bytes, each with its number."""
+    for number in range(mib * 1024 * 1024 // 64):
+        os.write(1, f"line {number:10d} ".ljust(63, "x").encode() + b"\n")
+    say("the flood is over")
 
 
 def served_name() -> str:
@@ -111,12 +166,19 @@ def swallow_first(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def exit_cleanly(number: int, frame: FrameType | None) -> None:
+    os._exit(0)
+
+
 def main() -> None:
+    if "FAKE_EXIT_CLEANLY" in os.environ:
+        signal.signal(signal.SIGTERM, exit_cleanly)
     if "FAKE_SWALLOW_SIGTERM" in os.environ:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "FAKE_SWALLOW_FIRST" in os.environ:
         signal.signal(signal.SIGTERM, swallow_first)
     say(f"non-default args: {{'model': '{option('--model')}'}}")
+    share("main")
     if "FAKE_NO_CHILDREN" not in os.environ:
         spawn_tree()
     say("Resolved architecture: LlamaForCausalLM")
@@ -128,7 +190,11 @@ def main() -> None:
     if "FAKE_DIE_WITH" in os.environ:
         os._exit(int(os.environ["FAKE_DIE_WITH"]))
     say(f"Starting vLLM server on http://{option('--host')}:{option('--port')}")
-    ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler).serve_forever()
+    server = ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler)
+    if "FAKE_FLOOD_MIB" in os.environ:
+        mib = int(os.environ["FAKE_FLOOD_MIB"])
+        threading.Thread(target=flood, args=(mib,), daemon=True).start()
+    server.serve_forever()
 
 
 if __name__ == "__main__":

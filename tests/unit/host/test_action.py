@@ -10,16 +10,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.action.model_server import ActionModule
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+from tests.diagnosis import FIXTURES, read
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
-FIXTURES = ROOT / "tests" / "unit" / "serving" / "fixtures"
 
 Play = Callable[..., tuple[str, dict[str, Any]]]
 
@@ -89,9 +91,12 @@ def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
     assert "gpu-1: running" not in again
 
 
-def test_a_failed_start_says_cause_remedy_and_where_the_log_is(play: Play, server: Server) -> None:
-    log = str(FIXTURES / "weights_truncated.log")
-    output, result = play("-vvv", fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": log})
+def test_a_failed_start_says_cause_remedy_and_where_the_log_is(
+    play: Play, server: Server, tmp_path: Path
+) -> None:
+    log = tmp_path / "said.log"
+    log.write_text(read(FIXTURES / "weights_truncated" / "run.log").log)
+    output, result = play("-vvv", fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": str(log)})
     assert result["failed"]
     assert "died during startup. A weight file is incomplete" in result["msg"]
     assert "download them again" in result["msg"]
@@ -103,13 +108,52 @@ def test_a_failed_start_says_cause_remedy_and_where_the_log_is(play: Play, serve
     assert "key-of-clients" not in output
 
 
+def test_what_the_kernel_said_explains_a_death_that_the_log_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The host is a stand-in: nobody may write what a real kernel says."""
+    killed = "Memory cgroup out of memory: Killed process 42 (VLLM::EngineCor) total-vm:9kB"
+    server = {"name": "main", "exit_code": 0, "signal": None, "log_path": "/log"}
+
+    def ask(self: ActionModule, arguments: Any, **extra: Any) -> dict[str, Any]:
+        assert extra["kernel_log"]
+        return {**server, "log_tail": ["EngineDeadError"], "kernel_log": [killed]}
+
+    monkeypatch.setattr(ActionModule, "ask", ask)
+    result = ActionModule.__new__(ActionModule).explain({}, {}, "died")
+    assert result["failure"]["cause_id"] == "host_out_of_memory"
+    assert result["failure"]["evidence"] == [killed]
+    assert result["server"] == server
+
+
 def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server: Server) -> None:
     result = play(fake={"FAKE_START_SECONDS": "60"}, wait_timeout_seconds=1)[1]
     assert result["failed"]
     assert "not ready after 1 s (loading weights 1/2) and was stopped" in result["msg"]
     assert result["failure"]["change"] == "wait_timeout_seconds"
+    assert result["wait_budget"] == {"seconds": 1, "why": "as asked"}
     assert result["stopped"] == "proven"
     assert server.processes() == []
+
+
+def test_without_a_timeout_the_time_comes_from_the_model(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"w" * 1_000_000)
+    result = play(fake={"FAKE_START_SECONDS": "0"}, model=str(tmp_path))[1]
+    assert result["wait_budget"]["seconds"] >= 600
+    assert "reading 0.0 GB takes" in result["wait_budget"]["why"]
+
+
+def test_a_start_that_another_run_stops_ends_at_once_and_says_so(
+    play: Play, stop: Callable[..., Any], server: Server, wait_until: Callable[..., Any]
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        started = threads.submit(play, fake={"FAKE_START_SECONDS": "300", "FAKE_EXIT_CLEANLY": "1"})
+        wait_until(lambda: len(server.processes()) == 4, 60)
+        assert stop()["stopped"] == "proven"
+        result = started.result(timeout=60)[1]
+    assert result["failed"]
+    assert "was stopped while it started. Another run asked for its end" in result["msg"]
+    assert (result["server"]["phase"], result["server"]["reason"]) == ("stopped", "requested")
 
 
 def test_check_mode_waits_for_nothing(play: Play, home: Path) -> None:
@@ -121,5 +165,5 @@ def test_check_mode_waits_for_nothing(play: Play, home: Path) -> None:
 
 def test_a_bad_timeout_is_refused(play: Play, server: Server) -> None:
     result = play(fake={}, wait_timeout_seconds="soon")[1]
-    assert "wait_timeout_seconds a number" in result["msg"]
+    assert "'wait_timeout_seconds' is of type" in result["msg"]
     assert server.processes() == []

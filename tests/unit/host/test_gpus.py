@@ -6,13 +6,24 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import facts, gpus
+from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    driver_files,
+    facts,
+    gpus,
+    kernel_log,
+    nvml,
+)
 
+ROOT = Path(__file__).parents[3]
 SMI_ROW = "0, NVIDIA GeForce RTX 4090, GPU-1, 580.65.06, 8.9, 24564, 12, 24552, 41"
 Out = ctypes.POINTER
 
@@ -26,7 +37,7 @@ class FakeNvml:
 
     def __init__(self, init_status: int = 0) -> None:
         self.closed = 0
-        number = c_function(Out(ctypes.c_int))
+        number = c_function(Out(ctypes.c_uint))
         text = c_function(ctypes.c_void_p, ctypes.c_uint)
         of_device = c_function(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint)
         self.nvmlInit_v2 = c_function()(lambda: init_status)
@@ -43,15 +54,15 @@ class FakeNvml:
         )
         self.nvmlDeviceGetName = of_device(lambda device, out, size: self.put(out, "RTX 4090"))
         self.nvmlDeviceGetUUID = of_device(lambda device, out, size: self.put(out, f"GPU-{device}"))
-        self.nvmlDeviceGetMemoryInfo = c_function(ctypes.c_void_p, Out(gpus._Memory))(self.memory)
+        self.nvmlDeviceGetMemoryInfo = c_function(ctypes.c_void_p, Out(nvml.Memory))(self.memory)
         self.nvmlDeviceGetCudaComputeCapability = c_function(
-            ctypes.c_void_p, Out(ctypes.c_int), Out(ctypes.c_int)
+            ctypes.c_void_p, Out(ctypes.c_uint), Out(ctypes.c_uint)
         )(lambda device, major, minor: self.set(major, 8) or self.set(minor, 9))
         self.nvmlDeviceGetTemperature = c_function(
-            ctypes.c_void_p, ctypes.c_int, Out(ctypes.c_int)
+            ctypes.c_void_p, ctypes.c_int, Out(ctypes.c_uint)
         )(lambda device, sensor, out: self.set(out, 41) if device == 100 else 3)
         self.nvmlDeviceGetComputeRunningProcesses_v3 = c_function(
-            ctypes.c_void_p, Out(ctypes.c_uint), Out(gpus._ProcessInfo)
+            ctypes.c_void_p, Out(ctypes.c_uint), Out(nvml.ProcessInfo)
         )(self.processes)
 
     def close(self) -> int:
@@ -68,14 +79,14 @@ class FakeNvml:
 
     def memory(self, device: int, pointer: Any) -> int:
         used = (1000 if device == 100 else 0) * gpus.MIB
-        pointer[0] = gpus._Memory(24564 * gpus.MIB, 24564 * gpus.MIB - used, used)
+        pointer[0] = nvml.Memory(24564 * gpus.MIB, 24564 * gpus.MIB - used, used)
         return 0
 
     def processes(self, device: int, count: Any, pointer: Any) -> int:
         if device != 100:
             return 3
-        pointer[0] = gpus._ProcessInfo(77, 990 * gpus.MIB, 0, 0)
-        pointer[1] = gpus._ProcessInfo(78, gpus.NVML_UNKNOWN, 0, 0)
+        pointer[0] = nvml.ProcessInfo(77, 990 * gpus.MIB, 0, 0)
+        pointer[1] = nvml.ProcessInfo(78, nvml.UNKNOWN, 0, 0)
         return self.set(count, 2)
 
 
@@ -129,8 +140,13 @@ def test_nvidia_smi_stands_in_for_the_library(
         "580.65.06",
     )
     assert report.cuda_driver_version is None
-    assert report.gpus[0] == gpus.Gpu(
-        0, "NVIDIA GeForce RTX 4090", "GPU-1", "8.9", 24564, 12, 24552, 41
+    first = report.gpus[0]
+    assert (first.index, first.name, first.uuid) == (0, "NVIDIA GeForce RTX 4090", "GPU-1")
+    assert (first.compute_capability, first.temperature_celsius) == ("8.9", 41)
+    assert (first.memory_total_mib, first.memory_used_mib, first.memory_free_mib) == (
+        24564,
+        12,
+        24552,
     )
     assert report.gpus[1].memory_used_mib is None
 
@@ -167,3 +183,208 @@ def test_the_facts_of_this_very_host_are_read(tmp_path: Path) -> None:
     assert found["shared_memory_mib"] >= 0
     assert found["open_files_soft_limit"] > 0
     assert found["init_system"] in ("systemd", "none")
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the NVML stand-in, compiled: layouts are checked by C, not by ourselves."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler here")
+    folder = tmp_path_factory.mktemp("nvml")
+    options = ["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run(
+        [compiler, *options, "-o", folder / nvml.LIBRARY, ROOT / "tests" / "rig" / "nvml.c"],
+        check=True,
+    )
+    return folder
+
+
+def report_by(library: Path, **variables: str) -> dict[str, Any]:
+    """What a process reports that loads the compiled library as it would load NVIDIA's."""
+    code = (
+        "import json;"
+        "from ansible_collections.inferops.gpu.plugins.module_utils.host import gpus;"
+        "print(json.dumps(gpus.report().to_dict()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={
+            "PATH": "/nowhere",
+            "LD_LIBRARY_PATH": str(library),
+            "PYTHONPATH": str(ROOT / "collections"),
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return dict(json.loads(done.stdout))
+
+
+def test_every_field_is_read_as_a_c_compiler_lays_it_out(library: Path) -> None:
+    report = report_by(library)
+    assert (report["driver_version"], report["cuda_driver_version"]) == ("535.43.02", "12.2")
+    gpu = report["gpus"][0]
+    assert (gpu["memory_total_mib"], gpu["memory_free_mib"]) == (81559, 80000)
+    assert (gpu["temperature_celsius"], gpu["utilization_percent"]) == (41, 37)
+    assert gpu["processes"] == [
+        {"pid": 77, "memory_used_mib": 990},
+        {"pid": 78, "memory_used_mib": None},
+    ]
+    assert gpu["pci_bus_id"] == "00000000:65:00.0"
+    assert gpu["ecc"] == {
+        "enabled": True,
+        "corrected_errors": 5_000_000_000,
+        "uncorrected_errors": 2,
+        "remapped_rows": 3,
+        "remapping_pending": True,
+        "remapping_failed": False,
+    }
+    assert gpu["peers"] == [
+        {"index": 1, "topology": "one NUMA node", "direct_access": True, "nvlink": False}
+    ]
+    assert gpu["mig"] == {"enabled": False, "instances": []}
+
+
+def test_what_one_gpu_does_not_tell_is_unknown_and_nothing_else_is(library: Path) -> None:
+    report = report_by(library)
+    gpu = report["gpus"][1]
+    assert (gpu["uuid"], gpu["compute_capability"]) == ("GPU-1", "9.1")
+    unknown = ("memory_total_mib", "temperature_celsius", "utilization_percent", "ecc", "mig")
+    assert {gpu[name] for name in (*unknown, "pci_bus_id", "xids")} == {None}
+    assert (gpu["processes"], gpu["processes_shown"]) == ([], "unknown")
+    assert gpu["peers"] == [{"index": 0, "topology": None, "direct_access": None, "nvlink": None}]
+
+
+def test_a_lost_gpu_and_bad_memory_are_problems_beside_the_gpus_that_work(library: Path) -> None:
+    problems = "\n".join(report_by(library)["problems"])
+    assert "GPU 2 cannot be used. NVML's nvmlDeviceGetHandleByIndex_v2 says GPU is lost" in problems
+    assert "GPU 0 has 2 memory errors that could not be corrected" in problems
+    assert "GPU 0 replaces bad memory at its next reset" in problems
+
+
+def test_the_parts_of_a_divided_gpu_are_listed(library: Path) -> None:
+    report = report_by(library, NVML_STANDIN_MIG="1")
+    (part,) = report["gpus"][0]["mig"]["instances"]
+    assert (part["uuid"], part["memory_total_mib"]) == ("MIG-0", 10240)
+    assert "GPU 0 is divided" in "\n".join(report["problems"])
+
+
+def test_a_driver_that_was_updated_under_a_running_kernel_is_told_apart(library: Path) -> None:
+    report = report_by(library, NVML_STANDIN_INIT="18")
+    assert (report["present"], report["state"]) == (False, "version_mismatch")
+    assert "Reboot the machine" in report["reason"]
+
+
+@pytest.mark.parametrize(("sees_all", "shown"), [(True, "all"), (False, "hidden")])
+def test_no_process_of_others_is_not_the_same_as_none_that_we_may_see(
+    monkeypatch: pytest.MonkeyPatch, sees_all: bool, shown: str
+) -> None:
+    use_nvml(monkeypatch, FakeNvml())
+    monkeypatch.setattr(gpus, "sees_all_processes", lambda: sees_all)
+    first, second = gpus.report().gpus
+    assert first.processes_shown == shown
+    assert second.processes_shown == "unknown"  # this one does not answer at all
+
+
+def test_an_old_nvidia_smi_that_refuses_new_fields_still_tells_the_rest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use_nvml(monkeypatch, None)
+    use_smi(
+        monkeypatch,
+        tmp_path,
+        'case "$*" in *compute_cap*|*mig.mode*|*compute-apps*) '
+        'echo "Field \\"x\\" is not a valid field to query."; exit 2;; esac\n'
+        'echo "0, Tesla P40, GPU-1, 470.256.02, 24451, 0, 24451, 30"',
+    )
+    report = gpus.report()
+    assert (report.driver_version, report.gpus[0].name) == ("470.256.02", "Tesla P40")
+    assert (report.gpus[0].compute_capability, report.gpus[0].mig) == (None, None)
+    assert report.gpus[0].processes_shown == "unknown"
+
+
+def machine(root: Path, **parts: Any) -> driver_files.Installed:
+    """A machine with these parts of a driver."""
+    files = {
+        "kernel": "sys/module/nvidia/version",
+        "library": f"usr/lib64/libnvidia-ml.so.{parts.get('library')}",
+    }
+    for part, path in files.items():
+        if parts.get(part):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(f"{parts[part]}\n")
+    (root / "dev").mkdir(parents=True, exist_ok=True)
+    for name in parts.get("devices", ()):
+        (root / "dev" / name).touch()
+    for number in range(parts.get("cards", 0)):
+        device = root / "sys/bus/pci/devices" / f"0000:0{number}:00.0"
+        device.mkdir(parents=True)
+        (device / "vendor").write_text("0x10de\n")
+        (device / "class").write_text("0x030200\n")
+    return driver_files.installed(root)
+
+
+@pytest.mark.parametrize(
+    ("parts", "code", "state", "said"),
+    [
+        ({}, None, "absent", ""),
+        ({"cards": 2}, None, "no_driver", "2 NVIDIA GPUs are on the PCI bus"),
+        ({"kernel": "580.1", "library": "575.2"}, None, "version_mismatch", "575.2"),
+        ({"kernel": "580.1.2"}, None, "no_library", "start the container with its GPUs"),
+        ({"library": "580.1.2", "cards": 1}, 9, "module_not_loaded", "modprobe nvidia"),
+        ({"kernel": "580.1", "library": "580.1"}, 999, "no_device_files", "/dev/nvidia0"),
+        (
+            {"kernel": "580.1", "library": "580.1", "devices": ["nvidia0", "nvidiactl"]},
+            4,
+            "no_permission",
+            "may not use",
+        ),
+        (
+            {"kernel": "580.1", "library": "580.1", "devices": ["nvidia0", "nvidiactl"]},
+            999,
+            "broken",
+            "does not work",
+        ),
+        ({"kernel": "580.1", "library": "580.1"}, 15, "gpu_lost", "fallen off the bus"),
+    ],
+)
+def test_a_broken_driver_is_told_by_its_parts(
+    tmp_path: Path, parts: dict[str, Any], code: int | None, state: str, said: str
+) -> None:
+    told, why = driver_files.explain(machine(tmp_path, **parts), code)
+    assert told == state
+    assert said in why
+
+
+def test_trouble_in_the_kernel_s_log_is_found_for_its_own_gpu(tmp_path: Path) -> None:
+    log = tmp_path / "kmsg"
+    log.write_text(
+        "6,1,1000000,-;usb 1-1: new device\n"
+        "3,2,90000000,-;NVRM: Xid (PCI:0000:65:00): 79, pid=12, GPU has fallen off the bus.\n"
+        "3,3,95000000,-;NVRM: Xid (PCI:0000:b1:00): 31, pid=13, name=python, MMU Fault\n"
+    )
+    found = kernel_log.xids(log)
+    assert found is not None
+    (event,) = found[kernel_log.pci_address("00000000:65:00.0")]
+    assert (event["xid"], event["seconds_after_boot"]) == (79, 90)
+    assert "fallen off the bus" in event["message"]
+    assert kernel_log.xids(tmp_path / "closed") is None
+
+
+def test_the_host_tells_what_vllm_is_known_to_trip_over(tmp_path: Path) -> None:
+    found = facts.host_facts(tmp_path)
+    assert found["machine_kind"] in ("container", "virtual_machine", "bare_metal")
+    assert found["distribution"]
+    assert found["memory_usable_mib"] <= found["memory_available_mib"]
+    assert sys.version_info[:2] in {
+        tuple(map(int, python["version"].split(".")[:2])) for python in found["pythons"]
+    }
+    assert found["locked_memory_soft_limit_kib"] >= facts.UNLIMITED
+
+
+def test_a_limited_container_does_not_promise_the_memory_of_its_machine() -> None:
+    assert facts._usable(available=60000, limit=8192, used=2000) == 6192
+    assert facts._usable(available=3000, limit=8192, used=2000) == 3000
+    assert facts._usable(available=60000, limit=None, used=None) == 60000

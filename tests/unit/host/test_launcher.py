@@ -18,10 +18,11 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.host import (
     launcher,
     library,
-    lifecycle,
+    observation,
     processes,
     records,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.logs import HEAD_BYTES, Log
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server, Spec
 
 Wait = Callable[..., Any]
@@ -133,7 +134,106 @@ def test_a_crash_loop_ends(launch: Wait, server: Server, spec: MakeSpec) -> None
     assert launch(spec()).wait(10) == launcher.EXIT_FINAL
     record = record_of(server)
     assert record.phase == "error"
+    assert "crash loop: it ended 6 times" in (record.reason or "")
+
+
+def test_the_last_end_of_a_crash_loop_is_known_as_one_at_once(
+    launch: Wait, server: Server, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "FIRST_PAUSE_SECONDS", 0.0)
+    worn = records.Record("main", server.id, pid=1, restarts=launcher.MAX_RESTARTS - 1)
+    records.write(server.record_path, worn)
+    server.write_spec(spec(FAKE_DIE_WITH="1"))
+    asked = server.spec()
+    assert asked is not None
+    assert launcher.Launch(server, asked).run() == launcher.EXIT_FINAL
+    record = record_of(server)
+    assert (record.phase, record.exit_code) == ("error", 1)
     assert "crash loop" in (record.reason or "")
+
+
+@pytest.mark.parametrize(("served_seconds", "restart"), [(30, 5), (601, 1)])
+def test_a_long_healthy_run_forgives_earlier_restarts(
+    server: Server, spec: MakeSpec, served_seconds: float, restart: int
+) -> None:
+    served = records.Record(
+        "main", server.id, pid=1, restarts=4, ready_at=1000.0, ended_at=1000.0 + served_seconds
+    )
+    records.write(server.record_path, served)
+    assert launcher.Launch(server, spec()).next_restart() == restart
+
+
+@pytest.mark.parametrize("change", [{"boot_id": "another"}, {"host_start": -1}])
+def test_a_start_after_the_host_was_restarted_is_no_crash(
+    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait, change: dict[str, Any]
+) -> None:
+    worn = replace(server.new_record(spec()), pid=7, restarts=5, ready_at=1.0, phase="running")
+    records.write(server.record_path, worn, **change)
+    launch(spec())
+    wait_until(lambda: record_of(server).completion)
+    record = record_of(server)
+    assert (record.phase, record.restarts) == ("running", 0)
+    assert record.started_at
+    assert record.started_at > 1.0
+
+
+def test_a_launcher_without_a_record_writes_a_whole_one(
+    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait
+) -> None:
+    asked = spec()
+    launch(asked)
+    wait_until(lambda: server.record() and record_of(server).phase == "running")
+    record = record_of(server)
+    assert (record.port, record.model, record.spec_hash) == (asked.port, "tiny", asked.hash)
+
+
+@pytest.mark.parametrize("damage", ["missing", "corrupt", "false"])
+def test_a_launcher_that_lives_writes_a_lost_record_again(
+    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait, damage: str
+) -> None:
+    launch(spec())
+    wait_until(lambda: server.record() and record_of(server).phase == "running")
+    before = record_of(server)
+    if damage == "missing":
+        server.record_path.unlink()
+    elif damage == "corrupt":
+        server.record_path.write_text("{")
+    else:
+        records.write(server.record_path, before, phase="error", reason="a wrong word")
+    seen = observation.observe(server)
+    assert damage == "false" or (seen["phase"], seen["pid"]) == ("running", before.pid)
+    wait_until(lambda: server.record() and record_of(server).phase == "running")
+    assert record_of(server).identity == before.identity
+    assert record_of(server).completion == before.completion
+
+
+def test_a_launcher_that_takes_over_a_stop_ends_it_and_starts_nothing(
+    launch: Wait, tree: Wait, server: Server, spec: MakeSpec
+) -> None:
+    tree(server.id)
+    records.write(server.record_path, records.Record("main", server.id, phase="stopping", pid=1))
+    assert launch(spec()).wait(10) == launcher.EXIT_STOPPED
+    assert server.processes() == []
+    assert (record_of(server).phase, record_of(server).reason) == ("stopped", "requested")
+
+
+def test_a_log_that_grows_without_end_stays_below_its_limit(
+    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait
+) -> None:
+    launch(replace(spec(FAKE_FLOOD_MIB="24", FAKE_NO_CHILDREN="1"), log_max_mib=4))
+    log = Log(server.log)
+    wait_until(lambda: "the flood is over" in log.tail(), 60)
+    files = [path for path in server.folder.iterdir() if path.name.startswith("server.log")]
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+
+    def bounded() -> bool:
+        return sum(path.stat().st_size for path in files) <= 4 * 1024 * 1024 + HEAD_BYTES
+
+    wait_until(bounded)
+    assert "non-default args" in log.head()
+    assert any("Resolved architecture" in line for line in observation.log_head(server, 5))
+    assert "line     393215" in log.tail()
+    assert record_of(server).phase == "running"
 
 
 def test_a_command_that_cannot_be_run_is_said_and_not_retried(
@@ -158,6 +258,17 @@ def test_the_server_gets_what_keeps_its_marker_readable(server: Server) -> None:
     assert not {"PYTHONPATH", processes.LAUNCHER_MARKER} & set(made)
 
 
+@pytest.mark.parametrize(("seconds", "given"), [(60, None), (5000, "5000")])
+def test_the_engine_may_load_as_long_as_the_start_may_take(
+    server: Server, seconds: int, given: str | None
+) -> None:
+    made = launcher.server_environment(server, {}, {}, ["/opt/vllm/bin/python"], seconds)
+    assert made.get("VLLM_ENGINE_READY_TIMEOUT_S") == given
+    own = {"VLLM_ENGINE_READY_TIMEOUT_S": "7"}
+    made = launcher.server_environment(server, {}, own, ["/opt/vllm/bin/python"], seconds)
+    assert made["VLLM_ENGINE_READY_TIMEOUT_S"] == "7"
+
+
 def test_a_dead_server_is_not_called_running_when_its_launcher_died_too(
     launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait
 ) -> None:
@@ -167,6 +278,6 @@ def test_a_dead_server_is_not_called_running_when_its_launcher_died_too(
     process.wait()
     os.kill(record_of(server).pid or 0, signal.SIGKILL)
     wait_until(lambda: not processes.alive(record_of(server).identity))
-    seen = lifecycle.observe(server)
+    seen = observation.observe(server)
     assert (seen["phase"], seen["reason"], seen["alive"]) == ("stopped", "crashed", False)
     assert seen["processes"] == 3

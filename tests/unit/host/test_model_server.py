@@ -16,7 +16,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    gpus,
+    kernel_log,
+    ports,
+    processes,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import Gpu, Report
 from ansible_collections.inferops.gpu.plugins.module_utils.host.records import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     Layout,
@@ -27,6 +33,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
 from ansible_collections.inferops.gpu.plugins.modules import gpu_info, model_server_info
 
 Call = Callable[..., dict[str, Any]]
+Monkey = pytest.MonkeyPatch
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -55,6 +62,42 @@ def test_other_options_replace_the_server_whole(start: Call, server: Server) -> 
     assert second["server"]["pid"] != first["server"]["pid"]
     assert not old & {process.pid for process in server.processes()}
     assert second["diff"]["after"]["command"][-2:] == ["--max-model-len", "512"]
+
+
+def test_suggestions_are_followed_but_never_replace_a_server_that_runs(
+    start: Call, server: Server
+) -> None:
+    given, measured = {"dtype": "half"}, {"gpu_memory_utilization": 0.9, "max_model_len": 4096}
+    first = start(arguments=given, suggested_arguments=measured)
+    assert first["diff"]["after"]["command"][-4:] == [
+        *("--gpu-memory-utilization", "0.9"),
+        *("--max-model-len", "4096"),
+    ]
+    for other in ({"gpu_memory_utilization": 0.4}, {}):
+        again = start(arguments=given, suggested_arguments=other)
+        assert not again["changed"]
+        assert again["server"]["pid"] == first["server"]["pid"]
+    wished = start(
+        arguments={**given, "max-model-len": 512}, suggested_arguments={"max_model_len": 4096}
+    )
+    assert wished["changed"]
+    assert wished["diff"]["after"]["command"][-2:] == ["--max-model-len", "512"]
+
+
+def test_what_the_gpus_hold_without_a_server_is_told_while_it_lives(
+    start: Call, home: Path, run_module: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Gpu(0, "RTX 4090", "GPU-0", "8.9", 24564, 450, 24114, None)
+    report = Report(True, None, "580", "13.0", [found], "nvml")
+    monkeypatch.setattr(gpus, "report", lambda: report)
+
+    def before() -> Any:
+        seen = run_module(model_server_info, name="main", home=str(home))
+        return seen["servers"][0]["memory_before_mib"]
+
+    assert before() == {}
+    start()
+    assert before() == {"GPU-0": 450}
 
 
 def test_a_server_that_no_longer_completes_is_started_anew(start: Call, server: Server) -> None:
@@ -112,6 +155,26 @@ def test_a_foreign_process_on_the_port_is_named(start: Call, free_port: int, hom
     assert not (home / "servers").exists()
 
 
+def test_an_automatic_port_is_the_next_free_one_and_is_kept(
+    start: Call, stop: Call, server: Server, home: Path, free_port: int, monkeypatch: Monkey
+) -> None:
+    monkeypatch.setattr(ports, "FIRST_AUTOMATIC", free_port)
+    assert start(check=True, port="auto")["port"] == free_port
+    with socket.create_server(("127.0.0.1", free_port)):
+        first = start(port="auto")
+        assert first["port"] == first["server"]["port"] > free_port
+    second = start(port="auto")
+    assert (second["changed"], second["port"]) == (False, first["port"])
+    starting = start(port="auto", name="other", wait=False, fake={"FAKE_START_SECONDS": "60"})
+    assert starting["port"] == free_port
+    third = start(port="auto", name="third", wait=False, fake={"FAKE_START_SECONDS": "60"})
+    assert third["port"] not in (first["port"], free_port)
+    stop()
+    with socket.create_server(("127.0.0.1", first["port"])):
+        moved = start(port="auto")
+    assert moved["port"] not in (first["port"], free_port, third["port"])
+
+
 def test_a_running_server_is_not_touched_when_its_new_port_is_taken(
     start: Call, server: Server
 ) -> None:
@@ -144,6 +207,7 @@ def test_stop_needs_no_record(start: Call, stop: Call, server: Server, damage: s
         server.record_path.write_text("{")
     result = stop()
     assert (result["changed"], result["stopped"]) == (True, "proven")
+    assert result["server"]["reason"] == "requested"
     assert server.processes() == []
 
 
@@ -232,10 +296,14 @@ def test_secrets_stay_in_a_private_file(
     [
         ({"name": "../x"}, "name: '../x' may hold only"),
         ({"python": "/nowhere/python"}, "python: /nowhere/python is not there"),
-        ({"port": 70000}, "port: 70000"),
+        ({"port": 70000}, "port: 70000 is neither a number from 1 to 65535 nor auto"),
+        ({"port": "next"}, "port: next is neither"),
+        ({"extra_args": ["--api_key=x"]}, "extra_args: set 'api_key' as an option"),
+        ({"log_max_mib": 0}, "log_max_mib: 0 is too small"),
         ({"model": "--help"}, "neither a repository id nor a folder"),
         ({"arguments": {"api_key": "x"}}, "set 'api_key' as an option"),
         ({"arguments": {"max len": 1}}, "not the name of an engine option"),
+        ({"start_at_boot": True}, "start_at_boot needs systemd as PID 1"),
         ({"supervisord_bin_dir": "/nowhere"}, "/nowhere/supervisord is not there"),
         ({"engine": "other"}, "must be one of: vllm"),
     ],
@@ -270,6 +338,19 @@ def test_info_reports_all_servers_and_returns_at_once_when_one_changes(
     everything = run_module(model_server_info, home=str(home), log_lines=2)
     assert [entry["name"] for entry in everything["servers"]] == ["main"]
     assert len(everything["servers"][0]["log_tail"]) == 2
+    assert "kernel_log" not in everything["servers"][0]
+
+
+def test_info_tells_what_the_kernel_said_since_the_start(
+    start: Call, run_module: Call, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel is a stand-in: reading the real one needs rights that a test does not have."""
+    start(wait=False)
+    asked = []
+    monkeypatch.setattr(kernel_log, "since", lambda started_at: asked.append(started_at) or ["x"])
+    (seen,) = run_module(model_server_info, home=str(home), kernel_log=True)["servers"]
+    assert seen["kernel_log"] == ["x"]
+    assert asked == [seen["started_at"]]
 
 
 def test_info_about_an_unknown_server_says_stopped(run_module: Call, home: Path) -> None:
@@ -278,14 +359,105 @@ def test_info_about_an_unknown_server_says_stopped(run_module: Call, home: Path)
     assert run_module(model_server_info, home=str(home))["servers"] == []
 
 
-def test_info_finds_a_server_that_is_alive_without_a_record(
-    start: Call, run_module: Call, home: Path, server: Server
+def kill_supervision(server: Server, home: Path) -> None:
+    daemon = int((home / "supervisor" / "supervisord.pid").read_text())
+    for pid in (daemon, server.launchers()[0].pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("damage", ["missing", "corrupt"])
+def test_a_server_whose_record_is_lost_is_adopted(
+    start: Call, stop: Call, run_module: Call, home: Path, server: Server, damage: str
+) -> None:
+    first = start()["server"]
+    kill_supervision(server, home)
+    if damage == "missing":
+        server.record_path.unlink()
+    else:
+        server.record_path.write_text("{")
+    (shown,) = run_module(model_server_info, check=True, home=str(home), name="main")["servers"]
+    assert server.record() is None
+    (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+    kept = server.record()
+    assert kept is not None
+    assert (kept.phase, kept.identity and kept.identity.pid) == ("running", first["pid"])
+    for each in (shown, seen):
+        same = ("phase", "pid", "pgid", "port", "model", "spec_hash", "supervisor", "completion")
+        assert {key: each[key] for key in same} == {key: first[key] for key in same}
+        assert abs(each["started_at"] - first["started_at"]) < 5
+    again = start()
+    assert (again["changed"], again["server"]["pid"]) == (False, first["pid"])
+    assert (first["supervised"], again["server"]["supervised"]) == (True, False)
+
+
+def test_without_record_and_specification_it_is_unknown_and_stop_still_works(
+    start: Call, stop: Call, run_module: Call, home: Path, server: Server
 ) -> None:
     start()
+    kill_supervision(server, home)
+    server.record_path.write_text("{")
+    (server.folder / "spec.json").write_text("[")
+    (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+    assert (seen["phase"], seen["processes"]) == ("unknown", 4)
+    assert "stop it" in seen["reason"]
+    result = stop()
+    assert (result["stopped"], result["server"]["reason"]) == ("proven", "requested")
+    assert server.processes() == []
+
+
+def test_orphans_are_not_taken_for_the_server(
+    start: Call, run_module: Call, home: Path, server: Server
+) -> None:
+    first = start()["server"]
+    kill_supervision(server, home)
+    os.kill(first["pid"], signal.SIGKILL)
     server.record_path.unlink()
     (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
-    assert seen["phase"] == "unknown"
-    assert seen["processes"] == 4
+    assert (seen["phase"], seen["alive"]) == ("unknown", False)
+    assert "main process is gone" in seen["reason"]
+
+
+def test_what_a_look_corrected_is_said_again_after_the_host_was_restarted(
+    start: Call, run_module: Call, home: Path, server: Server
+) -> None:
+    first = start()["server"]
+    kill_supervision(server, home)
+    os.kill(first["pid"], signal.SIGKILL)
+    look = {"home": str(home), "name": "main"}
+    (shown,) = run_module(model_server_info, check=True, **look)["servers"]
+    before = server.record()
+    assert before is not None
+    assert before.phase == "running"
+    (seen,) = run_module(model_server_info, **look)["servers"]
+    kept = server.record()
+    assert kept is not None
+    for each in (shown, seen, vars(kept)):
+        assert (each["phase"], each["reason"]) == ("stopped", "crashed")
+    write_json(server.record_path, {**vars(kept), "boot_id": "another"})
+    (later,) = run_module(model_server_info, **look)["servers"]
+    assert (later["phase"], later["reason"]) == ("stopped", "crashed")
+    assert later["ended_at"] == seen["ended_at"]
+
+
+@pytest.mark.parametrize("change", [{"boot_id": "another"}, {"host_start": -1}])
+def test_a_server_that_ran_before_the_host_was_restarted_is_called_stopped(
+    run_module: Call, home: Path, change: dict[str, Any]
+) -> None:
+    server = Layout(home).server("main")
+    stranger = processes.read_process(os.getpid())
+    assert stranger is not None
+    record = {
+        "name": "main",
+        "server_id": server.id,
+        "phase": "running",
+        "pid": stranger.pid,
+        "start_time_ticks": stranger.start_time_ticks - 1,
+        "boot_id": processes.boot_id(),
+        "host_start": processes.host_start(),
+    }
+    write_json(server.record_path, {**record, **change})
+    (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+    assert (seen["phase"], seen["reason"]) == ("stopped", "the host was restarted")
 
 
 def test_gpu_info_answers_on_a_host_without_a_gpu(run_module: Call, home: Path) -> None:
@@ -304,11 +476,13 @@ def test_the_command_line_follows_the_arguments() -> None:
         "middleware": ["a", "b"],
         "compilation_config": {"level": 3},
     }
-    command = build_command("/v/python", "m", "127.0.0.1", 8000, "name", arguments)
+    extra = ["--seed", "7"]
+    command = build_command("/v/python", "m", "127.0.0.1", 8000, "name", arguments, extra)
     assert command[:3] == ["/v/python", "-m", "vllm.entrypoints.openai.api_server"]
     assert " ".join(command[3:]) == (
         "--model m --host 127.0.0.1 --port 8000 --served-model-name name "
-        '--compilation-config {"level": 3} --enforce-eager --max-model-len 512 --middleware a b'
+        '--compilation-config {"level": 3} --enforce-eager --max-model-len 512 --middleware a b '
+        "--seed 7"
     )
 
 

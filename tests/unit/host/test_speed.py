@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -22,6 +23,7 @@ OFFER = {
     "driver_version": "580.95.05",
     "disk_mb_per_second": 2000.0,
     "download_mbit_per_second": 800.0,
+    "price_usd_per_hour": 0.35,
 }
 CARD = {"memory_total_mib": 24564}
 GPU = {"driver_version": "580.95.05", "gpus": [CARD, CARD]}
@@ -101,6 +103,7 @@ def test_a_broken_promise_names_both_figures_and_blames_the_machine(
     assert result["failed"]
     assert result["failure"]["stage"] == stage
     assert result["failure"]["blame"] == "machine"
+    assert "0.3500 dollars an hour" in result["failure"]["money"]
     assert "instead of" in result["msg"]
 
 
@@ -108,3 +111,47 @@ def test_a_large_machine_need_not_reach_its_speed_over_one_connection(run_module
     offer = {**OFFER, "download_mbit_per_second": 9000.0}
     result = check(run_module, offer=offer, speed={"download_mbit_per_second": 120.0})
     assert "failed" not in result
+
+
+def test_the_receipt_puts_promised_and_measured_side_by_side(
+    run_module: Run, tmp_path: Path
+) -> None:
+    """Also for a host that is rejected, and with what nobody measured told apart."""
+    path = tmp_path / "receipts" / "gpu-1.json"
+    gpu = {**GPU, "driver_version": "535.230.02"}
+    result = check(run_module, gpu=gpu, receipt_path=str(path))
+    assert result["failed"]
+    receipt = json.loads(path.read_text())
+    assert receipt["kept"] is False
+    assert receipt["promises"] == result["receipt"]
+    assert receipt["promises"]["driver"] == {
+        "promised": OFFER["driver_version"],
+        "least": OFFER["driver_version"],
+        "measured": "535.230.02",
+        "kept": False,
+    }
+    assert receipt["promises"]["vram_gib"]["kept"] is True
+    assert receipt["promises"]["download_mbit_per_second"]["kept"] is None
+    assert path.stat().st_mode & 0o077 == 0
+    assert "driver 535.230.02 of" in result["summary"]
+    assert "BROKEN" in result["summary"]
+    assert "download_mbit_per_second not measured" in result["summary"]
+
+
+def test_a_receipt_that_cannot_be_written_decides_nothing(run_module: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = check(run_module, receipt_path=str(tmp_path / "file" / "receipt.json"))
+    assert "failed" not in result
+    assert "receipt cannot be written" in str(result["warnings"])
+
+
+def test_check_mode_keeps_no_receipt(run_module: Run, tmp_path: Path) -> None:
+    result = check(run_module, receipt_path=str(tmp_path / "r.json"), check=True)
+    assert result["receipt"]["gpus"]["kept"] is True
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_card_that_does_not_tell_its_memory_breaks_no_promise(run_module: Run) -> None:
+    result = check(run_module, gpu={**GPU, "gpus": [CARD, {"memory_total_mib": None}]})
+    assert "failed" not in result
+    assert result["receipt"]["vram_gib"]["measured"] is None

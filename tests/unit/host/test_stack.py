@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable
@@ -188,6 +189,23 @@ def test_a_mirror_or_a_folder_replaces_uv_s_choice_of_pytorch_s_index() -> None:
     assert "UV_TORCH_BACKEND" not in mirrored
 
 
+def test_wheels_are_kept_where_the_user_says(home: Path, wheels: Path, tmp_path: Path) -> None:
+    stack = Stack(str(home))
+    kept = tmp_path / "volume" / "wheels"
+    sources = Sources(find_links=[str(wheels)], cache_dir=str(kept))
+    stack.resolve(replace(wanted(wheels, "engine==1.0"), sources=sources))
+    stack.install([])
+    assert any(kept.iterdir())
+
+
+def test_an_index_beside_the_package_index_is_asked_for_the_best_match() -> None:
+    builds = "https://wheels.example/0.25.1/cu129"
+    variables = Sources(torch_backend="cu129", extra_index_urls=[builds]).environment()
+    assert variables["UV_INDEX"] == builds
+    assert variables["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+    assert variables["UV_TORCH_BACKEND"] == "cu129"
+
+
 def test_another_python_makes_another_environment(home: Path, wheels: Path) -> None:
     stack = Stack(str(home))
     stack.resolve(wanted(wheels, "engine==1.0"))
@@ -203,3 +221,81 @@ def test_a_repair_is_proven_anew(home: Path, wheels: Path) -> None:
     stack.prove("engine", PROOF, {})
     stack.install(["backend"])
     assert stack.prove("engine", PROOF, {})[1]
+
+
+def test_a_damaged_file_is_mended_by_a_reinstallation_only(
+    home: Path, wheels: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install([])
+    (module,) = stack.python.parent.parent.glob("lib/python*/site-packages/engine.py")
+    module.unlink()
+    all_of_it = {"home": str(home), "name": "all", "proof": PROOF}
+    assert run_module(stack_packages, **all_of_it)["failed"]
+    assert run_module(stack_packages, check=True, reinstall=True, **all_of_it)["changed"]
+    assert not module.exists()
+    mended = run_module(stack_packages, reinstall=True, **all_of_it)
+    assert mended["changed"]
+    assert mended["proof"] == {"version": "1.0"}
+
+
+@pytest.fixture
+def home_without_uv(home: Path) -> Path:
+    """A home with a pip that works on other environments, and no uv nor a way to get it."""
+    (home / "bootstrap" / "bin" / "uv").unlink()
+    shutil.rmtree(home / "bootstrap" / "lib")
+    pip = home / "bootstrap" / "bin" / "pip"
+    pip.write_text(f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n')
+    pip.chmod(0o755)
+    return home
+
+
+@pytest.mark.parametrize("hashes", [False, True])
+def test_where_uv_cannot_be_had_pip_does_the_same(
+    home_without_uv: Path,
+    wheels: Path,
+    run_module: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    hashes: bool,
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    lock = {
+        "home": str(home_without_uv),
+        "requirements": ["engine==1.0"],
+        "constraints": ["tool<3.5"],
+        "excluded": ["unwanted"],
+        "find_links": [str(wheels)],
+        "python": sys.executable,
+        "hashes": hashes,
+        "uv_version": "999",
+    }
+    wheel(wheels, "unwanted", "1.0")
+    resolved = run_module(stack_lock, **lock)
+    assert resolved["installer"] == "pip"
+    assert "Installing uv==999 failed" in str(resolved["warnings"])
+    assert resolved["packages"] == {"engine": "1.0", "backend": "2.0", "tool": "3.0"}
+
+    part = {"home": str(home_without_uv), "name": "engine", "packages": ["engine"], "proof": PROOF}
+    assert run_module(stack_packages, **part)["proof"] == {"version": "1.0"}
+    everything = {**part, "packages": []}
+    assert not run_module(stack_packages, **everything)["changed"]
+    assert not run_module(stack_lock, **lock)["changed"]
+
+
+def test_uv_that_is_insisted_on_is_never_replaced_by_pip(
+    home_without_uv: Path,
+    run_module: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    wish = {"home": str(home_without_uv), "installer": "uv", "uv_version": "999"}
+    failed = run_module(stack_lock, requirements=["engine==1.0"], **wish)
+    assert failed["failed"]
+    assert "Installing uv==" in failed["msg"]
+
+
+def test_pip_is_told_where_torch_s_builds_are() -> None:
+    variables = Sources(torch_backend="cu128").environment_of_pip()
+    assert variables["PIP_EXTRA_INDEX_URL"] == "https://download.pytorch.org/whl/cu128"
+    assert "PIP_EXTRA_INDEX_URL" not in Sources(torch_backend="cu128").environment()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import supervisors
+from ansible_collections.inferops.gpu.plugins.module_utils.host import locks, supervisors
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
     Program,
@@ -58,6 +58,26 @@ def test_supervisord_runs_the_launcher_and_is_gone_with_the_last_server(home: Pa
     supervisor.stop_and_remove(two.server)
     assert not supervisor.responds()
     supervisor.stop_and_remove(two.server)
+
+
+def test_the_shared_daemon_does_not_end_while_another_run_adds_a_server(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(home)
+    supervisor = Supervisord(layout, BIN)
+    one, two = program(layout, "one"), program(layout, "two")
+    supervisor.install(one)
+    monkeypatch.setattr(supervisors, "LOCK_SECONDS", 0.0)
+    with locks.held(supervisor.lock, 0):
+        for change in (
+            lambda: supervisor.stop_and_remove(one.server),
+            lambda: supervisor.install(two),
+        ):
+            with pytest.raises(SupervisorError, match="is being changed by another run"):
+                change()
+        assert supervisor.responds()
+    supervisor.stop_and_remove(one.server)
+    assert not supervisor.responds()
 
 
 @pytest.mark.parametrize(("status", "again"), [(0, False), (75, True), (78, False)])
@@ -116,3 +136,54 @@ def test_the_unit_restarts_what_served_and_nothing_else(home: Path) -> None:
     assert "TimeoutStopSec=50" in lines
     assert f'Environment="PYTHONPATH={home}/lib"' in lines
     assert f'"{home}/50%%/servers/main"' in unit
+
+
+@pytest.fixture
+def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in that enables and disables as systemctl does, and writes down what it is told."""
+    units = tmp_path / "units"
+    wants = units / f"{supervisors.BOOT_TARGET}.wants"
+    wants.mkdir(parents=True)
+    told = tmp_path / "told"
+    script = tmp_path / "bin" / "systemctl"
+    script.parent.mkdir()
+    script.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> {told}\n'
+        f'[ "$1" = enable ] && ln -s {units}/"$2" {wants}/"$2"\n'
+        f'[ "$1" = disable ] && rm {wants}/"$2"\n'
+        "exit 0\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(Systemd, "folder", units)
+    return told
+
+
+def test_a_server_starts_at_boot_only_when_asked_and_until_it_is_stopped(
+    home: Path, systemctl: Path
+) -> None:
+    systemd, layout = Systemd(), Layout(home)
+    server = layout.server("main")
+    systemd.install(Program(server, layout, 30))
+    assert not systemd.starts_at_boot(server)
+    assert (
+        f"WantedBy={supervisors.BOOT_TARGET}"
+        in (systemd.folder / "inferops-main.service").read_text()
+    )
+    systemd.set_start_at_boot(server, True)
+    assert systemd.starts_at_boot(server)
+    systemd.set_start_at_boot(server, False)
+    assert not systemd.starts_at_boot(server)
+    systemd.set_start_at_boot(server, True)
+    systemd.stop_and_remove(server)
+    assert not systemd.starts_at_boot(server)
+    assert not systemd.installed(server)
+    told = systemctl.read_text().splitlines()
+    assert told.index("stop inferops-main.service") < told.index("disable inferops-main.service", 4)
+    systemd.stop_and_remove(server)
+
+
+def test_a_start_at_boot_is_refused_where_nothing_would_do_it(home: Path) -> None:
+    with pytest.raises(SupervisorError, match="start_at_boot needs systemd"):
+        supervisors.choose("supervisord", Layout(home), BIN, start_at_boot=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -19,7 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.presence impor
     PRESENT,
     UNKNOWN,
 )
-from tests.unit.market.conftest import Market
+from tests.unit.market.conftest import Market, order
 
 
 def reap(market: Market, **options: object) -> dict:
@@ -28,6 +29,14 @@ def reap(market: Market, **options: object) -> dict:
 
 def verdicts(result: dict) -> dict[str, str]:
     return {one["name"]: one["verdict"] for one in result["verdicts"]}
+
+
+def die(market: Market, number: int, status: str) -> None:
+    """Let a host go down by itself as soon as it runs, which takes a thread's time."""
+    rental = market.simulator.market.rentals[number]
+    while not rental.running:
+        time.sleep(0.001)
+    market.simulator.market.die(rental, status)
 
 
 # Duplicates.
@@ -42,6 +51,42 @@ def test_a_deploy_releases_a_duplicate_that_nobody_else_is_about_to_release(mark
     assert result["changed"]
     assert [one["released"] for one in result["duplicates"]] == [True]
     assert [row["label"] for row in market.billing()] == [older.mark.encode()]
+
+
+@pytest.mark.parametrize("state", ["stopped", "exited"])
+def test_of_several_rentals_the_oldest_that_lives_counts(market: Market, state: str) -> None:
+    dead, living, younger = (market.create(entry.offer) for entry in market.ranked()[:3])
+    number = next(row["id"] for row in market.billing() if row["label"] == dead.mark.encode())
+    die(market, number, state)
+    market.pass_hours(0.2)
+    judged = {one["id"]: one for one in reap(market)["verdicts"]}
+    assert judged[str(number)]["verdict"] == "duplicate"
+    assert "lives under the same name" in judged[str(number)]["reason"]
+    result = market.rent()
+    assert result["rental"]["label"] == living.mark.encode()
+    assert [one["released"] for one in result["duplicates"]] == [True, True]
+    assert [row["label"] for row in market.billing()] == [living.mark.encode()]
+    assert younger.mark.nonce != living.mark.nonce
+
+
+def test_among_the_dead_the_oldest_counts(market: Market) -> None:
+    older = market.create(market.ranked()[0].offer)
+    market.create(market.ranked()[1].offer)
+    for row in market.billing():
+        die(market, row["id"], "stopped")
+    market.pass_hours(0.2)
+    assert market.rent()["rental"]["label"] == older.mark.encode()
+
+
+def test_a_dead_rental_of_another_controller_does_not_win_against_a_new_one(
+    market: Market,
+) -> None:
+    ranked = market.ranked()
+    market.create(ranked[0].offer)
+    die(market, market.billing()[0]["id"], "stopped")
+    rented = market.lifecycle().rent(ranked[1:], lambda _offer: order())
+    assert rented.own
+    assert str(rented.rental.id) in {str(row["id"]) for row in market.billing()}
 
 
 def test_a_young_duplicate_is_left_to_its_own_controller(market: Market) -> None:
@@ -176,13 +221,34 @@ def test_orphans_are_told_and_go_only_when_the_scope_is_spelled_out(market: Mark
     assert [Mark.decode(row["label"]).name for row in market.billing()] == ["gpu-1"]  # type: ignore[union-attr]
 
 
-def test_too_many_releases_at_once_are_refused_altogether(market: Market) -> None:
+def test_a_large_fleet_that_expires_together_goes_as_a_whole(market: Market) -> None:
     for number in range(3):
         market.rent(f"gpu-{number}", deadline_hours=1)
     market.pass_hours(2)
-    result = reap(market, release=True, max_releases=2)
-    assert "more than max_releases" in result["msg"]
+    result = reap(market, release=True, max_orphans=2)
+    assert [one["outcome"] for one in result["verdicts"]] == ["released"] * 3
+    assert market.billing() == []
+
+
+def test_of_too_many_orphans_none_is_released_but_what_is_expired_goes(market: Market) -> None:
+    market.rent("gpu-1", deadline_hours=1)
+    for number in range(2, 5):
+        market.rent(f"gpu-{number}", deadline_hours=24)
+    market.pass_hours(2)
+    strict = {"names": ["gpu-1"], "strict": True, "confirm_scope": "test"}
+    result = reap(market, release=True, max_orphans=2, **strict)
+    assert "more than max_orphans" in result["msg"]
+    assert "dollars an hour" in result["msg"]
+    outcomes = [one["outcome"] for one in result["verdicts"]]
+    assert outcomes == ["released", *["would release"] * 3]
     assert len(market.billing()) == 3
+
+
+def test_an_inventory_without_names_makes_no_orphans(market: Market) -> None:
+    market.rent()
+    result = reap(market, names=[], strict=True, confirm_scope="test", release=True)
+    assert "strict needs names" in result["msg"]
+    assert len(market.billing()) == 1
 
 
 def test_a_damaged_mark_cannot_be_judged_and_fails(market: Market) -> None:

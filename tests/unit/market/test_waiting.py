@@ -397,3 +397,18 @@ def test_a_way_that_changes_is_followed() -> None:
         proxy={0: "refused", 30: "ready"},
     )
     assert world.until_ssh().endpoint == moved
+
+
+def test_a_key_that_the_provider_never_attaches_is_its_fault_and_not_the_machines() -> None:
+    world = World(attach_fails=9999, direct={0: "login"})
+    with pytest.raises(HostFault, match="could not attach the SSH key: no answer") as caught:
+        world.until_ssh()
+    assert (caught.value.stage, caught.value.blame) == ("login", "provider")
+    assert "another one would not help" in caught.value.remedy
+
+
+def test_a_host_that_refuses_connections_is_to_blame_whatever_became_of_the_key() -> None:
+    world = World(attach_fails=9999, direct={0: "refused"})
+    with pytest.raises(HostFault) as caught:
+        world.until_ssh()
+    assert (caught.value.stage, caught.value.blame) == ("ssh", "machine")

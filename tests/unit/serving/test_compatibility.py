@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from ansible.errors import AnsibleFilterError
 
@@ -12,6 +14,10 @@ from ansible_collections.inferops.gpu.plugins.filter.stack_plan import stack_pla
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
     plan_stack,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import (
+    GENERATIONS,
+    SERIES,
 )
 
 
@@ -32,7 +38,10 @@ def test_a_release_that_predates_transformers_5_is_kept_from_it() -> None:
 
 
 def test_a_driver_that_is_too_old_is_refused_with_what_would_help() -> None:
-    with pytest.raises(StackImpossible, match="needs a driver >= 525, here is 470"):
+    with pytest.raises(
+        StackImpossible,
+        match=r"needs a driver >= 525, here is 470[\s\S]*What would help: a driver >= 525",
+    ):
         plan_stack("cuda", "470.256.02", "8.6")
 
 
@@ -50,7 +59,7 @@ def test_a_pinned_release_is_taken_or_refused_never_replaced() -> None:
     assert plan_stack("cuda", "580.95.05", "8.9", "0.19.1")["vllm_version"] == "0.19.1"
     with pytest.raises(StackImpossible, match="needs a driver >= 580"):
         plan_stack("cuda", "535.183.06", "8.9", "0.32.0")
-    with pytest.raises(StackImpossible, match=r"use auto or 0\.32\.0 or 0\.19\.1"):
+    with pytest.raises(StackImpossible, match=r"use auto or a version from 0\.6\.0 to 0\.33\.0"):
         plan_stack("cuda", "580.95.05", "8.9", "0.0.1")
 
 
@@ -64,5 +73,95 @@ def test_a_cpu_needs_no_driver_and_leaves_out_what_links_to_cuda() -> None:
 def test_the_filter_takes_an_offer_and_tells_refusals() -> None:
     offer = {"driver_version": "570.86.10", "compute_capability": "8.9", "country": "SE"}
     assert stack_plan(offer)["vllm_version"] == "0.19.1"
-    with pytest.raises(AnsibleFilterError, match="Accelerator 'tpu' is unknown: use cuda or cpu"):
+    with pytest.raises(AnsibleFilterError, match=r"'tpu' is unknown.*use cuda or cpu"):
         stack_plan({}, "tpu")
+
+
+def refusal(*wish: str | None) -> StackImpossible:
+    with pytest.raises(StackImpossible) as refused:
+        plan_stack(*wish)  # type: ignore[arg-type]
+    return refused.value
+
+
+def test_every_row_has_a_source_and_a_release_is_in_one_row_only() -> None:
+    assert all(row.source for row in (*SERIES, *GENERATIONS))
+    assert all(build.source for row in SERIES for build in row.builds if build.cuda)
+    versions = [(row.accelerator, version) for row in SERIES for version in row.versions]
+    assert len(versions) == len(set(versions))
+    assert all(row.resolved in (*row.versions, "") for row in SERIES)
+
+
+@pytest.mark.parametrize("driver", ["470.256.02", "535.183.06", "570.86.10", "620.10.01"])
+@pytest.mark.parametrize("generation", [row.name for row in GENERATIONS])
+@pytest.mark.parametrize("vllm", ["auto", "0.6.6.post1", "0.8.5.post1", "0.25.1", "0.32.0"])
+def test_a_plan_comes_whole_and_a_refusal_with_a_way_out_that_works(
+    driver: str, generation: str, vllm: str
+) -> None:
+    capability = next(str(row.capabilities[0]) for row in GENERATIONS if row.name == generation)
+    try:
+        plan = plan_stack("cuda", driver, capability, vllm)
+    except StackImpossible:
+        impossible = refusal("cuda", driver, capability, vllm)
+        assert driver in impossible.cause
+        assert capability in impossible.cause
+        proven = [way.wish for way in impossible.ways_out if way.wish]
+        assert proven
+        assert all(plan_stack(**asdict(wish))["requirements"] for wish in proven)
+    else:
+        assert plan["torch_backend"].startswith("cu")
+        assert vllm in (plan["vllm_version"], "auto")
+
+
+def test_a_pinned_release_gets_its_cuda_12_wheel_where_the_driver_needs_it() -> None:
+    plan = plan_stack("cuda", "535.183.06", "8.6", "0.25.1")
+    assert plan["requirements"] == ["vllm==0.25.1+cu129", "torch==2.11.0"]
+    assert plan["indexes"] == ["https://wheels.vllm.ai/0.25.1/cu129"]
+    assert plan["torch_backend"] == "cu129"
+    assert plan_stack("cuda", "580.95.05", "8.6", "0.25.1")["requirements"][0] == "vllm==0.25.1"
+
+
+def test_auto_never_takes_a_release_whose_lock_was_not_tried() -> None:
+    assert plan_stack("cuda", "580.95.05", "9.0")["vllm_version"] == "0.32.0"
+    notes = plan_stack("cuda", "580.95.05", "9.0", "0.33.0")["notes"]
+    assert any("its lock was not tried" in note for note in notes)
+
+
+def test_a_withdrawn_release_is_refused_with_the_reason() -> None:
+    impossible = refusal("cuda", "580.95.05", "9.0", "0.8.2")
+    assert "xgrammar" in impossible.cause
+    assert any("vLLM 0.32.0" in way.text for way in impossible.ways_out)
+
+
+def test_a_volta_gpu_gets_the_last_release_with_its_kernels_and_no_driver_that_forgot_it() -> None:
+    assert plan_stack("cuda", "580.95.05", "7.0")["vllm_version"] == "0.19.1"
+    impossible = refusal("cuda", "620.10.01", "7.0")
+    assert any(way.text == "a driver of branch 580" for way in impossible.ways_out)
+
+
+def test_forward_compatibility_is_named_only_where_it_can_help() -> None:
+    def hint(driver: str, capability: str) -> bool:
+        ways = refusal("cuda", driver, capability, "0.32.0").ways_out
+        return any("VLLM_ENABLE_CUDA_COMPATIBILITY" in way.text for way in ways)
+
+    assert hint("535.183.06", "9.0")
+    assert not hint("525.147.05", "9.0")
+    assert not hint("535.183.06", "7.0")
+
+
+def test_old_systems_and_pythons_are_refused_by_name() -> None:
+    host = {"driver_version": "580.95.05", "glibc_version": "2.31"}
+    assert stack_plan(host)["vllm_version"] == "0.32.0"
+    with pytest.raises(AnsibleFilterError, match=r"glibc >= 2\.35, here is 2\.31"):
+        stack_plan(host, vllm_version="0.20.2")
+    with pytest.raises(AnsibleFilterError, match=r"needs Python >=3\.11,<3\.15, here is 3\.10"):
+        stack_plan({"python_version": "3.10.12"}, vllm_version="0.32.0")
+    assert stack_plan({"python_version": "3.10"})["vllm_version"] == "0.30.0"
+
+
+def test_the_limits_of_a_release_travel_with_its_plan() -> None:
+    old = plan_stack("cuda", "550.54.15", "8.0", "0.6.6.post1")
+    assert old["constraints"] == ["numpy<2", "transformers<4.54"]
+    assert old["ray"]
+    new = plan_stack("cuda", "580.95.05", "8.0", "0.32.0")
+    assert new["constraints"] == []
+    assert not new["ray"]

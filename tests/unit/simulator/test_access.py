@@ -163,3 +163,12 @@ def test_without_rate_limits_nothing_is_too_frequent(client: Client) -> None:
     for _try in range(5):
         client.page()
     assert client.control("state")["too_frequent"] == 0
+
+
+def test_a_reset_market_refuses_no_call_for_one_that_was_made_before(client: Client) -> None:
+    client.control("settings", {"rate_limits": True})
+    client.control("clock", {"advance_seconds": 864_000})
+    assert client.call("GET", "/api/v1/instances/").status_code == 200
+    client.control("reset", {})
+    client.control("settings", {"rate_limits": True})
+    assert client.call("GET", "/api/v1/instances/").status_code == 200

@@ -1,0 +1,60 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action for evidence: gathers on the host, writes on the controller, and explains."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
+
+MODULE = "inferops.gpu.evidence"
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class ActionModule(ActionBase):
+    """Runs the module and keeps what it brings."""
+
+    _supports_check_mode = True
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        result = self._execute_module(
+            module_name=MODULE, module_args=self._task.args, task_vars=task_vars
+        )
+        if result.get("failed") or "parts" not in result:
+            return result
+        parts, log, server = (result.pop(key) for key in ("parts", "latest_log", "server"))
+        kernel_log = "\n".join(result.pop("kernel_log"))
+        # Where it could not even be run, only the record says why.
+        log = "\n".join(filter(None, (log, server["reason"])))
+        fine = server["phase"] in ("running", "starting") or server["reason"] == "requested"
+        explained = log and not fine
+        ended = (server["exit_code"], server["signal"])
+        failure = explain(log, *ended, kernel_log) if explained else {}
+        dest = Path(str(self._task.args["dest"])).expanduser()
+        try:
+            files = sorted(parts) if self._task.check_mode else write(dest, parts)
+        except OSError as error:
+            raise AnsibleActionFail(f"The evidence cannot be written to {dest}: {error}") from error
+        return {**result, "files": files, "failure": failure, "dest": str(dest)}
+
+
+def write(folder: Path, parts: dict[str, str]) -> list[str]:
+    """Write the parts, each for its owner alone. A name that leads elsewhere is refused."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    names = [name for name in parts if FILE_NAME.fullmatch(name)]
+    for name in names:
+        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(parts[name])
+    return sorted(names)

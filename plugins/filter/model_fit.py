@@ -1,0 +1,190 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters over pure knowledge: how much memory a model takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture import UnknownModel
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.fit import (
+    gpu_fit,
+    ram_fit,
+    search_fit,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.weights import published_bytes
+
+DOCUMENTATION = r"""
+name: model_fit
+short_description: Compute whether a model fits, and what to start it with
+version_added: "0.1.0"
+description:
+  - Computes the memory that vLLM needs for a model from its C(config.json). Knows dense models and
+    mixtures of experts, grouped and latent attention, sliding windows, AWQ, GPTQ, FP8 and other
+    quantised checkpoints, tensor and pipeline parallelism.
+  - Without O(gpus) and O(ram_mib) it says how large each GPU must be. With O(gpus) it says whether
+    the model fits there, chooses C(gpu_memory_utilization) and C(max_model_len) where they were
+    left open, and says what is impossible, with the numbers.
+  - Every figure is an estimate with an error bar. Only what cannot fit even if all of them are too
+    high is called V(no).
+positional: _input
+options:
+  _input:
+    description: The content of the model's C(config.json), as text or as data.
+    type: raw
+    required: true
+  arguments:
+    description: Options of vLLM, as role P(inferops.gpu.launch#role) takes them.
+    type: dict
+    default: {}
+  gpus:
+    description:
+      - The GPUs of the host, as M(inferops.gpu.gpu_info) returns them. As many as the options ask
+        for are used, in this order.
+    type: list
+    elements: dict
+  memory_before_mib:
+    description:
+      - Memory in use, by the C(uuid) of each GPU, that takes the place of what is in use now.
+        M(inferops.gpu.model_server_info) tells what it was before a server of its was launched, so
+        that a server does not stand in its own way when it is deployed again.
+    type: dict
+    default: {}
+  visible_devices:
+    description: The value of C(CUDA_VISIBLE_DEVICES), indexes or UUIDs; all GPUs when empty.
+    type: str
+    default: ""
+  ram_mib:
+    description: Free memory of a host that serves from its CPU. Not used with O(gpus).
+    type: float
+  kv_cache_gib:
+    description: The value of C(VLLM_CPU_KVCACHE_SPACE). Used with O(ram_mib) alone.
+    type: float
+    default: 4
+  metadata:
+    description:
+      - The content of the model's C(model.safetensors.index.json), or what the hub's API tells
+        under C(safetensors). The size that it states takes the place of the computed one.
+    type: dict
+    default: {}
+author:
+  - inferops.gpu contributors (@inferops)
+"""
+
+EXAMPLES = r"""
+- name: How large must a GPU be?
+  ansible.builtin.debug:
+    msg: "{{ lookup('ansible.builtin.file', 'config.json') | inferops.gpu.model_fit }}"
+
+- name: Does it fit on this host, with a context of 16384 tokens?
+  ansible.builtin.debug:
+    msg: "{{ model_config | inferops.gpu.model_fit({'max_model_len': 16384}, found.gpu.gpus) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(fits) is V(yes), V(tight), V(no) or V(unknown), and C(why) says so with the numbers.
+    - C(arguments) holds what was left open and is chosen, never an option that was given.
+    - C(weights_gib), C(overhead_gib) and C(need_gib) are of one GPU and have a C(value) and an
+      C(error). C(need_gib) is for one sequence of C(max_model_len) tokens, without which vLLM does
+      not start, C(need_all_gib) for as many at once as C(max_num_seqs) names.
+    - C(max_model_len) is the context that C(need_gib) has room for, C(largest_max_model_len) the
+      longest that probably fits, C(concurrency) how many of C(max_model_len) fit at once.
+    - C(vram_gib) is what each of C(gpus) GPUs of an offer must have; both are there when no GPU is
+      known.
+  type: dict
+  sample:
+    fits: "yes"
+    why: >-
+      14.96 GiB of weights (computed from its config), 3.38 GiB of KV cache for 27664 tokens and the
+      rest make 19.71 ± 1.23 GiB of the 21.27 GiB that gpu_memory_utilization 0.9 gives
+    arguments:
+      gpu_memory_utilization: 0.9
+      max_model_len: 27664
+    weights_gib:
+      value: 14.96
+      error: 0.3
+    weights_source: computed from its config
+    overhead_gib:
+      value: 1.37
+      error: 0.94
+    kv_bytes_per_token: 131072
+    kv_cache_gib: 3.38
+    need_gib:
+      value: 19.71
+      error: 1.23
+    need_all_gib: null
+    available_gib: 21.27
+    max_model_len: 27664
+    largest_max_model_len: 40432
+    concurrency: 1.46
+"""
+
+
+def model_fit(
+    config: Mapping[str, Any] | str,
+    arguments: Mapping[str, Any] | None = None,
+    gpus: Sequence[Mapping[str, Any]] | None = None,
+    memory_before_mib: Mapping[str, int] | None = None,
+    visible_devices: str = "",
+    ram_mib: float | None = None,
+    kv_cache_gib: float = 4,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """See DOCUMENTATION."""
+    options, known = arguments or {}, published_bytes(metadata or {})
+    try:
+        config = _content(config)
+        if gpus is not None:
+            seen = _visible(
+                [_before(gpu, memory_before_mib or {}) for gpu in gpus], visible_devices
+            )
+            return gpu_fit(config, options, seen, known)
+        if ram_mib is not None:
+            return ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
+        return search_fit(config, options, known)
+    except UnknownModel as error:
+        # A new architecture is no reason to refuse it: vLLM will tell.
+        return {"fits": "unknown", "why": str(error), "arguments": {}, "vram_gib": 0}
+    except ValueError as error:
+        raise AnsibleFilterError(f"Options of vLLM: {error}") from error
+
+
+def _content(config: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """The config as data. What is damaged is unknown here; vLLM will say so when it is started."""
+    try:
+        content = json.loads(config) if isinstance(config, str) else config
+    except ValueError as error:
+        raise UnknownModel(f"The model's config.json is damaged: {error}.") from error
+    if not isinstance(content, Mapping):
+        raise UnknownModel("The model's config.json does not hold an object.")
+    return content
+
+
+def _before(gpu: Mapping[str, Any], memory_before_mib: Mapping[str, int]) -> dict[str, Any]:
+    used = memory_before_mib.get(gpu.get("uuid", ""), gpu.get("memory_used_mib"))
+    return {**gpu, "memory_used_mib": used}
+
+
+def _visible(gpus: list[dict[str, Any]], visible_devices: str) -> list[dict[str, Any]]:
+    """Those that the server will see, in the order in which it counts them."""
+    names = [name.strip() for name in str(visible_devices).split(",") if name.strip()]
+    if not names:
+        return gpus
+    by_name = {str(gpu.get(key)): gpu for gpu in gpus for key in ("index", "uuid")}
+    return [by_name[name] for name in names if name in by_name]
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {"model_fit": model_fit}

@@ -1,0 +1,57 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters over text: without the secrets in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host.redaction import (
+    redact as without_secrets,
+)
+
+DOCUMENTATION = r"""
+name: redact
+short_description: Text without the secrets in it
+version_added: "0.1.0"
+description:
+  - Takes out values of variables that are named like secrets, tokens that are known by their look,
+    headers of authorisation, passwords and keys in addresses, and private keys.
+positional: _input
+options:
+  _input:
+    description: Any text.
+    type: str
+    required: true
+author:
+  - inferops.gpu contributors (@inferops)
+"""
+
+EXAMPLES = r"""
+- name: Show a message that may hold a key
+  ansible.builtin.debug:
+    msg: "{{ 'api_key=abcdef' | inferops.gpu.redact }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The text, V((redacted\)) in the place of each secret.
+  type: str
+  sample: api_key=(redacted)
+"""
+
+
+def redact(text: str) -> str:
+    """See DOCUMENTATION."""
+    return without_secrets(text)
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {"redact": redact}

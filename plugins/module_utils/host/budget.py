@@ -1,0 +1,83 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a start may take, from the size of the model and the speed of the disk it lies on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+WITHOUT_WEIGHTS_SECONDS = 600
+"""Imports, compilation, graphs, the first completion. vLLM itself gives its engine as long."""
+
+DOWNLOAD_SECONDS = 1800
+"""A model that is not here yet: nobody knows how large it is, or how fast it comes."""
+
+MARGIN = 4
+"""Several processes read at once, and what is read is copied again."""
+
+SAMPLE_BYTES = 256 * 1024 * 1024
+SAMPLE_SECONDS = 2.0
+CHUNK_BYTES = 4 * 1024 * 1024
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
+
+
+class Budget(NamedTuple):
+    """`why` is for a person."""
+
+    seconds: int
+    why: str
+
+
+def for_start(model: str, download_dir: Any, environment: Mapping[str, str]) -> Budget:
+    """The time for one start of this model on this host."""
+    files = weights(model, download_dir, environment)
+    if not files:
+        return Budget(
+            DOWNLOAD_SECONDS, f"{model} is not on this host yet and may have to be downloaded"
+        )
+    size = sum(file.stat().st_size for file in files)
+    rate = read_bytes_per_second(max(files, key=lambda file: file.stat().st_size))
+    seconds = WITHOUT_WEIGHTS_SECONDS + MARGIN * size / rate
+    return Budget(
+        round(seconds),
+        f"{WITHOUT_WEIGHTS_SECONDS} s, and {MARGIN} times what reading {size / 1e9:.1f} GB takes "
+        f"at the {rate / 1e6:.0f} MB/s measured",
+    )
+
+
+def weights(model: str, download_dir: Any, environment: Mapping[str, str]) -> list[Path]:
+    """The model's weight files here: in a folder of its own, or whole in the hub's cache."""
+    folder = Path(model) if model.startswith("/") else _snapshot(model, download_dir, environment)
+    if folder is None:
+        return []
+    return [file for file in folder.glob("**/*") if file.suffix in WEIGHTS and file.is_file()]
+
+
+def _snapshot(model: str, download_dir: Any, environment: Mapping[str, str]) -> Path | None:
+    """Where the hub's cache holds the model; None unless every file of it has come."""
+    seen = {**os.environ, **environment}
+    cache = seen.get("XDG_CACHE_HOME") or "~/.cache"
+    home = seen.get("HF_HOME") or f"{cache}/huggingface"
+    hub = Path(str(download_dir or seen.get("HF_HUB_CACHE") or f"{home}/hub")).expanduser()
+    repository = hub / f"models--{model.replace('/', '--')}"
+    if any(repository.glob("blobs/*.incomplete")):
+        return None
+    snapshots = sorted(repository.glob("snapshots/*"), key=lambda path: path.stat().st_mtime)
+    return snapshots[-1] if snapshots else None
+
+
+def read_bytes_per_second(file: Path) -> float:
+    """How fast the start of this file can be read, in a bounded time."""
+    began, count = time.monotonic(), 0
+    with file.open("rb", buffering=0) as stream:
+        while count < SAMPLE_BYTES and time.monotonic() - began < SAMPLE_SECONDS:
+            chunk = stream.read(CHUNK_BYTES)
+            if not chunk:
+                break
+            count += len(chunk)
+    return max(count, 1) / max(time.monotonic() - began, 1e-6)

@@ -1,0 +1,205 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model hub's HTTP API, or a mirror's: which files a model has, and their bytes.
+
+The token goes to the hub alone: the hub sends downloads to other servers, and these get none.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+PUBLIC = "https://huggingface.co"
+USER_AGENT = "inferops.gpu"
+
+
+class HubError(Exception):
+    """The hub does not give what was asked for. `kind`: gated, missing, unreachable or refused.
+
+    What is unreachable may answer a moment later; the others will not.
+    """
+
+    def __init__(self, kind: str, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause} {remedy}")
+        self.kind = kind
+        self.cause = cause
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a model. Large ones have a SHA-256, the others the id that git gives them."""
+
+    name: str
+    size: int
+    sha256: str | None
+    git_id: str | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A model at one commit."""
+
+    model: str
+    commit: str
+    gated: bool
+    files: list[File]
+
+
+def default_endpoint() -> str:
+    """The hub that this machine's own settings name."""
+    return os.environ.get("HF_ENDPOINT") or PUBLIC
+
+
+class Hub:
+    """One hub, as one account sees it."""
+
+    def __init__(self, endpoint: str, token: str | None, timeout_seconds: float) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self.token = token
+        self.timeout_seconds = timeout_seconds
+        self.opener = urllib.request.build_opener(_Redirects(token))
+
+    def listing(self, model: str, revision: str) -> Listing:
+        """The files of a model at a branch, tag or commit. Raises HubError."""
+        place = urllib.parse.quote(revision, safe="")
+        url = f"{self.endpoint}/api/models/{model}/revision/{place}?blobs=true"
+        with self._get(url, model, revision) as answer:
+            try:
+                told = json.load(answer)
+                return Listing(
+                    told["id"], told["sha"], bool(told.get("gated")), _files(told["siblings"])
+                )
+            except (ValueError, KeyError, TypeError) as error:
+                raise HubError(
+                    "refused",
+                    f"{self.endpoint} does not answer as a model hub does ({error!r}).",
+                    "Set the endpoint to one that does.",
+                ) from error
+
+    def probe(self, model: str, commit: str, name: str) -> None:
+        """Ask for one byte: a gated model lists its files to everybody. Raises HubError."""
+        with self.read(model, commit, name, first=0, last=0):
+            pass
+
+    @contextmanager
+    def read(
+        self, model: str, commit: str, name: str, first: int, last: int | None = None
+    ) -> Iterator[tuple[http.client.HTTPResponse, int]]:
+        """A file from a byte on, and where the answer really begins. Raises HubError."""
+        path = urllib.parse.quote(name)
+        headers = {}
+        if first or last is not None:
+            headers["Range"] = f"bytes={first}-{'' if last is None else last}"
+        url = f"{self.endpoint}/{model}/resolve/{commit}/{path}"
+        with self._get(url, model, commit, headers) as answer:
+            yield answer, first if answer.status == 206 else 0
+
+    @contextmanager
+    def _get(
+        self, url: str, model: str, revision: str, headers: dict[str, str] | None = None
+    ) -> Iterator[http.client.HTTPResponse]:
+        request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT, **(headers or {})})
+        if self.token:
+            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
+        try:
+            answer = self.opener.open(request, timeout=self.timeout_seconds)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._refusal(error, model, revision) from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self.unreachable(getattr(error, "reason", error)) from error
+        with answer:
+            yield answer
+
+    def unreachable(self, why: object) -> HubError:
+        """The error for a hub, or a server that it names, that does not answer properly."""
+        return HubError(
+            "unreachable",
+            f"{self.endpoint} cannot be read: {why}.",
+            "Check the network, or set the endpoint to a mirror.",
+        )
+
+    def _refusal(self, error: urllib.error.HTTPError, model: str, revision: str) -> HubError:
+        code, status = error.headers.get("X-Error-Code", ""), error.code
+        page = f"{self.endpoint}/{model}"
+        if status >= 500 or status in (408, 429):
+            return self.unreachable(f"it answers {status}")
+        if code == "GatedRepo" or status == 403:
+            return HubError(
+                "gated",
+                f"Model {model} is gated, and "
+                + ("this token has no access to it." if self.token else "no token is given."),
+                f"Ask for access at {page} and set HF_TOKEN to a token of that account.",
+            )
+        if code == "RevisionNotFound":
+            return HubError(
+                "missing",
+                f"Model {model} has no revision {revision!r}.",
+                f"Take one that {page} lists, such as main.",
+            )
+        if code == "EntryNotFound":
+            return HubError("missing", f"A file of {model} is missing on the hub.", "Try again.")
+        if status in (401, 404):
+            return HubError(
+                "missing",
+                f"{self.endpoint} has no model {model}"
+                + (
+                    "."
+                    if self.token
+                    else ", or it is private: to those without a token it says no."
+                ),
+                "Check its name, or set HF_TOKEN to a token that may read it.",
+            )
+        return HubError("refused", f"{page} answers {status}.", "See what that page says.")
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows the hub to where the bytes are; only the hub's own origin gets the token."""
+
+    def __init__(self, token: str | None) -> None:
+        self.token = token
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request:
+        following = urllib.request.Request(newurl, headers=dict(req.headers))
+        if (
+            self.token
+            and req.has_header("Authorization")
+            and _origin(newurl) == _origin(req.full_url)
+        ):
+            following.add_unredirected_header("Authorization", f"Bearer {self.token}")
+        return following
+
+    http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
+
+
+def _files(rows: list[dict[str, Any]]) -> list[File]:
+    files = []
+    for row in rows:
+        large = row.get("lfs") or {}
+        files.append(
+            File(
+                name=row["rfilename"],
+                size=int(large.get("size") or row["size"]),
+                sha256=large.get("sha256"),
+                git_id=None if large else row.get("blobId"),
+            )
+        )
+    return files

@@ -1,0 +1,28 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the modules that ask a model hub (`inferops.gpu.hub` documents them)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .hub import Hub, default_endpoint
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+
+HUB_OPTIONS: dict[str, Any] = {
+    "revision": {"type": "str", "default": "main"},
+    "endpoint": {"type": "str", "default": ""},
+    "token": {"type": "str", "no_log": True, "default": ""},
+    "include": {"type": "list", "elements": "str", "default": []},
+    "exclude": {"type": "list", "elements": "str", "default": []},
+    "timeout_seconds": {"type": "float", "default": 30.0},
+}
+
+
+def make_hub(options: dict[str, Any]) -> Hub:
+    """The hub that these options name, or else this machine's settings."""
+    endpoint = options["endpoint"] or default_endpoint()
+    return Hub(endpoint, options["token"] or None, options["timeout_seconds"])

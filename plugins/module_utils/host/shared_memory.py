@@ -1,0 +1,129 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What processes leave behind in memory and on no disk: shared segments, semaphores, sockets.
+
+A process that is killed cannot remove them. Only what belonged to the server goes: what its
+processes held before their end, and what appeared since its start under a name that the engine's
+libraries use, belongs to its user, and is open in no living process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from .processes import PROC, Process, snapshot
+
+FOLDER = Path("/dev/shm")
+KNOWN_PREFIXES = ("psm_", "nccl-", "sem.", "torch_", "vllm")
+"""Python's shared memory, NCCL, POSIX semaphores, torch, vLLM."""
+
+IPC_RMID = 0
+
+
+class Held(NamedTuple):
+    """What the processes of a server hold: paths, numbers of System V segments, and by whom."""
+
+    files: frozenset[str]
+    sockets: frozenset[str]
+    segments: frozenset[int]
+    uids: frozenset[int]
+
+
+def held_by(tree: Iterable[Process]) -> Held:
+    """To be asked before the processes are ended."""
+    members = list(tree)
+    pids = {process.pid for process in members}
+    links = {link for pid in pids for link in _links(pid)}
+    bound = {path for inode, path in _bound_sockets() if f"socket:[{inode}]" in links}
+    created = {number for number, creator in _segments() if creator in pids}
+    return Held(
+        files=frozenset(_in_use(pids)),
+        sockets=frozenset(bound),
+        segments=frozenset(created),
+        uids=frozenset({process.uid for process in members} or {os.geteuid()}),
+    )
+
+
+def remove_left(held: Held, since: float | None) -> list[str]:
+    """Remove what is left of it and say what that was. `since` is when the server was started."""
+    in_use = _in_use(snapshot())
+    removed = [
+        str(path)
+        for path in sorted(FOLDER.glob("*"))
+        if str(path) not in in_use and _belongs(path, held, since) and _unlink(path)
+    ]
+    bound = {path for inode, path in _bound_sockets()}
+    for name in sorted(held.sockets - bound):
+        if Path(name).is_socket() and _unlink(Path(name)):
+            removed.append(name)
+    for number, _creator in _segments():
+        if number in held.segments and ctypes.CDLL(None).shmctl(number, IPC_RMID, None) == 0:
+            removed.append(f"System V segment {number}")
+    return removed
+
+
+def _belongs(path: Path, held: Held, since: float | None) -> bool:
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode) or status.st_uid not in held.uids:
+        return False
+    known = path.name.startswith(KNOWN_PREFIXES)
+    # Weights that somebody put there before the start are mapped by the server and stay.
+    fresh = since is not None and status.st_ctime >= since
+    return (known or fresh) if str(path) in held.files else (known and fresh)
+
+
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _in_use(pids: Iterable[int]) -> set[str]:
+    """The paths below /dev/shm that these processes have mapped or open."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in (PROC / str(pid) / "maps").read_text(errors="replace").splitlines():
+                found.add(line.partition("/")[1] + line.partition("/")[2])
+        found.update(_links(pid))
+    return {path for path in found if path.startswith(f"{FOLDER}/")}
+
+
+def _links(pid: int) -> list[str]:
+    folder = PROC / str(pid) / "fd"
+    found = []
+    with contextlib.suppress(OSError):
+        for handle in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(folder / handle))
+    return found
+
+
+def _bound_sockets() -> list[tuple[str, str]]:
+    """Inode and path of each Unix socket that has a path in the file system: proc(5)."""
+    with contextlib.suppress(OSError):
+        rows = [line.split(maxsplit=7) for line in (PROC / "net/unix").read_text().splitlines()]
+        return [(row[6], row[7]) for row in rows if len(row) == 8 and row[7].startswith("/")]
+    return []
+
+
+def _segments() -> list[tuple[int, int]]:
+    """Number and creator of each System V segment: proc(5), /proc/sysvipc/shm."""
+    with contextlib.suppress(OSError):
+        rows = (PROC / "sysvipc/shm").read_text().splitlines()
+        names = rows[0].split()
+        number, creator = names.index("shmid"), names.index("cpid")
+        return [(int(row.split()[number]), int(row.split()[creator])) for row in rows[1:]]
+    return []

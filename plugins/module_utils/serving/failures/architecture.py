@@ -1,0 +1,31 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failures to load the code of a model's architecture.
+
+They rank behind those of the installation, which are what mostly breaks that code, and broken
+before unsupported: some versions call both by the latter name.
+"""
+
+from __future__ import annotations
+
+from .entry import MODELS, Failure
+
+ARCHITECTURE = (
+    Failure(
+        "architecture_broken",
+        (r"Model architectures \[.*\] failed to be inspected", r"Error in inspecting model arch"),
+        "The code of the model's architecture cannot be imported.",
+        "See the traceback before it; mostly a package of another version is installed.",
+        "stack",
+        MODELS,
+    ),
+    Failure(
+        "architecture_unsupported",
+        (r"Model architectures \[(?P<names>[^\]]*)\] are not supported",),
+        "This vLLM version does not know the model's architecture ({names}).",
+        "Install a newer vLLM, or serve the model with another engine.",
+        "vllm version",
+        MODELS,
+    ),
+)

@@ -1,0 +1,95 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failures to fetch the model."""
+
+from __future__ import annotations
+
+from .entry import GATED, HUB_VARIABLES, MODELS, Failure
+
+DOWNLOAD = (
+    Failure(
+        "model_gated",
+        (
+            r"You are trying to access a gated repo",
+            r"Cannot access gated repo for url",
+            r"Access to model \S+ is restricted",
+            r"is not in the authorized list",
+        ),
+        "The model's owner wants its licence accepted before it can be downloaded.",
+        "Accept the licence on the model's page and put a token of that account into HF_TOKEN.",
+        "HF_TOKEN",
+        GATED,
+    ),
+    Failure(
+        "model_path_missing",
+        (r"HFValidationError: Repo id must be in the form",),
+        "The model's folder does not exist on the host.",
+        "Correct model, or bring the files to that folder.",
+        "model",
+        MODELS,
+    ),
+    Failure(
+        "model_not_found",
+        (
+            r"RepositoryNotFoundError",
+            r"is not a valid model identifier",
+            r"Invalid repository ID or local directory specified",
+        ),
+        "There is no such model, or it is private and no token was given.",
+        "Correct model, or set HF_TOKEN to a token that may read it.",
+        "model",
+        MODELS,
+    ),
+    Failure(
+        "model_not_cached",
+        (
+            r"Cannot find an appropriate cached snapshot folder",
+            r"outgoing traffic has been disabled",
+            r"OfflineModeIsEnabled",
+        ),
+        "The model is not on the host and downloads are switched off (HF_HUB_OFFLINE).",
+        "Download the model first, with the same HF_HOME, or remove HF_HUB_OFFLINE.",
+        "HF_HUB_OFFLINE",
+        HUB_VARIABLES,
+    ),
+    Failure(
+        "disk_full",
+        (r"No space left on device", r"\[Errno 28\]", r"StorageFull"),
+        "The disk of the host is full.",
+        "Rent a larger disk, move HF_HOME to a larger one, or delete models and caches.",
+        "disk",
+        HUB_VARIABLES,
+    ),
+    Failure(
+        "hub_rate_limit",
+        (r"429 Client Error", r"HTTP status client error \(429"),
+        "The place that the model is downloaded from answers that it is asked too often.",
+        "Put a token into HF_TOKEN, wait some minutes, or download once and copy to the hosts.",
+        "HF_TOKEN",
+        HUB_VARIABLES,
+    ),
+    Failure(
+        "hub_unreachable",
+        (
+            r"We couldn't connect to 'https?://\S+' to load",
+            r"An error happened while trying to locate the file(?:s)? on the Hub",
+            r"Max retries exceeded with url",
+            r"ConnectError: .*Name or service not known",
+            r"Temporary failure in name resolution",
+            r"Network is unreachable",
+        ),
+        "The host cannot reach the place that the model is downloaded from.",
+        "Check the host's network and name service, or set HF_ENDPOINT to a mirror.",
+        "network",
+        HUB_VARIABLES,
+    ),
+    Failure(
+        "xet_download",
+        (r"Data processing error: CAS service error",),
+        "The download service of the model hub failed.",
+        "Try again, with HF_HUB_DISABLE_XET=1 in the environment.",
+        "HF_HUB_DISABLE_XET",
+        HUB_VARIABLES,
+    ),
+)

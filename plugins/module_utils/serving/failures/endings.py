@@ -1,0 +1,85 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Failures that show only in how the processes ended."""
+
+from __future__ import annotations
+
+from .entry import MEMORY, TROUBLESHOOTING, VLLM, Failure
+
+# The names that the processes of a server have in the kernel's log, cut to 15 characters there.
+OURS = r"(?:python|pt_main_thread|vllm|VLLM::|ray)"
+
+ENDINGS = (
+    Failure(
+        "host_out_of_memory",
+        (
+            r"died unexpectedly \(exit code: -9\)",
+            r"Failed core proc\(s\): \{[^}]*: -9\b",
+            r"node running low on memory",
+            r"can't allocate memory|\[Errno 12\]|^MemoryError",
+        ),
+        "A process was killed by SIGKILL, mostly by the kernel because the host's memory was full.",
+        "Rent a host with more memory, or lower what the server takes of it (swap space, KV cache "
+        "on the CPU, number of workers).",
+        "host memory",
+        MEMORY,
+        signals=("SIGKILL",),
+        kernel=(r"[Kk]ill(?:ed)? process \d+,? \(" + OURS, r"oom-kill:.*\btask=" + OURS),
+    ),
+    Failure(
+        "illegal_instruction",
+        (
+            r"died unexpectedly \(exit code: -4\)",
+            r"Failed core proc\(s\): \{[^}]*: -4\b",
+            r"Illegal instruction",
+        ),
+        "The program uses an instruction that this processor does not have.",
+        "On the CPU set dtype to float32; else rent a host with a newer processor.",
+        "dtype",
+        f"{VLLM}/getting_started/installation/cpu/",
+        signals=("SIGILL",),
+        kernel=(r"traps: " + OURS + r".* invalid opcode",),
+    ),
+    Failure(
+        "crash",
+        (
+            r"died unexpectedly \(exit code: -(?:6|11)\)",
+            r"Failed core proc\(s\): \{[^}]*: -(?:6|11)\b",
+            r"Segmentation fault|SIGSEGV received|Segfault encountered",
+        ),
+        "A process crashed inside native code.",
+        "Mostly packages that do not fit together: install the stack again from its lock. If it "
+        "stays, set enforce_eager to true.",
+        "stack",
+        TROUBLESHOOTING,
+        signals=("SIGSEGV", "SIGABRT"),
+        kernel=(OURS + r".*: segfault at",),
+    ),
+    Failure(
+        "engine_hung",
+        (r"RPC call to \w+ timed out",),
+        "A worker stopped answering: a GPU program or the communication between GPUs hangs.",
+        "Restart the server; if it comes back, set NCCL_P2P_DISABLE=1 or enforce_eager, and look "
+        "at the kernel's log for Xid.",
+        "restart",
+        TROUBLESHOOTING,
+    ),
+    Failure(
+        "engine_start_timeout",
+        (r"Timed out waiting for engine core processes to start",),
+        "The engine needed longer to load than vLLM waits.",
+        "Raise VLLM_ENGINE_READY_TIMEOUT_S in the environment, or download the model first.",
+        "VLLM_ENGINE_READY_TIMEOUT_S",
+        f"{VLLM}/configuration/env_vars/",
+    ),
+    Failure(
+        "terminated",
+        (),
+        "Somebody ended the server with SIGTERM or SIGINT while it started.",
+        "Start it again, and find out who stops it (another play, the supervisor, a reboot).",
+        "nothing",
+        TROUBLESHOOTING,
+        signals=("SIGTERM", "SIGINT"),
+    ),
+)

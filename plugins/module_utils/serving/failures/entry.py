@@ -1,0 +1,56 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an entry of the catalogue consists of, and the pages that entries refer to."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+VLLM = "https://docs.vllm.ai/en/latest"
+VLLM_ISSUES = "https://github.com/vllm-project/vllm/issues"
+MEMORY = f"{VLLM}/configuration/conserving_memory/"
+ENGINE_ARGUMENTS = f"{VLLM}/configuration/engine_args/"
+TROUBLESHOOTING = f"{VLLM}/usage/troubleshooting/"
+QUANTIZATION = f"{VLLM}/features/quantization/"
+MODELS = f"{VLLM}/models/supported_models/"
+PARALLELISM = f"{VLLM}/serving/parallelism_scaling/"
+HUB_VARIABLES = (
+    "https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables"
+)
+GATED = "https://huggingface.co/docs/hub/models-gated"
+CUDA_COMPATIBILITY = "https://docs.nvidia.com/deploy/cuda-compatibility/"
+XID = "https://docs.nvidia.com/deploy/xid-errors/"
+NCCL = "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html"
+
+ROOT = "root"
+ENVELOPE = "envelope"
+
+
+class Failure(NamedTuple):
+    """One cause.
+
+    signatures: regular expressions, searched in each line of the log.
+    cause, remedy: sentences for a person; they may use the signatures' named groups.
+    change: the option, variable or thing to change.
+    kind: `root` says why, `envelope` only says that something went wrong elsewhere.
+    signals: names of signals that point here when no text does.
+    kernel: regular expressions, searched in each line of the kernel's log.
+    """
+
+    id: str
+    signatures: tuple[str, ...]
+    cause: str
+    remedy: str
+    change: str
+    link: str
+    kind: str = ROOT
+    signals: tuple[str, ...] = ()
+    kernel: tuple[str, ...] = ()
+
+
+class Noise(NamedTuple):
+    """A line that looks bad and means nothing."""
+
+    signature: str
+    why: str

@@ -1,0 +1,459 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What helps a sick server: from the cause, or from how it behaves, to an ordered list of steps.
+
+The tables say which remedies fit which cause, in the order in which they are tried; `plan` works
+out their values for one server and ends with the complete reset. What only a person can do stays
+in the list, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable, NamedTuple
+
+CONSENTS = ("model", "download", "stack", "driver", "gpu_reset", "other_servers")
+"""What a user may allow beyond new arguments for the same model on the same stack."""
+
+DEFAULT_UTILIZATION, DEFAULT_NUM_SEQS, DEFAULT_MODEL_LEN = 0.9, 256, 8192
+"""vLLM's own values where none was given; the context only where the log does not name one."""
+
+LEAST_UTILIZATION, MOST_UTILIZATION, UTILIZATION_STEP = 0.3, 0.95, 0.1
+LEAST_NUM_SEQS = 4
+
+
+class Remedy(NamedTuple):
+    """One thing to try.
+
+    do: what is done between the stop and the new start, in order.
+    arguments, environment: what changes whatever the situation; null leaves it out.
+    consent: what the user has to allow. by_hand: nothing that a play does on this host.
+    """
+
+    id: str
+    why: str
+    do: tuple[str, ...] = ()
+    arguments: Mapping[str, Any] = {}
+    environment: Mapping[str, Any] = {}
+    consent: str = ""
+    by_hand: bool = False
+
+
+REMEDIES = {
+    remedy.id: remedy
+    for remedy in (
+        Remedy("wait", "It still starts: follow it to its end."),
+        Remedy("restart", "End its whole tree, prove that, and start it as it was."),
+        Remedy(
+            "sweep_orphans",
+            "End what is left of earlier servers and holds GPU memory, then start it as it was.",
+            do=("sweep",),
+        ),
+        Remedy(
+            "fit_gpu_memory_utilization",
+            "Claim only the part of the GPU's memory that is free.",
+        ),
+        Remedy("raise_gpu_memory_utilization", "Give it more of the GPU's memory for the cache."),
+        Remedy("lower_max_model_len", "A shorter context needs less memory for its cache."),
+        Remedy("lower_max_num_seqs", "Fewer requests at once need less memory."),
+        Remedy(
+            "enforce_eager",
+            "Without compiled graphs it needs less memory and less native code; it is slower.",
+            arguments={"enforce_eager": True},
+        ),
+        Remedy("smaller_model", "The next model of your ladder.", consent="model"),
+        Remedy(
+            "download_again",
+            "Delete the damaged files of the model and download them again.",
+            do=("delete_model", "download"),
+            consent="download",
+        ),
+        Remedy(
+            "download_first",
+            "Download the model before the start, which has a limit of its own.",
+            do=("download",),
+            consent="download",
+        ),
+        Remedy("next_free_port", "Leave the port to the stranger and take the next free one."),
+        Remedy(
+            "clear_caches",
+            "Delete compiled kernels, unfinished downloads and old logs: they may be damaged, and "
+            "they take room.",
+            do=("clear_caches",),
+        ),
+        Remedy(
+            "dtype_float32",
+            "Compute in a format that every processor knows.",
+            arguments={"dtype": "float32"},
+        ),
+        Remedy(
+            "dtype_half",
+            "Compute in float16, which older GPUs know too.",
+            arguments={"dtype": "half"},
+        ),
+        Remedy(
+            "drop_quantization",
+            "The model says itself how it is quantised.",
+            arguments={"quantization": None},
+        ),
+        Remedy("fewer_gpus", "Spread the model over as many GPUs as there are."),
+        Remedy(
+            "without_xet",
+            "Download without the service that failed.",
+            environment={"HF_HUB_DISABLE_XET": "1"},
+        ),
+        Remedy(
+            "without_p2p",
+            "Let the GPUs talk through the host's memory: slower, and works on consumer boards.",
+            arguments={"disable_custom_all_reduce": True},
+            environment={"NCCL_P2P_DISABLE": "1"},
+        ),
+        Remedy(
+            "longer_engine_start",
+            "Give the engine an hour to load.",
+            environment={"VLLM_ENGINE_READY_TIMEOUT_S": "3600"},
+        ),
+        Remedy(
+            "without_vllm_port",
+            "Take away the variable that another program has set.",
+            environment={"VLLM_PORT": None},
+        ),
+        Remedy(
+            "reinstall_stack",
+            "Install all packages again from the lock.",
+            do=("reinstall",),
+            consent="stack",
+        ),
+        Remedy("driver", "Install another driver.", do=("driver",), consent="driver"),
+        Remedy(
+            "reset_gpu",
+            "Reset the GPUs, if no other process is on them.",
+            do=("reset_gpu",),
+            consent="gpu_reset",
+        ),
+        Remedy("by_hand", "Only you can decide this.", by_hand=True),
+        Remedy(
+            "other_engine",
+            "Serve a quantised model with llama.cpp: this collection cannot do that yet.",
+            by_hand=True,
+        ),
+        Remedy(
+            "another_host",
+            "This host cannot serve it: run playbook teardown, then deploy. Recover rents nothing.",
+            by_hand=True,
+        ),
+        Remedy(
+            "complete_reset",
+            "Stop everything of ours on the host, clear the caches, and start as first asked for.",
+            do=("stop_all", "clear_caches"),
+        ),
+    )
+}
+
+BY_HEALTH: dict[str, tuple[str, ...]] = {
+    "starting": ("wait",),
+    "hung": ("restart", "reset_gpu", "clear_caches"),
+    "not_answering": ("restart", "clear_caches"),
+}
+"""How it behaves says more than an old line in its log. Others are judged by their cause."""
+
+UNKNOWN = ("restart", "clear_caches", "reinstall_stack", "smaller_model", "other_engine")
+
+BY_CHANGE: dict[str, tuple[str, ...]] = {
+    "gpu_memory_utilization": (
+        "sweep_orphans",
+        "fit_gpu_memory_utilization",
+        "lower_max_num_seqs",
+        "lower_max_model_len",
+        "smaller_model",
+        "reset_gpu",
+        "other_engine",
+    ),
+    "max_model_len": ("lower_max_model_len", "raise_gpu_memory_utilization", "smaller_model"),
+    "max_num_seqs": ("lower_max_num_seqs", "fit_gpu_memory_utilization", "smaller_model"),
+    "model files": ("download_again", "smaller_model"),
+    "model": ("by_hand", "smaller_model"),
+    "HF_TOKEN": ("by_hand", "smaller_model"),
+    "trust_remote_code": ("by_hand", "smaller_model"),
+    "vllm version": ("by_hand", "smaller_model"),
+    "tokenizer": ("download_again", "by_hand", "smaller_model"),
+    "quantization": ("drop_quantization", "smaller_model"),
+    "dtype": ("dtype_half", "dtype_float32"),
+    "stack": ("reinstall_stack", "driver", "another_host"),
+    "host": ("restart", "driver", "reset_gpu", "another_host"),
+    "host memory": ("restart", "lower_max_num_seqs", "smaller_model", "another_host"),
+    "disk": ("clear_caches", "smaller_model", "another_host"),
+    "network": ("restart", "without_xet", "another_host"),
+    "port": ("next_free_port",),
+    "restart": ("restart", "without_p2p", "enforce_eager", "reset_gpu", "another_host"),
+    "python": ("reinstall_stack", "by_hand"),
+    "arguments": ("by_hand",),
+    "chat_template": ("by_hand",),
+    "LD_LIBRARY_PATH": ("by_hand", "another_host"),
+    "open files limit": ("by_hand", "another_host"),
+    "host packages": ("by_hand", "another_host"),
+    "host image": ("by_hand", "another_host"),
+    "nothing": ("restart",),
+    "see the log": UNKNOWN,
+}
+"""What to try by the thing that the catalogue of failures says must change."""
+
+BY_CAUSE: dict[str, tuple[str, ...]] = {
+    "no_kv_cache_memory": (
+        "sweep_orphans",
+        "raise_gpu_memory_utilization",
+        "lower_max_num_seqs",
+        "smaller_model",
+        "another_host",
+    ),
+    "gpu_memory_changed": ("sweep_orphans", "restart"),
+    "gpu_out_of_memory": (
+        "sweep_orphans",
+        "fit_gpu_memory_utilization",
+        "lower_max_num_seqs",
+        "lower_max_model_len",
+        "enforce_eager",
+        "smaller_model",
+        "other_engine",
+    ),
+    "gpu_broken": ("reset_gpu", "another_host"),
+    "gpu_busy": ("sweep_orphans", "reset_gpu", "another_host"),
+    "gpu_architecture": ("reinstall_stack", "another_host"),
+    "quantization_unsupported_gpu": ("smaller_model", "another_host"),
+    "bfloat16_unsupported": ("dtype_half", "dtype_float32"),
+    "illegal_instruction": ("dtype_float32", "reinstall_stack", "another_host"),
+    "crash": ("restart", "enforce_eager", "reinstall_stack", "smaller_model", "another_host"),
+    "too_few_gpus": ("fewer_gpus",),
+    "heads_not_divisible": ("fewer_gpus",),
+    "nccl": ("without_p2p", "restart", "another_host"),
+    "shared_memory_small": ("by_hand", "another_host"),
+    "model_not_cached": ("download_first", "smaller_model"),
+    "xet_download": ("without_xet", "download_first", "smaller_model"),
+    "engine_start_timeout": ("longer_engine_start", "download_first", "smaller_model"),
+    "timeout": ("download_first", "longer_engine_start", "smaller_model"),
+    "port_uri": ("without_vllm_port",),
+    "port_taken_inside": ("sweep_orphans", "without_vllm_port", "restart"),
+    "port_invalid": ("by_hand",),
+    "port_privileged": ("by_hand",),
+}
+"""Where the thing to change does not say enough."""
+
+ESTIMATES = (
+    re.compile(r"estimated maximum model length is (\d+)"),
+    re.compile(r"tokens that can be stored in KV cache \((\d+)\)"),
+    re.compile(r"derived max_model_len \(\w+=(\d+)"),
+)
+"""The longest context that would have fitted, as vLLM says it."""
+
+ASKED_LEN = re.compile(r"max seq len \((\d+)\)|Using max model len (\d+)")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One sick server. `arguments` are those of its last start, `first` those before any remedy.
+
+    gpus: memory_total_mib and memory_free_mib of each. orphans: servers of ours that should not
+    live and do. ladder: smaller models, each with `model` and, if it needs any, `arguments`.
+    """
+
+    health: str = "not_running"
+    reason: str = ""
+    cause_id: str = "unknown"
+    change: str = "see the log"
+    remedy: str = ""
+    log: str = ""
+    model: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Any] = field(default_factory=dict)
+    gpus: tuple[Mapping[str, Any], ...] = ()
+    orphans: tuple[str, ...] = ()
+    port_owners: tuple[Mapping[str, Any], ...] = ()
+    free_port: int | None = None
+    ladder: tuple[Mapping[str, Any], ...] = ()
+    allowed: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    least_model_len: int = 2048
+
+    def number(self, name: str, default: float) -> float:
+        """An argument of the server as a number; `32k` and `auto` are none."""
+        try:
+            return float(self.arguments[name])
+        except (KeyError, TypeError, ValueError):
+            return default
+
+
+Change = Mapping[str, Any]
+
+
+def _argument(name: str, value: Any) -> list[Change]:
+    return [{"arguments": {name: value}}]
+
+
+def _free_share(situation: Situation) -> float | None:
+    """The part of every GPU's memory that is free, a percent below what the driver says."""
+    known = [
+        gpu["memory_free_mib"] / gpu["memory_total_mib"]
+        for gpu in situation.gpus
+        if gpu.get("memory_total_mib") and gpu.get("memory_free_mib") is not None
+    ]
+    return int(min(known) * 100) / 100 - 0.01 if known else None
+
+
+def _fit_utilization(situation: Situation) -> list[Change]:
+    """What is free; where that is enough already, or unknown, one step less than now."""
+    now = situation.number("gpu_memory_utilization", DEFAULT_UTILIZATION)
+    free = _free_share(situation)
+    fitting = free if free is not None and free < now else now - UTILIZATION_STEP
+    if fitting < LEAST_UTILIZATION:
+        return []
+    return _argument("gpu_memory_utilization", round(fitting, 2))
+
+
+def _raise_utilization(situation: Situation) -> list[Change]:
+    now = situation.number("gpu_memory_utilization", DEFAULT_UTILIZATION)
+    free = _free_share(situation)
+    most = round(min(MOST_UTILIZATION, free if free is not None else MOST_UTILIZATION), 2)
+    return _argument("gpu_memory_utilization", most) if most > now else []
+
+
+def _lower_model_len(situation: Situation) -> list[Change]:
+    """What vLLM says would have fitted, else half of what was asked for."""
+    asked = [int(found[1] or found[2]) for found in ASKED_LEN.finditer(situation.log)]
+    now = situation.number("max_model_len", asked[-1] if asked else 2 * DEFAULT_MODEL_LEN)
+    named = [int(found[1]) for text in ESTIMATES for found in text.finditer(situation.log)]
+    fitting = [length for length in named if 0 < length < now]
+    length = fitting[-1] if fitting else max(int(now) // 2, situation.least_model_len)
+    return _argument("max_model_len", length) if length < now else []
+
+
+def _lower_num_seqs(situation: Situation) -> list[Change]:
+    half = int(situation.number("max_num_seqs", DEFAULT_NUM_SEQS)) // 2
+    return _argument("max_num_seqs", half) if half >= LEAST_NUM_SEQS else []
+
+
+def _smaller_models(situation: Situation) -> list[Change]:
+    """Each with the arguments that were first asked for, and its own above them."""
+    return [
+        {"model": rung["model"], "arguments": {**_undo(situation), **rung.get("arguments", {})}}
+        for rung in situation.ladder
+        if rung["model"] != situation.model
+    ]
+
+
+def _undo(situation: Situation) -> dict[str, Any]:
+    """The change that leads back to the first arguments."""
+    added = dict.fromkeys(set(situation.arguments) - set(situation.first))
+    return {
+        **added,
+        **{
+            name: value
+            for name, value in situation.first.items()
+            if situation.arguments.get(name) != value
+        },
+    }
+
+
+def _fewer_gpus(situation: Situation) -> list[Change]:
+    """The next lower power of two, which divides every common number of attention heads."""
+    now, there = int(situation.number("tensor_parallel_size", 1)), len(situation.gpus)
+    fitting = [size for size in (8, 4, 2, 1) if size < now and size <= max(there, 1)]
+    return _argument("tensor_parallel_size", fitting[0]) if fitting else []
+
+
+def _as_it_is(_situation: Situation) -> list[Change]:
+    return [{}]
+
+
+def _from_the_hub(situation: Situation) -> list[Change]:
+    """Only what has a source can be downloaded: a folder on the host has none that is known."""
+    return [] if situation.model.startswith("/") or not situation.model else [{}]
+
+
+WORKED_OUT: dict[str, Callable[[Situation], list[Change]]] = {
+    "sweep_orphans": lambda situation: (
+        [{"servers": list(situation.orphans)}] if situation.orphans else []
+    ),
+    "fit_gpu_memory_utilization": _fit_utilization,
+    "raise_gpu_memory_utilization": _raise_utilization,
+    "lower_max_model_len": _lower_model_len,
+    "lower_max_num_seqs": _lower_num_seqs,
+    "smaller_model": _smaller_models,
+    "fewer_gpus": _fewer_gpus,
+    "download_again": _from_the_hub,
+    "download_first": _from_the_hub,
+    "next_free_port": lambda situation: (
+        [{"port": situation.free_port}] if situation.free_port else []
+    ),
+    "reset_gpu": lambda situation: [{}] if situation.gpus else [],
+    "driver": lambda situation: [{}] if "driver" in situation.roles else [],
+    "complete_reset": lambda situation: [{"arguments": _undo(situation)}],
+}
+"""Remedies whose changes depend on the situation: one entry a step, none where it cannot help."""
+
+
+def plan(
+    situation: Mapping[str, Any], tried: tuple[str, ...] = (), max_steps: int = 6
+) -> list[dict[str, Any]]:
+    """The steps to try, in order, at most so many; empty for a server that serves.
+
+    Each has id, key (the same for the same step with the same values), why, do, model, port,
+    arguments, environment, servers, needs (what stands in its way, empty when nothing does).
+    """
+    known = Situation(**situation)
+    if known.health == "serving":
+        return []
+    names = remedies_for(known)
+    steps = [step for name in names for step in _steps(REMEDIES[name], known)]
+    # What did not help comes again, with other values, only after what was not tried at all.
+    times = Counter(key.partition(" ")[0] for key in tried)
+    fresh = [step for step in steps if step["key"] not in tried]
+    fresh.sort(key=lambda step: times[step["id"]])
+    # Where only a person can help, nothing is worth being torn down for.
+    if REMEDIES[names[0]].by_hand:
+        return fresh[:max_steps]
+    last = [
+        step for step in _steps(REMEDIES["complete_reset"], known) if not times["complete_reset"]
+    ]
+    return (fresh[: max(max_steps - 1, 0)] + last)[:max_steps]
+
+
+def remedies_for(situation: Situation) -> tuple[str, ...]:
+    """The ids of what fits, in order."""
+    if situation.health in BY_HEALTH:
+        return BY_HEALTH[situation.health]
+    if situation.port_owners:
+        return BY_CHANGE["port"]
+    if situation.cause_id == "unknown" or situation.reason == "requested":
+        return UNKNOWN
+    return BY_CAUSE.get(situation.cause_id) or BY_CHANGE.get(situation.change, UNKNOWN)
+
+
+def _steps(remedy: Remedy, situation: Situation) -> Iterator[dict[str, Any]]:
+    work_out = WORKED_OUT.get(remedy.id, _as_it_is)
+    why = situation.remedy if remedy.id == "by_hand" and situation.remedy else remedy.why
+    for change in work_out(situation):
+        step = {
+            "id": remedy.id,
+            "why": why,
+            "do": list(remedy.do),
+            "model": change.get("model", ""),
+            "port": change.get("port"),
+            "arguments": {**remedy.arguments, **change.get("arguments", {})},
+            "environment": dict(remedy.environment),
+            "servers": change.get("servers", []),
+            "needs": _needs(remedy, situation),
+        }
+        values = [step["model"], step["port"], step["arguments"], step["environment"]]
+        yield {**step, "key": f"{remedy.id} {json.dumps(values, sort_keys=True)}"}
+
+
+def _needs(remedy: Remedy, situation: Situation) -> str:
+    if remedy.by_hand:
+        return "a person"
+    missing = remedy.consent and remedy.consent not in situation.allowed
+    return f"{remedy.consent} in recover_allow" if missing else ""

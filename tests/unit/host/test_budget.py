@@ -1,0 +1,70 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a start may take when nobody said it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host import budget
+
+GIB = 1024**3
+
+
+def hub_model(hub: Path, size: int) -> Path:
+    """A model as the hub's cache keeps it: links in a snapshot to blobs."""
+    blob = hub / "models--org--name" / "blobs" / "abc"
+    blob.parent.mkdir(parents=True)
+    with blob.open("wb") as stream:
+        stream.truncate(size)
+    link = hub / "models--org--name" / "snapshots" / "main" / "model.safetensors"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(blob)
+    return blob
+
+
+def test_a_large_model_on_a_slow_disk_gets_more_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        with (tmp_path / f"model-{number}.safetensors").open("wb") as stream:
+            stream.truncate(10 * GIB)
+    (tmp_path / "notes.txt").write_text("no weights")
+    monkeypatch.setattr(budget, "read_bytes_per_second", lambda file: 100e6)
+    given = budget.for_start(str(tmp_path), None, {})
+    assert given.seconds == 600 + round(4 * 20 * GIB / 100e6)
+    assert given.why == ("600 s, and 4 times what reading 21.5 GB takes at the 100 MB/s measured")
+
+
+@pytest.mark.parametrize("place", ["download_dir", "HF_HUB_CACHE", "HF_HOME"])
+def test_a_model_in_the_cache_of_the_hub_is_found(tmp_path: Path, place: str) -> None:
+    hub = tmp_path / "hub"
+    hub_model(hub, 1000)
+    where = {place: str(tmp_path if place == "HF_HOME" else hub)}
+    given = budget.for_start("org/name", where.pop("download_dir", None), where)
+    assert given.seconds == budget.WITHOUT_WEIGHTS_SECONDS
+
+
+def test_a_model_that_has_not_come_wholly_may_still_be_downloaded(tmp_path: Path) -> None:
+    place = {"HF_HUB_CACHE": str(tmp_path)}
+    absent = budget.for_start("org/name", None, place)
+    assert absent.seconds == budget.DOWNLOAD_SECONDS
+    assert "org/name is not on this host yet" in absent.why
+    blob = hub_model(tmp_path, 1000)
+    blob.with_name("def.incomplete").touch()
+    assert budget.for_start("org/name", None, place) == absent
+
+
+def test_the_speed_of_the_disk_is_measured_in_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "model.gguf"
+    with file.open("wb") as stream:
+        stream.truncate(64 * GIB)
+    monkeypatch.setattr(budget, "SAMPLE_BYTES", 32 * 1024**2)
+    assert budget.read_bytes_per_second(file) > 1e6
+    file.write_bytes(b"")
+    assert budget.read_bytes_per_second(file) > 0

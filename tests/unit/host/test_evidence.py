@@ -1,0 +1,150 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is collected of a failure: bounded, in time, without secrets, and explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host import evidence
+from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server
+
+ROOT = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
+TRUNCATED = (
+    "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata, file "
+    "not fully covered"
+)
+SECRET = "key-of-clients-1234"
+
+Call = Callable[..., dict[str, Any]]
+
+
+def gather(home: Path, log_bytes: int = 1000, timeout: float = 30, part: float = 10) -> Any:
+    layout = Layout(home)
+    return evidence.gather(layout, layout.server("main"), log_bytes, timeout, part)
+
+
+def test_a_log_of_gigabytes_is_cut_to_its_head_and_tail(home: Path, server: Server) -> None:
+    server.folder.mkdir(parents=True)
+    with server.log.open("w") as stream:
+        stream.write("first line\n")
+        stream.truncate(5 * 1024**3)
+        stream.seek(0, 2)
+        stream.write("last line\n")
+    began = time.monotonic()
+    text = gather(home).parts["server.log"]
+    assert time.monotonic() - began < 20
+    assert text.startswith("first line")
+    assert text.endswith("last line\n")
+    assert len(text) < 100_000
+    assert "bytes are left out here" in text
+
+
+def test_secrets_of_every_server_are_taken_out(home: Path, start: Call, server: Server) -> None:
+    start(api_key=SECRET, arguments={"seed": 7})
+    with server.log.open("a") as stream:
+        stream.write(f"a client sent {SECRET}, another Authorization: Bearer another-key-5678\n")
+    parts = gather(home, log_bytes=100_000).parts
+    assert "a client sent (redacted)" in parts["server.log"]
+    together = json.dumps(parts)
+    assert SECRET not in together
+    assert "another-key-5678" not in together
+    assert "# environment: VLLM_API_KEY" in parts["command.txt"]
+    assert "--seed 7" in parts["command.txt"]
+
+
+def test_what_cannot_be_had_is_named_with_the_reason(home: Path) -> None:
+    gathered = gather(home)
+    assert gathered.missing["server.log"] == "there is no server.log on the host"
+    assert "never started here" in gathered.missing["command.txt"]
+    assert set(gathered.parts) | set(gathered.missing) > {"kernel.txt", "gpu.json", "memory.txt"}
+    assert "MemTotal" in gathered.parts["memory.txt"]
+    assert not list(home.iterdir())
+
+
+def test_a_part_that_hangs_does_not_keep_the_others(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "_gpu", lambda: time.sleep(30))
+    began = time.monotonic()
+    gathered = gather(home, part=0.3)
+    assert time.monotonic() - began < 10
+    assert "took longer than" in gathered.missing["gpu.json"]
+    assert "memory.txt" in gathered.parts
+
+
+def test_the_whole_has_a_limit_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "_gpu", lambda: time.sleep(30))
+    began = time.monotonic()
+    gathered = gather(home, timeout=0.5)
+    assert time.monotonic() - began < 3
+    assert "the time for collecting was up" in gathered.missing["host.json"]
+
+
+@pytest.fixture
+def play(tmp_path: Path, home: Path) -> Callable[[], tuple[str, dict[str, Any]]]:
+    """Run the task as a play does; returns the output and the result."""
+
+    def run() -> tuple[str, dict[str, Any]]:
+        result = tmp_path / "result.json"
+        options = {"name": "main", "home": str(home), "dest": str(tmp_path / "evidence")}
+        tasks = [
+            {"inferops.gpu.evidence": options, "register": "result"},
+            {
+                "ansible.builtin.copy": {
+                    "content": "{{ result | to_json }}",
+                    "dest": str(result),
+                    "mode": "0600",
+                }
+            },
+        ]
+        host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        playbook = tmp_path / "play.json"
+        playbook.write_text(
+            json.dumps([{"hosts": "gpu-1", "gather_facts": False, "vars": host, "tasks": tasks}])
+        )
+        done = subprocess.run(
+            [str(BIN / "ansible-playbook"), "-vvv", "-i", "gpu-1,", str(playbook)],
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path / "ansible")},
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr, json.loads(result.read_text())
+
+    return run
+
+
+def test_the_folder_is_its_owners_alone_and_names_the_cause(
+    tmp_path: Path, start: Call, play: Callable[[], tuple[str, dict[str, Any]]]
+) -> None:
+    log = tmp_path / "log"
+    log.write_text(TRUNCATED)
+    failed = start(api_key=SECRET, fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": str(log)})
+    assert failed["failed"]
+    output, result = play()
+    folder = tmp_path / "evidence"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert sorted(path.name for path in folder.iterdir()) == result["files"]
+    assert "SafetensorError" in (folder / "server.log").read_text()
+    assert result["failure"]["cause_id"] == "weights_truncated"
+    assert not result["changed"]
+    # The texts go into the files, not into the output.
+    assert "Resolved architecture" in (folder / "server.log").read_text()
+    assert "Resolved architecture" not in output
+    assert SECRET not in output

@@ -1,0 +1,230 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What bounds renting: attempts, the price that is really charged, and the budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.claims import Claims
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    AttemptsExhausted,
+    UnclearCreate,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
+    Lifecycle,
+    Limits,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
+from tests.unit.market.conftest import Market, order
+
+CHANGE = {"method": "PUT", "path": r"/instances/\d+/?$"}
+CREATE = {"method": "PUT", "path": "/asks/"}
+GONE = {"status": 410, "body": {"error": "no_such_ask"}}
+
+
+def outcomes(result: dict[str, Any]) -> list[str]:
+    return [attempt["outcome"] for attempt in result["attempts"]]
+
+
+def mark_of(market: Market) -> Mark:
+    """The mark of the one rental."""
+    (row,) = market.billing()
+    mark = Mark.decode(row["label"])
+    assert mark is not None
+    return mark
+
+
+def most_usd(market: Market) -> float:
+    """What the one rental can cost until its deadline."""
+    (rental,) = market.simulator.market.rentals.values()
+    price = market.run("rental_info", scope="test")["rentals"][0]["price_usd_per_hour"]
+    return float((mark_of(market).deadline - rental.created_at) / 3600 * price)
+
+
+# The price that is charged.
+
+
+def test_a_rental_that_is_charged_above_the_maximum_is_released_and_told(market: Market) -> None:
+    most = market.ranked()[0].offer.price_usd_per_hour * 2
+    market.fault("price_change", factor=3.0)
+    result = market.rent(max_price_usd_per_hour=most)
+    assert outcomes(result) == ["dearer", "rented"]
+    assert result["attempts"][0]["cost_usd"] > 0
+    assert result["rental"]["price_usd_per_hour"] <= most
+    assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
+
+
+def test_a_market_that_always_charges_more_ends_without_a_rental_and_tells_the_cost(
+    market: Market,
+) -> None:
+    market.fault("price_change", factor=3.0, times=99)
+    result = market.rent(max_price_usd_per_hour=0.1, max_attempts=2)
+    assert result["failed"]
+    assert "2 charged more than allowed, and released" in result["msg"]
+    assert "max_price_usd_per_hour" in result["failure"]["remedy"]
+    assert "proven gone, for about" in result["failure"]["money"]
+    assert all(attempt["cost_usd"] > 0 for attempt in result["attempts"])
+    assert market.billing() == []
+
+
+def test_a_dearer_rental_ends_sooner_so_that_its_budget_holds(market: Market) -> None:
+    market.fault("price_change", factor=2.0)
+    result = market.rent(budget_usd=1.0)
+    assert outcomes(result) == ["rented"]
+    assert most_usd(market) <= 1.01
+    assert result["deadline"]["at"] == mark_of(market).deadline
+    assert not market.rent(budget_usd=1.0)["changed"]
+
+
+def test_a_dearer_rental_whose_deadline_cannot_be_moved_is_released(market: Market) -> None:
+    market.simulator.control.plan_faults(
+        [
+            {"kind": "price_change", "factor": 2.0},
+            {"kind": "reply", **CHANGE, "status": 200, "body": {"success": True}},
+        ]
+    )
+    result = market.rent(budget_usd=1.0)
+    assert outcomes(result) == ["dearer", "rented"]
+    assert most_usd(market) <= 1.01
+
+
+# What was spent before.
+
+
+def test_what_was_spent_ends_a_rental_sooner_and_a_later_deploy_gives_nothing_back(
+    market: Market,
+) -> None:
+    market.rent(budget_usd=1.0, spent_usd=0.5)
+    before = mark_of(market)
+    assert most_usd(market) <= 0.51
+    again = market.rent(budget_usd=1.0)
+    assert not again["changed"]
+    assert mark_of(market) == before
+
+
+def test_a_row_that_shows_no_price_moves_no_deadline(market: Market) -> None:
+    market.rent(budget_usd=0.5)
+    before = mark_of(market)
+    market.pass_hours(0.1)
+    market.fault("row_is", fields={"dph_total": None}, times=9)
+    assert not market.rent(budget_usd=0.5)["changed"]
+    assert mark_of(market) == before
+
+
+# Attempts.
+
+
+def test_machines_that_other_hosts_rent_cost_no_attempt(market: Market, tmp_path: Path) -> None:
+    ranked = market.ranked()
+    claims = Claims(SharedFile(str(tmp_path / "claims.json")), market.clock)
+    for candidate in ranked[:6]:
+        claims.take(candidate.offer.machine_id, "somebody else")
+    lifecycle = Lifecycle(market.provider(), "test", market.clock, claims=claims)
+    rented = lifecycle.rent(ranked, lambda _offer: order(), Limits(max_attempts=1))
+    assert rented.own
+    claimed = [one["machine_id"] for one in rented.attempts if one["outcome"] == "claimed"]
+    assert len(claimed) == len(set(claimed)) > 0
+
+
+def test_each_create_that_was_sent_counts(market: Market) -> None:
+    market.fault("reply", **CREATE, **GONE, times=99)
+    with pytest.raises(AttemptsExhausted, match="4 taken meanwhile") as failure:
+        market.lifecycle().rent(market.ranked(), lambda _offer: order(), Limits(max_attempts=4))
+    assert len(failure.value.attempts) == len(market.creates()) == 4
+
+
+def test_what_was_made_and_never_listed_is_told_with_its_cost(market: Market) -> None:
+    market.fault("list_lag", seconds=604_800, times=99)
+    result = market.rent(max_attempts=2)
+    assert outcomes(result) == ["unlisted", "unlisted"]
+    assert all(attempt["cost_usd"] > 0 for attempt in result["attempts"])
+    assert "2 rented but never listed, and released" in result["msg"]
+    assert "Nothing was rented" not in result["msg"]
+    assert market.billing() == []
+
+
+def test_a_failure_that_leaves_it_unclear_tells_the_attempts_before_it(market: Market) -> None:
+    market.simulator.control.plan_faults(
+        [{"kind": "reply", **CREATE, **GONE}, {"kind": "drop_before", **CREATE, "skip": 1}]
+    )
+    result = market.rent()
+    assert outcomes(result) == ["gone", "unclear"]
+    assert result["nonce"]
+
+
+# What may have been carried out.
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (408, {"success": False, "error": "timeout", "msg": "Request timeout"}),
+        (400, "<html><h1>400 Bad Request</h1></html>"),
+        (404, "<html><h1>404 Not Found</h1></html>"),
+        (403, "<html>blocked</html>"),
+    ],
+)
+def test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental(
+    market: Market, status: int, body: object
+) -> None:
+    market.fault("reply_after_commit", **CREATE, status=status, body=body)
+    result = market.rent()
+    assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
+    assert len(market.creates()) == 1
+
+
+ODD_FIELDS: list[dict[str, Any]] = [
+    {"dph_total": "n/a"},
+    {"start_date": "soon"},
+    {"ports": {"22/tcp": [{}]}},
+    {"ports": ["22/tcp"]},
+    {"label": 5},
+    {"status_msg": ["loading"]},
+    {"actual_status": {}},
+    {"num_gpus": float("nan")},
+]
+
+
+@pytest.mark.parametrize("fields", ODD_FIELDS, ids=str)
+def test_odd_rows_after_a_create_are_looked_at_again(
+    market: Market, fields: dict[str, Any]
+) -> None:
+    market.fault("row_is", fields=fields, times=4)
+    result = market.rent()
+    assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
+
+
+def test_a_row_that_stays_odd_is_named(market: Market) -> None:
+    rental = market.rent()["rental"]
+    market.fault("row_is", fields={"dph_total": "n/a"}, times=99)
+    result = market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert f"rental {rental['id']} cannot be understood" in result["msg"]
+
+
+def test_a_damaged_offer_hides_no_other_one(market: Market) -> None:
+    whole = len(market.ranked())
+    offer = market.ranked()[0].offer
+    market.simulator.market.offers[int(offer.id)]["cpu_ram"] = ["n/a"]
+    assert len(market.ranked()) == whole - 1
+
+
+def test_whatever_breaks_after_a_create_leaves_the_nonce(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Lifecycle, "_settle", broken)
+    result = market.rent()
+    assert result["failed"]
+    assert result["failure"]["kind"] == UnclearCreate.__name__
+    assert "A rental may bill" in result["msg"]
+    monkeypatch.undo()
+    (row,) = market.billing()
+    assert f"/{result['nonce']}/" in row["label"]

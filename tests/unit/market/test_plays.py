@@ -1,0 +1,140 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What roles do before, or instead of, any call to a marketplace: plays without one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.tools.tree import REPOSITORY
+
+#: Nobody listens on this port: a host that has fallen silent.
+SILENT = {"host": "127.0.0.1", "port": 1}
+RENTAL = {
+    "provider": "vastai",
+    "id": "7",
+    "ssh": [SILENT],
+    "ssh_user": "root",
+    "known_hosts": [],
+    "price_usd_per_hour": 0.5,
+    "started_at": 0,
+    "machine_id": "42",
+}
+
+
+def play(
+    tmp_path: Path, playbook: Path | list[dict[str, Any]], *arguments: str, **variables: Any
+) -> tuple[int, str]:
+    """Exit status and output, line breaks folded away, of a playbook with these variables."""
+    file = playbook if isinstance(playbook, Path) else tmp_path / "play.yml"
+    if not isinstance(playbook, Path):
+        file.write_text(yaml.safe_dump(playbook))
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\n")
+    folder = str(tmp_path / "controller")
+    given = {"inferops_scope": "test", "inferops_controller_dir": folder, **variables}
+    command = ["ansible-playbook", "-i", str(inventory), str(file), "-e", json.dumps(given)]
+    done = subprocess.run(
+        [Path(sys.executable).with_name(command[0]), *command[1:], *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "False", "VAST_API_KEY": "none"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+def role(name: str, tasks_from: str) -> dict[str, Any]:
+    return {
+        "ansible.builtin.include_role": {"name": f"inferops.gpu.{name}", "tasks_from": tasks_from}
+    }
+
+
+def on_the_host(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"hosts": "gpu-1", "gather_facts": False, "tasks": list(tasks)}]
+
+
+def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(tmp_path: Path) -> None:
+    tasks = on_the_host(role("connect", "connection"), {"ansible.builtin.ping": {}})
+    status, output = play(tmp_path, tasks, "-vvv", inferops_rental=RENTAL)
+    assert status != 0
+    assert "StrictHostKeyChecking=yes" in output
+    assert "StrictHostKeyChecking=no" not in output
+
+
+def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> None:
+    verify = {
+        "block": [
+            {"ansible.builtin.set_fact": {"rent_switch": {}, "rent_facts": {}, "rent_speed": {}}},
+            role("connect", "connection"),
+            role("rent", "verify"),
+        ],
+        "rescue": [
+            {
+                **role("rent", "give_up"),
+                "vars": {
+                    "rent_failed_task": "{{ ansible_failed_task.name }}",
+                    "rent_failed_result": "{{ ansible_failed_result }}",
+                },
+            }
+        ],
+        "always": [
+            {"ansible.builtin.debug": {"msg": "{{ rent_last.stage }}, {{ rent_try_next }}"}}
+        ],
+        "ignore_unreachable": True,
+    }
+    status, output = play(
+        tmp_path,
+        on_the_host(verify),
+        inferops_rental=RENTAL,
+        inferops_offer={},
+        inferops_deadline={"at": 1, "enforced_by": "host"},
+        rent_ready={"remaining_seconds": 3600},
+        rent_result={"nonce": "n"},
+        rent_attempts=[],
+        rent_spent_usd=0,
+        rent_max_attempts=1,
+        inferops_evidence_dir=str(tmp_path / "evidence"),
+    )
+    assert status != 0
+    assert "The host accepted SSH and does not answer any more" in output
+    assert "Nobody would end this rental" not in output
+    assert "ssh, False" in output
+
+
+def test_strict_reaping_is_refused_where_only_a_part_of_the_inventory_is_seen(
+    tmp_path: Path,
+) -> None:
+    reap = REPOSITORY / "playbooks" / "reap.yml"
+    strict = {"reap_strict": True, "reap_confirm_scope": "test"}
+    status, output = play(tmp_path, reap, "--limit", "gpu-1", **strict)
+    assert status != 0
+    assert "--limit gpu-1" in output
+    assert "Nothing was released" in output
+    status, output = play(tmp_path, reap, **strict, awx_workflow_job_id=3)
+    assert status != 0
+    assert "a job of a workflow, which may be a slice" in output
+
+
+def test_the_repository_never_turns_off_the_check_of_host_keys() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    told = []
+    for name in listed.stdout.splitlines():
+        file = REPOSITORY / name
+        if file.is_file() and file.suffix != ".md" and file != Path(__file__):
+            text = file.read_text(errors="replace")
+            told += [name] if "StrictHostKeyChecking=no" in text else []
+    assert told == []

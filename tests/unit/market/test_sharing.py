@@ -1,0 +1,96 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the processes of one controller share is a help: losing it costs calls, never money."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market import shared_file
+from ansible_collections.inferops.gpu.plugins.module_utils.market.claims import Claims
+from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
+from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_listing import (
+    SharedListing,
+)
+from tests.unit.market.conftest import Market
+
+Break = Callable[[Market], None]
+
+
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch) -> Break:
+    """Nothing can be written any more."""
+
+    def full(*_args: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    return lambda _market: monkeypatch.setattr(shared_file.json, "dump", full)
+
+
+def block_the_folder(_monkeypatch: pytest.MonkeyPatch) -> Break:
+    """The folder cannot be made."""
+    return lambda market: market.controller_dir.write_text("not a folder")
+
+
+@pytest.fixture(params=[fill_the_disk, block_the_folder], ids=lambda made: made.__name__)
+def break_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Break:
+    broken: Break = request.param(monkeypatch)
+    return broken
+
+
+def test_a_controller_that_can_keep_nothing_rents_shows_and_releases(
+    market: Market, break_disk: Break
+) -> None:
+    break_disk(market)
+    rental = market.rent()["rental"]
+    assert [one["id"] for one in market.run("rental_info", scope="test")["rentals"]] == [
+        rental["id"]
+    ]
+    assert market.run("rental_reap", scope="test")["counts"]["adopted"] == 1
+    released = market.run("rental", name="gpu-1", scope="test", state="absent")["released"]
+    assert [one["id"] for one in released] == [rental["id"]]
+    assert market.billing() == []
+
+
+def test_a_disk_that_fills_after_the_create_hides_no_rental(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(phase: str, request: Any, _number: int) -> None:
+        if phase == "after" and request.method == "PUT":
+            fill_the_disk(monkeypatch)(market)
+
+    market.simulator.observe = fill
+    result = market.rent()
+    assert result["nonce"]
+    assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
+
+
+def test_who_holds_a_shared_file_for_ever_is_not_waited_for(market: Market, tmp_path: Path) -> None:
+    path = tmp_path / "shared.json"
+    path.write_text(json.dumps({"asked_at": market.clock.now(), "rentals": []}))
+    file = SharedFile(str(path), patience_seconds=0.1)
+    market.create(market.ranked()[0].offer)
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        listing = SharedListing(file, market.clock)
+        assert len(listing.get(0.0, lambda seen: market.provider().list_rentals())) == 1
+        listing.forget()
+        claims = Claims(file, market.clock)
+        assert claims.take("20811", "gpu-1")
+        claims.drop("20811", "gpu-1")
+
+
+def test_a_listing_that_was_damaged_is_asked_for_again(market: Market, tmp_path: Path) -> None:
+    path = tmp_path / "shared.json"
+    market.create(market.ranked()[0].offer)
+    for rubbish in ({"rentals": [{}]}, {"rentals": None}, {}):
+        path.write_text(json.dumps({"asked_at": market.clock.now(), **rubbish}))
+        listing = SharedListing(SharedFile(str(path)), market.clock)
+        assert len(listing.get(0.0, lambda seen: market.provider().list_rentals())) == 1

@@ -1,0 +1,198 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Answers that are slow, too frequent, dated wrongly, or full of secrets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    ProviderUnavailable,
+    RateLimited,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
+from ansible_collections.inferops.gpu.plugins.module_utils.market.transport import (
+    Response,
+    Transport,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.unit.market.conftest import Market
+
+LIST = {"method": "GET", "path": "/api/v1/instances/"}
+SEARCH = {"method": "POST", "path": "/api/v0/bundles/"}
+CREATE = {"method": "PUT", "path": "/asks/"}
+TOO_FREQUENT = {"status": 429, "body": "API requests too frequent"}
+HOUR, DAY = 3600, 86_400
+
+
+# Slow answers.
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """A server whose answers never end, yet never pause."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _address = server.accept()
+            with connection:
+                try:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                    for _byte in range(200):
+                        connection.sendall(b" ")
+                        time.sleep(0.05)
+                except OSError:
+                    return
+
+        threading.Thread(target=drip, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_an_answer_that_drips_ends_the_call(dripping: str) -> None:
+    pace = Pace(None, {}, Clock())
+    transport = Transport(dripping, {}, pace, Clock(), timeout_seconds=0.3, tries=1)
+    began = time.monotonic()
+    with pytest.raises(ProviderUnavailable, match="not complete after"):
+        transport.request("GET", "/", kind="list", idempotent=True)
+    assert time.monotonic() - began < 3
+
+
+def test_a_call_that_cannot_be_made_fails_at_once_with_its_own_reason() -> None:
+    transport = Transport("http://127.0.0.1:1", {"X-Odd": "a\nb"}, Pace(None, {}, Clock()), Clock())
+    began = time.monotonic()
+    with pytest.raises((ProviderUnavailable, ValueError), match=r"[Hh]eader"):
+        transport.request("GET", "/", kind="list", idempotent=False)
+    assert time.monotonic() - began < 5
+
+
+# Too many calls.
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "reset at", "reset in"])
+def test_a_pause_is_obeyed_in_full_in_whatever_form_it_is_asked_for(
+    market: Market, form: str
+) -> None:
+    before = market.clock.now()
+    headers = {
+        "seconds": {"Retry-After": "120"},
+        "date": {"Retry-After": formatdate(before + 121, usegmt=True)},
+        "reset at": {"X-RateLimit-Reset": str(int(before + 121))},
+        "reset in": {"X-RateLimit-Reset": "120"},
+    }
+    market.fault("reply", **LIST, **TOO_FREQUENT, headers=headers[form])
+    market.provider().list_rentals()
+    assert 119 <= market.clock.now() - before <= 150
+
+
+def test_a_pause_that_is_too_long_to_wait_for_is_told(market: Market) -> None:
+    before = market.clock.now()
+    market.fault("reply", **LIST, **TOO_FREQUENT, headers={"Retry-After": "3000"})
+    with pytest.raises(RateLimited, match="for another 3000 s"):
+        market.provider().list_rentals()
+    assert market.clock.now() - before < 60
+
+
+def test_a_long_pause_keeps_the_other_hosts_of_the_controller_away(
+    market: Market, tmp_path: object
+) -> None:
+    file = SharedFile(f"{tmp_path}/pace.json")
+    Pace(file, {}, market.clock).slow_down("create", 1800)
+    with pytest.raises(RateLimited, match="no calls of kind create"):
+        Pace(file, {}, market.clock).wait("create")
+    market.pass_hours(0.5)
+    Pace(file, {}, market.clock).wait("create")
+
+
+def test_a_create_that_is_refused_for_its_rate_rents_nothing_and_blames_no_option(
+    market: Market,
+) -> None:
+    market.fault("reply", **CREATE, **TOO_FREQUENT, times=9)
+    result = market.rent()
+    assert result["failure"]["kind"] == "RateLimited"
+    assert "run again later" in result["failure"]["remedy"]
+    assert "nothing bills" in result["failure"]["money"]
+    assert [attempt["outcome"] for attempt in result["attempts"]] == ["refused"]
+    assert market.billing() == []
+
+
+# Dates.
+
+
+def deadline_hours(market: Market) -> float:
+    """How far away the deadline is in truth."""
+    mark = Mark.decode(market.billing()[0]["label"])
+    assert mark is not None
+    return (mark.deadline - market.clock.now()) / HOUR
+
+
+@pytest.mark.parametrize("seconds", [DAY, -DAY])
+@pytest.mark.parametrize("listing", ["asked for", "shared"])
+def test_one_answer_with_a_wrong_date_moves_no_deadline(
+    market: Market, seconds: int, listing: str
+) -> None:
+    if listing == "shared":
+        market.run("rental_info", scope="test")
+    market.fault("clock_skew", **SEARCH, seconds=seconds)
+    result = market.rent(deadline_hours=10)
+    assert deadline_hours(market) == pytest.approx(10, abs=0.1)
+    assert result["deadline"]["remaining_seconds"] == pytest.approx(10 * HOUR, abs=300)
+
+
+@pytest.mark.parametrize("seconds", [DAY, -DAY])
+def test_one_wrong_date_among_several_does_not_tell_the_time(market: Market, seconds: int) -> None:
+    provider = market.provider()
+    provider.list_rentals()
+    market.fault("clock_skew", **SEARCH, seconds=seconds)
+    provider.search(Wish())
+    assert abs(provider.clock_offset_seconds) < 60
+
+
+def test_a_controller_that_is_behind_tells_hosts_the_same_lifetime(market: Market) -> None:
+    market.fault("clock_skew", seconds=3 * HOUR, times=99)
+    result = market.rent(deadline_hours=10)
+    script = market.creates()[0]["body"]["onstart"]
+    assert deadline_hours(market) == pytest.approx(13, abs=0.1)
+    assert f"deadline=$((now+{10 * HOUR}))" in script
+    assert result["deadline"]["remaining_seconds"] == pytest.approx(10 * HOUR, abs=300)
+
+
+# Secrets.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"error": "x", "instance_api_key": "5ecre7"}',
+        '{"jupyter_token": "5ecre7", "msg": "x"}',
+        '{"msg": "x", "instance_api_key": "5ecre7',
+        '{"msg": "{\\"api_key\\": \\"5ecre7\\"}"}',
+        "GET /api/v0/instances/?api_key=5ecre7&owner=me",
+    ],
+)
+def test_no_secret_gets_into_a_message(text: str) -> None:
+    told = Response(500, None, text).excerpt()
+    assert "5ecre7" not in told
+    assert "***" in told
+
+
+def test_a_secret_at_the_cut_is_no_secret_in_the_message() -> None:
+    text = '{"msg": "' + "x" * 160 + '", "instance_api_key": "5ecre7' + "0" * 200
+    assert "5ecre7" not in Response(500, None, text).excerpt()
+
+
+def test_a_failed_create_does_not_show_the_key_of_its_instance(market: Market) -> None:
+    body = {"success": True, "instance_api_key": "5ecre7"}
+    market.fault("reply", **CREATE, status=500, body=body)
+    result = market.rent()
+    assert "instance_api_key" in result["msg"]
+    assert "5ecre7" not in str(result)

@@ -1,0 +1,78 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What playbooks see of the memory estimate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.inferops.gpu.plugins.filter.model_fit import model_fit
+
+FIXTURES = Path(__file__).parents[1] / "serving" / "fixtures"
+LLAMA = {
+    **json.loads((FIXTURES / "models.json").read_text())[0]["config"],
+    "max_position_embeddings": 131072,
+}
+
+
+def gpu(index: int, used_mib: int, total_mib: int = 24564) -> dict[str, Any]:
+    """A GPU as gpu_info returns it."""
+    return {
+        "index": index,
+        "uuid": f"GPU-{index}",
+        "memory_total_mib": total_mib,
+        "memory_used_mib": used_mib,
+        "memory_free_mib": total_mib - used_mib,
+    }
+
+
+def test_a_second_deploy_chooses_the_same_while_the_server_fills_the_gpu() -> None:
+    first = model_fit(LLAMA, {}, [gpu(0, 450)])
+    again = model_fit(LLAMA, {}, [gpu(0, 22900)], memory_before_mib={"GPU-0": 450})
+    assert again == first
+    assert model_fit(LLAMA, {}, [gpu(0, 22900)])["fits"] == "no"
+
+
+def test_only_the_gpus_that_the_server_will_see_count() -> None:
+    both = [gpu(0, 22900), gpu(1, 450)]
+    assert model_fit(LLAMA, {}, both)["fits"] == "no"
+    for visible in ("1", " GPU-1", "1,0"):
+        assert model_fit(LLAMA, {}, both, visible_devices=visible)["fits"] == "yes"
+
+
+def test_the_published_size_is_used_when_it_is_known() -> None:
+    index = {"metadata": {"total_size": 16060522496}, "weight_map": {}}
+    assert model_fit(LLAMA, {}, [gpu(0, 450)], metadata=index)["weights_source"] == "published"
+
+
+def test_without_a_gpu_it_says_what_to_look_for() -> None:
+    assert 20 < model_fit(LLAMA)["vram_gib"] < 24
+
+
+def test_a_cpu_is_measured_by_memory_and_chooses_nothing() -> None:
+    fit = model_fit(LLAMA, {}, ram_mib=64000, kv_cache_gib=4)
+    assert (fit["fits"], fit["arguments"]) == ("yes", {})
+
+
+def test_a_model_that_nobody_knows_is_left_to_vllm() -> None:
+    for given in ({}, {"gpus": [gpu(0, 450)]}, {"ram_mib": 1000}):
+        fit = model_fit({"model_type": "brandnew"}, {}, **given)
+        assert (fit["fits"], fit["arguments"]) == ("unknown", {})
+        assert "no hidden_size" in fit["why"]
+
+
+def test_a_config_may_be_the_text_of_its_file() -> None:
+    assert model_fit(json.dumps(LLAMA), {}, [gpu(0, 450)]) == model_fit(LLAMA, {}, [gpu(0, 450)])
+    assert model_fit('{"model_type": "lla')["why"].startswith("The model's config.json is damaged")
+    assert model_fit("[]")["fits"] == "unknown"
+
+
+def test_an_option_that_is_no_number_is_named() -> None:
+    with pytest.raises(AnsibleFilterError, match="max_model_len: 'long'"):
+        model_fit(LLAMA, {"max_model_len": "long"})

@@ -1,0 +1,243 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each cause gets the steps that help, with values that fit this server, and never without end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.remedies import (
+    BY_CAUSE,
+    BY_CHANGE,
+    BY_HEALTH,
+    REMEDIES,
+    UNKNOWN,
+    plan,
+)
+
+GPU = {"memory_total_mib": 24000, "memory_free_mib": 23800}
+ALL = ("model", "download", "stack", "driver", "gpu_reset", "other_servers")
+LADDER = (
+    {"model": "org/small-awq", "arguments": {"quantization": "awq"}},
+    {"model": "org/tiny"},
+)
+
+
+def steps(cause_id: str = "unknown", tried: tuple[str, ...] = (), **known: Any) -> Any:
+    change = next((f.change for f in FAILURES if f.id == cause_id), "see the log")
+    situation = {"cause_id": cause_id, "change": change, "model": "org/large", "allowed": ALL}
+    return plan({**situation, **known}, tried)
+
+
+def ids(cause_id: str = "unknown", **known: Any) -> list[str]:
+    return [step["id"] for step in steps(cause_id, **known)]
+
+
+def first(cause_id: str, **known: Any) -> dict[str, Any]:
+    return dict(steps(cause_id, **known)[0])
+
+
+@pytest.mark.parametrize("cause_id", [failure.id for failure in FAILURES])
+def test_every_known_cause_has_a_plan_that_ends(cause_id: str) -> None:
+    found = steps(cause_id, gpus=(GPU,), free_port=8001, ladder=LADDER)
+    assert 0 < len(found) <= 6
+    assert found[-1]["id"] == "complete_reset" or found[0]["needs"] == "a person"
+    assert len({step["key"] for step in found}) == len(found)
+
+
+def test_no_known_cause_is_treated_as_an_unknown_one() -> None:
+    judged = {failure.id for failure in FAILURES if failure.change in BY_CHANGE} | set(BY_CAUSE)
+    assert {failure.id for failure in FAILURES} - judged == set()
+
+
+def test_the_tables_name_only_what_there_is() -> None:
+    tables = (BY_CAUSE, BY_CHANGE, BY_HEALTH)
+    used = {name for table in tables for names in table.values() for name in names} | set(UNKNOWN)
+    assert used | {"complete_reset"} == set(REMEDIES)
+    known = {failure.id for failure in FAILURES} | {"timeout"}
+    assert set(BY_CAUSE) <= known
+    assert set(BY_CHANGE) <= {failure.change for failure in FAILURES}
+
+
+def test_a_server_that_serves_needs_nothing() -> None:
+    assert steps("gpu_out_of_memory", health="serving") == []
+
+
+def test_a_hung_server_is_restarted_whatever_its_log_once_said() -> None:
+    assert ids("hub_unreachable", health="hung", gpus=(GPU,)) == [
+        "restart",
+        "reset_gpu",
+        "clear_caches",
+        "complete_reset",
+    ]
+
+
+def test_a_start_that_still_goes_on_is_not_torn_down_first() -> None:
+    assert ids(health="starting")[0] == "wait"
+
+
+def test_memory_that_others_hold_is_freed_first_and_then_only_the_rest_is_claimed() -> None:
+    gpus = (GPU, {"memory_total_mib": 24000, "memory_free_mib": 15000})
+    found = steps("gpu_memory_occupied", gpus=gpus, orphans=("old",))
+    assert [step["id"] for step in found[:2]] == ["sweep_orphans", "fit_gpu_memory_utilization"]
+    assert found[0]["servers"] == ["old"]
+    # 62.5 % are free on the fuller GPU; a percent less is claimed.
+    assert found[1]["arguments"] == {"gpu_memory_utilization": 0.61}
+    assert "sweep_orphans" not in ids("gpu_memory_occupied", gpus=gpus)
+
+
+def test_out_of_memory_with_a_free_gpu_lowers_the_share_step_by_step() -> None:
+    now = {"gpu_memory_utilization": "0.8"}
+    assert first("gpu_out_of_memory", arguments=now, gpus=(GPU,))["arguments"] == {
+        "gpu_memory_utilization": 0.7
+    }
+    least = {"gpu_memory_utilization": "0.35"}
+    assert first("gpu_out_of_memory", arguments=least, gpus=(GPU,))["id"] == "lower_max_num_seqs"
+
+
+@pytest.mark.parametrize(
+    ("log", "arguments", "length"),
+    [
+        (
+            "To serve at least one request with the models's max seq len (40960), (5.62 GiB KV "
+            "cache is needed, which is larger than the available KV cache memory (4.12 GiB). Based "
+            "on the available memory, the estimated maximum model length is 30000.",
+            {},
+            30000,
+        ),
+        (
+            "The model's max seq len (4096) is larger than the maximum number of tokens that can "
+            "be stored in KV cache (3664). Try increasing",
+            {"max_model_len": "4096"},
+            3664,
+        ),
+        # Without an estimate: half of what was asked for, but never less than the least.
+        ("", {"max_model_len": "16384"}, 8192),
+        ("Using max model len 131072", {}, 65536),
+        ("", {"max_model_len": "3000"}, 2048),
+        ("", {}, 8192),
+    ],
+)
+def test_the_context_is_lowered_to_what_fits(
+    log: str, arguments: dict[str, str], length: int
+) -> None:
+    step = first("context_exceeds_kv_cache", log=log, arguments=arguments)
+    assert step["arguments"] == {"max_model_len": length}
+
+
+def test_a_context_at_its_least_is_not_lowered_any_more() -> None:
+    found = ids("context_exceeds_kv_cache", arguments={"max_model_len": "2048"}, gpus=(GPU,))
+    assert found[0] == "raise_gpu_memory_utilization"
+
+
+def test_the_context_of_the_model_is_taken_from_the_message() -> None:
+    log = (
+        "User-specified max_model_len (99999) is greater than the derived max_model_len "
+        "(max_position_embeddings=2048.0 or model_max_length=None in model's config.json)."
+    )
+    step = first("context_exceeds_model", log=log, arguments={"max_model_len": "99999"})
+    assert step["arguments"] == {"max_model_len": 2048}
+
+
+def test_the_ladder_goes_down_from_the_first_arguments_not_from_earlier_attempts() -> None:
+    asked = {"max_model_len": "8192", "dtype": "half"}
+    tried_last = {"max_model_len": "2048", "dtype": "half", "enforce_eager": True}
+    found = [
+        step
+        for step in steps(
+            "gpu_out_of_memory",
+            ladder=LADDER,
+            first=asked,
+            arguments={**tried_last, "gpu_memory_utilization": "0.3", "max_num_seqs": "4"},
+        )
+        if step["id"] == "smaller_model"
+    ]
+    assert [step["model"] for step in found] == ["org/small-awq", "org/tiny"]
+    assert found[0]["arguments"] == {
+        "max_model_len": "8192",
+        "enforce_eager": None,
+        "gpu_memory_utilization": None,
+        "max_num_seqs": None,
+        "quantization": "awq",
+    }
+
+
+def test_what_was_tried_is_not_tried_again_and_the_reset_comes_once_and_last() -> None:
+    tried: tuple[str, ...] = ()
+    seen = []
+    while found := plan({"allowed": ALL, "ladder": LADDER}, tried, 6 - len(tried)):
+        seen.append(found[0]["id"])
+        tried += (found[0]["key"],)
+    assert len(seen) == len(set(seen)) == 6
+    assert seen[-1] == "complete_reset"
+
+
+def test_a_remedy_that_did_not_help_waits_until_the_others_were_tried() -> None:
+    arguments = {"max_num_seqs": "128", "gpu_memory_utilization": "0.95"}
+    tried = ('lower_max_num_seqs ["", null, {"max_num_seqs": 128}, {}]',)
+    found = steps("no_kv_cache_memory", tried, arguments=arguments, ladder=LADDER)
+    assert [step["id"] for step in found] == [
+        "smaller_model",
+        "smaller_model",
+        "another_host",
+        "lower_max_num_seqs",
+        "complete_reset",
+    ]
+
+
+def test_what_needs_consent_says_so_and_stays_in_the_plan() -> None:
+    needs = {step["id"]: step["needs"] for step in steps(allowed=(), ladder=LADDER)}
+    assert needs["restart"] == needs["complete_reset"] == ""
+    assert needs["reinstall_stack"] == "stack in recover_allow"
+    assert needs["smaller_model"] == "model in recover_allow"
+    gpu = {step["id"]: step["needs"] for step in steps("gpu_broken", allowed=(), gpus=(GPU,))}
+    assert gpu["reset_gpu"] == "gpu_reset in recover_allow"
+    assert gpu["another_host"] == "a person"
+
+
+def test_what_only_a_person_can_decide_says_what_and_tears_nothing_down() -> None:
+    log = "OSError: You are trying to access a gated repo."
+    failure = explain(log)
+    found = steps(failure["cause_id"], remedy=failure["remedy"])
+    assert [step["id"] for step in found] == ["by_hand"]
+    assert "Accept the licence" in found[0]["why"]
+
+
+def test_only_a_model_with_a_source_is_downloaded_again() -> None:
+    assert ids("weights_truncated")[0] == "download_again"
+    assert "download_again" not in ids("weights_truncated", model="/models/own", ladder=LADDER)
+
+
+def test_a_stranger_on_the_port_gets_it() -> None:
+    step = first("unknown", port_owners=({"pid": 1},), free_port=8007)
+    assert (step["id"], step["port"]) == ("next_free_port", 8007)
+    assert first("port_taken", free_port=8007)["port"] == 8007
+
+
+@pytest.mark.parametrize(
+    ("cause_id", "arguments"),
+    [
+        ("illegal_instruction", {"dtype": "float32"}),
+        ("bfloat16_unsupported", {"dtype": "half"}),
+        ("quantization_mismatch", {"quantization": None}),
+    ],
+)
+def test_formats_that_do_not_work_here_are_replaced(
+    cause_id: str, arguments: dict[str, Any]
+) -> None:
+    assert first(cause_id)["arguments"] == arguments
+
+
+def test_more_gpus_than_there_are_become_fewer() -> None:
+    step = first("too_few_gpus", arguments={"tensor_parallel_size": "8"}, gpus=(GPU,) * 3)
+    assert step["arguments"] == {"tensor_parallel_size": 2}
+
+
+def test_the_driver_is_a_step_only_where_a_role_can_do_it() -> None:
+    assert "driver" not in ids("driver_too_old")
+    assert "driver" in ids("driver_too_old", roles=("driver",))
