@@ -84,8 +84,7 @@ class ActionModule(ActionBase):
         clock = Clock.from_environment()
         provider = make_provider(options, clock)
         if self._task.check_mode:
-            rental = provider.get(options["id"])
-            return {"changed": False, "rental": rental.to_dict() if rental else None}
+            return _as_it_is(options, provider, clock)
         public_key = _public_key(options["ssh_private_key_file"])
         budget = _budget(options)
         waiter = Waiter(provider, clock, self._tell)
@@ -141,6 +140,20 @@ def _host_keys(options: dict[str, Any], provider: Provider, rental: Rental) -> l
         )
     secret = scope_secret(options)
     return [derive(secret, mark, generation) for generation in (2, 1)]
+
+
+def _as_it_is(options: dict[str, Any], provider: Provider, clock: Clock) -> dict[str, Any]:
+    """What check mode tells without a wait: what is known of the rental before any contact."""
+    rental = provider.get(options["id"])
+    if rental is None:
+        return {"changed": False, "rental": None}
+    keys = _host_keys(options, provider, rental)
+    return {
+        "changed": False,
+        "rental": rental.to_dict(),
+        "known_hosts": known_hosts_lines(rental.ssh, keys[0].public) if keys else [],
+        "remaining_seconds": _remaining(provider, rental, clock),
+    }
 
 
 def _result(reached: Reached, seconds: dict[str, float]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture import UnknownModel
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import deciding
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.fit import (
     gpu_fit,
     ram_fit,
@@ -43,6 +44,13 @@ options:
     description: Options of vLLM, as role P(inferops.gpu.launch#role) takes them.
     type: dict
     default: {}
+  extra_args:
+    description:
+      - Further words of vLLM's command line. They are not read; where one names an option that
+        decides how much memory is taken, the answer is V(unknown).
+    type: list
+    elements: str
+    default: []
   gpus:
     description:
       - The GPUs of the host, as M(inferops.gpu.gpu_info) returns them. As many as the options ask
@@ -57,7 +65,9 @@ options:
     type: dict
     default: {}
   visible_devices:
-    description: The value of C(CUDA_VISIBLE_DEVICES), indexes or UUIDs; all GPUs when empty.
+    description:
+      - The value of C(CUDA_VISIBLE_DEVICES), indexes or UUIDs or their beginnings; all GPUs when
+        empty. With any other name in it, such as a part of a GPU (MIG), the answer is V(unknown).
     type: str
     default: ""
   ram_mib:
@@ -128,6 +138,10 @@ _value:
 """
 
 
+class Unknown(Exception):
+    """What is asked for cannot be computed; the text says why."""
+
+
 def model_fit(
     config: Mapping[str, Any] | str,
     arguments: Mapping[str, Any] | None = None,
@@ -137,10 +151,15 @@ def model_fit(
     ram_mib: float | None = None,
     kv_cache_gib: float = 4,
     metadata: Mapping[str, Any] | None = None,
+    extra_args: Sequence[str] = (),
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     options, known = arguments or {}, published_bytes(metadata or {})
     try:
+        if unread := deciding(extra_args):
+            raise Unknown(
+                f"What {', '.join(unread)} of the extra arguments changes is not computed"
+            )
         config = _content(config)
         if gpus is not None:
             seen = _visible(
@@ -150,7 +169,7 @@ def model_fit(
         if ram_mib is not None:
             return ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
         return search_fit(config, options, known)
-    except UnknownModel as error:
+    except (Unknown, UnknownModel) as error:
         # A new architecture is no reason to refuse it: vLLM will tell.
         return {"fits": "unknown", "why": str(error), "arguments": {}, "vram_gib": 0}
     except ValueError as error:
@@ -178,8 +197,17 @@ def _visible(gpus: list[dict[str, Any]], visible_devices: str) -> list[dict[str,
     names = [name.strip() for name in str(visible_devices).split(",") if name.strip()]
     if not names:
         return gpus
-    by_name = {str(gpu.get(key)): gpu for gpu in gpus for key in ("index", "uuid")}
-    return [by_name[name] for name in names if name in by_name]
+    return [_named(name, gpus) for name in names]
+
+
+def _named(name: str, gpus: list[dict[str, Any]]) -> dict[str, Any]:
+    """The GPU with this index, or with a UUID that begins so, as CUDA reads it."""
+    found = [gpu for gpu in gpus if str(gpu.get("index")) == name]
+    if not found and name.startswith("GPU-"):
+        found = [gpu for gpu in gpus if str(gpu.get("uuid")).startswith(name)]
+    if len(found) != 1:
+        raise Unknown(f"CUDA_VISIBLE_DEVICES names {name}, which is not one of the host's GPUs")
+    return found[0]
 
 
 class FilterModule:

@@ -273,8 +273,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import
 )
 
 _NONE_RENTED: dict[str, Any] = {"rental": None}
-#: Clocks are this much apart at most, unless one of them is wrong.
-_PLAUSIBLE_OFFSET_SECONDS = 300.0
 
 
 class Desk:
@@ -285,7 +283,6 @@ class Desk:
         self._options = module.params
         self._clock = Clock.from_environment()
         self._provider = provider
-        self._offset_seconds: float | None = None
         self._lifecycle = make_lifecycle(module.params, provider, self._clock, notify=module.log)
 
     def present(self) -> dict[str, Any]:
@@ -359,7 +356,7 @@ class Desk:
         if kept.mark is None or unpriced or not is_new_wish(kept.mark, seconds):
             return kept
         left = lifetime.seconds_left(kept.price_usd_per_hour)
-        deadline = int(kept.started_at or self._now()) + left if left else 0
+        deadline = int(kept.started_at or self._lifecycle.now()) + left if left else 0
         return self._lifecycle.move_deadline(kept, deadline, seconds, self._module.check_mode)
 
     # Rent.
@@ -373,13 +370,13 @@ class Desk:
         except MarketError as error:
             error.money = error.money or NOTHING_BILLS
             raise
-        mark = self._mark(ranked[0].offer, self._now(), nonce_of=None)
+        mark = self._mark(ranked[0].offer, self._lifecycle.now(), nonce_of=None)
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
             "offer": ranked[0].to_dict(),
             "nonce": "",
-            "deadline": self._deadline(mark, self._now()),
+            "deadline": self._deadline(mark, self._lifecycle.now()),
         }
         if self._module.check_mode:
             diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
@@ -394,7 +391,7 @@ class Desk:
             host_key = derive(scope_secret(options), mark, generation=1)
 
         def order_for(offer: Offer) -> Order:
-            now = self._now()
+            now = self._lifecycle.now()
             return Order(
                 mark=self._mark(offer, now, nonce_of=mark),
                 image=options["image"],
@@ -413,7 +410,7 @@ class Desk:
             "offer": rented.offer.to_dict() if rented.own else {},
             "attempts": rented.attempts,
             "nonce": mark.nonce if rented.own else "",
-            "deadline": self._deadline(rental.mark, self._now()),
+            "deadline": self._deadline(rental.mark, self._lifecycle.now()),
             "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rental)}},
         }
 
@@ -446,15 +443,6 @@ class Desk:
             options["spent_usd"],
         )
 
-    def _now(self) -> int:
-        """The time by the provider's clock, which is the one that all controllers share."""
-        if self._offset_seconds is None:
-            if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:
-                # One answer may carry any date: another one must confirm it.
-                self._provider.check_credential()
-            self._offset_seconds = self._provider.clock_offset_seconds
-        return int(self._clock.now() + self._offset_seconds)
-
     def _mark(self, offer: Offer, now: int, nonce_of: Mark | None) -> Mark:
         """A mark with the deadline that this offer's price allows; the nonce is this call's."""
         lifetime = self._lifetime()
@@ -472,7 +460,7 @@ class Desk:
         return {
             "at": at,
             "hours": round((at - since) / 3600, 2) if at else None,
-            "remaining_seconds": at - self._now() if at else None,
+            "remaining_seconds": at - self._lifecycle.now() if at else None,
             "enforced_by": enforcer(
                 at,
                 self._provider.enforces_deadline,

@@ -130,8 +130,7 @@ def main() -> None:
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
             )
-        # The provider's clock is the one that all controllers share.
-        now = clock.now() + provider.clock_offset_seconds
+        now = lifecycle.now()
         rental = extended(module, lifecycle, found[0], now)
     except (MarketError, ValueError) as error:
         fail(module, error, "The deadline stays as it was.")

@@ -162,7 +162,7 @@ def main() -> None:
         if name:
             rentals = [rental for rental in rentals if rental.mark and rental.mark.name == name]
         secret = scope_secret(module.params)
-        now = clock.now() + provider.clock_offset_seconds
+        now = lifecycle.now()
         told = [_told(rental, secret, now) for rental in rentals]
     except (MarketError, ValueError) as error:
         fail(module, error, "What is rented, and so what bills, is unknown.")

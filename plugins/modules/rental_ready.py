@@ -107,8 +107,10 @@ host_key:
   type: str
   sample: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINkmoC/+/JtmNfdzyr4D1phhk6kor28slaP6ALpwjT8/
 known_hosts:
-  description: A line of a known_hosts file for each way to the host.
-  returned: success, outside check mode
+  description:
+    - A line of a known_hosts file for each way to the host. Check mode, which contacts no host,
+      returns none with O(host_keys=first_contact).
+  returned: success
   type: list
   elements: str
   sample:
@@ -122,7 +124,7 @@ seconds:
   sample: {running: 41.2, ssh: 6.4}
 remaining_seconds:
   description: How long the rental has until its deadline, null without one.
-  returned: success, outside check mode
+  returned: success
   type: int
   sample: 85680
 failure:

@@ -64,6 +64,17 @@ ANSWERS = (
         (f"{RENTALS}::test_every_page_of_the_list_is_read",),
     ),
     Mutation(
+        "odd-row-hides-the-account",
+        "one odd row of a stranger keeps every rental from being released",
+        f"{MARKET}/vastai.py",
+        "return [self._listed(row) for row in rows]",
+        "return [self._rental(row) for row in rows]",
+        (
+            f"{LIMITED}::test_a_strangers_row_that_stays_odd_is_in_nobodys_way",
+            f"{LIMITED}::test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released",
+        ),
+    ),
+    Mutation(
         "token-ignored",
         "no account with more than one page can be listed",
         f"{MARKET}/vastai.py",
@@ -432,7 +443,7 @@ CREATES = (
         "claims-ignored",
         "parallel hosts fight over one machine",
         f"{MARKET}/claims.py",
-        'if claim and claim["holder"] != holder:',
+        'if machine_id in claims and claims[machine_id]["holder"] != holder:',
         "if False:",
         (f"{RULES}::test_a_machine_that_another_host_is_renting_is_left_to_it",),
     ),
@@ -497,12 +508,31 @@ PRICES = (
         (f"{LIMITED}::test_a_rental_that_is_charged_above_the_maximum_is_released_and_told",),
     ),
     Mutation(
+        "no-price-is-cheap",
+        "a rental whose row comes before its price passes every maximum",
+        f"{MARKET}/lifecycle.py",
+        "elif limits.need_price and offer.price_usd_per_hour and not own.price_usd_per_hour:",
+        "elif False:",
+        (
+            f"{LIMITED}::test_a_price_that_the_first_rows_do_not_show_is_waited_for",
+            f"{LIMITED}::test_a_rental_that_never_shows_its_price_is_not_kept_within_a_limit",
+        ),
+    ),
+    Mutation(
         "dearer-rental-keeps-its-deadline",
         "a budget is overdrawn by what the offer did not say",
         f"{MARKET}/lifecycle.py",
-        "if not order.mark.deadline or deadline >= order.mark.deadline:",
+        "if (deadline, seconds) == (mark.deadline, mark.lifetime_seconds):",
         "if True:",
         (f"{LIMITED}::test_a_dearer_rental_ends_sooner_so_that_its_budget_holds",),
+    ),
+    Mutation(
+        "cheaper-rental-keeps-the-wish-of-its-offer",
+        "the next deploy gives back what was spent, or undoes an extension",
+        f"{MARKET}/lifecycle.py",
+        "same = abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD",
+        "same = price <= offer.price_usd_per_hour + _SAME_PRICE_USD",
+        (f"{LIMITED}::test_a_cheaper_rental_keeps_its_deadline_through_later_deploys",),
     ),
     Mutation(
         "unmoved-deadline-accepted",
@@ -723,10 +753,13 @@ DEADLINES = (
     Mutation(
         "only-date-believed",
         "the only answer of a call makes a rental immortal",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/lifecycle.py",
         "if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:",
         "if False:",
-        (f"{TRANSPORT}::test_one_answer_with_a_wrong_date_moves_no_deadline",),
+        (
+            f"{TRANSPORT}::test_one_answer_with_a_wrong_date_moves_no_deadline",
+            f"{TRANSPORT}::test_one_answer_with_a_wrong_date_extends_nothing_else",
+        ),
     ),
     Mutation(
         "created-by-our-own-clock",

@@ -119,7 +119,11 @@ def deployed(tmp_path: Path) -> Iterator[dict[str, Any]]:
     (environment / "bin").symlink_to(Path(sys.executable).parent)
     python = tmp_path / "python"
     stand_in = ROOT / "tests" / "unit" / "host" / "fake_vllm.py"
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} {stand_in} "$@"\n')
+    python.write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = -c ] && exec {sys.executable} "$@"\n'
+        f'exec {sys.executable} {stand_in} "$@"\n'
+    )
     python.chmod(0o755)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -134,7 +138,7 @@ def deployed(tmp_path: Path) -> Iterator[dict[str, Any]]:
     }
     layout = Layout(home)
     for server in layout.servers():
-        assert not lifecycle.end(layout, server, timeout_seconds=1)
+        assert not lifecycle.end(layout, server, timeout_seconds=1).left
     shutil.rmtree(home)
 
 

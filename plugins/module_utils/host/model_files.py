@@ -19,7 +19,7 @@ INCLUDED = (*WEIGHTS, "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.
 # The same weights once more, in another format or for other programs.
 EXCLUDED = ("original/*", "metal/*", "onnx/*", "openvino/*", "coreml/*", ".*")
 CONSOLIDATED = "consolidated*.safetensors"
-INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+INDEX, OLD_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
 CONFIGS = ("config.json", "params.json")
 LENGTH_BYTES = 8
 
@@ -64,8 +64,12 @@ def problems(folder: Path) -> list[str]:
 
 
 def _weights(folder: Path) -> list[Path]:
-    """The files that the index names; without an index, all that look like weights."""
-    for index in INDEXES:
+    """The files that the index names; without an index, all that look like weights.
+
+    The index of old formats comes along with safetensors files, which are loaded in their place.
+    """
+    is_new = any(path for pattern in WEIGHTS for path in folder.glob(pattern))
+    for index in (INDEX,) if is_new else (INDEX, OLD_INDEX):
         try:
             content = json.loads((folder / index).read_text())
             return [folder / name for name in sorted(set(content["weight_map"].values()))]

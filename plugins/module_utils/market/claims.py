@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from .clock import Clock
 from .shared_file import SharedFile
@@ -28,8 +29,7 @@ class Claims:
             return True
         with contextlib.suppress(OSError), self._file.locked() as claims:
             self._drop_old(claims)
-            claim = claims.get(machine_id)
-            if claim and claim["holder"] != holder:
+            if machine_id in claims and claims[machine_id]["holder"] != holder:
                 return False
             claims[machine_id] = {
                 "holder": holder,
@@ -42,12 +42,21 @@ class Claims:
         if self._file is None:
             return
         with contextlib.suppress(OSError), self._file.locked() as claims:
-            if claims.get(machine_id, {}).get("holder") == holder:
+            self._drop_old(claims)
+            if machine_id in claims and claims[machine_id]["holder"] == holder:
                 del claims[machine_id]
 
-    def _drop_old(self, claims: dict[str, dict[str, float]]) -> None:
+    def _drop_old(self, claims: dict[str, Any]) -> None:
         now = self._clock.now()
         for machine_id, claim in list(claims.items()):
-            # One that lasts longer than any can was made by another clock.
-            if not now < claim["until"] <= now + _CREATE_SECONDS:
+            if not _holds(claim, now):
                 del claims[machine_id]
+
+
+def _holds(claim: Any, now: float) -> bool:
+    """Whether *claim* is one that has not ended. A damaged file may have anything else."""
+    try:
+        # One that lasts longer than any can was made by another clock.
+        return bool(claim["holder"]) and now < claim["until"] <= now + _CREATE_SECONDS
+    except (TypeError, KeyError):
+        return False

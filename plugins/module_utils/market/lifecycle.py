@@ -27,7 +27,7 @@ from .errors import (
 )
 from .lifetime import Lifetime
 from .mark import Mark, check_word, is_damaged
-from .model import DEAD, Offer, Order, Rental, cost_usd
+from .model import DEAD, UNREADABLE, Offer, Order, Rental, cost_usd
 from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict, judge
 from .provider import Provider
 from .ranking import RankedOffer
@@ -48,6 +48,8 @@ _MISSING_LOOKED_AT = 10
 _SAME_PRICE_USD = 0.0001
 #: A deadline this close would end a rental before anybody has read the answer.
 _LEAST_NOTICE_SECONDS = 60.0
+#: Clocks are this much apart at most, unless one of them is wrong.
+_PLAUSIBLE_OFFSET_SECONDS = 300.0
 
 NOTHING_BILLS = "Nothing was rented, nothing bills."
 _LATER = "Run again later: the provider does not show what it rents as it should."
@@ -58,7 +60,7 @@ _OUTCOMES = {
         "Widen the wish, or deploy fewer hosts at once.",
     ),
     "gone": ("taken meanwhile", "Run again, or widen the wish: the market moves."),
-    "unlisted": ("rented but never listed, and released", _LATER),
+    "unlisted": ("rented but never listed as it should be, and released", _LATER),
     "unusable": ("rented but stopped, and released", _LATER),
     "dearer": (
         "charged more than allowed, and released",
@@ -74,6 +76,12 @@ class Limits:
     max_attempts: int = 5
     max_price_usd_per_hour: float | None = None
     lifetime: Lifetime | None = None
+
+    @property
+    def need_price(self) -> bool:
+        """Whether nobody can say without the true price that they hold."""
+        budget_usd = self.lifetime.budget_usd if self.lifetime else 0.0
+        return self.max_price_usd_per_hour is not None or bool(budget_usd)
 
 
 class _Unwanted(Exception):
@@ -123,16 +131,29 @@ class Lifecycle:
         self._shared = shared or SharedListing(None, clock)
         self._claims = claims or Claims(None, clock)
         self._notify = notify
+        self._offset_seconds: float | None = None
+
+    def now(self) -> int:
+        """The time by the provider's clock, which is the one that all controllers share."""
+        if self._offset_seconds is None:
+            if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:
+                # One answer may carry any date: another one must confirm it.
+                self._provider.check_credential()
+            self._offset_seconds = self._provider.clock_offset_seconds
+        return int(self._clock.now() + self._offset_seconds)
 
     # What is there.
 
     def rentals(self, max_age_seconds: float = 0.0) -> list[Rental]:
-        """Every rental of the scope, by precedence, as listed at most so long ago."""
-        return self._of_scope(self._listed(self._clock.now() - max_age_seconds))
+        """Every rental of the scope, by precedence, as listed at most so long ago.
 
-    def find(self, name: str, max_age_seconds: float = 0.0) -> list[Rental]:
+        Raises ProviderUnavailable when one is unreadable; to end it, its id is enough.
+        """
+        return _readable(self._of_scope(self._listed(self._clock.now() - max_age_seconds)))
+
+    def find(self, name: str) -> list[Rental]:
         """Every rental of one name, the one that counts first; the others are duplicates."""
-        return _named(self.rentals(max_age_seconds), name)
+        return _named(self._of_scope(self._listed(self._clock.now())), name)
 
     def account(self) -> tuple[list[Rental], list[Rental]]:
         """The scope's rentals, by precedence, and those whose mark of the scope is damaged."""
@@ -213,7 +234,7 @@ class Lifecycle:
             return cost_usd(price_usd_per_hour, began, self._clock.now())
 
         try:
-            rental = self._settle(order.mark, self._create(offer, order), offer)
+            rental = self._settle(order.mark, self._create(offer, order), offer, limits)
             if rental.mark is not None and rental.mark.nonce == order.mark.nonce:
                 return self._within(limits, rental, offer, order), _attempt(offer, "rented", "")
         except OfferGone as error:
@@ -245,14 +266,14 @@ class Lifecycle:
         finally:
             self._shared.forget()
 
-    def _settle(self, mark: Mark, rental_id: str, offer: Offer) -> Rental:
+    def _settle(self, mark: Mark, rental_id: str, offer: Offer, limits: Limits) -> Rental:
         """What was created, as listed. Of several with the same name the oldest living one wins."""
         created = self._clock.now()
         last = "it is not listed"
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
             try:
                 # Older listings cannot know it; each look is newer than the one before.
-                listed = _named(self._of_scope(self._listed(created)), mark.name)
+                listed = _readable(_named(self._of_scope(self._listed(created)), mark.name))
             except MarketError as error:
                 last = error.cause
                 continue
@@ -265,13 +286,16 @@ class Lifecycle:
             if winner.id != own.id:
                 self._notify(f"rental {winner.id} counts under this name: releasing {own.id}")
                 self._end_own(own.id, offer)
+            elif limits.need_price and offer.price_usd_per_hour and not own.price_usd_per_hour:
+                last = "its price is not shown"
+                continue
             return winner
         # What no listing shows cannot be kept: its absence could never be proven.
         self._notify(f"rental {rental_id} was created but {last}: releasing it")
         self._end_own(rental_id, offer)
         raise _Unwanted(
             "unlisted",
-            f"Rental {rental_id} was created, but could not be found again within "
+            f"Rental {rental_id} was created, but not shown as it should be within "
             f"{_LISTING_LAG_SECONDS:.0f} s: {last.rstrip('.')}. It was released and proven gone.",
             offer.price_usd_per_hour,
         )
@@ -281,15 +305,23 @@ class Lifecycle:
         price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
         if most is not None and price > most + _SAME_PRICE_USD:
             raise self._too_dear(rental, offer, f"more than the maximum of {most:.4f}")
-        if limits.lifetime is None or price <= offer.price_usd_per_hour + _SAME_PRICE_USD:
+        mark, lifetime = order.mark, limits.lifetime
+        same = abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD
+        if lifetime is None or not mark.deadline or same:
             return rental
-        deadline = order.created_at + limits.lifetime.seconds_left(price)
-        if not order.mark.deadline or deadline >= order.mark.deadline:
+        # A lower price gives no longer life. It only makes the wish that a later deploy compares
+        # with: one that was made from the offer's price would look changed.
+        seconds = lifetime.seconds(price)
+        deadline = min(order.created_at + lifetime.seconds_left(price), mark.deadline)
+        if (deadline, seconds) == (mark.deadline, mark.lifetime_seconds):
             return rental
-        self._notify(f"rental {rental.id} is dearer than its offer: moving its deadline")
+        self._notify(f"rental {rental.id} is not charged what its offer said: changing its mark")
         try:
-            return self.move_deadline(rental, deadline, limits.lifetime.seconds(price))
+            return self.move_deadline(rental, deadline, seconds)
         except MarketError as error:
+            if deadline == mark.deadline:
+                self._notify(f"the mark of rental {rental.id} stays: {error.cause}")
+                return rental
             raise self._too_dear(rental, offer, f"and its deadline stays: {error.cause}") from error
 
     def _too_dear(self, rental: Rental, offer: Offer, why: str) -> _Unwanted:
@@ -443,11 +475,14 @@ class Lifecycle:
         """
         for attempt in range(1, _LISTING_TRIES + 1):
             try:
-                return self._trusted_listing(seen)
+                listed = self._trusted_listing(seen)
+                odd = any(rental.status == UNREADABLE for rental in self._of_scope(listed))
+                if attempt == _LISTING_TRIES or not odd:
+                    return listed
             except ProviderUnavailable as error:
                 if attempt == _LISTING_TRIES or isinstance(error, RateLimited):
                     raise
-                self._clock.sleep(_LOOK_EVERY_SECONDS)
+            self._clock.sleep(_LOOK_EVERY_SECONDS)
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _trusted_listing(self, seen: set[str]) -> list[Rental]:
@@ -483,7 +518,20 @@ def _named(rentals: list[Rental], name: str) -> list[Rental]:
     return [rental for rental in rentals if rental.mark and rental.mark.name == name]
 
 
+def _readable(rentals: list[Rental]) -> list[Rental]:
+    """*rentals*, unless one of them is unreadable: what needs more than its id must not guess."""
+    for rental in rentals:
+        if rental.status == UNREADABLE:
+            raise ProviderUnavailable(
+                rental.status_text,
+                remedy=f"Run again; if it stays, look at the rental at {rental.console_url}",
+            )
+    return rentals
+
+
 def _rate(billed: Offer | Rental) -> str:
+    if not billed.price_usd_per_hour:
+        return "at an unknown price"
     return f"{billed.price_usd_per_hour:.4f} dollars an hour"
 
 

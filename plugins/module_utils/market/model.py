@@ -86,6 +86,8 @@ def check_public_key(text: str) -> str:
 STARTING, RUNNING, SILENT, STOPPED, FAILED = "starting", "running", "silent", "stopped", "failed"
 #: Nobody can use these any more, though they may bill.
 DEAD = (STOPPED, FAILED)
+#: Its row in a list is odd: nothing but its id and its mark is known.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,14 @@ class Pace:
 
     def _take(self, slots: dict[str, float], kind: str, pause: float, between: float) -> float:
         now = self._clock.now()
-        slot = max(now + pause, float(slots.get(kind, 0.0)))
+        slot = max(now + pause, _slot(slots.get(kind)))
         if slot - now > _FURTHEST_SECONDS:
             slot = now + pause
         # Who does not wait so long takes no slot either.
         slots[kind] = slot + (between if slot - now <= LONGEST_WAIT_SECONDS else 0.0)
         return max(0.0, slot - now)
+
+
+def _slot(told: object) -> float:
+    """The time that a file tells, which may be damaged; 0 for none."""
+    return float(told) if isinstance(told, float) else 0.0

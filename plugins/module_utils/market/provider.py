@@ -55,7 +55,10 @@ class Provider(ABC):
 
     @abstractmethod
     def list_rentals(self) -> list[Rental]:
-        """Every rental of the account. Complete, or an error: never a part."""
+        """Every rental of the account. Complete, or an error: never a part.
+
+        One whose row cannot be understood has status UNREADABLE, with the cause as its text.
+        """
 
     @abstractmethod
     def get(self, rental_id: str) -> Rental | None:

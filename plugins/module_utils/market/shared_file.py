@@ -38,7 +38,9 @@ class SharedFile:
         OSError, also after the block when it cannot be written back.
         """
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-        with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        # What a crash has left may be no text at all.
+        with os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace") as file:
             self._lock(file.fileno())
             data = _parsed(file.read())
             yield data
@@ -61,6 +63,6 @@ class SharedFile:
 def _parsed(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}

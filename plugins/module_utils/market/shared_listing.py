@@ -39,7 +39,7 @@ class SharedListing:
                 rentals = self._kept(kept, not_before)
                 if rentals is None:
                     asked_at = self._clock.now()
-                    rentals = ask(set(kept.get("seen", ())))
+                    rentals = ask(set(_seen(kept)))
                     kept["asked_at"] = asked_at
                     kept["rentals"] = [rental.to_dict() for rental in rentals]
                     kept["seen"] = [rental.id for rental in rentals]
@@ -57,7 +57,7 @@ class SharedListing:
             return
         try:
             with self._file.locked() as kept:
-                seen = [rental_id for rental_id in kept.get("seen", ()) if rental_id != released]
+                seen = [rental_id for rental_id in _seen(kept) if rental_id != released]
                 kept.clear()
                 kept["seen"] = seen
         except OSError:
@@ -72,3 +72,9 @@ class SharedListing:
         except (KeyError, TypeError, ValueError, AttributeError):
             pass
         return None
+
+
+def _seen(kept: dict[str, Any]) -> list[str]:
+    """The ids of the listing before, as far as the file was not damaged."""
+    seen = kept.get("seen")
+    return [one for one in seen if isinstance(one, str)] if isinstance(seen, list) else []

@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from .clock import Clock
@@ -26,7 +27,18 @@ from .errors import (
     UnclearCreate,
 )
 from .mark import Mark
-from .model import FAILED, RUNNING, SILENT, STARTING, STOPPED, Endpoint, Offer, Order, Rental
+from .model import (
+    FAILED,
+    RUNNING,
+    SILENT,
+    STARTING,
+    STOPPED,
+    UNREADABLE,
+    Endpoint,
+    Offer,
+    Order,
+    Rental,
+)
 from .pace import Pace
 from .provider import HOST, Provider
 from .start_script import SelfRelease, start_script
@@ -252,7 +264,20 @@ class VastAI(Provider):
             raise ProviderUnavailable(
                 f"Listing rentals: {len(ids)} came of {total}, so the list cannot be trusted."
             )
-        return [self._rental(row) for row in rows]
+        return [self._listed(row) for row in rows]
+
+    def _listed(self, row: dict[str, Any]) -> Rental:
+        """The rental that *row* shows among others, which one odd row must not hide.
+
+        Without a label nobody can tell whose it is, and so the whole list proves nothing.
+        """
+        try:
+            return self._rental(row)
+        except ProviderUnavailable as error:
+            if not isinstance(row.get("label") or "", str):
+                raise
+            bare = self._understood({"id": row["id"], "label": row.get("label")})
+            return replace(bare, status=UNREADABLE, status_text=error.cause)
 
     def _rental(self, row: dict[str, Any]) -> Rental:
         """The rental that *row* shows; a row that cannot be understood proves nothing."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,34 @@ GIB = 1024**3
 #: Tokens read in one step and sequences served at once when nothing is said, by the memory of the
 #: GPU (get_batch_defaults in vllm/engine/arg_utils.py).
 STEP_DEFAULTS = ((70 * GIB, 8192, 1024), (0, 2048, 256))
+
+
+#: vLLM's short names of options that are read here.
+SHORT_NAMES = {
+    "-tp": "tensor_parallel_size",
+    "-pp": "pipeline_parallel_size",
+    "-dp": "data_parallel_size",
+    "-q": "quantization",
+}
+#: Options that decide how much memory is taken; a file of options may hold any of them.
+DECIDING = frozenset(
+    (
+        *SHORT_NAMES.values(),
+        *("gpu_memory_utilization", "max_model_len", "max_num_seqs", "max_num_batched_tokens"),
+        *("kv_cache_memory_bytes", "dtype", "kv_cache_dtype", "enforce_eager", "cpu_offload_gb"),
+        *("hf_overrides", "config"),
+    )
+)
+
+
+def deciding(words: Sequence[str]) -> list[str]:
+    """Which of these words of a command line name an option that decides about memory."""
+    names = [str(word).partition("=")[0] for word in words if str(word).startswith("-")]
+    return [
+        name
+        for name in names
+        if SHORT_NAMES.get(name, name.strip("-").replace("-", "_")) in DECIDING
+    ]
 
 
 @dataclass(frozen=True)

@@ -85,19 +85,23 @@ def gpu_fit(
     room = Room.of(taken, options)
     demand = Demand.of(config, options, known_bytes, room.total)
     tokens = options.max_model_len or _choose_length(demand, room, options)
-    problem = _problem(options, demand, room, tokens)
+    occupied = _occupied(options, room)
+    problem = occupied or _too_large(demand, room, tokens)
     need = demand.need(tokens)
     chosen: dict[str, Any] = {}
     if options.gpu_memory_utilization is None:
         chosen["gpu_memory_utilization"] = room.share
     if tokens < demand.length and not options.names_max_model_len:
         chosen["max_model_len"] = tokens
+    fits = "yes" if need.high <= room.budget.low else "tight"
+    if problem:
+        fits = "unknown" if demand.weights.are_guessed and not occupied else "no"
+    given = "are free" if options.kv_cache_bytes else f"gpu_memory_utilization {room.share:g} gives"
     return {
         **_figures(demand, tokens, options),
-        "fits": "no" if problem else "yes" if need.high <= room.budget.low else "tight",
+        "fits": fits,
         "why": problem
-        or f"{_parts(demand, tokens)} make {need} of the {gib(room.budget.value)} GiB that "
-        f"gpu_memory_utilization {room.share:g} gives",
+        or f"{_parts(demand, tokens)} make {need} of the {gib(room.budget.value)} GiB that {given}",
         "available_gib": gib(room.budget.value),
         "largest_max_model_len": _probable_length(demand, room),
         "concurrency": _concurrency(demand, room, tokens),
@@ -118,7 +122,9 @@ def ram_fit(
     weights, available = demand.weights, ram_mib * MIB
     loaded = Estimate(weights.total_bytes, weights.total_bytes * weights.error)
     need = loaded + Estimate(kv_cache_gib * GIB) + RAM_OVERHEAD
-    fits = "no" if need.low > available else "yes" if need.high <= available else "tight"
+    fits = "yes" if need.high <= available else "tight"
+    if need.low > available:
+        fits = "unknown" if weights.are_guessed else "no"
     why = (
         f"{gib(weights.total_bytes)} GiB of weights ({weights.source}) and {kv_cache_gib:g} GiB of "
         f"KV cache make {need} of the {gib(available)} GiB of memory that are free"
@@ -154,7 +160,8 @@ class Room:
         total = min(gpu["memory_total_mib"] for gpu in gpus) * MIB
         free = total * min(1 - gpu["memory_used_mib"] / gpu["memory_total_mib"] for gpu in gpus)
         share = options.gpu_memory_utilization or highest_share(total, free)
-        seen = share * total
+        # kv_cache_memory_bytes takes the place of the share: the cache gets what it names.
+        seen = free if options.kv_cache_bytes else share * total
         budget = Estimate(seen * (1 - HIDDEN_SHARE / 2), seen * HIDDEN_SHARE / 2)
         return cls(total, free, share, budget)
 
@@ -186,8 +193,8 @@ def _concurrency(demand: Demand, room: Room, tokens: int) -> float:
     return round(max(left, 0.0) / demand.cache.bytes_for(tokens), 2) if tokens else 0.0
 
 
-def _problem(options: EngineOptions, demand: Demand, room: Room, tokens: int) -> str:
-    """Why this can never start, with the numbers and what to change; empty when it may."""
+def _occupied(options: EngineOptions, room: Room) -> str:
+    """Why vLLM cannot have the share that it is told to take; empty when it can."""
     share = options.gpu_memory_utilization
     if share and share * room.total * (1 - HIDDEN_SHARE) > room.free:
         return (
@@ -195,6 +202,11 @@ def _problem(options: EngineOptions, demand: Demand, room: Room, tokens: int) ->
             f"which {gib(room.free)} of {gib(room.total)} GiB are free: set it to "
             f"{highest_share(room.total, room.free):g} or less, or end what uses the GPU"
         )
+    return ""
+
+
+def _too_large(demand: Demand, room: Room, tokens: int) -> str:
+    """Why this can never start, with the numbers and what to change; empty when it may."""
     if not tokens or demand.base.low > room.budget.high:
         return (
             f"{gib(demand.weights.gpu_bytes)} GiB of weights ({demand.weights.source}) and what "
@@ -202,7 +214,7 @@ def _problem(options: EngineOptions, demand: Demand, room: Room, tokens: int) ->
             f"({gib(room.free)} of {gib(room.total)} GiB are free): take a smaller or quantised "
             "model, a larger GPU, or more of them with tensor_parallel_size"
         )
-    if demand.need(tokens).low > room.budget.high:
+    if demand.least(tokens) > room.budget.high:
         return (
             f"max_model_len {tokens} makes {demand.need(tokens)} of at most "
             f"{gib(room.budget.high)} GiB: about {_probable_length(demand, room)} tokens fit. "

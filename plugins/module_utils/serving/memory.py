@@ -94,6 +94,8 @@ class Demand:
     cache: KvCache
     #: The longest context of the model.
     length: int
+    #: Whether the cache is counted as the family keeps it; an unknown one may keep far less.
+    knows_cache: bool
 
     @classmethod
     def of(
@@ -116,6 +118,7 @@ class Demand:
             overhead(config, options, gpu_bytes),
             kv_cache(config, _cache_element_bytes(options), cut, stages, step),
             model_length(config),
+            Architecture.of(config).is_known,
         )
 
     @property
@@ -126,6 +129,10 @@ class Demand:
     def need(self, tokens: int, sequences: int = 1) -> Estimate:
         """What a GPU must hold to serve so many sequences of so many tokens each at once."""
         return self.base + Estimate(self.cache.bytes_for(tokens) * sequences)
+
+    def least(self, tokens: int) -> float:
+        """What it takes even if every estimate is too high."""
+        return self.need(tokens).low if self.knows_cache else self.base.low
 
 
 def _cache_element_bytes(options: EngineOptions) -> float:

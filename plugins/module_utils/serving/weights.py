@@ -38,6 +38,11 @@ class Weights:
     #: What they come from, for a person.
     source: str
 
+    @property
+    def are_guessed(self) -> bool:
+        """Whether only the outline of the model is known, and nobody stated a size."""
+        return self.error == ERROR_GUESSED
+
 
 def published_bytes(metadata: Mapping[str, Any]) -> int | None:
     """Bytes as the publisher states them; None when nothing is stated.

@@ -262,6 +262,12 @@ INDEX = json.dumps({"weight_map": {"a": WEIGHTS, "b": "model-2.safetensors"}}).e
         ({"model__safetensors": b"\x10\0\0\0\0\0\0\0garbage"}, "cut short or damaged"),
         ({"model__safetensors": b"\x02\0\0\0\0\0\0\0{}tail"}, "it has 14 of 10 bytes"),
         ({"model__safetensors__index__json": INDEX}, "missing or empty: model-2.safetensors"),
+        # The index of the old format comes along; what it names was left out.
+        ({"pytorch_model__bin__index__json": INDEX}, None),
+        (
+            {"model__safetensors": None, "pytorch_model__bin__index__json": INDEX},
+            "missing or empty: model-2.safetensors, model.safetensors",
+        ),
     ],
 )
 def test_a_model_that_the_user_brought_is_checked_and_nothing_else(

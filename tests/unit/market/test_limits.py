@@ -21,6 +21,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle impo
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
+from tests.simulator import vastai
 from tests.unit.market.conftest import Market, order
 
 CHANGE = {"method": "PUT", "path": r"/instances/\d+/?$"}
@@ -60,6 +61,30 @@ def test_a_rental_that_is_charged_above_the_maximum_is_released_and_told(market:
     assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
 
 
+def test_a_price_that_the_first_rows_do_not_show_is_waited_for(market: Market) -> None:
+    most = market.ranked()[0].offer.price_usd_per_hour * 2
+    market.simulator.control.plan_faults(
+        [
+            {"kind": "price_change", "factor": 3.0},
+            {"kind": "row_is", "fields": {"dph_total": None}, "times": 3},
+        ]
+    )
+    result = market.rent(max_price_usd_per_hour=most)
+    assert outcomes(result) == ["dearer", "rented"]
+    assert 0 < result["rental"]["price_usd_per_hour"] <= most
+
+
+@pytest.mark.parametrize("limit", ["max_price_usd_per_hour", "budget_usd"])
+def test_a_rental_that_never_shows_its_price_is_not_kept_within_a_limit(
+    market: Market, limit: str
+) -> None:
+    market.fault("row_is", fields={"dph_total": None}, times=999)
+    result = market.rent(max_attempts=1, **{limit: 9.0})
+    assert outcomes(result) == ["unlisted"]
+    assert "its price is not shown" in result["attempts"][0]["message"]
+    assert market.billing() == []
+
+
 def test_a_market_that_always_charges_more_ends_without_a_rental_and_tells_the_cost(
     market: Market,
 ) -> None:
@@ -91,6 +116,36 @@ def test_a_dearer_rental_whose_deadline_cannot_be_moved_is_released(market: Mark
     )
     result = market.rent(budget_usd=1.0)
     assert outcomes(result) == ["dearer", "rented"]
+    assert most_usd(market) <= 1.01
+
+
+def test_a_cheaper_rental_keeps_its_deadline_through_later_deploys(market: Market) -> None:
+    market.fault("price_change", factor=0.9)
+    market.rent(budget_usd=1.0, spent_usd=0.5)
+    before = mark_of(market)
+    assert most_usd(market) <= 0.51
+    assert not market.rent(budget_usd=1.0)["changed"]
+    assert mark_of(market) == before
+
+
+def test_a_deploy_keeps_the_extension_of_a_cheaper_rental(market: Market) -> None:
+    market.fault("price_change", factor=0.9)
+    market.rent(budget_usd=1.0)
+    market.run("rental_extend", scope="test", name="gpu-1", hours=300)
+    extended = mark_of(market)
+    assert not market.rent(budget_usd=1.0)["changed"]
+    assert mark_of(market) == extended
+
+
+def test_a_cheaper_rental_whose_mark_cannot_be_changed_is_kept(market: Market) -> None:
+    market.simulator.control.plan_faults(
+        [
+            {"kind": "price_change", "factor": 0.9},
+            {"kind": "reply", **CHANGE, "status": 200, "body": {"success": True}},
+        ]
+    )
+    result = market.rent(budget_usd=1.0)
+    assert outcomes(result) == ["rented"]
     assert most_usd(market) <= 1.01
 
 
@@ -144,7 +199,7 @@ def test_what_was_made_and_never_listed_is_told_with_its_cost(market: Market) ->
     result = market.rent(max_attempts=2)
     assert outcomes(result) == ["unlisted", "unlisted"]
     assert all(attempt["cost_usd"] > 0 for attempt in result["attempts"])
-    assert "2 rented but never listed, and released" in result["msg"]
+    assert "2 rented but never listed as it should be, and released" in result["msg"]
     assert "Nothing was rented" not in result["msg"]
     assert market.billing() == []
 
@@ -200,11 +255,34 @@ def test_odd_rows_after_a_create_are_looked_at_again(
     assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
 
 
-def test_a_row_that_stays_odd_is_named(market: Market) -> None:
+def test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released(market: Market) -> None:
     rental = market.rent()["rental"]
+    market.pass_hours(0.1)
     market.fault("row_is", fields={"dph_total": "n/a"}, times=99)
-    result = market.run("rental", name="gpu-1", scope="test", state="absent")
+    result = market.rent()
     assert f"rental {rental['id']} cannot be understood" in result["msg"]
+    assert len(market.billing()) == 1
+    gone = market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert [one["id"] for one in gone["released"]] == [rental["id"]]
+    assert market.billing() == []
+
+
+def test_a_strangers_row_that_stays_odd_is_in_nobodys_way(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = {"label": "their training", "dph_total": "n/a", "ports": ["22/tcp"]}
+    market.provider().rent(market.ranked()[-1].offer, order("theirs"))
+    (theirs,) = market.simulator.market.rentals.values()
+    row_of = vastai.instance_row
+    monkeypatch.setattr(
+        vastai,
+        "instance_row",
+        lambda market, one: {**row_of(market, one), **(stranger if one is theirs else {})},
+    )
+    market.rent()
+    market.pass_hours(48)
+    assert market.run("rental_reap", scope="test", release=True)["counts"]["expired"] == 1
+    assert [row["id"] for row in market.billing()] == [theirs.id]
 
 
 def test_a_damaged_offer_hides_no_other_one(market: Market) -> None:

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import ACCOUNT_KEY
+from tests.simulator.market import Market as SimulatedMarket
 from tests.tools.tree import REPOSITORY
 
 #: Nobody listens on this port: a host that has fallen silent.
@@ -27,6 +33,7 @@ RENTAL = {
     "price_usd_per_hour": 0.5,
     "started_at": 0,
     "machine_id": "42",
+    "download_mbit_per_second": 0.0,
 }
 
 
@@ -65,12 +72,55 @@ def on_the_host(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"hosts": "gpu-1", "gather_facts": False, "tasks": list(tasks)}]
 
 
-def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(tmp_path: Path) -> None:
+def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_SSH_ARGS", "-o StrictHostKeyChecking=no -o ControlMaster=no")
     tasks = on_the_host(role("connect", "connection"), {"ansible.builtin.ping": {}})
     status, output = play(tmp_path, tasks, "-vvv", inferops_rental=RENTAL)
     assert status != 0
-    assert "StrictHostKeyChecking=yes" in output
-    assert "StrictHostKeyChecking=no" not in output
+    (command,) = set(re.findall("SSH: EXEC (.*?) 127.0.0.1", output))
+    # ssh goes by the first of each.
+    asked = re.findall("StrictHostKeyChecking=[a-z-]+", command)
+    assert asked[0] == "StrictHostKeyChecking=yes"
+    assert "ControlMaster=no" in command
+
+
+def test_a_host_that_was_found_is_held_against_what_is_paid_for(tmp_path: Path) -> None:
+    status, output = play(
+        tmp_path,
+        on_the_host(
+            {"ansible.builtin.set_fact": {"rent_switch": {}, "rent_facts": {}, "rent_speed": {}}},
+            role("rent", "verify"),
+        ),
+        ansible_connection="local",
+        ansible_python_interpreter=sys.executable,
+        inferops_rental={**RENTAL, "gpu_count": 64, "vram_gib": 24.0, "driver_version": ""},
+        inferops_offer={},
+        inferops_deadline={"at": 1, "enforced_by": "reaper"},
+        rent_ready={"remaining_seconds": 3600},
+    )
+    assert status != 0
+    assert "instead of 64" in output
+
+
+def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path) -> None:
+    (tmp_path / "controller").mkdir()
+    (tmp_path / "controller" / "known_hosts").write_text("a file where a folder should be")
+    simulated = Simulator(SimulatedMarket(PretendHosts()))
+    try:
+        status, output = play(
+            tmp_path,
+            on_the_host(role("teardown", "main")),
+            inferops_rental=RENTAL,
+            inferops_api_url=simulated.url,
+            inferops_api_key=ACCOUNT_KEY,
+            teardown_stop_timeout_seconds="60",
+        )
+    finally:
+        simulated.close()
+    assert status == 0, output
+    assert "Nothing is rented under the name gpu-1" in output
 
 
 def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> None:
@@ -138,3 +188,22 @@ def test_the_repository_never_turns_off_the_check_of_host_keys() -> None:
             text = file.read_text(errors="replace")
             told += [name] if "StrictHostKeyChecking=no" in text else []
     assert told == []
+
+
+def test_the_hub_is_asked_what_a_model_needs_without_being_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = role("rent", "model")
+    asked["ansible.builtin.include_role"]["public"] = True
+    tasks = on_the_host(asked, {"ansible.builtin.debug": {"msg": "asked: {{ rent_hub_url }}"}})
+    mirror = "http://127.0.0.1:1"
+    why = "any memory is taken, because its config.json is not known"
+    status, output = play(tmp_path, tasks, inferops_model="a/b", inferops_hub_endpoint=mirror)
+    assert status == 0, output
+    assert f"{why} (the hub said nothing)" in output
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    for model in ("", "/models/a"):  # neither is on a hub
+        status, output = play(tmp_path, tasks, inferops_model=model)
+        assert status == 0, output
+        assert f"{why} (give rent_model_config)" in output
+        assert "asked: https://huggingface.co" in output

@@ -145,3 +145,14 @@ def test_check_mode_waits_for_nothing(controller: Controller, ssh: SshHost) -> N
     assert not result["changed"]
     assert result["rental"]["id"]
     assert ssh.commands == []
+
+
+def test_check_mode_tells_the_host_key_that_is_pinned_otherwise(
+    controller: Controller, ssh: SshHost
+) -> None:
+    rental_id = controller.rent()
+    result = controller.ready("--check", id=rental_id)[1]
+    assert f"[127.0.0.1]:{ssh.endpoint.port} {REPLACED.public}" in result["known_hosts"]
+    assert isinstance(result["remaining_seconds"], int)
+    trusting = controller.ready("--check", id=rental_id, host_keys="first_contact")[1]
+    assert trusting["known_hosts"] == []

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market import shared_file
 from ansible_collections.inferops.gpu.plugins.module_utils.market.claims import Claims
+from ansible_collections.inferops.gpu.plugins.module_utils.market.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_listing import (
     SharedListing,
@@ -94,3 +95,36 @@ def test_a_listing_that_was_damaged_is_asked_for_again(market: Market, tmp_path:
         path.write_text(json.dumps({"asked_at": market.clock.now(), **rubbish}))
         listing = SharedListing(SharedFile(str(path)), market.clock)
         assert len(listing.get(0.0, lambda seen: market.provider().list_rentals())) == 1
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"\xff\xfe\x00",
+        b"[" * 100_000,
+        b"5",
+        b'{"search": "x", "list": {}, "20811": 5, "seen": 5, "asked_at": []}',
+        b'{"search": null, "list": [1], "20811": {"holder": "x"}, "seen": [{}, 5]}',
+        b'{"list": 1e999, "20811": {"holder": "x", "until": "soon"}, "seen": [null]}',
+    ],
+    ids=lambda rubbish: repr(rubbish[:20]),
+)
+def test_what_a_damaged_file_holds_is_in_nobodys_way(
+    market: Market, tmp_path: Path, rubbish: bytes
+) -> None:
+    path = tmp_path / "shared.json"
+    file = SharedFile(str(path))
+    claims, listing = Claims(file, market.clock), SharedListing(file, market.clock)
+    pace = Pace(file, {"list": 1.0}, market.clock)
+    for use in (
+        lambda: pace.wait("list"),
+        lambda: pace.slow_down("list", 1.0),
+        lambda: claims.drop("20811", "gpu-1"),
+        lambda: listing.get(0.0, lambda seen: []),
+        listing.forget,
+    ):
+        path.write_bytes(rubbish)
+        use()
+    path.write_bytes(rubbish)
+    assert claims.take("20811", "gpu-1")
+    assert not claims.take("20811", "gpu-2")

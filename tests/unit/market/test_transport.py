@@ -149,6 +149,21 @@ def test_one_answer_with_a_wrong_date_moves_no_deadline(
 
 
 @pytest.mark.parametrize("seconds", [DAY, -DAY])
+def test_one_answer_with_a_wrong_date_extends_nothing_else(market: Market, seconds: int) -> None:
+    market.rent(deadline_hours=10)
+    market.pass_hours(0.1)
+    skew = {"method": "GET", "path": "/api/v1/instances/", "seconds": seconds}
+    market.fault("clock_skew", **skew)
+    result = market.run("rental_extend", scope="test", name="gpu-1", hours=20)
+    assert deadline_hours(market) == pytest.approx(20, abs=0.1)
+    assert result["remaining_seconds"] == pytest.approx(20 * HOUR, abs=300)
+    market.pass_hours(0.1)
+    market.fault("clock_skew", **skew)
+    (told,) = market.run("rental_info", scope="test")["rentals"]
+    assert told["remaining_seconds"] == pytest.approx(20 * HOUR, abs=600)
+
+
+@pytest.mark.parametrize("seconds", [DAY, -DAY])
 def test_one_wrong_date_among_several_does_not_tell_the_time(market: Market, seconds: int) -> None:
     provider = market.provider()
     provider.list_rentals()

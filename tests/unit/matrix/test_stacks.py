@@ -220,6 +220,25 @@ def test_a_lock_of_another_plan_or_build_is_refused(
         other.lock(wanted, hashes=True, lock=text)
 
 
+@pytest.mark.parametrize(
+    ("vllm", "lacking"),
+    [("0.6.3.post1", "device_type"), ("0.11.0", "import_kernels"), ("0.11.2", "")],
+)
+def test_vllm_is_proven_without_what_its_platform_has_in_later_releases_alone(
+    make: MakeHost, vllm: str, lacking: str
+) -> None:
+    host, plan = make("550.54.15", "Ampere", vllm)
+    assert host.install("vllm", plan, host.lock(plan))["proven_now"]
+    python = str(host.home / "stack" / "venv" / "bin" / "python")
+    # A proof that asks the platform itself is red here: the stand-in has no more than the real one.
+    asked = "from vllm.platforms import current_platform as p; p.device_type; p.import_kernels()"
+    done = subprocess.run(
+        [python, "-c", asked], env=host.environment(), capture_output=True, text=True, check=False
+    )
+    said = f"AttributeError: 'NvmlCudaPlatform' object has no attribute '{lacking}'"
+    assert (said in done.stderr) if lacking else done.returncode == 0, done.stderr
+
+
 def test_an_upgrade_is_not_mistaken_for_a_swap(make: MakeHost) -> None:
     host, old = make("580.95.05", "Hopper", "0.19.1")
     lock = host.lock(old)

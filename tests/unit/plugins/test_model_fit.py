@@ -46,6 +46,24 @@ def test_only_the_gpus_that_the_server_will_see_count() -> None:
         assert model_fit(LLAMA, {}, both, visible_devices=visible)["fits"] == "yes"
 
 
+def test_a_name_that_is_none_of_the_gpus_is_no_reason_to_refuse() -> None:
+    both = [gpu(0, 22900), {**gpu(1, 450), "uuid": "GPU-8932f937-d72c"}]
+    assert model_fit(LLAMA, {}, both, visible_devices="GPU-8932f937")["fits"] == "yes"
+    for name in ("MIG-4b3c", "GPU-", "7"):
+        fit = model_fit(LLAMA, {}, both, visible_devices=name)
+        assert (fit["fits"], fit["arguments"]) == ("unknown", {})
+        assert f"CUDA_VISIBLE_DEVICES names {name}" in fit["why"]
+
+
+def test_options_that_only_vllm_reads_are_no_reason_to_refuse() -> None:
+    full = [gpu(0, 22900), gpu(1, 22900)]
+    for words in (["--tensor-parallel-size", "2"], ["-tp=2"], ["--max_model_len=auto"]):
+        fit = model_fit(LLAMA, {}, full, extra_args=words)
+        assert (fit["fits"], fit["arguments"]) == ("unknown", {})
+        assert words[0].partition("=")[0] in fit["why"]
+    assert model_fit(LLAMA, {}, full, extra_args=["--seed", "1"])["fits"] == "no"
+
+
 def test_the_published_size_is_used_when_it_is_known() -> None:
     index = {"metadata": {"total_size": 16060522496}, "weight_map": {}}
     assert model_fit(LLAMA, {}, [gpu(0, 450)], metadata=index)["weights_source"] == "published"

@@ -37,6 +37,11 @@ def test_a_release_that_predates_transformers_5_is_kept_from_it() -> None:
     assert plan_stack("cuda", "550.54.15", "8.0")["constraints"] == ["transformers<5"]
 
 
+def test_no_sampler_is_taken_that_compiles_on_hosts_without_nvcc() -> None:
+    plan = plan_stack("cuda", "580.95.05", "9.0")
+    assert plan["environment"] == {"VLLM_USE_FLASHINFER_SAMPLER": "0"}
+
+
 def test_a_driver_that_is_too_old_is_refused_with_what_would_help() -> None:
     with pytest.raises(
         StackImpossible,
@@ -153,6 +158,8 @@ def test_old_systems_and_pythons_are_refused_by_name() -> None:
     assert stack_plan(host)["vllm_version"] == "0.32.0"
     with pytest.raises(AnsibleFilterError, match=r"glibc >= 2\.35, here is 2\.31"):
         stack_plan(host, vllm_version="0.20.2")
+    with pytest.raises(AnsibleFilterError, match=r"glibc >= 2\.31, here is 2\.28"):
+        stack_plan({**host, "glibc_version": "2.28"}, vllm_version="0.32.0")
     with pytest.raises(AnsibleFilterError, match=r"needs Python >=3\.11,<3\.15, here is 3\.10"):
         stack_plan({"python_version": "3.10.12"}, vllm_version="0.32.0")
     assert stack_plan({"python_version": "3.10"})["vllm_version"] == "0.30.0"

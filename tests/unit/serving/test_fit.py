@@ -254,3 +254,24 @@ def test_lengths_are_read_as_vllm_reads_them(written: Any, tokens: int | None) -
 def test_an_option_that_is_no_number_is_named(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         EngineOptions.read(arguments)
+
+
+def test_a_family_that_nobody_knows_is_never_refused_by_a_guess() -> None:
+    strange = {**LLAMA, "model_type": "brandnew"}
+    for fit in (gpu_fit(strange, {}, gpus(4096)), ram_fit(strange, {}, 2048, 4)):
+        assert (fit["fits"], fit["arguments"]) == ("unknown", {})
+        assert "guessed" in fit["why"]
+    # Its published size is known, and what it caches is not.
+    wish = {"max_model_len": 131072}
+    published = 16060522496
+    assert gpu_fit(LLAMA, wish, gpus(), published)["fits"] == "no"
+    assert gpu_fit(strange, wish, gpus(), published)["fits"] == "tight"
+    assert gpu_fit(strange, wish, gpus(8192), published)["fits"] == "no"
+
+
+def test_a_cache_of_a_given_size_may_take_all_that_is_free() -> None:
+    wish = {"gpu_memory_utilization": 0.5, "max_model_len": 8192}
+    assert gpu_fit(LLAMA, wish, gpus())["fits"] == "no"
+    fit = gpu_fit(LLAMA, {**wish, "kv_cache_memory_bytes": "2G"}, gpus())
+    assert fit["fits"] == "yes"
+    assert "GiB that are free" in fit["why"]

@@ -19,13 +19,14 @@ BUILD = json.loads(pathlib.Path(__file__).with_name("build.json").read_text())
 __version__ = BUILD["version"]
 
 
-def _major_minor(version):
-    return tuple(int(number) for number in version.split(".")[:2])
+def release(version):
+    """The first three numbers of a version."""
+    return tuple(int(number) for number in version.partition("+")[0].split(".")[:3])
 
 
-if BUILD["numpy_1"] and _major_minor(numpy.__version__) >= (2, 0):
+if BUILD["numpy_1"] and release(numpy.__version__) >= (2, 0):
     raise ModuleNotFoundError(BUILD["failures"]["numpy_2"])
-if BUILD["aimv2"] and _major_minor(transformers.__version__) >= (4, 54):
+if BUILD["aimv2"] and release(transformers.__version__) >= (4, 54):
     raise ValueError(BUILD["failures"]["aimv2"])
 
 
