@@ -134,7 +134,8 @@ def market() -> Iterator[Controller]:
         instance = daemon.Instance(f"server-drill-{uuid.uuid4().hex[:8]}", folder / "simulator")
         os.environ["INFEROPS_RIG_UV_CACHE"] = str(ROOT / ".rig" / "uv-cache")
         try:
-            yield Controller(folder, instance, daemon.start(instance, 0, 0, True)["url"])
+            started = daemon.start(instance, 0, 0, True)
+            yield Controller(folder, instance, started["url"], started["hub_url"])
         finally:
             daemon.stop(instance)
 
