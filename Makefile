@@ -7,8 +7,8 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	diagnosis crashpoints races faults mutants ranking stack-matrix compatibility docs format lock \
-	build clean
+	diagnosis crashpoints races faults mutants ranking server-drill stack-matrix compatibility docs \
+	format lock build clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ mutants: $(READY) ## Break the safety rules one by one; a test must notice each
 
 ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
+
+server-drill: image ## Break real servers in every known way, under both supervisors
+	@$(BIN)/python -m tests.drills.servers
 
 stack-matrix: $(READY) ## Drivers x GPUs x wishes: plan, install stand-ins with real uv, prove, judge
 	@PYTHONPATH=collections $(BIN)/python -m tests.matrix

@@ -1,0 +1,187 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m tests.drills.servers``: real vLLM in real containers, broken in every known way.
+
+Two hosts are rented from a simulated market and get a real stack: one runs systemd, one gets
+supervisord. Each works through its part of the committed list. The last line is one JSON object
+behind the word RESULT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+
+from tests.drills.servers.drills import DRILLS
+from tests.drills.servers.host import MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
+from tests.drills.servers.listed import BOTH, LISTED, SYSTEMD, Listed
+from tests.drills.stage import SIGNALS, Interrupted, interrupt, print_result
+from tests.integration.plays import ROOT, Controller
+from tests.rig import tiny_model
+from tests.rig.podman import PodmanError, podman
+from tests.simulator import daemon
+from tests.simulator.hosts import container_names
+
+PREPARE = Path(__file__).with_name("prepare.yml")
+
+
+def prepare(controller: Controller, names: list[str]) -> list[Host]:
+    """Rent a host for each name, install the stack on it, and give it the models."""
+    inventory = controller.folder / "inventory.yml"
+    images = {SYSTEMD: {"rent_image": "any/systemd"}}
+    fleet = {"drill_hosts": {"hosts": {name: images.get(name, {}) for name in names}}}
+    inventory.write_text(yaml.safe_dump(fleet))
+    connections = controller.folder / "connections"
+    connections.mkdir()
+    run = controller.play(
+        PREPARE,
+        "-i",
+        str(inventory),
+        watch=lambda line: print(line, end="", flush=True) if "TASK" in line else None,
+        inferops_group="drill_hosts",
+        drill_connections=str(connections),
+    )
+    if run.status != 0:
+        raise Failed(f"the hosts could not be prepared:\n{run.output[-5000:]}")
+    reached = {name: yaml.safe_load((connections / name).read_text()) for name in names}
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": reached}}))
+    hosts = [Host(name, container_on(reached[name], controller), inventory) for name in names]
+    for host in hosts:
+        give_models(host, controller.folder)
+    return hosts
+
+
+def container_on(connection: dict[str, object], controller: Controller) -> str:
+    """The name of the container whose SSH port the connection leads to."""
+    for name in container_names(controller.instance.name):
+        ports = podman("port", name, "22/tcp").stdout
+        if ports.strip().endswith(f":{connection['ansible_port']}"):
+            return name
+    raise Failed(f"no container listens on port {connection['ansible_port']}")
+
+
+def give_models(host: Host, scratch: Path) -> None:
+    """Put two good models and a truncated one on the host."""
+    host.shell("mkdir -p /root/models")
+    for path in (MODEL, OTHER_MODEL, TRUNCATED):
+        folder = scratch / "models" / Path(path).name
+        tiny_model.write(folder, truncated=path == TRUNCATED)
+        podman("cp", str(folder), f"{host.container}:{path}")
+
+
+def run_one(host: Host, listed: Listed) -> bool:
+    """Run one drill and tell what it did; whether it passed."""
+    began = time.monotonic()
+    lines: list[str] = []
+    try:
+        for line in DRILLS[listed.name](host):
+            lines.append(line)
+        problem = ""
+    except (Failed, PodmanError, OSError, ValueError, KeyError, LookupError) as error:
+        problem = f"{type(error).__name__}: {error}"
+    verdict = "FAILED" if problem else "passed"
+    took = f"{time.monotonic() - began:.0f} s"
+    lines.append(problem)
+    told = "".join(f"\n    {line}" for line in lines if line)
+    print(f"{listed.name} on {host.name}: {listed.shows}: {verdict}, {took}{told}", flush=True)
+    if problem:
+        with contextlib.suppress(Failed, PodmanError):
+            host.clean()
+    return not problem
+
+
+def work_through(host: Host, listed: list[Listed], ended: threading.Event) -> list[bool]:
+    """Run what is listed for this host, until it is done or everything has to end."""
+    results = []
+    for one in listed:
+        if ended.is_set():
+            break
+        if host.name in one.hosts and one.name in DRILLS:
+            results.append(run_one(host, one))
+    return results
+
+
+def chosen(names: str | None) -> list[Listed]:
+    """The listed drills of these comma-separated names, or all. Raises SystemExit."""
+    if names is None:
+        return list(LISTED)
+    wanted = names.split(",")
+    unknown = set(wanted) - {listed.name for listed in LISTED}
+    if unknown:
+        known = ", ".join(listed.name for listed in LISTED)
+        raise SystemExit(f"no such drill: {', '.join(sorted(unknown))}. There are: {known}")
+    return [listed for listed in LISTED if listed.name in wanted]
+
+
+@contextlib.contextmanager
+def market() -> Iterator[Controller]:
+    """A simulated market with a controller of its own; both are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="inferops-drill-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        instance = daemon.Instance(f"server-drill-{uuid.uuid4().hex[:8]}", folder / "simulator")
+        os.environ["INFEROPS_RIG_UV_CACHE"] = str(ROOT / ".rig" / "uv-cache")
+        try:
+            started = daemon.start(instance, 0, 0, True)
+            yield Controller(folder, instance, started["url"], started["hub_url"])
+        finally:
+            daemon.stop(instance)
+
+
+def run_all(listed: list[Listed], names: list[str]) -> dict[str, int]:
+    """Run the drills on hosts of these names; the figures of the last line."""
+    wanted = sum(name in one.hosts for one in listed for name in names)
+    results: list[bool] = []
+    ended = threading.Event()
+    with market() as controller, ThreadPoolExecutor(len(names)) as pool:
+        try:
+            hosts = prepare(controller, names)
+            running = [pool.submit(work_through, host, listed, ended) for host in hosts]
+            for one in running:
+                results += one.result()
+        except Interrupted as interruption:
+            print(f"ended by {interruption}", flush=True)
+        finally:
+            ended.set()
+    return {
+        "drills": len(results),
+        "missing": wanted - len(results),
+        "failed": results.count(False),
+    }
+
+
+def main() -> int:
+    """Run the drills; exit 1 when one failed or is missing."""
+    parser = argparse.ArgumentParser(description="Break real servers in every known way.")
+    parser.add_argument("--only", help="names of drills, comma-separated")
+    parser.add_argument("--host", choices=BOTH, help="on this host alone")
+    given = parser.parse_args()
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
+    listed = chosen(given.only)
+    names = [given.host] if given.host else [n for n in BOTH if any(n in o.hosts for o in listed)]
+    began = time.monotonic()
+    try:
+        result = run_all(listed, names)
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        result = {"drills": 0, "missing": len(listed), "failed": 0}
+    print(f"It took {time.monotonic() - began:.0f} s.")
+    print_result(result)
+    return 1 if result["missing"] or result["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

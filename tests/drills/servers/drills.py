@@ -1,0 +1,527 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server drills: each breaks something as it breaks in the field, and looks what comes of it.
+
+A drill yields one line for each thing that it did. It fails by raising, and is not trusted to
+clean up after itself.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.drills.servers.host import (
+    ARGUMENTS,
+    ENVIRONMENT,
+    HOME,
+    MODEL,
+    NAME,
+    OTHER_MODEL,
+    PORT,
+    TRUNCATED,
+    Failed,
+    Host,
+    require,
+    wait,
+)
+from tests.drills.servers.listed import SYSTEMD
+
+Drill = Callable[[Host], Iterator[str]]
+RECORD = f"{HOME}/servers/{NAME}/record.json"
+ENGINE, WORKER = "VLLM::EngineCor", "VLLM::Worker"
+LOADED_SECONDS = 180
+
+DRILLS: dict[str, Drill] = {}
+
+
+def drill(function: Drill) -> Drill:
+    """Register a drill under its name."""
+    DRILLS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def main_process(host: Host) -> int:
+    """The PID of the API server, as recorded; it must be alive and vLLM's."""
+    pid = int(host.info()["pid"])
+    require(pid in {seen.pid for seen in host.processes()}, f"process {pid} is no server")
+    return pid
+
+
+def engines(host: Host) -> list[int]:
+    """The PIDs of the living engines."""
+    return [seen.pid for seen in host.named(ENGINE)]
+
+
+def leave_orphans(host: Host) -> list[int]:
+    """Kill the API server, its launcher and its supervisor at once; the PIDs that live on."""
+    doomed = [*host.launchers(), main_process(host)]
+    daemon = host.shell("pgrep -f '[b]in/supervisord -c'", check=False).split()
+    host.kill(*map(int, daemon), *doomed)
+    time.sleep(3)
+    left = [seen.pid for seen in host.processes()]
+    require(left, "the engine did not outlive its API server: there is nothing to show")
+    return left
+
+
+def failed_start(host: Host, cause_id: str, **options: Any) -> str:
+    """Start what cannot start; the message, after the cause was seen to be the right one."""
+    result = host.start(**options)
+    require(result.get("failed"), "it started")
+    found = result.get("failure", {}).get("cause_id")
+    require(found == cause_id, f"the cause is {found}, not {cause_id}: {result['msg']}")
+    host.require_nothing_left()
+    return str(result["msg"])
+
+
+# --- stopping ---
+
+
+@drill
+def stop_forgotten(host: Host) -> Iterator[str]:
+    host.serving()
+    host.shell(f"rm -f {HOME}/servers/{NAME}/spec.json {HOME}/servers/{NAME}/environment.json")
+    host.shell(f"rm -rf {HOME}/servers/{NAME}/record.json {HOME}/lib")
+    yield "removed record, specification and library from the host; the controller keeps nothing"
+    host.require_stopped(host.stop())
+    yield "stopped, proven"
+
+
+@drill
+def killed_restarted(host: Host) -> Iterator[str]:
+    host.serving()
+    killed, before = main_process(host), engines(host)
+    host.kill(killed)
+    yield f"killed API server {killed}; engine {before} outlives it for a moment"
+    wait(lambda: host.info()["pid"] not in (None, killed), 60, "the restart")
+    wait(lambda: host.info()["phase"] == "running", LOADED_SECONDS, "serving again")
+    now = engines(host)
+    require(len(now) == 1 and now != before, f"engines: {now}")
+    require(host.info()["restarts"] == 1, "the restart is not counted")
+    require(host.completes(), "it does not complete")
+    yield f"one engine lives, {now[0]}, and it completes"
+
+
+@drill
+def orphans_stopped(host: Host) -> Iterator[str]:
+    host.serving()
+    left = leave_orphans(host)
+    yield f"killed supervisor, launcher and API server; {left} live on without a parent"
+    host.require_stopped(host.stop())
+    yield "stopped, proven"
+
+
+ESCAPE = """
+import ctypes, os
+if "api_server" in " ".join(open("/proc/self/cmdline").read().split("\\0")):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        ctypes.CDLL(None).prctl(15, b"drill-escaped", 0, 0, 0)
+        os.execv("/bin/sleep", ["drill-escaped", "3600"])
+"""
+
+
+@drill
+def setsid_stopped(host: Host) -> Iterator[str]:
+    host.shell("mkdir -p /root/drill")
+    host.shell(f"cat > /root/drill/sitecustomize.py <<'END'\n{ESCAPE}\nEND")
+    host.serving(environment={**ENVIRONMENT, "PYTHONPATH": "/root/drill"})
+    escaped = [seen for seen in host.processes() if seen.title == "drill-escaped"]
+    require(len(escaped) == 1, f"nothing escaped: {host.processes()}")
+    yield f"process {escaped[0].pid} has left session and group; its parent is {escaped[0].ppid}"
+    host.require_stopped(host.stop())
+    yield "stopped, proven"
+
+
+@drill
+def stop_during_launch(host: Host) -> Iterator[str]:
+    for moment, reached in (
+        ("it imports", lambda: host.processes()),
+        ("its engine loads", lambda: host.named(ENGINE)),
+    ):
+        host.start(wait=False)
+        wait(reached, LOADED_SECONDS, moment)
+        host.require_stopped(host.stop())
+        time.sleep(3)
+        host.require_nothing_left()
+        yield f"stopped while {moment}, proven, and nothing came back"
+
+
+@drill
+def five_times(host: Host) -> Iterator[str]:
+    host.clean()
+    before = host.shell("ls /dev/shm /tmp")
+    for number in range(1, 6):
+        host.serving()
+        host.require_stopped(host.stop())
+        yield f"start and stop {number}"
+    after = host.shell("ls /dev/shm /tmp")
+    require(after == before, f"left in /dev/shm or /tmp: {after}, before: {before}")
+    yield "shared memory and temporary files are as before"
+
+
+@drill
+def model_switched(host: Host) -> Iterator[str]:
+    host.serving()
+    host.require_stopped(host.stop())
+    host.serving(model=OTHER_MODEL)
+    require(host.completes(model=OTHER_MODEL), "model B does not complete")
+    require(not host.completes(model=MODEL), "model A still answers")
+    yield "model A was served and stopped, then model B alone answers"
+
+
+@drill
+def two_servers(host: Host) -> Iterator[str]:
+    host.serving()
+    host.serving("second", port=PORT + 1, model=OTHER_MODEL)
+    require(host.completes() and host.completes(PORT + 1, OTHER_MODEL), "not both complete")
+    second = host.info("second")["pid"]
+    result = host.stop()
+    require(result.get("stopped") == "proven", f"the stop is {result.get('stopped')}")
+    alone = {seen.pid for seen in host.processes()}
+    require(second in alone and len(host.named(ENGINE)) == 1, f"left: {alone}")
+    require(host.completes(PORT + 1, OTHER_MODEL), "the other does not complete any more")
+    yield "stopped one; the other is the same process and completes"
+    host.require_stopped(host.stop("second"))
+    yield "stopped the other"
+
+
+@drill
+def stop_twice(host: Host) -> Iterator[str]:
+    host.serving()
+    results: list[dict[str, Any]] = []
+    stops = [threading.Thread(target=lambda: results.append(host.stop())) for _ in range(2)]
+    for stop in stops:
+        stop.start()
+    for stop in stops:
+        stop.join()
+    require(len(results) == 2, "one of them gave no result")
+    for result in results:
+        host.require_stopped(result)
+    yield "two stops at once: both say proven, and it is true"
+
+
+@drill
+def memory_of_gpu(host: Host) -> Iterator[str]:
+    facts = "/etc/inferops-sim/gpus.json"
+    gpus = json.loads(host.shell(f"cat {facts}"))
+
+    def use(used_mib: int) -> None:
+        for gpu in gpus["gpus"]:
+            gpu["memory.used"], gpu["memory.free"] = used_mib, gpu["memory.total"] - used_mib
+        host.shell(f"cat > {facts} <<'END'\n{json.dumps(gpus)}\nEND")
+
+    use(100)
+    host.serving()
+    use(20_000)
+    result = host.stop()
+    require(result.get("stopped") == "unproven", f"the stop is {result.get('stopped')}")
+    require(result["vram"]["state"] == "above_baseline", f"memory: {result['vram']}")
+    yield "the scripted driver still shows 20000 MiB in use: unproven"
+    use(100)
+    host.require_stopped(host.stop())
+    yield "it shows the baseline again: proven"
+
+
+# --- dying and being found again ---
+
+
+@drill
+def dead_while_starting(host: Host) -> Iterator[str]:
+    host.start(wait=False)
+    wait(lambda: host.named(ENGINE), LOADED_SECONDS, "the engine's start")
+    host.kill(main_process(host))
+    seen = wait(lambda: _in_phase(host, "error"), 60, "the verdict")
+    require(seen["reason"] == "died during startup", f"the reason is {seen['reason']}")
+    require(seen["signal"] == "SIGKILL", f"the signal is {seen['signal']}")
+    time.sleep(5)
+    host.require_nothing_left()
+    yield "killed while its engine loaded: error, died during startup, SIGKILL; nothing came back"
+
+
+def _in_phase(host: Host, *phases: str) -> dict[str, Any] | None:
+    seen = host.info()
+    return seen if seen["phase"] in phases else None
+
+
+@drill
+def dead_while_running(host: Host) -> Iterator[str]:
+    host.serving()
+    host.kill(*leave_orphans(host))
+    seen = host.info()
+    require(seen["phase"] == "stopped", f"the phase is {seen['phase']}")
+    require(seen["reason"] == "crashed", f"the reason is {seen['reason']}")
+    yield "everything was killed: stopped, crashed"
+    host.serving()
+    yield "and it starts again"
+
+
+@drill
+def pid_reused(host: Host) -> Iterator[str]:
+    host.serving()
+    pid = main_process(host)
+    host.shell(f"systemctl stop inferops-{NAME} && cp {RECORD} /root/record.json")
+    # The kernel hands out the next free number: ask for the one before.
+    stranger = host.shell(
+        f"for _try in $(seq 200); do echo {pid - 1} > /proc/sys/kernel/ns_last_pid;"
+        f" sleep 600 & [ $! = {pid} ] && break; kill $!; done; echo $!"
+    )
+    require(stranger == str(pid), f"the PID could not be reused: {stranger}")
+    # What the record said while the server ran; the launcher has written its end meanwhile.
+    host.shell(f'sed -i \'s/"phase": "[a-z]*"/"phase": "running"/\' {RECORD}')
+    seen = host.info()
+    require(not seen["alive"] and seen["phase"] == "stopped", f"{seen['phase']}, {seen['alive']}")
+    host.require_stopped(host.stop())
+    require(host.shell(f"cat /proc/{pid}/comm", check=False) == "sleep", "the stranger was ended")
+    host.kill(pid)
+    yield f"a stranger with PID {pid} is no server, and the stop left it alone"
+
+
+@drill
+def record_corrupt(host: Host) -> Iterator[str]:
+    yield from _rebuilt(host, f"head -c 100 /dev/urandom > {RECORD}")
+
+
+@drill
+def record_missing(host: Host) -> Iterator[str]:
+    yield from _rebuilt(host, f"rm {RECORD}")
+
+
+def _rebuilt(host: Host, damage: str) -> Iterator[str]:
+    host.serving()
+    pid = main_process(host)
+    host.shell(damage)
+    seen = host.info()
+    require(seen["phase"] == "running" and seen["pid"] == pid, f"{seen['phase']}, {seen['pid']}")
+    again = host.start()
+    require(again.get("completion") and again["server"]["pid"] == pid, f"{again.get('msg')}")
+    yield f"the record names process {pid} again, and it was kept"
+    host.require_stopped(host.stop())
+    yield "stopped, proven"
+
+
+@drill
+def crash_loop(host: Host) -> Iterator[str]:
+    host.serving()
+    killed: set[int] = set()
+    deadline = time.monotonic() + 300
+    while True:
+        seen = host.info()
+        if seen["phase"] == "error":
+            break
+        if seen["pid"] and seen["alive"] and seen["pid"] not in killed:
+            killed.add(seen["pid"])
+            host.kill(seen["pid"])
+        require(time.monotonic() < deadline, "it restarts for ever")
+        time.sleep(1)
+    require("crash loop" in seen["reason"], f"the reason is {seen['reason']}")
+    time.sleep(5)
+    host.require_nothing_left()
+    yield f"killed {len(killed)} times: {seen['reason']}"
+
+
+@drill
+def sigill(host: Host) -> Iterator[str]:
+    arguments = {**ARGUMENTS, "dtype": "bfloat16"}
+    host.start(wait=False, arguments=arguments)
+    green: list[str] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            if host.answer("/health").startswith("200") and not green:
+                green.append("200")
+                # Where this CPU can compute in bfloat16, the signal comes from here.
+                for worker in host.named(WORKER):
+                    host.kill(worker.pid, signal="ILL")
+                return
+            time.sleep(0.2)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    result = host.start(arguments=arguments)
+    ended.set()
+    watcher.join()
+    require(result.get("failed"), "it is said to serve")
+    require(green, "/health was never green")
+    found = result.get("failure", {}).get("cause_id")
+    require(found == "illegal_instruction", f"the cause is {found}: {result['msg']}")
+    host.require_nothing_left()
+    yield "/health said 200, the worker died by SIGILL: failed, and the cause is named"
+
+
+@drill
+def hung_worker(host: Host) -> Iterator[str]:
+    host.serving()
+    pid = main_process(host)
+    for worker in (*host.named(WORKER), *host.named(ENGINE)):
+        host.kill(worker.pid, signal="STOP")
+    require(host.answer("/health").startswith("200"), "/health is not green")
+    again = host.start()
+    require(again.get("completion") and again["server"]["pid"] != pid, f"{again.get('msg')}")
+    require(len(host.named(ENGINE)) == 1 and host.completes(), "not exactly one engine")
+    yield "froze the engine, /health said 200: the server was replaced, and completes"
+
+
+@drill
+def supervisor_killed(host: Host) -> Iterator[str]:
+    host.serving()
+    if host.name == SYSTEMD:
+        host.kill(*host.launchers())
+        yield "killed the launcher under systemd"
+        wait(lambda: _in_phase(host, "running"), LOADED_SECONDS, "serving again")
+        require(len(host.named(ENGINE)) == 1, f"engines: {host.named(ENGINE)}")
+        yield "it was started again, and one engine lives"
+    else:
+        host.kill(*map(int, host.shell("pgrep -f '[b]in/supervisord -c'").split()))
+        time.sleep(2)
+        require(host.completes(), "the server went down with its supervisor")
+        yield "killed supervisord; the server goes on"
+    host.require_stopped(host.stop())
+    yield "stopped, proven"
+    host.serving()
+    yield "and it starts again"
+
+
+@drill
+def host_restarted(host: Host) -> Iterator[str]:
+    host.serving()
+    host.reboot()
+    seen = host.info()
+    require(seen["phase"] == "stopped", f"the phase is {seen['phase']}")
+    require("restarted" in (seen["reason"] or ""), f"the reason is {seen['reason']}")
+    host.require_nothing_left()
+    yield f"restarted the host: stopped, {seen['reason']}"
+    host.serving()
+    host.require_stopped(host.stop())
+    yield "it starts and stops again"
+
+
+# --- starting what cannot start ---
+
+
+@drill
+def port_of_own_server(host: Host) -> Iterator[str]:
+    host.serving()
+    old = main_process(host)
+    host.serving(model=OTHER_MODEL)
+    require(len(host.named(ENGINE)) == 1, f"engines: {host.named(ENGINE)}")
+    require(host.completes(model=OTHER_MODEL), "the new one does not complete")
+    require(main_process(host) != old, "it is the old one")
+    yield f"the older server {old} on port {PORT} was replaced"
+
+
+LISTEN = (
+    "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', {port})); {listen}"
+    " time.sleep(600)"
+)
+
+
+@drill
+def port_of_stranger(host: Host) -> Iterator[str]:
+    host.clean()
+    for kind, listen in (("listens", "s.listen();"), ("is bound", "")):
+        script = LISTEN.format(port=PORT, listen=listen)
+        stranger = host.shell(f'nohup /usr/bin/python3 -c "{script}" >/dev/null 2>&1 & echo $!')
+        time.sleep(1)
+        result = host.start()
+        require(result.get("failed") and str(PORT) in result["msg"], f"{result.get('msg')}")
+        require(not listen or stranger in result["msg"], f"no owner: {result['msg']}")
+        require(not host.processes(), "something was started")
+        yield f"a stranger's port {kind}: refused, nothing was started"
+        result = host.start(port="auto", wait=False)
+        require(result.get("server", {}).get("port") == PORT + 1, f"{result.get('msg')}")
+        host.stop()
+        host.kill(int(stranger))
+        yield f"port auto took {PORT + 1}"
+
+
+@drill
+def model_missing(host: Host) -> Iterator[str]:
+    yield failed_start(host, "model_path_missing", model="/root/models/nowhere")
+
+
+@drill
+def weights_truncated(host: Host) -> Iterator[str]:
+    yield failed_start(host, "weights_truncated", model=TRUNCATED)
+
+
+@drill
+def unknown_option(host: Host) -> Iterator[str]:
+    host.serving()
+    pid = main_process(host)
+    result = host.start(arguments={**ARGUMENTS, "max_model_length": 512})
+    require(result.get("failed"), "it started")
+    require("max-model-length" in result["msg"], f"no option named: {result['msg']}")
+    require(main_process(host) == pid and host.completes(), "the running server paid for it")
+    yield f"refused, and the running server was left alone: {result['msg'][:150]}"
+
+
+@drill
+def disk_full(host: Host) -> Iterator[str]:
+    host.shell("mkdir -p /root/drill/small && mount -t tmpfs -o size=1m tmpfs /root/drill/small")
+    try:
+        environment = {**ENVIRONMENT, "HF_HOME": "/root/drill/small", "HF_HUB_OFFLINE": "0"}
+        yield failed_start(host, "disk_full", model="inferops/tiny-llama", environment=environment)
+    finally:
+        host.shell("umount /root/drill/small", check=False)
+
+
+@drill
+def out_of_memory(host: Host) -> Iterator[str]:
+    host.limit_memory("700m")
+    try:
+        yield failed_start(host, "host_out_of_memory")
+    finally:
+        host.limit_memory("-1")
+
+
+@drill
+def no_network(host: Host) -> Iterator[str]:
+    route = host.shell("ip route show default")
+    host.shell("ip route del default")
+    try:
+        environment = {
+            **ENVIRONMENT,
+            "HF_HUB_OFFLINE": "0",
+            "HF_ENDPOINT": "https://huggingface.co",
+            "HF_HOME": "/root/drill/hub",
+        }
+        yield failed_start(
+            host, "hub_unreachable", model="inferops/not-there", environment=environment
+        )
+        host.serving()
+        yield "a local model serves without network"
+    finally:
+        host.shell(f"ip route add {route}", check=False)
+
+
+@drill
+def log_of_gigabytes(host: Host) -> Iterator[str]:
+    host.serving()
+    log = f"{HOME}/servers/{NAME}/server.log"
+    host.shell(
+        f"i=0; while [ $i -lt 20 ]; do head -c 104857600 /dev/zero | tr '\\0' 'x' | fold -w 200"
+        f" >> {log}; i=$((i + 1)); done",
+        seconds=300,
+    )
+    yield "the server has written 2 GB into its log"
+    began = time.monotonic()
+    seen = host.info(log_lines=50)
+    require(len(seen["log_tail"]) <= 50, "the tail is no tail")
+    wait(lambda: int(host.shell(f"du -sm {log} | cut -f1")) < 300, 60, "the rotation")
+    require(host.completes(), "it does not complete any more")
+    host.require_stopped(host.stop())
+    require(time.monotonic() - began < 120, "it took too long")
+    size = int(host.shell(f"du -sm {HOME}/servers/{NAME} | cut -f1"))
+    require(size < 300, f"{size} MiB are left")
+    yield f"looked, rotated and stopped in {time.monotonic() - began:.0f} s; {size} MiB are left"
+
+
+__all__ = ["DRILLS", "Failed"]
