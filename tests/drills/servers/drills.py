@@ -142,7 +142,7 @@ def setsid_stopped(host: Host) -> Iterator[str]:
 @drill
 def stop_during_launch(host: Host) -> Iterator[str]:
     for moment, reached in (
-        ("it imports", lambda: host.processes()),
+        ("it imports", host.processes),
         ("its engine loads", lambda: host.named(ENGINE)),
     ):
         host.start(wait=False)
@@ -196,7 +196,7 @@ def two_servers(host: Host) -> Iterator[str]:
 def stop_twice(host: Host) -> Iterator[str]:
     host.serving()
     results: list[dict[str, Any]] = []
-    stops = [threading.Thread(target=lambda: results.append(host.stop())) for _ in range(2)]
+    stops = [threading.Thread(target=lambda: results.append(host.stop())) for _twice in range(2)]
     for stop in stops:
         stop.start()
     for stop in stops:
