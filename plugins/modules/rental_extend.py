@@ -121,7 +121,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     clock = Clock.from_environment()
-    name = module.params["name"]
+    name, stakes = module.params["name"], "The deadline stays as it was."
     try:
         provider = make_provider(module.params, clock)
         lifecycle = make_lifecycle(module.params, provider, clock)
@@ -130,10 +130,12 @@ def main() -> None:
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
             )
+        rate = found[0].price_usd_per_hour
+        stakes += f" Rental {found[0].id} goes on billing {rate:.4f} dollars an hour."
         now = lifecycle.now()
         rental = extended(module, lifecycle, found[0], now)
     except (MarketError, ValueError) as error:
-        fail(module, error, "The deadline stays as it was.")
+        fail(module, error, stakes)
     deadline = rental.mark.deadline if rental.mark else 0
     module.exit_json(
         changed=rental != found[0],
