@@ -53,7 +53,10 @@ options:
     description: Private key on the controller.
     type: path
   known_hosts_file:
-    description: File on the controller in which the host's key is pinned.
+    description:
+      - File on the controller in which the host's key is pinned, as role
+        P(inferops.gpu.connect#role) writes it.
+      - A host whose key is not in it is refused.
     type: path
   remote_port:
     description: Port on the host's loopback.

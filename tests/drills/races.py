@@ -34,6 +34,8 @@ from tests.drills.stage import (
 from tests.simulator.web import Request
 
 RACES, SEED = 20, 1
+#: In so many races at least, two rentals have to bill at once for a while.
+LEAST_CONTENDED = 4
 # Slow enough that a held call does not use up the product's budgets, which are simulated seconds.
 SCALE = 3.0
 # How long a call waits for one of the other controller, in real seconds.
@@ -228,9 +230,9 @@ def report(verdicts: list[Verdict], seed: int) -> int:
     contended = sum(verdict.most_at_once > 1 for verdict in verdicts)
     print(f"in {contended} of {len(verdicts)} races two rentals billed at once for a while")
     print_result(figures)
-    # Controllers that never met have proven nothing; in a few races that is mere luck.
-    never_met = len(verdicts) >= RACES and not contended
-    return int(bool(figures["rentals_left_wrong"] or figures["unexplained"] or never_met))
+    # Controllers that hardly ever met have proven little; in a few races that is mere luck.
+    hardly_met = len(verdicts) >= RACES and contended < LEAST_CONTENDED
+    return int(bool(figures["rentals_left_wrong"] or figures["unexplained"] or hardly_met))
 
 
 def main() -> int:

@@ -62,14 +62,17 @@ def test_hosts_that_fail_make_room_for_the_next_and_each_costs_are_told(
 def test_attempts_are_bounded_and_the_last_one_is_released_too(
     controller: Controller, rent: Path
 ) -> None:
-    controller.simulator("POST", "faults", [{"kind": "lies", "vram_factor": 0.5, "times": 9}])
-    run = controller.play(rent, clock_scale=10, rent_max_attempts=2)
+    body = {"success": False, "error": "no_such_ask", "msg": "error 410/3907"}
+    gone = {"kind": "reply", "method": "PUT", "path": "/asks/", "status": 410, "body": body}
+    lies = {"kind": "lies", "vram_factor": 0.5, "times": 9}
+    controller.simulator("POST", "faults", [{**gone, "times": 1}, lies])
+    run = controller.play(rent, clock_scale=10, rent_max_attempts=3)
     assert run.status != 0
     message = run.message()
     assert "vram_gib" in message
     assert "was released and proven gone; it cost" in message
     assert "1 earlier attempts cost" in message
-    assert len(controller.creates()) == 2
+    assert len(controller.creates()) == 3
     assert controller.rentals() == []
 
 

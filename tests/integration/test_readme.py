@@ -54,6 +54,7 @@ def dry_run(arguments: list[str], folder: Path, status: int = 0) -> str:
                 **os.environ,
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "HOME": str(folder),
+                "PWD": str(folder),  # where evidence is kept
                 "VAST_URL": simulator.url,
                 "VAST_API_KEY": ACCOUNT_KEY,
                 "INFEROPS_SCOPE": "readme",
@@ -79,7 +80,8 @@ def dry_run(arguments: list[str], folder: Path, status: int = 0) -> str:
 def test_a_command_of_the_readme_works(command: str, tmp_path: Path) -> None:
     playbook = Path(shlex.split(command)[3]).name
     output = dry_run(shlex.split(command), tmp_path, status=2 if playbook in NEED_A_RENTAL else 0)
-    assert SAID[playbook] in output
+    # A long path makes Ansible break the line, anywhere.
+    assert SAID[playbook] in " ".join(output.split())
 
 
 def test_the_inventory_of_the_readme_plans_both_hosts(tmp_path: Path) -> None:

@@ -36,18 +36,27 @@ def options(tmp_path: Path) -> Iterator[dict[str, Any]]:
         row = market.rent()
         market.log_in(row)
         market.run(row, f"nohup python3 -c '{GREETER}' >/dev/null 2>&1 &")
+        port = int(row["ports"]["22/tcp"][0]["HostPort"])
+        known_hosts = tmp_path / "known_hosts"
+        known_hosts.write_text(host_key("127.0.0.1", port))
         yield {
             "name": "test/gpu-1",
             # Longer than the path of a socket may be.
             "folder": str(tmp_path / ("a-long-folder-name-" * 6) / "tunnels"),
             "host": "127.0.0.1",
-            "port": int(row["ports"]["22/tcp"][0]["HostPort"]),
+            "port": port,
             "private_key_file": str(market.key),
-            "known_hosts_file": str(tmp_path / "known_hosts"),
+            "known_hosts_file": str(known_hosts),
             "remote_port": REMOTE_PORT,
         }
     finally:
         daemon.stop(market.instance)
+
+
+def host_key(host: str, port: int) -> str:
+    """What the host shows, as a known_hosts file has it."""
+    scan = ["ssh-keyscan", "-T", "10", "-t", "ed25519", "-p", str(port), host]
+    return subprocess.run(scan, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
 def banner(port: int) -> bytes:
@@ -91,6 +100,18 @@ def test_a_taken_local_port_is_told(
         result = run_module(ssh_tunnel, local_port=port, **options)
     assert result["failed"]
     assert "Check that the local port is free" in result["msg"]
+    assert tunnels(Path(options["folder"])) == []
+
+
+def test_a_host_whose_key_is_not_pinned_is_refused(
+    options: dict[str, Any], run_module: Callable[..., dict[str, Any]]
+) -> None:
+    pinned = Path(options["known_hosts_file"])
+    pinned.write_text("")
+    result = run_module(ssh_tunnel, **options)
+    assert result["failed"]
+    assert "Host key verification failed" in result["msg"]
+    assert pinned.read_text() == ""
     assert tunnels(Path(options["folder"])) == []
 
 

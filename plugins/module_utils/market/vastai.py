@@ -395,12 +395,15 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
 def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
     """Whether a failed create has certainly rented nothing.
 
-    A refusal by Vast.ai is a JSON object, or text in its words; a page comes from a gateway, which
-    may have passed the create on, and a time-out means that somebody stopped waiting.
+    A refusal by Vast.ai is a JSON object of its shape, or text in its words. Anything else comes
+    from a gateway, which may have passed the create on, and a time-out means that somebody stopped
+    waiting.
     """
     if not 400 <= response.status < 500:
         return _STALE in response.text.casefold()
-    return response.status != 408 and (isinstance(response.data, dict) or offer_gone)
+    said = response.data if isinstance(response.data, dict) else {}
+    own_words = said.get("success") is False or "error" in said
+    return response.status != 408 and (own_words or offer_gone)
 
 
 def _ok(response: Response, doing: str) -> dict[str, Any]:

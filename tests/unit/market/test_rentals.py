@@ -107,6 +107,15 @@ def test_a_500_after_a_create_is_adopted_and_never_repeated(market: Market) -> N
     assert len(market.creates()) == len(market.billing()) == 1
 
 
+def test_a_gateways_refusal_of_a_create_that_was_carried_out_is_not_believed(
+    market: Market,
+) -> None:
+    body = {"message": "Forbidden"}  # JSON, but not in Vast.ai's shape
+    market.fault("reply_after_commit", method="PUT", path="/asks/", times=1, status=403, body=body)
+    assert market.rent()["rental"]["id"]
+    assert len(market.creates()) == len(market.billing()) == 1
+
+
 def test_a_create_that_may_have_happened_rents_nothing_else(market: Market) -> None:
     market.fault("drop_before", method="PUT", path="/asks/", times=1)
     ranked = market.ranked()
