@@ -16,6 +16,17 @@ from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests are spread over processes, those of one file stay together.
+
+    So do all that start servers: a stop looks at the shared memory of the whole machine.
+    """
+    for item in items:
+        servers = "home" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("servers" if servers else str(item.path)))
+
+
 @pytest.fixture
 def run_module(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

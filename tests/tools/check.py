@@ -31,6 +31,8 @@ COLLECTION = "collections/ansible_collections/inferops/gpu"
 # The user's own settings and accounts stay out of every check.
 NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
 STOP_SECONDS = 15
+# Most tests wait for others most of their time, so two at once take little more than half of it.
+PYTEST = "pytest --numprocesses 2 --dist loadgroup"
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,9 @@ STEPS = (
         " --skip-rstcheck .",
     ),
     Step("lint", "changelog", "antsibull-changelog lint"),
-    Step("unit", "unit", "pytest tests/unit"),
+    Step("unit", "unit", f"{PYTEST} tests/unit"),
     Step("sanity", "sanity", "python -m tests.tools.sanity"),
-    Step("integration", "integration", "pytest tests/integration"),
+    Step("integration", "integration", f"{PYTEST} tests/integration"),
     Step("molecule", "molecule", "molecule test --all"),
 )
 

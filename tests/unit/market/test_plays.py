@@ -153,7 +153,7 @@ def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> 
         rent_ready={"remaining_seconds": 3600},
         rent_result={"nonce": "n"},
         rent_attempts=[],
-        rent_creates=1,
+        rent_creates_sent=1,
         rent_spent_usd=0,
         rent_max_attempts=1,
         inferops_evidence_dir=str(tmp_path / "evidence"),
