@@ -20,11 +20,12 @@ from ansible.module_utils.testing import patch_module_args
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests are spread over processes, those of one file stay together.
 
-    So do all that start servers: a stop looks at the shared memory of the whole machine.
+    So do all of a host: what stops a server looks at the processes and at the shared memory of the
+    whole machine.
     """
     for item in items:
-        servers = "home" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("servers" if servers else str(item.path)))
+        group = item.path.parent if item.path.parent.name == "host" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture
