@@ -75,6 +75,8 @@ _value:
     excluded: []
     environment:
       VLLM_USE_FLASHINFER_SAMPLER: "0"
+    installed_gib: 8.0
+    download_gib: 3.5
     image: docker.io/vllm/vllm-openai:v0.32.0
     least_driver: "525"
     why: vLLM 0.32.0 with torch 2.13.0 (cu130) suits driver 580.95.05

@@ -126,7 +126,8 @@ def plan_stack(
     (lines for the resolver), ``python`` (the versions that will do), ``python_version`` (the newest
     of those that are there that will do, "" when any can be had), ``ray`` (whether it comes
     along), ``indexes`` (of wheels beside the package index), ``excluded`` (package names),
-    ``environment`` (for the server), ``image`` (the same release as a container), ``why``,
+    ``environment`` (for the server), ``installed_gib`` and ``download_gib`` (about what it takes),
+    ``image`` (the same release as a container), ``why``,
     ``notes``, ``sources``, and ``least_driver``, the oldest driver with which this wish can be
     fulfilled ("" for any). Raises StackImpossible.
     """
@@ -310,6 +311,8 @@ def _plan(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> di
         "indexes": [candidate.index] if candidate.index else [],
         "excluded": list(profile.excluded),
         "environment": dict(profile.environment),
+        "installed_gib": profile.installed_gib,
+        "download_gib": profile.download_gib,
         "image": _image(candidate.version) if build.cuda else "",
         "least_driver": str(least) if least else "",
         "why": f"{candidate.name} with torch {row.torch} ({build.backend}) suits {wish.words}",

@@ -222,6 +222,19 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_arrives(
     assert downloads(hub) == []
 
 
+def test_a_disk_has_to_hold_what_is_installed_meanwhile(
+    cache: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**40, 2**40, 8 * 2**30))
+    result = cache(installing_gib=8)
+    assert "8.0 GiB are installed beside it, and the disk has 8.0 GiB free" in result["msg"]
+    assert downloads(hub) == []
+    assert cache(installing_gib=6.5)["complete"]
+    # Nothing is to be downloaded any more, so this is not the one to refuse.
+    assert not cache(installing_gib=80, update=True)["changed"]
+
+
 def test_weights_that_are_broken_on_the_hub_are_found_before_a_server_dies_of_them(
     cache: Run,
 ) -> None:
