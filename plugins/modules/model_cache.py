@@ -218,8 +218,8 @@ class Run:
         copy = store.copy(listing.commit)
         lacking = copy.lacking(files)
         if lacking and listing.gated:
-            first = lacking[0].name
-            patiently(lambda: hub.probe(listing.model, listing.commit, first))
+            largest = max(lacking, key=lambda file: file.size).name
+            patiently(lambda: hub.probe(listing.model, listing.commit, largest))
         missing_bytes = sum(file.size for file in lacking) - copy.bytes_here(lacking)
         reserve, installing = (
             int(self.params[name] * 1024**3) for name in ("reserve_gib", "installing_gib")

@@ -35,6 +35,12 @@ options:
     description: Interpreter of the environment.
     type: path
     required: true
+  compiles:
+    description:
+      - Whether a server there compiles at run time, as on a GPU. Then what it lacks for that is a
+        warning.
+    type: bool
+    default: false
   distribution:
     description: The distribution that holds vLLM.
     type: str
@@ -72,6 +78,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.toolchain import lacking
 
 
 def main() -> None:
@@ -79,6 +86,7 @@ def main() -> None:
         argument_spec={
             "home": {"type": "str", "default": "~/.inferops"},
             "python": {"type": "path", "required": True},
+            "compiles": {"type": "bool", "default": False},
             "distribution": {"type": "str", "default": "vllm"},
         },
         supports_check_mode=True,
@@ -96,6 +104,8 @@ def main() -> None:
         changed = (before, str(used)) != (packages, python)
         if changed and not module.check_mode:
             stack.adopt(Path(python), packages)
+        for sentence in lacking(Path(python)) if module.params["compiles"] else ():
+            module.warn(sentence)
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

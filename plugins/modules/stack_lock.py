@@ -75,6 +75,12 @@ options:
         O(requirements) pin, and hashes when O(hashes) is true.
     type: str
     default: ""
+  compiles:
+    description:
+      - Whether a server there compiles at run time, as on a GPU. Then what it lacks for that is a
+        warning.
+    type: bool
+    default: false
   find_links:
     description:
       - Folders on the host, or pages, with wheels. They replace O(torch_backend), so they must hold
@@ -156,6 +162,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
     StackError,
     Wanted,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.toolchain import lacking
 
 
 def main() -> None:
@@ -172,6 +179,7 @@ def main() -> None:
             "hashes": {"type": "bool", "default": False},
             "lock": {"type": "str", "default": ""},
             "python_mirror": {"type": "str", "default": ""},
+            "compiles": {"type": "bool", "default": False},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "uv_version": {"type": "str", "default": "0.13.8"},
             **SOURCE_OPTIONS,
@@ -201,6 +209,8 @@ def main() -> None:
         stale = not stack.is_locked(wanted, options["lock"])
         if stale and not module.check_mode:
             stack.resolve(wanted, options["lock"])
+        for sentence in lacking(stack.python) if options["compiles"] else ():
+            module.warn(sentence)
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(

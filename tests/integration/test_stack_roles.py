@@ -188,3 +188,11 @@ def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
         # What the table knows to be impossible is refused before the proof would fail.
         said = " ".join(play(old, *parts, status=2, **wish).split())
         assert "needs a driver >= 580, here is 535.183.06" in said
+
+
+def test_of_several_gpus_the_oldest_decides_by_number(tmp_path: Path, play: Play) -> None:
+    others = ({"compute_cap": "12.0"}, {"compute_cap": "9.0"})
+    host = Host(tmp_path / "host", "580.95.05", gpu("Ampere"), "http://127.0.0.1:9", others)
+    host.prepare()
+    said = " ".join(play(host, check=True).split())
+    assert f"and compute capability {host.gpu['capability']} (Ampere)" in said

@@ -273,7 +273,11 @@ def install_tool(folder: Path, requirement: str, sources: Sources) -> None:
 
 
 def run(
-    command: list[str], doing: str, remedy: str, environment: dict[str, str] | None = None
+    command: list[str],
+    doing: str,
+    remedy: str,
+    environment: dict[str, str] | None = None,
+    most_seconds: float = _LONGEST_COMMAND_SECONDS,
 ) -> str:
     """The standard output of *command*; raises StackError with the end of what it said."""
     try:
@@ -282,11 +286,13 @@ def run(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_LONGEST_COMMAND_SECONDS,
+            timeout=most_seconds,
             env={**os.environ, **(environment or {})},
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise StackError(f"{doing} was ended after {most_seconds:g} seconds. {remedy}") from error
+    except OSError as error:
         raise StackError(f"{doing} failed: {error}. {remedy}") from error
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()

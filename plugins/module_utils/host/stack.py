@@ -36,6 +36,8 @@ from .processes import boot_id
 from .records import read_json, write_json, write_private
 
 _REQUIREMENT = re.compile(r"^Requires-Dist: ([A-Za-z0-9._-]+)[^;=]*\(?==\s*([^\s;,)+]+)")
+#: An import of vLLM takes seconds, on a slow disk a minute; a GPU that hangs never answers.
+MOST_PROOF_SECONDS = 600.0
 #: The first with --python and --report alike (pip's changelog).
 _LEAST_PIP = (23, 1)
 _DRIVER_VERSION_FILE = Path("/sys/module/nvidia/version")
@@ -278,6 +280,7 @@ class Stack:
             f"Proving {name}",
             "The installation does not work on this host: see the message above.",
             environment,
+            MOST_PROOF_SECONDS,
         )
         try:
             result = json.loads(output.strip().splitlines()[-1])

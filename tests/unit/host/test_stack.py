@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import stack as stack_module
+from ansible_collections.inferops.gpu.plugins.module_utils.host import toolchain
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
     Sources,
     Stack,
@@ -160,6 +161,17 @@ def test_a_failing_proof_shows_its_own_words(home: Path, wheels: Path) -> None:
     stack.install([])
     with pytest.raises(StackError, match="wrong results on mars"):
         stack.prove("engine", "raise SystemExit('wrong results on mars')", {})
+
+
+def test_a_proof_that_hangs_is_ended(
+    home: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    assert 300 <= stack_module.MOST_PROOF_SECONDS <= 600
+    monkeypatch.setattr(stack_module, "MOST_PROOF_SECONDS", 0.2)
+    with pytest.raises(StackError, match=r"^Proving engine was ended after 0\.2 seconds\."):
+        stack.prove("engine", "import time; time.sleep(60)", {})
 
 
 def test_the_modules_work_together_and_again_change_nothing(
@@ -507,3 +519,36 @@ def test_an_image_without_vllm_is_refused(
     assert f"{python} has no vllm, only 3 other packages" in refused["msg"]
     refused = run_module(stack_image, home=str(home), python="/nowhere/python")
     assert "Name the interpreter that has vLLM by stack_image_python" in refused["msg"]
+
+
+def test_what_a_server_would_compile_with_and_lacks_is_told_before_the_download(
+    home: Path,
+    wheels: Path,
+    tmp_path: Path,
+    run_module: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lock = {
+        "home": str(home),
+        "requirements": ["engine==1.1"],
+        "find_links": [str(wheels)],
+        "python": sys.executable,
+        "uv_version": UV_VERSION,
+    }
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    compiler = tools / "gcc"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.delenv("CC", raising=False)
+    assert "warnings" not in run_module(stack_lock, compiles=True, **lock)
+    bare = tmp_path / "python"
+    bare.write_text("#!/bin/sh\necho False; echo python3.12\n")
+    bare.chmod(0o755)
+    assert "apt-get install python3.12-dev" in toolchain.lacking(bare)[0]
+    compiler.unlink()
+    (warning,) = run_module(stack_lock, compiles=True, **lock)["warnings"]
+    assert "There is no C compiler on this host" in str(warning)
+    assert "apt-get install gcc libc6-dev" in str(warning)
+    assert "warnings" not in run_module(stack_lock, **lock)
