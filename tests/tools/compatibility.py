@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from packaging.version import Version
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import releases
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import SERIES, Series
 
+#: pip is called once for each release.
+LOOKUPS_AT_ONCE = 4
 #: Releases that the table does not know and that are looked up in one run.
 MOST_NEW_RELEASES = 5
 
@@ -191,9 +194,10 @@ def _lookups() -> Iterator[tuple[str, Series | None]]:
 
 def main(arguments: list[str]) -> int:
     """Print the differences; 1 when there are any. With --write also change the table."""
-    found, reports = [], {}
-    for version, row in _lookups():
-        reports[version] = _report(version)
+    found, rows = [], dict(_lookups())
+    with ThreadPoolExecutor(LOOKUPS_AT_ONCE) as pool:
+        reports = dict(zip(rows, pool.map(_report, rows), strict=True))
+    for version, row in rows.items():
         found += differences(version, row, reports[version])
     print("\n".join(found) or "The table says what the releases declare.")
     if found and "--write" in arguments:
