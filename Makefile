@@ -74,8 +74,8 @@ server-drill: image ## Break real servers in every known way, under both supervi
 stack-matrix: $(READY) ## Drivers x GPUs x wishes: plan, install stand-ins with real uv, prove, judge
 	@PYTHONPATH=collections $(BIN)/python -m tests.matrix
 
-compatibility: $(READY) ## Compare the compatibility table with what vLLM's releases declare
-	@PYTHONPATH=collections $(BIN)/python -m tests.tools.compatibility
+compatibility: $(READY) ## Compare the compatibility table with what vLLM's releases declare; WRITE=1 changes it
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.compatibility $(if $(WRITE),--write)
 
 docs: $(READY) ## Write the roles' README files from their argument specs
 	@$(BIN)/python -m tests.tools.role_readmes

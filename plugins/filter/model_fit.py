@@ -13,7 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture import UnknownModel
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import deciding
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import with_words
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.fit import (
     gpu_fit,
     ram_fit,
@@ -46,8 +46,9 @@ options:
     default: {}
   extra_args:
     description:
-      - Further words of vLLM's command line. They are not read; where one names an option that
-        decides how much memory is taken, the answer is V(unknown).
+      - Further words of vLLM's command line. Those that decide how much memory is taken count as
+        O(arguments) do, and win over them. With C(--config) or C(--hf-overrides), which may say
+        anything, the answer is V(unknown).
     type: list
     elements: str
     default: []
@@ -107,6 +108,7 @@ _value:
       not start, C(need_all_gib) for as many at once as C(max_num_seqs) names.
     - C(max_model_len) is the context that C(need_gib) has room for, C(largest_max_model_len) the
       longest that probably fits, C(concurrency) how many of C(max_model_len) fit at once.
+    - C(checkpoint_gib) is the size of the model's files.
     - C(vram_gib) is what each of C(gpus) GPUs of an offer must have; both are there when no GPU is
       known.
   type: dict
@@ -122,6 +124,7 @@ _value:
       value: 14.96
       error: 0.3
     weights_source: computed from its config
+    checkpoint_gib: 14.96
     overhead_gib:
       value: 1.37
       error: 0.94
@@ -154,9 +157,10 @@ def model_fit(
     extra_args: Sequence[str] = (),
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    options, known = arguments or {}, published_bytes(metadata or {})
+    options, unread = with_words(arguments or {}, extra_args)
+    known = published_bytes(metadata or {})
     try:
-        if unread := deciding(extra_args):
+        if unread:
             raise Unknown(
                 f"What {', '.join(unread)} of the extra arguments changes is not computed"
             )

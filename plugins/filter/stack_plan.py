@@ -30,6 +30,7 @@ options:
       - A dictionary with C(driver_version), C(compute_capability), C(glibc_version) and
         C(python_version), each may be missing or empty. The offers of M(inferops.gpu.offer_info)
         have this shape.
+      - C(python_version) may be a list of all that are there, where no other can be had.
     type: dict
     required: true
   accelerator:
@@ -68,11 +69,14 @@ _value:
     requirements: [vllm==0.32.0, torch==2.13.0]
     constraints: []
     python: ">=3.11,<3.15"
+    python_version: ""
     ray: false
     indexes: []
     excluded: []
     environment:
       VLLM_USE_FLASHINFER_SAMPLER: "0"
+    installed_gib: 8.0
+    download_gib: 3.5
     image: docker.io/vllm/vllm-openai:v0.32.0
     least_driver: "525"
     why: vLLM 0.32.0 with torch 2.13.0 (cu130) suits driver 580.95.05
@@ -85,13 +89,14 @@ def stack_plan(
     host: Mapping[str, Any], accelerator: str = "cuda", vllm_version: str = "auto"
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
+    pythons = host.get("python_version") or ()
     try:
         return plan_stack(
             accelerator,
             host.get("driver_version") or None,
             host.get("compute_capability") or None,
             vllm_version,
-            host.get("python_version") or None,
+            (pythons,) if isinstance(pythons, str) else tuple(pythons),
             host.get("glibc_version") or None,
         )
     except StackImpossible as error:

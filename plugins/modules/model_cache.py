@@ -52,6 +52,11 @@ options:
     description: How much of the disk must stay free.
     type: float
     default: 1
+  installing_gib:
+    description:
+      - How much else will come to the same disk meanwhile, such as the stack.
+    type: float
+    default: 0
   watch_seconds:
     description:
       - When another process downloads this model, return after so many seconds with
@@ -213,10 +218,13 @@ class Run:
         copy = store.copy(listing.commit)
         lacking = copy.lacking(files)
         if lacking and listing.gated:
-            first = lacking[0].name
-            patiently(lambda: hub.probe(listing.model, listing.commit, first))
+            largest = max(lacking, key=lambda file: file.size).name
+            patiently(lambda: hub.probe(listing.model, listing.commit, largest))
         missing_bytes = sum(file.size for file in lacking) - copy.bytes_here(lacking)
-        require_space(copy.folder, missing_bytes, int(self.params["reserve_gib"] * 1024**3))
+        reserve, installing = (
+            int(self.params[name] * 1024**3) for name in ("reserve_gib", "installing_gib")
+        )
+        require_space(copy.folder, missing_bytes, reserve, installing)
         if not self.module.check_mode:
             download(hub, listing, files, store)
             self.require_whole(copy.folder)
@@ -242,6 +250,7 @@ def main() -> None:
             "model": {"type": "str", "required": True},
             "update": {"type": "bool", "default": False},
             "reserve_gib": {"type": "float", "default": 1.0},
+            "installing_gib": {"type": "float", "default": 0.0},
             "watch_seconds": {"type": "float", "default": 0.0},
             **HUB_OPTIONS,
         },

@@ -106,7 +106,8 @@ def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
     listing = hub.listing(given["model"], given["revision"])
     files = needed(listing.files, given["include"], given["exclude"])
     if listing.gated and files:
-        hub.probe(listing.model, listing.commit, files[0].name)
+        # The weights: what describes a model may be open while they are not.
+        hub.probe(listing.model, listing.commit, max(files, key=lambda file: file.size).name)
     return listing, files
 
 

@@ -166,13 +166,14 @@ def main() -> None:
         except OSError as error:
             # It must decide about the host whatever becomes of a file.
             module.warn(f"The receipt cannot be written: {error}")
+    kept = f" All of it: {given['receipt_path']}." if given["receipt_path"] else ""
     broken = [promise for promise in promises if not promise.kept]
     if broken:
         differences = ", ".join(
             f"{one.name} {one.measured} instead of {one.advertised}" for one in broken
         )
         error = HostFault(
-            f"The host is not what its offer promised: {differences}.", stage=broken[0].name
+            f"The host is not what its offer promised: {differences}.{kept}", stage=broken[0].name
         )
         rate = given["offer"]["price_usd_per_hour"]
         money = f"It bills {rate:.4f} dollars an hour until it is released."

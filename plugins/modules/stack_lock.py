@@ -18,6 +18,7 @@ author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
   - inferops.gpu.attributes
+  - inferops.gpu.sources
 attributes:
   check_mode:
     support: full
@@ -59,20 +60,11 @@ options:
     description: A mirror to use instead of O(torch_backend).
     type: str
     default: ""
-  index_url:
-    description: A mirror of the Python package index.
-    type: str
-    default: ""
   extra_index_urls:
     description: Indexes beside the package index, for wheels that it does not have.
     type: list
     elements: str
     default: []
-  cache_dir:
-    description:
-      - Folder on the host that keeps wheels for the next installation. By default uv's own.
-    type: str
-    default: ""
   hashes:
     description: Whether the lock pins the hash of each file. Then nothing else can be installed.
     type: bool
@@ -83,17 +75,25 @@ options:
         O(requirements) pin, and hashes when O(hashes) is true.
     type: str
     default: ""
+  compiles:
+    description:
+      - Whether a server there compiles at run time, as on a GPU. Then what it lacks for that is a
+        warning.
+    type: bool
+    default: false
   find_links:
     description:
       - Folders on the host, or pages, with wheels. They replace O(torch_backend), so they must hold
         torch, unless O(torch_index_url) does.
-    type: list
-    elements: str
-    default: []
+  python_mirror:
+    description: Where uv downloads the Pythons from that it brings, when not from its own place.
+    type: str
+    default: ""
   installer:
     description:
       - What resolves and installs. With V(auto) it is uv, or pip where uv cannot be installed.
-      - pip takes the host's own Python and installs the lock as a whole with its first part.
+      - pip takes O(python) where that is a path, else the host's own Python. It installs the lock
+        as a whole with its first part.
     type: str
     choices: [auto, uv, pip]
     default: auto
@@ -102,6 +102,7 @@ options:
     type: str
     default: 0.13.8
 seealso:
+  - module: inferops.gpu.stack_installer
   - module: inferops.gpu.stack_packages
 """
 
@@ -152,33 +153,16 @@ installer:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.source_options import (
+    SOURCE_OPTIONS,
+    make_sources,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
-    Sources,
     Stack,
     StackError,
     Wanted,
 )
-
-
-def _have_installer(module: AnsibleModule, stack: Stack, sources: Sources) -> tuple[str, bool]:
-    """What will resolve and install, and whether it had to be installed itself."""
-    wish, version = module.params["installer"], module.params["uv_version"]
-    if wish == "auto" and stack.installer() == "pip":
-        wish = "pip"
-    if wish != "pip":
-        missing = not stack.has_uv(version)
-        try:
-            if missing and not module.check_mode:
-                stack.install_uv(version, sources)
-            return "uv", missing
-        except StackError as error:
-            if wish == "uv":
-                raise
-            module.warn(f"pip does the work of uv here, slower and with the host's Python. {error}")
-    missing = stack.installer() != "pip"
-    if missing and not module.check_mode:
-        stack.install_pip(sources)
-    return "pip", missing
+from ansible_collections.inferops.gpu.plugins.module_utils.host.toolchain import lacking
 
 
 def main() -> None:
@@ -191,30 +175,28 @@ def main() -> None:
             "python": {"type": "str", "default": ">=3.11,<3.14"},
             "torch_backend": {"type": "str", "default": ""},
             "torch_index_url": {"type": "str", "default": ""},
-            "index_url": {"type": "str", "default": ""},
             "extra_index_urls": {"type": "list", "elements": "str", "default": []},
-            "cache_dir": {"type": "str", "default": ""},
             "hashes": {"type": "bool", "default": False},
             "lock": {"type": "str", "default": ""},
-            "find_links": {"type": "list", "elements": "str", "default": []},
+            "python_mirror": {"type": "str", "default": ""},
+            "compiles": {"type": "bool", "default": False},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "uv_version": {"type": "str", "default": "0.13.8"},
+            **SOURCE_OPTIONS,
         },
         supports_check_mode=True,
     )
     options = module.params
-    sources = Sources(
-        torch_backend=options["torch_backend"],
-        torch_index_url=options["torch_index_url"],
-        index_url=options["index_url"],
-        extra_index_urls=options["extra_index_urls"],
-        find_links=options["find_links"],
-        cache_dir=options["cache_dir"],
-    )
+    beside = ("torch_backend", "torch_index_url", "extra_index_urls", "python_mirror")
+    sources = make_sources(options, **{name: options[name] for name in beside})
     stack = Stack(options["home"])
     before = stack.locked()
     try:
-        installer, installed_now = _have_installer(module, stack, sources)
+        installer = stack.provide_installer(
+            options["installer"], options["uv_version"], sources, module.check_mode
+        )
+        if installer.warning:
+            module.warn(installer.warning)
         wanted = Wanted(
             requirements=options["requirements"],
             constraints=options["constraints"],
@@ -222,22 +204,24 @@ def main() -> None:
             python=options["python"],
             sources=sources,
             hashes=options["hashes"],
-            installer=installer,
+            installer=installer.name,
         )
         stale = not stack.is_locked(wanted, options["lock"])
         if stale and not module.check_mode:
             stack.resolve(wanted, options["lock"])
+        for sentence in lacking(stack.python) if options["compiles"] else ():
+            module.warn(sentence)
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=installed_now or stale,
+        changed=installer.is_new or stale,
         packages=stack.locked(),
         lock_file=str(stack.lock_file),
         lock=stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
         lock_sha256=stack.lock_sha256(),
         python=str(stack.python),
         uv=str(stack.uv),
-        installer=installer,
+        installer=installer.name,
         diff={"before": {"lock": before}, "after": {"lock": stack.locked()}},
     )
 

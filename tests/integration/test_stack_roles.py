@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.matrix import rig
 from tests.matrix.rig import Host, gpu
+from tests.matrix.wheels import Wheel
 from tests.tools.tree import REPOSITORY
 
 Play = Callable[..., str]
@@ -25,12 +28,18 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Run roles on a host with this driver and an Ampere GPU; returns the output."""
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
 
-    def run(host: Host, *roles: str, status: int = 0, check: bool = False, **extra: str) -> str:
+    def run(
+        host: Host,
+        *roles: str,
+        status: int = 0,
+        check: bool = False,
+        tasks: tuple[dict[str, Any], ...] = (),
+        **extra: Any,
+    ) -> str:
         playbook = tmp_path / "play.yml"
         names = [f"inferops.gpu.{name}" for name in ("stack", *roles)]
-        playbook.write_text(
-            json.dumps([{"hosts": "localhost", "gather_facts": False, "roles": names}])
-        )
+        content = {"hosts": "localhost", "gather_facts": False, "roles": names, "tasks": tasks}
+        playbook.write_text(json.dumps([content]))
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
@@ -103,3 +112,87 @@ def test_a_host_that_nothing_suits_is_refused_with_what_would_help(
     assert "needs a driver >= 525, here is 470.256.02" in said
     assert "What would help: a driver >= 525" in said
     assert not (host.home / "stack").exists()
+
+
+SUPERVISORD = {
+    "ansible.builtin.include_role": {"name": "inferops.gpu.launch", "tasks_from": "supervisord"}
+}
+
+
+def test_pip_does_all_of_it_where_uv_cannot_be_had(tmp_path: Path, play: Play) -> None:
+    """The supervisor's environment, too: containers without systemd need it."""
+    with rig.index(tmp_path / "index") as url:
+        host = Host(tmp_path / "host", "580.95.05", gpu("Ampere"), url)
+        host.prepare()
+        shutil.rmtree(host.home / "bootstrap")
+        wheels = tmp_path / "wheels"
+        wheels.mkdir()
+        Wheel("supervisor", "4.3.0").write(wheels)
+        wish = {
+            "stack_installer": "auto",
+            "stack_python": "",
+            "launch_find_links": [str(wheels)],
+            "launch_offline": True,
+        }
+        said = play(host, "torch", "numpy", "vllm", tasks=(SUPERVISORD,), **wish)
+        assert "pip does the work of uv here" in " ".join(said.split())
+        assert not list(host.home.rglob("bin/uv"))
+        assert list(host.home.glob("stack/venv/lib/python3*/site-packages/vllm-0.32.0.dist-info"))
+        venv = host.home / "supervisor" / "venv"
+        assert list(venv.glob("lib/python*/site-packages/supervisor-4.3.0.dist-info"))
+        again = play(host, "torch", "numpy", "vllm", tasks=(SUPERVISORD,), **wish)
+        assert "changed=0" in again
+
+        # Only what this host's Pythons can run is planned.
+        said = play(host, status=2, **{**wish, "stack_python": "3.2"})
+        assert "and stack_python asks for 3.2: install it there" in " ".join(said.split())
+        old = host.folder / "bin" / "python3.10"
+        old.write_text("#!/bin/sh\necho 3.10.14\n")
+        old.chmod(0o755)
+        said = play(host, check=True, **{**wish, "stack_python": "3.10"})
+        assert "vLLM 0.30.0 with torch 2.13.0" in " ".join(said.split())
+        wish |= {"stack_python": str(old), "stack_vllm_version": "0.32.0"}
+        said = " ".join(play(host, status=2, **wish).split())
+        assert "needs Python >=3.11,<3.15, here is 3.10.14" in said
+
+
+def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
+    tmp_path: Path, play: Play
+) -> None:
+    with rig.index(tmp_path / "index") as url:
+        image, host, old = (
+            Host(tmp_path / name, driver, gpu("Ampere"), url)
+            for name, driver in (
+                ("image", "580.95.05"),
+                ("new", "580.95.05"),
+                ("old", "535.183.06"),
+            )
+        )
+        for one in (image, host, old):
+            one.prepare()
+        said = " ".join(play(image, "vllm").split())
+        assert "rent with the image docker.io/vllm/vllm-openai:v0.32.0 (rent_image)" in said
+        before = frozen(image)
+
+        python = str(image.home / "stack" / "venv" / "bin" / "python")
+        wish = {"stack_image_python": python, "inferops_index_url": "http://127.0.0.1:9/simple"}
+        parts = ("torch", "numpy", "vllm")
+        said = " ".join(play(host, *parts, **wish).split())
+        assert f"nothing is installed: it is served from {python}" in said
+        assert "changed=0" in play(host, *parts, **wish)
+        assert not (host.home / "stack" / "venv").exists()
+        assert frozen(image) == before
+
+        said = " ".join(play(host, status=2, stack_vllm_version="0.31.0", **wish).split())
+        assert "has vLLM 0.32.0 and stack_vllm_version asks for 0.31.0" in said
+        # What the table knows to be impossible is refused before the proof would fail.
+        said = " ".join(play(old, *parts, status=2, **wish).split())
+        assert "needs a driver >= 580, here is 535.183.06" in said
+
+
+def test_of_several_gpus_the_oldest_decides_by_number(tmp_path: Path, play: Play) -> None:
+    others = ({"compute_cap": "12.0"}, {"compute_cap": "9.0"})
+    host = Host(tmp_path / "host", "580.95.05", gpu("Ampere"), "http://127.0.0.1:9", others)
+    host.prepare()
+    said = " ".join(play(host, check=True).split())
+    assert f"and compute capability {host.gpu['capability']} (Ampere)" in said

@@ -73,6 +73,8 @@ class Host:
     driver_version: str
     gpu: Mapping[str, Any]
     index: str
+    #: What is different of GPUs beside the first.
+    more_gpus: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def home(self) -> Path:
@@ -86,21 +88,18 @@ class Host:
         script = REPOSITORY / "tests" / "rig" / "nvidia_smi.py"
         smi.write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n')
         smi.chmod(0o755)
-        facts = {
-            "driver_version": self.driver_version,
-            "gpus": [
-                {
-                    "name": self.gpu["name"],
-                    "uuid": "GPU-00000000-0000-0000-0000-000000000000",
-                    "compute_cap": self.gpu["capability"],
-                    "memory.total": 24576,
-                    "memory.used": 1,
-                    "memory.free": 24575,
-                    "temperature.gpu": 40,
-                    "drivers": self.gpu["drivers"],
-                }
-            ],
+        first = {
+            "name": self.gpu["name"],
+            "uuid": "GPU-00000000-0000-0000-0000-000000000000",
+            "compute_cap": self.gpu["capability"],
+            "memory.total": 24576,
+            "memory.used": 1,
+            "memory.free": 24575,
+            "temperature.gpu": 40,
+            "drivers": self.gpu["drivers"],
         }
+        others = [{**first, **change} for change in self.more_gpus]
+        facts = {"driver_version": self.driver_version, "gpus": [first, *others]}
         (self.folder / "gpus.json").write_text(json.dumps(facts))
         bootstrap = self.home / "bootstrap"
         (bootstrap / "bin").mkdir(parents=True)

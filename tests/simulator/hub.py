@@ -35,7 +35,9 @@ class HubError(Exception):
 class Trouble:
     """What goes wrong, by file name: the next so many answers break off in the middle, or fail with
     a status; its bytes are always others than the listing says; it lies at another origin.
-    ``moved`` models have another name now. ``away`` so many requests get no answer at all."""
+    ``refusal`` is the status, code and message of every answer; ``open_files`` of a gated model are
+    for everybody. ``moved`` models have another name now. ``away`` so many requests get no answer.
+    """
 
     breaks: Counter[str] = field(default_factory=Counter)
     fails: Counter[str] = field(default_factory=Counter)
@@ -45,6 +47,8 @@ class Trouble:
     moved: dict[str, str] = field(default_factory=dict)
     ignores_ranges: bool = False
     silent: bool = False
+    refusal: tuple[int, str, str] | None = None
+    open_files: frozenset[str] = frozenset()
     away: int = 0
 
 
@@ -83,6 +87,8 @@ class Hub:
                 target = request.path.replace(f"/{old}/", f"/{new}/")
                 query = "?blobs=true" if "blobs" in request.query else ""
                 return Reply(307, b"", {"Location": f"{target}{query}"})
+        if self.trouble.refusal:
+            return HubError(*self.trouble.refusal).reply
         if request.method not in ("GET", "HEAD"):
             return json_reply({"error": "this hub is read-only"}, 405)
         try:
@@ -140,7 +146,8 @@ class Hub:
     def file(self, request: Request, folder: Path, file: str) -> Reply:
         """One file, whole or from a byte on, with the headers that the client's cache needs."""
         path = folder / file
-        self.require_access(request, self.name(folder))
+        if file not in self.trouble.open_files:
+            self.require_access(request, self.name(folder))
         if path not in files(folder):
             raise HubError(404, "EntryNotFound", "Entry not found")
         trouble = self.trouble

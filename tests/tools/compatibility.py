@@ -3,19 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compares the compatibility table with what vLLM's releases declare on the package index.
 
-It asks pip, with pip's own settings, for the newest release of each row and for releases that the
-table does not know, and prints what differs. It exits 1 when there is a difference. It changes
-nothing: a new row needs sources that no metadata has (architectures, CUDA, a lock that resolved).
+It asks pip, with pip's own settings, for every release of the table and for those that the table
+does not know, and prints what differs. It exits 1 when there is a difference.
+
+With ``--write`` it changes the table as far as metadata goes, and shows the change. A new release
+joins the row that says the same, or gets a row of its own. That takes over the builds of the row
+before: what no metadata has (architectures, CUDA, a lock that resolved) needs a person and a
+source, and until then ``auto`` leaves it alone.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +29,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import releases
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import SERIES, Series
 
+#: pip is called once for each release.
+LOOKUPS_AT_ONCE = 4
 #: Releases that the table does not know and that are looked up in one run.
 MOST_NEW_RELEASES = 5
 
@@ -45,6 +54,9 @@ def declared(report: dict[str, Any]) -> dict[str, Any]:
         "numpy 2": limits.contains("2.0.0"),
         "ray": "ray" in wants,
         "glibc": _glibc(release["download_info"]["url"]),
+        "transformers": SpecifierSet(
+            ",".join(str(one.specifier) for one in wants.get("transformers", []))
+        ),
     }
 
 
@@ -69,7 +81,78 @@ def differences(version: str, row: Series | None, report: dict[str, Any]) -> lis
         found.append(f"vLLM {version}: Python {row.python}, the release declares {said['python']}")
     if Version(row.glibc) < Version(said["glibc"]):
         found.append(f"vLLM {version}: glibc {row.glibc}, the wheel's tag says {said['glibc']}")
-    return found
+    return found + _transformers(version, row, said["transformers"])
+
+
+def _transformers(version: str, row: Series, said: SpecifierSet) -> list[str]:
+    """Whether the row leaves a transformers that the release takes, and none that is too new."""
+    limits = SpecifierSet(row.transformers.removeprefix("transformers"))
+    lowest = [one.version for one in said if one.operator == ">="] or ["4.0"]
+    if not any(one in limits for one in lowest):
+        return [f"vLLM {version}: {row.transformers}, the release declares {said}"]
+    if not any(one.operator.startswith("<") for one in (*said, *limits)):
+        return [f"vLLM {version}: neither the table nor the release caps transformers ({said})"]
+    return []
+
+
+def written(table: str, reports: dict[str, dict[str, Any]]) -> str:
+    """The source of the table with what these reports declare, by version, newest first."""
+    rows = [row for row in SERIES if row.accelerator == "cuda"]
+    for row in rows:
+        said = [declared(reports[version]) for version in row.versions if version in reports]
+        for column, value in (("torch", row.torch), ("glibc", row.glibc)):
+            values = {one[column] for one in said}
+            newer = values - {value} and (
+                column == "torch" or Version(max(values)) > Version(value)
+            )
+            if len(values) == 1 and newer:
+                table = _changed(table, row.versions[0], column, values.pop())
+    known = {version for row in rows for version in row.versions}
+    for version in sorted(reports.keys() - known, key=Version):
+        same = [row for row in rows if not differences(version, row, reports[version])]
+        if same:
+            table = _joined(table, same[0].versions[0], version)
+        else:
+            table = _begun(table, rows[0], version, declared(reports[version]))
+    return table
+
+
+def _row_of(table: str, version: str) -> tuple[int, int]:
+    """Where the first row that names *version* begins and ends."""
+    named = table.index(f'"{version}"')
+    return table.rindex("    Series(\n", 0, named), table.index("\n    ),\n", named)
+
+
+def _changed(table: str, version: str, column: str, value: str) -> str:
+    begin, end = _row_of(table, version)
+    # A name, such as _GLIBC_OF_LLGUIDANCE, has a source of its own: it is left to a person.
+    row = re.sub(rf'(\n        {column}=)"[^"]*"', rf'\g<1>"{value}"', table[begin:end], count=1)
+    return table[:begin] + row + table[end:]
+
+
+def _joined(table: str, neighbour: str, version: str) -> str:
+    begin, end = _row_of(table, neighbour)
+    row = table[begin:end].replace("versions=(", f'versions=("{version}", ', 1)
+    return table[:begin] + row + table[end:]
+
+
+def _begun(table: str, newest: Series, version: str, said: dict[str, Any]) -> str:
+    begin, end = _row_of(table, newest.versions[0])
+    builds = re.search(r"\n        builds=.*", table[begin:end])
+    assert builds, "every row has builds"
+    lowest = next(one.version for one in said["python"] if one.operator == ">=")
+    above = next((one.version for one in said["python"] if one.operator == "<"), "")
+    row = [
+        f'        versions=("{version}",),',
+        f'        torch="{said["torch"]}",',
+        f'        python=">={lowest},<{above or newest.python.partition(",<")[2]}",',
+        f'        glibc="{max(said["glibc"], newest.glibc, key=Version)}",',
+        builds[0].strip("\n"),
+        f'        source="metadata; builds and glibc as of {newest.versions[0]}, to be proven",',
+        *(["        ray=True,"] if said["ray"] else []),
+    ]
+    lines = "\n".join(["    Series(", *row, "    ),", ""])
+    return table[:begin] + lines + table[begin:]
 
 
 def _glibc(wheel: str) -> str:
@@ -104,18 +187,30 @@ def _lookups() -> Iterator[tuple[str, Series | None]]:
     for version in unknown[:MOST_NEW_RELEASES]:
         yield version, None
     for row in rows:
-        if row.versions[0] not in row.gone:
-            yield row.versions[0], row
+        for version in row.versions:
+            if version not in row.gone:
+                yield version, row
 
 
-def main() -> int:
-    """Print the differences; 1 when there are any."""
-    found = []
-    for version, row in _lookups():
-        found += differences(version, row, _report(version))
+def main(arguments: list[str]) -> int:
+    """Print the differences; 1 when there are any. With --write also change the table."""
+    found, rows = [], dict(_lookups())
+    with ThreadPoolExecutor(LOOKUPS_AT_ONCE) as pool:
+        reports = dict(zip(rows, pool.map(_report, rows), strict=True))
+    for version, row in rows.items():
+        found += differences(version, row, reports[version])
     print("\n".join(found) or "The table says what the releases declare.")
+    if found and "--write" in arguments:
+        file = Path(releases.__file__).resolve()
+        before = file.read_text()
+        after = written(before, reports)
+        file.write_text(after)
+        changes = difflib.unified_diff(
+            before.splitlines(), after.splitlines(), "before", "after", n=1
+        )
+        print("\n".join(changes) or "Nothing of this can be written by metadata alone.")
     return 1 if found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

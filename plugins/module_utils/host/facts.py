@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .processes import boot_id
+from .toolchain import c_compiler
 
 MIB = 1024 * 1024
 UNLIMITED = -1
@@ -76,7 +77,7 @@ def host_facts(home: Path) -> dict[str, Any]:
         "python": sys.executable,
         "python_version": platform.python_version(),
         "pythons": pythons(home),
-        "c_compiler": shutil.which("cc") or shutil.which("gcc") or shutil.which("clang"),
+        "c_compiler": c_compiler(),
         "open_files_soft_limit": open_files[0],
         "open_files_hard_limit": open_files[1],
         "locked_memory_soft_limit_kib": _kib(locked_memory[0]),

@@ -135,7 +135,16 @@ class Hub:
         page = f"{self.endpoint}/{model}"
         if status >= 500 or status in (408, 429):
             return self.unreachable(f"it answers {status}")
-        if code == "GatedRepo" or status == 403:
+        said = error.headers.get("X-Error-Message", "")
+        if status == 403 and code != "GatedRepo":
+            return self._forbidden(error.url or "", model, said)
+        if status == 401 and self.token and "invalid" in said.lower():
+            return HubError(
+                "refused",
+                f"{self.endpoint} does not accept the token: {said}",
+                "Set HF_TOKEN to one that is valid, or to none for a public model.",
+            )
+        if code == "GatedRepo":
             return HubError(
                 "gated",
                 f"Model {model} is gated, and "
@@ -162,6 +171,29 @@ class Hub:
                 "Check its name, or set HF_TOKEN to a token that may read it.",
             )
         return HubError("refused", f"{page} answers {status}.", "See what that page says.")
+
+    def _forbidden(self, url: str, model: str, said: str) -> HubError:
+        """A 403 that is none for want of consent: it stands in the hub's own words, if anywhere."""
+        if _origin(url) != _origin(self.endpoint):
+            # A link to where the bytes lie, which is good for a time: the hub gives a new one.
+            return self.unreachable("the server that it names answers 403")
+        if "gated repositories" in said and "token" in said:
+            return HubError(
+                "refused",
+                f"The token may not read gated models such as {model}, whatever its account may.",
+                "Give it the right to read public gated repositories in the hub's token settings, "
+                "or set HF_TOKEN to a token of the kind read.",
+            )
+        if "disabled" in said:
+            return HubError(
+                "refused", f"Model {model} is disabled on the hub: {said}", "Take another model."
+            )
+        return HubError(
+            "refused",
+            f"{self.endpoint} answers 403 for {model}: {said or 'it does not say why'}.",
+            "If it is not the token's rights, a firewall or proxy blocks this machine: ask the hub "
+            "from another network, or set the endpoint to a mirror.",
+        )
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

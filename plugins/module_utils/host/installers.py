@@ -44,6 +44,18 @@ class Sources:
     find_links: list[str] = field(default_factory=list)
     #: Where wheels are kept on the host, for the next installation.
     cache_dir: str = ""
+    #: Whether no index is asked: all comes from find_links.
+    offline: bool = False
+    #: Where uv downloads the Pythons from that it brings, "" for its own place.
+    python_mirror: str = ""
+
+    def require(self) -> None:
+        """Raise StackError where nothing could ever be found."""
+        if self.offline and not self.find_links:
+            raise StackError(
+                "No index may be asked (stack_offline), and no folder with wheels is given: name "
+                "one by stack_find_links, or allow an index."
+            )
 
     def environment(self) -> dict[str, str]:
         """The sources as pip and uv read them: an address may hold a password, so never in argv.
@@ -54,10 +66,16 @@ class Sources:
         beside = self._beside()
         if self.cache_dir:
             variables["PIP_CACHE_DIR"] = variables["UV_CACHE_DIR"] = self.cache_dir
+        if self.python_mirror:
+            variables["UV_PYTHON_INSTALL_MIRROR"] = self.python_mirror
+        if self.offline:
+            variables["PIP_NO_INDEX"] = "1"
+            if not self.python_mirror:
+                variables["UV_PYTHON_DOWNLOADS"] = "never"
         if self.find_links:
             variables["PIP_FIND_LINKS"] = " ".join(self.find_links)
             variables["UV_FIND_LINKS"] = ",".join(self.find_links)
-        if self.index_url:
+        if self.index_url and not self.offline:
             variables["PIP_INDEX_URL"] = variables["UV_DEFAULT_INDEX"] = self.index_url
         if beside:
             # Versions asked for end with their build (+cu129): the best match is the right one.
@@ -75,8 +93,13 @@ class Sources:
         extra = {"PIP_EXTRA_INDEX_URL": " ".join(beside)} if beside else {}
         return {**self.environment(), **extra}
 
+    def options_of_uv(self) -> list[str]:
+        """What uv has no variable for (0.13: UV_NO_INDEX is none)."""
+        return ["--no-index"] if self.offline else []
+
     def _beside(self) -> list[str]:
-        return [url for url in (self.torch_index_url, *self.extra_index_urls) if url]
+        urls = (self.torch_index_url, *self.extra_index_urls)
+        return [url for url in urls if url and not self.offline]
 
 
 @dataclass(frozen=True)
@@ -107,13 +130,15 @@ class Uv:
         self._python = folder / "venv" / "bin" / "python"
         self._lock_file = folder / "lock.txt"
 
-    def make_environment(self, python: str) -> None:
+    def make_environment(self, python: str, sources: Sources) -> None:
         """Make a fresh environment with an interpreter that suits *python*."""
         command = [str(self._uv), "venv", "--quiet", "--clear", "--python", python]
         run(
             [*command, str(self._folder / "venv")],
             f"Making an environment with Python {python}",
-            "Install such a Python, or let the host reach uv's Python downloads.",
+            "Install such a Python, or let the host reach uv's Python downloads or a mirror of "
+            "them (stack_python_mirror).",
+            sources.environment(),
         )
 
     def resolve(self, wanted: Wanted) -> None:
@@ -124,15 +149,16 @@ class Uv:
             [*hashed, "--quiet", *self._limits("constraints.in")],
             ["--output-file", str(self._lock_file)],
             "Resolving the lock",
-            wanted.sources.environment(),
+            wanted.sources,
         )
 
     def install(self, packages: list[str], sources: Sources, reinstall: bool = False) -> None:
         """Install *packages* with what they need, or without any make all as the lock says."""
-        common = ["--quiet", "--python", str(self._python), *(["--reinstall"] if reinstall else [])]
+        common = ["--quiet", "--python", str(self._python), *sources.options_of_uv()]
+        common += ["--reinstall"] if reinstall else []
         hashed = ["--require-hashes"] if "--hash=" in self._lock_file.read_text() else []
         if packages and hashed:
-            part = self._write_part(packages, sources.environment())
+            part = self._write_part(packages, sources)
             command = ["install", *common, *hashed, "--no-deps", "--requirement", str(part)]
         elif packages:
             command = ["install", *common, *self._limits("lock.txt"), *packages]
@@ -146,13 +172,14 @@ class Uv:
         return ["--constraint", str(files[0]), "--override", str(files[1])]
 
     def _compile(
-        self, inputs: str, limits: list[str], output: list[str], doing: str, env: dict[str, str]
+        self, inputs: str, limits: list[str], output: list[str], doing: str, sources: Sources
     ) -> str:
         command = [str(self._uv), "pip", "compile", "--no-header", "--no-annotate"]
-        command += ["--python", str(self._python), *limits, *output, str(self._folder / inputs)]
-        return run(command, doing, _UNRESOLVED, env)
+        command += ["--python", str(self._python), *sources.options_of_uv()]
+        command += [*limits, *output, str(self._folder / inputs)]
+        return run(command, doing, _UNRESOLVED, sources.environment())
 
-    def _write_part(self, packages: list[str], sources: dict[str, str]) -> Path:
+    def _write_part(self, packages: list[str], sources: Sources) -> Path:
         """Write the lock's own entries, hashes included, of *packages* and all that they need."""
         write_private(self._folder / "part.in", "".join(f"{name}\n" for name in packages))
         doing = f"Finding what {', '.join(packages)} needs"
@@ -174,7 +201,7 @@ class Pip:
         self._pip = [str(bootstrap / "bin" / "pip"), "--python", python]
         self._lock_file = folder / "lock.txt"
 
-    def make_environment(self, python: str) -> None:
+    def make_environment(self, python: str, _sources: Sources) -> None:
         """Make a fresh environment: *python* where it is a path, else the host's own."""
         interpreter = python if os.path.isfile(python) else host_python()
         run(
@@ -218,25 +245,39 @@ class Pip:
             run([*self._pip, "uninstall", "--yes", *foreign], "Removing packages", _KEPT)
 
 
-def install_tool(bootstrap: Path, requirement: str, sources: Sources) -> None:
-    """Install uv or pip into the environment *bootstrap*, which is made when missing."""
-    if not (bootstrap / "bin" / "pip").exists():
+def has_tool(folder: Path, requirement: str) -> bool:
+    """Whether the environment *folder* holds this tool, given as name==version."""
+    name, _equals, version = requirement.partition("==")
+    return any(folder.glob(f"lib/python*/site-packages/{name}-{version}.dist-info"))
+
+
+def install_tool(folder: Path, requirement: str, sources: Sources) -> None:
+    """Install a tool into the environment *folder*, which is made when missing.
+
+    It takes no more than the host's own Python with venv: uv itself comes this way.
+    """
+    sources.require()
+    if not (folder / "bin" / "pip").exists():
         run(
-            [host_python(), "-m", "venv", str(bootstrap)],
-            "Making an environment for the installer",
+            [host_python(), "-m", "venv", "--clear", str(folder)],
+            f"Making an environment for {requirement}",
             "On Debian and Ubuntu: apt-get install python3-venv.",
         )
     run(
-        [str(bootstrap / "bin" / "pip"), "install", "--quiet", requirement],
+        [str(folder / "bin" / "pip"), "install", "--quiet", requirement],
         f"Installing {requirement}",
-        "Check the host's way to the package index, give a mirror as stack_index_url, or put "
-        "its wheel into a folder named by stack_find_links.",
+        "Check the host's way to the package index, give a mirror as inferops_index_url, or put "
+        "its wheel into a folder named by inferops_find_links.",
         sources.environment(),
     )
 
 
 def run(
-    command: list[str], doing: str, remedy: str, environment: dict[str, str] | None = None
+    command: list[str],
+    doing: str,
+    remedy: str,
+    environment: dict[str, str] | None = None,
+    most_seconds: float = _LONGEST_COMMAND_SECONDS,
 ) -> str:
     """The standard output of *command*; raises StackError with the end of what it said."""
     try:
@@ -245,11 +286,13 @@ def run(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_LONGEST_COMMAND_SECONDS,
+            timeout=most_seconds,
             env={**os.environ, **(environment or {})},
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise StackError(f"{doing} was ended after {most_seconds:g} seconds. {remedy}") from error
+    except OSError as error:
         raise StackError(f"{doing} failed: {error}. {remedy}") from error
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()

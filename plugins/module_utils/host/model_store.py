@@ -225,13 +225,19 @@ def patiently(question: Callable[[], _Answer]) -> _Answer:
     return question()
 
 
-def require_space(folder: Path, missing_bytes: int, reserve_bytes: int) -> None:
-    """Raise StoreError when the disk cannot take so much and keep the reserve."""
+def require_space(
+    folder: Path, missing_bytes: int, reserve_bytes: int, installing_bytes: int = 0
+) -> None:
+    """Raise StoreError when the disk cannot take so much, and what is installed meanwhile, and keep
+    the reserve."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
-    if free < missing_bytes + reserve_bytes:
+    if missing_bytes and free < missing_bytes + installing_bytes + reserve_bytes:
+        beside = (
+            f", {gib(installing_bytes)} GiB are installed beside it" if installing_bytes else ""
+        )
         raise StoreError(
-            f"{gib(missing_bytes)} GiB are to be downloaded to {folder}, and the disk has "
+            f"{gib(missing_bytes)} GiB are to be downloaded to {folder}{beside}, and the disk has "
             f"{gib(free)} GiB free, of which {gib(reserve_bytes)} stay free. Rent a larger disk "
             "(rent_disk_gib), or put the model elsewhere (model_cache_home)."
         )

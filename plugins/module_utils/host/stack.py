@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .installers import (
     StackError,
     Uv,
     Wanted,
+    has_tool,
     install_tool,
     normalised,
     pinned,
@@ -34,7 +36,23 @@ from .processes import boot_id
 from .records import read_json, write_json, write_private
 
 _REQUIREMENT = re.compile(r"^Requires-Dist: ([A-Za-z0-9._-]+)[^;=]*\(?==\s*([^\s;,)+]+)")
+#: An import of vLLM takes seconds, on a slow disk a minute; a GPU that hangs never answers.
+MOST_PROOF_SECONDS = 600.0
+#: The first with --python and --report alike (pip's changelog).
+_LEAST_PIP = (23, 1)
 _DRIVER_VERSION_FILE = Path("/sys/module/nvidia/version")
+
+
+@dataclass(frozen=True)
+class Installer:
+    """What resolves and installs."""
+
+    #: uv or pip.
+    name: str
+    #: Whether it had to be installed itself.
+    is_new: bool
+    #: Why it is not the one that is better.
+    warning: str = ""
 
 
 class Stack:
@@ -45,26 +63,60 @@ class Stack:
         self._bootstrap = root / "bootstrap"
         self._folder = root / "stack"
         self.uv = self._bootstrap / "bin" / "uv"
-        self.python = self._folder / "venv" / "bin" / "python"
+        self._own_python = self._folder / "venv" / "bin" / "python"
         self.lock_file = self._folder / "lock.txt"
         self._input_file = self._folder / "lock-input.json"
 
-    def has_uv(self, version: str) -> bool:
-        """Whether this version of uv is installed."""
-        return any(self._bootstrap.glob(f"lib/python*/site-packages/uv-{version}.dist-info"))
+    @property
+    def python(self) -> Path:
+        """Interpreter of the environment: ours, or the one that was there and was adopted."""
+        adopted = (read_json(self._input_file) or {}).get("adopted")
+        return Path(adopted) if adopted else self._own_python
 
-    def install_uv(self, version: str, sources: Sources) -> None:
-        """Make the small environment that holds uv, with the host's own Python and pip."""
-        install_tool(self._bootstrap, f"uv=={version}", sources)
+    def packages_of(self, python: Path) -> dict[str, str]:
+        """Versions of what an environment holds that is not ours, by normalised name."""
+        return _versions(_metadata_folders(_search_path(python)))
 
-    def install_pip(self, sources: Sources) -> None:
-        """Make the same environment with a pip that can work on another one, where uv is not."""
-        install_tool(self._bootstrap, "pip>=23.1", sources)
+    def adopt(self, python: Path, packages: dict[str, str]) -> None:
+        """Take an environment that is there already: these packages of it become the lock."""
+        lines = [f"{name}=={version}\n" for name, version in sorted(packages.items())]
+        write_private(self.lock_file, "".join(lines))
+        write_json(self._input_file, {"adopted": str(python)})
+
+    def provide_installer(
+        self, wish: str, uv_version: str, sources: Sources, dry_run: bool
+    ) -> Installer:
+        """Provide uv of this version, or pip; *wish* is uv, pip or auto for what can be had."""
+        if wish == "auto" and self.installer() == "pip":
+            wish = "pip"
+        warning = ""
+        if wish != "pip":
+            missing = not has_tool(self._bootstrap, f"uv=={uv_version}")
+            try:
+                if missing and not dry_run:
+                    install_tool(self._bootstrap, f"uv=={uv_version}", sources)
+                return Installer("uv", missing)
+            except StackError as error:
+                if wish == "uv":
+                    raise
+                warning = (
+                    f"pip does the work of uv here, slower and with the host's Python. {error}"
+                )
+        missing = not self._pip_is_ready()
+        if missing and not dry_run:
+            install_tool(self._bootstrap, f"pip>={'.'.join(map(str, _LEAST_PIP))}", sources)
+        return Installer("pip", missing, warning)
 
     def installer(self) -> str | None:
         """What the lock was resolved with, uv or pip; None before the first one."""
         recorded = read_json(self._input_file) or {}
         return str(recorded["installer"]) if "installer" in recorded else None
+
+    def _pip_is_ready(self) -> bool:
+        """Whether the bootstrap's pip can work on another environment, which 23.1 is sure to."""
+        folders = self._bootstrap.glob("lib/python*/site-packages/pip-*.dist-info")
+        versions = [folder.name[len("pip-") : -len(".dist-info")] for folder in folders]
+        return any(_numbers(version) >= _LEAST_PIP for version in versions)
 
     def is_locked(self, wanted: Wanted, given: str = "") -> bool:
         """Whether the lock was resolved from exactly this, or is the one that was given."""
@@ -79,10 +131,11 @@ class Stack:
 
     def resolve(self, wanted: Wanted, given: str = "") -> None:
         """Make the environment and resolve its lock, or take the *given* one. Installs nothing."""
+        wanted.sources.require()
         installer = self._installer(wanted.installer)
         recorded = read_json(self._input_file) or {}
-        if not self.python.exists() or recorded.get("python") != wanted.python:
-            installer.make_environment(wanted.python)
+        if not self._own_python.exists() or recorded.get("python") != wanted.python:
+            installer.make_environment(wanted.python, wanted.sources)
         self._write_inputs(wanted)
         if given:
             self._take(given, wanted)
@@ -138,11 +191,7 @@ class Stack:
 
     def installed(self) -> dict[str, str]:
         """Versions in the environment by normalised name, read off its metadata folders."""
-        found = {}
-        for folder in self._metadata_folders():
-            name, _dash, version = folder.name[: -len(".dist-info")].rpartition("-")
-            found[normalised(name)] = version
-        return found
+        return _versions(self._metadata_folders())
 
     def differences(self, packages: list[str]) -> dict[str, dict[str, str | None]]:
         """What *packages*, or without any the whole environment, have to become.
@@ -184,10 +233,9 @@ class Stack:
         ]
 
     def _metadata_folders(self) -> list[Path]:
-        return sorted(
-            self.python.parent.parent.glob("lib/python*/site-packages/*.dist-info"),
-            key=lambda folder: folder.name,
-        )
+        if self.python != self._own_python:
+            return _metadata_folders(_search_path(self.python))
+        return _metadata_folders(self.python.parent.parent.glob("lib/python*/site-packages"))
 
     def install(self, packages: list[str], reinstall: bool = False) -> None:
         """Install *packages* with what they need, or without any make all as the lock says.
@@ -195,6 +243,11 @@ class Stack:
         With *reinstall* also what has the right version already.
         """
         recorded = read_json(self._input_file) or {}
+        if "adopted" in recorded:
+            raise StackError(
+                f"Nothing is installed into {self.python}, which is not ours. Run role stack again "
+                "to take it as it is now, or leave stack_image_python empty."
+            )
         # What was proven before is proven no more.
         shutil.rmtree(self._folder / "receipts", ignore_errors=True)
         self._installer(recorded.get("installer", "uv")).install(
@@ -214,6 +267,7 @@ class Stack:
         receipt_file = self._folder / "receipts" / f"{name}.json"
         stands = {
             "lock_sha256": self.lock_sha256(),
+            "python": str(self.python),
             "proof_sha256": sha256(script + json.dumps(environment, sort_keys=True)),
             "driver_version": _driver_version(),
             "boot_id": boot_id(),
@@ -226,6 +280,7 @@ class Stack:
             f"Proving {name}",
             "The installation does not work on this host: see the message above.",
             environment,
+            MOST_PROOF_SECONDS,
         )
         try:
             result = json.loads(output.strip().splitlines()[-1])
@@ -240,6 +295,38 @@ def _driver_version() -> str | None:
         return _DRIVER_VERSION_FILE.read_text().strip()
     except OSError:
         return None
+
+
+def _search_path(python: Path) -> list[Path]:
+    """Where an interpreter looks for packages, in its order."""
+    said = run(
+        [str(python), "-c", "import json, sys; print(json.dumps(sys.path[1:]))"],
+        f"Asking {python} where its packages are",
+        "Name the interpreter that has vLLM by stack_image_python.",
+    )
+    return [Path(folder) for folder in json.loads(said)]
+
+
+def _metadata_folders(places: Iterable[Path]) -> list[Path]:
+    """What says which packages are there: the first of each name counts, as for an import."""
+    found: dict[str, Path] = {}
+    for place in places:
+        for folder in sorted(place.glob("*.dist-info")):
+            found.setdefault(_name_and_version(folder)[0], folder)
+    return sorted(found.values(), key=lambda folder: folder.name)
+
+
+def _versions(folders: Iterable[Path]) -> dict[str, str]:
+    return dict(_name_and_version(folder) for folder in folders)
+
+
+def _name_and_version(folder: Path) -> tuple[str, str]:
+    name, _dash, version = folder.name[: -len(".dist-info")].rpartition("-")
+    return normalised(name), version
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
 def _asks_for(metadata_folder: Path, name: str, version: str) -> bool:

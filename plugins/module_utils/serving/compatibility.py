@@ -52,7 +52,8 @@ class Wish:
     driver_version: str | None = None
     compute_capability: str | None = None
     vllm_version: str = "auto"
-    python_version: str | None = None
+    #: The Pythons that are there, where no other can be had; none when uv brings what is needed.
+    python_versions: tuple[str, ...] = ()
     glibc_version: str | None = None
 
     @property
@@ -115,16 +116,18 @@ def plan_stack(
     driver_version: str | None = None,
     compute_capability: str | None = None,
     vllm_version: str = "auto",
-    python_version: str | None = None,
+    python_versions: tuple[str, ...] = (),
     glibc_version: str | None = None,
 ) -> dict[str, Any]:
     """The stack for a host, as plain data.
 
     Returns ``accelerator``, ``vllm_version``, ``torch_version``, ``torch_backend``,
     ``cuda_version``, ``torch_device``, ``distribution``, ``requirements`` and ``constraints``
-    (lines for the resolver), ``python`` (the versions that will do), ``ray`` (whether it comes
+    (lines for the resolver), ``python`` (the versions that will do), ``python_version`` (the newest
+    of those that are there that will do, "" when any can be had), ``ray`` (whether it comes
     along), ``indexes`` (of wheels beside the package index), ``excluded`` (package names),
-    ``environment`` (for the server), ``image`` (the same release as a container), ``why``,
+    ``environment`` (for the server), ``installed_gib`` and ``download_gib`` (about what it takes),
+    ``image`` (the same release as a container), ``why``,
     ``notes``, ``sources``, and ``least_driver``, the oldest driver with which this wish can be
     fulfilled ("" for any). Raises StackImpossible.
     """
@@ -133,7 +136,7 @@ def plan_stack(
         driver_version,
         compute_capability,
         vllm_version,
-        python_version,
+        python_versions,
         glibc_version,
     )
     if accelerator not in PROFILES:
@@ -174,8 +177,8 @@ def _obstacle(candidate: _Candidate, wish: Wish) -> str | None:
     row = candidate.series
     if candidate.version in row.gone:
         return row.gone[candidate.version]
-    if wish.python_version and not _allows(row.python, wish.python_version):
-        return f"needs Python {row.python}, here is {wish.python_version}"
+    if wish.python_versions and not _python(row, wish):
+        return f"needs Python {row.python}, here is {' and '.join(wish.python_versions)}"
     if wish.glibc_version and _numbers(wish.glibc_version) < _numbers(row.glibc):
         return f"needs glibc >= {row.glibc}, here is {wish.glibc_version}"
     return _obstacle_of_gpu(candidate, wish) if candidate.build.cuda else None
@@ -248,7 +251,7 @@ def _single_changes(wish: Wish) -> Iterator[WayOut]:
     )
     yield from _possible("vLLM {chosen.version}", [replace(wish, vllm_version="auto")])
     yield from _possible("a system with a newer glibc", [replace(wish, glibc_version=None)])
-    yield from _possible("a Python of uv's choice", [replace(wish, python_version=None)])
+    yield from _possible("a Python of uv's choice", [replace(wish, python_versions=())])
 
 
 def _possible(text: str, wishes: Iterable[Wish]) -> Iterator[WayOut]:
@@ -303,10 +306,13 @@ def _plan(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> di
         "requirements": [f"{profile.distribution}=={version}", f"torch=={row.torch}"],
         "constraints": [limit for limit in (row.numpy, row.transformers) if limit],
         "python": row.python,
+        "python_version": _python(row, wish),
         "ray": row.ray,
         "indexes": [candidate.index] if candidate.index else [],
         "excluded": list(profile.excluded),
         "environment": dict(profile.environment),
+        "installed_gib": profile.installed_gib,
+        "download_gib": profile.download_gib,
         "image": _image(candidate.version) if build.cuda else "",
         "least_driver": str(least) if least else "",
         "why": f"{candidate.name} with torch {row.torch} ({build.backend}) suits {wish.words}",
@@ -343,6 +349,12 @@ def _major(build: Build) -> int:
 
 def _image(version: str) -> str:
     return f"docker.io/vllm/vllm-openai:v{version}"
+
+
+def _python(row: Series, wish: Wish) -> str:
+    """The newest Python there that the release takes, "" for none."""
+    suiting = [version for version in wish.python_versions if _allows(row.python, version)]
+    return max(suiting, key=_numbers, default="")
 
 
 def _allows(span: str, version: str) -> bool:

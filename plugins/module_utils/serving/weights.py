@@ -37,6 +37,8 @@ class Weights:
     error: float
     #: What they come from, for a person.
     source: str
+    #: What their files hold.
+    stored_bytes: int
 
     @property
     def are_guessed(self) -> bool:
@@ -63,7 +65,11 @@ def published_bytes(metadata: Mapping[str, Any]) -> int | None:
 
 def checkpoint_bytes(config: Mapping[str, Any]) -> int:
     """What the files of this model hold, computed from its config.json alone."""
-    size = packing_of(config, _stored_element_bytes(config))
+    return _stored_bytes(config, _stored_element_bytes(config))
+
+
+def _stored_bytes(config: Mapping[str, Any], element_bytes: float) -> int:
+    size = packing_of(config, element_bytes)
     return round(sum(size(tensor) for tensor in tensors(config)))
 
 
@@ -94,7 +100,8 @@ def estimate_weights(
         # A stage of a pipeline holds its layers; what stands beside them is counted on each.
         share = 1 if tensor.layer is None else stage
         gpu += loaded * share / min(tensor.parts, tensor_parallel)
-    scale = known_bytes / checkpoint_bytes(config) if known_bytes else 1.0
+    stored = _stored_bytes(config, _stored_element_bytes(config, known_bytes))
+    scale = known_bytes / stored if known_bytes else 1.0
     if known_bytes:
         error, source = ERROR_PUBLISHED, "published"
     elif not model.is_known:
@@ -103,10 +110,15 @@ def estimate_weights(
         error, source = ERROR_GUESSED, "guessed: what it sees with is not counted"
     else:
         error, source = ERROR_PACKED if packed else ERROR_COMPUTED, "computed from its config"
-    return Weights(round(total * scale), round(gpu * scale), error, source)
+    return Weights(round(total * scale), round(gpu * scale), error, source, known_bytes or stored)
 
 
-def _stored_element_bytes(config: Mapping[str, Any]) -> float:
+def _stored_element_bytes(config: Mapping[str, Any], known_bytes: int | None = None) -> float:
+    """Bytes of an element in the files: by name, else by what is published, else 16 bits."""
     inner = text_config(config)
-    named = str(inner.get("torch_dtype") or inner.get("dtype") or "bfloat16")
-    return DTYPE_BYTES.get(named.removeprefix("torch."), 2.0)
+    named = inner.get("torch_dtype") or inner.get("dtype")
+    if named:
+        return DTYPE_BYTES.get(str(named).removeprefix("torch."), 2.0)
+    # Old checkpoints of 32 bits say nothing: their size does.
+    halves = _stored_bytes(config, 2.0)
+    return 4.0 if known_bytes and not quantization(config) and known_bytes > 1.5 * halves else 2.0

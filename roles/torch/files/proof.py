@@ -21,23 +21,40 @@ def suits(architecture: str, major: int, minor: int) -> bool:
     return within and built <= (major, minor)
 
 
+def prove(device: str) -> None:
+    """Multiply matrices there; ends the program when the result is wrong."""
+    left = torch.arange(64, dtype=torch.float32).reshape(8, 8)
+    there = left.to(device)
+    product = (there @ there).cpu()
+    if not torch.allclose(product, left @ left):
+        raise SystemExit(f"torch computes wrong results on {device}")
+
+
+def require_kernels(index: int) -> None:
+    """End the program when this build has no code for this GPU."""
+    capability = torch.cuda.get_device_capability(index)
+    if not any(suits(architecture, *capability) for architecture in architectures):
+        raise SystemExit(
+            f"torch {torch.__version__} has no kernels for compute capability "
+            f"{capability[0]}.{capability[1]} of GPU {index}, only {' '.join(architectures)}"
+        )
+
+
 device = os.environ["INFEROPS_TORCH_DEVICE"]
 expected = os.environ["INFEROPS_EXPECTED"]
 if torch.__version__.partition("+")[0] != expected.partition("+")[0]:
     raise SystemExit(f"torch {torch.__version__} is imported, the lock says {expected}")
 architectures = torch.cuda.get_arch_list() if device == "cuda" else []
-left = torch.arange(64, dtype=torch.float32).reshape(8, 8)
-there = left.to(device)
+names = ["CPU"]
 if device == "cuda":
-    capability = torch.cuda.get_device_capability(0)
-    if not any(suits(architecture, *capability) for architecture in architectures):
-        raise SystemExit(
-            f"torch {torch.__version__} has no kernels for compute capability "
-            f"{capability[0]}.{capability[1]}, only {' '.join(architectures)}"
-        )
-product = (there @ there).cpu()
-if not torch.allclose(product, left @ left):
-    raise SystemExit(f"torch computes wrong results on {device}")
+    # Without any, the first look at GPU 0 says why.
+    names = []
+    for number in range(max(torch.cuda.device_count(), 1)):
+        require_kernels(number)
+        prove(f"cuda:{number}")
+        names.append(torch.cuda.get_device_name(number))
+else:
+    prove(device)
 print(
     json.dumps(
         {
@@ -45,7 +62,7 @@ print(
             "device": device,
             "cuda": torch.version.cuda,
             "architectures": architectures,
-            "device_name": torch.cuda.get_device_name(0) if device == "cuda" else "CPU",
+            "device_names": names,
         }
     )
 )

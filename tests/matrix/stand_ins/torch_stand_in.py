@@ -19,14 +19,14 @@ float32 = "float32"
 ops = types.SimpleNamespace(_C=types.SimpleNamespace())
 
 
-def _gpu():
-    """The host's GPU, its driver being able to run this build; raises as torch does."""
+def _gpu(index=0):
+    """A GPU of the host, its driver being able to run this build; raises as torch does."""
     if _BUILD["cuda"] is None:
         raise AssertionError(_BUILD["failures"]["no_cuda"])
     with open(os.environ["INFEROPS_SIM_GPUS"], encoding="utf-8") as file:
         facts = json.load(file)
     branch = int(facts["driver_version"].split(".")[0])
-    gpu = facts["gpus"][0]
+    gpu = facts["gpus"][index]
     oldest, newest = gpu["drivers"]
     if branch < oldest or (newest and branch > newest):
         raise RuntimeError(_BUILD["failures"]["no_gpu"])
@@ -35,13 +35,26 @@ def _gpu():
     return gpu
 
 
-def _capability():
-    return tuple(int(number) for number in _gpu()["compute_cap"].split("."))
+def _count():
+    """How many GPUs a program sees, which never raises."""
+    with open(os.environ["INFEROPS_SIM_GPUS"], encoding="utf-8") as file:
+        return len(json.load(file)["gpus"])
 
 
-def run_kernel(architectures):
-    """What every kernel launch needs: code for this GPU's architecture."""
-    major, minor = _capability()
+def _index(device):
+    return int(device.partition(":")[2] or 0)
+
+
+def _capability(index=0):
+    return tuple(int(number) for number in _gpu(index)["compute_cap"].split("."))
+
+
+def run_kernel(architectures, device="cuda"):
+    """What every kernel launch needs: code for this GPU's architecture, and a GPU that works."""
+    index = _index(device)
+    if _gpu(index).get("broken"):
+        raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+    major, minor = _capability(index)
     built = [tuple(int(number) for number in str(one).split(".")) for one in architectures]
     if not any(one[0] == major and one[1] <= minor for one in built):
         raise RuntimeError(_BUILD["failures"]["no_kernel"])
@@ -58,8 +71,8 @@ class Tensor:
         return Tensor([flat[i * width : (i + 1) * width] for i in range(height)], self.device)
 
     def to(self, device):
-        if device == "cuda":
-            _gpu()
+        if device.startswith("cuda"):
+            _gpu(_index(device))
         return Tensor(self.rows, device)
 
     def cpu(self):
@@ -74,8 +87,8 @@ class Tensor:
         return numpy.ndarray(self.rows[0])
 
     def __matmul__(self, other):
-        if self.device == "cuda":
-            run_kernel(_BUILD["architectures"])
+        if self.device.startswith("cuda"):
+            run_kernel(_BUILD["architectures"], self.device)
         columns = list(zip(*other.rows, strict=True))
         product = [
             [sum(a * b for a, b in zip(row, column, strict=True)) for column in columns]
@@ -111,6 +124,7 @@ def from_numpy(array):
 version = types.SimpleNamespace(cuda=_BUILD["cuda"])
 cuda = types.SimpleNamespace(
     get_arch_list=lambda: [f"sm_{str(one).replace('.', '')}" for one in _BUILD["architectures"]],
-    get_device_capability=lambda index=0: _capability(),
-    get_device_name=lambda index=0: _gpu()["name"],
+    device_count=_count,
+    get_device_capability=_capability,
+    get_device_name=lambda index=0: _gpu(index)["name"],
 )

@@ -181,6 +181,59 @@ def test_what_cannot_be_had_is_refused_with_cause_and_remedy(
     assert not list((tmp_path / "home").rglob("*.incomplete"))
 
 
+#: As the public hub words them. Only a lack of consent has a code.
+FORBIDDEN = {
+    "token": "Please enable access to public gated repositories in your fine-grained token "
+    "settings to view this repository.",
+    "disabled": "Access to this resource is disabled.",
+    "invalid": "Invalid credentials in Authorization header",
+}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "said"),
+    [
+        ((403, "GatedRepo", "Access is restricted."), "gated", "this token has no access to it"),
+        ((403, "", FORBIDDEN["token"]), "refused", "Give it the right to read public gated"),
+        ((403, "", FORBIDDEN["disabled"]), "refused", "is disabled on the hub"),
+        ((401, "", FORBIDDEN["invalid"]), "refused", "does not accept the token"),
+        ((403, "", "Blocked in your region"), "refused", "answers 403 for inferops/tiny-llama: Bl"),
+        ((403, "", ""), "refused", "it does not say why"),
+        ((429, "", "Too many requests"), "unreachable", "it answers 429"),
+    ],
+)
+def test_a_refusal_is_told_apart_by_what_the_hub_says(
+    cache: Run, hub: Hub, refusal: tuple[int, str, str], kind: str, said: str
+) -> None:
+    hub.trouble.refusal = refusal
+    result = cache(token="hf_some")
+    assert (result["failure"]["kind"], said in result["msg"]) == (kind, True), result["msg"]
+    assert len(hub.seen) == (model_store.ATTEMPTS if kind == "unreachable" else 1)
+
+
+def test_a_link_that_is_no_longer_good_is_asked_for_anew(
+    cache: Run, hub: Hub, models: Path
+) -> None:
+    other = Hub(models, ("127.0.0.1", 0))
+    try:
+        other.trouble.fails[WEIGHTS], other.trouble.status = 2, 403
+        hub.trouble.elsewhere = f"http://127.0.0.1:{other.port}"
+        assert cache()["complete"]
+        assert len([path for path in downloads(hub) if WEIGHTS in path]) == 3
+    finally:
+        other.close()
+
+
+def test_access_is_asked_for_the_weights_not_for_what_describes_them(
+    cache: Run, hub: Hub, run_module: Run
+) -> None:
+    hub.trouble.open_files = frozenset({"config.json", "tokenizer.json"})
+    asked = run_module(model_info, model=GATED, endpoint=f"http://127.0.0.1:{hub.port}")
+    assert "is gated, and no token is given" in asked["msg"]
+    assert "is gated, and no token is given" in cache(GATED)["msg"]
+    assert {path.rpartition("/")[2] for path in downloads(hub)} == {WEIGHTS}
+
+
 def test_a_token_opens_a_gated_model_and_is_never_told(cache: Run, hub: Hub) -> None:
     result = cache(GATED, token=TOKEN)
     assert result["complete"]
@@ -195,7 +248,7 @@ def test_the_token_stays_with_the_hub_when_bytes_lie_elsewhere(
         hub.trouble.elsewhere = f"http://127.0.0.1:{other.port}"
         result = cache(GATED, token=TOKEN)
         assert result["complete"], result
-        assert [request.path.rpartition("/")[2] for request in other.seen] == [WEIGHTS]
+        assert {request.path.rpartition("/")[2] for request in other.seen} == {WEIGHTS}
         assert not [request for request in other.seen if "authorization" in request.headers]
         assert all("authorization" in request.headers for request in hub.seen)
     finally:
@@ -220,6 +273,19 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_arrives(
     assert result["failed"]
     assert "Rent a larger disk (rent_disk_gib)" in result["msg"]
     assert downloads(hub) == []
+
+
+def test_a_disk_has_to_hold_what_is_installed_meanwhile(
+    cache: Run, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**40, 2**40, 8 * 2**30))
+    result = cache(installing_gib=8)
+    assert "8.0 GiB are installed beside it, and the disk has 8.0 GiB free" in result["msg"]
+    assert downloads(hub) == []
+    assert cache(installing_gib=6.5)["complete"]
+    # Nothing is to be downloaded any more, so this is not the one to refuse.
+    assert not cache(installing_gib=80, update=True)["changed"]
 
 
 def test_weights_that_are_broken_on_the_hub_are_found_before_a_server_dies_of_them(

@@ -5,24 +5,35 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
+import subprocess
 import sys
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import stack as stack_module
+from ansible_collections.inferops.gpu.plugins.module_utils.host import toolchain
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
     Sources,
     Stack,
     StackError,
     Wanted,
 )
-from ansible_collections.inferops.gpu.plugins.modules import stack_lock, stack_packages
+from ansible_collections.inferops.gpu.plugins.modules import (
+    host_tool,
+    stack_image,
+    stack_installer,
+    stack_lock,
+    stack_packages,
+)
 
 UV_VERSION = "0"
 PROOF = "import json, engine; print('noise'); print(json.dumps({'version': engine.VERSION}))"
@@ -56,7 +67,6 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     wheel(folder, "tool", "3.0")
     wheel(folder, "tool", "3.5")
     monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("UV_NO_INDEX", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("UV_FIND_LINKS", raising=False)
     return folder
@@ -153,6 +163,17 @@ def test_a_failing_proof_shows_its_own_words(home: Path, wheels: Path) -> None:
         stack.prove("engine", "raise SystemExit('wrong results on mars')", {})
 
 
+def test_a_proof_that_hangs_is_ended(
+    home: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    assert 300 <= stack_module.MOST_PROOF_SECONDS <= 600
+    monkeypatch.setattr(stack_module, "MOST_PROOF_SECONDS", 0.2)
+    with pytest.raises(StackError, match=r"^Proving engine was ended after 0\.2 seconds\."):
+        stack.prove("engine", "import time; time.sleep(60)", {})
+
+
 def test_the_modules_work_together_and_again_change_nothing(
     home: Path, wheels: Path, run_module: Callable[..., dict[str, Any]]
 ) -> None:
@@ -240,14 +261,21 @@ def test_a_damaged_file_is_mended_by_a_reinstallation_only(
     assert mended["proof"] == {"version": "1.0"}
 
 
-@pytest.fixture
-def home_without_uv(home: Path) -> Path:
-    """A home with a pip that works on other environments, and no uv nor a way to get it."""
+def put_pip(home: Path) -> None:
+    """Leave a pip that works on other environments in the place of uv."""
     (home / "bootstrap" / "bin" / "uv").unlink()
     shutil.rmtree(home / "bootstrap" / "lib")
+    version = importlib.metadata.version("pip")
+    (home / f"bootstrap/lib/python3/site-packages/pip-{version}.dist-info").mkdir(parents=True)
     pip = home / "bootstrap" / "bin" / "pip"
     pip.write_text(f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n')
     pip.chmod(0o755)
+
+
+@pytest.fixture
+def home_without_uv(home: Path) -> Path:
+    """A home with such a pip, and no way to get uv."""
+    put_pip(home)
     return home
 
 
@@ -299,3 +327,228 @@ def test_pip_is_told_where_torch_s_builds_are() -> None:
     variables = Sources(torch_backend="cu128").environment_of_pip()
     assert variables["PIP_EXTRA_INDEX_URL"] == "https://download.pytorch.org/whl/cu128"
     assert "PIP_EXTRA_INDEX_URL" not in Sources(torch_backend="cu128").environment()
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """An index that the host's own settings name, and that has nothing; yields what it is asked."""
+    asked = []
+
+    class Nothing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}/simple"
+    monkeypatch.setenv("UV_DEFAULT_INDEX", url)
+    monkeypatch.setenv("PIP_INDEX_URL", url)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    yield asked
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("hashes", [False, True])
+def test_offline_no_index_is_asked_whatever_the_host_s_settings_name(
+    home: Path,
+    wheels: Path,
+    index: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    run_module: Callable[..., dict[str, Any]],
+    installer: str,
+    hashes: bool,
+    offline: bool,
+) -> None:
+    monkeypatch.delenv("UV_OFFLINE")
+    if installer == "pip":
+        put_pip(home)
+    lock = {
+        "home": str(home),
+        "requirements": ["engine==1.0"],
+        "excluded": ["unwanted"],
+        "find_links": [str(wheels)],
+        "index_url": "",
+        "extra_index_urls": ["http://127.0.0.1:9/builds"] if offline else [],
+        "offline": offline,
+        "python": sys.executable,
+        "uv_version": UV_VERSION,
+        "installer": installer,
+        "hashes": hashes,
+    }
+    wheel(wheels, "unwanted", "1.0")
+    assert run_module(stack_lock, **lock)["packages"]["engine"] == "1.0"
+    part = {"home": str(home), "name": "engine", "packages": ["engine"], "proof": PROOF}
+    assert run_module(stack_packages, **part)["proof"] == {"version": "1.0"}
+    assert run_module(stack_packages, **{**part, "packages": []})["proof"]
+    assert bool(index) != offline, index
+
+
+def test_offline_without_a_folder_is_refused_at_once(
+    home: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    failed = run_module(stack_lock, home=str(home), requirements=["engine"], offline=True)
+    assert "name one by stack_find_links" in failed["msg"]
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_a_tool_comes_with_the_host_s_own_python_and_pip(
+    tmp_path: Path,
+    wheels: Path,
+    index: list[str],
+    run_module: Callable[..., dict[str, Any]],
+    offline: bool,
+) -> None:
+    wish = {
+        "name": "tool",
+        "version": "3.0",
+        "folder": str(tmp_path / "tool"),
+        "find_links": [str(wheels)],
+        "offline": offline,
+    }
+    assert run_module(host_tool, check=True, **wish)["changed"]
+    installed = run_module(host_tool, **wish)
+    assert installed["changed"], installed
+    assert not run_module(host_tool, **wish)["changed"]
+    assert bool(index) != offline, index
+    assert run_module(host_tool, **{**wish, "version": "3.5"})["changed"]
+    python = f"{installed['bin_dir']}/python"
+    said = [python, "-c", "import tool; print(tool.VERSION)"]
+    done = subprocess.run(said, capture_output=True, text=True, check=True)
+    assert done.stdout == "3.5\n"
+
+
+def test_pythons_come_from_a_mirror_and_never_by_themselves_offline() -> None:
+    offline = Sources(find_links=["/wheels"], offline=True)
+    assert offline.environment()["UV_PYTHON_DOWNLOADS"] == "never"
+    mirrored = replace(offline, python_mirror="https://mirror.example/pythons").environment()
+    assert mirrored["UV_PYTHON_INSTALL_MIRROR"] == "https://mirror.example/pythons"
+    assert "UV_PYTHON_DOWNLOADS" not in mirrored
+
+
+@pytest.mark.parametrize(
+    ("wish", "there", "provided", "is_new"),
+    [
+        ("auto", "uv", "uv", False),
+        ("auto", "pip", "pip", False),
+        ("pip", "uv", "pip", True),
+        ("uv", "pip", "", False),
+    ],
+)
+def test_the_installer_is_known_before_anything_is_planned(
+    home: Path,
+    index: list[str],
+    run_module: Callable[..., dict[str, Any]],
+    wish: str,
+    there: str,
+    provided: str,
+    is_new: bool,
+) -> None:
+    if there == "pip":
+        put_pip(home)
+    version = UV_VERSION if there == "uv" else "999"
+    asked = {"home": str(home), "installer": wish, "uv_version": version}
+    said = run_module(stack_installer, **asked)
+    if provided:
+        assert (said["installer"], said["changed"]) == (provided, is_new)
+        assert bool(said.get("warnings")) == (wish == "auto" and there == "pip")
+    else:
+        assert "Installing uv==999 failed" in said["msg"]
+
+
+def carried(tmp_path: Path, wheels: Path) -> Path:
+    """The interpreter of an environment that an image brought along."""
+    folder = tmp_path / "image"
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
+    python = folder / "bin" / "python"
+    command = [uv, "pip", "install", "--quiet", "--no-index", "--find-links", str(wheels)]
+    subprocess.run([*command, "--python", str(python), "backend==2.0", "tool==3.0"], check=True)
+    subprocess.run([*command, "--python", str(python), "--no-deps", "engine==1.0"], check=True)
+    return python
+
+
+def test_what_an_image_carries_is_proven_and_never_changed(
+    home: Path, wheels: Path, tmp_path: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    python = carried(tmp_path, wheels)
+    image = {"home": str(home), "python": str(python), "distribution": "engine"}
+    part = {"home": str(home), "name": "engine", "packages": ["engine"], "proof": PROOF}
+    assert run_module(stack_image, check=True, **image)["changed"]
+    assert not (home / "stack").exists()
+    taken = run_module(stack_image, **image)
+    assert taken["packages"] == {"engine": "1.0", "backend": "2.0", "tool": "3.0"}
+    assert (taken["vllm_version"], taken["python"]) == ("1.0", str(python))
+    assert not run_module(stack_image, **image)["changed"]
+    proven = run_module(stack_packages, **part)
+    assert (proven["changed"], proven["proof"]) == (False, {"version": "1.0"})
+    assert not run_module(stack_packages, **{**part, "packages": []})["changed"]
+
+    (metadata,) = python.parent.parent.glob("lib/python*/site-packages/tool-3.0.dist-info")
+    metadata.rename(metadata.with_name("tool-3.5.dist-info"))
+    refused = run_module(stack_packages, **{**part, "packages": []})
+    assert f"Nothing is installed into {python}" in refused["msg"]
+    assert run_module(stack_image, **image)["packages"]["tool"] == "3.5"
+
+
+def test_after_an_image_s_environment_our_own_is_made_as_ever(
+    home: Path, wheels: Path, tmp_path: Path
+) -> None:
+    stack = Stack(str(home))
+    python = carried(tmp_path, wheels)
+    stack.adopt(python, stack.packages_of(python))
+    assert stack.python == python
+    stack.resolve(wanted(wheels, "engine==1.1"))
+    stack.install([])
+    assert stack.python == home / "stack/venv/bin/python"
+    assert stack.installed()["engine"] == "1.1"
+    assert stack.packages_of(python)["engine"] == "1.0"
+
+
+def test_an_image_without_vllm_is_refused(
+    home: Path, wheels: Path, tmp_path: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    python = str(carried(tmp_path, wheels))
+    refused = run_module(stack_image, home=str(home), python=python)
+    assert f"{python} has no vllm, only 3 other packages" in refused["msg"]
+    refused = run_module(stack_image, home=str(home), python="/nowhere/python")
+    assert "Name the interpreter that has vLLM by stack_image_python" in refused["msg"]
+
+
+def test_what_a_server_would_compile_with_and_lacks_is_told_before_the_download(
+    home: Path,
+    wheels: Path,
+    tmp_path: Path,
+    run_module: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lock = {
+        "home": str(home),
+        "requirements": ["engine==1.1"],
+        "find_links": [str(wheels)],
+        "python": sys.executable,
+        "uv_version": UV_VERSION,
+    }
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    compiler = tools / "gcc"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.delenv("CC", raising=False)
+    assert "warnings" not in run_module(stack_lock, compiles=True, **lock)
+    bare = tmp_path / "python"
+    bare.write_text("#!/bin/sh\necho False; echo python3.12\n")
+    bare.chmod(0o755)
+    assert "apt-get install python3.12-dev" in toolchain.lacking(bare)[0]
+    compiler.unlink()
+    (warning,) = run_module(stack_lock, compiles=True, **lock)["warnings"]
+    assert "There is no C compiler on this host" in str(warning)
+    assert "apt-get install gcc libc6-dev" in str(warning)
+    assert "warnings" not in run_module(stack_lock, **lock)

@@ -208,3 +208,55 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
         assert status == 0, output
         assert f"{why} (give rent_model_config)" in output
         assert "asked: https://huggingface.co" in output
+
+
+LLAMA = json.loads((Path(__file__).parents[1] / "serving/fixtures/models.json").read_text())[0]
+LLAMA = {**LLAMA["config"], "max_position_embeddings": 131072}
+
+
+def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
+    """What role rent would rent of disk and wait for, for this model."""
+    asked = role("rent", "disk")
+    asked["ansible.builtin.include_role"]["public"] = True
+    told = "disk {{ rent_disk_gib }}, download {{ rent_download_gib }}, fit {{ rent_fit.why }}"
+    tasks = on_the_host(role("rent", "model"), asked, {"ansible.builtin.debug": {"msg": told}})
+    given = {"inferops_model": "a/b", "rent_model_config": LLAMA, **variables}
+    return play(tmp_path, tasks, "--limit", "gpu-1", **given)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        # 14.96 GiB of weights, 8 of the stack and 1 that stays free; a tenth and 10 more.
+        ({}, "disk 40, download 18.5,"),
+        ({"model_cache_asked": {"size_gib": 130.0}}, "disk 163, download 133.5,"),
+        (
+            {"model_cache_asked": {"size_gib": 130.0}, "rent_disk_gib": 140},
+            "disk 140, download 133.5,",
+        ),
+        ({"model_cache_asked": {"size_gib": 130.0}, "rent_disk_gib": 130}, "set it to 139 or more"),
+        ({"rent_disk_gib": 20}, "a/b takes 15.0 GiB, its stack 8.0 GiB"),
+        (
+            {"rent_disk_gib": 20, "stack_image_python": "/usr/bin/python3"},
+            "disk 20, download 15.0,",
+        ),
+        ({"rent_disk_gib": 20, "model_cache_home": "/volume"}, "disk 20, download 10,"),
+        ({"rent_disk_gib": 20, "inferops_model": "/models/a"}, "disk 20, download 10,"),
+    ],
+)
+def test_the_disk_is_as_large_as_the_model_and_the_stack_need(
+    tmp_path: Path, variables: dict[str, Any], said: str
+) -> None:
+    status, output = disk_play(tmp_path, **variables)
+    assert said in output
+    assert (status == 0) == said.startswith("disk"), output
+
+
+def test_an_offer_is_sized_by_the_words_of_the_command_line_too(tmp_path: Path) -> None:
+    _status, plain = disk_play(tmp_path)
+    _status, longer = disk_play(tmp_path, launch_extra_args=["--max-model-len", "131072"])
+    assert "KV cache for 8192 tokens" in plain
+    assert "KV cache for 131072 tokens" in longer
+    status, output = disk_play(tmp_path, launch_extra_args=["-tp", "2"])
+    assert status != 0
+    assert "ask for 2 GPUs and rent_gpu_count is 1" in output

@@ -248,3 +248,25 @@ def test_an_upgrade_is_not_mistaken_for_a_swap(make: MakeHost) -> None:
     lock = host.lock(new)
     for part in PARTS:
         assert host.install(part, new, lock)["replaced"] == []
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({}, None),
+        ({"broken": True}, "uncorrectable ECC error"),
+        ({"compute_cap": "7.0"}, r"no kernels for compute capability 7\.0 of GPU 1, only sm_75"),
+    ],
+)
+def test_torch_is_proven_on_every_gpu(
+    tmp_path: Path, index: str, second: dict[str, Any], said: str | None
+) -> None:
+    host = Host(tmp_path / "host", "580.95.05", gpu("Ampere"), index, (second,))
+    host.prepare()
+    plan = plan_stack("cuda", "580.95.05", host.gpu["capability"])
+    lock = host.lock(plan)
+    if said is None:
+        assert host.install("torch", plan, lock)["proof"]["device_names"] == [host.gpu["name"]] * 2
+    else:
+        with pytest.raises(ModuleFailed, match=said):
+            host.install("torch", plan, lock)

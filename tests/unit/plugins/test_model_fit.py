@@ -57,11 +57,33 @@ def test_a_name_that_is_none_of_the_gpus_is_no_reason_to_refuse() -> None:
 
 def test_options_that_only_vllm_reads_are_no_reason_to_refuse() -> None:
     full = [gpu(0, 22900), gpu(1, 22900)]
-    for words in (["--tensor-parallel-size", "2"], ["-tp=2"], ["--max_model_len=auto"]):
+    for words in (["--config", "a.yml"], ["--hf-overrides={}"], ["--hf_overrides.rope=1"], ["-tp"]):
         fit = model_fit(LLAMA, {}, full, extra_args=words)
         assert (fit["fits"], fit["arguments"]) == ("unknown", {})
         assert words[0].partition("=")[0] in fit["why"]
     assert model_fit(LLAMA, {}, full, extra_args=["--seed", "1"])["fits"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("words", "same_as"),
+    [
+        (["--max-model-len", "4k"], {"max_model_len": "4k"}),
+        (["--max_model_len=4096", "--seed", "1"], {"max_model_len": 4096}),
+        (["--kv-cache-dtype=fp8"], {"kv_cache_dtype": "fp8"}),
+        (["-tp", "2"], {"tensor_parallel_size": 2}),
+        (["-tp=2", "--enforce-eager"], {"tensor_parallel_size": 2, "enforce_eager": True}),
+        (["--no-enforce-eager"], {"enforce_eager": False}),
+        (["--gpu-memory-utilization", "0.7"], {"gpu-memory-utilization": 0.7}),
+    ],
+)
+def test_words_of_the_command_line_count_as_options_do(
+    words: list[str], same_as: dict[str, Any]
+) -> None:
+    given = {"max_model_len": 512, "max_num_seqs": 8}
+    for host in ({}, {"gpus": [gpu(0, 450), gpu(1, 450)]}):
+        fit = model_fit(LLAMA, given, extra_args=words, **host)
+        assert fit == model_fit(LLAMA, {**given, **same_as}, **host)
+        assert fit != model_fit(LLAMA, given, **host) or words == ["--no-enforce-eager"]
 
 
 def test_the_published_size_is_used_when_it_is_known() -> None:

@@ -165,6 +165,15 @@ def test_old_systems_and_pythons_are_refused_by_name() -> None:
     assert stack_plan({"python_version": "3.10"})["vllm_version"] == "0.30.0"
 
 
+def test_of_the_pythons_that_are_there_the_newest_that_suits_is_taken() -> None:
+    several = stack_plan({"python_version": ["3.9.2", "3.16.1", "3.12.4", "3.14.0"]})
+    assert (several["vllm_version"], several["python_version"]) == ("0.32.0", "3.14.0")
+    assert stack_plan({"python_version": ["3.10.12", "3.9.2"]})["vllm_version"] == "0.30.0"
+    assert stack_plan({"python_version": []})["python_version"] == ""
+    with pytest.raises(AnsibleFilterError, match=r"here is 3\.10\.12 and 3\.9\.2"):
+        stack_plan({"python_version": ["3.10.12", "3.9.2"]}, vllm_version="0.32.0")
+
+
 def test_the_limits_of_a_release_travel_with_its_plan() -> None:
     old = plan_stack("cuda", "550.54.15", "8.0", "0.6.6.post1")
     assert old["constraints"] == ["numpy<2", "transformers<4.54"]

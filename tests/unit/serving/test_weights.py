@@ -66,6 +66,18 @@ def test_what_is_published_wins_over_what_is_computed() -> None:
     assert (known.source, known.error < estimate_weights(LLAMA).error) == ("published", True)
 
 
+def test_files_of_32_bits_are_loaded_as_16_even_where_the_config_does_not_name_them() -> None:
+    whole = checkpoint_bytes(LLAMA)
+    unnamed = {key: value for key, value in LLAMA.items() if key not in ("torch_dtype", "dtype")}
+    for config in (unnamed, {**LLAMA, "torch_dtype": "float32"}):
+        known = estimate_weights(config, known_bytes=2 * whole)
+        assert known.gpu_bytes == pytest.approx(whole, rel=1e-3)
+        assert known.stored_bytes == 2 * whole
+    assert estimate_weights(unnamed, known_bytes=whole).gpu_bytes == pytest.approx(whole, rel=1e-3)
+    kept = estimate_weights(unnamed, known_bytes=2 * whole, dtype="float32")
+    assert kept.gpu_bytes == pytest.approx(2 * whole, rel=1e-3)
+
+
 def test_layers_for_guessing_tokens_are_in_the_files_but_not_in_memory() -> None:
     config = BY_NAME["deepseek-ai/DeepSeek-R1"]
     # 11.5 thousand million parameters of its own and two copies of the embedding

@@ -1,0 +1,52 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a server on a GPU compiles with at run time: Triton builds a small C extension of Python.
+
+Where it lacks the compiler or Python's headers the server dies at its start, after minutes
+(https://github.com/vllm-project/vllm/issues/15329).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from .installers import run
+
+COMPILERS = ("cc", "gcc", "clang")
+_QUESTION = (
+    "import os, sys, sysconfig; "
+    "print(os.path.isfile(os.path.join(sysconfig.get_paths()['include'], 'Python.h'))); "
+    "print('python%d.%d' % sys.version_info[:2])"
+)
+
+
+def c_compiler() -> str | None:
+    """The compiler that Triton would take: the one that CC names, else the usual ones."""
+    named = os.environ.get("CC")
+    return next(filter(None, map(shutil.which, [named] if named else COMPILERS)), None)
+
+
+def lacking(python: Path) -> list[str]:
+    """What is not there, in sentences with the remedy; nothing when *python* can compile.
+
+    An interpreter that does not exist yet is not asked. Raises StackError when it does not run.
+    """
+    told = []
+    if not c_compiler():
+        told.append(
+            "There is no C compiler on this host, and vLLM compiles small kernels when it starts "
+            "(Triton). On Debian and Ubuntu: apt-get install gcc libc6-dev."
+        )
+    if python.exists():
+        said = run([str(python), "-c", _QUESTION], f"Asking {python} for its headers", "")
+        has_headers, name = said.split()
+        if has_headers != "True":
+            told.append(
+                f"{python} has no Python.h, and vLLM compiles with it when it starts (Triton). On "
+                f"Debian and Ubuntu: apt-get install {name}-dev; or let uv bring a Python "
+                "(stack_python), which has it."
+            )
+    return told

@@ -1,0 +1,121 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack_image
+short_description: Take the vLLM that a host carries already, such as its container image's
+version_added: "0.1.0"
+description:
+  - Reads which packages an environment holds and takes them as the lock. Nothing is installed
+    there, now or later. M(inferops.gpu.stack_packages) proves its parts, and fails where it would
+    have to change one.
+  - Run again, it takes what is there then.
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+options:
+  home:
+    description: Folder on the host in which the collection keeps everything.
+    type: str
+    default: ~/.inferops
+  python:
+    description: Interpreter of the environment.
+    type: path
+    required: true
+  compiles:
+    description:
+      - Whether a server there compiles at run time, as on a GPU. Then what it lacks for that is a
+        warning.
+    type: bool
+    default: false
+  distribution:
+    description: The distribution that holds vLLM.
+    type: str
+    default: vllm
+seealso:
+  - module: inferops.gpu.stack_lock
+"""
+
+EXAMPLES = r"""
+- name: Take the vLLM of the image
+  inferops.gpu.stack_image:
+    python: /usr/bin/python3
+"""
+
+RETURN = r"""
+packages:
+  description: Versions of what is there.
+  returned: success
+  type: dict
+  sample: {numpy: 2.3.5, torch: 2.13.0, vllm: 0.32.0}
+vllm_version:
+  description: The version of vLLM, without the name of its build.
+  returned: success
+  type: str
+  sample: 0.32.0
+python:
+  description: Interpreter of the environment.
+  returned: success
+  type: str
+  sample: /usr/bin/python3
+"""
+
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.toolchain import lacking
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "home": {"type": "str", "default": "~/.inferops"},
+            "python": {"type": "path", "required": True},
+            "compiles": {"type": "bool", "default": False},
+            "distribution": {"type": "str", "default": "vllm"},
+        },
+        supports_check_mode=True,
+    )
+    python, name = module.params["python"], module.params["distribution"]
+    stack = Stack(module.params["home"])
+    before, used = stack.locked(), stack.python
+    try:
+        packages = stack.packages_of(Path(python))
+        if name not in packages:
+            raise StackError(
+                f"{python} has no {name}, only {len(packages)} other packages. Name the "
+                "interpreter that has it by stack_image_python, or leave that empty to install it."
+            )
+        changed = (before, str(used)) != (packages, python)
+        if changed and not module.check_mode:
+            stack.adopt(Path(python), packages)
+        for sentence in lacking(Path(python)) if module.params["compiles"] else ():
+            module.warn(sentence)
+    except StackError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=changed,
+        packages=packages,
+        vllm_version=packages[name].partition("+")[0],
+        python=python,
+        diff={"before": {"lock": before}, "after": {"lock": packages}},
+    )
+
+
+if __name__ == "__main__":
+    main()
