@@ -219,6 +219,7 @@ class Launch:
             self.spec.port,
             self.spec.served_model_name,
             self.spec.environment.get("VLLM_API_KEY"),
+            tell=self.note_waiting,
         )
         if seen.waiting_for is None:
             self.note(
@@ -227,8 +228,12 @@ class Launch:
                 completion=seen.completion,
                 waiting_for=None,
             )
-        elif seen.waiting_for != self.record.waiting_for:
-            self.note(waiting_for=seen.waiting_for)
+        else:
+            self.note_waiting(seen.waiting_for)
+
+    def note_waiting(self, check: str) -> None:
+        if check != self.record.waiting_for:
+            self.note(waiting_for=check)
 
     def stop(self) -> int:
         with contextlib.suppress(OSError):  # a full disk must not keep a server alive
