@@ -26,7 +26,7 @@ from pathlib import Path
 import yaml
 
 from tests.drills.servers.drills import DRILLS
-from tests.drills.servers.host import MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
+from tests.drills.servers.host import GROUP, MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
 from tests.drills.servers.listed import BOTH, LISTED, SYSTEMD, Listed
 from tests.drills.stage import SIGNALS, Interrupted, interrupt, print_result
 from tests.integration.plays import ROOT, Controller
@@ -42,26 +42,30 @@ def prepare(controller: Controller, names: list[str]) -> list[Host]:
     """Rent a host for each name, install the stack on it, and give it the models."""
     inventory = controller.folder / "inventory.yml"
     images = {SYSTEMD: {"rent_image": "any/systemd"}}
-    fleet = {"drill_hosts": {"hosts": {name: images.get(name, {}) for name in names}}}
-    inventory.write_text(yaml.safe_dump(fleet))
+    fleet = controller.folder / "fleet.yml"
+    hosts = {name: images.get(name, {}) for name in names}
+    fleet.write_text(yaml.safe_dump({GROUP: {"hosts": hosts}}))
     connections = controller.folder / "connections"
     connections.mkdir()
     run = controller.play(
         PREPARE,
         "-i",
-        str(inventory),
+        str(fleet),
         watch=lambda line: print(line, end="", flush=True) if "TASK" in line else None,
-        inferops_group="drill_hosts",
+        inferops_group=GROUP,
         drill_connections=str(connections),
     )
     if run.status != 0:
         raise Failed(f"the hosts could not be prepared:\n{run.output[-5000:]}")
     reached = {name: yaml.safe_load((connections / name).read_text()) for name in names}
     inventory.write_text(yaml.safe_dump({"all": {"hosts": reached}}))
-    hosts = [Host(name, container_on(reached[name], controller), inventory) for name in names]
-    for host in hosts:
+    rented = [
+        Host(name, container_on(reached[name], controller), inventory, fleet, controller)
+        for name in names
+    ]
+    for host in rented:
         give_models(host, controller.folder)
-    return hosts
+    return rented
 
 
 def container_on(connection: dict[str, object], controller: Controller) -> str:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.integration.plays import ROOT
+from tests.integration.plays import ROOT, Controller
 from tests.rig.podman import podman
 
 HOME = "/root/.inferops"
 PYTHON = f"{HOME}/stack/venv/bin/python"
 MODEL, OTHER_MODEL, TRUNCATED = "/root/models/a", "/root/models/b", "/root/models/truncated"
-NAME, PORT = "drill", 8000
+GROUP, NAME, PORT = "drill_hosts", "drill", 8000
 LONGEST_CALL_SECONDS = 420
 ARGUMENTS = {"dtype": "float32", "enforce_eager": True, "max_model_len": 512, "max_num_seqs": 4}
 ENVIRONMENT = {
@@ -81,11 +81,16 @@ def wait(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 @dataclass(frozen=True)
 class Host:
-    """One host. ``inventory`` names it with the connection that role connect has set."""
+    """One host. ``inventory`` names it with the connection that role connect has set.
+
+    ``fleet`` is the inventory that it was rented by, for playbooks that look up the rental.
+    """
 
     name: str
     container: str
     inventory: Path
+    fleet: Path
+    controller: Controller
 
     # What a user does.
 
@@ -146,6 +151,28 @@ class Host:
         server: dict[str, Any] = result["servers"][0]
         return server
 
+    def recover(self, **variables: Any) -> dict[str, Any]:
+        """The report of playbook recover, which found the cause by itself and took the steps."""
+        with tempfile.TemporaryDirectory(prefix="inferops-drill-") as reports:
+            run = self.controller.play(
+                "recover",
+                *("-i", str(self.fleet), "--limit", f"{self.name},localhost"),
+                inferops_group=GROUP,
+                inferops_server=NAME,
+                inferops_home=HOME,
+                inferops_report_dir=reports,
+                recover_apply=True,
+                recover_canary_seconds=15,
+                recover_start_timeout_seconds=200,
+                recover_stop_timeout_seconds=15,
+                recover_ladder=[{"model": OTHER_MODEL}],
+                **variables,
+            )
+            require(run.status == 0, f"it was not mended:\n{run.output[-3000:]}")
+            file = Path(reports, f"recover-{self.name}.json")
+            report: dict[str, Any] = json.loads(file.read_text())
+        return report
+
     # The truth beside it.
 
     def shell(self, script: str, check: bool = True, seconds: float = 120) -> str:
@@ -201,6 +228,8 @@ class Host:
             check=False,
         )
         require(not held, f"port {PORT} is held: {held}")
+        shared = self.shell("ls /dev/shm")
+        require(not shared, f"left in /dev/shm: {shared}")
 
     def kill(self, *pids: int, signal: str = "KILL") -> None:
         """Send a signal as somebody on the host would."""

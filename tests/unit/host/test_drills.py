@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The server drills at the speed of unit tests: real process trees and signals, a stand-in for vLLM.
+"""The server drills as unit tests: real process trees, real signals, a stand-in for vLLM.
 
 What lives is counted by the command line, which the product does not go by. `make mutants` sees to
 it that these notice when the tree kill, the completion or the identity of a process is given up.
