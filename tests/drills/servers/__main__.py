@@ -6,6 +6,9 @@
 Two hosts are rented from a simulated market and get a real stack: one runs systemd, one gets
 supervisord. Each works through its part of the committed list. The last line is one JSON object
 behind the word RESULT.
+
+With ``--mutant`` a safety rule of the product is broken first, in a copy of the checkout: the
+drills that guard it must fail then.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import argparse
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -25,6 +29,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.drills import mutants
 from tests.drills.servers.drills import DRILLS
 from tests.drills.servers.host import GROUP, MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
 from tests.drills.servers.listed import BOTH, LISTED, SYSTEMD, Listed
@@ -136,7 +141,7 @@ def market() -> Iterator[Controller]:
     with tempfile.TemporaryDirectory(prefix="inferops-drill-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         instance = daemon.Instance(f"server-drill-{uuid.uuid4().hex[:8]}", folder / "simulator")
-        os.environ["INFEROPS_RIG_UV_CACHE"] = str(ROOT / ".rig" / "uv-cache")
+        os.environ.setdefault("INFEROPS_RIG_UV_CACHE", str(ROOT / ".rig" / "uv-cache"))
         try:
             started = daemon.start(instance, 0, 0, True)
             yield Controller(folder, instance, started["url"], started["hub_url"])
@@ -166,12 +171,31 @@ def run_all(listed: list[Listed], names: list[str]) -> dict[str, int]:
     }
 
 
+def run_mutant(name: str, arguments: list[str]) -> int:
+    """Run the drills in a copy of the checkout that breaks this rule; the copy's exit status."""
+    (mutation,) = mutants.chosen(name)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the run in the copy gets it too, and clears up
+    os.environ.setdefault("INFEROPS_RIG_UV_CACHE", str(ROOT / ".rig" / "uv-cache"))
+    with tempfile.TemporaryDirectory(prefix="inferops-drill-") as folder:
+        copy = mutants.Copy(Path(folder, "copy"))
+        with copy.mutated(mutation):
+            print(f"{mutation.name}: {mutation.breaks}", flush=True)
+            command = [sys.executable, "-m", "tests.drills.servers", *arguments]
+            return subprocess.run(command, cwd=copy.folder, check=False).returncode
+
+
 def main() -> int:
     """Run the drills; exit 1 when one failed or is missing."""
     parser = argparse.ArgumentParser(description="Break real servers in every known way.")
     parser.add_argument("--only", help="names of drills, comma-separated")
     parser.add_argument("--host", choices=BOTH, help="on this host alone")
+    parser.add_argument("--mutant", help="break this rule of `make mutants` first")
     given = parser.parse_args()
+    if given.mutant:
+        wishes = {"--only": given.only, "--host": given.host}
+        arguments = [word for name, value in wishes.items() if value for word in (name, value)]
+        return run_mutant(given.mutant, arguments)
     for number in SIGNALS:
         signal.signal(number, interrupt)
     listed = chosen(given.only)
