@@ -38,7 +38,7 @@ def claim_port(layout: Layout, server: Server, host: str) -> int | None:
         port = choose_port(layout, server, host)
         claims = {name: claim for name, claim in _claims(layout).items() if name != server.name}
         if port is not None:
-            claims[server.name] = [port, time.time()]
+            claims[server.name] = port, time.time()
         with contextlib.suppress(OSError):  # on a full disk the start itself says so
             write_json(layout.port_claims, claims)
     return port
@@ -57,14 +57,14 @@ def choose_port(layout: Layout, server: Server, host: str) -> int | None:
     )
 
 
-def _claims(layout: Layout) -> dict[str, list[float]]:
+def _claims(layout: Layout) -> dict[str, tuple[int, float]]:
     """Port and time of claim by the name of the server. Its start, once recorded, ends a claim."""
     found = {}
-    for name, claim in (read_json(layout.port_claims) or {}).items():
+    for name, (port, claimed_at) in (read_json(layout.port_claims) or {}).items():
         record = layout.server(name).record()
         since = max(time.time() - CLAIM_SECONDS, (record and record.started_at) or 0)
-        if claim[1] > since:
-            found[name] = claim
+        if claimed_at > since:
+            found[name] = port, claimed_at
     return found
 
 
