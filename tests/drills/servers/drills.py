@@ -564,11 +564,15 @@ def disk_full(host: Host) -> Iterator[str]:
 
 @drill
 def out_of_memory(host: Host) -> Iterator[str]:
+    host.clean()
     host.limit_memory("700m")
     try:
         yield failed_start(host, "host_out_of_memory")
     finally:
-        host.limit_memory("-1")
+        host.limit_memory()
+    kills = host.info()["oom_kills"]
+    require(kills, f"the control group's counter told nothing: {kills}")
+    yield f"its record counts {kills} processes that the kernel killed"
 
 
 @drill

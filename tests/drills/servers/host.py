@@ -254,6 +254,6 @@ class Host:
         podman("restart", "--time", "1", self.container, timeout=60)
         wait(lambda: self.call("gpu_info", home=HOME).get("host"), 60, "the host's return")
 
-    def limit_memory(self, limit: str) -> None:
-        """Give the machine less memory, or by ``-1`` all of it; the kernel's killer is real."""
+    def limit_memory(self, limit: str = "1000g") -> None:
+        """Give the machine less memory, or all that there is; the kernel's killer is real."""
         podman("update", f"--memory={limit}", f"--memory-swap={limit}", self.container)
