@@ -150,6 +150,7 @@ def stop_during_launch(host: Host) -> Iterator[str]:
         ("it imports", host.processes),
         ("its engine loads", lambda: host.named(ENGINE)),
     ):
+        host.stop()
         host.start(wait=False)
         wait(reached, LOADED_SECONDS, moment)
         host.require_stopped(host.stop())
@@ -239,6 +240,7 @@ def memory_of_gpu(host: Host) -> Iterator[str]:
 
 @drill
 def dead_while_starting(host: Host) -> Iterator[str]:
+    host.stop()
     host.start(wait=False)
     wait(lambda: host.named(ENGINE), LOADED_SECONDS, "the engine's start")
     host.kill(main_process(host))
@@ -272,7 +274,7 @@ def give_pid_away(host: Host, pid: int) -> None:
     # The kernel hands out the next free number: ask for the one before.
     stranger = host.shell(
         f"for _try in $(seq 200); do echo {pid - 1} > /proc/sys/kernel/ns_last_pid;"
-        f" sleep 600 & [ $! = {pid} ] && break; kill $!; done; echo $!"
+        f" sleep 600 >/dev/null 2>&1 & [ $! = {pid} ] && break; kill $!; done; echo $!"
     )
     require(stranger == str(pid), f"the PID could not be reused: {stranger}")
 
@@ -554,7 +556,7 @@ def unknown_option(host: Host) -> Iterator[str]:
 
 @drill
 def disk_full(host: Host) -> Iterator[str]:
-    host.shell("mkdir -p /root/drill/small && mount -t tmpfs -o size=1m tmpfs /root/drill/small")
+    host.shell("mkdir -p /root/drill/small && mount -t tmpfs -o size=256k tmpfs /root/drill/small")
     try:
         environment = {**ENVIRONMENT, "HF_HOME": "/root/drill/small", "HF_HUB_OFFLINE": "0"}
         yield failed_start(host, "disk_full", model="inferops/tiny-llama", environment=environment)
@@ -620,11 +622,12 @@ def log_of_gigabytes(host: Host) -> Iterator[str]:
 # --- mended by playbook recover, which finds the cause by itself ---
 
 
-def mended(host: Host, cause_id: str, *steps: str, **variables: Any) -> str:
+def mended(host: Host, state: str, cause_id: str | None, *steps: str) -> str:
     """Recover; what was wrong and done, after both were seen to be as they must be."""
-    report = host.recover(**variables)
+    report = host.recover()
     before = report["before"]
-    require(before["cause_id"] == cause_id, f"the cause is {before['cause_id']}: {before}")
+    require(before["state"] == state, f"it is {before['state']}: {before}")
+    require(cause_id in (None, before["cause_id"]), f"the cause is {before['cause_id']}: {before}")
     helped = [step["id"] for step in report["tried"] if step["helped"]]
     require(helped == list(steps), f"tried: {[step['id'] for step in report['tried']]}")
     require(report["mended"], f"the report says that it is not mended: {report['after']}")
@@ -639,7 +642,7 @@ def mended_hang(host: Host) -> Iterator[str]:
     host.kill(*engines(host), signal="STOP")
     require(host.answer("/health").startswith("200"), "/health is not green")
     yield "froze the engine, /health says 200"
-    yield mended(host, "unknown", "restart")
+    yield mended(host, "hung", None, "restart")
     host.require_stopped(host.stop())
 
 
@@ -648,21 +651,21 @@ def mended_crash(host: Host) -> Iterator[str]:
     host.serving()
     host.kill(*leave_orphans(host)[:1])
     yield "killed its supervisor, launcher, API server and what came first of the rest"
-    yield mended(host, "unknown", "restart")
+    yield mended(host, "not_running", None, "restart")
     host.require_stopped(host.stop())
 
 
 @drill
 def mended_weights(host: Host) -> Iterator[str]:
     yield failed_start(host, "weights_truncated", model=TRUNCATED)
-    yield mended(host, "weights_truncated", "smaller_model")
+    yield mended(host, "not_running", "weights_truncated", "smaller_model")
     host.require_stopped(host.stop())
 
 
 @drill
 def mended_missing(host: Host) -> Iterator[str]:
     yield failed_start(host, "model_path_missing", model="/root/models/nowhere")
-    yield mended(host, "model_path_missing", "smaller_model")
+    yield mended(host, "not_running", "model_path_missing", "smaller_model")
     host.require_stopped(host.stop())
 
 
@@ -670,7 +673,7 @@ def mended_missing(host: Host) -> Iterator[str]:
 def mended_context(host: Host) -> Iterator[str]:
     arguments = {**ARGUMENTS, "max_model_len": 100_000}
     yield failed_start(host, "context_exceeds_model", arguments=arguments)
-    yield mended(host, "context_exceeds_model", "lower_max_model_len")
+    yield mended(host, "not_running", "context_exceeds_model", "lower_max_model_len")
     host.require_stopped(host.stop())
 
 
@@ -679,7 +682,7 @@ def mended_sigill(host: Host) -> Iterator[str]:
     start_that_dies_of_sigill(host)
     host.shell("rm -r /root/drill")
     yield "/health said 200, the worker died by SIGILL"
-    yield mended(host, "illegal_instruction", "dtype_float32")
+    yield mended(host, "not_running", "illegal_instruction", "dtype_float32")
     host.require_stopped(host.stop())
 
 
@@ -689,7 +692,7 @@ def mended_port(host: Host) -> Iterator[str]:
     host.require_stopped(host.stop())
     stranger = occupy(host, "s.listen();")
     yield f"process {stranger}, a stranger, took the port of a server that was stopped"
-    yield mended(host, "unknown", "next_free_port")
+    yield mended(host, "not_running", None, "next_free_port")
     host.kill(stranger)
     host.require_stopped(host.stop())
 
@@ -699,7 +702,7 @@ def mended_reboot(host: Host) -> Iterator[str]:
     host.serving()
     host.reboot()
     yield "restarted the host"
-    yield mended(host, "unknown", "restart")
+    yield mended(host, "not_running", None, "restart")
     host.require_stopped(host.stop())
 
 

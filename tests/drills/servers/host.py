@@ -252,7 +252,14 @@ class Host:
     def reboot(self) -> None:
         """Restart the machine: every process ends, the disk stays."""
         podman("restart", "--time", "1", self.container, timeout=60)
-        wait(lambda: self.call("gpu_info", home=HOME).get("host"), 60, "the host's return")
+
+        def answers() -> bool:
+            try:
+                return bool(self.call("gpu_info", home=HOME).get("host"))
+            except Failed:
+                return False
+
+        wait(answers, 60, "the host's return")
 
     def limit_memory(self, limit: str = "1000g") -> None:
         """Give the machine less memory, or all that there is; the kernel's killer is real."""
