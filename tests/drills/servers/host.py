@@ -112,7 +112,8 @@ class Host:
                 result: dict[str, Any] = json.loads(Path(folder, self.name).read_text())
             except (OSError, ValueError) as error:
                 raise Failed(f"{module} gave no result: {done.stdout}{done.stderr}") from error
-        return result
+        # What is written down of a result leaves out whether it failed.
+        return {**result, "failed": done.returncode != 0}
 
     def start(self, name: str = NAME, **options: Any) -> dict[str, Any]:
         """Ask for a server with the tiny model; what comes back, be it a failure."""
