@@ -438,8 +438,10 @@ def hung_worker(host: Host) -> Iterator[str]:
 
 @drill
 def hung_at_start(host: Host) -> Iterator[str]:
+    seconds = host.serving()["seconds"]
     environment = customized(host, AT_GREEN.format(signal="SIGSTOP"))
-    result = host.start(wait_timeout_seconds=75, environment=environment)
+    # Twice as long as a good start has just taken on this machine, whatever else runs there.
+    result = host.start(wait_timeout_seconds=int(2 * seconds) + 15, environment=environment)
     require(result.get("failed"), f"it is said to serve: {result.get('completion')}")
     require_green(host)
     require("waiting for the first completion answer" in result["msg"], result["msg"])
