@@ -68,8 +68,10 @@ mutants: $(READY) ## Break the safety rules one by one; a test must notice each
 ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
 
+# ONLY= names drills, comma-separated. MUTANT= breaks a rule of `make mutants` first.
 server-drill: image ## Break real servers in every known way, under both supervisors
-	@$(BIN)/python -m tests.drills.servers
+	@$(BIN)/python -m tests.drills.servers $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(MUTANT),--mutant $(MUTANT))
 
 stack-matrix: $(READY) ## Drivers x GPUs x wishes: plan, install stand-ins with real uv, prove, judge
 	@PYTHONPATH=collections $(BIN)/python -m tests.matrix

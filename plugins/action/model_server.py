@@ -25,6 +25,7 @@ INFO_MODULE = "inferops.gpu.model_server_info"
 POLL_SECONDS = 5
 TAIL_LINES = 60
 DIAGNOSIS_LINES = 5000
+HEAD_LINES = 1000
 TIMEOUT = {
     "cause_id": "timeout",
     "cause": "Nothing in its log says that it failed.",
@@ -127,11 +128,13 @@ class ActionModule(ActionBase):
         if_unknown: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """The result of a failed start: what happened, why, and what to change."""
-        server = self.ask(arguments, log_lines=DIAGNOSIS_LINES, kernel_log=True)
-        log, kernel_log = server.pop("log_tail"), server.pop("kernel_log")
-        failure = explain(
-            "\n".join(log), server["exit_code"], server["signal"], "\n".join(kernel_log)
+        server = self.ask(
+            arguments, log_lines=DIAGNOSIS_LINES, log_head_lines=HEAD_LINES, kernel_log=True
         )
+        log, kernel_log = server.pop("log_tail"), server.pop("kernel_log")
+        # Of a log that was cut the begin may name the cause. A line that is in both counts once.
+        both_ends = "\n".join([*server.pop("log_head"), *log])
+        failure = explain(both_ends, server["exit_code"], server["signal"], "\n".join(kernel_log))
         if failure["cause_id"] == "unknown" and if_unknown:
             failure.update(if_unknown)
         message = (

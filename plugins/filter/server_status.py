@@ -68,8 +68,9 @@ FAILED = ("error", "stopped")
 def server_status(server: Mapping[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION."""
     health = server["health"]
-    # Where it could not even be run, only the record says why.
-    log = "\n".join([*(server.get("log_tail") or []), server["reason"] or ""])
+    # Of a log that was cut the begin may name the cause; of what was never run, only the record.
+    both_ends = [*(server.get("log_head") or []), *(server.get("log_tail") or [])]
+    log = "\n".join([*both_ends, server["reason"] or ""])
     ended = server["phase"] in FAILED and server["reason"] not in (None, "requested")
     kernel_log = "\n".join(server.get("kernel_log") or [])
     how = (server["exit_code"], server["signal"])

@@ -114,6 +114,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
 )
 
 LATEST_LINES = 5000
+HEAD_LINES = 1000
 
 
 def main() -> None:
@@ -142,7 +143,8 @@ def main() -> None:
     )
     # The action plugin takes these out of the result, writes them and has the cause looked up.
     seen = observation.observe(server)
-    log = "\n".join(observation.log_tail(server, LATEST_LINES))
+    head = observation.log_head(server, HEAD_LINES)
+    log = "\n".join([*head, *observation.log_tail(server, LATEST_LINES)])
     module.exit_json(
         changed=False,
         parts=gathered.parts,
@@ -150,7 +152,7 @@ def main() -> None:
         servers=evidence.states(layout),
         server=seen,
         latest_log=redact(log, secret_values(server.environment())),
-        kernel_log=kernel_log.since(seen["started_at"]),
+        kernel_log=kernel_log.since(seen["started_at"], oom_kills=seen["oom_kills"]),
     )
 
 

@@ -532,7 +532,7 @@ class Run:
     def port(self) -> int:
         wanted = self.params["port"].strip()
         if wanted == "auto":
-            chosen = lifecycle.choose_port(self.layout, self.server, self.params["host"])
+            chosen = self.automatic_port()
             if chosen is None:
                 last = ports.FIRST_AUTOMATIC + ports.AUTOMATIC - 1
                 self.fail(
@@ -543,6 +543,13 @@ class Run:
         if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
             self.fail(f"port: {wanted} is neither a number from 1 to 65535 nor auto.")
         return int(wanted)
+
+    def automatic_port(self) -> int | None:
+        choose = lifecycle.choose_port if self.module.check_mode else lifecycle.claim_port
+        try:
+            return choose(self.layout, self.server, self.params["host"])
+        except locks.Busy as error:
+            self.fail(f"port: another run chooses one and does not end: {error}. Try again.")
 
     def check_options(self, spec: Spec) -> None:
         """Fail on options that the engine would refuse, while the old server still serves."""

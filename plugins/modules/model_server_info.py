@@ -170,6 +170,13 @@ servers:
       description: The signal that ended the main process, null when none did.
       type: str
       sample: null
+    oom_kills:
+      description:
+        - How many processes the kernel killed for want of memory while it ran.
+        - Counted by the control groups that it is in, so a neighbour's count too.
+        - Null while it lives, and where nothing counts.
+      type: int
+      sample: null
     restarts:
       description: How often it was started again since it was asked for.
       type: int
@@ -375,7 +382,7 @@ def main() -> None:
         if module.params["log_head_lines"]:
             seen["log_head"] = observation.log_head(server, module.params["log_head_lines"])
         if module.params["kernel_log"]:
-            seen["kernel_log"] = kernel_log.since(seen["started_at"])
+            seen["kernel_log"] = kernel_log.since(seen["started_at"], oom_kills=seen["oom_kills"])
         module.no_log_values.update(secret_values(server.environment()))
         seen["spec"] = shown(server.spec())
         if module.params["health_check"] != "none":

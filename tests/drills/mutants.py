@@ -60,10 +60,14 @@ class Copy:
         finally:
             file.write_text(original)
 
-    def test(self, tests: Iterable[str]) -> tuple[int | None, str]:
-        """The exit status of these tests, None when they took too long, and what they printed."""
+    def test(self, tests: Iterable[str], enough: int = 1) -> tuple[int | None, str]:
+        """The exit status of these tests, None when they took too long, and what they printed.
+
+        They end when *enough* of them have failed.
+        """
+        until = f"--maxfail={enough}"
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=line", *tests],
+            [sys.executable, "-m", "pytest", until, "-q", "--no-header", "--tb=line", *tests],
             cwd=self.folder,
             env=environment(),
             stdout=subprocess.PIPE,
@@ -109,22 +113,24 @@ def check_green(copy: Copy, mutations: Iterable[Mutation]) -> None:
         raise Void(f"without any mutation the tests do not pass:\n{printed}")
 
 
-def killer(printed: str) -> str:
-    """The test that failed, in what pytest printed."""
+def killers(printed: str) -> list[str]:
+    """The tests that failed, in what pytest printed."""
     failed = [line for line in printed.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0].split(" - ")[0].rpartition("::")[2] if failed else "?"
+    return [line.split(" - ")[0].rpartition("::")[2] for line in failed]
 
 
 def survives(copy: Copy, mutation: Mutation) -> bool:
     """Try one mutation and tell in one line what became of it."""
     began = time.monotonic()
     with copy.mutated(mutation):
-        status, printed = copy.test(mutation.tests)
+        status, printed = copy.test(mutation.tests, mutation.least_red)
     took = f"{time.monotonic() - began:.1f} s"
-    if status == FAILED:
-        print(f"{mutation.name}: killed by {killer(printed)} ({took})", flush=True)
+    red = killers(printed)
+    if status == FAILED and len(red) >= mutation.least_red:
+        print(f"{mutation.name}: killed by {', '.join(red)} ({took})", flush=True)
         return False
-    why = "no test noticed" if status == PASSED else f"the tests did not run:\n{printed}"
+    noticed = f"{len(red)} tests noticed, not {mutation.least_red}"
+    why = noticed if status in (PASSED, FAILED) else f"the tests did not run:\n{printed}"
     print(f"{mutation.name}: SURVIVED, {mutation.breaks}: {why} ({took})", flush=True)
     return True
 

@@ -27,7 +27,10 @@ RULES = "tests/unit/drills/test_rules.py"
 
 @dataclass(frozen=True)
 class Mutation:
-    """One broken rule. ``tests`` are files or test ids, as pytest takes them."""
+    """One broken rule. ``tests`` are files or test ids, as pytest takes them.
+
+    At least so many of them must notice.
+    """
 
     name: str
     breaks: str
@@ -35,6 +38,7 @@ class Mutation:
     text: str
     replacement: str
     tests: tuple[str, ...]
+    least_red: int = 1
 
     def applied_to(self, source: str) -> str:
         """The broken source. Raises ValueError unless the text stands there exactly once."""
@@ -1032,6 +1036,54 @@ HOSTS = (
     ),
 )
 
+HOST = "plugins/module_utils/host"
+SERVER_DRILLS = "tests/unit/host/test_drills.py"
+
+#: P4 and P6: the drills with real servers take these by name as well, see CONTRIBUTING.md.
+SERVERS = (
+    Mutation(
+        "kill-pid",
+        "only the main process is ended, and only it is looked for afterwards",
+        f"{HOST}/processes.py",
+        "    return [table[pid] for pid in sorted(members - ours) if pid in table]\n",
+        "    return [table[identity.pid]] if identity and alive(identity) else []\n",
+        (
+            f"{SERVER_DRILLS}::test_stop_forgotten",
+            f"{SERVER_DRILLS}::test_orphans_stopped",
+            f"{SERVER_DRILLS}::test_stop_during_launch",
+            f"{SERVER_DRILLS}::test_killed_restarted",
+        ),
+        least_red=3,
+    ),
+    Mutation(
+        "health-is-enough",
+        "a server whose /health is green counts as one that serves",
+        f"{HOST}/readiness.py",
+        '        stage = "model"\n',
+        '        return Readiness(None, "its health is green", "green")\n',
+        (
+            f"{SERVER_DRILLS}::test_sigill",
+            f"{SERVER_DRILLS}::test_hung_worker",
+            f"{SERVER_DRILLS}::test_hung_at_start",
+        ),
+        least_red=3,
+    ),
+    Mutation(
+        "pid-is-enough",
+        "a stranger that got the PID of a dead server is taken for it, and ended",
+        f"{HOST}/processes.py",
+        "    return process is not None and process.identity == identity\n",
+        "    return process is not None\n",
+        (
+            f"{SERVER_DRILLS}::test_pid_reused",
+            f"{SERVER_DRILLS}::test_stop_after_pid_reused",
+            f"{SERVER_DRILLS}::test_start_after_pid_reused",
+            f"{SERVER_DRILLS}::test_pid_and_start_time_of_another_boot",
+        ),
+        least_red=3,
+    ),
+)
+
 MUTATIONS = (
     *ANSWERS,
     *PROOFS,
@@ -1042,4 +1094,5 @@ MUTATIONS = (
     *CHECK_MODE,
     *LIMITS,
     *HOSTS,
+    *SERVERS,
 )

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A sample of the drills that prove that no dollar leaks; make targets of their names do all."""
+"""A sample of the drills; make targets of their names do all."""
 
 from __future__ import annotations
 
@@ -54,3 +54,9 @@ def test_a_hostile_market_leaks_nothing_and_every_failure_is_explained() -> None
 def test_a_broken_safety_rule_is_noticed() -> None:
     rules = ("any-404-is-gone", "first-page-only")
     assert drill("mutants", "--only", ",".join(rules)) == {"mutants": 2, "survived": 0}
+
+
+def test_real_servers_that_were_broken_are_explained_and_really_stopped() -> None:
+    broken = ("orphans-stopped", "model-missing", "hung-worker", "pid-reused-stopped")
+    result = drill("servers", "--only", ",".join(broken))
+    assert result == {"drills": 4, "missing": 0, "failed": 0}

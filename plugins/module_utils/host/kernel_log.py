@@ -4,7 +4,8 @@
 """What the kernel said of killed and crashed processes and of GPUs (Linux: ABI/testing/dev-kmsg).
 
 A server cannot write down that it was killed for want of memory or that its GPU fell off the bus.
-The log belongs to the machine: containers rarely see it, and then nothing is known.
+The log belongs to the machine: containers rarely see it, and then only what the launcher counted
+is known.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ KMSG = Path("/dev/kmsg")
 RECORD_BYTES = 8192
 MAX_LINES = 200
 MOST_PER_GPU = 20
+COUNTED = "The control group's memory events count an out-of-memory kill since the server's start."
 
 _TELLING = re.compile(r"oom-kill:|[Kk]ill(?:ed)? process|NVRM: |traps: |: segfault at")
 _XID = re.compile(r"NVRM: Xid \(PCI:([0-9a-fA-F:.]+)\): (\d+)(?:, (.*))?")
@@ -31,20 +33,22 @@ class Said(NamedTuple):
     message: str
 
 
-def since(started_at: float | None, path: Path = KMSG) -> list[str]:
+def since(started_at: float | None, path: Path = KMSG, oom_kills: int | None = None) -> list[str]:
     """The telling messages since that time, in seconds since the epoch, at most the last 200.
 
-    Empty where this user may not read them, as in most containers.
+    Where this user may not read them, as in most containers, `oom_kills` as the launcher counted
+    them makes a line of its own.
     """
     if started_at is None:
         return []
+    counted = [COUNTED] if oom_kills else []
     seconds_after_boot = time.monotonic() - (time.time() - started_at)
     lines = [
         said.message
         for said in _messages(path) or []
         if said.seconds_after_boot >= seconds_after_boot and _TELLING.search(said.message)
     ]
-    return lines[-MAX_LINES:]
+    return [*counted, *lines][-MAX_LINES:]
 
 
 def xids(path: Path = KMSG) -> dict[str, list[dict[str, Any]]] | None:

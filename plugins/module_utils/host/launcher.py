@@ -25,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import readiness, records
+from . import memory_events, readiness, records
 from .logs import Log
 from .processes import (
     LAUNCHER_MARKER,
@@ -101,6 +101,7 @@ class Launch:
         # The module writes a record without a PID before it asks the supervisor to start.
         self.is_restart = self.record.pid is not None
         self.process: subprocess.Popen[bytes] | None = None
+        self.oom_kills_before: int | None = None
 
     def note(self, **changes: Any) -> None:
         self.record = records.write(self.server.record_path, self.record, **changes)
@@ -151,6 +152,7 @@ class Launch:
 
     def start(self) -> subprocess.Popen[bytes]:
         handle = self.log.begin()
+        self.oom_kills_before = memory_events.oom_kills()
         environment = server_environment(
             self.server,
             os.environ,
@@ -180,6 +182,7 @@ class Launch:
             host_start=host_start(),
             exit_code=None,
             signal=None,
+            oom_kills=None,
             ended_at=None,
             waiting_for="port",
         )
@@ -216,6 +219,7 @@ class Launch:
             self.spec.port,
             self.spec.served_model_name,
             self.spec.environment.get("VLLM_API_KEY"),
+            tell=self.note_waiting,
         )
         if seen.waiting_for is None:
             self.note(
@@ -224,8 +228,12 @@ class Launch:
                 completion=seen.completion,
                 waiting_for=None,
             )
-        elif seen.waiting_for != self.record.waiting_for:
-            self.note(waiting_for=seen.waiting_for)
+        else:
+            self.note_waiting(seen.waiting_for)
+
+    def note_waiting(self, check: str) -> None:
+        if check != self.record.waiting_for:
+            self.note(waiting_for=check)
 
     def stop(self) -> int:
         with contextlib.suppress(OSError):  # a full disk must not keep a server alive
@@ -237,7 +245,13 @@ class Launch:
 
     def note_end(self, **changes: Any) -> None:
         exit_code, signal_name = self.exit_status()
-        self.note(exit_code=exit_code, signal=signal_name, ended_at=time.time(), **changes)
+        self.note(
+            exit_code=exit_code,
+            signal=signal_name,
+            oom_kills=self.oom_kills(),
+            ended_at=time.time(),
+            **changes,
+        )
 
     def write_exit(self) -> int:
         # vLLM ends with status 0 after its engine died: only a request makes an end a good one.
@@ -249,6 +263,13 @@ class Launch:
             phase, reason, status = "stopped", "crashed", EXIT_RESTART
         self.note(phase=phase, reason=reason)
         return status
+
+    def oom_kills(self) -> int | None:
+        """How many processes of this host the kernel killed for want of memory since the start."""
+        now = memory_events.oom_kills()
+        if now is None or self.oom_kills_before is None:
+            return None
+        return max(0, now - self.oom_kills_before)
 
     def exit_status(self) -> tuple[int | None, str | None]:
         """Exit code and signal name of the main process; both None when it never started."""

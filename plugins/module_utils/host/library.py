@@ -10,6 +10,7 @@ from pathlib import Path
 from . import (
     launcher,
     logs,
+    memory_events,
     ports,
     processes,
     readiness,
@@ -23,6 +24,7 @@ PACKAGE = "inferops_host"
 MODULES = (
     launcher,
     logs,
+    memory_events,
     ports,
     processes,
     readiness,

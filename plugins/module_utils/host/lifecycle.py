@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
-from . import library, ports, readiness, vram
+from . import library, locks, ports, readiness, vram
 from .gpus import Report
 from .processes import (
     SERVER_MARKER,
@@ -15,7 +16,7 @@ from .processes import (
     environment_of,
     started_at,
 )
-from .records import Record, write
+from .records import Record, read_json, write, write_json
 from .servers import Layout, Server, Spec
 from .supervisors import Program, Supervisor, every
 from .sweeping import Ended, sweep
@@ -27,16 +28,44 @@ def others_alive(server: Server) -> bool:
     return bool(ids - {server.id, None})
 
 
+CLAIM_SECONDS = 120
+"""How long a port that was given out waits for its server, which may have to end an old one."""
+
+
+def claim_port(layout: Layout, server: Server, host: str) -> int | None:
+    """The port for `auto`, kept for this server until it is seen to start. Raises locks.Busy."""
+    with locks.held(layout.home / "locks" / ".ports", CLAIM_SECONDS):
+        port = choose_port(layout, server, host)
+        claims = {name: claim for name, claim in _claims(layout).items() if name != server.name}
+        if port is not None:
+            claims[server.name] = port, time.time()
+        with contextlib.suppress(OSError):  # on a full disk the start itself says so
+            write_json(layout.port_claims, claims)
+    return port
+
+
 def choose_port(layout: Layout, server: Server, host: str) -> int | None:
-    """The port for `auto`, None when there is none: see ports.choose."""
+    """The port that `auto` would mean now, None when there is none: see ports.choose."""
     others = [other.spec() for other in layout.servers() if other != server and _is_wanted(other)]
+    claimed = {port for name, (port, _at) in _claims(layout).items() if name != server.name}
     own = server.spec()
     return ports.choose(
         readiness.loopback_for(host),
         own.port if own else None,
         server.processes(),
-        {spec.port for spec in others if spec},
+        {spec.port for spec in others if spec} | claimed,
     )
+
+
+def _claims(layout: Layout) -> dict[str, tuple[int, float]]:
+    """Port and time of claim by the name of the server. Its start, once recorded, ends a claim."""
+    found = {}
+    for name, (port, claimed_at) in (read_json(layout.port_claims) or {}).items():
+        record = layout.server(name).record()
+        since = max(time.time() - CLAIM_SECONDS, (record and record.started_at) or 0)
+        if claimed_at > since:
+            found[name] = port, claimed_at
+    return found
 
 
 def _is_wanted(server: Server) -> bool:

@@ -64,6 +64,7 @@ def observe(server: Server, keep: bool = True) -> dict[str, Any]:
         "supervised": bool(launchers),
         "exit_code": shown.exit_code,
         "signal": shown.signal,
+        "oom_kills": shown.oom_kills,
         "restarts": shown.restarts,
         "completion": shown.completion,
         "started_at": shown.started_at,

@@ -25,6 +25,9 @@ LAUNCHER_MARKER = "INFEROPS_LAUNCHER"
 """Environment variable of the launcher alone, so that it can sweep without ending itself."""
 
 PROC = Path("/proc")
+STOPPED = "T"
+"""The state of a process after SIGSTOP: proc(5)."""
+
 RESEND_SECONDS = 2.0
 KILL_WAIT_SECONDS = 10.0
 
@@ -221,6 +224,7 @@ def stop_tree(
     """End every process that `find` reports: SIGTERM, time to finish, SIGKILL. Returns the rest.
 
     SIGTERM is sent again every two seconds: vLLM swallows one that comes while its engine starts.
+    A process that somebody has stopped is woken, or it could not end before it is killed.
     What is returned survived SIGKILL for ten seconds (a driver call that hangs in the kernel) or
     may not be signalled by this user; an empty list is the proof that nothing is left.
     """
@@ -248,6 +252,8 @@ def _signal_until_gone(
             for process in remaining:
                 try:
                     send_signal(process, number)
+                    if process.state == STOPPED:
+                        send_signal(process, signal.SIGCONT)
                 except PermissionError:
                     continue  # another user's: it will be among those returned
             next_signal = now + RESEND_SECONDS

@@ -12,7 +12,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from . import ports
 from .processes import Process
@@ -47,17 +47,25 @@ def check(
     served_model_name: str,
     api_key: str | None,
     completion_seconds: float = COMPLETION_SECONDS,
+    tell: Callable[[str], None] | None = None,
 ) -> Readiness:
-    """Go through the checks until one fails. Never raises for what the server does."""
+    """Go through the checks until one fails. Never raises for what the server does.
+
+    `tell` gets the name of each check before its answer is waited for.
+    """
+    begin = tell or (lambda check: None)
     if not ports.listeners(port, tree):
         return Readiness("port", f"no process of the server listens on port {port} yet")
     client = Client(loopback_for(host), port, api_key)
     stage = "health"
     try:
+        begin(stage)
         client.call("GET", "/health", seconds=QUICK_SECONDS)
         stage = "model"
+        begin(stage)
         _require_model(client.call("GET", "/v1/models", seconds=QUICK_SECONDS), served_model_name)
         stage = "completion"
+        begin(stage)
         body = {
             "model": served_model_name,
             "prompt": PROMPT,

@@ -28,7 +28,8 @@ class Record:
     `pid`, `start_time_ticks`, `boot_id` and `pgid` name the main process. `ready_at` is set once
     a completion was seen. `waiting_for` is the readiness check that fails now. `restarts` counts
     those since the server was asked for, or since it last served for long. `host_start` tells
-    restarts of a container apart, which the boot id does not.
+    restarts of a container apart, which the boot id does not. `oom_kills` is how many processes
+    the kernel killed for want of memory while the server ran, None when nobody counted.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Record:
     supervisor: str | None = None
     exit_code: int | None = None
     signal: str | None = None
+    oom_kills: int | None = None
     reason: str | None = None
     waiting_for: str | None = None
     completion: str | None = None

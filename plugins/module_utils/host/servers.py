@@ -81,6 +81,11 @@ class Layout:
     def baseline(self) -> Path:
         return self.home / "baseline.json"
 
+    @property
+    def port_claims(self) -> Path:
+        """Which ports were lately given out, before anything was bound to them."""
+        return self.home / "ports.json"
+
     def server(self, name: str) -> Server:
         return Server(self.home / "servers" / name)
 

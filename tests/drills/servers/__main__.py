@@ -6,6 +6,9 @@
 Two hosts are rented from a simulated market and get a real stack: one runs systemd, one gets
 supervisord. Each works through its part of the committed list. The last line is one JSON object
 behind the word RESULT.
+
+With ``--mutant`` a safety rule of the product is broken first, in a copy of the checkout: the
+drills that guard it must fail then.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import argparse
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -25,8 +29,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.drills import mutants
 from tests.drills.servers.drills import DRILLS
-from tests.drills.servers.host import MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
+from tests.drills.servers.host import GROUP, MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
 from tests.drills.servers.listed import BOTH, LISTED, SYSTEMD, Listed
 from tests.drills.stage import SIGNALS, Interrupted, interrupt, print_result
 from tests.integration.plays import ROOT, Controller
@@ -42,26 +47,30 @@ def prepare(controller: Controller, names: list[str]) -> list[Host]:
     """Rent a host for each name, install the stack on it, and give it the models."""
     inventory = controller.folder / "inventory.yml"
     images = {SYSTEMD: {"rent_image": "any/systemd"}}
-    fleet = {"drill_hosts": {"hosts": {name: images.get(name, {}) for name in names}}}
-    inventory.write_text(yaml.safe_dump(fleet))
+    fleet = controller.folder / "fleet.yml"
+    hosts = {name: images.get(name, {}) for name in names}
+    fleet.write_text(yaml.safe_dump({GROUP: {"hosts": hosts}}))
     connections = controller.folder / "connections"
     connections.mkdir()
     run = controller.play(
         PREPARE,
         "-i",
-        str(inventory),
+        str(fleet),
         watch=lambda line: print(line, end="", flush=True) if "TASK" in line else None,
-        inferops_group="drill_hosts",
+        inferops_group=GROUP,
         drill_connections=str(connections),
     )
     if run.status != 0:
         raise Failed(f"the hosts could not be prepared:\n{run.output[-5000:]}")
     reached = {name: yaml.safe_load((connections / name).read_text()) for name in names}
     inventory.write_text(yaml.safe_dump({"all": {"hosts": reached}}))
-    hosts = [Host(name, container_on(reached[name], controller), inventory) for name in names]
-    for host in hosts:
+    rented = [
+        Host(name, container_on(reached[name], controller), inventory, fleet, controller)
+        for name in names
+    ]
+    for host in rented:
         give_models(host, controller.folder)
-    return hosts
+    return rented
 
 
 def container_on(connection: dict[str, object], controller: Controller) -> str:
@@ -132,7 +141,7 @@ def market() -> Iterator[Controller]:
     with tempfile.TemporaryDirectory(prefix="inferops-drill-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         instance = daemon.Instance(f"server-drill-{uuid.uuid4().hex[:8]}", folder / "simulator")
-        os.environ["INFEROPS_RIG_UV_CACHE"] = str(ROOT / ".rig" / "uv-cache")
+        os.environ.setdefault("INFEROPS_RIG_UV_CACHE", str(ROOT / ".rig" / "uv-cache"))
         try:
             started = daemon.start(instance, 0, 0, True)
             yield Controller(folder, instance, started["url"], started["hub_url"])
@@ -162,12 +171,31 @@ def run_all(listed: list[Listed], names: list[str]) -> dict[str, int]:
     }
 
 
+def run_mutant(name: str, arguments: list[str]) -> int:
+    """Run the drills in a copy of the checkout that breaks this rule; the copy's exit status."""
+    (mutation,) = mutants.chosen(name)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # the run in the copy gets it too, and clears up
+    os.environ.setdefault("INFEROPS_RIG_UV_CACHE", str(ROOT / ".rig" / "uv-cache"))
+    with tempfile.TemporaryDirectory(prefix="inferops-drill-") as folder:
+        copy = mutants.Copy(Path(folder, "copy"))
+        with copy.mutated(mutation):
+            print(f"{mutation.name}: {mutation.breaks}", flush=True)
+            command = [sys.executable, "-m", "tests.drills.servers", *arguments]
+            return subprocess.run(command, cwd=copy.folder, check=False).returncode
+
+
 def main() -> int:
     """Run the drills; exit 1 when one failed or is missing."""
     parser = argparse.ArgumentParser(description="Break real servers in every known way.")
     parser.add_argument("--only", help="names of drills, comma-separated")
     parser.add_argument("--host", choices=BOTH, help="on this host alone")
+    parser.add_argument("--mutant", help="break this rule of `make mutants` first")
     given = parser.parse_args()
+    if given.mutant:
+        wishes = {"--only": given.only, "--host": given.host}
+        arguments = [word for name, value in wishes.items() if value for word in (name, value)]
+        return run_mutant(given.mutant, arguments)
     for number in SIGNALS:
         signal.signal(number, interrupt)
     listed = chosen(given.only)

@@ -115,6 +115,13 @@ def orphans_stopped(host: Host) -> Iterator[str]:
     yield "stopped, proven"
 
 
+def customized(host: Host, code: str) -> dict[str, str]:
+    """The environment in which every Python of a server runs this code first."""
+    host.shell("rm -rf /root/drill; mkdir -p /root/drill")
+    host.shell(f"cat > /root/drill/sitecustomize.py <<'END'\n{code}\nEND")
+    return {**ENVIRONMENT, "PYTHONPATH": "/root/drill"}
+
+
 ESCAPE = """
 import ctypes, os
 if "api_server" in " ".join(open("/proc/self/cmdline").read().split("\\0")):
@@ -129,9 +136,7 @@ if "api_server" in " ".join(open("/proc/self/cmdline").read().split("\\0")):
 
 @drill
 def setsid_stopped(host: Host) -> Iterator[str]:
-    host.shell("mkdir -p /root/drill")
-    host.shell(f"cat > /root/drill/sitecustomize.py <<'END'\n{ESCAPE}\nEND")
-    host.serving(environment={**ENVIRONMENT, "PYTHONPATH": "/root/drill"})
+    host.serving(environment=customized(host, ESCAPE))
     escaped = [seen for seen in host.processes() if seen.title == "drill-escaped"]
     require(len(escaped) == 1, f"nothing escaped: {host.processes()}")
     yield f"process {escaped[0].pid} has left session and group; its parent is {escaped[0].ppid}"
@@ -145,6 +150,7 @@ def stop_during_launch(host: Host) -> Iterator[str]:
         ("it imports", host.processes),
         ("its engine loads", lambda: host.named(ENGINE)),
     ):
+        host.stop()
         host.start(wait=False)
         wait(reached, LOADED_SECONDS, moment)
         host.require_stopped(host.stop())
@@ -234,6 +240,7 @@ def memory_of_gpu(host: Host) -> Iterator[str]:
 
 @drill
 def dead_while_starting(host: Host) -> Iterator[str]:
+    host.stop()
     host.start(wait=False)
     wait(lambda: host.named(ENGINE), LOADED_SECONDS, "the engine's start")
     host.kill(main_process(host))
@@ -262,25 +269,62 @@ def dead_while_running(host: Host) -> Iterator[str]:
     yield "and it starts again"
 
 
-@drill
-def pid_reused(host: Host) -> Iterator[str]:
-    host.serving()
-    pid = main_process(host)
-    host.shell(f"systemctl stop inferops-{NAME} && cp {RECORD} /root/record.json")
+def give_pid_away(host: Host, pid: int) -> None:
+    """Have a stranger that sleeps get this PID, which must be free."""
     # The kernel hands out the next free number: ask for the one before.
     stranger = host.shell(
         f"for _try in $(seq 200); do echo {pid - 1} > /proc/sys/kernel/ns_last_pid;"
-        f" sleep 600 & [ $! = {pid} ] && break; kill $!; done; echo $!"
+        f" sleep 600 >/dev/null 2>&1 & [ $! = {pid} ] && break; kill $!; done; echo $!"
     )
     require(stranger == str(pid), f"the PID could not be reused: {stranger}")
+
+
+def require_stranger(host: Host, pid: int) -> None:
+    """The stranger lives and is what it was."""
+    name = host.shell(f"cat /proc/{pid}/comm", check=False)
+    require(name == "sleep", f"process {pid}, a stranger's, is {name or 'gone'}")
+
+
+def die_with_a_stranger(host: Host) -> int:
+    """A server dies with its launcher, and a stranger gets its PID; that PID."""
+    host.serving()
+    pid = main_process(host)
+    host.shell(f"cp {RECORD} /root/record.json && systemctl stop inferops-{NAME}")
+    give_pid_away(host, pid)
     # What the record said while the server ran; the launcher has written its end meanwhile.
-    host.shell(f'sed -i \'s/"phase": "[a-z]*"/"phase": "running"/\' {RECORD}')
+    host.shell(f"cp /root/record.json {RECORD}")
+    return pid
+
+
+@drill
+def pid_reused(host: Host) -> Iterator[str]:
+    pid = die_with_a_stranger(host)
     seen = host.info()
     require(not seen["alive"] and seen["phase"] == "stopped", f"{seen['phase']}, {seen['alive']}")
-    host.require_stopped(host.stop())
-    require(host.shell(f"cat /proc/{pid}/comm", check=False) == "sleep", "the stranger was ended")
+    require(seen["reason"] == "crashed", f"the reason is {seen['reason']}")
+    require_stranger(host, pid)
     host.kill(pid)
-    yield f"a stranger with PID {pid} is no server, and the stop left it alone"
+    yield f"a stranger with PID {pid} is no server: stopped, crashed"
+
+
+@drill
+def pid_reused_stopped(host: Host) -> Iterator[str]:
+    pid = die_with_a_stranger(host)
+    host.require_stopped(host.stop())
+    require_stranger(host, pid)
+    host.kill(pid)
+    yield f"the stop says proven, and the stranger with PID {pid} lives"
+
+
+@drill
+def pid_reused_started(host: Host) -> Iterator[str]:
+    pid = die_with_a_stranger(host)
+    host.serving()
+    require(main_process(host) != pid and host.completes(), "nothing new was started")
+    require_stranger(host, pid)
+    host.kill(pid)
+    yield f"a new server was started, and the stranger with PID {pid} lives"
+    host.require_stopped(host.stop())
 
 
 @drill
@@ -326,30 +370,53 @@ def crash_loop(host: Host) -> Iterator[str]:
     yield f"killed {len(killed)} times: {seen['reason']}"
 
 
+AT_GREEN = """
+import os, signal, threading, time, urllib.request
+
+def act():
+    while True:
+        try:
+            status = urllib.request.urlopen("http://127.0.0.1:8000/health", timeout=5).status
+            break
+        except OSError:
+            time.sleep(0.005)
+    with open("/root/drill/health", "w") as file:
+        file.write(str(status))
+    names = dict()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            names[int(pid)] = open("/proc/" + pid + "/comm").read()
+        except OSError:
+            continue
+    workers = [pid for pid in names if names[pid].startswith("VLLM::Worker")]
+    engines = [pid for pid in names if names[pid].startswith("VLLM::EngineCor")]
+    for pid in workers or engines:
+        os.kill(pid, signal.{signal})
+
+if "api_server" in open("/proc/self/cmdline").read():
+    threading.Thread(target=act, daemon=True).start()
+"""
+"""Runs in the API server: a signal to its workers as soon as /health is green."""
+
+
+def require_green(host: Host) -> None:
+    """AT_GREEN has seen a green /health and sent its signal."""
+    seen = host.shell("cat /root/drill/health", check=False)
+    require(seen == "200", f"/health was never green: {seen}")
+
+
+def start_that_dies_of_sigill(host: Host) -> dict[str, Any]:
+    """The result of a start whose worker dies once /health is green, as it dies of bfloat16."""
+    environment = customized(host, AT_GREEN.format(signal="SIGILL"))
+    result = host.start(arguments={**ARGUMENTS, "dtype": "bfloat16"}, environment=environment)
+    require(result.get("failed"), f"it is said to serve: {result.get('completion')}")
+    require_green(host)
+    return result
+
+
 @drill
 def sigill(host: Host) -> Iterator[str]:
-    arguments = {**ARGUMENTS, "dtype": "bfloat16"}
-    host.start(wait=False, arguments=arguments)
-    green: list[str] = []
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.is_set():
-            if host.answer("/health").startswith("200") and not green:
-                green.append("200")
-                # Where this CPU can compute in bfloat16, the signal comes from here.
-                for worker in host.named(WORKER):
-                    host.kill(worker.pid, signal="ILL")
-                return
-            time.sleep(0.2)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    result = host.start(arguments=arguments)
-    ended.set()
-    watcher.join()
-    require(result.get("failed"), "it is said to serve")
-    require(green, "/health was never green")
+    result = start_that_dies_of_sigill(host)
     found = result.get("failure", {}).get("cause_id")
     require(found == "illegal_instruction", f"the cause is {found}: {result['msg']}")
     host.require_nothing_left()
@@ -367,6 +434,20 @@ def hung_worker(host: Host) -> Iterator[str]:
     require(again.get("completion") and again["server"]["pid"] != pid, f"{again.get('msg')}")
     require(len(host.named(ENGINE)) == 1 and host.completes(), "not exactly one engine")
     yield "froze the engine, /health said 200: the server was replaced, and completes"
+
+
+@drill
+def hung_at_start(host: Host) -> Iterator[str]:
+    seconds = host.serving()["seconds"]
+    environment = customized(host, AT_GREEN.format(signal="SIGSTOP"))
+    # Twice as long as a good start has just taken on this machine, whatever else runs there.
+    result = host.start(wait_timeout_seconds=int(2 * seconds) + 15, environment=environment)
+    require(result.get("failed"), f"it is said to serve: {result.get('completion')}")
+    require_green(host)
+    require("waiting for the first completion answer" in result["msg"], result["msg"])
+    require(result.get("stopped") == "proven", f"the stop is {result.get('stopped')}")
+    host.require_nothing_left()
+    yield f"/health said 200, then the engine froze: {result['msg'][:100]}"
 
 
 @drill
@@ -392,12 +473,18 @@ def supervisor_killed(host: Host) -> Iterator[str]:
 @drill
 def host_restarted(host: Host) -> Iterator[str]:
     host.serving()
+    pid = main_process(host)
     host.reboot()
+    if host.name == SYSTEMD:
+        give_pid_away(host, pid)
     seen = host.info()
     require(seen["phase"] == "stopped", f"the phase is {seen['phase']}")
     require("restarted" in (seen["reason"] or ""), f"the reason is {seen['reason']}")
     host.require_nothing_left()
     yield f"restarted the host: stopped, {seen['reason']}"
+    if host.name == SYSTEMD:
+        require_stranger(host, pid)
+        yield f"a stranger has its PID, {pid}, now: it is no server, and lives"
     host.serving()
     host.require_stopped(host.stop())
     yield "it starts and stops again"
@@ -423,22 +510,28 @@ LISTEN = (
 )
 
 
+def occupy(host: Host, listen: str) -> int:
+    """The PID of a stranger that holds the port, and does with it what *listen* says."""
+    script = LISTEN.format(port=PORT, listen=listen)
+    stranger = host.shell(f'nohup /usr/bin/python3 -c "{script}" >/dev/null 2>&1 & echo $!')
+    time.sleep(1)
+    return int(stranger)
+
+
 @drill
 def port_of_stranger(host: Host) -> Iterator[str]:
     host.clean()
     for kind, listen in (("listens", "s.listen();"), ("is bound", "")):
-        script = LISTEN.format(port=PORT, listen=listen)
-        stranger = host.shell(f'nohup /usr/bin/python3 -c "{script}" >/dev/null 2>&1 & echo $!')
-        time.sleep(1)
+        stranger = occupy(host, listen)
         result = host.start()
         require(result.get("failed") and str(PORT) in result["msg"], f"{result.get('msg')}")
-        require(not listen or stranger in result["msg"], f"no owner: {result['msg']}")
+        require(not listen or str(stranger) in result["msg"], f"no owner: {result['msg']}")
         require(not host.processes(), "something was started")
         yield f"a stranger's port {kind}: refused, nothing was started"
         result = host.start(port="auto", wait=False)
         require(result.get("server", {}).get("port") == PORT + 1, f"{result.get('msg')}")
         host.stop()
-        host.kill(int(stranger))
+        host.kill(stranger)
         yield f"port auto took {PORT + 1}"
 
 
@@ -465,7 +558,7 @@ def unknown_option(host: Host) -> Iterator[str]:
 
 @drill
 def disk_full(host: Host) -> Iterator[str]:
-    host.shell("mkdir -p /root/drill/small && mount -t tmpfs -o size=1m tmpfs /root/drill/small")
+    host.shell("mkdir -p /root/drill/small && mount -t tmpfs -o size=256k tmpfs /root/drill/small")
     try:
         environment = {**ENVIRONMENT, "HF_HOME": "/root/drill/small", "HF_HUB_OFFLINE": "0"}
         yield failed_start(host, "disk_full", model="inferops/tiny-llama", environment=environment)
@@ -475,11 +568,15 @@ def disk_full(host: Host) -> Iterator[str]:
 
 @drill
 def out_of_memory(host: Host) -> Iterator[str]:
+    host.clean()
     host.limit_memory("700m")
     try:
         yield failed_start(host, "host_out_of_memory")
     finally:
-        host.limit_memory("-1")
+        host.limit_memory()
+    kills = host.info()["oom_kills"]
+    require(kills, f"the control group's counter told nothing: {kills}")
+    yield f"its record counts {kills} processes that the kernel killed"
 
 
 @drill
@@ -522,6 +619,92 @@ def log_of_gigabytes(host: Host) -> Iterator[str]:
     size = int(host.shell(f"du -sm {HOME}/servers/{NAME} | cut -f1"))
     require(size < 300, f"{size} MiB are left")
     yield f"looked, rotated and stopped in {time.monotonic() - began:.0f} s; {size} MiB are left"
+
+
+# --- mended by playbook recover, which finds the cause by itself ---
+
+
+def mended(host: Host, state: str, cause_id: str | None, *steps: str) -> str:
+    """Recover; what was wrong and done, after both were seen to be as they must be."""
+    report = host.recover()
+    before = report["before"]
+    require(before["state"] == state, f"it is {before['state']}: {before}")
+    require(cause_id in (None, before["cause_id"]), f"the cause is {before['cause_id']}: {before}")
+    helped = [step["id"] for step in report["tried"] if step["helped"]]
+    require(helped == list(steps), f"tried: {[step['id'] for step in report['tried']]}")
+    require(report["mended"], f"the report says that it is not mended: {report['after']}")
+    require(len(host.named(ENGINE)) == 1, f"engines: {host.named(ENGINE)}")
+    require(host.completes(report["port"], report["model"]), "it does not complete")
+    return f"{before['reason']}: {', '.join(steps)} helped, and it completes"
+
+
+@drill
+def mended_hang(host: Host) -> Iterator[str]:
+    host.serving()
+    host.kill(*engines(host), signal="STOP")
+    require(host.answer("/health").startswith("200"), "/health is not green")
+    yield "froze the engine, /health says 200"
+    yield mended(host, "hung", None, "restart")
+    host.require_stopped(host.stop())
+
+
+@drill
+def mended_crash(host: Host) -> Iterator[str]:
+    host.serving()
+    yield f"killed supervisor, launcher and API server; {leave_orphans(host)} live on"
+    yield mended(host, "not_running", None, "restart")
+    host.require_stopped(host.stop())
+
+
+@drill
+def mended_weights(host: Host) -> Iterator[str]:
+    yield failed_start(host, "weights_truncated", model=TRUNCATED)
+    yield mended(host, "not_running", "weights_truncated", "smaller_model")
+    host.require_stopped(host.stop())
+
+
+@drill
+def mended_missing(host: Host) -> Iterator[str]:
+    yield failed_start(host, "model_path_missing", model="/root/models/nowhere")
+    yield mended(host, "not_running", "model_path_missing", "smaller_model")
+    host.require_stopped(host.stop())
+
+
+@drill
+def mended_context(host: Host) -> Iterator[str]:
+    arguments = {**ARGUMENTS, "max_model_len": 100_000}
+    yield failed_start(host, "context_exceeds_model", arguments=arguments)
+    yield mended(host, "not_running", "context_exceeds_model", "lower_max_model_len")
+    host.require_stopped(host.stop())
+
+
+@drill
+def mended_sigill(host: Host) -> Iterator[str]:
+    start_that_dies_of_sigill(host)
+    host.shell("rm -r /root/drill")
+    yield "/health said 200, the worker died by SIGILL"
+    yield mended(host, "not_running", "illegal_instruction", "dtype_float32")
+    host.require_stopped(host.stop())
+
+
+@drill
+def mended_port(host: Host) -> Iterator[str]:
+    host.serving()
+    host.require_stopped(host.stop())
+    stranger = occupy(host, "s.listen();")
+    yield f"process {stranger}, a stranger, took the port of a server that was stopped"
+    yield mended(host, "not_running", None, "next_free_port")
+    host.kill(stranger)
+    host.require_stopped(host.stop())
+
+
+@drill
+def mended_reboot(host: Host) -> Iterator[str]:
+    host.serving()
+    host.reboot()
+    yield "restarted the host"
+    yield mended(host, "not_running", None, "restart")
+    host.require_stopped(host.stop())
 
 
 __all__ = ["DRILLS", "Failed"]

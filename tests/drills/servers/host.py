@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.integration.plays import ROOT
+from tests.integration.plays import ROOT, Controller
 from tests.rig.podman import podman
 
 HOME = "/root/.inferops"
 PYTHON = f"{HOME}/stack/venv/bin/python"
 MODEL, OTHER_MODEL, TRUNCATED = "/root/models/a", "/root/models/b", "/root/models/truncated"
-NAME, PORT = "drill", 8000
+GROUP, NAME, PORT = "drill_hosts", "drill", 8000
 LONGEST_CALL_SECONDS = 420
 ARGUMENTS = {"dtype": "float32", "enforce_eager": True, "max_model_len": 512, "max_num_seqs": 4}
 ENVIRONMENT = {
@@ -81,11 +81,16 @@ def wait(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 @dataclass(frozen=True)
 class Host:
-    """One host. ``inventory`` names it with the connection that role connect has set."""
+    """One host. ``inventory`` names it with the connection that role connect has set.
+
+    ``fleet`` is the inventory that it was rented by, for playbooks that look up the rental.
+    """
 
     name: str
     container: str
     inventory: Path
+    fleet: Path
+    controller: Controller
 
     # What a user does.
 
@@ -107,7 +112,8 @@ class Host:
                 result: dict[str, Any] = json.loads(Path(folder, self.name).read_text())
             except (OSError, ValueError) as error:
                 raise Failed(f"{module} gave no result: {done.stdout}{done.stderr}") from error
-        return result
+        # What is written down of a result leaves out whether it failed.
+        return {**result, "failed": done.returncode != 0}
 
     def start(self, name: str = NAME, **options: Any) -> dict[str, Any]:
         """Ask for a server with the tiny model; what comes back, be it a failure."""
@@ -145,6 +151,28 @@ class Host:
         require("servers" in result, f"the server cannot be observed: {result.get('msg')}")
         server: dict[str, Any] = result["servers"][0]
         return server
+
+    def recover(self, **variables: Any) -> dict[str, Any]:
+        """The report of playbook recover, which found the cause by itself and took the steps."""
+        with tempfile.TemporaryDirectory(prefix="inferops-drill-") as reports:
+            run = self.controller.play(
+                "recover",
+                *("-i", str(self.fleet), "--limit", f"{self.name},localhost"),
+                inferops_group=GROUP,
+                inferops_server=NAME,
+                inferops_home=HOME,
+                inferops_report_dir=reports,
+                recover_apply=True,
+                recover_canary_seconds=15,
+                recover_start_timeout_seconds=200,
+                recover_stop_timeout_seconds=15,
+                recover_ladder=[{"model": OTHER_MODEL}],
+                **variables,
+            )
+            require(run.status == 0, f"it was not mended:\n{run.output[-3000:]}")
+            file = Path(reports, f"recover-{self.name}.json")
+            report: dict[str, Any] = json.loads(file.read_text())
+        return report
 
     # The truth beside it.
 
@@ -201,6 +229,8 @@ class Host:
             check=False,
         )
         require(not held, f"port {PORT} is held: {held}")
+        shared = self.shell("ls /dev/shm")
+        require(not shared, f"left in /dev/shm: {shared}")
 
     def kill(self, *pids: int, signal: str = "KILL") -> None:
         """Send a signal as somebody on the host would."""
@@ -223,8 +253,15 @@ class Host:
     def reboot(self) -> None:
         """Restart the machine: every process ends, the disk stays."""
         podman("restart", "--time", "1", self.container, timeout=60)
-        wait(lambda: self.call("gpu_info", home=HOME).get("host"), 60, "the host's return")
 
-    def limit_memory(self, limit: str) -> None:
-        """Give the machine less memory, or by ``-1`` all of it; the kernel's killer is real."""
+        def answers() -> bool:
+            try:
+                return bool(self.call("gpu_info", home=HOME).get("host"))
+            except Failed:
+                return False
+
+        wait(answers, 60, "the host's return")
+
+    def limit_memory(self, limit: str = "1000g") -> None:
+        """Give the machine less memory, or all that there is; the kernel's killer is real."""
         podman("update", f"--memory={limit}", f"--memory-swap={limit}", self.container)

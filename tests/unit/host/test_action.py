@@ -117,13 +117,27 @@ def test_what_the_kernel_said_explains_a_death_that_the_log_does_not(
 
     def ask(self: ActionModule, arguments: Any, **extra: Any) -> dict[str, Any]:
         assert extra["kernel_log"]
-        return {**server, "log_tail": ["EngineDeadError"], "kernel_log": [killed]}
+        tail = ["EngineDeadError"]
+        return {**server, "log_head": [], "log_tail": tail, "kernel_log": [killed]}
 
     monkeypatch.setattr(ActionModule, "ask", ask)
     result = ActionModule.__new__(ActionModule).explain({}, {}, "died")
     assert result["failure"]["cause_id"] == "host_out_of_memory"
     assert result["failure"]["evidence"] == [killed]
     assert result["server"] == server
+
+
+def test_a_cause_at_the_begin_of_a_log_that_was_cut_is_found(
+    play: Play, server: Server, tmp_path: Path
+) -> None:
+    log = tmp_path / "said.log"
+    cause = read(FIXTURES / "weights_truncated" / "run.log").log
+    # More than the end that is kept of a log, after which the launcher has cut it.
+    log.write_text(cause + "a line of no interest\n" * 150_000)
+    fake = {"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": str(log)}
+    result = play(fake=fake, log_max_mib=2)[1]
+    assert "SafetensorError" not in "\n".join(result["log_tail"])
+    assert result["failure"]["cause_id"] == "weights_truncated"
 
 
 def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server: Server) -> None:

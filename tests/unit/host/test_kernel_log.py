@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import kernel_log
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
 
 KILLED = "Memory cgroup out of memory: Killed process 42 (VLLM::EngineCor) total-vm:9kB"
 XID = "NVRM: Xid (PCI:0000:06:00): 79, GPU has fallen off the bus."
@@ -55,6 +56,17 @@ def test_only_the_last_lines_of_a_storm_are_told(tmp_path: Path) -> None:
 
 def test_a_host_that_keeps_its_kernel_log_to_itself_is_no_failure(tmp_path: Path) -> None:
     assert kernel_log.since(time.time(), tmp_path / "none") == []
+
+
+def test_what_the_control_groups_counted_is_told_where_the_kernel_log_is_closed(
+    tmp_path: Path,
+) -> None:
+    began = time.time()
+    assert kernel_log.since(began, tmp_path / "none", oom_kills=0) == []
+    told = kernel_log.since(began, tmp_path / "none", oom_kills=2)
+    assert explain("EngineDeadError", kernel_log="\n".join(told))["cause_id"] == (
+        "host_out_of_memory"
+    )
 
 
 def test_reading_ends_where_the_ring_buffer_ends_without_waiting(tmp_path: Path) -> None:

@@ -217,6 +217,17 @@ def test_a_launcher_that_takes_over_a_stop_ends_it_and_starts_nothing(
     assert (record_of(server).phase, record_of(server).reason) == ("stopped", "requested")
 
 
+def test_kills_for_want_of_memory_are_counted_from_the_start_on(
+    server: Server, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = iter((3, 5))
+    monkeypatch.setattr(launcher.memory_events, "oom_kills", lambda: next(counted))
+    asked = spec(FAKE_DIE_WITH="1")
+    server.write_spec(asked)
+    assert launcher.Launch(server, asked).run() == launcher.EXIT_FINAL
+    assert record_of(server).oom_kills == 2
+
+
 def test_a_log_that_grows_without_end_stays_below_its_limit(
     launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait
 ) -> None:

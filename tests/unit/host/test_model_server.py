@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.host import (
     gpus,
     kernel_log,
+    lifecycle,
     ports,
     processes,
 )
@@ -173,6 +174,18 @@ def test_an_automatic_port_is_the_next_free_one_and_is_kept(
     with socket.create_server(("127.0.0.1", first["port"])):
         moved = start(port="auto")
     assert moved["port"] not in (first["port"], free_port, third["port"])
+
+
+def test_two_servers_that_ask_at_once_get_two_ports(
+    home: Path, free_port: int, monkeypatch: Monkey
+) -> None:
+    monkeypatch.setattr(ports, "FIRST_AUTOMATIC", free_port)
+    layout = Layout(home)
+    first = lifecycle.claim_port(layout, layout.server("first"), "127.0.0.1")
+    assert lifecycle.claim_port(layout, layout.server("second"), "127.0.0.1") != first
+    assert lifecycle.claim_port(layout, layout.server("first"), "127.0.0.1") == first
+    monkeypatch.setattr(lifecycle, "CLAIM_SECONDS", 0)
+    assert lifecycle.choose_port(layout, layout.server("third"), "127.0.0.1") == first
 
 
 def test_a_running_server_is_not_touched_when_its_new_port_is_taken(
@@ -347,7 +360,12 @@ def test_info_tells_what_the_kernel_said_since_the_start(
     """The kernel is a stand-in: reading the real one needs rights that a test does not have."""
     start(wait=False)
     asked = []
-    monkeypatch.setattr(kernel_log, "since", lambda started_at: asked.append(started_at) or ["x"])
+
+    def since(started_at: float, oom_kills: int | None) -> list[str]:
+        asked.append(started_at)
+        return ["x"]
+
+    monkeypatch.setattr(kernel_log, "since", since)
     (seen,) = run_module(model_server_info, home=str(home), kernel_log=True)["servers"]
     assert seen["kernel_log"] == ["x"]
     assert asked == [seen["started_at"]]

@@ -121,12 +121,12 @@ def test_a_server_that_ignores_sigterm_is_killed(tree: Wait) -> None:
     assert main.wait(5) == -signal.SIGKILL
 
 
-def test_a_stopped_process_is_ended_too(tree: Wait) -> None:
+def test_a_stopped_process_is_woken_and_ends_by_itself(tree: Wait) -> None:
     main = tree(ID)
     for process in processes.server_processes(ID):
         processes.send_signal(process, signal.SIGSTOP)
-    assert processes.stop_tree(lambda: processes.server_processes(ID), 0.5) == []
-    assert main.wait(5) == -signal.SIGKILL
+    assert processes.stop_tree(lambda: processes.server_processes(ID), 20) == []
+    assert main.wait(5) == -signal.SIGTERM
 
 
 def test_what_cannot_be_ended_is_returned() -> None:

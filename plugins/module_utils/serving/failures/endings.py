@@ -25,7 +25,11 @@ ENDINGS = (
         "host memory",
         MEMORY,
         signals=("SIGKILL",),
-        kernel=(r"[Kk]ill(?:ed)? process \d+,? \(" + OURS, r"oom-kill:.*\btask=" + OURS),
+        kernel=(
+            r"[Kk]ill(?:ed)? process \d+,? \(" + OURS,
+            r"oom-kill:.*\btask=" + OURS,
+            r"memory events count an out-of-memory kill",
+        ),
     ),
     Failure(
         "illegal_instruction",
