@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-# Together they take about 100 s on two idle cores.
-DRILL_SECONDS = 400
+# Each takes a few minutes at most, also on two busy cores.
+DRILL_SECONDS = 600
 
 
 def drill(name: str, *arguments: str) -> dict[str, Any]:
@@ -57,6 +57,6 @@ def test_a_broken_safety_rule_is_noticed() -> None:
 
 
 def test_real_servers_that_were_broken_are_explained_and_really_stopped() -> None:
-    broken = ("orphans-stopped", "model-missing", "hung-worker", "pid-reused-stopped")
-    result = drill("servers", "--only", ",".join(broken))
-    assert result == {"drills": 4, "missing": 0, "failed": 0}
+    broken = ("orphans-stopped", "model-missing", "sigill")
+    result = drill("servers", "--host", "supervisord", "--only", ",".join(broken))
+    assert result == {"drills": 3, "missing": 0, "failed": 0}
