@@ -123,13 +123,12 @@ def customized(host: Host, code: str) -> dict[str, str]:
 
 
 ESCAPE = """
-import ctypes, os
+import os
 if "api_server" in " ".join(open("/proc/self/cmdline").read().split("\\0")):
     if os.fork() == 0:
         os.setsid()
         if os.fork():
             os._exit(0)
-        ctypes.CDLL(None).prctl(15, b"drill-escaped", 0, 0, 0)
         os.execv("/bin/sleep", ["drill-escaped", "3600"])
 """
 
