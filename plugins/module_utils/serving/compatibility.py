@@ -30,8 +30,6 @@ from .releases import (
 #: Below it there is no bfloat16 (vLLM's own words: "Bfloat16 is only supported on GPUs with
 #: compute capability of at least 8.0"), which is the data type of most models.
 _LEAST_CAPABILITY_FOR_BFLOAT16 = 8.0
-#: vLLM's CUDA 13 images carry NVIDIA's forward compatibility libraries for drivers from here on.
-_LEAST_DRIVER_FOR_FORWARD_COMPATIBILITY = 535
 
 
 class StackImpossible(ValueError):
@@ -127,8 +125,7 @@ def plan_stack(
     of those that are there that will do, "" when any can be had), ``ray`` (whether it comes
     along), ``indexes`` (of wheels beside the package index), ``excluded`` (package names),
     ``environment`` (for the server), ``installed_gib`` and ``download_gib`` (about what it takes),
-    ``image`` (the same release as a container), ``why``,
-    ``notes``, ``sources``, and ``least_driver``, the oldest driver with which this wish can be
+    ``image`` (the same build as a container, "" for none), ``why``, ``notes``, ``sources``, and ``least_driver``, the oldest driver with which this wish can be
     fulfilled ("" for any). Raises StackImpossible.
     """
     wish = Wish(
@@ -154,7 +151,7 @@ def plan_stack(
     for candidate in candidates:
         if _obstacle(candidate, wish) is None:
             return _plan(candidate, wish, candidates)
-    raise StackImpossible(_cause(candidates, wish), list(_ways_out(candidates, wish)))
+    raise StackImpossible(_cause(candidates, wish), _ways_out(wish))
 
 
 def _candidates(wish: Wish) -> Iterator[_Candidate]:
@@ -219,27 +216,17 @@ def _cause(candidates: list[_Candidate], wish: Wish) -> str:
     return f"No stack for {wanted} with {wish.words}: {reasons}."
 
 
-def _ways_out(candidates: list[_Candidate], wish: Wish) -> Iterator[WayOut]:
+def _ways_out(wish: Wish) -> list[WayOut]:
     """Changes that lead to a plan: one thing at a time, or else GPU and driver together."""
     found = list(_single_changes(wish))
-    if not found:
-        gpus = list(_other_gpus(wish))
-        both = [other for gpu in gpus for other in _newer_drivers(gpu)]
-        found = list(
-            _possible(
-                "a GPU of compute capability {wish.compute_capability} ({wish.generation.name}) "
-                "with a driver >= {wish.driver_version}",
-                both,
-            )
-        )
-    yield from found
-    newest, driver = candidates[0], wish.driver or 0
-    only_the_driver = _obstacle(newest, replace(wish, driver_version=None)) is None
-    if only_the_driver and newest.least_driver > driver >= _LEAST_DRIVER_FOR_FORWARD_COMPATIBILITY:
-        yield WayOut(
-            f"on a data-centre GPU, the image {_image(newest.version)} with "
-            "VLLM_ENABLE_CUDA_COMPATIBILITY=1"
-        )
+    if found:
+        return found
+    both = [other for gpu in _other_gpus(wish) for other in _newer_drivers(gpu)]
+    text = (
+        "a GPU of compute capability {wish.compute_capability} ({wish.generation.name}) "
+        "with a driver >= {wish.driver_version}"
+    )
+    return list(_possible(text, both))
 
 
 def _single_changes(wish: Wish) -> Iterator[WayOut]:
@@ -313,7 +300,7 @@ def _plan(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> di
         "environment": dict(profile.environment),
         "installed_gib": profile.installed_gib,
         "download_gib": profile.download_gib,
-        "image": _image(candidate.version) if build.cuda else "",
+        "image": _image(candidate),
         "least_driver": str(least) if least else "",
         "why": f"{candidate.name} with torch {row.torch} ({build.backend}) suits {wish.words}",
         "notes": list(_notes(candidate, wish, candidates)),
@@ -347,8 +334,10 @@ def _major(build: Build) -> int:
     return build.cuda[0] if build.cuda else 0
 
 
-def _image(version: str) -> str:
-    return f"docker.io/vllm/vllm-openai:v{version}"
+def _image(candidate: _Candidate) -> str:
+    """The container image of this very build: a release has it for its default build only."""
+    is_default = candidate.build is candidate.series.builds[0] and candidate.build.cuda
+    return f"docker.io/vllm/vllm-openai:v{candidate.version}" if is_default else ""
 
 
 def _python(row: Series, wish: Wish) -> str:

@@ -143,14 +143,26 @@ def test_a_volta_gpu_gets_the_last_release_with_its_kernels_and_no_driver_that_f
     assert any(way.text == "a driver of branch 580" for way in impossible.ways_out)
 
 
-def test_forward_compatibility_is_named_only_where_it_can_help() -> None:
-    def hint(driver: str, capability: str) -> bool:
-        ways = refusal("cuda", driver, capability, "0.32.0").ways_out
-        return any("VLLM_ENABLE_CUDA_COMPATIBILITY" in way.text for way in ways)
+@pytest.mark.parametrize(
+    ("driver", "capability", "vllm", "backend", "image"),
+    [
+        ("580.95.05", "8.6", "0.24.0", "cu130", "docker.io/vllm/vllm-openai:v0.24.0"),
+        ("570.86.10", "8.6", "0.24.0", "cu129", ""),
+        ("580.95.05", "7.5", "0.11.0", "cu128", "docker.io/vllm/vllm-openai:v0.11.0"),
+        ("580.95.05", "7.0", "0.11.0", "cu126", ""),
+    ],
+)
+def test_an_image_is_named_only_where_it_holds_the_build_of_the_plan(
+    driver: str, capability: str, vllm: str, backend: str, image: str
+) -> None:
+    plan = plan_stack("cuda", driver, capability, vllm)
+    assert (plan["torch_backend"], plan["image"]) == (backend, image)
 
-    assert hint("535.183.06", "9.0")
-    assert not hint("525.147.05", "9.0")
-    assert not hint("535.183.06", "7.0")
+
+def test_no_way_out_is_named_that_the_planner_would_refuse() -> None:
+    ways = refusal("cuda", "535.183.06", "9.0", "0.32.0").ways_out
+    assert all(way.wish for way in ways)
+    assert not any("VLLM_ENABLE_CUDA_COMPATIBILITY" in way.text for way in ways)
 
 
 def test_old_systems_and_pythons_are_refused_by_name() -> None:
