@@ -248,8 +248,10 @@ class Stack:
                 f"Nothing is installed into {self.python}, which is not ours. Run role stack again "
                 "to take it as it is now, or leave stack_image_python empty."
             )
-        # What was proven before is proven no more.
-        shutil.rmtree(self._folder / "receipts", ignore_errors=True)
+        # What was proven with packages that are replaced or removed is proven no more. What joins
+        # them changes nothing: the lock limits it to the versions that are there.
+        if reinstall or any(change["before"] for change in self.differences([]).values()):
+            shutil.rmtree(self._folder / "receipts", ignore_errors=True)
         self._installer(recorded.get("installer", "uv")).install(
             packages, Sources(**recorded.get("sources", {})), reinstall
         )

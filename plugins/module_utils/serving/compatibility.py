@@ -125,8 +125,9 @@ def plan_stack(
     of those that are there that will do, "" when any can be had), ``ray`` (whether it comes
     along), ``indexes`` (of wheels beside the package index), ``excluded`` (package names),
     ``environment`` (for the server), ``installed_gib`` and ``download_gib`` (about what it takes),
-    ``image`` (the same build as a container, "" for none), ``why``, ``notes``, ``sources``, and ``least_driver``, the oldest driver with which this wish can be
-    fulfilled ("" for any). Raises StackImpossible.
+    ``image`` (the same build as a container, "" for none), ``why``, ``notes``, ``sources``, and
+    ``least_driver``, the oldest driver with which this wish can be fulfilled ("" for any). Raises
+    StackImpossible.
     """
     wish = Wish(
         accelerator,

@@ -240,8 +240,23 @@ def test_a_repair_is_proven_anew(home: Path, wheels: Path) -> None:
     stack.resolve(wanted(wheels, "engine==1.0"))
     stack.install([])
     stack.prove("engine", PROOF, {})
+    (site_packages,) = stack.python.parent.parent.glob("lib/python*/site-packages")
+    (site_packages / "tool-3.5.dist-info").rename(site_packages / "tool-3.0.dist-info")
     stack.install(["backend"])
     assert stack.prove("engine", PROOF, {})[1]
+    stack.install([], reinstall=True)
+    assert stack.prove("engine", PROOF, {})[1]
+
+
+def test_what_only_joins_leaves_the_proofs_of_what_is_there(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install(["tool"])
+    proof = PROOF.replace("engine", "tool")
+    assert stack.prove("tool", proof, {}) == ({"version": "3.5"}, True)
+    stack.install([])
+    assert stack.differences([]) == {}
+    assert not stack.prove("tool", proof, {})[1]
 
 
 def test_a_damaged_file_is_mended_by_a_reinstallation_only(
