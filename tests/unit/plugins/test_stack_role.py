@@ -1,0 +1,76 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What role stack makes of a host's facts: its own tasks, in check mode, on facts given here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.tools.tree import REPOSITORY
+
+
+def gpu(index: int, capability: str) -> dict[str, Any]:
+    """A GPU as gpu_info returns it, as far as the plan reads it."""
+    return {"index": index, "uuid": f"GPU-{index}", "compute_capability": capability}
+
+
+def facts(*gpus: dict[str, Any], driver: str = "580.95.05") -> dict[str, Any]:
+    """A host as gpu_info returns it, as far as the plan reads it."""
+    pythons = [
+        {"path": "/usr/bin/python3.10", "version": "3.10.12"},
+        {"path": "/usr/bin/python3.12", "version": "3.12.4"},
+    ]
+    host = {"glibc_version": "2.39", "pythons": pythons}
+    return {"gpu": {"driver_version": driver, "gpus": list(gpus or [gpu(0, "9.0")])}, "host": host}
+
+
+def planned(tmp_path: Path, host: dict[str, Any], **variables: Any) -> str:
+    """What the role plans there, or how it fails; line breaks are folded away."""
+    file = tmp_path / "play.yml"
+    role = {"name": "inferops.gpu.stack", "tasks_from": "lock"}
+    tasks = [{"ansible.builtin.include_role": role}]
+    file.write_text(
+        yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
+    )
+    given = {
+        "ansible_python_interpreter": sys.executable,
+        "stack_facts": host,
+        "stack_home": str(tmp_path / "home"),
+        **variables,
+    }
+    command = ["ansible-playbook", "--check", "-i", "localhost,", "-c", "local", str(file)]
+    done = subprocess.run(
+        [Path(sys.executable).with_name(command[0]), *command[1:], "-e", json.dumps(given)],
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        ("/usr/bin/python3.10", "vLLM 0.30.0 with torch"),
+        ("3.10", "vLLM 0.30.0 with torch"),
+        # One that the facts do not know limits nothing.
+        ("/opt/python/bin/python", "vLLM 0.32.0 with torch"),
+    ],
+)
+def test_the_python_that_is_asked_for_limits_the_plan(
+    tmp_path: Path, python: str, said: str
+) -> None:
+    output = planned(tmp_path, facts(), stack_python=python)
+    assert said in output
+    assert "failed=0" in output
