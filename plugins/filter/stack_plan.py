@@ -31,6 +31,10 @@ options:
         C(python_version), each may be missing or empty. The offers of M(inferops.gpu.offer_info)
         have this shape.
       - C(python_version) may be a list of all that are there, where no other can be had.
+      - C(compute_capability) may be a list, of all GPUs that shall serve. The plan suits each of
+        them.
+      - A driver or a GPU that is not told as a number, such as C([N/A]), is unknown, and what is
+        unknown refuses nothing.
     type: dict
     required: true
   accelerator:
@@ -94,13 +98,19 @@ def stack_plan(
         return plan_stack(
             accelerator,
             host.get("driver_version") or None,
-            host.get("compute_capability") or None,
+            _capability(host.get("compute_capability")),
             vllm_version,
             (pythons,) if isinstance(pythons, str) else tuple(pythons),
             host.get("glibc_version") or None,
         )
     except StackImpossible as error:
         raise AnsibleFilterError(str(error)) from error
+
+
+def _capability(told: Any) -> str | tuple[str, ...] | None:
+    if isinstance(told, (list, tuple)):
+        return tuple(map(str, told))
+    return str(told) if told else None
 
 
 class FilterModule:

@@ -248,7 +248,8 @@ class Pip:
 def has_tool(folder: Path, requirement: str) -> bool:
     """Whether the environment *folder* holds this tool, given as name==version."""
     name, _equals, version = requirement.partition("==")
-    return any(folder.glob(f"lib/python*/site-packages/{name}-{version}.dist-info"))
+    installed = folder.glob("lib/python*/site-packages/*.dist-info")
+    return (normalised(name), version) in map(name_and_version, installed)
 
 
 def install_tool(folder: Path, requirement: str, sources: Sources) -> None:
@@ -314,6 +315,12 @@ def pinned(lock: str) -> dict[str, str]:
 
 def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def name_and_version(metadata_folder: Path) -> tuple[str, str]:
+    """What a folder such as ``hf_hub-1.0.dist-info`` stands for; the name is normalised."""
+    name, _dash, version = metadata_folder.name[: -len(".dist-info")].rpartition("-")
+    return normalised(name), version
 
 
 def sha256(text: str) -> str:

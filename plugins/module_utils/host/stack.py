@@ -27,6 +27,7 @@ from .installers import (
     Wanted,
     has_tool,
     install_tool,
+    name_and_version,
     normalised,
     pinned,
     run,
@@ -314,17 +315,12 @@ def _metadata_folders(places: Iterable[Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for place in places:
         for folder in sorted(place.glob("*.dist-info")):
-            found.setdefault(_name_and_version(folder)[0], folder)
+            found.setdefault(name_and_version(folder)[0], folder)
     return sorted(found.values(), key=lambda folder: folder.name)
 
 
 def _versions(folders: Iterable[Path]) -> dict[str, str]:
-    return dict(_name_and_version(folder) for folder in folders)
-
-
-def _name_and_version(folder: Path) -> tuple[str, str]:
-    name, _dash, version = folder.name[: -len(".dist-info")].rpartition("-")
-    return normalised(name), version
+    return dict(name_and_version(folder) for folder in folders)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -439,6 +439,17 @@ def test_a_tool_comes_with_the_host_s_own_python_and_pip(
     assert done.stdout == "3.5\n"
 
 
+def test_a_tool_is_found_however_its_name_is_written(
+    tmp_path: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    packages = tmp_path / "lib" / "python3.12" / "site-packages"
+    (packages / "Some_Tool-3.0.dist-info").mkdir(parents=True)
+    for name in ("some-tool", "some.tool", "Some_Tool"):
+        wish = {"name": name, "folder": str(tmp_path)}
+        assert not run_module(host_tool, check=True, version="3.0", **wish)["changed"]
+        assert run_module(host_tool, check=True, version="3", **wish)["changed"]
+
+
 def test_pythons_come_from_a_mirror_and_never_by_themselves_offline() -> None:
     offline = Sources(find_links=["/wheels"], offline=True)
     assert offline.environment()["UV_PYTHON_DOWNLOADS"] == "never"

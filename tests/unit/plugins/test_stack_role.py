@@ -37,9 +37,7 @@ def planned(tmp_path: Path, host: dict[str, Any], **variables: Any) -> str:
     file = tmp_path / "play.yml"
     role = {"name": "inferops.gpu.stack", "tasks_from": "lock"}
     tasks = [{"ansible.builtin.include_role": role}]
-    file.write_text(
-        yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
-    )
+    file.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
     given = {
         "ansible_python_interpreter": sys.executable,
         "stack_facts": host,

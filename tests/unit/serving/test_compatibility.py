@@ -82,7 +82,7 @@ def test_the_filter_takes_an_offer_and_tells_refusals() -> None:
         stack_plan({}, "tpu")
 
 
-def refusal(*wish: str | None) -> StackImpossible:
+def refusal(*wish: str | tuple[str, ...] | None) -> StackImpossible:
     with pytest.raises(StackImpossible) as refused:
         plan_stack(*wish)  # type: ignore[arg-type]
     return refused.value
@@ -193,3 +193,26 @@ def test_the_limits_of_a_release_travel_with_its_plan() -> None:
     new = plan_stack("cuda", "580.95.05", "8.0", "0.32.0")
     assert new["constraints"] == []
     assert not new["ray"]
+
+
+@pytest.mark.parametrize("unknown", ["N/A", "[N/A]", "", None])
+def test_what_a_host_does_not_tell_as_a_number_is_unknown(unknown: str | None) -> None:
+    assert stack_plan({"driver_version": unknown, "compute_capability": unknown}) == stack_plan({})
+    host = {"driver_version": "535.183.06", "compute_capability": unknown}
+    assert stack_plan(host) == stack_plan({"driver_version": "535.183.06"})
+
+
+def test_a_plan_suits_every_gpu_that_shall_serve() -> None:
+    def planned(*capabilities: str) -> str:
+        host = {"driver_version": "580.95.05", "compute_capability": list(capabilities)}
+        return str(stack_plan(host)["vllm_version"])
+
+    assert planned("9.0", "12.0") == planned("12.0") == "0.32.0"
+    # The last release with kernels for Volta has those for Blackwell, too; an older one has not.
+    assert planned("12.0", "7.0") == "0.19.1"
+    impossible = refusal("cuda", "580.95.05", ("7.0", "12.0"), "0.8.5.post1")
+    assert "here is 7.0 and 12.0" in impossible.cause
+    assert "compute capability 7.0 and 12.0 (Volta, Blackwell)" in impossible.cause
+    assert any("only the GPUs of compute capability 7.0" in way.text for way in impossible.ways_out)
+    with pytest.raises(StackImpossible, match=r"driver >= 570 on this GPU \(Blackwell\)"):
+        plan_stack("cuda", "550.54.15", ("8.0", "12.0"))
