@@ -119,6 +119,14 @@ packages:
   returned: success
   type: dict
   sample: {numpy: 2.3.5, torch: 2.13.0, vllm: 0.32.0}
+to_install:
+  description:
+    - Packages of the lock that are not installed yet, or in another version. Empty in check mode
+      before the first resolution.
+  returned: success
+  type: list
+  elements: str
+  sample: [torch, vllm]
 lock_file:
   description: The lock on the host.
   returned: success
@@ -216,6 +224,7 @@ def main() -> None:
     module.exit_json(
         changed=installer.is_new or stale,
         packages=stack.locked(),
+        to_install=[name for name, change in stack.differences([]).items() if change["after"]],
         lock_file=str(stack.lock_file),
         lock=stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
         lock_sha256=stack.lock_sha256(),
