@@ -22,6 +22,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.fit import (
     ram_fit,
     search_fit,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.visible import (
+    UnknownDevice,
+    visible,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.weights import published_bytes
 
 DOCUMENTATION = r"""
@@ -170,14 +174,14 @@ def model_fit(
         config = _content(config)
         if gpus is not None:
             before = [_before(gpu, memory_before_mib or {}) for gpu in gpus]
-            seen = _whole(_visible(before, visible_devices))
+            seen = _whole(visible(before, str(visible_devices)))
             fit = gpu_fit(config, options, seen, known)
         elif ram_mib is not None:
             fit = ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
         else:
             fit = search_fit(config, options, known)
         return _with_additions(fit, additions(options))
-    except (Unknown, UnknownModel) as error:
+    except (Unknown, UnknownDevice, UnknownModel) as error:
         # A new architecture is no reason to refuse it: vLLM will tell.
         return {"fits": "unknown", "why": str(error), "arguments": {}, "vram_gib": 0}
     except ValueError as error:
@@ -200,25 +204,7 @@ def _before(gpu: Mapping[str, Any], memory_before_mib: Mapping[str, int]) -> dic
     return {**gpu, "memory_used_mib": used}
 
 
-def _visible(gpus: list[dict[str, Any]], visible_devices: str) -> list[dict[str, Any]]:
-    """Those that the server will see, in the order in which it counts them."""
-    names = [name.strip() for name in str(visible_devices).split(",") if name.strip()]
-    if not names:
-        return gpus
-    return [_named(name, gpus) for name in names]
-
-
-def _named(name: str, gpus: list[dict[str, Any]]) -> dict[str, Any]:
-    """The GPU with this index, or with a UUID that begins so, as CUDA reads it."""
-    found = [gpu for gpu in gpus if str(gpu.get("index")) == name]
-    if not found and name.startswith("GPU-"):
-        found = [gpu for gpu in gpus if str(gpu.get("uuid")).startswith(name)]
-    if len(found) != 1:
-        raise Unknown(f"CUDA_VISIBLE_DEVICES names {name}, which is not one of the host's GPUs")
-    return found[0]
-
-
-def _whole(gpus: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _whole(gpus: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """These GPUs, where a server has each of them as a whole."""
     divided = [str(gpu.get("index")) for gpu in gpus if (gpu.get("mig") or {}).get("enabled")]
     if divided:

@@ -30,13 +30,11 @@ def facts(*gpus: dict[str, Any], driver: str = "580.95.05") -> dict[str, Any]:
         {"path": "/usr/bin/python3.10", "version": "3.10.12"},
         {"path": "/usr/bin/python3.12", "version": "3.12.4"},
     ]
-    host = {"glibc_version": "2.39", "pythons": pythons}
+    host = {"glibc_version": "2.39", "pythons": pythons, "disk_free_mib": 80 * 1024}
     return {"gpu": {"driver_version": driver, "gpus": list(gpus or [gpu(0, "9.0")])}, "host": host}
 
 
-def planned(
-    tmp_path: Path, host: dict[str, Any], option: str = "--check", **variables: Any
-) -> str:
+def planned(tmp_path: Path, host: dict[str, Any], option: str = "--check", **variables: Any) -> str:
     """What the role plans there, or how it fails; line breaks are folded away."""
     file = tmp_path / "play.yml"
     role = {"name": "inferops.gpu.stack", "tasks_from": "lock"}
@@ -76,6 +74,21 @@ def test_the_python_that_is_asked_for_limits_the_plan(
     output = planned(tmp_path, facts(), stack_python=python)
     assert said in output
     assert "failed=0" in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        # No release has kernels for both but one of CUDA 12.
+        ({}, "vLLM 0.19.1 with torch"),
+        ({"launch_environment": {"CUDA_VISIBLE_DEVICES": "1"}}, "vLLM 0.32.0 with torch"),
+        ({"stack_vllm_version": "0.11.0"}, "here is 7.0 and 12.0"),
+    ],
+)
+def test_the_plan_suits_every_gpu_that_the_server_will_see(
+    tmp_path: Path, variables: dict[str, Any], said: str
+) -> None:
+    assert said in planned(tmp_path, facts(gpu(0, "7.0"), gpu(1, "12.0")), **variables)
 
 
 @pytest.fixture

@@ -203,13 +203,18 @@ def test_what_a_host_does_not_tell_as_a_number_is_unknown(unknown: str | None) -
 
 
 def test_a_plan_suits_every_gpu_that_shall_serve() -> None:
-    def planned(*capabilities: str) -> str:
-        host = {"driver_version": "580.95.05", "compute_capability": list(capabilities)}
-        return str(stack_plan(host)["vllm_version"])
+    gpus = [{"index": 0, "compute_capability": "7.0"}, {"index": 1, "compute_capability": "12.0"}]
 
-    assert planned("9.0", "12.0") == planned("12.0") == "0.32.0"
+    def planned(visible: str) -> str:
+        host = {"driver_version": "580.95.05"}
+        plan = stack_plan(host, gpus=gpus, visible_devices=visible)
+        return str(plan["vllm_version"])
+
+    assert planned("1") == "0.32.0"
     # The last release with kernels for Volta has those for Blackwell, too; an older one has not.
-    assert planned("12.0", "7.0") == "0.19.1"
+    assert planned("") == planned("1,0") == planned("MIG-4b3c") == "0.19.1"
+    unknown = [{"index": 0, "compute_capability": None}]
+    assert stack_plan({}, gpus=unknown) == stack_plan({}, gpus=[]) == stack_plan({})
     impossible = refusal("cuda", "580.95.05", ("7.0", "12.0"), "0.8.5.post1")
     assert "here is 7.0 and 12.0" in impossible.cause
     assert "compute capability 7.0 and 12.0 (Volta, Blackwell)" in impossible.cause
