@@ -49,7 +49,9 @@ options:
     elements: str
     default: []
   python:
-    description: The interpreter, as uv understands it. One on the host is preferred to a download.
+    description:
+      - The interpreter, as uv understands it. One on the host is preferred to a download, unless
+        O(compiles) and it lacks what that takes.
     type: str
     default: ">=3.11,<3.14"
   torch_backend:
@@ -77,7 +79,8 @@ options:
     default: ""
   compiles:
     description:
-      - Whether a server there compiles at run time, as on a GPU. Then what it lacks for that is a
+      - Whether a server there compiles at run time, as on a GPU. Then a Python without headers is
+        left for one that uv brings, unless O(python) is a path; and what is lacking still is a
         warning.
     type: bool
     default: false
@@ -216,7 +219,7 @@ def main() -> None:
         )
         stale = not stack.is_locked(wanted, options["lock"])
         if stale and not module.check_mode:
-            stack.resolve(wanted, options["lock"])
+            stack.resolve(wanted, options["lock"], options["compiles"])
         for sentence in lacking(stack.python) if options["compiles"] else ():
             module.warn(sentence)
     except StackError as error:

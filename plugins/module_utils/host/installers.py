@@ -130,9 +130,13 @@ class Uv:
         self._python = folder / "venv" / "bin" / "python"
         self._lock_file = folder / "lock.txt"
 
-    def make_environment(self, python: str, sources: Sources) -> None:
-        """Make a fresh environment with an interpreter that suits *python*."""
+    def make_environment(self, python: str, sources: Sources, managed: bool = False) -> None:
+        """Make a fresh environment with an interpreter that suits *python*.
+
+        uv prefers one of the host's; a *managed* one is its own. A failure leaves what was there.
+        """
         command = [str(self._uv), "venv", "--quiet", "--clear", "--python", python]
+        command += ["--managed-python"] if managed else []
         run(
             [*command, str(self._folder / "venv")],
             f"Making an environment with Python {python}",

@@ -578,3 +578,48 @@ def test_what_a_server_would_compile_with_and_lacks_is_told_before_the_download(
     assert "There is no C compiler on this host" in str(warning)
     assert "apt-get install gcc libc6-dev" in str(warning)
     assert "warnings" not in run_module(stack_lock, **lock)
+
+
+@pytest.mark.parametrize(
+    ("python", "compiles", "can_be_had", "warned"),
+    [
+        (">=3.9", True, True, False),
+        (">=3.9", True, False, True),
+        # What is asked for by its path is taken, and without a GPU nothing is compiled.
+        (sys.executable, True, True, True),
+        (">=3.9", False, True, False),
+    ],
+)
+def test_a_python_without_headers_is_left_for_one_of_uv_s_own(
+    home: Path,
+    run_module: Callable[..., dict[str, Any]],
+    python: str,
+    compiles: bool,
+    can_be_had: bool,
+    warned: bool,
+) -> None:
+    uv = home / "bootstrap" / "bin" / "uv"
+    uv.unlink()
+    log, managed = home / "asked.log", "found=True" if can_be_had else "exit 2"
+    uv.write_text(
+        f"""#!/bin/sh
+echo "$@" >> {log}
+found=False
+case "$*" in (*--managed-python*) {managed};; esac
+for venv; do :; done
+if [ "$1" = venv ]; then
+  mkdir -p $venv/bin
+  printf "#!/bin/sh\\necho $found python3.12\\n" > $venv/bin/python
+  chmod +x $venv/bin/python
+else
+  touch {home}/stack/lock.txt
+fi
+"""
+    )
+    uv.chmod(0o755)
+    wish = {"home": str(home), "requirements": ["engine"], "uv_version": UV_VERSION}
+    said = run_module(stack_lock, python=python, compiles=compiles, **wish)
+    assert said["changed"]
+    asked_for_its_own = "--managed-python" in log.read_text()
+    assert asked_for_its_own == (compiles and python != sys.executable)
+    assert ("has no Python.h" in str(said.get("warnings"))) == warned
