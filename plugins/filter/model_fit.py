@@ -13,11 +13,18 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture import UnknownModel
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import with_words
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import (
+    additions,
+    with_words,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.fit import (
     gpu_fit,
     ram_fit,
     search_fit,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.visible import (
+    UnknownDevice,
+    visible,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.weights import published_bytes
 
@@ -48,14 +55,16 @@ options:
     description:
       - Further words of vLLM's command line. Those that decide how much memory is taken count as
         O(arguments) do, and win over them. With C(--config) or C(--hf-overrides), which may say
-        anything, the answer is V(unknown).
+        anything, the answer is V(unknown), here and in O(arguments). With C(--speculative-config)
+        or C(--enable-lora), which take memory beside the model, it is V(unknown) or V(no).
     type: list
     elements: str
     default: []
   gpus:
     description:
       - The GPUs of the host, as M(inferops.gpu.gpu_info) returns them. As many as the options ask
-        for are used, in this order.
+        for are used, in this order. Where one of them is divided (MIG), a server has but a part of
+        it, and the answer is V(unknown).
     type: list
     elements: dict
   memory_before_mib:
@@ -161,19 +170,18 @@ def model_fit(
     known = published_bytes(metadata or {})
     try:
         if unread:
-            raise Unknown(
-                f"What {', '.join(unread)} of the extra arguments changes is not computed"
-            )
+            raise Unknown(f"What {', '.join(unread)} changes is not computed")
         config = _content(config)
         if gpus is not None:
-            seen = _visible(
-                [_before(gpu, memory_before_mib or {}) for gpu in gpus], visible_devices
-            )
-            return gpu_fit(config, options, seen, known)
-        if ram_mib is not None:
-            return ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
-        return search_fit(config, options, known)
-    except (Unknown, UnknownModel) as error:
+            before = [_before(gpu, memory_before_mib or {}) for gpu in gpus]
+            seen = _whole(visible(before, str(visible_devices)))
+            fit = gpu_fit(config, options, seen, known)
+        elif ram_mib is not None:
+            fit = ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
+        else:
+            fit = search_fit(config, options, known)
+        return _with_additions(fit, additions(options))
+    except (Unknown, UnknownDevice, UnknownModel) as error:
         # A new architecture is no reason to refuse it: vLLM will tell.
         return {"fits": "unknown", "why": str(error), "arguments": {}, "vram_gib": 0}
     except ValueError as error:
@@ -196,22 +204,21 @@ def _before(gpu: Mapping[str, Any], memory_before_mib: Mapping[str, int]) -> dic
     return {**gpu, "memory_used_mib": used}
 
 
-def _visible(gpus: list[dict[str, Any]], visible_devices: str) -> list[dict[str, Any]]:
-    """Those that the server will see, in the order in which it counts them."""
-    names = [name.strip() for name in str(visible_devices).split(",") if name.strip()]
+def _whole(gpus: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """These GPUs, where a server has each of them as a whole."""
+    divided = [str(gpu.get("index")) for gpu in gpus if (gpu.get("mig") or {}).get("enabled")]
+    if divided:
+        raise Unknown(f"GPU {', '.join(divided)} is divided (MIG), and a server has a part of it")
+    return gpus
+
+
+def _with_additions(fit: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """The answer where these options take more memory still: never that it fits, nor how."""
     if not names:
-        return gpus
-    return [_named(name, gpus) for name in names]
-
-
-def _named(name: str, gpus: list[dict[str, Any]]) -> dict[str, Any]:
-    """The GPU with this index, or with a UUID that begins so, as CUDA reads it."""
-    found = [gpu for gpu in gpus if str(gpu.get("index")) == name]
-    if not found and name.startswith("GPU-"):
-        found = [gpu for gpu in gpus if str(gpu.get("uuid")).startswith(name)]
-    if len(found) != 1:
-        raise Unknown(f"CUDA_VISIBLE_DEVICES names {name}, which is not one of the host's GPUs")
-    return found[0]
+        return fit
+    why = f"{fit['why']}; what {', '.join(names)} takes beside it is not computed"
+    fits = "no" if fit["fits"] == "no" else "unknown"
+    return {**fit, "fits": fits, "why": why, "arguments": {}}
 
 
 class FilterModule:

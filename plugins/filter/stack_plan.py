@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -14,6 +14,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
     plan_stack,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.visible import (
+    UnknownDevice,
+    visible,
 )
 
 DOCUMENTATION = r"""
@@ -31,6 +35,8 @@ options:
         C(python_version), each may be missing or empty. The offers of M(inferops.gpu.offer_info)
         have this shape.
       - C(python_version) may be a list of all that are there, where no other can be had.
+      - A driver or a GPU that is not told as a number, such as C([N/A]), is unknown, and what is
+        unknown refuses nothing.
     type: dict
     required: true
   accelerator:
@@ -44,6 +50,18 @@ options:
         resolved.
     type: str
     default: auto
+  gpus:
+    description:
+      - The GPUs of the host, as M(inferops.gpu.gpu_info) returns them. They take the place of
+        C(compute_capability), and the plan suits each of them that the server will see.
+    type: list
+    elements: dict
+  visible_devices:
+    description:
+      - The value of C(CUDA_VISIBLE_DEVICES), indexes or UUIDs or their beginnings; all O(gpus)
+        count when it is empty or has any other name in it.
+    type: str
+    default: ""
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -86,21 +104,37 @@ _value:
 
 
 def stack_plan(
-    host: Mapping[str, Any], accelerator: str = "cuda", vllm_version: str = "auto"
+    host: Mapping[str, Any],
+    accelerator: str = "cuda",
+    vllm_version: str = "auto",
+    gpus: Sequence[Mapping[str, Any]] | None = None,
+    visible_devices: str = "",
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     pythons = host.get("python_version") or ()
+    capability = host.get("compute_capability") or None
+    if gpus is not None:
+        capability = _capabilities(gpus, str(visible_devices))
     try:
         return plan_stack(
             accelerator,
             host.get("driver_version") or None,
-            host.get("compute_capability") or None,
+            capability,
             vllm_version,
             (pythons,) if isinstance(pythons, str) else tuple(pythons),
             host.get("glibc_version") or None,
         )
     except StackImpossible as error:
         raise AnsibleFilterError(str(error)) from error
+
+
+def _capabilities(gpus: Sequence[Mapping[str, Any]], devices: str) -> tuple[str, ...]:
+    """The compute capabilities of the GPUs that count; those that are not known do not."""
+    try:
+        seen = visible(gpus, devices)
+    except UnknownDevice:
+        seen = list(gpus)
+    return tuple(str(gpu.get("compute_capability")) for gpu in seen)
 
 
 class FilterModule:

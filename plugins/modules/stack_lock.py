@@ -49,7 +49,9 @@ options:
     elements: str
     default: []
   python:
-    description: The interpreter, as uv understands it. One on the host is preferred to a download.
+    description:
+      - The interpreter, as uv understands it. One on the host is preferred to a download, unless
+        O(compiles) and it lacks what that takes.
     type: str
     default: ">=3.11,<3.14"
   torch_backend:
@@ -77,7 +79,8 @@ options:
     default: ""
   compiles:
     description:
-      - Whether a server there compiles at run time, as on a GPU. Then what it lacks for that is a
+      - Whether a server there compiles at run time, as on a GPU. Then a Python without headers is
+        left for one that uv brings, unless O(python) is a path; and what is lacking still is a
         warning.
     type: bool
     default: false
@@ -119,6 +122,14 @@ packages:
   returned: success
   type: dict
   sample: {numpy: 2.3.5, torch: 2.13.0, vllm: 0.32.0}
+to_install:
+  description:
+    - Packages of the lock that are not installed yet, or in another version. Empty in check mode
+      before the first resolution.
+  returned: success
+  type: list
+  elements: str
+  sample: [torch, vllm]
 lock_file:
   description: The lock on the host.
   returned: success
@@ -208,7 +219,7 @@ def main() -> None:
         )
         stale = not stack.is_locked(wanted, options["lock"])
         if stale and not module.check_mode:
-            stack.resolve(wanted, options["lock"])
+            stack.resolve(wanted, options["lock"], options["compiles"])
         for sentence in lacking(stack.python) if options["compiles"] else ():
             module.warn(sentence)
     except StackError as error:
@@ -216,6 +227,7 @@ def main() -> None:
     module.exit_json(
         changed=installer.is_new or stale,
         packages=stack.locked(),
+        to_install=[name for name, change in stack.differences([]).items() if change["after"]],
         lock_file=str(stack.lock_file),
         lock=stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
         lock_sha256=stack.lock_sha256(),

@@ -61,6 +61,10 @@ def judge(cell: Cell, outcome: Outcome, anchors: list[Anchor]) -> Iterator[Findi
         yield Finding("wrong", cell, f"planned, and then: {outcome.failure}")
     if outcome.refusal and not outcome.explained:
         yield Finding("unexplained_refusals", cell, outcome.refusal)
+    if cell.wish == "auto" and outcome.runs:
+        taken, newest = outcome.packages["vllm"], newest_for_auto(cell)
+        if newest and _public(taken) < Version(newest):
+            yield Finding("wrong", cell, f"auto takes vLLM {taken}, and {newest} would run")
     if anchors:
         for anchor in anchors:
             yield from against(anchor, outcome)
@@ -123,24 +127,38 @@ def _public(version: str) -> Version:
 
 def could_run(cell: Cell) -> str:
     """A release with a build of torch that physics.yml lets run there, or ""."""
-    branch = int(cell.driver_version.split(".")[0])
-    oldest, newest = cell.gpu["drivers"]
-    if branch < oldest or branch > (newest or branch):
-        return ""
     for version in RELEASES["vllm"] if cell.wish == "auto" else [cell.wish]:
-        row = build_of_vllm(version)
-        majors = [row["cuda"], *(int(name[2:-1]) for name in row.get("other_builds", []))]
         for backend in PHYSICS["torch_builds"][torch_of_vllm(version)]:
-            major = int(cuda_of(backend).split(".")[0])
-            if (
-                major in majors
-                and branch >= PHYSICS["drivers_of_cuda"][major]
-                and _covers(row["architectures"], cell)
-                and _covers(architectures_of_torch(torch_of_vllm(version), backend), cell)
-                and not _withdrawn(version)
-            ):
+            if _runs(version, backend, cell):
                 return f"vLLM {version} with torch {torch_of_vllm(version)}+{backend}"
     return ""
+
+
+def newest_for_auto(cell: Cell) -> str:
+    """The newest release whose build on the package index physics.yml lets run there, or ""."""
+    suiting = [
+        version
+        for version in RELEASES["vllm"]
+        if version not in PHYSICS["not_for_auto"]
+        and _runs(version, PHYSICS["torch_builds"][torch_of_vllm(version)][0], cell)
+    ]
+    return max(suiting, key=Version, default="")
+
+
+def _runs(version: str, backend: str, cell: Cell) -> bool:
+    """Whether physics.yml lets a release of vLLM run there with this build of torch."""
+    branch = int(cell.driver_version.split(".")[0])
+    oldest, newest = cell.gpu["drivers"]
+    row, major = build_of_vllm(version), int(cuda_of(backend).split(".")[0])
+    majors = [row["cuda"], *(int(name[2:-1]) for name in row.get("other_builds", []))]
+    return (
+        oldest <= branch <= (newest or branch)
+        and major in majors
+        and branch >= PHYSICS["drivers_of_cuda"][major]
+        and _covers(row["architectures"], cell)
+        and _covers(architectures_of_torch(torch_of_vllm(version), backend), cell)
+        and not _withdrawn(version)
+    )
 
 
 def _covers(architectures: list[float], cell: Cell) -> bool:

@@ -34,6 +34,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases impo
 
 #: pip is called once for each release.
 LOOKUPS_AT_ONCE = 4
+#: Releases after which a line tells how far it is: all of them take minutes.
+TELL_EVERY = 5
 #: Releases that the table does not know and that are looked up in one run.
 MOST_NEW_RELEASES = 5
 
@@ -195,8 +197,12 @@ def _lookups() -> Iterator[tuple[str, Series | None]]:
 def main(arguments: list[str]) -> int:
     """Print the differences; 1 when there are any. With --write also change the table."""
     found, rows = [], dict(_lookups())
+    reports = {}
     with ThreadPoolExecutor(LOOKUPS_AT_ONCE) as pool:
-        reports = dict(zip(rows, pool.map(_report, rows), strict=True))
+        for version, report in zip(rows, pool.map(_report, rows), strict=True):
+            reports[version] = report
+            if len(reports) % TELL_EVERY == 0:
+                print(f"… {len(reports)} of {len(rows)} releases", flush=True)
     for version, row in rows.items():
         found += differences(version, row, reports[version])
     print("\n".join(found) or "The table says what the releases declare.")

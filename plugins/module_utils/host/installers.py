@@ -130,9 +130,13 @@ class Uv:
         self._python = folder / "venv" / "bin" / "python"
         self._lock_file = folder / "lock.txt"
 
-    def make_environment(self, python: str, sources: Sources) -> None:
-        """Make a fresh environment with an interpreter that suits *python*."""
+    def make_environment(self, python: str, sources: Sources, managed: bool = False) -> None:
+        """Make a fresh environment with an interpreter that suits *python*.
+
+        uv prefers one of the host's; a *managed* one is its own. A failure leaves what was there.
+        """
         command = [str(self._uv), "venv", "--quiet", "--clear", "--python", python]
+        command += ["--managed-python"] if managed else []
         run(
             [*command, str(self._folder / "venv")],
             f"Making an environment with Python {python}",
@@ -248,7 +252,8 @@ class Pip:
 def has_tool(folder: Path, requirement: str) -> bool:
     """Whether the environment *folder* holds this tool, given as name==version."""
     name, _equals, version = requirement.partition("==")
-    return any(folder.glob(f"lib/python*/site-packages/{name}-{version}.dist-info"))
+    installed = folder.glob("lib/python*/site-packages/*.dist-info")
+    return (normalised(name), version) in map(name_and_version, installed)
 
 
 def install_tool(folder: Path, requirement: str, sources: Sources) -> None:
@@ -314,6 +319,12 @@ def pinned(lock: str) -> dict[str, str]:
 
 def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def name_and_version(metadata_folder: Path) -> tuple[str, str]:
+    """What a folder such as ``hf_hub-1.0.dist-info`` stands for; the name is normalised."""
+    name, _dash, version = metadata_folder.name[: -len(".dist-info")].rpartition("-")
+    return normalised(name), version
 
 
 def sha256(text: str) -> str:

@@ -11,9 +11,11 @@ and proven by running them. A receipt stands while lock, proof, driver and boot 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from .installers import (
     Wanted,
     has_tool,
     install_tool,
+    name_and_version,
     normalised,
     pinned,
     run,
@@ -34,6 +37,7 @@ from .installers import (
 )
 from .processes import boot_id
 from .records import read_json, write_json, write_private
+from .toolchain import has_headers
 
 _REQUIREMENT = re.compile(r"^Requires-Dist: ([A-Za-z0-9._-]+)[^;=]*\(?==\s*([^\s;,)+]+)")
 #: An import of vLLM takes seconds, on a slow disk a minute; a GPU that hangs never answers.
@@ -129,13 +133,18 @@ class Stack:
             and self.python.exists()
         )
 
-    def resolve(self, wanted: Wanted, given: str = "") -> None:
-        """Make the environment and resolve its lock, or take the *given* one. Installs nothing."""
+    def resolve(self, wanted: Wanted, given: str = "", compiles: bool = False) -> None:
+        """Make the environment and resolve its lock, or take the *given* one. Installs nothing.
+
+        Where a server *compiles*, a Python that has no headers is left for one of uv's own.
+        """
         wanted.sources.require()
         installer = self._installer(wanted.installer)
         recorded = read_json(self._input_file) or {}
         if not self._own_python.exists() or recorded.get("python") != wanted.python:
             installer.make_environment(wanted.python, wanted.sources)
+            if compiles and isinstance(installer, Uv) and not os.path.isabs(wanted.python):
+                self._complete(installer, wanted)
         self._write_inputs(wanted)
         if given:
             self._take(given, wanted)
@@ -152,6 +161,13 @@ class Stack:
                 "superseded": self.installed(),
             },
         )
+
+    def _complete(self, uv: Uv, wanted: Wanted) -> None:
+        """Take a Python of uv's own where the host's has no headers, and one can be had."""
+        if not has_headers(self._own_python):
+            # Without one the host's serves, with the warning that the caller gives.
+            with suppress(StackError):
+                uv.make_environment(wanted.python, wanted.sources, managed=True)
 
     def _write_inputs(self, wanted: Wanted) -> None:
         files = {
@@ -248,8 +264,10 @@ class Stack:
                 f"Nothing is installed into {self.python}, which is not ours. Run role stack again "
                 "to take it as it is now, or leave stack_image_python empty."
             )
-        # What was proven before is proven no more.
-        shutil.rmtree(self._folder / "receipts", ignore_errors=True)
+        # What was proven with packages that are replaced or removed is proven no more. What joins
+        # them changes nothing: the lock limits it to the versions that are there.
+        if reinstall or any(change["before"] for change in self.differences([]).values()):
+            shutil.rmtree(self._folder / "receipts", ignore_errors=True)
         self._installer(recorded.get("installer", "uv")).install(
             packages, Sources(**recorded.get("sources", {})), reinstall
         )
@@ -312,17 +330,12 @@ def _metadata_folders(places: Iterable[Path]) -> list[Path]:
     found: dict[str, Path] = {}
     for place in places:
         for folder in sorted(place.glob("*.dist-info")):
-            found.setdefault(_name_and_version(folder)[0], folder)
+            found.setdefault(name_and_version(folder)[0], folder)
     return sorted(found.values(), key=lambda folder: folder.name)
 
 
 def _versions(folders: Iterable[Path]) -> dict[str, str]:
-    return dict(_name_and_version(folder) for folder in folders)
-
-
-def _name_and_version(folder: Path) -> tuple[str, str]:
-    name, _dash, version = folder.name[: -len(".dist-info")].rpartition("-")
-    return normalised(name), version
+    return dict(name_and_version(folder) for folder in folders)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -29,6 +29,11 @@ def c_compiler() -> str | None:
     return next(filter(None, map(shutil.which, [named] if named else COMPILERS)), None)
 
 
+def has_headers(python: Path) -> bool:
+    """Whether *python* has what a C extension includes. Raises StackError when it does not run."""
+    return _headers(python)[0]
+
+
 def lacking(python: Path) -> list[str]:
     """What is not there, in sentences with the remedy; nothing when *python* can compile.
 
@@ -41,12 +46,18 @@ def lacking(python: Path) -> list[str]:
             "(Triton). On Debian and Ubuntu: apt-get install gcc libc6-dev."
         )
     if python.exists():
-        said = run([str(python), "-c", _QUESTION], f"Asking {python} for its headers", "")
-        has_headers, name = said.split()
-        if has_headers != "True":
+        is_complete, name = _headers(python)
+        if not is_complete:
             told.append(
                 f"{python} has no Python.h, and vLLM compiles with it when it starts (Triton). On "
-                f"Debian and Ubuntu: apt-get install {name}-dev; or let uv bring a Python "
-                "(stack_python), which has it."
+                f"Debian and Ubuntu: apt-get install {name}-dev; or set stack_python to a version "
+                "that this host has not, and uv brings one that has it."
             )
     return told
+
+
+def _headers(python: Path) -> tuple[bool, str]:
+    """Whether there is a Python.h, and what this Python is called, such as python3.12."""
+    said = run([str(python), "-c", _QUESTION], f"Asking {python} for its headers", "")
+    found, name = said.split()
+    return found == "True", name

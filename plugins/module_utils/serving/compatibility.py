@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 from .releases import (
@@ -30,8 +31,6 @@ from .releases import (
 #: Below it there is no bfloat16 (vLLM's own words: "Bfloat16 is only supported on GPUs with
 #: compute capability of at least 8.0"), which is the data type of most models.
 _LEAST_CAPABILITY_FOR_BFLOAT16 = 8.0
-#: vLLM's CUDA 13 images carry NVIDIA's forward compatibility libraries for drivers from here on.
-_LEAST_DRIVER_FOR_FORWARD_COMPATIBILITY = 535
 
 
 class StackImpossible(ValueError):
@@ -50,7 +49,8 @@ class Wish:
 
     accelerator: str
     driver_version: str | None = None
-    compute_capability: str | None = None
+    #: Several where the GPUs that shall serve are of several kinds.
+    compute_capability: str | tuple[str, ...] | None = None
     vllm_version: str = "auto"
     #: The Pythons that are there, where no other can be had; none when uv brings what is needed.
     python_versions: tuple[str, ...] = ()
@@ -59,27 +59,40 @@ class Wish:
     @property
     def driver(self) -> int | None:
         """The driver's branch."""
-        return int(self.driver_version.split(".")[0]) if self.driver_version else None
+        version = _number(self.driver_version)
+        return None if version is None else int(version)
 
     @property
-    def capability(self) -> float | None:
-        """The compute capability as a number."""
-        return float(self.compute_capability) if self.compute_capability else None
+    def capabilities(self) -> list[float]:
+        """The compute capabilities that are known, each once, the lowest first."""
+        given = self.compute_capability
+        told = (given,) if isinstance(given, str) else given or ()
+        return sorted({number for number in map(_number, told) if number is not None})
 
     @property
-    def generation(self) -> Generation | None:
-        """The GPU's architecture, where the table knows it."""
-        known = (row for row in GENERATIONS if self.capability is not None)
-        return next((row for row in known if _within(self.capability, row.capabilities)), None)
+    def generations(self) -> list[Generation]:
+        """The GPUs' architectures that the table knows."""
+        return [
+            row
+            for row in GENERATIONS
+            if any(_within(one, row.capabilities) for one in self.capabilities)
+        ]
 
     @property
     def words(self) -> str:
         """The host in words."""
-        parts = [f"driver {self.driver_version}" if self.driver_version else ""]
-        if self.compute_capability:
-            name = f" ({self.generation.name})" if self.generation else ""
-            parts.append(f"compute capability {self.compute_capability}{name}")
-        return " and ".join(part for part in parts if part) or f"accelerator {self.accelerator}"
+        parts = [f"driver {self.driver_version}"] if self.driver is not None else []
+        if self.capabilities:
+            names = ", ".join(row.name for row in self.generations)
+            parts.append(
+                f"compute capability {self.words_of_gpus}" + (f" ({names})" if names else "")
+            )
+        return " and ".join(parts) or f"accelerator {self.accelerator}"
+
+    @property
+    def words_of_gpus(self) -> str:
+        """The compute capabilities in words."""
+        return " and ".join(map(str, self.capabilities))
 
 
 @dataclass(frozen=True)
@@ -114,7 +127,7 @@ class _Candidate:
 def plan_stack(
     accelerator: str,
     driver_version: str | None = None,
-    compute_capability: str | None = None,
+    compute_capability: str | tuple[str, ...] | None = None,
     vllm_version: str = "auto",
     python_versions: tuple[str, ...] = (),
     glibc_version: str | None = None,
@@ -127,9 +140,9 @@ def plan_stack(
     of those that are there that will do, "" when any can be had), ``ray`` (whether it comes
     along), ``indexes`` (of wheels beside the package index), ``excluded`` (package names),
     ``environment`` (for the server), ``installed_gib`` and ``download_gib`` (about what it takes),
-    ``image`` (the same release as a container), ``why``,
-    ``notes``, ``sources``, and ``least_driver``, the oldest driver with which this wish can be
-    fulfilled ("" for any). Raises StackImpossible.
+    ``image`` (the same build as a container, "" for none), ``why``, ``notes``, ``sources``, and
+    ``least_driver``, the oldest driver with which this wish can be fulfilled ("" for any). Raises
+    StackImpossible.
     """
     wish = Wish(
         accelerator,
@@ -154,7 +167,7 @@ def plan_stack(
     for candidate in candidates:
         if _obstacle(candidate, wish) is None:
             return _plan(candidate, wish, candidates)
-    raise StackImpossible(_cause(candidates, wish), list(_ways_out(candidates, wish)))
+    raise StackImpossible(_cause(candidates, wish), _ways_out(wish))
 
 
 def _candidates(wish: Wish) -> Iterator[_Candidate]:
@@ -185,12 +198,12 @@ def _obstacle(candidate: _Candidate, wish: Wish) -> str | None:
 
 
 def _obstacle_of_gpu(candidate: _Candidate, wish: Wish) -> str | None:
-    build, generation = candidate.build, wish.generation
-    if wish.capability is not None and not _within(wish.capability, build.capabilities):
+    build = candidate.build
+    if not all(_within(capability, build.capabilities) for capability in wish.capabilities):
         lowest, highest = build.capabilities
         return (
             f"has kernels for compute capability {lowest} to {highest}, "
-            f"here is {wish.compute_capability}"
+            f"here is {wish.words_of_gpus}"
         )
     if wish.driver is None:
         return None
@@ -199,13 +212,15 @@ def _obstacle_of_gpu(candidate: _Candidate, wish: Wish) -> str | None:
             f"is built for CUDA {_major(build)} and needs a driver >= {candidate.least_driver}, "
             f"here is {wish.driver_version}"
         )
-    if generation and wish.driver < generation.oldest_driver:
-        return (
-            f"needs a driver >= {generation.oldest_driver} on this GPU ({generation.name}), "
-            f"here is {wish.driver_version}"
-        )
-    if generation and generation.newest_driver and wish.driver > generation.newest_driver:
-        return f"needs a driver that knows {generation.name}: {generation.newest_driver} or older"
+    for generation in wish.generations:
+        if wish.driver < generation.oldest_driver:
+            return (
+                f"needs a driver >= {generation.oldest_driver} on this GPU ({generation.name}), "
+                f"here is {wish.driver_version}"
+            )
+        if generation.newest_driver and wish.driver > generation.newest_driver:
+            newest = generation.newest_driver
+            return f"needs a driver that knows {generation.name}: {newest} or older"
     return None
 
 
@@ -219,35 +234,30 @@ def _cause(candidates: list[_Candidate], wish: Wish) -> str:
     return f"No stack for {wanted} with {wish.words}: {reasons}."
 
 
-def _ways_out(candidates: list[_Candidate], wish: Wish) -> Iterator[WayOut]:
+def _ways_out(wish: Wish) -> list[WayOut]:
     """Changes that lead to a plan: one thing at a time, or else GPU and driver together."""
     found = list(_single_changes(wish))
-    if not found:
-        gpus = list(_other_gpus(wish))
-        both = [other for gpu in gpus for other in _newer_drivers(gpu)]
-        found = list(
-            _possible(
-                "a GPU of compute capability {wish.compute_capability} ({wish.generation.name}) "
-                "with a driver >= {wish.driver_version}",
-                both,
-            )
-        )
-    yield from found
-    newest, driver = candidates[0], wish.driver or 0
-    only_the_driver = _obstacle(newest, replace(wish, driver_version=None)) is None
-    if only_the_driver and newest.least_driver > driver >= _LEAST_DRIVER_FOR_FORWARD_COMPATIBILITY:
-        yield WayOut(
-            f"on a data-centre GPU, the image {_image(newest.version)} with "
-            "VLLM_ENABLE_CUDA_COMPATIBILITY=1"
-        )
+    if found:
+        return found
+    both = [other for gpu in _other_gpus(wish) for other in _newer_drivers(gpu)]
+    text = (
+        "a GPU of compute capability {wish.compute_capability} ({wish.generations[0].name}) "
+        "with a driver >= {wish.driver_version}"
+    )
+    return list(_possible(text, both))
 
 
 def _single_changes(wish: Wish) -> Iterator[WayOut]:
     yield from _possible("a driver >= {wish.driver_version}", _newer_drivers(wish))
     yield from _possible("a driver of branch {wish.driver_version}", _older_drivers(wish))
     yield from _possible(
-        "a GPU of compute capability {wish.compute_capability} ({wish.generation.name})",
+        "a GPU of compute capability {wish.compute_capability} ({wish.generations[0].name})",
         _other_gpus(wish),
+    )
+    yield from _possible(
+        "only the GPUs of compute capability {wish.compute_capability}, by CUDA_VISIBLE_DEVICES in "
+        "launch_environment",
+        _fewer_gpus(wish),
     )
     yield from _possible("vLLM {chosen.version}", [replace(wish, vllm_version="auto")])
     yield from _possible("a system with a newer glibc", [replace(wish, glibc_version=None)])
@@ -277,12 +287,19 @@ def _older_drivers(wish: Wish) -> Iterator[Wish]:
 
 def _other_gpus(wish: Wish) -> Iterator[Wish]:
     """The wish on other architectures, the nearest first."""
-    capability = wish.capability
-    if capability is None:
+    lowest = min(wish.capabilities, default=None)
+    if lowest is None:
         return
-    others = [row for row in GENERATIONS if row is not wish.generation]
-    for row in sorted(others, key=lambda row: abs(row.capabilities[0] - capability)):
+    others = [row for row in GENERATIONS if row not in wish.generations]
+    for row in sorted(others, key=lambda row: abs(row.capabilities[0] - lowest)):
         yield replace(wish, compute_capability=str(row.capabilities[0]))
+
+
+def _fewer_gpus(wish: Wish) -> Iterator[Wish]:
+    """The wish on one kind of its GPUs, the newest first."""
+    if len(wish.capabilities) > 1:
+        for capability in reversed(wish.capabilities):
+            yield replace(wish, compute_capability=str(capability))
 
 
 def _plan(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> dict[str, Any]:
@@ -313,7 +330,7 @@ def _plan(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> di
         "environment": dict(profile.environment),
         "installed_gib": profile.installed_gib,
         "download_gib": profile.download_gib,
-        "image": _image(candidate.version) if build.cuda else "",
+        "image": _image(candidate),
         "least_driver": str(least) if least else "",
         "why": f"{candidate.name} with torch {row.torch} ({build.backend}) suits {wish.words}",
         "notes": list(_notes(candidate, wish, candidates)),
@@ -331,12 +348,12 @@ def _notes(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> I
         yield f"{candidate.name} is not on the package index, but at {index}"
     if index or candidate.version != candidate.series.resolved:
         yield f"{candidate.name} is in the table by its metadata; its lock was not tried"
-    if wish.capability is not None and wish.capability < _LEAST_CAPABILITY_FOR_BFLOAT16:
+    if min(wish.capabilities, default=inf) < _LEAST_CAPABILITY_FOR_BFLOAT16:
         yield "this GPU has no bfloat16: models in it need --dtype half"
 
 
-def _within(capability: float | None, span: tuple[float, float]) -> bool:
-    return capability is not None and span[0] <= capability <= span[1]
+def _within(capability: float, span: tuple[float, float]) -> bool:
+    return span[0] <= capability <= span[1]
 
 
 def _cuda(build: Build) -> str:
@@ -347,8 +364,10 @@ def _major(build: Build) -> int:
     return build.cuda[0] if build.cuda else 0
 
 
-def _image(version: str) -> str:
-    return f"docker.io/vllm/vllm-openai:v{version}"
+def _image(candidate: _Candidate) -> str:
+    """The container image of this very build: a release has it for its default build only."""
+    is_default = candidate.build is candidate.series.builds[0] and candidate.build.cuda
+    return f"docker.io/vllm/vllm-openai:v{candidate.version}" if is_default else ""
 
 
 def _python(row: Series, wish: Wish) -> str:
@@ -361,6 +380,12 @@ def _allows(span: str, version: str) -> bool:
     """Whether *span*, such as ``>=3.10,<3.14``, allows a Python version."""
     lowest, _comma, above = span.removeprefix(">=").partition(",<")
     return _numbers(lowest) <= _numbers(version)[:2] < _numbers(above)
+
+
+def _number(text: str | None) -> float | None:
+    """The number that a text begins with; nvidia-smi writes [N/A] for what it does not know."""
+    found = re.match(r"\d+([.]\d+)?", text or "")
+    return float(found[0]) if found else None
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -56,8 +56,13 @@ def plan_driver(
     refusal = _refusal(gpu, host, is_controller)
     if refusal:
         return {**plan, "refusal": refusal}
-    if installed and installed >= least and gpu.get("state") in NEEDS_BOOT:
-        return {**plan, "why": f"Driver {installed} is installed and not loaded yet."}
+    if installed and installed >= least:
+        if gpu.get("state") in NEEDS_BOOT or (running and running < least):
+            return {**plan, "why": f"Driver {installed} is installed and not loaded yet."}
+        # Another driver would not mend it, and packages of the branch could be older ones.
+        told = gpu.get("reason") or gpu.get("state")
+        refusal = f"Driver {installed} is new enough and does not work: {told}"
+        return {**plan, "refusal": refusal}
     packages, problem = list(own_packages), None
     if not packages:
         packages, problem = _packages(host, least, max(least, branch), kernel_modules)

@@ -23,22 +23,26 @@ SHORT_NAMES = {
     "-pp": "pipeline_parallel_size",
     "-dp": "data_parallel_size",
     "-q": "quantization",
+    "-sc": "speculative_config",
 }
+#: Options that are whole documents: what is in them is not read here.
+DOCUMENTS = frozenset(("hf_overrides", "config"))
+#: Options that take memory beside the model, for a draft or for adapters; how much is not computed.
+ADDITIONS = frozenset(
+    ("speculative_config", "speculative_model", "spec_method", "spec_model", "enable_lora")
+)
 #: Options that decide how much memory is taken; a file of options may hold any of them.
 DECIDING = frozenset(
     (
         *SHORT_NAMES.values(),
         *("gpu_memory_utilization", "max_model_len", "max_num_seqs", "max_num_batched_tokens"),
         *("kv_cache_memory_bytes", "dtype", "kv_cache_dtype", "enforce_eager", "cpu_offload_gb"),
-        *("hf_overrides", "config"),
+        *DOCUMENTS,
+        *ADDITIONS,
     )
 )
-
-
-#: Those of them that are whole documents: what is in them is not read here.
-DOCUMENTS = frozenset(("hf_overrides", "config"))
-#: Those that take no value.
-FLAGS = frozenset(("enforce_eager",))
+#: Those of them that take no value.
+FLAGS = frozenset(("enforce_eager", "enable_lora"))
 
 
 def with_words(
@@ -46,10 +50,11 @@ def with_words(
 ) -> tuple[dict[str, Any], list[str]]:
     """The options, and what further words of the command line make of those that decide.
 
-    The words come last, so they win. Also gives the words that decide and cannot be read.
+    The words come last, so they win. Also gives what decides and cannot be read.
     """
     options = {_option(name): value for name, value in arguments.items()}
-    unread, rest = [], [str(word) for word in words]
+    unread = [name for name in sorted(DOCUMENTS) if _is_set(options.get(name))]
+    rest = [str(word) for word in words]
     while rest:
         name, equals, value = rest.pop(0).partition("=")
         option = _option(name) if name.startswith("-") else ""
@@ -64,6 +69,15 @@ def with_words(
         else:
             options[option] = value if equals else rest.pop(0)
     return options, unread
+
+
+def additions(options: Mapping[str, Any]) -> list[str]:
+    """Which of these options, as with_words gives them, take memory that is not computed."""
+    return [name for name in sorted(ADDITIONS) if _is_set(options.get(name))]
+
+
+def _is_set(value: Any) -> bool:
+    return bool(value) and str(value).lower() not in ("false", "no", "0", "none", "null", "{}")
 
 
 def _option(name: str) -> str:

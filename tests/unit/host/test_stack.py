@@ -240,8 +240,23 @@ def test_a_repair_is_proven_anew(home: Path, wheels: Path) -> None:
     stack.resolve(wanted(wheels, "engine==1.0"))
     stack.install([])
     stack.prove("engine", PROOF, {})
+    (site_packages,) = stack.python.parent.parent.glob("lib/python*/site-packages")
+    (site_packages / "tool-3.5.dist-info").rename(site_packages / "tool-3.0.dist-info")
     stack.install(["backend"])
     assert stack.prove("engine", PROOF, {})[1]
+    stack.install([], reinstall=True)
+    assert stack.prove("engine", PROOF, {})[1]
+
+
+def test_what_only_joins_leaves_the_proofs_of_what_is_there(home: Path, wheels: Path) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install(["tool"])
+    proof = PROOF.replace("engine", "tool")
+    assert stack.prove("tool", proof, {}) == ({"version": "3.5"}, True)
+    stack.install([])
+    assert stack.differences([]) == {}
+    assert not stack.prove("tool", proof, {})[1]
 
 
 def test_a_damaged_file_is_mended_by_a_reinstallation_only(
@@ -424,6 +439,17 @@ def test_a_tool_comes_with_the_host_s_own_python_and_pip(
     assert done.stdout == "3.5\n"
 
 
+def test_a_tool_is_found_however_its_name_is_written(
+    tmp_path: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    packages = tmp_path / "lib" / "python3.12" / "site-packages"
+    (packages / "Some_Tool-3.0.dist-info").mkdir(parents=True)
+    for name in ("some-tool", "some.tool", "Some_Tool"):
+        wish = {"name": name, "folder": str(tmp_path)}
+        assert not run_module(host_tool, check=True, version="3.0", **wish)["changed"]
+        assert run_module(host_tool, check=True, version="3", **wish)["changed"]
+
+
 def test_pythons_come_from_a_mirror_and_never_by_themselves_offline() -> None:
     offline = Sources(find_links=["/wheels"], offline=True)
     assert offline.environment()["UV_PYTHON_DOWNLOADS"] == "never"
@@ -552,3 +578,48 @@ def test_what_a_server_would_compile_with_and_lacks_is_told_before_the_download(
     assert "There is no C compiler on this host" in str(warning)
     assert "apt-get install gcc libc6-dev" in str(warning)
     assert "warnings" not in run_module(stack_lock, **lock)
+
+
+@pytest.mark.parametrize(
+    ("python", "compiles", "can_be_had", "warned"),
+    [
+        (">=3.9", True, True, False),
+        (">=3.9", True, False, True),
+        # What is asked for by its path is taken, and without a GPU nothing is compiled.
+        (sys.executable, True, True, True),
+        (">=3.9", False, True, False),
+    ],
+)
+def test_a_python_without_headers_is_left_for_one_of_uv_s_own(
+    home: Path,
+    run_module: Callable[..., dict[str, Any]],
+    python: str,
+    compiles: bool,
+    can_be_had: bool,
+    warned: bool,
+) -> None:
+    uv = home / "bootstrap" / "bin" / "uv"
+    uv.unlink()
+    log, managed = home / "asked.log", "found=True" if can_be_had else "exit 2"
+    uv.write_text(
+        f"""#!/bin/sh
+echo "$@" >> {log}
+found=False
+case "$*" in (*--managed-python*) {managed};; esac
+for venv; do :; done
+if [ "$1" = venv ]; then
+  mkdir -p $venv/bin
+  printf "#!/bin/sh\\necho $found python3.12\\n" > $venv/bin/python
+  chmod +x $venv/bin/python
+else
+  touch {home}/stack/lock.txt
+fi
+"""
+    )
+    uv.chmod(0o755)
+    wish = {"home": str(home), "requirements": ["engine"], "uv_version": UV_VERSION}
+    said = run_module(stack_lock, python=python, compiles=compiles, **wish)
+    assert said["changed"]
+    asked_for_its_own = "--managed-python" in log.read_text()
+    assert asked_for_its_own == (compiles and python != sys.executable)
+    assert ("has no Python.h" in str(said.get("warnings"))) == warned

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import compatibility
 from tests.matrix import rig
-from tests.matrix.cells import Cell, Outcome, try_cell
-from tests.matrix.judging import Anchor, could_run, judge
+from tests.matrix.cells import DRIVERS, GENERATIONS, Cell, Outcome, try_cell
+from tests.matrix.judging import Anchor, could_run, judge, newest_for_auto
 
 CELL = Cell("535", "Ampere", "0.32.0")
 RUNS = Outcome(
@@ -85,3 +86,37 @@ def test_a_table_that_promises_too_little_is_noticed(
     cell = Cell("535", "Ampere", "0.19.1")
     outcome = try_cell(cell, tmp_path / "host", "http://127.0.0.1:9")
     assert [finding.kind for finding in judge(cell, outcome, [])] == ["wrongly_refused"]
+
+
+def auto_findings() -> list[str]:
+    """What the judge says of the release that the table gives ``auto``, on every host."""
+    said = []
+    for cell in [Cell(driver, gpu, "auto") for driver in DRIVERS for gpu in GENERATIONS]:
+        try:
+            plan = compatibility.plan_stack("cuda", cell.driver_version, cell.gpu["capability"])
+        except compatibility.StackImpossible:
+            continue
+        outcome = Outcome(plan=plan, packages={"vllm": plan["vllm_version"]})
+        said += [finding.text for finding in judge(cell, outcome, [])]
+    return said
+
+
+@pytest.mark.parametrize("forgotten", ["0.32.0", "0.19.1", "0.10.1.1"])
+def test_a_table_whose_auto_is_older_than_need_be_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, forgotten: str
+) -> None:
+    assert auto_findings() == []
+    rows = [
+        replace(row, resolved="") if row.resolved == forgotten else row
+        for row in compatibility.SERIES
+    ]
+    monkeypatch.setattr(compatibility, "SERIES", tuple(rows))
+    # 0.10.1.1 is the newest on no host.
+    assert bool(auto_findings()) == (forgotten != "0.10.1.1")
+    assert all(f"and {forgotten} would run" in said for said in auto_findings())
+
+
+def test_auto_is_measured_by_what_the_package_index_itself_has() -> None:
+    assert newest_for_auto(Cell("580", "Hopper", "auto")) == "0.32.0"
+    assert newest_for_auto(Cell("535", "Ampere", "auto")) == "0.19.1"
+    assert newest_for_auto(Cell("470", "Ampere", "auto")) == ""

@@ -64,6 +64,53 @@ def test_options_that_only_vllm_reads_are_no_reason_to_refuse() -> None:
     assert model_fit(LLAMA, {}, full, extra_args=["--seed", "1"])["fits"] == "no"
 
 
+def test_options_that_only_vllm_reads_count_in_either_place() -> None:
+    for options in ({"hf_overrides": {"rope_theta": 1}}, {"config": "a.yml"}):
+        fit = model_fit(LLAMA, options, [gpu(0, 22900)])
+        assert (fit["fits"], fit["arguments"]) == ("unknown", {})
+        assert next(iter(options)) in fit["why"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"speculative_config": {"model": "a/draft"}}, []),
+        ({"speculative-config": '{"method": "ngram"}'}, []),
+        ({"enable_lora": True}, []),
+        ({}, ["--speculative-config", '{"model": "a/draft"}']),
+        ({}, ["-sc={}x"]),
+        ({}, ["--speculative-config.num_speculative_tokens=3"]),
+        ({}, ["--enable-lora"]),
+    ],
+)
+def test_memory_that_is_not_computed_is_never_said_to_fit(
+    options: dict[str, Any], words: list[str]
+) -> None:
+    for host in ({"gpus": [gpu(0, 450)]}, {"ram_mib": 64000}):
+        fit = model_fit(LLAMA, options, extra_args=words, **host)
+        assert (fit["fits"], fit["arguments"]) == ("unknown", {})
+        assert "takes beside it is not computed" in fit["why"]
+    # What does not fit alone fits with more even less, and an offer needs at least so much.
+    assert model_fit(LLAMA, options, [gpu(0, 22900)], extra_args=words)["fits"] == "no"
+    assert model_fit(LLAMA, options, extra_args=words)["vram_gib"] == model_fit(LLAMA)["vram_gib"]
+
+
+def test_what_is_turned_off_takes_no_memory() -> None:
+    off = {"enable_lora": False, "speculative_config": None}
+    assert model_fit(LLAMA, off, [gpu(0, 450)])["fits"] == "yes"
+    words = ["--no-enable-lora"]
+    assert model_fit(LLAMA, {"enable_lora": True}, [gpu(0, 450)], extra_args=words)["fits"] == "yes"
+
+
+def test_a_part_of_a_gpu_is_not_taken_for_the_whole() -> None:
+    divided = {**gpu(0, 450), "mig": {"enabled": True}}
+    fit = model_fit(LLAMA, {}, [divided, gpu(1, 450)])
+    assert (fit["fits"], fit["arguments"]) == ("unknown", {})
+    assert "GPU 0 is divided (MIG)" in fit["why"]
+    assert model_fit(LLAMA, {}, [{**gpu(0, 450), "mig": {"enabled": False}}])["fits"] == "yes"
+    assert model_fit(LLAMA, {}, [divided, gpu(1, 450)], visible_devices="1")["fits"] == "yes"
+
+
 @pytest.mark.parametrize(
     ("words", "same_as"),
     [

@@ -82,7 +82,7 @@ def test_the_filter_takes_an_offer_and_tells_refusals() -> None:
         stack_plan({}, "tpu")
 
 
-def refusal(*wish: str | None) -> StackImpossible:
+def refusal(*wish: str | tuple[str, ...] | None) -> StackImpossible:
     with pytest.raises(StackImpossible) as refused:
         plan_stack(*wish)  # type: ignore[arg-type]
     return refused.value
@@ -143,14 +143,26 @@ def test_a_volta_gpu_gets_the_last_release_with_its_kernels_and_no_driver_that_f
     assert any(way.text == "a driver of branch 580" for way in impossible.ways_out)
 
 
-def test_forward_compatibility_is_named_only_where_it_can_help() -> None:
-    def hint(driver: str, capability: str) -> bool:
-        ways = refusal("cuda", driver, capability, "0.32.0").ways_out
-        return any("VLLM_ENABLE_CUDA_COMPATIBILITY" in way.text for way in ways)
+@pytest.mark.parametrize(
+    ("driver", "capability", "vllm", "backend", "image"),
+    [
+        ("580.95.05", "8.6", "0.24.0", "cu130", "docker.io/vllm/vllm-openai:v0.24.0"),
+        ("570.86.10", "8.6", "0.24.0", "cu129", ""),
+        ("580.95.05", "7.5", "0.11.0", "cu128", "docker.io/vllm/vllm-openai:v0.11.0"),
+        ("580.95.05", "7.0", "0.11.0", "cu126", ""),
+    ],
+)
+def test_an_image_is_named_only_where_it_holds_the_build_of_the_plan(
+    driver: str, capability: str, vllm: str, backend: str, image: str
+) -> None:
+    plan = plan_stack("cuda", driver, capability, vllm)
+    assert (plan["torch_backend"], plan["image"]) == (backend, image)
 
-    assert hint("535.183.06", "9.0")
-    assert not hint("525.147.05", "9.0")
-    assert not hint("535.183.06", "7.0")
+
+def test_no_way_out_is_named_that_the_planner_would_refuse() -> None:
+    ways = refusal("cuda", "535.183.06", "9.0", "0.32.0").ways_out
+    assert all(way.wish for way in ways)
+    assert not any("VLLM_ENABLE_CUDA_COMPATIBILITY" in way.text for way in ways)
 
 
 def test_old_systems_and_pythons_are_refused_by_name() -> None:
@@ -181,3 +193,31 @@ def test_the_limits_of_a_release_travel_with_its_plan() -> None:
     new = plan_stack("cuda", "580.95.05", "8.0", "0.32.0")
     assert new["constraints"] == []
     assert not new["ray"]
+
+
+@pytest.mark.parametrize("unknown", ["N/A", "[N/A]", "", None])
+def test_what_a_host_does_not_tell_as_a_number_is_unknown(unknown: str | None) -> None:
+    assert stack_plan({"driver_version": unknown, "compute_capability": unknown}) == stack_plan({})
+    host = {"driver_version": "535.183.06", "compute_capability": unknown}
+    assert stack_plan(host) == stack_plan({"driver_version": "535.183.06"})
+
+
+def test_a_plan_suits_every_gpu_that_shall_serve() -> None:
+    gpus = [{"index": 0, "compute_capability": "7.0"}, {"index": 1, "compute_capability": "12.0"}]
+
+    def planned(visible: str) -> str:
+        host = {"driver_version": "580.95.05"}
+        plan = stack_plan(host, gpus=gpus, visible_devices=visible)
+        return str(plan["vllm_version"])
+
+    assert planned("1") == "0.32.0"
+    # The last release with kernels for Volta has those for Blackwell, too; an older one has not.
+    assert planned("") == planned("1,0") == planned("MIG-4b3c") == "0.19.1"
+    unknown = [{"index": 0, "compute_capability": None}]
+    assert stack_plan({}, gpus=unknown) == stack_plan({}, gpus=[]) == stack_plan({})
+    impossible = refusal("cuda", "580.95.05", ("7.0", "12.0"), "0.8.5.post1")
+    assert "here is 7.0 and 12.0" in impossible.cause
+    assert "compute capability 7.0 and 12.0 (Volta, Blackwell)" in impossible.cause
+    assert any("only the GPUs of compute capability 7.0" in way.text for way in impossible.ways_out)
+    with pytest.raises(StackImpossible, match=r"driver >= 570 on this GPU \(Blackwell\)"):
+        plan_stack("cuda", "550.54.15", ("8.0", "12.0"))

@@ -114,6 +114,21 @@ def test_a_driver_that_waits_for_a_boot_is_not_installed_again() -> None:
     assert found["reboot"] == "It must boot."
 
 
+@pytest.mark.parametrize("state", ["gpu_lost", "no_device_files", "broken", "no_gpu"])
+@pytest.mark.parametrize("version", ["580.95.05", "610.43.02"])
+def test_a_driver_that_is_new_enough_and_does_not_work_is_not_replaced(
+    state: str, version: str
+) -> None:
+    gpu = {**broken(state, version, version), "reason": "Xid 79."}
+    gpu["driver_version"] = version if state == "no_gpu" else None
+    for packages in ([], ["cuda-drivers"]):
+        found = plan(gpu, least=525, packages=packages)
+        assert found["packages"] == []
+        assert found["refusal"] == (
+            f"Driver {version[:3]} is new enough and does not work: Xid 79."
+        )
+
+
 @pytest.mark.parametrize(
     ("gpu", "boots"),
     [
@@ -125,7 +140,9 @@ def test_a_driver_that_waits_for_a_boot_is_not_installed_again() -> None:
     ],
 )
 def test_a_host_boots_only_when_that_helps(gpu: dict[str, Any], boots: bool) -> None:
-    assert (plan(gpu)["reboot"] is not None) is boots
+    found = plan(gpu)
+    assert (found["reboot"] is not None) is boots
+    assert not (boots and (found["refusal"] or found["packages"]))
 
 
 @pytest.mark.parametrize("options", [{"least": "newest"}, {"kernel_modules": "nouveau"}])

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import releases
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import SERIES, Series
 from tests.matrix.wheels import RELEASES
+from tests.tools import compatibility
 from tests.tools.compatibility import differences, written
 
 ROWS = {version: row for row in SERIES if row.accelerator == "cuda" for version in row.versions}
@@ -114,3 +115,17 @@ def test_a_column_is_corrected_where_all_releases_of_its_row_say_the_same() -> N
     # One of several says otherwise: the row has to be divided, by a person.
     rows = rows_after({**KNOWN, "0.31.0": with_torch("0.31.0", "2.13.1")})
     assert rows["0.31.0"].torch == "2.13.0"
+
+
+def test_how_far_it_is_is_told_while_releases_are_looked_up(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = [version for version in RELEASES["vllm"] if version not in ROWS[version].gone][:12]
+    monkeypatch.setattr(compatibility, "_lookups", lambda: [(one, ROWS[one]) for one in known])
+    monkeypatch.setattr(compatibility, "_report", report)
+    assert compatibility.main([]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "… 5 of 12 releases",
+        "… 10 of 12 releases",
+        "The table says what the releases declare.",
+    ]
