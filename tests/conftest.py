@@ -14,18 +14,25 @@ import pytest
 from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
+from xdist.scheduler import LoadFileScheduling
+
+HOST = "tests/unit/host/"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class Scheduler(LoadFileScheduling):
     """Where tests are spread over processes, those of one file stay together.
 
-    So do all of a host: what stops a server looks at the processes and at the shared memory of the
-    whole machine.
+    So do all of the host: what stops a server looks at the processes and at the shared memory of
+    the whole machine.
     """
-    for item in items:
-        group = item.path.parent if item.path.parent.name == "host" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return HOST if nodeid.startswith(HOST) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    """Called by pytest-xdist."""
+    return Scheduler(config, log)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ COLLECTION = "collections/ansible_collections/inferops/gpu"
 NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
 STOP_SECONDS = 15
 # Most tests wait for others most of their time, so two at once take little more than half of it.
-PYTEST = "pytest --numprocesses 2 --dist loadgroup"
+PYTEST = "pytest --numprocesses 2 --dist loadfile"
 
 
 @dataclass(frozen=True)

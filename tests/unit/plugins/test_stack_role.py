@@ -42,6 +42,7 @@ def planned(tmp_path: Path, host: dict[str, Any], option: str = "--check", **var
     file.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
     given = {
         "ansible_python_interpreter": sys.executable,
+        "ansible_async_dir": str(tmp_path / "async"),  # not where the user's home is said to be
         "stack_facts": host,
         "stack_home": str(tmp_path / "home"),
         **variables,
