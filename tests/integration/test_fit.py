@@ -230,5 +230,5 @@ def test_rent_refuses_fewer_gpus_than_the_server_is_told_to_use(play: Play) -> N
     wish = {"launch_arguments": {"tensor_parallel_size": 2}, "rent_model_config": LLAMA}
     run = play("rent", "model", **wish)
     assert run.status != 0
-    assert "launch_arguments ask for 2 GPUs and rent_gpu_count is 1" in run.message()
+    assert "launch_extra_args ask for 2 GPUs and rent_gpu_count is 1" in run.message()
     assert play("rent", "model", rent_gpu_count=2, **wish).status == 0

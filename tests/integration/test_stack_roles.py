@@ -43,6 +43,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         variables = {
             "ansible_connection": "local",
             "ansible_python_interpreter": sys.executable,
+            "ansible_async_dir": str(tmp_path / "async"),
             "inferops_home": str(host.home),
             "inferops_index_url": f"{host.index}/simple",
             "stack_torch_index_url": host.index + "/whl/{backend}",
@@ -190,9 +191,9 @@ def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
         assert "needs a driver >= 580, here is 535.183.06" in said
 
 
-def test_of_several_gpus_the_oldest_decides_by_number(tmp_path: Path, play: Play) -> None:
+def test_several_kinds_of_gpus_all_count_ordered_by_number(tmp_path: Path, play: Play) -> None:
     others = ({"compute_cap": "12.0"}, {"compute_cap": "9.0"})
     host = Host(tmp_path / "host", "580.95.05", gpu("Ampere"), "http://127.0.0.1:9", others)
     host.prepare()
     said = " ".join(play(host, check=True).split())
-    assert f"and compute capability {host.gpu['capability']} (Ampere)" in said
+    assert "and compute capability 8.0 and 9.0 and 12.0 (Ampere, Hopper, Blackwell)" in said

@@ -55,9 +55,9 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for member in archive.getmembers()
             if member.name.split("/")[0] in RUN_TIME_FOLDERS or member.name in RUN_TIME_FILES
         ]
-        archive.extractall(
-            folder / "ansible_collections" / "inferops" / "gpu", members=wanted, filter="data"
-        )
+        # Debian 12's Python knows no filters yet, and newer ones ask for one.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder / "ansible_collections" / "inferops" / "gpu", members=wanted)
     return folder
 
 
