@@ -68,6 +68,7 @@ uv:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.source_options import (
+    INSTALLER_OPTIONS,
     SOURCE_OPTIONS,
     make_sources,
 )
@@ -78,8 +79,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "home": {"type": "str", "default": "~/.inferops"},
-            "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
-            "uv_version": {"type": "str", "default": "0.13.8"},
+            **INSTALLER_OPTIONS,
             **SOURCE_OPTIONS,
         },
         supports_check_mode=True,

@@ -165,6 +165,7 @@ installer:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.source_options import (
+    INSTALLER_OPTIONS,
     SOURCE_OPTIONS,
     make_sources,
 )
@@ -191,8 +192,7 @@ def main() -> None:
             "lock": {"type": "str", "default": ""},
             "python_mirror": {"type": "str", "default": ""},
             "compiles": {"type": "bool", "default": False},
-            "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
-            "uv_version": {"type": "str", "default": "0.13.8"},
+            **INSTALLER_OPTIONS,
             **SOURCE_OPTIONS,
         },
         supports_check_mode=True,
