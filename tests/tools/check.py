@@ -4,7 +4,8 @@
 """Runs every check and test of this repository, or those named by --only, fast ones first.
 
 It goes on after a failure, ends what it started even when interrupted, and fails when anything is
-left behind. Its last line is `RESULT {...}` with the numbers of steps and failures and the seconds.
+left behind. At the end it names the tests that failed once more. Its last line is `RESULT {...}`
+with the numbers of steps and failures and the seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 import uuid
+import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +34,7 @@ COLLECTION = "collections/ansible_collections/inferops/gpu"
 NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
 STOP_SECONDS = 15
 # Most tests wait for others most of their time, so two at once take little more than half of it.
-PYTEST = "pytest --numprocesses 2 --dist loadfile"
+PYTEST = "pytest --numprocesses 2 --dist loadfile --durations 10"
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,12 @@ def environment(run_id: str, scratch: Path) -> dict[str, str]:
     }
 
 
-def run(step: Step, environ: dict[str, str]) -> bool:
+def run(step: Step, environ: dict[str, str], report: Path) -> bool:
     """Run one step in a process group of its own, its output being ours. Whether it passed."""
-    process = subprocess.Popen(
-        step.command.split(), cwd=REPOSITORY, env=environ, start_new_session=True
-    )
+    command = step.command.split()
+    if command[0] == "pytest":
+        command.append(f"--junit-xml={report}")
+    process = subprocess.Popen(command, cwd=REPOSITORY, env=environ, start_new_session=True)
     try:
         return process.wait() == 0
     finally:
@@ -114,6 +117,18 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
             return
+
+
+def failed_tests(report: Path) -> list[str]:
+    """One line per test that failed, with its reason, from what pytest reported."""
+    lines = []
+    # Other tools write no report, and a pytest that was killed writes half of one.
+    with contextlib.suppress(FileNotFoundError, ElementTree.ParseError):
+        for case in ElementTree.parse(report).iter("testcase"):
+            for outcome in (*case.findall("failure"), *case.findall("error")):
+                reason = outcome.get("message", "").partition("\n")[0]
+                lines.append(f"{case.get('classname')}::{case.get('name')}: {reason}"[:300])
+    return lines
 
 
 def close_ssh_masters(folder: Path) -> None:
@@ -135,12 +150,12 @@ def select(only: str | None) -> tuple[Step, ...]:
     return tuple(step for step in STEPS if wanted & {step.name, step.group})
 
 
-def check(steps: tuple[Step, ...], scratch: Path) -> list[str]:
-    """Run the steps and look for what they left behind. The names of what failed."""
+def check(steps: tuple[Step, ...], scratch: Path) -> dict[str, list[str]]:
+    """Run the steps and look for what they left behind. What failed, with its failed tests."""
     run_id = uuid.uuid4().hex
     before = Before(run_id)
     environ = environment(run_id, scratch)
-    failed = []
+    failed = {}
     step = steps[0]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -148,14 +163,15 @@ def check(steps: tuple[Step, ...], scratch: Path) -> list[str]:
         for step in steps:
             print(f"\n==> {step.name}: {step.command}", flush=True)
             start = time.monotonic()
-            passed = run(step, environ)
+            report = scratch / f"{step.name}.xml"
+            passed = run(step, environ, report)
             if not passed:
-                failed.append(step.name)
+                failed[step.name] = failed_tests(report)
             word = "passed" if passed else "FAILED"
             print(f"<== {step.name}: {word}, {time.monotonic() - start:.1f} s", flush=True)
     except Interrupted as interruption:
         print(f"<== {step.name}: ended by {interruption}, cleaning up", flush=True)
-        failed.append(step.name)
+        failed[step.name] = []
     # A second signal must not keep the clean-up from ending.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -164,7 +180,7 @@ def check(steps: tuple[Step, ...], scratch: Path) -> list[str]:
     if left:
         print("\nleft behind by the steps above:", *left, sep="\n  ", flush=True)
         before.remove()
-        failed.append("leftovers")
+        failed["leftovers"] = []
     return failed
 
 
@@ -177,7 +193,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="inferops-", ignore_cleanup_errors=True) as scratch:
         failed = check(steps, Path(scratch))
     if failed:
-        print(f"\nFAILED: {', '.join(failed)}")
+        tests = (test for tests in failed.values() for test in tests)
+        print(f"\nFAILED: {', '.join(failed)}", *tests, sep="\n  ")
     seconds = round(time.monotonic() - start, 1)
     print("RESULT", json.dumps({"steps": len(steps), "failed": len(failed), "seconds": seconds}))
     return 1 if failed else 0

@@ -92,6 +92,17 @@ def test_a_failing_step_is_named_and_the_others_still_run() -> None:
     assert {**result(output), "seconds": 0} == {"steps": 3, "failed": 1, "seconds": 0}
 
 
+def test_the_tests_that_failed_are_named_at_the_end(tmp_path: Path) -> None:
+    """Half an hour of output may lie between a failure and the end."""
+    path = tmp_path / "test_broken.py"
+    path.write_text("def test_good(): pass\ndef test_bad(): assert 1 == 2, 'a reason'\n")
+    runner = start_checks(f"pytest --quiet --rootdir {tmp_path} {path}", "echo a-later-step")
+    end = runner.communicate(timeout=60)[0].partition("\na-later-step\n")[2]
+    assert "FAILED: step-1\n" in end
+    assert "test_broken::test_bad: AssertionError: a reason" in end
+    assert "test_good" not in end
+
+
 def test_when_every_step_passes_so_does_the_run() -> None:
     """Each step says its name and seconds."""
     runner = start_checks("true")
