@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -362,6 +363,8 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     url = f"http://127.0.0.1:{server.server_port}/simple"
     monkeypatch.setenv("UV_DEFAULT_INDEX", url)
     monkeypatch.setenv("PIP_INDEX_URL", url)
+    # What this machine's own settings name beside it is not asked.
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     yield asked
     server.shutdown()
@@ -469,6 +472,7 @@ def test_pythons_come_from_a_mirror_and_never_by_themselves_offline() -> None:
 )
 def test_the_installer_is_known_before_anything_is_planned(
     home: Path,
+    wheels: Path,
     index: list[str],
     run_module: Callable[..., dict[str, Any]],
     wish: str,
@@ -478,8 +482,10 @@ def test_the_installer_is_known_before_anything_is_planned(
 ) -> None:
     if there == "pip":
         put_pip(home)
+    wheel(wheels, "pip", "99.0")
     version = UV_VERSION if there == "uv" else "999"
     asked = {"home": str(home), "installer": wish, "uv_version": version}
+    asked["find_links"] = [str(wheels)]
     said = run_module(stack_installer, **asked)
     if provided:
         assert (said["installer"], said["changed"]) == (provided, is_new)
