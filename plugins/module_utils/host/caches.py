@@ -8,14 +8,12 @@ Only paths that the engine and its libraries name in their documentation are eve
 
 from __future__ import annotations
 
-import getpass
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .servers import Layout
+from .servers import Layout, inductor_cache
 
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 MIB = 1024 * 1024
@@ -33,8 +31,7 @@ def compiled(environment: Mapping[str, str]) -> list[Path]:
     """Folders of compiled kernels and graphs; they are filled again by the next start."""
     root = Path(environment.get("VLLM_CACHE_ROOT") or "~/.cache/vllm").expanduser()
     triton = Path(environment.get("TRITON_CACHE_DIR") or "~/.triton/cache").expanduser()
-    usual = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
-    inductor = Path(environment.get("TORCHINDUCTOR_CACHE_DIR") or usual)
+    inductor = Path(environment.get("TORCHINDUCTOR_CACHE_DIR") or inductor_cache())
     return [path for path in (root / "torch_compile_cache", triton, inductor) if path.is_dir()]
 
 

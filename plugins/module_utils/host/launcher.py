@@ -34,7 +34,7 @@ from .processes import (
     host_start,
     read_process,
 )
-from .servers import Server, Spec
+from .servers import Server, Spec, inductor_cache
 from .sweeping import Ended, sweep
 
 EXIT_STOPPED = 0
@@ -51,6 +51,9 @@ LONGEST_PAUSE_SECONDS = 60.0
 POLL_SECONDS = 0.5
 ENGINE_READY_SECONDS = 600
 """How long vLLM waits for its engine when VLLM_ENGINE_READY_TIMEOUT_S does not say it."""
+
+LONGEST_TEMPORARY = 70
+"""Of the path of the folder for temporary files: a socket in it has 37 more, and may have 107."""
 
 MIB = 1024 * 1024
 
@@ -89,6 +92,21 @@ def server_environment(
     return environment
 
 
+def temporary_folder(server: Server) -> dict[str, str]:
+    """Variables that keep the server's temporary files together: vLLM leaves some of them behind.
+
+    None where the folder cannot be made, or where sockets in it would have too long a path. What
+    torch compiles would lie there too: it stays where the next start finds it.
+    """
+    if len(str(server.temporary)) > LONGEST_TEMPORARY:
+        return {}
+    try:
+        server.temporary.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        return {}
+    return {"TMPDIR": str(server.temporary), "TORCHINDUCTOR_CACHE_DIR": str(inductor_cache())}
+
+
 class Launch:
     """One start of one server, from the sweep before it to the sweep after it."""
 
@@ -108,7 +126,10 @@ class Launch:
 
     def sweep(self) -> Ended:
         timeout_seconds = self.spec.stop_timeout_seconds
-        return sweep(self.server.processes, timeout_seconds, self.record.started_at)
+        ended = sweep(self.server.processes, timeout_seconds, self.record.started_at)
+        if not ended.left:
+            self.server.clear_temporary()
+        return ended
 
     def run(self) -> int:
         """Everything; returns the exit status for the supervisor."""
@@ -155,7 +176,7 @@ class Launch:
         self.oom_kills_before = memory_events.oom_kills()
         environment = server_environment(
             self.server,
-            os.environ,
+            {**temporary_folder(self.server), **os.environ},
             self.spec.environment,
             self.spec.command,
             self.spec.wait_timeout_seconds,

@@ -18,7 +18,7 @@ from .processes import (
 )
 from .records import Record, read_json, write, write_json
 from .servers import Layout, Server, Spec
-from .supervisors import Program, Supervisor, every
+from .supervisors import Program, Supervisor, every, is_installed
 from .sweeping import Ended, sweep
 
 
@@ -87,7 +87,7 @@ def start(layout: Layout, spec: Spec, supervisor: Supervisor, report: Report) ->
 
 def is_present(layout: Layout, server: Server) -> bool:
     """Whether anything of the server is left to end: a process, or a program in a supervisor."""
-    known = any(supervisor.installed(server) for supervisor in every(layout))
+    known = is_installed(layout, server)
     return known or bool(server.processes() or server.launchers())
 
 
@@ -106,6 +106,7 @@ def end(layout: Layout, server: Server, timeout_seconds: float) -> Ended:
         _note(server, "stopping", None)
     ended = sweep(lambda: [*server.launchers(), *server.processes()], timeout_seconds, since)
     if not ended.left:
+        server.clear_temporary()
         _note(server, "stopped", "requested")
     removed, record = list(ended.shared_memory_removed), server.record()
     if before is not None and before.phase != "stopped" and record is not None:

@@ -18,7 +18,8 @@ from . import locks, phases, ports, readiness, records
 from .logs import Log
 from .processes import Process, alive, started_at
 from .records import Record
-from .servers import Server
+from .servers import Layout, Server
+from .supervisors import is_installed
 
 LAUNCHER_GRACE_SECONDS = 15.0
 REWRITE_SECONDS = 1.5
@@ -27,6 +28,7 @@ POLL_SECONDS = 0.3
 LOG_BYTES_FOR_PHASE = 64 * 1024
 FINAL_PHASES = ("running", "stopped", "error", "unknown")
 LOST = "record and specification are lost, it cannot be told what runs: stop it"
+HOST_RESTARTED = "the host was restarted"
 ORPHANS = "its record is lost and its main process is gone, others of it live: stop it"
 
 
@@ -128,11 +130,13 @@ def _without_record(
 def _settled(server: Server, record: Record, tree: list[Process], launched: bool) -> Record:
     """The record where it can still be true, else what must have happened since."""
     lives = alive(record.identity)
+    if record.phase == "stopped" and _ended_with_host(server, record):
+        return replace(record, reason=HOST_RESTARTED)
     if record.phase in ("stopped", "error") or (launched and record.phase != "running"):
         return record
     if records.host_restarted(record) and not lives:
         asked = record.phase == "stopping"
-        return _ended(record, "stopped", "requested" if asked else "the host was restarted")
+        return _ended(record, "stopped", "requested" if asked else HOST_RESTARTED)
     if record.phase == "stopping":
         return record if tree else _ended(record, "stopped", "requested")
     if record.phase == "running":
@@ -144,6 +148,13 @@ def _settled(server: Server, record: Record, tree: list[Process], launched: bool
     if time.time() - (record.started_at or 0) > LAUNCHER_GRACE_SECONDS:
         return _ended(record, "error", "the supervisor did not start the launcher")
     return record
+
+
+def _ended_with_host(server: Server, record: Record) -> bool:
+    """Whether the host that went down asked for the end: our own stop takes the program away."""
+    layout = Layout(server.folder.parent.parent)
+    requested = record.reason == "requested"
+    return requested and records.host_restarted(record) and is_installed(layout, server)
 
 
 def _ended(record: Record, phase: str, reason: str) -> Record:

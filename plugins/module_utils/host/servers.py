@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import re
+import shutil
+import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -128,6 +131,15 @@ class Server:
     def record_path(self) -> Path:
         return self.folder / "record.json"
 
+    @property
+    def temporary(self) -> Path:
+        """The server's own TMPDIR: vLLM leaves sockets and files there that nobody removes."""
+        return self.folder / "tmp"
+
+    def clear_temporary(self) -> None:
+        """Once no process of the server lives."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
     def record(self) -> Record | None:
         return read(self.record_path)
 
@@ -246,6 +258,11 @@ def parse_command(command: list[str]) -> dict[str, Any]:
         else:
             arguments[option[2:].replace("-", "_")] = value
     return {**options, "python": command[0], "arguments": arguments}
+
+
+def inductor_cache() -> Path:
+    """Where torch keeps compiled kernels, unless TORCHINDUCTOR_CACHE_DIR names a folder."""
+    return Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
 
 
 def secret_values(environment: dict[str, str]) -> set[str]:

@@ -126,6 +126,11 @@ def every(layout: Layout) -> list[Supervisor]:
     return [Systemd(), *found] if systemd_is_running() else found
 
 
+def is_installed(layout: Layout, server: Server) -> bool:
+    """Whether a supervisor here knows the server, running or not."""
+    return any(supervisor.installed(server) for supervisor in every(layout))
+
+
 class Systemd(Supervisor):
     """One unit per server under /etc, enabled only when it shall start at boot."""
 

@@ -503,24 +503,35 @@ def port_of_own_server(host: Host) -> Iterator[str]:
     yield f"the older server {old} on port {PORT} was replaced"
 
 
-LISTEN = (
-    "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', {port})); {listen}"
-    " time.sleep(600)"
-)
+# The last connections of the server before may keep the port for a minute.
+OCCUPY = """
+import socket, time
+stranger = socket.socket()
+for _second in range(90):
+    try:
+        stranger.bind(('127.0.0.1', {port}))
+        break
+    except OSError:
+        time.sleep(1)
+{listen}
+print('has it', flush=True)
+time.sleep(600)
+"""
+LISTEN = "stranger.listen()"
 
 
 def occupy(host: Host, listen: str) -> int:
     """The PID of a stranger that holds the port, and does with it what *listen* says."""
-    script = LISTEN.format(port=PORT, listen=listen)
-    stranger = host.shell(f'nohup /usr/bin/python3 -c "{script}" >/dev/null 2>&1 & echo $!')
-    time.sleep(1)
-    return int(stranger)
+    script, said = OCCUPY.format(port=PORT, listen=listen), "/root/stranger.log"
+    pid = host.shell(f'nohup /usr/bin/python3 -c "{script}" >{said} 2>&1 & echo $!')
+    wait(lambda: "has it" in host.shell(f"cat {said}"), 100, "that the stranger has the port")
+    return int(pid)
 
 
 @drill
 def port_of_stranger(host: Host) -> Iterator[str]:
     host.clean()
-    for kind, listen in (("listens", "s.listen();"), ("is bound", "")):
+    for kind, listen in (("listens", LISTEN), ("is bound", "")):
         stranger = occupy(host, listen)
         result = host.start()
         require(result.get("failed") and str(PORT) in result["msg"], f"{result.get('msg')}")
@@ -690,7 +701,7 @@ def mended_sigill(host: Host) -> Iterator[str]:
 def mended_port(host: Host) -> Iterator[str]:
     host.serving()
     host.require_stopped(host.stop())
-    stranger = occupy(host, "s.listen();")
+    stranger = occupy(host, LISTEN)
     yield f"process {stranger}, a stranger, took the port of a server that was stopped"
     yield mended(host, "not_running", None, "next_free_port")
     host.kill(stranger)

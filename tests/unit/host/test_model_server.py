@@ -478,6 +478,25 @@ def test_a_server_that_ran_before_the_host_was_restarted_is_called_stopped(
     assert (seen["phase"], seen["reason"]) == ("stopped", "the host was restarted")
 
 
+@pytest.mark.parametrize(
+    ("known", "reason"), [(True, "the host was restarted"), (False, "requested")]
+)
+def test_a_host_that_goes_down_in_good_order_is_told_from_a_stop_of_ours(
+    run_module: Call, home: Path, known: bool, reason: str
+) -> None:
+    """Both ask the launcher for the end, but ours takes the server from its supervisor."""
+    server = Layout(home).server("main")
+    record = {"name": "main", "server_id": server.id, "phase": "stopped", "boot_id": "another"}
+    write_json(server.record_path, {**record, "reason": "requested", "pid": 7})
+    program = home / "supervisor" / "programs" / "main.conf"
+    program.parent.mkdir(parents=True)
+    if known:
+        program.touch()
+    for _look in range(2):
+        (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+        assert (seen["phase"], seen["reason"]) == ("stopped", reason)
+
+
 def test_gpu_info_answers_on_a_host_without_a_gpu(run_module: Call, home: Path) -> None:
     result = run_module(gpu_info, home=str(home))
     assert result["gpu"]["present"] == bool(result["gpu"]["gpus"])

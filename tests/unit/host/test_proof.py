@@ -54,6 +54,11 @@ def word() -> Iterator[str]:
         path.unlink()
 
 
+def sharing(word: str) -> dict[str, str]:
+    """Share under such names, and put temporary files where everybody's are."""
+    return {"FAKE_SHARED_MEMORY": word, "TMPDIR": str(TEMP)}
+
+
 def left(word: str) -> list[str]:
     return sorted(str(path) for path in [*SHM.glob(f"*{word}*"), *TEMP.glob(f"{word}*.sock")])
 
@@ -71,7 +76,7 @@ def test_shared_memory_semaphores_and_sockets_of_the_server_are_removed_and_name
     start: Call, stop: Call, word: str
 ) -> None:
     before = segments()
-    start(fake={"FAKE_SHARED_MEMORY": word})
+    start(fake=sharing(word))
     assert left(word) == sorted(shared(word, "main") + shared(word, "engine"))
     own = segments() - before
     assert len(own) == 2
@@ -88,7 +93,7 @@ def test_shared_memory_semaphores_and_sockets_of_the_server_are_removed_and_name
 def test_what_a_killed_main_process_left_is_removed_when_its_orphans_are_stopped(
     start: Call, stop: Call, server: Server, home: Path, word: str
 ) -> None:
-    started = start(fake={"FAKE_SHARED_MEMORY": word})["server"]
+    started = start(fake=sharing(word))["server"]
     daemon = int((home / "supervisor" / "supervisord.pid").read_text())
     for pid in (daemon, server.launchers()[0].pid, started["pid"]):
         os.kill(pid, signal.SIGKILL)
@@ -99,8 +104,26 @@ def test_what_a_killed_main_process_left_is_removed_when_its_orphans_are_stopped
 
 
 def test_a_crash_leaves_no_shared_memory_behind_for_the_next_start(start: Call, word: str) -> None:
-    assert start(fake={"FAKE_SHARED_MEMORY": word, "FAKE_DIE_WITH": "1"})["failed"]
+    assert start(fake={**sharing(word), "FAKE_DIE_WITH": "1"})["failed"]
     assert left(word) == []
+
+
+def test_temporary_files_have_a_folder_of_their_own_that_goes_with_the_server(
+    start: Call, stop: Call, server: Server, word: str
+) -> None:
+    fake = {"FAKE_SHARED_MEMORY": word}
+    start(fake=fake)
+    leftover = server.temporary / "vllm_dist_1234"
+    leftover.touch()
+    assert {path.name for path in server.temporary.iterdir()} == {
+        f"{word}_main.sock",
+        f"{word}_engine.sock",
+        leftover.name,
+    }
+    stop()
+    assert not server.temporary.exists()
+    start(fake={**fake, "FAKE_DIE_WITH": "1"})
+    assert not server.temporary.exists()
 
 
 def test_shared_memory_of_another_server_and_of_strangers_stays(
@@ -111,12 +134,12 @@ def test_shared_memory_of_another_server_and_of_strangers_stays(
     older = SHM / f"psm_{word}_older"
     older.touch()
     time.sleep(0.1)
-    start(fake={"FAKE_SHARED_MEMORY": word})
+    start(fake=sharing(word))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     other = f"{word}other"
-    start(name="other", port=port, fake={"FAKE_SHARED_MEMORY": other})
+    start(name="other", port=port, fake=sharing(other))
     cache = SHM / f"{word}_cache"
     cache.touch()
     younger = SHM / f"psm_{word}_younger"
