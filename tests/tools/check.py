@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs every check and test of this repository, or those named by --only, fast ones first.
 
-It goes on after a failure, ends what it started even when interrupted, and fails when anything is
-left behind. At the end it names the tests that failed once more. Its last line is `RESULT {...}`
-with the numbers of steps and failures and the seconds.
+Molecule runs beside those that leave it a core. The run goes on after a failure, ends what it
+started even when interrupted, and fails when anything is left behind. At the end it names the tests
+that failed once more. Its last line is `RESULT {...}` with the numbers of steps and failures and
+the seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import uuid
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.tools.leftovers import MARK, Before
 from tests.tools.tree import REPOSITORY
@@ -44,6 +46,10 @@ class Step:
     group: str
     name: str
     command: str
+    # Starts before all others and shows its output when it is done.
+    beside: bool = False
+    # Waits until what runs beside is done: it needs the machine for itself.
+    alone: bool = False
 
 
 STEPS = (
@@ -63,8 +69,8 @@ STEPS = (
     Step("lint", "changelog", "antsibull-changelog lint"),
     Step("unit", "unit", f"{PYTEST} tests/unit"),
     Step("sanity", "sanity", "python -m tests.tools.sanity"),
-    Step("integration", "integration", f"{PYTEST} tests/integration"),
-    Step("molecule", "molecule", "molecule test --all"),
+    Step("integration", "integration", f"{PYTEST} tests/integration", alone=True),
+    Step("molecule", "molecule", "molecule test --all", beside=True),
 )
 
 
@@ -74,6 +80,12 @@ class Interrupted(Exception):
 
 def _interrupt(number: int, _frame: object) -> None:
     raise Interrupted(signal.Signals(number).name)
+
+
+def on_signals(action: Any) -> None:
+    """What SIGINT, SIGTERM and SIGHUP do from now on."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, action)
 
 
 def environment(run_id: str, scratch: Path) -> dict[str, str]:
@@ -96,27 +108,48 @@ def environment(run_id: str, scratch: Path) -> dict[str, str]:
     }
 
 
-def run(step: Step, environ: dict[str, str], report: Path) -> bool:
-    """Run one step in a process group of its own, its output being ours. Whether it passed."""
-    command = step.command.split()
-    if command[0] == "pytest":
-        command.append(f"--junit-xml={report}")
-    process = subprocess.Popen(command, cwd=REPOSITORY, env=environ, start_new_session=True)
-    try:
-        return process.wait() == 0
-    finally:
-        if process.poll() is None:
-            _end_group(process)
+class Started:
+    """A step that runs in a process group of its own."""
 
+    def __init__(self, step: Step, environ: dict[str, str], scratch: Path, beside: bool) -> None:
+        """Its output is ours; that of a step beside others waits in a file for its end."""
+        self.step, self.report = step, scratch / f"{step.name}.xml"
+        self.output = scratch / f"{step.name}.log" if beside else None
+        command = step.command.split()
+        if command[0] == "pytest":
+            command.append(f"--junit-xml={self.report}")
+        where = ", beside the next ones" if beside else ""
+        print(f"\n==> {step.name}: {step.command}{where}", flush=True)
+        self.began = time.time()
+        with self.output.open("wb") if self.output else contextlib.nullcontext() as stream:
+            self.process = subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                env=environ,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Let the step clean up after itself, then end what is left of its group."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-            return
+    def finish(self) -> bool:
+        """Wait for the end and tell it. Whether it passed."""
+        passed, ended = self.process.wait() == 0, time.time()
+        if self.output:
+            print(f"\n--- {self.step.name}, which ran beside:", flush=True)
+            print(self.output.read_text(errors="replace"))
+            ended = max(self.began, self.output.stat().st_mtime)
+        word = "passed" if passed else "FAILED"
+        print(f"<== {self.step.name}: {word}, {ended - self.began:.1f} s", flush=True)
+        return passed
+
+    def end(self) -> None:
+        """Let it clean up after itself, then end what is left of its group."""
+        for number in (signal.SIGINT, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+                return
 
 
 def failed_tests(report: Path) -> list[str]:
@@ -150,31 +183,45 @@ def select(only: str | None) -> tuple[Step, ...]:
     return tuple(step for step in STEPS if wanted & {step.name, step.group})
 
 
+def run(steps: tuple[Step, ...], environ: dict[str, str], scratch: Path) -> dict[str, list[str]]:
+    """Run the steps. What failed, with its failed tests."""
+    running: list[Started] = []
+    failed: dict[str, list[str]] = {}
+
+    def finish_last() -> None:
+        if not running[-1].finish():
+            failed[running[-1].step.name] = failed_tests(running[-1].report)
+        running.pop()
+
+    step = steps[0]
+    try:
+        for step in sorted(steps, key=lambda step: not step.beside):
+            while running and step.alone:
+                finish_last()
+            beside = step.beside and len(steps) > 1
+            running.append(Started(step, environ, scratch, beside))
+            if not beside:
+                finish_last()
+        while running:
+            finish_last()
+    except Interrupted as interruption:
+        # A second signal must not keep the clean-up from ending.
+        on_signals(signal.SIG_IGN)
+        for name in [started.step.name for started in running] or [step.name]:
+            print(f"<== {name}: ended by {interruption}, cleaning up", flush=True)
+            failed[name] = []
+        for started in running:
+            started.end()
+    return failed
+
+
 def check(steps: tuple[Step, ...], scratch: Path) -> dict[str, list[str]]:
     """Run the steps and look for what they left behind. What failed, with its failed tests."""
     run_id = uuid.uuid4().hex
     before = Before(run_id)
-    environ = environment(run_id, scratch)
-    failed = {}
-    step = steps[0]
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
-    try:
-        for step in steps:
-            print(f"\n==> {step.name}: {step.command}", flush=True)
-            start = time.monotonic()
-            report = scratch / f"{step.name}.xml"
-            passed = run(step, environ, report)
-            if not passed:
-                failed[step.name] = failed_tests(report)
-            word = "passed" if passed else "FAILED"
-            print(f"<== {step.name}: {word}, {time.monotonic() - start:.1f} s", flush=True)
-    except Interrupted as interruption:
-        print(f"<== {step.name}: ended by {interruption}, cleaning up", flush=True)
-        failed[step.name] = []
-    # A second signal must not keep the clean-up from ending.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    on_signals(_interrupt)
+    failed = run(steps, environment(run_id, scratch), scratch)
+    on_signals(signal.SIG_IGN)
     close_ssh_masters(scratch / "ssh")
     left = before.left_behind()
     if left:

@@ -19,14 +19,17 @@ import pytest
 from tests.tools.check import select
 from tests.tools.tree import REPOSITORY
 
-# Runs the commands given as arguments as the steps. The files of the checkout are left out, since
-# whoever works in it may save one at any moment.
+# Runs the commands given as arguments as the steps; "beside: " or "alone: " may stand before one.
+# The files of the checkout are left out, since whoever works in it may save one at any moment.
 DRIVER = """
 import sys
 from tests.tools import check, leftovers
 leftovers.changes = set
 commands, sys.argv[1:] = sys.argv[1:], []
-check.STEPS = tuple(check.Step("group", f"step-{i}", c) for i, c in enumerate(commands, 1))
+def step(number, text):
+    how, colon, command = text.rpartition(": ")
+    return check.Step("group", f"step-{number}", command, **{how: True} if colon else {})
+check.STEPS = tuple(step(number, text) for number, text in enumerate(commands, 1))
 sys.exit(check.main())
 """
 ENVIRONMENT = {name: text for name, text in os.environ.items() if name != "INFEROPS_CHECK_RUN"}
@@ -103,6 +106,25 @@ def test_the_tests_that_failed_are_named_at_the_end(tmp_path: Path) -> None:
     assert "test_good" not in end
 
 
+def test_a_step_beside_the_others_shows_its_output_before_one_that_runs_alone(
+    tmp_path: Path,
+) -> None:
+    """Its time is its own, and not that of the steps that it ran beside."""
+    beside = script(tmp_path, "echo from-beside; exit 1")
+    runner = start_checks("sleep 2", "alone: echo from-alone", f"beside: {beside}")
+    output = runner.communicate(timeout=30)[0]
+    order = (
+        "==> step-3",
+        "<== step-1: passed",
+        "from-beside",
+        "<== step-3: FAILED, 0",
+        "==> step-2",
+    )
+    assert sorted(order, key=output.index) == list(order)
+    assert "FAILED: step-3\n" in output
+    assert result(output)["failed"] == 1
+
+
 def test_when_every_step_passes_so_does_the_run() -> None:
     """Each step says its name and seconds."""
     runner = start_checks("true")
@@ -138,15 +160,16 @@ def test_a_process_that_a_step_leaves_behind_fails_the_run_and_is_ended(tmp_path
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_what_it_started(tmp_path: Path, number: signal.Signals) -> None:
-    """The step, what it started, and the steps that were still to come."""
+    """The steps, what they started, and the steps that were still to come."""
     pid_file, late = tmp_path / "pid", tmp_path / "late"
     step = script(tmp_path, f"setsid sleep 300 >/dev/null & echo $! > {pid_file}\nsleep 300")
-    runner = start_checks(step, f"touch {late}")
+    runner = start_checks(step, f"touch {late}", "beside: sleep 300")
     pid = int(wait_for_file(pid_file))
     runner.send_signal(number)
     output = runner.communicate(timeout=60)[0]
     assert runner.returncode == 1
     assert f"step-1: ended by {number.name}" in output
+    assert f"step-3: ended by {number.name}" in output
     assert result(output)["failed"] >= 1
     assert not is_alive(pid)
     assert not late.exists()
