@@ -31,7 +31,7 @@ import yaml
 
 from tests.drills import mutants
 from tests.drills.servers.drills import DRILLS
-from tests.drills.servers.host import GROUP, MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
+from tests.drills.servers.host import GROUP, HOME, MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
 from tests.drills.servers.listed import BOTH, LISTED, SYSTEMD, Listed
 from tests.drills.stage import SIGNALS, Interrupted, interrupt, print_result
 from tests.integration.plays import ROOT, Controller
@@ -41,6 +41,7 @@ from tests.simulator import daemon
 from tests.simulator.hosts import container_names
 
 PREPARE = Path(__file__).with_name("prepare.yml")
+TOLD_LOG_LINES = 60
 
 
 def prepare(controller: Controller, names: list[str]) -> list[Host]:
@@ -100,7 +101,7 @@ def run_one(host: Host, listed: Listed) -> bool:
             lines.append(line)
         problem = ""
     except (Failed, PodmanError, OSError, ValueError, KeyError, LookupError) as error:
-        problem = f"{type(error).__name__}: {error}"
+        problem = f"{type(error).__name__}: {error}\n{logs(host)}"
     verdict = "FAILED" if problem else "passed"
     took = f"{time.monotonic() - began:.0f} s"
     lines.append(problem)
@@ -110,6 +111,13 @@ def run_one(host: Host, listed: Listed) -> bool:
         with contextlib.suppress(Failed, PodmanError):
             host.clean()
     return not problem
+
+
+def logs(host: Host) -> str:
+    """The ends of the logs of the host's servers: a failed drill is seldom seen twice."""
+    with contextlib.suppress(PodmanError):
+        return host.shell(f"tail -n {TOLD_LOG_LINES} {HOME}/servers/*/server.log", check=False)
+    return ""
 
 
 def work_through(host: Host, listed: list[Listed], ended: threading.Event) -> list[bool]:
