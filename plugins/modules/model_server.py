@@ -96,6 +96,7 @@ options:
   environment:
     description:
       - Environment variables of the server.
+      - E(TMPDIR) is a folder of its own unless set here. What the engine leaves there goes with it.
       - They are kept in a file that only its owner can read. Their values are never shown.
       - A variable that is null is left out.
     type: dict
