@@ -84,6 +84,8 @@ def server_environment(
     # Compilers and tools of the virtual environment (ninja) are looked up by name.
     environment["PATH"] = f"{Path(command[0]).parent}:{environment['PATH']}"
     environment["NO_COLOR"] = "1"
+    # A worker that dies of a fault says so itself: vLLM often finds no exit code for it.
+    environment["PYTHONFAULTHANDLER"] = "1"
     if wait_timeout_seconds > ENGINE_READY_SECONDS:
         environment["VLLM_ENGINE_READY_TIMEOUT_S"] = str(wait_timeout_seconds)
     environment.update(asked)

@@ -266,6 +266,7 @@ def test_the_server_gets_what_keeps_its_marker_readable(server: Server) -> None:
     assert made[processes.SERVER_MARKER] == server.id
     assert made["PATH"] == "/opt/vllm/bin:/usr/bin"
     assert made["HF_HOME"] == "/models"
+    assert made["PYTHONFAULTHANDLER"] == "1"
     assert not {"PYTHONPATH", processes.LAUNCHER_MARKER} & set(made)
 
 
