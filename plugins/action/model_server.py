@@ -18,6 +18,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.records import NOT_READY, REQUESTED
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
 
 MODULE = "inferops.gpu.model_server"
@@ -96,7 +97,7 @@ class ActionModule(ActionBase):
         result.update(server=server, phases=phases)
         if server["phase"] == "running":
             return {**result, "completion": server["completion"]}
-        if server["reason"] == "requested":
+        if server["reason"] == REQUESTED:
             return self.explain(result, arguments, "was stopped while it started", STOPPED)
         return self.explain(result, arguments, f"failed to start: {server['reason']}")
 
@@ -117,7 +118,7 @@ class ActionModule(ActionBase):
         )
         keep = ("name", "home", "stop_timeout_seconds")
         stop = {key: arguments[key] for key in keep if key in arguments}
-        stopped = self.call(MODULE, {**stop, "state": "stopped"})
+        stopped = self.call(MODULE, {**stop, "state": "stopped", "reason": NOT_READY})
         return {**failed, "stopped": stopped.get("stopped", "unproven")}
 
     def explain(

@@ -148,6 +148,13 @@ options:
         start began is kept beside it (256 KiB), then the oldest output goes first.
     type: int
     default: 64
+  reason:
+    description:
+      - Why it is stopped, for its record. Playbook recover leaves what was stopped by a wish as it
+        was, and looks for the cause of what was not ready in time.
+    type: str
+    choices: [requested, not ready in time]
+    default: requested
 extends_documentation_fragment:
   - inferops.gpu.attributes
 attributes:
@@ -336,6 +343,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host import (
     supervisors,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.budget import Budget
+from ansible_collections.inferops.gpu.plugins.module_utils.host.records import NOT_READY, REQUESTED
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
@@ -458,9 +466,10 @@ class Run:
                 "Wait for it to end, then try again."
             )
 
-    def end(self) -> Ended:
+    def end(self, reason: str = REQUESTED) -> Ended:
+        seconds = self.params["stop_timeout_seconds"]
         try:
-            return lifecycle.end(self.layout, self.server, self.params["stop_timeout_seconds"])
+            return lifecycle.end(self.layout, self.server, seconds, reason)
         except supervisors.SupervisorError as error:
             self.fail(f"Server {self.server.name!r} cannot be ended: {error}")
 
@@ -637,7 +646,7 @@ class Run:
         tail = observation.log_tail(server, TAIL_LINES)
         if seen["phase"] == "starting":
             with self.alone():
-                self.end()
+                self.end(NOT_READY)
             seconds = self.budget.seconds
             message = f"is not ready after {seconds} s ({seen['progress']}) and was stopped"
         else:
@@ -658,7 +667,7 @@ class Run:
         with self.alone():
             # Another run may have ended it while this one waited for its turn.
             present = lifecycle.is_present(self.layout, server)
-            ended = self.end()
+            ended = self.end(self.params["reason"])
         proven = proof.of_stop(self.layout, server, ended, gpus.report)
         self.exit(present, diff if present else {}, server=self.observe(), **proven)
 
@@ -707,6 +716,7 @@ def main() -> None:
             "start_at_boot": {"type": "bool", "default": False},
             "stop_timeout_seconds": {"type": "int", "default": 30},
             "log_max_mib": {"type": "int", "default": 64},
+            "reason": {"type": "str", "choices": [REQUESTED, NOT_READY], "default": REQUESTED},
         },
         required_if=[("state", "started", ["python", "model"])],
         supports_check_mode=True,

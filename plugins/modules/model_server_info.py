@@ -253,6 +253,7 @@ servers:
         arguments: {max_model_len: "8192", enforce_eager: true}
         suggested_arguments: {gpu_memory_utilization: "0.88"}
         log_max_mib: 64
+        start_at_boot: false
         environment_names: [HF_TOKEN, VLLM_API_KEY]
         supervisor: systemd
     health:
@@ -299,14 +300,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
     Server,
-    Spec,
     parse_command,
     secret_values,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import every
 
 
-def shown(spec: Spec | None) -> dict[str, Any] | None:
-    """A specification without anything secret."""
+def shown(layout: Layout, server: Server) -> dict[str, Any] | None:
+    """What a server was asked for, without anything secret."""
+    spec = server.spec()
     if spec is None:
         return None
     options, asked = parse_command(spec.command), parse_command(spec.asked or spec.command)
@@ -322,6 +324,7 @@ def shown(spec: Spec | None) -> dict[str, Any] | None:
         "port": spec.port,
         "supervisor": spec.supervisor,
         "log_max_mib": spec.log_max_mib,
+        "start_at_boot": any(each.starts_at_boot(server) for each in every(layout)),
         "environment_names": sorted(spec.environment),
     }
 
@@ -384,7 +387,7 @@ def main() -> None:
         if module.params["kernel_log"]:
             seen["kernel_log"] = kernel_log.since(seen["started_at"], oom_kills=seen["oom_kills"])
         module.no_log_values.update(secret_values(server.environment()))
-        seen["spec"] = shown(server.spec())
+        seen["spec"] = shown(layout, server)
         if module.params["health_check"] != "none":
             seen["health"] = health(layout, server, seen, module.params)
         reported.append(seen)

@@ -21,6 +21,7 @@ from typing import Any, Callable, NamedTuple
 
 from . import activity, gpus, observation, supervisors
 from .facts import host_facts
+from .logs import Log
 from .processes import snapshot
 from .redaction import redact
 from .servers import Layout, Server, secret_values
@@ -92,10 +93,10 @@ def _within(read: Callable[[], str], seconds: float) -> str:
 
 
 def _parts(layout: Layout, server: Server, log_bytes: int) -> Iterator[Part]:
-    yield "server.log", lambda: log_excerpt(server.log, log_bytes)
+    yield "server.log", lambda: log_excerpt(Log(server.log), log_bytes)
     yield "record.json", lambda: _file(server.record_path)
     yield "command.txt", lambda: _command(server)
-    yield "launcher.log", lambda: log_excerpt(server.folder / "launcher.log", OTHER_LOG_BYTES)
+    yield "launcher.log", lambda: log_excerpt(Log(server.folder / "launcher.log"), OTHER_LOG_BYTES)
     yield "supervisor.txt", lambda: _supervisor(layout, server)
     yield "gpu.json", _gpu
     yield "kernel.txt", lambda: _last_lines(_output("dmesg"), KERNEL_LINES)
@@ -109,23 +110,18 @@ def _parts(layout: Layout, server: Server, log_bytes: int) -> Iterator[Part]:
     yield "host.json", lambda: _json(host_facts(layout.home))
     others = [other for other in layout.servers() if other.name != server.name]
     for other in others:
-        yield f"{other.name}.log", partial(log_excerpt, other.log, OTHER_LOG_BYTES)
+        yield f"{other.name}.log", partial(log_excerpt, Log(other.log), OTHER_LOG_BYTES)
 
 
-def log_excerpt(path: Path, tail_bytes: int) -> str:
-    """Head and tail of a log that may have gigabytes; what is left out is said."""
-    if not path.exists():
-        raise Missing(f"there is no {path.name} on the host")
-    with path.open("rb") as stream:
-        size = stream.seek(0, 2)
-        stream.seek(0)
-        if size <= HEAD_BYTES + tail_bytes:
-            return stream.read(HEAD_BYTES + tail_bytes).decode(errors="replace")
-        head = stream.read(HEAD_BYTES).decode(errors="replace")
-        stream.seek(size - tail_bytes)
-        tail = stream.read(tail_bytes).decode(errors="replace")
-    left_out = size - HEAD_BYTES - tail_bytes
-    return f"{head}\n... {left_out} bytes are left out here ...\n{tail}"
+def log_excerpt(log: Log, tail_bytes: int) -> str:
+    """Head and tail of a log that may have gigabytes, or have been cut; what is missing is said."""
+    if not log.path.exists():
+        raise Missing(f"there is no {log.path.name} on the host")
+    whole = log.path.stat().st_size <= HEAD_BYTES + tail_bytes
+    if whole and not log.kept_head.exists():
+        return log.tail(HEAD_BYTES + tail_bytes)
+    between = "... what lies between is left out here ..."
+    return "\n".join([log.head(HEAD_BYTES), between, log.tail(tail_bytes)])
 
 
 def _file(path: Path) -> str:
@@ -150,7 +146,7 @@ def _supervisor(layout: Layout, server: Server) -> str:
     if spec is not None and spec.supervisor == "systemd":
         unit = supervisors.Systemd().unit(server)
         return _output("journalctl", "--no-pager", "--lines=200", f"--unit={unit}")
-    return log_excerpt(layout.supervisor / "supervisord.log", OTHER_LOG_BYTES)
+    return log_excerpt(Log(layout.supervisor / "supervisord.log"), OTHER_LOG_BYTES)
 
 
 def _output(*command: str) -> str:

@@ -16,8 +16,10 @@ import contextlib
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -40,7 +42,9 @@ from .sweeping import Ended, sweep
 EXIT_STOPPED = 0
 EXIT_RESTART = 75
 EXIT_FINAL = 78
-"""Exit statuses: stopped on request; start it again; never start it again (sysexits.h)."""
+EXIT_BROKEN = 1
+"""Exit statuses: stopped on request; start it again; never start it again (sysexits.h), neither
+when Python itself gives up, as it does where the launcher's own files are damaged."""
 
 MAX_RESTARTS = 5
 HEALTHY_SECONDS = 600.0
@@ -52,8 +56,11 @@ POLL_SECONDS = 0.5
 ENGINE_READY_SECONDS = 600
 """How long vLLM waits for its engine when VLLM_ENGINE_READY_TIMEOUT_S does not say it."""
 
-LONGEST_TEMPORARY = 70
-"""Of the path of the folder for temporary files: a socket in it has 37 more, and may have 107."""
+SOCKET_NAME_LENGTH = 36
+"""vLLM names its sockets by UUIDs. The whole path may have 107 bytes, unix(7)."""
+
+NOT_INHERITED = ("PYTHONPATH", LAUNCHER_MARKER, "VLLM_PORT")
+"""Ours, or of a cluster: Kubernetes sets VLLM_PORT to an address beside a service named vllm."""
 
 MIB = 1024 * 1024
 
@@ -76,9 +83,7 @@ def server_environment(
     SPT_NOENV keeps setproctitle, which vLLM uses to rename its processes, from writing the new
     title over the environment that /proc shows: the marker would be lost with it.
     """
-    environment = {
-        key: value for key, value in own.items() if key not in ("PYTHONPATH", LAUNCHER_MARKER)
-    }
+    environment = {key: value for key, value in own.items() if key not in NOT_INHERITED}
     environment.setdefault("HOME", pwd.getpwuid(os.getuid()).pw_dir)
     environment.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     # Compilers and tools of the virtual environment (ninja) are looked up by name.
@@ -97,16 +102,24 @@ def server_environment(
 def temporary_folder(server: Server) -> dict[str, str]:
     """Variables that keep the server's temporary files together: vLLM leaves some of them behind.
 
-    None where the folder cannot be made, or where sockets in it would have too long a path. What
-    torch compiles would lie there too: it stays where the next start finds it.
+    None where the folder cannot be made, or cannot hold sockets with the names that vLLM gives.
+    What torch compiles would lie there too: it stays where the next start finds it. So do Ray's
+    sockets, whose paths are longer.
     """
-    if len(str(server.temporary)) > LONGEST_TEMPORARY:
-        return {}
+    probe = server.temporary / ("x" * SOCKET_NAME_LENGTH)
     try:
         server.temporary.mkdir(mode=0o700, exist_ok=True)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(probe))
+        probe.unlink()
     except OSError:
         return {}
-    return {"TMPDIR": str(server.temporary), "TORCHINDUCTOR_CACHE_DIR": str(inductor_cache())}
+    usual = tempfile.gettempdir()
+    return {
+        "RAY_TMPDIR": os.environ.get("RAY_TMPDIR", usual),
+        "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(inductor_cache())),
+        "TMPDIR": str(server.temporary),
+    }
 
 
 class Launch:
@@ -115,8 +128,9 @@ class Launch:
     def __init__(self, server: Server, spec: Spec) -> None:
         self.server, self.spec, self.log = server, spec, Log(server.log)
         self.record = server.record() or server.new_record(spec)
-        if records.host_restarted(self.record) and self.record.phase != "stopping":
-            # It did not crash: it is started because the host is back.
+        if records.host_restarted(self.record):
+            # It did not crash: it is started because the host is back. Had it been stopped for
+            # good before that, no supervisor would know it any more.
             self.record = server.new_record(spec)
         # The module writes a record without a PID before it asks the supervisor to start.
         self.is_restart = self.record.pid is not None
@@ -149,8 +163,9 @@ class Launch:
         except StopRequested:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             return self.stop()
-        except OSError as error:
-            # Either the command cannot be run, or the disk is full: no server without a launcher.
+        except Exception as error:
+            # The command cannot be run, the disk is full, or anything else that the next try would
+            # meet too, for ever: no server without a launcher.
             self.sweep()
             with contextlib.suppress(OSError):
                 self.note(phase="error", reason=f"it cannot be run here: {error}")
@@ -178,7 +193,7 @@ class Launch:
         self.oom_kills_before = memory_events.oom_kills()
         environment = server_environment(
             self.server,
-            {**temporary_folder(self.server), **os.environ},
+            {**os.environ, **temporary_folder(self.server)},
             self.spec.environment,
             self.spec.command,
             self.spec.wait_timeout_seconds,
@@ -263,7 +278,7 @@ class Launch:
             self.note(phase="stopping")
         removed = self.sweep().shared_memory_removed
         with contextlib.suppress(OSError):
-            self.note_end(phase="stopped", reason="requested", shared_memory_removed=removed)
+            self.note_end(phase="stopped", reason=records.REQUESTED, shared_memory_removed=removed)
         return EXIT_STOPPED
 
     def note_end(self, **changes: Any) -> None:

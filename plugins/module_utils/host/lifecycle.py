@@ -16,7 +16,7 @@ from .processes import (
     environment_of,
     started_at,
 )
-from .records import Record, read_json, write, write_json
+from .records import REQUESTED, Record, read_json, write, write_json
 from .servers import Layout, Server, Spec
 from .supervisors import Program, Supervisor, every, is_installed
 from .sweeping import Ended, sweep
@@ -91,7 +91,7 @@ def is_present(layout: Layout, server: Server) -> bool:
     return known or bool(server.processes() or server.launchers())
 
 
-def end(layout: Layout, server: Server, timeout_seconds: float) -> Ended:
+def end(layout: Layout, server: Server, timeout_seconds: float, reason: str = REQUESTED) -> Ended:
     """Take the server from its supervisor and end its whole tree. Says what is still alive.
 
     Needs no record: the marker finds the processes. The supervisor goes first, or it would start
@@ -107,7 +107,7 @@ def end(layout: Layout, server: Server, timeout_seconds: float) -> Ended:
     ended = sweep(lambda: [*server.launchers(), *server.processes()], timeout_seconds, since)
     if not ended.left:
         server.clear_temporary()
-        _note(server, "stopped", "requested")
+        _note(server, "stopped", reason)
     removed, record = list(ended.shared_memory_removed), server.record()
     if before is not None and before.phase != "stopped" and record is not None:
         removed += record.shared_memory_removed or []  # by the launcher, when it was stopped
@@ -119,9 +119,12 @@ def _note(server: Server, phase: str, reason: str | None) -> None:
     record = server.record()
     if record is None and server.record_path.exists():
         record = Record(name=server.name, server_id=server.id)
-    if record is not None and record.phase != "stopped":
-        with contextlib.suppress(OSError):  # a full disk must not keep a server alive
-            write(server.record_path, record, phase=phase, reason=record.reason or reason)
+    if record is None or (record.phase == "stopped" and reason in (None, REQUESTED)):
+        return
+    # The launcher knows only that it was asked to stop.
+    known = None if record.reason == REQUESTED else record.reason
+    with contextlib.suppress(OSError):  # a full disk must not keep a server alive
+        write(server.record_path, record, phase=phase, reason=known or reason)
 
 
 def _started_at(server: Server, record: Record | None) -> float | None:

@@ -130,15 +130,15 @@ def _without_record(
 def _settled(server: Server, record: Record, tree: list[Process], launched: bool) -> Record:
     """The record where it can still be true, else what must have happened since."""
     lives = alive(record.identity)
-    if record.phase == "stopped" and _ended_with_host(server, record):
+    if record.phase == "stopped" and ended_with_host(server, record):
         return replace(record, reason=HOST_RESTARTED)
     if record.phase in ("stopped", "error") or (launched and record.phase != "running"):
         return record
     if records.host_restarted(record) and not lives:
-        asked = record.phase == "stopping"
-        return _ended(record, "stopped", "requested" if asked else HOST_RESTARTED)
+        asked = record.phase == "stopping" and not ended_with_host(server, record)
+        return _ended(record, "stopped", records.REQUESTED if asked else HOST_RESTARTED)
     if record.phase == "stopping":
-        return record if tree else _ended(record, "stopped", "requested")
+        return record if tree else _ended(record, "stopped", records.REQUESTED)
     if record.phase == "running":
         return record if lives else _ended(record, "stopped", "crashed")
     if lives:
@@ -150,11 +150,11 @@ def _settled(server: Server, record: Record, tree: list[Process], launched: bool
     return record
 
 
-def _ended_with_host(server: Server, record: Record) -> bool:
+def ended_with_host(server: Server, record: Record) -> bool:
     """Whether the host that went down asked for the end: our own stop takes the program away."""
+    asked = record.phase == "stopping" or record.reason == records.REQUESTED
     layout = Layout(server.folder.parent.parent)
-    requested = record.reason == "requested"
-    return requested and records.host_restarted(record) and is_installed(layout, server)
+    return asked and records.host_restarted(record) and is_installed(layout, server)
 
 
 def _ended(record: Record, phase: str, reason: str) -> Record:

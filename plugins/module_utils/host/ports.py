@@ -19,7 +19,6 @@ AUTOMATIC = 200
 """Which port `auto` takes first, and how many it tries."""
 
 LISTEN = "0A"
-TIME_WAIT = "06"
 
 
 class _Entry(NamedTuple):
@@ -72,12 +71,13 @@ def is_taken(host: str, port: int) -> bool:
     """Whether a server could not bind this address now.
 
     Bound but not yet listening counts: a vLLM that is still loading looks like that, and no table
-    under /proc shows it. Connections in TIME_WAIT do not count, servers bind over them.
+    under /proc shows it. Connections that are left of an ended server, in whatever state, do not
+    count: servers bind over them. While there are some, who is bound and does not listen is missed.
     """
     entries = _entries(port)
     if any(entry.state == LISTEN for entry in entries):
         return True
-    reuse = any(entry.state == TIME_WAIT for entry in entries)
+    reuse = bool(entries)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))

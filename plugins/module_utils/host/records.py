@@ -18,6 +18,10 @@ from typing import Any
 
 from .processes import Identity, boot_id, host_start
 
+REQUESTED = "requested"
+NOT_READY = "not ready in time"
+"""Why a server was stopped: somebody wanted it, or its start took longer than it may."""
+
 PHASES = ("starting", "running", "stopping", "stopped", "error")
 
 

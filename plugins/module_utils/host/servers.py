@@ -223,6 +223,11 @@ def build_command(
 
 
 def _refuse_own(where: str, option: str, given: str) -> None:
+    if option == "hf-token":
+        raise ValueError(
+            f"{where}: {given!r} would show the token to everybody on the host. Set HF_TOKEN in "
+            "'environment'."
+        )
     if option in OWN_OPTIONS:
         raise ValueError(f"{where}: set {OWN_OPTIONS[option]!r} as an option, not {given!r}.")
 

@@ -26,7 +26,7 @@ from typing import Any, Callable
 
 from . import locks
 from .facts import systemd_is_running
-from .launcher import EXIT_FINAL, EXIT_STOPPED
+from .launcher import EXIT_BROKEN, EXIT_FINAL, EXIT_STOPPED
 from .processes import LAUNCHER_MARKER, alive, read_process
 from .records import write_private
 from .servers import Layout, Server
@@ -172,7 +172,7 @@ class Systemd(Supervisor):
             f"ExecStart={command}\n"
             "Restart=on-failure\n"
             "RestartSec=1\n"
-            f"RestartPreventExitStatus={EXIT_FINAL}\n"
+            f"RestartPreventExitStatus={EXIT_BROKEN} {EXIT_FINAL}\n"
             # The launcher alone gets SIGTERM; what it leaves is killed with its control group.
             "KillMode=mixed\n"
             f"TimeoutStopSec={program.stop_seconds}\n"
@@ -264,7 +264,7 @@ class Supervisord(Supervisor):
             f"environment={environment}\n"
             "autostart=false\n"
             "autorestart=unexpected\n"
-            f"exitcodes={EXIT_STOPPED},{EXIT_FINAL}\n"
+            f"exitcodes={EXIT_STOPPED},{EXIT_BROKEN},{EXIT_FINAL}\n"
             # With a start time of zero every exit is judged by its status, never just retried.
             "startsecs=0\n"
             f"stopwaitsecs={program.stop_seconds}\n"

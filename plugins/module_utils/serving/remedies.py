@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
+from ..host.records import NOT_READY, REQUESTED
+
 CONSENTS = ("model", "download", "stack", "driver", "gpu_reset", "other_servers")
 """What a user may allow beyond new arguments for the same model on the same stack."""
 
@@ -428,7 +430,9 @@ def remedies_for(situation: Situation) -> tuple[str, ...]:
         return BY_HEALTH[situation.health]
     if situation.port_owners:
         return BY_CHANGE["port"]
-    if situation.cause_id == "unknown" or situation.reason == "requested":
+    if situation.reason == NOT_READY and situation.cause_id == "unknown":
+        return BY_CAUSE["timeout"]
+    if situation.cause_id == "unknown" or situation.reason == REQUESTED:
         return UNKNOWN
     return BY_CAUSE.get(situation.cause_id) or BY_CHANGE.get(situation.change, UNKNOWN)
 

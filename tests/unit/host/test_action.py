@@ -148,6 +148,9 @@ def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server
     assert result["wait_budget"] == {"seconds": 1, "why": "as asked"}
     assert result["stopped"] == "proven"
     assert server.processes() == []
+    record = server.record()
+    assert record is not None
+    assert (record.phase, record.reason) == ("stopped", "not ready in time")
 
 
 def test_without_a_timeout_the_time_comes_from_the_model(play: Play, tmp_path: Path) -> None:

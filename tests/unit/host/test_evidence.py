@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import evidence
+from ansible_collections.inferops.gpu.plugins.module_utils.host.logs import Log
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +49,22 @@ def test_a_log_of_gigabytes_is_cut_to_its_head_and_tail(home: Path, server: Serv
     assert text.startswith("first line")
     assert text.endswith("last line\n")
     assert len(text) < 100_000
-    assert "bytes are left out here" in text
+    assert "is left out here" in text
+
+
+def test_a_log_that_was_cut_keeps_its_head_and_what_came_before_the_cut(
+    home: Path, server: Server
+) -> None:
+    server.folder.mkdir(parents=True)
+    log = Log(server.log)
+    os.write(log.begin(), b"the cause\n" + b"x" * 5000 + b"\nbefore the cut\n")
+    log.keep_below(4000)
+    with server.log.open("a") as stream:
+        stream.write("after the cut\n")
+    text = gather(home).parts["server.log"]
+    assert text.startswith("the cause\n")
+    assert text.endswith("before the cut\nafter the cut\n")
+    assert "is left out here" in text
 
 
 def test_secrets_of_every_server_are_taken_out(home: Path, start: Call, server: Server) -> None:

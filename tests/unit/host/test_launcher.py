@@ -217,6 +217,23 @@ def test_a_launcher_that_takes_over_a_stop_ends_it_and_starts_nothing(
     assert (record_of(server).phase, record_of(server).reason) == ("stopped", "requested")
 
 
+def test_a_launcher_that_starts_with_the_host_starts_what_the_host_s_end_was_stopping(
+    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait
+) -> None:
+    """Had a stop of ours come so far, no supervisor would start the launcher any more."""
+    stopping = records.Record("main", server.id, phase="stopping", pid=1)
+    records.write(server.record_path, stopping, boot_id="another")
+    launch(spec())
+    wait_until(lambda: record_of(server).phase == "running")
+
+
+def test_what_no_launcher_can_do_is_said_and_not_retried(server: Server, spec: MakeSpec) -> None:
+    asked = spec(**{"NOT=A_NAME": "x"})
+    server.write_spec(asked)
+    assert launcher.Launch(server, asked).run() == launcher.EXIT_FINAL
+    assert "illegal environment variable name" in (record_of(server).reason or "")
+
+
 def test_kills_for_want_of_memory_are_counted_from_the_start_on(
     server: Server, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +275,12 @@ def test_a_command_that_cannot_be_run_is_said_and_not_retried(
 def test_the_server_gets_what_keeps_its_marker_readable(server: Server) -> None:
     made = launcher.server_environment(
         server,
-        own={"PYTHONPATH": "/lib", processes.LAUNCHER_MARKER: "x", "PATH": "/usr/bin"},
+        own={
+            "PYTHONPATH": "/lib",
+            "VLLM_PORT": "tcp://10.0.0.1:8000",
+            "PATH": "/usr/bin",
+            processes.LAUNCHER_MARKER: "x",
+        },
         asked={"HF_HOME": "/models", "SPT_NOENV": ""},
         command=["/opt/vllm/bin/python"],
     )
@@ -267,7 +289,7 @@ def test_the_server_gets_what_keeps_its_marker_readable(server: Server) -> None:
     assert made["PATH"] == "/opt/vllm/bin:/usr/bin"
     assert made["HF_HOME"] == "/models"
     assert made["PYTHONFAULTHANDLER"] == "1"
-    assert not {"PYTHONPATH", processes.LAUNCHER_MARKER} & set(made)
+    assert not {"PYTHONPATH", "VLLM_PORT", processes.LAUNCHER_MARKER} & set(made)
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(60, None), (5000, "5000")])

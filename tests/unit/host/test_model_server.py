@@ -315,6 +315,7 @@ def test_secrets_stay_in_a_private_file(
         ({"log_max_mib": 0}, "log_max_mib: 0 is too small"),
         ({"model": "--help"}, "neither a repository id nor a folder"),
         ({"arguments": {"api_key": "x"}}, "set 'api_key' as an option"),
+        ({"arguments": {"hf_token": "x"}}, "Set HF_TOKEN in 'environment'"),
         ({"arguments": {"max len": 1}}, "not the name of an engine option"),
         ({"start_at_boot": True}, "start_at_boot needs systemd as PID 1"),
         ({"supervisord_bin_dir": "/nowhere"}, "/nowhere/supervisord is not there"),
@@ -478,16 +479,17 @@ def test_a_server_that_ran_before_the_host_was_restarted_is_called_stopped(
     assert (seen["phase"], seen["reason"]) == ("stopped", "the host was restarted")
 
 
+@pytest.mark.parametrize(("phase", "ended"), [("stopped", True), ("stopping", False)])
 @pytest.mark.parametrize(
     ("known", "reason"), [(True, "the host was restarted"), (False, "requested")]
 )
 def test_a_host_that_goes_down_in_good_order_is_told_from_a_stop_of_ours(
-    run_module: Call, home: Path, known: bool, reason: str
+    run_module: Call, home: Path, phase: str, ended: bool, known: bool, reason: str
 ) -> None:
     """Both ask the launcher for the end, but ours takes the server from its supervisor."""
     server = Layout(home).server("main")
-    record = {"name": "main", "server_id": server.id, "phase": "stopped", "boot_id": "another"}
-    write_json(server.record_path, {**record, "reason": "requested", "pid": 7})
+    record = {"name": "main", "server_id": server.id, "phase": phase, "boot_id": "another"}
+    write_json(server.record_path, {**record, "reason": "requested" if ended else None, "pid": 7})
     program = home / "supervisor" / "programs" / "main.conf"
     program.parent.mkdir(parents=True)
     if known:

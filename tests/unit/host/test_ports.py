@@ -32,6 +32,17 @@ def test_a_port_that_is_bound_but_not_listening_is_taken(free_port: int) -> None
     assert not ports.is_taken("127.0.0.1", free_port)
 
 
+def test_a_port_whose_client_has_not_hung_up_yet_is_free(free_port: int) -> None:
+    """As a pooled client, or a tunnel, leaves it when its server has ended."""
+    with socket.create_server(("127.0.0.1", free_port)) as server:
+        client = socket.create_connection(("127.0.0.1", free_port))
+        served = server.accept()[0]
+    with client:
+        served.close()
+        assert ports._entries(free_port)
+        assert not ports.is_taken("127.0.0.1", free_port)
+
+
 def test_a_port_of_connections_that_just_ended_is_free(free_port: int) -> None:
     with socket.create_server(("127.0.0.1", free_port)) as server:
         client = socket.create_connection(("127.0.0.1", free_port))

@@ -131,7 +131,7 @@ def test_the_unit_restarts_what_served_and_nothing_else(home: Path) -> None:
     unit = Systemd().render(Program(Layout(home / "50%").server("main"), Layout(home), 30))
     lines = unit.splitlines()
     assert "Restart=on-failure" in lines
-    assert "RestartPreventExitStatus=78" in lines
+    assert "RestartPreventExitStatus=1 78" in lines
     assert "KillMode=mixed" in lines
     assert "TimeoutStopSec=50" in lines
     assert f'Environment="PYTHONPATH={home}/lib"' in lines

@@ -50,6 +50,15 @@ def test_every_known_cause_has_a_plan_that_ends(cause_id: str) -> None:
     assert len({step["key"] for step in found}) == len(found)
 
 
+def test_what_was_stopped_for_being_late_is_mended_by_its_cause_and_a_wish_is_not() -> None:
+    late, asked = "not ready in time", "requested"
+    assert ids("gpu_out_of_memory", reason=late, gpus=(GPU,)) == ids(
+        "gpu_out_of_memory", gpus=(GPU,)
+    )
+    assert ids(reason=late)[0] == BY_CAUSE["timeout"][0]
+    assert ids("gpu_out_of_memory", reason=asked)[0] == UNKNOWN[0]
+
+
 def test_no_known_cause_is_treated_as_an_unknown_one() -> None:
     judged = {failure.id for failure in FAILURES if failure.change in BY_CHANGE} | set(BY_CAUSE)
     assert {failure.id for failure in FAILURES} - judged == set()

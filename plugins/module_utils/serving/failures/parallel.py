@@ -39,6 +39,8 @@ PARALLEL = (
             r"ncclShmOpen",
             r"/shm\.h:\d+ NCCL WARN",
             r"Bus error",
+            r"unable to allocate shared memory\(shm\)",
+            r"No space left on device:? '?/dev/shm",
         ),
         "The shared memory of the container (/dev/shm) is too small for several GPUs.",
         "Give the container more (--shm-size=16g or --ipc=host), or rent another host.",
