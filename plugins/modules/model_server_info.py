@@ -241,8 +241,9 @@ servers:
     spec:
       description:
         - What it was last asked for, null when that is missing or damaged. C(arguments) are texts,
-          true for a flag; C(suggested_arguments) are those that nobody asked for. Of the
-          environment only the names are told.
+          true for a flag; C(extra_args) are short options and repeated ones;
+          C(suggested_arguments) are those that nobody asked for. Of the environment only the names
+          are told.
       type: dict
       sample:
         model: Qwen/Qwen3-8B
@@ -251,6 +252,7 @@ servers:
         port: 8000
         python: /home/user/.inferops/stack/venv/bin/python
         arguments: {max_model_len: "8192", enforce_eager: true}
+        extra_args: ["-tp", "2"]
         suggested_arguments: {gpu_memory_utilization: "0.88"}
         log_max_mib: 64
         start_at_boot: false
@@ -320,6 +322,7 @@ def shown(layout: Layout, server: Server) -> dict[str, Any] | None:
     return {
         **options,
         "arguments": asked["arguments"],
+        "extra_args": asked["extra_args"],
         "suggested_arguments": suggested,
         "port": spec.port,
         "supervisor": spec.supervisor,

@@ -61,7 +61,7 @@ class Spec:
     def hash(self) -> str:
         """Changes with everything that a running server is replaced for."""
         asked = self.command if self.asked is None else self.asked
-        wanted = [asked, self.environment, self.supervisor, self.log_max_mib]
+        wanted = [asked[:3], parse_command(asked), self.environment, self.supervisor, self.log_max_mib]
         content = json.dumps(wanted, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
@@ -245,24 +245,30 @@ def _option(key: str) -> str:
 def parse_command(command: list[str]) -> dict[str, Any]:
     """The options that `build_command` made this command line from; values are texts.
 
-    Given to it again they make a line that means the same.
+    Given to it again they make a line that means the same. What a mapping cannot hold, short
+    options and repeated ones, stays in `extra_args`.
     """
     options: dict[str, Any] = {"served_model_name": None}
     arguments: dict[str, Any] = {}
+    extra_args: list[str] = []
     names = {"--" + option: name for option, name in OWN_OPTIONS.items()}
     groups: list[list[str]] = []
     for word in command[3:]:
-        if word.startswith("--"):
-            groups.append(word.split("=", 1))
+        if re.match(r"--|-[A-Za-z]", word):
+            groups.append([word])
         elif groups:
             groups[-1].append(word)
-    for option, *values in groups:
+    for words in groups:
+        option, *values = [*words[0].split("=", 1), *words[1:]]
         value: Any = values if len(values) > 1 else values[0] if values else True
+        name = option[2:].replace("-", "_")
         if option in names:
             options[names[option]] = value
+        elif not option.startswith("--") or name in arguments:
+            extra_args += words
         else:
-            arguments[option[2:].replace("-", "_")] = value
-    return {**options, "python": command[0], "arguments": arguments}
+            arguments[name] = value
+    return {**options, "python": command[0], "arguments": arguments, "extra_args": extra_args}
 
 
 def inductor_cache() -> Path:

@@ -257,7 +257,8 @@ ASKED_LEN = re.compile(r"max seq len \((\d+)\)|Using max model len (\d+)")
 
 @dataclass(frozen=True)
 class Situation:
-    """One sick server. `arguments` are those of its last start, `first` those before any remedy.
+    """One sick server. `arguments` are those of its last start, `first` those before any remedy, as
+    `first_model` is; `added_environment` names the variables that remedies have set since.
 
     gpus: memory_total_mib and memory_free_mib of each. orphans: servers of ours that should not
     live and do. ladder: smaller models, each with `model` and, if it needs any, `arguments`.
@@ -272,6 +273,8 @@ class Situation:
     model: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)
+    first_model: str = ""
+    added_environment: tuple[str, ...] = ()
     gpus: tuple[Mapping[str, Any], ...] = ()
     orphans: tuple[str, ...] = ()
     port_owners: tuple[Mapping[str, Any], ...] = ()
@@ -360,6 +363,16 @@ def _undo(situation: Situation) -> dict[str, Any]:
     }
 
 
+def _as_at_first(situation: Situation) -> Change:
+    """The change that takes back whatever was tried; the port stays where it is free."""
+    tried_another = situation.first_model not in ("", situation.model)
+    return {
+        "model": situation.first_model if tried_another else "",
+        "arguments": _undo(situation),
+        "environment": dict.fromkeys(situation.added_environment),
+    }
+
+
 def _fewer_gpus(situation: Situation) -> list[Change]:
     """The next lower power of two, which divides every common number of attention heads."""
     now, there = int(situation.number("tensor_parallel_size", 1)), len(situation.gpus)
@@ -393,7 +406,7 @@ WORKED_OUT: dict[str, Callable[[Situation], list[Change]]] = {
     ),
     "reset_gpu": lambda situation: [{}] if situation.gpus else [],
     "driver": lambda situation: [{}] if "driver" in situation.roles else [],
-    "complete_reset": lambda situation: [{"arguments": _undo(situation)}],
+    "complete_reset": lambda situation: [_as_at_first(situation)],
 }
 """Remedies whose changes depend on the situation: one entry a step, none where it cannot help."""
 
@@ -448,7 +461,7 @@ def _steps(remedy: Remedy, situation: Situation) -> Iterator[dict[str, Any]]:
             "model": change.get("model", ""),
             "port": change.get("port"),
             "arguments": {**remedy.arguments, **change.get("arguments", {})},
-            "environment": dict(remedy.environment),
+            "environment": {**remedy.environment, **change.get("environment", {})},
             "servers": change.get("servers", []),
             "needs": _needs(remedy, situation),
         }

@@ -239,8 +239,10 @@ def test_a_command_line_gives_back_the_options_that_made_it() -> None:
         "limits": {"image": 2},
         "seed": -1,
     }
-    command = build_command("/v/python", "a/b", "127.0.0.1", 8000, "name", arguments, [])
+    extra = ["-tp", "2", "--seed", "-2", "--seed=-3"]
+    command = build_command("/v/python", "a/b", "127.0.0.1", 8000, "name", arguments, extra)
     options = parse_command(command)
+    assert options["extra_args"] == extra
     assert options["served_model_name"] == "name"
     assert options["python"] == "/v/python"
     again = build_command(
@@ -250,7 +252,7 @@ def test_a_command_line_gives_back_the_options_that_made_it() -> None:
         int(options["port"]),
         options["served_model_name"],
         options["arguments"],
-        [],
+        options["extra_args"],
     )
     assert again == command
 

@@ -59,6 +59,20 @@ def test_what_was_stopped_for_being_late_is_mended_by_its_cause_and_a_wish_is_no
     assert ids("gpu_out_of_memory", reason=asked)[0] == UNKNOWN[0]
 
 
+def test_the_complete_reset_takes_back_model_arguments_and_environment() -> None:
+    tried = {
+        "model": "org/tiny",
+        "first_model": "org/large",
+        "arguments": {"quantization": "awq", "max_model_len": "2048"},
+        "first": {"max_model_len": "8192"},
+        "added_environment": ("NCCL_P2P_DISABLE",),
+    }
+    (reset,) = (step for step in steps(**tried) if step["id"] == "complete_reset")
+    assert reset["model"] == "org/large"
+    assert reset["arguments"] == {"quantization": None, "max_model_len": "8192"}
+    assert reset["environment"] == {"NCCL_P2P_DISABLE": None}
+
+
 def test_no_known_cause_is_treated_as_an_unknown_one() -> None:
     judged = {failure.id for failure in FAILURES if failure.change in BY_CHANGE} | set(BY_CAUSE)
     assert {failure.id for failure in FAILURES} - judged == set()
