@@ -351,7 +351,7 @@ def health(
 
 
 def memory_before_mib(layout: Layout, server: Server) -> dict[str, int]:
-    return vram.baseline(layout.baseline, server.name, lifecycle.others_alive(server))
+    return vram.baseline(layout.baseline, server.name, lifecycle.others(server))
 
 
 def main() -> None:

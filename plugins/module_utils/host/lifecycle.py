@@ -22,10 +22,14 @@ from .supervisors import Program, Supervisor, every, is_installed
 from .sweeping import Ended, sweep
 
 
-def others_alive(server: Server) -> bool:
-    """Whether another server of ours lives on this host."""
-    ids = {environment_of(process.pid).get(SERVER_MARKER) for process in carrying(SERVER_MARKER)}
-    return bool(ids - {server.id, None})
+def others(server: Server) -> list[str]:
+    """The other servers of ours that live on this host: each one's id, and since when it lives."""
+    since: dict[str, int] = {}
+    for process in carrying(SERVER_MARKER):
+        other = environment_of(process.pid).get(SERVER_MARKER)
+        if other not in (server.id, None):
+            since[other] = min(process.start_time_ticks, since.get(other, process.start_time_ticks))
+    return [f"{other} {ticks}" for other, ticks in sorted(since.items())]
 
 
 CLAIM_SECONDS = 120
@@ -79,7 +83,7 @@ def start(layout: Layout, spec: Spec, supervisor: Supervisor, report: Report) ->
     server = layout.server(spec.name)
     library.ship(layout.library)
     server.write_spec(spec)
-    vram.remember(layout.baseline, spec.name, report, others_alive(server))
+    vram.remember(layout.baseline, spec.name, report, others(server))
     write(server.record_path, server.new_record(spec))
     supervisor.install(Program(server, layout, spec.stop_timeout_seconds))
     supervisor.start(server)

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 from . import ports, readiness, vram
 from .gpus import Report
-from .lifecycle import others_alive
+from .lifecycle import others
 from .processes import SERVER_MARKER, Process, environment_of
 from .servers import Layout, Server
 from .sweeping import Ended
@@ -25,7 +25,7 @@ def of_stop(
     layout: Layout, server: Server, ended: Ended, read_report: Callable[[], Report]
 ) -> dict[str, Any]:
     """The result of a stop: what is proven, what is left, whose it is, and what to do about it."""
-    memory = vram.verify(layout.baseline, server.name, others_alive(server), read_report)
+    memory = vram.verify(layout.baseline, server.name, others(server), read_report)
     port_free, holders = _port(server)
     remedies = [HANGS.format(**process.describe()) for process in ended.left]
     remedies += _memory_remedies(memory)
@@ -72,8 +72,8 @@ def _port_remedy(holders: list[Process]) -> str:
 def _memory_remedies(memory: dict[str, Any]) -> list[str]:
     if memory["state"] == "no_baseline":
         return [
-            "Nobody read the memory of the GPU before the launch, or it cannot be read now, so it "
-            "cannot be told whether all of it is back."
+            "Nobody read the memory of the GPU before the launch, it cannot be read now, or "
+            "another server came or went since, so it cannot be told whether all of it is back."
         ]
     return [
         f"GPU {gpu['uuid']} has {gpu['used_mib'] - gpu['baseline_mib']} MiB more in use than "

@@ -61,7 +61,13 @@ class Spec:
     def hash(self) -> str:
         """Changes with everything that a running server is replaced for."""
         asked = self.command if self.asked is None else self.asked
-        wanted = [asked[:3], parse_command(asked), self.environment, self.supervisor, self.log_max_mib]
+        wanted = [
+            asked[:3],
+            parse_command(asked),
+            self.environment,
+            self.supervisor,
+            self.log_max_mib,
+        ]
         content = json.dumps(wanted, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 

@@ -31,30 +31,42 @@ def _known(path: Path) -> dict[str, Any]:
     """The readings of this boot; those of another boot say nothing."""
     content = read_json(path) or {}
     if content.get("boot_id") != boot_id():
-        return {"boot_id": boot_id(), "idle": {}, "before": {}}
-    return {"idle": {}, "before": {}, **content}
+        content = {"boot_id": boot_id()}
+    return {"idle": {}, "before": {}, "beside": {}, **content}
 
 
-def remember(path: Path, name: str, report: Report, others_alive: bool) -> None:
-    """Note the memory in use just before server `name` is launched."""
+def remember(path: Path, name: str, report: Report, others: list[str]) -> None:
+    """Note the memory in use just before server `name` is launched, and who else lives then.
+
+    Without others it is that of an idle GPU; of several such readings the lowest one counts, since
+    what was still in use at the others was not ours.
+    """
     readings, used = _known(path), _used(report)
-    readings["before"][name] = used
-    if not others_alive:
-        readings["idle"] = {**used, **readings["idle"]}
+    readings["before"][name], readings["beside"][name] = used, others
+    if not others:
+        idle = readings["idle"]
+        readings["idle"] = {
+            **idle,
+            **{gpu: min(mib, idle.get(gpu, mib)) for gpu, mib in used.items()},
+        }
     write_json(path, readings)
 
 
-def baseline(path: Path, name: str, others_alive: bool) -> dict[str, int]:
-    """MiB in use on each GPU without server `name`; empty when nothing was noted in this boot."""
+def baseline(path: Path, name: str, others: list[str]) -> dict[str, int]:
+    """MiB in use on each GPU without server `name`; empty when nobody knows.
+
+    That is when nothing was noted in this boot, and when others live than before its launch.
+    """
     readings = _known(path)
-    known: dict[str, int] = readings["before"].get(name, {}) if others_alive else readings["idle"]
-    return known
+    same = not others or readings["beside"].get(name) == others
+    known: dict[str, int] = readings["before"].get(name, {}) if others else readings["idle"]
+    return known if same else {}
 
 
 def verify(
     path: Path,
     name: str,
-    others_alive: bool,
+    others: list[str],
     read_report: Callable[[], Report],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -64,7 +76,7 @@ def verify(
     Returns `state` (no_gpu, at_baseline, above_baseline, no_baseline) and `gpus`: for each one
     uuid, baseline_mib, used_mib and, when it is above, the processes that the driver names.
     """
-    expected = baseline(path, name, others_alive)
+    expected = baseline(path, name, others)
     deadline = clock() + WAIT_SECONDS
     while True:
         report = read_report()

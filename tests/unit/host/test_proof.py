@@ -185,7 +185,7 @@ def test_what_remains_is_named_with_a_way_out(
         gpu = Gpu(0, "a GPU", "GPU-1", "8.9", 24000, used_mib, 24000 - used_mib, 40)
         return Report(True, None, "570.1", "12.8", [gpu], "nvml")
 
-    vram.remember(layout.baseline, "main", report(10), others_alive=False)
+    vram.remember(layout.baseline, "main", report(10), others=[])
     stuck = Process(2**22 + 1, 1, 1, 1, 1, "D", "VLLM::Worker", 0)
     result = proof.of_stop(layout, server, Ended([stuck], []), lambda: report(9000))
     assert (result["stopped"], result["port_free"]) == ("unproven", None)

@@ -28,13 +28,13 @@ def report(*used: int | None) -> Report:
 def verify(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Verify against these reports, one a second on a clock of its own."""
 
-    def run(*reports: Report, others_alive: bool = False, name: str = "main") -> dict[str, Any]:
+    def run(*reports: Report, others: tuple[str, ...] = (), name: str = "main") -> dict[str, Any]:
         seconds = [0.0]
         left = list(reports)
         return vram.verify(
             tmp_path / "baseline.json",
             name,
-            others_alive,
+            list(others),
             lambda: left.pop(0) if len(left) > 1 else left[0],
             clock=lambda: seconds[0],
             sleep=lambda pause: seconds.__setitem__(0, seconds[0] + pause),
@@ -45,8 +45,8 @@ def verify(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def remember(tmp_path: Path) -> Callable[..., None]:
-    def run(found: Report, others_alive: bool = False, name: str = "main") -> None:
-        vram.remember(tmp_path / "baseline.json", name, found, others_alive)
+    def run(found: Report, others: tuple[str, ...] = (), name: str = "main") -> None:
+        vram.remember(tmp_path / "baseline.json", name, found, list(others))
 
     return run
 
@@ -78,9 +78,26 @@ def test_with_another_server_alive_the_reading_before_the_launch_counts(
     verify: Any, remember: Any
 ) -> None:
     remember(report(100), name="first")
-    remember(report(8000), others_alive=True, name="second")
-    assert verify(report(8100), others_alive=True, name="second")["state"] == "at_baseline"
-    assert verify(report(16000), others_alive=True, name="second")["state"] == "above_baseline"
+    remember(report(8000), others=("first 7",), name="second")
+    assert verify(report(8100), others=("first 7",), name="second")["state"] == "at_baseline"
+    assert verify(report(16000), others=("first 7",), name="second")["state"] == "above_baseline"
+
+
+def test_with_another_one_alive_than_before_the_launch_nothing_is_proven(
+    verify: Any, remember: Any
+) -> None:
+    """What the newer one takes may be less than what this one leaks."""
+    remember(report(20000), others=("first 7",), name="second")
+    for others in (("first 9",), ("first 7", "third 8")):
+        assert verify(report(19000), others=others, name="second")["state"] == "no_baseline"
+
+
+def test_what_a_stranger_held_at_the_first_launch_is_not_the_baseline(
+    verify: Any, remember: Any
+) -> None:
+    remember(report(10000))
+    remember(report(100))
+    assert verify(report(9000))["state"] == "above_baseline"
 
 
 def test_without_a_baseline_nothing_is_proven(verify: Any, remember: Any, tmp_path: Path) -> None:
