@@ -21,10 +21,10 @@ import sys
 import tempfile
 import time
 import uuid
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from tests.tools.leftovers import MARK, Before
 from tests.tools.tree import REPOSITORY
