@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -120,6 +122,17 @@ SUPERVISORD = {
 }
 
 
+def pack_pip(folder: Path) -> None:
+    """The development environment's own pip as a wheel: many hosts bring one that is too old."""
+    pip = importlib.metadata.distribution("pip")
+    parts, made_by_installing = ("pip", f"pip-{pip.version}.dist-info"), ("INSTALLER", "REQUESTED")
+    with zipfile.ZipFile(folder / f"pip-{pip.version}-py3-none-any.whl", "w") as archive:
+        for file in pip.files or ():
+            generated = file.suffix == ".pyc" or file.name in made_by_installing
+            if file.parts[0] in parts and not generated:
+                archive.write(str(file.locate()), str(file))
+
+
 def test_pip_does_all_of_it_where_uv_cannot_be_had(tmp_path: Path, play: Play) -> None:
     """The supervisor's environment, too: containers without systemd need it."""
     with rig.index(tmp_path / "index") as url:
@@ -129,8 +142,10 @@ def test_pip_does_all_of_it_where_uv_cannot_be_had(tmp_path: Path, play: Play) -
         wheels = tmp_path / "wheels"
         wheels.mkdir()
         Wheel("supervisor", "4.3.0").write(wheels)
+        pack_pip(wheels)
         wish = {
             "stack_installer": "auto",
+            "stack_find_links": [str(wheels)],
             "stack_python": "",
             "launch_find_links": [str(wheels)],
             "launch_offline": True,
