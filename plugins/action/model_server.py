@@ -18,7 +18,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.records import NOT_READY, REQUESTED
+from ansible_collections.inferops.gpu.plugins.module_utils.host import budget
+from ansible_collections.inferops.gpu.plugins.module_utils.host.records import REQUESTED
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
 
 MODULE = "inferops.gpu.model_server"
@@ -27,11 +28,17 @@ POLL_SECONDS = 5
 TAIL_LINES = 60
 DIAGNOSIS_LINES = 5000
 HEAD_LINES = 1000
-TIMEOUT = {
-    "cause_id": "timeout",
-    "cause": "Nothing in its log says that it failed.",
-    "remedy": "Raise wait_timeout_seconds, or bring the model to the host before the start.",
-    "change": "wait_timeout_seconds",
+TIMEOUTS = {
+    "wait_timeout_seconds": {
+        "cause_id": "timeout",
+        "cause": "Nothing in its log says that it failed.",
+        "remedy": "Raise wait_timeout_seconds, or bring the model to the host before the start.",
+    },
+    "check_timeouts_seconds": {
+        "cause_id": "hung",
+        "cause": "Its port is open, it does not get on, and nothing in its log says why.",
+        "remedy": "Start it again; if it is only slow, raise that check in check_timeouts_seconds.",
+    },
 }
 STOPPED = {
     "cause_id": "stopped",
@@ -61,7 +68,7 @@ class ActionModule(ActionBase):
         asked = arguments.get("state", "started") == "started" and not self._task.check_mode
         if done or not asked or not wait:
             return result
-        return self.follow(result, arguments, result["wait_budget"]["seconds"])
+        return self.follow(result, arguments)
 
     def call(self, module: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return self._execute_module(
@@ -76,25 +83,24 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"The server cannot be observed: {answer.get('msg')}")
         return answer["servers"][0]
 
-    def follow(
-        self, result: dict[str, Any], arguments: dict[str, Any], timeout_seconds: float
-    ) -> dict[str, Any]:
+    def follow(self, result: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
         """Show the phases until the server serves, has died, or the time is up."""
         host = self.task_vars.get("inventory_hostname", "host")
-        began = time.monotonic()
-        phases: list[dict[str, Any]] = []
+        allowed, began = result["wait_budget"], time.monotonic()
+        phases = result["phases"] = list[dict[str, Any]]()
         server: dict[str, Any] = {"phase": "starting", "progress": None}
         while server["phase"] in ("starting", "stopping"):
-            seconds = time.monotonic() - began
-            if seconds > timeout_seconds:
-                return self.timed_out(result, arguments, server, phases, timeout_seconds)
+            elapsed = time.monotonic() - began
+            limit = budget.passed(server, elapsed, allowed["seconds"], allowed["checks_seconds"])
+            if limit:
+                return self.timed_out(result, arguments, server, limit)
             known = server["progress"]
             server = self.ask(arguments, wait_seconds=POLL_SECONDS, known_progress=known)
             if server["progress"] != known:
                 seconds = round(time.monotonic() - began, 1)
                 phases.append({"progress": server["progress"], "seconds": seconds})
                 display.display(f"{host}: {server['progress']} ({seconds:.0f} s)")
-        result.update(server=server, phases=phases)
+        result["server"] = server
         if server["phase"] == "running":
             return {**result, "completion": server["completion"]}
         if server["reason"] == REQUESTED:
@@ -106,19 +112,18 @@ class ActionModule(ActionBase):
         result: dict[str, Any],
         arguments: dict[str, Any],
         server: dict[str, Any],
-        phases: list[dict[str, Any]],
-        timeout_seconds: float,
+        limit: budget.Limit,
     ) -> dict[str, Any]:
         """Stop the whole tree: a server that may come up later would bill and hold its port."""
         failed = self.explain(
-            {**result, "phases": phases},
+            result,
             arguments,
-            f"is not ready after {timeout_seconds:g} s ({server['progress']}) and was stopped",
-            TIMEOUT,
+            f"is not ready after {limit.seconds:g} s ({server['progress']}) and was stopped",
+            {**TIMEOUTS[limit.option], "change": limit.option},
         )
         keep = ("name", "home", "stop_timeout_seconds")
         stop = {key: arguments[key] for key in keep if key in arguments}
-        stopped = self.call(MODULE, {**stop, "state": "stopped", "reason": NOT_READY})
+        stopped = self.call(MODULE, {**stop, "state": "stopped", "reason": limit.reason})
         return {**failed, "stopped": stopped.get("stopped", "unproven")}
 
     def explain(

@@ -78,7 +78,7 @@ def server_status(server: Mapping[str, Any]) -> dict[str, Any]:
     running = server["phase"] == "running" and server["ready_at"]
     arguments = (server.get("spec") or {}).get("arguments") or {}
     status = {
-        **{key: server[key] for key in ("name", "phase", "model", "port")},
+        **{key: server[key] for key in ("name", "phase", "model", "port", "supervised")},
         "health": health["state"],
         "reason": health["reason"],
         "uptime_seconds": round(time.time() - server["ready_at"]) if running else None,
@@ -106,6 +106,8 @@ def _line(status: Mapping[str, Any]) -> str:
         )
     if status["kv_cache_usage"] is not None:
         parts.append(f"KV cache {status['kv_cache_usage']:.0%}".replace("%", " %"))
+    if status["phase"] == "running" and not status["supervised"]:
+        parts.append("nothing starts it again when it crashes: stop it and deploy again")
     if status["failure"]:
         parts.append(f"{status['failure']['cause']} {status['failure']['remedy']}")
     parts += [f"{lever['seen']} {lever['help']}" for lever in status["levers"]]

@@ -131,6 +131,14 @@ options:
       - Without it, the time comes from the size of the model and the measured speed of its disk, or
         is 1800 seconds when the model is not on the host yet. RV(wait_budget) explains it.
     type: int
+  check_timeouts_seconds:
+    description:
+      - How long single checks may take once the one before has passed, by C(health), C(model) and
+        C(completion). A server that takes longer is stopped as a whole.
+      - Without it, or where it does not name a check, 120, 60 and 300 seconds.
+      - What comes before, up to a port that is open, has all of O(wait_timeout_seconds).
+    type: dict
+    default: {}
   start_at_boot:
     description:
       - Start the server again when the host comes back from a restart. Needs systemd; refused
@@ -151,9 +159,9 @@ options:
   reason:
     description:
       - Why it is stopped, for its record. Playbook recover leaves what was stopped by a wish as it
-        was, and looks for the cause of what was not ready in time.
+        was, and looks for the cause of the others.
     type: str
-    choices: [requested, not ready in time]
+    choices: [requested, not ready in time, hung at its start]
     default: requested
 extends_documentation_fragment:
   - inferops.gpu.attributes
@@ -215,12 +223,15 @@ port:
   type: int
   sample: 8000
 wait_budget:
-  description: How many C(seconds) the start may take, and C(why).
+  description:
+    - How many C(seconds) the start may take, and C(why). C(checks_seconds) are those of the checks
+      that follow once the port is open.
   returned: when O(state=started) and the server does not serve yet
   type: dict
   sample:
     seconds: 610
     why: 600 s, and 4 times what reading 1.5 GB takes at the 612 MB/s measured
+    checks_seconds: {health: 120.0, model: 60.0, completion: 300.0}
 options:
   description:
     - Whether the engine's own parser accepted O(arguments) and O(extra_args), or why it was not
@@ -343,7 +354,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host import (
     supervisors,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.budget import Budget
-from ansible_collections.inferops.gpu.plugins.module_utils.host.records import NOT_READY, REQUESTED
+from ansible_collections.inferops.gpu.plugins.module_utils.host.records import (
+    HUNG,
+    NOT_READY,
+    REQUESTED,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     NAME,
     Layout,
@@ -370,6 +385,7 @@ class Run:
             self.fail(f"name: {self.params['name']!r} may hold only letters, digits, - and _.")
         self.server = self.layout.server(self.params["name"])
         self.options: str | None = None
+        self.checks_seconds: dict[str, float] = {}
         module.no_log_values.update(secret_values(self.server.environment()))
 
     def exit(self, changed: bool, diff: dict[str, Any], **result: Any) -> NoReturn:
@@ -387,6 +403,7 @@ class Run:
 
     def started(self) -> NoReturn:
         supervisor = self.choose_supervisor()
+        self.checks_seconds = self.check_limits()
         spec = self.spec(supervisor.name)
         self.module.no_log_values.update(secret_values(spec.environment))
         with self.alone():
@@ -431,12 +448,19 @@ class Run:
         environment = {key: str(value) for key, value in self.params["environment"].items()}
         return budget.for_start(self.params["model"], download_dir, environment)
 
+    def check_limits(self) -> dict[str, float]:
+        """How long each check may take, in seconds."""
+        try:
+            return budget.for_checks(self.params["check_timeouts_seconds"])
+        except ValueError as error:
+            self.fail(f"check_timeouts_seconds: {error}.")
+
     def facts(self, spec: Spec) -> dict[str, Any]:
         """What a start returns beside the server."""
         return {
             "port": spec.port,
             "options": self.options,
-            "wait_budget": self.budget._asdict(),
+            "wait_budget": {**self.budget._asdict(), "checks_seconds": self.checks_seconds},
         }
 
     def set_start_at_boot(self, supervisor: supervisors.Supervisor) -> dict[str, Any]:
@@ -636,19 +660,21 @@ class Run:
                 port=spec.port,
                 options=self.options,
             )
+        limit = None
         if wait:
-            seen = observation.wait_until_settled(server, self.budget.seconds)
+            seen, limit = observation.wait_until_settled(
+                server, self.budget.seconds, self.checks_seconds
+            )
         result = {"server": seen, **self.facts(spec)}
         if seen["phase"] == "running":
             self.exit(changed, diff, completion=seen["completion"], **result)
         if not wait:
             self.exit(changed, diff, **result)
         tail = observation.log_tail(server, TAIL_LINES)
-        if seen["phase"] == "starting":
+        if limit:
             with self.alone():
-                self.end(NOT_READY)
-            seconds = self.budget.seconds
-            message = f"is not ready after {seconds} s ({seen['progress']}) and was stopped"
+                self.end(limit.reason)
+            message = f"is not ready after {limit.seconds:g} s ({seen['progress']}) and was stopped"
         else:
             message = f"failed to start: {seen['reason']}"
         self.fail(
@@ -713,10 +739,15 @@ def main() -> None:
             "supervisord_bin_dir": {"type": "path"},
             "wait": {"type": "bool", "default": True},
             "wait_timeout_seconds": {"type": "int"},
+            "check_timeouts_seconds": {"type": "dict", "default": {}},
             "start_at_boot": {"type": "bool", "default": False},
             "stop_timeout_seconds": {"type": "int", "default": 30},
             "log_max_mib": {"type": "int", "default": 64},
-            "reason": {"type": "str", "choices": [REQUESTED, NOT_READY], "default": REQUESTED},
+            "reason": {
+                "type": "str",
+                "choices": [REQUESTED, NOT_READY, HUNG],
+                "default": REQUESTED,
+            },
         },
         required_if=[("state", "started", ["python", "model"])],
         supports_check_mode=True,

@@ -158,8 +158,8 @@ servers:
       sample: systemd
     supervised:
       description:
-        - Whether the launcher lives that starts it again when it crashes.
-        - A server that runs without it serves on. Stop and start it to have it supervised again.
+        - Whether launcher and supervisor live, which start it again when it crashes.
+        - A server that runs without them serves on. Stop and start it to have it supervised again.
       type: bool
       sample: true
     exit_code:
@@ -185,6 +185,16 @@ servers:
       description: The text that proved that it serves.
       type: str
       sample: " the lazy dog."
+    waiting_for:
+      description:
+        - While it starts, the furthest check that it has come to, V(port), V(health), V(model) or
+          V(completion).
+      type: str
+      sample: null
+    waiting_seconds:
+      description: For how long that check has not passed.
+      type: float
+      sample: null
     started_at:
       description: When it was asked for, in seconds since the epoch.
       type: float

@@ -1,7 +1,10 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a start may take, from the size of the model and the speed of the disk it lies on."""
+"""How long a start may take, from the size of the model and the speed of the disk it lies on.
+
+That time is for everything up to an open port, above all. Each check after that has its own.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .records import HUNG, NOT_READY
+
 WITHOUT_WEIGHTS_SECONDS = 600
 """Imports, compilation, graphs, the first completion. vLLM itself gives its engine as long."""
 
 DOWNLOAD_SECONDS = 1800
 """A model that is not here yet: nobody knows how large it is, or how fast it comes."""
+
+CHECKS_SECONDS = {"health": 120.0, "model": 60.0, "completion": 300.0}
+"""For each check, once the one before has passed. The first completion may compile kernels yet."""
 
 MARGIN = 4
 """Several processes read at once, and what is read is copied again."""
@@ -48,6 +56,44 @@ def for_start(model: str, download_dir: Any, environment: Mapping[str, str]) -> 
         f"{WITHOUT_WEIGHTS_SECONDS} s, and {MARGIN} times what reading {size / 1e9:.1f} GB takes "
         f"at the {rate / 1e6:.0f} MB/s measured",
     )
+
+
+def for_checks(asked: Mapping[str, Any]) -> dict[str, float]:
+    """The time for each check, as asked or else our own. Raises ValueError naming a bad one."""
+    unknown = sorted(set(asked) - set(CHECKS_SECONDS))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: there are {', '.join(CHECKS_SECONDS)}")
+    for name, value in asked.items():
+        try:
+            good = float(value) > 0
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise ValueError(f"{name}: {value!r} is no number of seconds above 0")
+    return {**CHECKS_SECONDS, **{name: float(value) for name, value in asked.items()}}
+
+
+class Limit(NamedTuple):
+    """Of a start: the option that sets it, and why a server that passes it is stopped."""
+
+    option: str
+    seconds: float
+    reason: str
+
+
+def passed(
+    seen: Mapping[str, Any],
+    elapsed_seconds: float,
+    seconds: float,
+    checks_seconds: Mapping[str, float],
+) -> Limit | None:
+    """The limit that a server which starts, as it was observed, has passed; None when none."""
+    allowed = checks_seconds.get(seen.get("waiting_for") or "")
+    if allowed is not None and seen["waiting_seconds"] > allowed:
+        return Limit("check_timeouts_seconds", allowed, HUNG)
+    if elapsed_seconds > seconds:
+        return Limit("wait_timeout_seconds", seconds, NOT_READY)
+    return None
 
 
 def weights(model: str, download_dir: Any, environment: Mapping[str, str]) -> list[Path]:

@@ -223,6 +223,7 @@ class Launch:
             oom_kills=None,
             ended_at=None,
             waiting_for="port",
+            checks_since={"port": time.time()},
         )
         # Not in the loop below: a completion that is waited for must not let the log grow.
         threading.Thread(target=self.keep_log, daemon=True).start()
@@ -270,7 +271,10 @@ class Launch:
             self.note_waiting(seen.waiting_for)
 
     def note_waiting(self, check: str) -> None:
-        if check != self.record.waiting_for:
+        since = self.record.checks_since or {}
+        if check not in since:
+            self.note(waiting_for=check, checks_since={**since, check: time.time()})
+        elif check != self.record.waiting_for:
             self.note(waiting_for=check)
 
     def stop(self) -> int:

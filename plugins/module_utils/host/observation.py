@@ -11,15 +11,17 @@ say the same. While a launcher lives, the record is its own to write.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Callable
 
-from . import locks, phases, ports, readiness, records
+from . import budget, locks, phases, ports, readiness, records
 from .logs import Log
-from .processes import Process, alive, started_at
+from .processes import Process, alive, command_line, started_at
 from .records import Record
 from .servers import Layout, Server
-from .supervisors import is_installed
+from .supervisors import Supervisord, is_installed
 
 LAUNCHER_GRACE_SECONDS = 15.0
 REWRITE_SECONDS = 1.5
@@ -63,12 +65,13 @@ def observe(server: Server, keep: bool = True) -> dict[str, Any]:
         "port_bound": bool(shown.port and ports.listeners(shown.port, tree)),
         "model": shown.model,
         "supervisor": shown.supervisor,
-        "supervised": bool(launchers),
+        "supervised": any(_is_kept(launcher, shown) for launcher in launchers),
         "exit_code": shown.exit_code,
         "signal": shown.signal,
         "oom_kills": shown.oom_kills,
         "restarts": shown.restarts,
         "completion": shown.completion,
+        **_waiting(shown, phase),
         "started_at": shown.started_at,
         "ready_at": shown.ready_at,
         "ended_at": shown.ended_at,
@@ -206,6 +209,25 @@ def _progress(server: Server, record: Record, phase: str, reason: str | None) ->
     return phases.current(Log(server.log).tail(LOG_BYTES_FOR_PHASE)) or "importing vLLM"
 
 
+def _is_kept(launcher: Process, record: Record) -> bool:
+    """Whether the launcher is still a child of our supervisord, which it outlives when need be."""
+    ours = Layout(Path(record.server_id).parent.parent).supervisor
+    return record.supervisor != Supervisord.name or str(ours) in command_line(launcher.ppid)
+
+
+def _waiting(record: Record, phase: str) -> dict[str, Any]:
+    """The furthest check of a start and for how long it was asked in vain; none after the start.
+
+    An answer that comes and goes counts from when it was first asked for.
+    """
+    since = (record.checks_since or {}) if phase == "starting" else {}
+    reached = [check for check in readiness.CHECKS if check in since]
+    if not reached:
+        return {"waiting_for": None, "waiting_seconds": None}
+    seconds = round(time.time() - since[reached[-1]], 1)
+    return {"waiting_for": reached[-1], "waiting_seconds": seconds}
+
+
 def _seconds(record: Record) -> float:
     """How long the start took, or has taken until now."""
     if record.started_at is None:
@@ -242,11 +264,16 @@ def wait_for_change(
         sleep(POLL_SECONDS)
 
 
-def wait_until_settled(server: Server, seconds: float) -> dict[str, Any]:
-    """Observe until the start has succeeded or failed, or time is up."""
-    deadline = time.monotonic() + seconds
+def wait_until_settled(
+    server: Server, seconds: float, checks_seconds: Mapping[str, float]
+) -> tuple[dict[str, Any], budget.Limit | None]:
+    """Observe until the start has succeeded or failed, or has passed a limit; what was seen."""
+    began = time.monotonic()
     seen = observe(server)
-    while seen["phase"] not in FINAL_PHASES and time.monotonic() < deadline:
-        left = deadline - time.monotonic()
-        seen = wait_for_change(server, seen["progress"], min(left, 5.0))
-    return seen
+    while seen["phase"] not in FINAL_PHASES:
+        elapsed = time.monotonic() - began
+        limit = budget.passed(seen, elapsed, seconds, checks_seconds)
+        if limit:
+            return seen, limit
+        seen = wait_for_change(server, seen["progress"], min(max(seconds - elapsed, 0.1), 5.0))
+    return seen, None

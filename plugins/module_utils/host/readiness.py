@@ -17,6 +17,9 @@ from typing import Any, Callable, NamedTuple
 from . import ports
 from .processes import Process
 
+CHECKS = ("port", "health", "model", "completion")
+"""In the order in which they are asked."""
+
 PROMPT = "The quick brown fox jumps over"
 MAX_TOKENS = 8
 QUICK_SECONDS = 5.0

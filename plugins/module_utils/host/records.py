@@ -20,7 +20,9 @@ from .processes import Identity, boot_id, host_start
 
 REQUESTED = "requested"
 NOT_READY = "not ready in time"
-"""Why a server was stopped: somebody wanted it, or its start took longer than it may."""
+HUNG = "hung at its start"
+"""Why a server was stopped: somebody wanted it, its start took longer than it may, or it answered
+one check and then not the next."""
 
 PHASES = ("starting", "running", "stopping", "stopped", "error")
 
@@ -30,10 +32,11 @@ class Record:
     """What is known about one server. Times are seconds since the epoch.
 
     `pid`, `start_time_ticks`, `boot_id` and `pgid` name the main process. `ready_at` is set once
-    a completion was seen. `waiting_for` is the readiness check that fails now. `restarts` counts
-    those since the server was asked for, or since it last served for long. `host_start` tells
-    restarts of a container apart, which the boot id does not. `oom_kills` is how many processes
-    the kernel killed for want of memory while the server ran, None when nobody counted.
+    a completion was seen. `waiting_for` is the readiness check that fails now, `checks_since` tells
+    when each was first asked in this start. `restarts` counts those since the server was asked for,
+    or since it last served for long. `host_start` tells restarts of a container apart, which the
+    boot id does not. `oom_kills` is how many processes the kernel killed for want of memory while
+    the server ran, None when nobody counted.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Record:
     oom_kills: int | None = None
     reason: str | None = None
     waiting_for: str | None = None
+    checks_since: dict[str, float] | None = None
     completion: str | None = None
     started_at: float | None = None
     ready_at: float | None = None

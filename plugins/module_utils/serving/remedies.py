@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
-from ..host.records import NOT_READY, REQUESTED
+from ..host.records import HUNG, NOT_READY, REQUESTED
 
 CONSENTS = ("model", "download", "stack", "driver", "gpu_reset", "other_servers")
 """What a user may allow beyond new arguments for the same model on the same stack."""
@@ -238,12 +238,16 @@ BY_CAUSE: dict[str, tuple[str, ...]] = {
     "xet_download": ("without_xet", "download_first", "smaller_model"),
     "engine_start_timeout": ("longer_engine_start", "download_first", "smaller_model"),
     "timeout": ("download_first", "longer_engine_start", "smaller_model"),
+    "hung": BY_HEALTH["hung"],
     "port_uri": ("without_vllm_port",),
     "port_taken_inside": ("sweep_orphans", "without_vllm_port", "restart"),
     "port_invalid": ("by_hand",),
     "port_privileged": ("by_hand",),
 }
 """Where the thing to change does not say enough."""
+
+BY_REASON = {NOT_READY: BY_CAUSE["timeout"], HUNG: BY_HEALTH["hung"]}
+"""Why it was stopped, where the log names no cause."""
 
 ESTIMATES = (
     re.compile(r"estimated maximum model length is (\d+)"),
@@ -443,10 +447,8 @@ def remedies_for(situation: Situation) -> tuple[str, ...]:
         return BY_HEALTH[situation.health]
     if situation.port_owners:
         return BY_CHANGE["port"]
-    if situation.reason == NOT_READY and situation.cause_id == "unknown":
-        return BY_CAUSE["timeout"]
     if situation.cause_id == "unknown" or situation.reason == REQUESTED:
-        return UNKNOWN
+        return BY_REASON.get(situation.reason, UNKNOWN)
     return BY_CAUSE.get(situation.cause_id) or BY_CHANGE.get(situation.change, UNKNOWN)
 
 

@@ -443,13 +443,13 @@ def hung_worker(host: Host) -> Iterator[str]:
 
 @drill
 def hung_at_start(host: Host) -> Iterator[str]:
-    seconds = host.serving()["seconds"]
     environment = customized(host, AT_GREEN.format(signal="SIGSTOP"))
-    # Twice as long as a good start has just taken on this machine, whatever else runs there.
-    result = host.start(wait_timeout_seconds=int(2 * seconds) + 15, environment=environment)
+    result = host.start(check_timeouts_seconds={"completion": 20}, environment=environment)
     require(result.get("failed"), f"it is said to serve: {result.get('completion')}")
     require_green(host)
-    require("waiting for the first completion answer" in result["msg"], result["msg"])
+    why = "not ready after 20 s (waiting for the first completion answer)"
+    require(why in result["msg"], result["msg"])
+    require(host.info()["reason"] == "hung at its start", f"the reason: {host.info()['reason']}")
     require(result.get("stopped") == "proven", f"the stop is {result.get('stopped')}")
     host.require_nothing_left()
     yield f"/health said 200, then the engine froze: {result['msg'][:100]}"
@@ -468,10 +468,12 @@ def supervisor_killed(host: Host) -> Iterator[str]:
         host.kill(*map(int, host.shell("pgrep -f '[b]in/supervisord -c'").split()))
         time.sleep(2)
         require(host.completes(), "the server went down with its supervisor")
-        yield "killed supervisord; the server goes on"
+        require(not host.info()["supervised"], "it is called supervised")
+        yield "killed supervisord; the server goes on, and is told to have no supervisor"
     host.require_stopped(host.stop())
     yield "stopped, proven"
     host.serving()
+    require(host.info()["supervised"], "it is not supervised")
     yield "and it starts again"
 
 
@@ -494,6 +496,21 @@ def host_restarted(host: Host) -> Iterator[str]:
     host.serving()
     host.require_stopped(host.stop())
     yield "it starts and stops again"
+
+
+@drill
+def start_at_boot(host: Host) -> Iterator[str]:
+    host.serving(start_at_boot=True)
+    host.reboot()
+    seen = wait(lambda: _in_phase(host, "running"), LOADED_SECONDS, "that it serves by itself")
+    require(seen["restarts"] == 0, f"it is called a crash: {seen}")
+    require(len(host.named(ENGINE)) == 1 and host.completes(), "not exactly one that completes")
+    yield f"restarted the host: process {seen['pid']} serves, and nobody has asked for it"
+    host.require_stopped(host.stop())
+    host.reboot()
+    time.sleep(5)
+    host.require_nothing_left()
+    yield "stopped it and restarted the host again: nothing came back"
 
 
 # --- starting what cannot start ---

@@ -57,6 +57,7 @@ LISTED = (
     Listed("no-network", "a host without network: the hub is named, a local model serves", ONE),
     Listed("stop-twice", "two stops at once both end well", BOTH),
     Listed("host-restarted", "a host that was restarted is told, and starts again", BOTH),
+    Listed("start-at-boot", "a server that shall start with its host does, until stopped", ONE),
     Listed("memory-of-gpu", "memory that stays in use on the GPU is never called stopped", OTHER),
     Listed("mended-hang", "recover restarts a server that hangs", OTHER),
     Listed("mended-crash", "recover restarts a server that nobody restarted", OTHER),

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -145,12 +146,48 @@ def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server
     assert result["failed"]
     assert "not ready after 1 s (loading weights 1/2) and was stopped" in result["msg"]
     assert result["failure"]["change"] == "wait_timeout_seconds"
-    assert result["wait_budget"] == {"seconds": 1, "why": "as asked"}
+    assert result["wait_budget"] == {
+        "seconds": 1,
+        "why": "as asked",
+        "checks_seconds": {"health": 120, "model": 60, "completion": 300},
+    }
     assert result["stopped"] == "proven"
     assert server.processes() == []
     record = server.record()
     assert record is not None
     assert (record.phase, record.reason) == ("stopped", "not ready in time")
+
+
+def test_a_server_that_answers_and_never_completes_has_a_time_of_its_own(
+    play: Play, server: Server, tmp_path: Path
+) -> None:
+    hang = tmp_path / "hang"
+    hang.touch()
+    began = time.monotonic()
+    fake = {"FAKE_START_SECONDS": "0", "FAKE_HANG_FILE": str(hang)}
+    result = play(fake=fake, check_timeouts_seconds={"completion": 2}, wait_timeout_seconds=80)[1]
+    assert time.monotonic() - began < 60
+    assert "not ready after 2 s (waiting for the first completion answer)" in result["msg"]
+    assert result["failure"]["change"] == "check_timeouts_seconds"
+    assert result["stopped"] == "proven"
+    record = server.record()
+    assert record is not None
+    assert (record.phase, record.reason) == ("stopped", "hung at its start")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"complete": 5}, "complete: there are health, model, completion"),
+        ({"health": "soon"}, "health: 'soon' is no number of seconds above 0"),
+    ],
+)
+def test_a_time_for_a_check_that_is_none_is_refused(
+    play: Play, server: Server, given: dict[str, Any], why: str
+) -> None:
+    result = play(fake={}, check_timeouts_seconds=given)[1]
+    assert why in result["msg"]
+    assert server.processes() == []
 
 
 def test_without_a_timeout_the_time_comes_from_the_model(play: Play, tmp_path: Path) -> None:

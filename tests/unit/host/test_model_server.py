@@ -20,6 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host import (
     gpus,
     kernel_log,
     lifecycle,
+    observation,
     ports,
     processes,
 )
@@ -240,9 +241,10 @@ def test_stop_finds_the_orphans_of_a_killed_server_that_nothing_supervises(
 def test_stop_ends_a_launcher_whose_supervisor_was_killed(
     start: Call, stop: Call, server: Server, home: Path
 ) -> None:
-    start()
+    assert start()["server"]["supervised"]
     os.kill(int((home / "supervisor" / "supervisord.pid").read_text()), signal.SIGKILL)
     assert len(server.launchers()) == 1
+    assert not observation.observe(server)["supervised"]
     assert stop()["stopped"] == "proven"
     assert server.launchers() == []
     assert server.processes() == []

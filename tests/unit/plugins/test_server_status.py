@@ -18,6 +18,7 @@ SERVER = {
     "port": 8000,
     "exit_code": None,
     "signal": None,
+    "supervised": True,
     "spec": {"arguments": {}},
 }
 
@@ -39,6 +40,12 @@ def test_a_serving_server_shows_its_figures() -> None:
         "main: running, serving (tokens flow); org/model on port 8000; up 2.0 h; 812.5 tokens/s; "
         "12 running, 0 waiting; KV cache 31 %"
     )
+
+
+def test_a_server_that_lost_its_supervisor_says_what_to_do() -> None:
+    health = {"state": "serving", "reason": "tokens flow"}
+    assert "nothing starts it again" in status(health, supervised=False)["line"]
+    assert "nothing starts it again" not in status(health)["line"]
 
 
 def test_a_dead_server_says_why_without_its_secrets() -> None:

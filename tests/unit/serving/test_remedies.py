@@ -51,11 +51,12 @@ def test_every_known_cause_has_a_plan_that_ends(cause_id: str) -> None:
 
 
 def test_what_was_stopped_for_being_late_is_mended_by_its_cause_and_a_wish_is_not() -> None:
-    late, asked = "not ready in time", "requested"
+    late, hung, asked = "not ready in time", "hung at its start", "requested"
     assert ids("gpu_out_of_memory", reason=late, gpus=(GPU,)) == ids(
         "gpu_out_of_memory", gpus=(GPU,)
     )
     assert ids(reason=late)[0] == BY_CAUSE["timeout"][0]
+    assert ids(reason=hung)[0] == BY_HEALTH["hung"][0]
     assert ids("gpu_out_of_memory", reason=asked)[0] == UNKNOWN[0]
 
 
@@ -82,7 +83,7 @@ def test_the_tables_name_only_what_there_is() -> None:
     tables = (BY_CAUSE, BY_CHANGE, BY_HEALTH)
     used = {name for table in tables for names in table.values() for name in names} | set(UNKNOWN)
     assert used | {"complete_reset"} == set(REMEDIES)
-    known = {failure.id for failure in FAILURES} | {"timeout"}
+    known = {failure.id for failure in FAILURES} | {"timeout", "hung"}
     assert set(BY_CAUSE) <= known
     assert set(BY_CHANGE) <= {failure.change for failure in FAILURES}
 
