@@ -264,8 +264,9 @@ class Situation:
     """One sick server. `arguments` are those of its last start, `first` those before any remedy, as
     `first_model` is; `added_environment` names the variables that remedies have set since.
 
-    gpus: memory_total_mib and memory_free_mib of each. orphans: servers of ours that should not
-    live and do. ladder: smaller models, each with `model` and, if it needs any, `arguments`.
+    gpus: memory_total_mib and memory_free_mib of each. fit: what fit.gpu_fit says of the model with
+    these arguments on these GPUs, empty when nothing was computed. orphans: servers of ours that
+    should not live and do. ladder: smaller models, each with `model` and, if any, `arguments`.
     """
 
     health: str = "not_running"
@@ -280,6 +281,7 @@ class Situation:
     first_model: str = ""
     added_environment: tuple[str, ...] = ()
     gpus: tuple[Mapping[str, Any], ...] = ()
+    fit: Mapping[str, Any] = field(default_factory=dict)
     orphans: tuple[str, ...] = ()
     port_owners: tuple[Mapping[str, Any], ...] = ()
     free_port: int | None = None
@@ -313,12 +315,19 @@ def _free_share(situation: Situation) -> float | None:
     return int(min(known) * 100) / 100 - 0.01 if known else None
 
 
+def _needed_share(situation: Situation) -> float:
+    """The part of the smallest GPU's memory without which the model cannot start, 0 if unknown."""
+    need = situation.fit.get("need_gib")
+    totals = [gpu["memory_total_mib"] for gpu in situation.gpus if gpu.get("memory_total_mib")]
+    return float(need["value"] - need["error"]) * 1024 / min(totals) if need and totals else 0.0
+
+
 def _fit_utilization(situation: Situation) -> list[Change]:
     """What is free; where that is enough already, or unknown, one step less than now."""
     now = situation.number("gpu_memory_utilization", DEFAULT_UTILIZATION)
     free = _free_share(situation)
     fitting = free if free is not None and free < now else now - UTILIZATION_STEP
-    if fitting < LEAST_UTILIZATION:
+    if fitting < max(LEAST_UTILIZATION, _needed_share(situation)):
         return []
     return _argument("gpu_memory_utilization", round(fitting, 2))
 
@@ -331,12 +340,16 @@ def _raise_utilization(situation: Situation) -> list[Change]:
 
 
 def _lower_model_len(situation: Situation) -> list[Change]:
-    """What vLLM says would have fitted, else half of what was asked for."""
+    """What vLLM says would have fitted, else our own estimate, else half of what was asked for."""
     asked = [int(found[1] or found[2]) for found in ASKED_LEN.finditer(situation.log)]
     now = situation.number("max_model_len", asked[-1] if asked else 2 * DEFAULT_MODEL_LEN)
     named = [int(found[1]) for text in ESTIMATES for found in text.finditer(situation.log)]
-    fitting = [length for length in named if 0 < length < now]
-    length = fitting[-1] if fitting else max(int(now) // 2, situation.least_model_len)
+    estimate, least = int(situation.fit.get("largest_max_model_len", 0)), situation.least_model_len
+    if not named and estimate < least and situation.fit.get("fits") == "no":
+        return []  # no context makes room for such weights
+    ours = [estimate] if estimate >= least else []
+    fitting = [length for length in [*ours, *named] if 0 < length < now]
+    length = fitting[-1] if fitting else max(int(now) // 2, least)
     return _argument("max_model_len", length) if length < now else []
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -111,6 +112,35 @@ def test_a_dry_run_names_cause_steps_and_price_and_changes_nothing(
     checked = recover("--check", recover_apply=True)
     assert "Nothing was changed" in checked.output
     assert {path: path.read_bytes() for path in server.folder.iterdir()} == before
+
+
+def test_a_context_that_is_too_long_is_cut_to_what_fits_the_gpu(
+    start: Call, recover: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The GPU is the rig's stand-in for nvidia-smi, the model's config a real one."""
+    gpu = {"name": "RTX 4090", "uuid": "GPU-1", "memory.total": 24564, "memory.used": 450}
+    gpu = {**gpu, "compute_cap": "8.9", "memory.free": 24114}
+    facts, smi = tmp_path / "gpus.json", tmp_path / "bin" / "nvidia-smi"
+    facts.write_text(json.dumps({"driver_version": "580.95.05", "gpus": [gpu]}))
+    smi.parent.mkdir()
+    smi.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/rig/nvidia_smi.py "$@"\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{smi.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("INFEROPS_SIM_GPUS", str(facts))
+    known = json.loads((ROOT / "tests/unit/serving/fixtures/models.json").read_text())
+    llama = {**known[0]["config"], "max_position_embeddings": 131072}
+    model, log = tmp_path / "model", tmp_path / "log"
+    model.mkdir()
+    (model / "config.json").write_text(json.dumps(llama))
+    log.write_text("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.71 GiB.")
+    dies = {"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": str(log)}
+    asked = {"max_model_len": 120_000}
+    assert start(fake=dies, model=str(model), arguments=asked)["failed"]
+    run = recover(recover_max_steps=9)
+    assert run.status == 0, run.output
+    (length,) = re.findall(r'lower_max_model_len: .*?"max_model_len": (\d+)', run.output)
+    assert 20_000 < int(length) < 50_000, run.output
+    assert "fit_gpu_memory_utilization" not in run.output
 
 
 def test_a_hung_server_is_ended_whole_and_started_with_the_keys_that_it_has(

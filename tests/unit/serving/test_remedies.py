@@ -74,6 +74,34 @@ def test_the_complete_reset_takes_back_model_arguments_and_environment() -> None
     assert reset["environment"] == {"NCCL_P2P_DISABLE": None}
 
 
+FIT = {"fits": "no", "largest_max_model_len": 9000, "need_gib": {"value": 20.0, "error": 1.0}}
+
+
+def arguments_of(step_id: str, **known: Any) -> list[dict[str, Any]]:
+    found = steps("gpu_out_of_memory", gpus=(GPU,), **known)
+    return [step["arguments"] for step in found if step["id"] == step_id]
+
+
+def test_a_shorter_context_is_the_one_that_fits_by_our_estimate_or_by_vllm_s() -> None:
+    asked = {"max_model_len": "32768"}
+    half, ours, its = ({"max_model_len": length} for length in (16384, 9000, 7000))
+    assert arguments_of("lower_max_model_len", arguments=asked) == [half]
+    assert arguments_of("lower_max_model_len", arguments=asked, fit=FIT) == [ours]
+    said = "estimated maximum model length is 7000"
+    assert arguments_of("lower_max_model_len", arguments=asked, fit=FIT, log=said) == [its]
+    too_large = {**FIT, "largest_max_model_len": 0}
+    assert arguments_of("lower_max_model_len", arguments=asked, fit=too_large) == []
+
+
+def test_no_less_memory_is_claimed_than_the_model_needs() -> None:
+    """19 GiB of a GPU with 24000 MiB are 81 percent."""
+    lower = {"gpu_memory_utilization": 0.8}
+    assert arguments_of("fit_gpu_memory_utilization") == [lower]
+    assert arguments_of("fit_gpu_memory_utilization", fit=FIT) == []
+    small = {**FIT, "need_gib": {"value": 18.0, "error": 1.0}}
+    assert arguments_of("fit_gpu_memory_utilization", fit=small) == [lower]
+
+
 def test_no_known_cause_is_treated_as_an_unknown_one() -> None:
     judged = {failure.id for failure in FAILURES if failure.change in BY_CHANGE} | set(BY_CAUSE)
     assert {failure.id for failure in FAILURES} - judged == set()
