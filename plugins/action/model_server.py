@@ -19,7 +19,11 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import budget
-from ansible_collections.inferops.gpu.plugins.module_utils.host.records import REQUESTED
+from ansible_collections.inferops.gpu.plugins.module_utils.host.records import (
+    HUNG,
+    NOT_READY,
+    REQUESTED,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
 
 MODULE = "inferops.gpu.model_server"
@@ -29,12 +33,12 @@ TAIL_LINES = 60
 DIAGNOSIS_LINES = 5000
 HEAD_LINES = 1000
 TIMEOUTS = {
-    "wait_timeout_seconds": {
+    NOT_READY: {
         "cause_id": "timeout",
         "cause": "Nothing in its log says that it failed.",
         "remedy": "Raise wait_timeout_seconds, or bring the model to the host before the start.",
     },
-    "check_timeouts_seconds": {
+    HUNG: {
         "cause_id": "hung",
         "cause": "Its port is open, it does not get on, and nothing in its log says why.",
         "remedy": "Start it again; if it is only slow, raise that check in check_timeouts_seconds.",
@@ -93,7 +97,7 @@ class ActionModule(ActionBase):
             elapsed = time.monotonic() - began
             limit = budget.passed(server, elapsed, allowed["seconds"], allowed["checks_seconds"])
             if limit:
-                return self.timed_out(result, arguments, server, limit)
+                return self.timed_out(result, arguments, limit)
             known = server["progress"]
             server = self.ask(arguments, wait_seconds=POLL_SECONDS, known_progress=known)
             if server["progress"] != known:
@@ -111,15 +115,14 @@ class ActionModule(ActionBase):
         self,
         result: dict[str, Any],
         arguments: dict[str, Any],
-        server: dict[str, Any],
         limit: budget.Limit,
     ) -> dict[str, Any]:
         """Stop the whole tree: a server that may come up later would bill and hold its port."""
         failed = self.explain(
             result,
             arguments,
-            f"is not ready after {limit.seconds:g} s ({server['progress']}) and was stopped",
-            {**TIMEOUTS[limit.option], "change": limit.option},
+            limit.event,
+            {**TIMEOUTS[limit.reason], "change": limit.option},
         )
         keep = ("name", "home", "stop_timeout_seconds")
         stop = {key: arguments[key] for key in keep if key in arguments}

@@ -134,9 +134,10 @@ options:
   check_timeouts_seconds:
     description:
       - How long single checks may take once the one before has passed, by C(health), C(model) and
-        C(completion). A server that takes longer is stopped as a whole.
+        C(completion). A server that takes longer is stopped as a whole by whoever waits for it.
       - Without it, or where it does not name a check, 120, 60 and 300 seconds.
-      - What comes before, up to a port that is open, has all of O(wait_timeout_seconds).
+      - What comes before, up to a port that is open, has all of O(wait_timeout_seconds). That
+        bounds the whole start.
     type: dict
     default: {}
   start_at_boot:
@@ -147,7 +148,9 @@ options:
     type: bool
     default: false
   stop_timeout_seconds:
-    description: How long processes may take to end after SIGTERM, before SIGKILL.
+    description:
+      - How long processes may take to end after SIGTERM, before SIGKILL.
+      - For a server that runs, another value takes effect with its next start.
     type: int
     default: 30
   log_max_mib:
@@ -431,7 +434,13 @@ class Run:
         self.require_free_port(spec, own=False)
         try:
             seconds = self.budget.seconds
-            timed = dataclasses.replace(spec, wait_timeout_seconds=seconds)
+            timed = dataclasses.replace(
+                spec,
+                wait_timeout_seconds=seconds,
+                completion_seconds=max(
+                    self.checks_seconds["completion"], readiness.COMPLETION_SECONDS
+                ),
+            )
             lifecycle.start(self.layout, timed, supervisor, gpus.report())
             self.set_start_at_boot(supervisor)
         except supervisors.SupervisorError as error:
@@ -674,7 +683,7 @@ class Run:
         if limit:
             with self.alone():
                 self.end(limit.reason)
-            message = f"is not ready after {limit.seconds:g} s ({seen['progress']}) and was stopped"
+            message = limit.event
         else:
             message = f"failed to start: {seen['reason']}"
         self.fail(

@@ -65,7 +65,7 @@ def for_checks(asked: Mapping[str, Any]) -> dict[str, float]:
         raise ValueError(f"{', '.join(unknown)}: there are {', '.join(CHECKS_SECONDS)}")
     for name, value in asked.items():
         try:
-            good = float(value) > 0
+            good = not isinstance(value, bool) and 0 < float(value) < float("inf")
         except (TypeError, ValueError):
             good = False
         if not good:
@@ -74,11 +74,11 @@ def for_checks(asked: Mapping[str, Any]) -> dict[str, float]:
 
 
 class Limit(NamedTuple):
-    """Of a start: the option that sets it, and why a server that passes it is stopped."""
+    """What a start has passed: the option that sets it, why it is stopped, in a word and a line."""
 
     option: str
-    seconds: float
     reason: str
+    event: str
 
 
 def passed(
@@ -88,11 +88,13 @@ def passed(
     checks_seconds: Mapping[str, float],
 ) -> Limit | None:
     """The limit that a server which starts, as it was observed, has passed; None when none."""
-    allowed = checks_seconds.get(seen.get("waiting_for") or "")
-    if allowed is not None and seen["waiting_seconds"] > allowed:
-        return Limit("check_timeouts_seconds", allowed, HUNG)
+    check = seen.get("waiting_for") or ""
+    doing = f"({seen['progress']}) and was stopped"
+    if check in checks_seconds and seen["waiting_seconds"] > checks_seconds[check]:
+        event = f"did not pass its check of {check} within {checks_seconds[check]:g} s {doing}"
+        return Limit(f"check_timeouts_seconds.{check}", HUNG, event)
     if elapsed_seconds > seconds:
-        return Limit("wait_timeout_seconds", seconds, NOT_READY)
+        return Limit("wait_timeout_seconds", NOT_READY, f"is not ready after {seconds:g} s {doing}")
     return None
 
 

@@ -184,7 +184,15 @@ class Launch:
         if restarts > MAX_RESTARTS:
             self.note(phase="error", reason=_crash_loop(restarts))
             return False
-        self.note(phase="starting", restarts=restarts, pid=None, ready_at=None, reason=None)
+        self.note(
+            phase="starting",
+            restarts=restarts,
+            pid=None,
+            ready_at=None,
+            reason=None,
+            waiting_for=None,
+            checks_since=None,
+        )
         time.sleep(min(FIRST_PAUSE_SECONDS * 2 ** (restarts - 1), LONGEST_PAUSE_SECONDS))
         return True
 
@@ -258,6 +266,7 @@ class Launch:
             self.spec.port,
             self.spec.served_model_name,
             self.spec.environment.get("VLLM_API_KEY"),
+            self.spec.completion_seconds,
             tell=self.note_waiting,
         )
         if seen.waiting_for is None:
@@ -271,11 +280,8 @@ class Launch:
             self.note_waiting(seen.waiting_for)
 
     def note_waiting(self, check: str) -> None:
-        since = self.record.checks_since or {}
-        if check not in since:
-            self.note(waiting_for=check, checks_since={**since, check: time.time()})
-        elif check != self.record.waiting_for:
-            self.note(waiting_for=check)
+        if check != self.record.waiting_for:
+            self.note(**records.waiting(self.record, check))
 
     def stop(self) -> int:
         with contextlib.suppress(OSError):  # a full disk must not keep a server alive

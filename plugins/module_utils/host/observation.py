@@ -179,7 +179,7 @@ def _promoted(server: Server, record: Record, tree: list[Process]) -> Record:
         QUICK_COMPLETION_SECONDS,
     )
     if answer.waiting_for is not None:
-        return replace(record, waiting_for=answer.waiting_for)
+        return replace(record, **records.waiting(record, answer.waiting_for))
     return replace(
         record,
         phase="running",
@@ -220,7 +220,8 @@ def _waiting(record: Record, phase: str) -> dict[str, Any]:
 
     An answer that comes and goes counts from when it was first asked for.
     """
-    since = (record.checks_since or {}) if phase == "starting" else {}
+    asked = phase == "starting" and alive(record.identity)  # else they are of the start before
+    since = (record.checks_since or {}) if asked else {}
     reached = [check for check in readiness.CHECKS if check in since]
     if not reached:
         return {"waiting_for": None, "waiting_seconds": None}

@@ -131,6 +131,14 @@ def host_restarted(record: Record) -> bool:
     return record.boot_id != boot_id() or record.host_start not in (None, host_start())
 
 
+def waiting(record: Record, check: str) -> dict[str, Any]:
+    """The changes to a record whose server waits for this check now. When it began to stays."""
+    return {
+        "waiting_for": check,
+        "checks_since": {check: time.time(), **(record.checks_since or {})},
+    }
+
+
 def write(path: Path, record: Record, **changes: Any) -> Record:
     """Write the record with these changes; returns it as written."""
     written = replace(record, updated_at=time.time(), **changes)

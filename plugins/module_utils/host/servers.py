@@ -24,6 +24,7 @@ from .processes import (
     host_start,
     server_processes,
 )
+from .readiness import COMPLETION_SECONDS
 from .records import Record, read, read_json, write_json
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
@@ -56,6 +57,8 @@ class Spec:
     """The command without what was only suggested; None when nothing was."""
     log_max_mib: int = 64
     wait_timeout_seconds: int = 0
+    completion_seconds: float = COMPLETION_SECONDS
+    """How long one request for the first completion may take."""
 
     @property
     def hash(self) -> str:

@@ -447,7 +447,7 @@ def hung_at_start(host: Host) -> Iterator[str]:
     result = host.start(check_timeouts_seconds={"completion": 20}, environment=environment)
     require(result.get("failed"), f"it is said to serve: {result.get('completion')}")
     require_green(host)
-    why = "not ready after 20 s (waiting for the first completion answer)"
+    why = "did not pass its check of completion within 20 s"
     require(why in result["msg"], result["msg"])
     require(host.info()["reason"] == "hung at its start", f"the reason: {host.info()['reason']}")
     require(result.get("stopped") == "proven", f"the stop is {result.get('stopped')}")

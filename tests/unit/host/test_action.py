@@ -167,8 +167,11 @@ def test_a_server_that_answers_and_never_completes_has_a_time_of_its_own(
     fake = {"FAKE_START_SECONDS": "0", "FAKE_HANG_FILE": str(hang)}
     result = play(fake=fake, check_timeouts_seconds={"completion": 2}, wait_timeout_seconds=80)[1]
     assert time.monotonic() - began < 60
-    assert "not ready after 2 s (waiting for the first completion answer)" in result["msg"]
-    assert result["failure"]["change"] == "check_timeouts_seconds"
+    why = (
+        "did not pass its check of completion within 2 s (waiting for the first completion answer)"
+    )
+    assert why in result["msg"]
+    assert result["failure"]["change"] == "check_timeouts_seconds.completion"
     assert result["stopped"] == "proven"
     record = server.record()
     assert record is not None
@@ -180,6 +183,7 @@ def test_a_server_that_answers_and_never_completes_has_a_time_of_its_own(
     [
         ({"complete": 5}, "complete: there are health, model, completion"),
         ({"health": "soon"}, "health: 'soon' is no number of seconds above 0"),
+        ({"health": True}, "health: True is no number of seconds above 0"),
     ],
 )
 def test_a_time_for_a_check_that_is_none_is_refused(

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import budget
+from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+    budget,
+    observation,
+    processes,
+    records,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
 
 GIB = 1024**3
 
@@ -68,3 +77,26 @@ def test_the_speed_of_the_disk_is_measured_in_a_bounded_time(
     assert budget.read_bytes_per_second(file) > 1e6
     file.write_bytes(b"")
     assert budget.read_bytes_per_second(file) > 0
+
+
+def test_a_check_counts_from_when_this_start_came_to_it_not_one_before(server: Server) -> None:
+    long_ago = {"port": time.time() - 7300, "completion": time.time() - 7200}
+    waits = records.Record(server.name, server.id, started_at=time.time(), checks_since=long_ago)
+
+    def passed(record: records.Record) -> budget.Limit | None:
+        records.write(server.record_path, record)
+        seen = observation.observe(server, keep=False)
+        return budget.passed(seen, 0, 60, budget.CHECKS_SECONDS)
+
+    # Between two starts its supervisor waits for a moment: there is no process.
+    assert passed(waits) is None
+    own = processes.read_process(os.getpid())
+    assert own is not None
+    ticks, boot = own.start_time_ticks, processes.boot_id()
+    lives = replace(waits, pid=own.pid, start_time_ticks=ticks, boot_id=boot)
+    limit = passed(lives)
+    assert limit is not None
+    assert (limit.option, limit.reason) == ("check_timeouts_seconds.completion", records.HUNG)
+    assert "did not pass its check of completion within 300 s" in limit.event
+    recent = {"port": time.time() - 7300, "completion": time.time()}
+    assert passed(replace(lives, checks_since=recent)) is None

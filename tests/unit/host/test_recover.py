@@ -114,19 +114,24 @@ def test_a_dry_run_names_cause_steps_and_price_and_changes_nothing(
     assert {path: path.read_bytes() for path in server.folder.iterdir()} == before
 
 
-def test_a_context_that_is_too_long_is_cut_to_what_fits_the_gpu(
-    start: Call, recover: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The GPU is the rig's stand-in for nvidia-smi, the model's config a real one."""
-    gpu = {"name": "RTX 4090", "uuid": "GPU-1", "memory.total": 24564, "memory.used": 450}
-    gpu = {**gpu, "compute_cap": "8.9", "memory.free": 24114}
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU of 24 GiB, by the rig's stand-in for nvidia-smi."""
+    known = {"name": "RTX 4090", "uuid": "GPU-1", "memory.total": 24564, "memory.used": 450}
+    known = {**known, "compute_cap": "8.9", "memory.free": 24114}
     facts, smi = tmp_path / "gpus.json", tmp_path / "bin" / "nvidia-smi"
-    facts.write_text(json.dumps({"driver_version": "580.95.05", "gpus": [gpu]}))
+    facts.write_text(json.dumps({"driver_version": "580.95.05", "gpus": [known]}))
     smi.parent.mkdir()
     smi.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/rig/nvidia_smi.py "$@"\n')
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{smi.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("INFEROPS_SIM_GPUS", str(facts))
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_context_that_is_too_long_is_cut_to_what_fits_the_gpu(
+    start: Call, recover: Call, tmp_path: Path
+) -> None:
     known = json.loads((ROOT / "tests/unit/serving/fixtures/models.json").read_text())
     llama = {**known[0]["config"], "max_position_embeddings": 131072}
     model, log = tmp_path / "model", tmp_path / "log"
@@ -141,6 +146,16 @@ def test_a_context_that_is_too_long_is_cut_to_what_fits_the_gpu(
     (length,) = re.findall(r'lower_max_model_len: .*?"max_model_len": (\d+)', run.output)
     assert 20_000 < int(length) < 50_000, run.output
     assert "fit_gpu_memory_utilization" not in run.output
+    # The files of a model that cannot be read are no reason to leave its server broken.
+    (model / "config.json").unlink()
+    (model / "config.json").symlink_to(tmp_path / "nowhere")
+    run = recover()
+    assert run.status == 0, run.output
+    assert "The memory that it needs is not known" in run.output
+    assert (
+        "lower_max_model_len: A shorter context needs less memory for its cache. New" in run.output
+    )
+    assert '"max_model_len": 60000' in run.output
 
 
 def test_a_hung_server_is_ended_whole_and_started_with_the_keys_that_it_has(
