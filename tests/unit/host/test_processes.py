@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -136,3 +137,14 @@ def test_what_cannot_be_ended_is_returned() -> None:
         lambda: [immortal], 5, clock=lambda: float(next(now)), sleep=lambda seconds: None
     )
     assert left == [immortal]
+
+
+def test_the_start_of_a_process_is_known_to_the_tick() -> None:
+    """What lies in shared memory from just before it is not the server's."""
+    before = time.time()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        after = time.time()
+        seen = processes.read_process(process.pid)
+        assert seen is not None
+        assert before - 0.02 <= processes.started_at(seen) <= after + 0.02
+        process.kill()

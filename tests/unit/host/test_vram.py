@@ -88,8 +88,15 @@ def test_with_another_one_alive_than_before_the_launch_nothing_is_proven(
 ) -> None:
     """What the newer one takes may be less than what this one leaks."""
     remember(report(20000), others=("first 7",), name="second")
-    for others in (("first 9",), ("first 7", "third 8")):
+    for others in (("first 9",), ("third 8",), ("first 9", "third 8")):
         assert verify(report(19000), others=others, name="second")["state"] == "no_baseline"
+
+
+def test_a_newer_server_can_only_add_to_what_is_in_use(verify: Any, remember: Any) -> None:
+    remember(report(100), name="first")
+    others = ("second 7",)
+    assert verify(report(110), others=others, name="first")["state"] == "at_baseline"
+    assert verify(report(9000), others=others, name="first")["state"] == "no_baseline"
 
 
 def test_what_a_stranger_held_at_the_first_launch_is_not_the_baseline(
