@@ -91,7 +91,8 @@ class ActionModule(ActionBase):
         """Show the phases until the server serves, has died, or the time is up."""
         host = self.task_vars.get("inventory_hostname", "host")
         allowed, began = result["wait_budget"], time.monotonic()
-        phases = result["phases"] = list[dict[str, Any]]()
+        phases: list[dict[str, Any]] = []
+        result["phases"] = phases
         server: dict[str, Any] = {"phase": "starting", "progress": None}
         while server["phase"] in ("starting", "stopping"):
             elapsed = time.monotonic() - began

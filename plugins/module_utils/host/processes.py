@@ -81,7 +81,7 @@ def host_start() -> int | None:
 
 def started_at(process: Process) -> float:
     """When the process began, in seconds since the epoch, a hundredth more or less."""
-    # Not by btime of /proc/stat: that has whole seconds: a file from before would count as ours.
+    # By btime of /proc/stat, which has whole seconds, a file from before would count as ours.
     boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     return boot + process.start_time_ticks / os.sysconf("SC_CLK_TCK")
 
