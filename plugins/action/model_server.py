@@ -18,8 +18,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import budget
-from ansible_collections.inferops.gpu.plugins.module_utils.host.records import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import budget
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import (
     HUNG,
     NOT_READY,
     REQUESTED,

@@ -13,30 +13,30 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
+    HostKey,
+    derive,
+    known_hosts_lines,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import Login
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     MarketError,
     RequestRefused,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.history import History
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import (
-    HostKey,
-    derive,
-    known_hosts_lines,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Rental,
     check_public_key,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     SECRET_OPTIONS,
     make_provider,
     scope_secret,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.provider import Provider
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ssh_probe import Login
-from ansible_collections.inferops.gpu.plugins.module_utils.market.waiting import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
     Budget,
     Reached,
     Waiter,

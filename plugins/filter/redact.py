@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.redaction import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
     redact as without_secrets,
 )
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.slowness import levers
 

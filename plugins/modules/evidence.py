@@ -101,13 +101,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
-    evidence,
-    kernel_log,
-    observation,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.redaction import redact
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import kernel_log
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import evidence, observation
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
     NAME,
     Layout,
     secret_values,

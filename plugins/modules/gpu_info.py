@@ -257,7 +257,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import facts, gpus
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import facts
 
 
 def main() -> None:
@@ -268,7 +269,7 @@ def main() -> None:
     home = Path(module.params["home"])
     if not home.is_absolute():
         module.fail_json(msg=f"home must be an absolute path, not {str(home)!r}.")
-    module.exit_json(changed=False, gpu=gpus.report().to_dict(), host=facts.host_facts(home))
+    module.exit_json(changed=False, gpu=report.report().to_dict(), host=facts.host_facts(home))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import speed
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import speed
 
 
 def main() -> None:

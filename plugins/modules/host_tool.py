@@ -63,12 +63,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.installers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import (
     StackError,
     has_tool,
     install_tool,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.source_options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
     SOURCE_OPTIONS,
     make_sources,
 )

@@ -127,14 +127,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.hub import Hub, HubError
-from ansible_collections.inferops.gpu.plugins.module_utils.host.hub_options import (
-    HUB_OPTIONS,
-    MODEL_NAME,
-    make_hub,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.model_files import needed, problems
-from ansible_collections.inferops.gpu.plugins.module_utils.host.model_store import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import needed, problems
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import (
     Copy,
     Store,
     StoreError,
@@ -142,6 +136,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.model_store impo
     gib,
     patiently,
     require_space,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import Hub, HubError
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.options import (
+    HUB_OPTIONS,
+    MODEL_NAME,
+    make_hub,
 )
 
 LOOK_EVERY_SECONDS = 0.5

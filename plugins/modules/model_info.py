@@ -83,19 +83,19 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.hub import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import needed
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import gib
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import (
     File,
     Hub,
     HubError,
     Listing,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.hub_options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.options import (
     HUB_OPTIONS,
     MODEL_NAME,
     make_hub,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.model_files import needed
-from ansible_collections.inferops.gpu.plugins.module_utils.host.model_store import gib
 
 #: A listing and a byte, each with its own timeout.
 REQUESTS = 2

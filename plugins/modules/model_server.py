@@ -344,25 +344,20 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import (
+    parser as engine_options,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     budget,
-    engine_options,
-    gpus,
     lifecycle,
-    locks,
     observation,
-    ports,
     proof,
     readiness,
-    supervisors,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.budget import Budget
-from ansible_collections.inferops.gpu.plugins.module_utils.host.records import (
-    HUNG,
-    NOT_READY,
-    REQUESTED,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.budget import Budget
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
     NAME,
     Layout,
     Spec,
@@ -370,7 +365,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
     secret_values,
     with_suggestions,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import (
+    HUNG,
+    NOT_READY,
+    REQUESTED,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
+    supervisor as supervisors,
+)
 
 TAIL_LINES = 60
 LOCK_SECONDS = 60

@@ -299,23 +299,24 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
-    activity,
-    kernel_log,
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import kernel_log, ports
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
+    health as progress,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     lifecycle,
     observation,
-    ports,
-    progress,
     vram,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
     NAME,
     Layout,
     Server,
     parse_command,
     secret_values,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import every
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.supervisor import every
 
 
 def shown(layout: Layout, server: Server) -> dict[str, Any] | None:

@@ -116,7 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import HostFault
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.promises import compare
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.promises import compare
 
 
 def keep(path: Path, offer: dict[str, Any], receipt: dict[str, Any]) -> None:

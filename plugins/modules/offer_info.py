@@ -115,7 +115,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.history import History
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import choose
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     WISH_OPTIONS,
@@ -123,7 +124,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     make_usage,
     make_wish,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import choose
 
 
 def main() -> None:

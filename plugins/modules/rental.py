@@ -228,6 +228,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     MarketError,
@@ -235,26 +236,17 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnprovenAbsence,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.history import History
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import derive
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
-    NOTHING_BILLS,
-    SHARED_FOR_SECONDS,
-    Limits,
-    Rented,
-    duplicates_warning,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifetime import (
-    Lifetime,
-    enforcer,
-    is_new_wish,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Offer,
     Order,
     Rental,
     check_public_key,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import (
+    RankedOffer,
+    choose,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
@@ -266,10 +258,18 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     make_wish,
     scope_secret,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.provider import Provider
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import (
-    RankedOffer,
-    choose,
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
+    NOTHING_BILLS,
+    SHARED_FOR_SECONDS,
+    Limits,
+    Rented,
+    duplicates_warning,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifetime import (
+    Lifetime,
+    enforcer,
+    is_new_wish,
 )
 
 _NONE_RENTED: dict[str, Any] = {"rental": None}

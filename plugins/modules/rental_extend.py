@@ -83,13 +83,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     RequestRefused,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     make_lifecycle,
     make_provider,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 
 #: A deadline that moves by less has not moved: seconds pass between two calls.
 _SAME_SECONDS = 60

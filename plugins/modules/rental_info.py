@@ -88,17 +88,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
-from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
     derive,
     known_hosts_lines,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
-    SHARED_FOR_SECONDS,
-    duplicates_warning,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
@@ -106,6 +102,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     make_lifecycle,
     make_provider,
     scope_secret,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
+    SHARED_FOR_SECONDS,
+    duplicates_warning,
 )
 
 

@@ -79,7 +79,7 @@ RETURN = r""" # """
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.history import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import (
     Attempt,
     History,
 )

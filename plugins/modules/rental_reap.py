@@ -126,14 +126,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnprovenAbsence,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     make_lifecycle,
     make_provider,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.reaping import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.reaping import (
     ORPHAN,
     UNKNOWN,
     VERDICTS,

@@ -81,8 +81,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import caches
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import caches
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
     NAME,
     Layout,
     parse_command,

@@ -77,8 +77,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import Stack, StackError
-from ansible_collections.inferops.gpu.plugins.module_utils.host.toolchain import lacking
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.toolchain import lacking
 
 
 def main() -> None:

@@ -67,12 +67,12 @@ uv:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.source_options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
     INSTALLER_OPTIONS,
     SOURCE_OPTIONS,
     make_sources,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack, StackError
 
 
 def main() -> None:

@@ -164,17 +164,17 @@ installer:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.source_options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
     INSTALLER_OPTIONS,
     SOURCE_OPTIONS,
     make_sources,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import (
     Stack,
     StackError,
     Wanted,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.toolchain import lacking
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.toolchain import lacking
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ replaced:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack, StackError
 
 
 def main() -> None:

@@ -32,11 +32,14 @@ from tests.tools.tree import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "collections"))
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.history import Attempt, History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer
-from ansible_collections.inferops.gpu.plugins.module_utils.market.pace import Pace
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import Usage, rank
-from ansible_collections.inferops.gpu.plugins.module_utils.market.vastai import VastAI
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import (
+    Attempt,
+    History,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import Usage, rank
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.benchmarks.failing_market import (
     IMAGE_GIB,

@@ -53,7 +53,7 @@ ANSWERS = (
     Mutation(
         "any-404-is-gone",
         "a revoked key makes every rental look released",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         'return response.status == 404 and data.get("error") in ("no_such_instance", "not_found")',
         "return response.status == 404",
         (f"{RENTALS}::test_an_unknown_404_is_not_gone",),
@@ -61,7 +61,7 @@ ANSWERS = (
     Mutation(
         "first-page-only",
         "the rentals of later pages are never seen again",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "            if not token:\n"
         '                return self._complete(rows, data.get("total_instances"))\n',
         "            return [self._rental(row) for row in rows]\n",
@@ -70,7 +70,7 @@ ANSWERS = (
     Mutation(
         "odd-row-hides-the-account",
         "one odd row of a stranger keeps every rental from being released",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "return [self._listed(row) for row in rows]",
         "return [self._rental(row) for row in rows]",
         (
@@ -81,7 +81,7 @@ ANSWERS = (
     Mutation(
         "token-ignored",
         "no account with more than one page can be listed",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         'token = data.get("next_token")',
         "token = None",
         (f"{RENTALS}::test_every_page_of_the_list_is_read",),
@@ -89,7 +89,7 @@ ANSWERS = (
     Mutation(
         "total-ignored",
         "a list that lost a page counts as complete",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "not isinstance(total, int) or None in ids or len(ids) != total",
         "None in ids",
         (f"{RENTALS}::test_a_short_list_is_not_trusted",),
@@ -97,7 +97,7 @@ ANSWERS = (
     Mutation(
         "null-list-is-empty",
         "an answer without a list counts as an empty account",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         'page = data.get("instances")\n',
         'page = data.get("instances") or []\n',
         (f"{RULES}::test_a_list_that_only_looks_empty_is_not_believed",),
@@ -105,7 +105,7 @@ ANSWERS = (
     Mutation(
         "failed-answer-believed",
         "an answer that says that it failed counts as an empty account",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         'if not isinstance(data, dict) or data.get("success") is False:',
         "if not isinstance(data, dict):",
         (f"{RULES}::test_a_list_that_only_looks_empty_is_not_believed",),
@@ -113,7 +113,7 @@ ANSWERS = (
     Mutation(
         "missing-row-is-gone",
         "an answer about nothing counts as proof that the rental is gone",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         'row = data.get("instances", "")',
         'row = data.get("instances")',
         (f"{RULES}::test_a_read_that_shows_no_such_rental_does_not_say_that_it_is_gone",),
@@ -121,7 +121,7 @@ ANSWERS = (
     Mutation(
         "another-row-accepted",
         "another rental's row is taken for the one that was asked for",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         'if not isinstance(row, dict) or str(row.get("id")) != rental_id:',
         "if not isinstance(row, dict):",
         (f"{RULES}::test_a_read_that_shows_no_such_rental_does_not_say_that_it_is_gone",),
@@ -129,7 +129,7 @@ ANSWERS = (
     Mutation(
         "bad-key-in-404-unseen",
         "a key that is refused by 404 counts as a hiccup",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "if not 200 <= response.status < 300 and any(words in said for words in _BAD_KEY):",
         "if False:",
         (f"{RENTALS}::test_an_unknown_404_is_not_gone",),
@@ -137,7 +137,7 @@ ANSWERS = (
     Mutation(
         "stale-503-unknown",
         "a stale offer told by 503 ends the run instead of taking the next one",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "return _STALE in response.text.casefold()",
         "return False",
         (f"{RULES}::test_an_offer_that_is_stale_by_503_takes_the_next_one",),
@@ -145,7 +145,7 @@ ANSWERS = (
     Mutation(
         "any-503-is-stale",
         "a create that may have been carried out is followed by a second one",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "return _STALE in response.text.casefold()",
         "return response.status == 503",
         (f"{RENTALS}::test_a_503_is_never_taken_for_a_stale_offer",),
@@ -153,7 +153,7 @@ ANSWERS = (
     Mutation(
         "id-beside-error-ignored",
         "a rental that was made beside an error bills unseen",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "        if contract:\n            raise UnclearCreate(",
         "        if False:\n            raise UnclearCreate(",
         (f"{RENTALS}::test_an_error_beside_an_id_leaves_no_stray",),
@@ -161,7 +161,7 @@ ANSWERS = (
     Mutation(
         "stopped-instance-accepted",
         "a lost race leaves a stopped rental that bills its disk",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         '"cancel_unavail": True,',
         '"cancel_unavail": False,',
         (f"{RULES}::test_a_lost_race_never_leaves_a_stopped_rental",),
@@ -169,7 +169,7 @@ ANSWERS = (
     Mutation(
         "damaged-row-crashes",
         "a row of wrong types ends the run while a rental bills",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "        except _DAMAGED as error:\n",
         "        except ZeroDivisionError as error:\n",
         (f"{LIMITED}::test_odd_rows_after_a_create_are_looked_at_again",),
@@ -177,7 +177,7 @@ ANSWERS = (
     Mutation(
         "gateway-page-believed",
         "a create that a gateway denies after it was done bills unseen",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "return response.status != 408 and (own_words or offer_gone)",
         "return response.status != 408",
         (f"{LIMITED}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
@@ -185,7 +185,7 @@ ANSWERS = (
     Mutation(
         "gateway-json-believed",
         "a create that a gateway denies in JSON after it was done bills unseen",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         'own_words = said.get("success") is False or "error" in said',
         "own_words = isinstance(response.data, dict)",
         (f"{RENTALS}::test_a_gateways_refusal_of_a_create_that_was_carried_out_is_not_believed",),
@@ -193,7 +193,7 @@ ANSWERS = (
     Mutation(
         "create-timeout-believed",
         "a create that was answered too late bills unseen",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "return response.status != 408 and (own_words or offer_gone)",
         "return own_words or offer_gone",
         (f"{LIMITED}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
@@ -201,7 +201,7 @@ ANSWERS = (
     Mutation(
         "rate-limited-create-is-unclear",
         "a create that was certainly not carried out is told as money at stake",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "        except RateLimited:\n            raise\n",
         "",
         (
@@ -215,7 +215,7 @@ PROOFS = (
     Mutation(
         "one-look-is-enough",
         "a destroyed rental that comes back counts as released",
-        f"{MARKET}/presence.py",
+        f"{MARKET}/rentals/presence.py",
         "if self.absent < 2:",
         "if self.absent < 1:",
         (f"{RULES}::test_a_rental_that_comes_back_at_once_is_released_again",),
@@ -223,7 +223,7 @@ PROOFS = (
     Mutation(
         "no-positive-control",
         "the empty answers that a revoked key gets count as proof",
-        f"{MARKET}/presence.py",
+        f"{MARKET}/rentals/presence.py",
         "            self._provider.check_credential()\n",
         "",
         (f"{LIFECYCLE}::test_presence_is_judged_by_bodies_and_a_key_that_works",),
@@ -231,7 +231,7 @@ PROOFS = (
     Mutation(
         "list-not-asked",
         "one wrong answer about the id is enough to call a rental gone",
-        f"{MARKET}/presence.py",
+        f"{MARKET}/rentals/presence.py",
         "if any(rental.id == self._rental_id for rental in self._provider.list_rentals()):",
         "if False:",
         (f"{RULES}::test_gone_takes_both_the_list_and_the_id",),
@@ -239,7 +239,7 @@ PROOFS = (
     Mutation(
         "id-not-asked",
         "a list that lags is enough to call a rental gone",
-        f"{MARKET}/presence.py",
+        f"{MARKET}/rentals/presence.py",
         "if self._provider.get(self._rental_id) is not None:",
         "if False:",
         (f"{RULES}::test_gone_takes_both_the_list_and_the_id",),
@@ -247,7 +247,7 @@ PROOFS = (
     Mutation(
         "error-counts-as-absent",
         "a provider that is down counts as proof",
-        f"{MARKET}/presence.py",
+        f"{MARKET}/rentals/presence.py",
         "            self.absent = 0\n            return Verdict(UNKNOWN, error.cause)",
         "            self.absent += 1\n            return Verdict(GONE, error.cause)",
         (f"{RULES}::test_gone_takes_both_the_list_and_the_id",),
@@ -255,7 +255,7 @@ PROOFS = (
     Mutation(
         "release-believed",
         "a destroy that did nothing counts as a release",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "                if verdict.presence == GONE:\n",
         "                if True:\n",
         (f"{RENTALS}::test_a_release_that_does_nothing_is_not_believed",),
@@ -263,7 +263,7 @@ PROOFS = (
     Mutation(
         "release-sent-once",
         "a destroy without effect is never repeated",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "                if not proof.absent:\n                    self._try_release(rental_id)",
         "                if _waited == 0:\n                    self._try_release(rental_id)",
         (f"{RENTALS}::test_a_release_without_effect_and_a_hiccup_are_overcome",),
@@ -271,7 +271,7 @@ PROOFS = (
     Mutation(
         "empty-list-is-empty-account",
         "an empty list under a revoked key counts as nothing rented",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "        if not listed:\n",
         "        if False:\n",
         (f"{LIFECYCLE}::test_an_empty_list_is_believed_only_with_a_key_that_works",),
@@ -279,7 +279,7 @@ PROOFS = (
     Mutation(
         "list-that-misses-a-rental-believed",
         "a list that lags hides a rental that the provider still shows by its id",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "if self._provider.get(rental_id) is not None:",
         "if False:",
         (f"{LIFECYCLE}::test_a_list_that_misses_what_the_provider_still_shows_is_not_trusted",),
@@ -287,7 +287,7 @@ PROOFS = (
     Mutation(
         "one-list-proves-nothing-rented",
         "a create that is not listed yet counts as nothing rented",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "        if not found:\n            self._clock.sleep(LOOKS_APART_SECONDS)\n",
         "        if False:\n            self._clock.sleep(LOOKS_APART_SECONDS)\n",
         (f"{RULES}::test_a_create_that_shows_seconds_later_is_found_by_a_teardown",),
@@ -295,7 +295,7 @@ PROOFS = (
     Mutation(
         "shared-list-proves-absence",
         "an old listing of another host proves that nothing is rented",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "return self._listed(math.inf)",
         "return self._listed(self._clock.now() - 60)",
         (f"{RULES}::test_what_another_host_listed_never_proves_that_nothing_is_rented",),
@@ -332,7 +332,7 @@ CREATES = (
     Mutation(
         "create-retried-after-5xx",
         "a create that was carried out and answered with an error is sent again",
-        f"{MARKET}/transport.py",
+        f"{MARKET}/providers/transport.py",
         "passing = _PASSING if idempotent else _NOT_CARRIED_OUT",
         "passing = _PASSING",
         (f"{RENTALS}::test_a_500_after_a_create_is_adopted_and_never_repeated",),
@@ -340,7 +340,7 @@ CREATES = (
     Mutation(
         "create-retried-after-drop",
         "a create whose answer was lost is sent again",
-        f"{MARKET}/transport.py",
+        f"{MARKET}/providers/transport.py",
         "if attempt == self._tries or not idempotent:",
         "if attempt == self._tries:",
         (f"{RENTALS}::test_a_lost_answer_to_a_create_is_adopted_and_never_repeated",),
@@ -348,7 +348,7 @@ CREATES = (
     Mutation(
         "create-says-that-it-is-idempotent",
         "a create is sent again whenever its answer is odd",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "                body=_create_body(order),\n                idempotent=False,",
         "                body=_create_body(order),\n                idempotent=True,",
         (f"{RENTALS}::test_a_500_after_a_create_is_adopted_and_never_repeated",),
@@ -356,7 +356,7 @@ CREATES = (
     Mutation(
         "unclear-create-takes-the-next-offer",
         "a create that shows late is one of two",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "            if rental is None and error.rental_id is None:\n"
         "                raise UnclearCreate(",
         "            if rental is None and error.rental_id is None:\n"
@@ -367,7 +367,7 @@ CREATES = (
     Mutation(
         "strangers-create-adopted",
         "a lost create is taken for done when another controller made one",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "if rental.mark and rental.mark.nonce == mark.nonce:",
         "if rental.mark:",
         (f"{RULES}::test_the_rental_of_another_controller_is_not_taken_for_a_lost_create",),
@@ -375,7 +375,7 @@ CREATES = (
     Mutation(
         "youngest-wins",
         "two controllers each keep their own rental, or release each other's",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "return sorted(mine, key=lambda rental: rental.precedence)",
         "return sorted(mine, key=lambda rental: rental.precedence, reverse=True)",
         (f"{RENTALS}::test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released",),
@@ -383,7 +383,7 @@ CREATES = (
     Mutation(
         "loser-releases-the-winner",
         "a controller ends the rental of another one",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "                self._end_own(own.id, offer)\n",
         "                self._end_own(winner.id, offer)\n",
         (f"{RENTALS}::test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released",),
@@ -391,7 +391,7 @@ CREATES = (
     Mutation(
         "loser-keeps-its-own",
         "the younger of two rentals bills on",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "                self._end_own(own.id, offer)\n",
         "",
         (f"{RENTALS}::test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released",),
@@ -399,7 +399,7 @@ CREATES = (
     Mutation(
         "own-create-not-awaited",
         "the list that decides who is oldest may be older than the own create",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "            if own is None:\n                continue\n",
         "            if own is None:\n                own = self._provider.get(rental_id)\n"
         "                return own\n",
@@ -408,7 +408,7 @@ CREATES = (
     Mutation(
         "old-list-shared",
         "what another host listed long ago counts as what is there now",
-        f"{MARKET}/shared_listing.py",
+        f"{MARKET}/rentals/shared_listing.py",
         'if not_before <= float(kept.get("asked_at", 0.0)) <= self._clock.now():',
         'if 0.0 < float(kept.get("asked_at", 0.0)) <= self._clock.now():',
         (f"{RULES}::test_an_old_listing_of_another_host_is_not_used",),
@@ -416,7 +416,7 @@ CREATES = (
     Mutation(
         "unlisted-create-forgotten",
         "a rental that no list shows bills unseen",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "        self._end_own(rental_id, offer)\n        raise _Unwanted(",
         "        raise _Unwanted(",
         (f"{RULES}::test_a_rental_that_no_list_ever_shows_is_released",),
@@ -424,7 +424,7 @@ CREATES = (
     Mutation(
         "failed-clean-up-told-as-nothing",
         "a rental that could not be released is told as if nothing billed",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "            raise UnclearCreate(\n"
         "                error.cause, rental_id=rental_id, "
         'money=f"Rental {rental_id} may bill{rate}."\n'
@@ -435,7 +435,7 @@ CREATES = (
     Mutation(
         "duplicate-released-at-once",
         "a controller ends a rental whose own controller is still deciding",
-        f"{MARKET}/reaping.py",
+        f"{MARKET}/rentals/reaping.py",
         "return bool(rental.started_at) and now - rental.started_at >= _DUPLICATE_SETTLES_SECONDS",
         "return True",
         (f"{LIFECYCLE}::test_a_young_duplicate_is_left_to_its_own_controller",),
@@ -443,7 +443,7 @@ CREATES = (
     Mutation(
         "duplicate-never-released",
         "a create that shows late bills until its deadline",
-        f"{MARKET}/reaping.py",
+        f"{MARKET}/rentals/reaping.py",
         "return bool(rental.started_at) and now - rental.started_at >= _DUPLICATE_SETTLES_SECONDS",
         "return False",
         (
@@ -454,7 +454,7 @@ CREATES = (
     Mutation(
         "claims-ignored",
         "parallel hosts fight over one machine",
-        f"{MARKET}/claims.py",
+        f"{MARKET}/rentals/claims.py",
         'if machine_id in claims and claims[machine_id]["holder"] != holder:',
         "if False:",
         (f"{RULES}::test_a_machine_that_another_host_is_renting_is_left_to_it",),
@@ -470,7 +470,7 @@ CREATES = (
     Mutation(
         "full-disk-hides-a-rental",
         "a disk that fills after a create ends the run without the nonce",
-        f"{MARKET}/shared_listing.py",
+        f"{MARKET}/rentals/shared_listing.py",
         "        except OSError:\n            # It may",
         "        except ZeroDivisionError:\n            # It may",
         (f"{SHARING}::test_a_disk_that_fills_after_the_create_hides_no_rental",),
@@ -478,7 +478,7 @@ CREATES = (
     Mutation(
         "unusable-folder-blocks-releases",
         "nothing can be released while a folder cannot be written",
-        f"{MARKET}/shared_listing.py",
+        f"{MARKET}/rentals/shared_listing.py",
         "        except OSError:\n            # What was",
         "        except ZeroDivisionError:\n            # What was",
         (f"{SHARING}::test_a_controller_that_can_keep_nothing_rents_shows_and_releases",),
@@ -502,7 +502,7 @@ CREATES = (
     Mutation(
         "unlisted-create-costs-nothing",
         "what was rented and released is told as taken by somebody else",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         '            "unlisted",\n            f"Rental',
         '            "gone",\n            f"Rental',
         (f"{LIMITED}::test_what_was_made_and_never_listed_is_told_with_its_cost",),
@@ -514,7 +514,7 @@ PRICES = (
     Mutation(
         "charged-price-ignored",
         "a rental is kept that costs more than the user allows",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "if most is not None and price > most + _SAME_PRICE_USD:",
         "if False:",
         (f"{LIMITED}::test_a_rental_that_is_charged_above_the_maximum_is_released_and_told",),
@@ -522,7 +522,7 @@ PRICES = (
     Mutation(
         "no-price-is-cheap",
         "a rental whose row comes before its price passes every maximum",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "elif limits.need_price and offer.price_usd_per_hour and not own.price_usd_per_hour:",
         "elif False:",
         (
@@ -533,7 +533,7 @@ PRICES = (
     Mutation(
         "dearer-rental-keeps-its-deadline",
         "a budget is overdrawn by what the offer did not say",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "if (deadline, seconds) == (mark.deadline, mark.lifetime_seconds):",
         "if True:",
         (f"{LIMITED}::test_a_dearer_rental_ends_sooner_so_that_its_budget_holds",),
@@ -541,7 +541,7 @@ PRICES = (
     Mutation(
         "cheaper-rental-keeps-the-wish-of-its-offer",
         "the next deploy gives back what was spent, or undoes an extension",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "same = abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD",
         "same = price <= offer.price_usd_per_hour + _SAME_PRICE_USD",
         (f"{LIMITED}::test_a_cheaper_rental_keeps_its_deadline_through_later_deploys",),
@@ -549,7 +549,7 @@ PRICES = (
     Mutation(
         "unmoved-deadline-accepted",
         "a budget is overdrawn where the provider keeps the old mark",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         'raise self._too_dear(rental, offer, f"and its deadline stays: {error.cause}") from error',
         "return rental",
         (f"{LIMITED}::test_a_dearer_rental_whose_deadline_cannot_be_moved_is_released",),
@@ -585,7 +585,7 @@ PRICES = (
     Mutation(
         "claimed-machine-costs-an-attempt",
         "parallel hosts fail although offers are plenty",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "                shunned.add(offer.machine_id)\n                continue\n",
         "                creates += 1\n                continue\n",
         (f"{LIMITED}::test_machines_that_other_hosts_rent_cost_no_attempt",),
@@ -597,7 +597,7 @@ OWNERSHIP = (
     Mutation(
         "every-scope-is-ours",
         "one team releases what another one rents",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "(one for one in listed if one.mark and one.mark.scope == self._scope)",
         "(one for one in listed if one.mark)",
         (f"{RENTALS}::test_other_scopes_names_and_strangers_are_never_touched",),
@@ -605,7 +605,7 @@ OWNERSHIP = (
     Mutation(
         "every-name-is-ours",
         "a teardown of one host ends the whole fleet",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "[rental for rental in rentals if rental.mark and rental.mark.name == name]",
         "[rental for rental in rentals if rental.mark]",
         (f"{RENTALS}::test_other_scopes_names_and_strangers_are_never_touched",),
@@ -629,7 +629,7 @@ OWNERSHIP = (
     Mutation(
         "orphans-released-without-strict",
         "what an inventory forgot is released without being asked to",
-        f"{MARKET}/reaping.py",
+        f"{MARKET}/rentals/reaping.py",
         'return Judgement(rental, ORPHAN, "the inventory does not name it", strict)',
         'return Judgement(rental, ORPHAN, "the inventory does not name it", True)',
         (f"{LIFECYCLE}::test_orphans_are_told_and_go_only_when_the_scope_is_spelled_out",),
@@ -673,7 +673,7 @@ DEADLINES = (
     Mutation(
         "deadline-compared-the-wrong-way",
         "the reaper releases what may live and keeps what may not",
-        f"{MARKET}/reaping.py",
+        f"{MARKET}/rentals/reaping.py",
         "now >= mark.deadline for now in clocks.both",
         "now < mark.deadline for now in clocks.both",
         (
@@ -684,7 +684,7 @@ DEADLINES = (
     Mutation(
         "no-deadline-is-a-past-one",
         "the reaper releases what was to live without a deadline",
-        f"{MARKET}/reaping.py",
+        f"{MARKET}/rentals/reaping.py",
         "past = [bool(mark.deadline) and now >= mark.deadline for now in clocks.both]",
         "past = [now >= mark.deadline for now in clocks.both]",
         (f"{RULES}::test_what_has_no_deadline_is_never_past_it",),
@@ -692,7 +692,7 @@ DEADLINES = (
     Mutation(
         "one-wrong-clock-releases",
         "a controller whose clock is wrong releases a fleet",
-        f"{MARKET}/reaping.py",
+        f"{MARKET}/rentals/reaping.py",
         "    if all(past):",
         "    if any(past):",
         (f"{LIFECYCLE}::test_clocks_that_disagree_about_a_deadline_release_nothing",),
@@ -708,7 +708,7 @@ DEADLINES = (
     Mutation(
         "later-limit-counts",
         "a budget in dollars is overdrawn until the hours are over",
-        f"{MARKET}/lifetime.py",
+        f"{MARKET}/rentals/lifetime.py",
         "int(min(limits))",
         "int(max(limits))",
         (f"{LIFECYCLE}::test_hours_and_dollars_give_the_sooner_end",),
@@ -716,7 +716,7 @@ DEADLINES = (
     Mutation(
         "no-deadline-by-accident",
         "a rental without a deadline needs no yes",
-        f"{MARKET}/lifetime.py",
+        f"{MARKET}/rentals/lifetime.py",
         "if not limits and not self.unlimited:",
         "if False:",
         (f"{LIFECYCLE}::test_no_deadline_needs_an_explicit_yes",),
@@ -724,7 +724,7 @@ DEADLINES = (
     Mutation(
         "nobody-enforces-by-accident",
         "a deadline that nobody enforces needs no yes",
-        f"{MARKET}/lifetime.py",
+        f"{MARKET}/rentals/lifetime.py",
         "    if nobody_accepted:\n        return NOBODY\n",
         "    return NOBODY\n",
         (f"{LIFECYCLE}::test_a_deadline_that_nobody_enforces_needs_an_explicit_yes",),
@@ -732,7 +732,7 @@ DEADLINES = (
     Mutation(
         "deploy-undoes-an-extension",
         "the next deploy takes back what extend gave",
-        f"{MARKET}/lifetime.py",
+        f"{MARKET}/rentals/lifetime.py",
         "return abs(lifetime_seconds - mark.lifetime_seconds) > "
         "_SAME_SHARE * mark.lifetime_seconds",
         "return True",
@@ -741,7 +741,7 @@ DEADLINES = (
     Mutation(
         "new-deadline-in-the-past",
         "a shorter wish ends a serving host at once",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "if deadline and deadline <= self._clock.now() + _LEAST_NOTICE_SECONDS:",
         "if False:",
         (f"{LIFECYCLE}::test_a_new_deadline_in_the_past_is_refused",),
@@ -749,7 +749,7 @@ DEADLINES = (
     Mutation(
         "new-deadline-unseen",
         "a deadline that the provider did not keep is told as moved",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "if seen is not None and seen.mark == mark:",
         "if seen is not None:",
         (f"{RULES}::test_an_extension_that_the_provider_forgets_is_no_success",),
@@ -757,7 +757,7 @@ DEADLINES = (
     Mutation(
         "last-date-believed",
         "one answer with a wrong date makes a rental immortal",
-        f"{MARKET}/transport.py",
+        f"{MARKET}/providers/transport.py",
         "return min(self._offsets, key=abs, default=0.0)",
         "return self._offsets[-1] if self._offsets else 0.0",
         (f"{TRANSPORT}::test_one_wrong_date_among_several_does_not_tell_the_time",),
@@ -765,7 +765,7 @@ DEADLINES = (
     Mutation(
         "only-date-believed",
         "the only answer of a call makes a rental immortal",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:",
         "if False:",
         (
@@ -812,7 +812,7 @@ CHECK_MODE = (
     Mutation(
         "check-mode-moves-deadlines",
         "a dry run changes a rental's mark",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "        if pretend:\n            return replace(",
         "        if False:\n            return replace(",
         (f"{LIFECYCLE}::test_a_deploy_moves_the_deadline_only_when_the_wish_changes",),
@@ -843,7 +843,7 @@ LIMITS = (
     Mutation(
         "account-key-on-the-host",
         "whoever owns a rented machine can spend the account's money",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "                body=_create_body(order),\n",
         "                body={**_create_body(order), "
         '"env": dict(self._transport._session.headers)},\n',
@@ -852,7 +852,7 @@ LIMITS = (
     Mutation(
         "rate-limits-ignored",
         "parallel hosts are locked out for calling too often",
-        f"{MARKET}/pace.py",
+        f"{MARKET}/providers/pace.py",
         "        self._clock.sleep(seconds)\n",
         "",
         (f"{RULES}::test_no_call_comes_too_early",),
@@ -860,7 +860,7 @@ LIMITS = (
     Mutation(
         "retry-after-ignored",
         "a client that was told to wait calls on",
-        f"{MARKET}/transport.py",
+        f"{MARKET}/providers/transport.py",
         "return (own if asked is None else asked) * (1 + random.uniform(0, 0.2))",
         "return own * (1 + random.uniform(0, 0.2))",
         (f"{RULES}::test_a_provider_that_says_how_long_to_wait_is_obeyed",),
@@ -868,7 +868,7 @@ LIMITS = (
     Mutation(
         "attempts-without-end",
         "a market that sells stale offers is asked for ever",
-        f"{MARKET}/lifecycle.py",
+        f"{MARKET}/rentals/lifecycle.py",
         "if creates == limits.max_attempts:",
         "if False:",
         (f"{RENTALS}::test_attempts_are_bounded",),
@@ -876,7 +876,7 @@ LIMITS = (
     Mutation(
         "long-pause-cut-short",
         "a client that was told to wait for minutes calls on",
-        f"{MARKET}/transport.py",
+        f"{MARKET}/providers/transport.py",
         "return (own if asked is None else asked) * (1 + random.uniform(0, 0.2))",
         "return min(own if asked is None else asked, 30.0)",
         (f"{TRANSPORT}::test_a_pause_is_obeyed_in_full_in_whatever_form_it_is_asked_for",),
@@ -884,7 +884,7 @@ LIMITS = (
     Mutation(
         "dripping-answer-awaited",
         "an answer that never ends holds up the whole play",
-        f"{MARKET}/transport.py",
+        f"{MARKET}/providers/transport.py",
         "return _within(self._timeout_seconds, send)",
         "return send()",
         (f"{TRANSPORT}::test_an_answer_that_drips_ends_the_call",),
@@ -892,7 +892,7 @@ LIMITS = (
     Mutation(
         "key-in-a-message",
         "the key of an instance can be read in logs",
-        f"{MARKET}/transport.py",
+        f"{MARKET}/providers/transport.py",
         '_SECRET.sub(r"\\1\\2***", text)',
         "text",
         (f"{TRANSPORT}::test_no_secret_gets_into_a_message",),
@@ -900,7 +900,7 @@ LIMITS = (
     Mutation(
         "echoed-key-in-a-message",
         "the account's key can be read in logs when an answer repeats it",
-        f"{MARKET}/transport.py",
+        f"{MARKET}/providers/transport.py",
         'self.text.replace(self._credential, "***") if self._credential else self.text',
         "self.text",
         (f"{TRANSPORT}::test_an_answer_that_repeats_the_accounts_key_does_not_show_it",),
@@ -912,7 +912,7 @@ HOSTS = (
     Mutation(
         "create-without-switch",
         "a rental whose controller never comes back bills for ever",
-        f"{MARKET}/vastai.py",
+        f"{MARKET}/providers/vastai.py",
         "            order.mark.deadline,\n            _SELF_RELEASE,\n",
         "            order.mark.deadline,\n            None,\n",
         (f"{RULES}::test_the_dead_man_switch_travels_with_the_create",),
@@ -920,7 +920,7 @@ HOSTS = (
     Mutation(
         "restart-resets-the-deadline",
         "a host that was stopped and started again lives by another deadline",
-        f"{MARKET}/start_script.py",
+        f"{MARKET}/access/start_script.py",
         "if [ ! -s switch.sh ]; then\n",
         "rm -f switch.sh deadline\nif true; then\n",
         (f"{SCRIPT}::test_a_restart_undoes_no_extension",),
@@ -928,7 +928,7 @@ HOSTS = (
     Mutation(
         "damaged-deadline-believed",
         "a file with rubbish in it lets a host live for ever",
-        f"{MARKET}/start_script.py",
+        f"{MARKET}/access/start_script.py",
         "    *[!0-9]*|0*) deadline=;;\n    ??????????) ;;\n    *) deadline=;;\n",
         "    '') ;;\n",
         (f"{SCRIPT}::test_a_damaged_deadline_counts_as_the_original_one",),
@@ -936,7 +936,7 @@ HOSTS = (
     Mutation(
         "release-from-inside-tried-once",
         "a host whose release meets a hiccup bills for ever",
-        f"{MARKET}/start_script.py",
+        f"{MARKET}/access/start_script.py",
         "    { date; release; } >log 2>&1\n    pause=30\n",
         "    { date; release; } >log 2>&1\n    exit\n",
         (f"{SCRIPT}::test_a_release_that_fails_is_tried_again",),
@@ -944,7 +944,7 @@ HOSTS = (
     Mutation(
         "wrong-clock-of-a-host-believed",
         "a host whose clock is wrong ends at once or never",
-        f"{MARKET}/start_script.py",
+        f"{MARKET}/access/start_script.py",
         "[ $now -ge @{earliest} ] && [ $now -le @{latest} ] || deadline=",
         "true || deadline=",
         (f"{SCRIPT}::test_a_host_whose_clock_is_wrong_counts_from_its_first_start",),
@@ -952,7 +952,7 @@ HOSTS = (
     Mutation(
         "key-in-an-argument-list",
         "whoever lists the processes of a host can read its key",
-        f"{MARKET}/start_script.py",
+        f"{MARKET}/access/start_script.py",
         "curl -qfsSm60 -K - ||",
         'curl -qfsSm60 -K - -A "$key" ||',
         (f"{SCRIPT}::test_the_key_is_in_no_argument_list_and_no_file",),
@@ -960,7 +960,7 @@ HOSTS = (
     Mutation(
         "delivered-host-key-put-back",
         "after a restart a host shows the key that the marketplace has seen",
-        f"{MARKET}/start_script.py",
+        f"{MARKET}/access/start_script.py",
         "  [ ! -e $replaced ] || exit\n",
         "",
         (f"{SCRIPT}::test_a_restart_keeps_the_key_that_replaced_the_delivered_one",),
@@ -968,7 +968,7 @@ HOSTS = (
     Mutation(
         "host-key-not-checked",
         "whoever answers at the address is given the fleet's secrets",
-        f"{MARKET}/ssh_probe.py",
+        f"{MARKET}/access/ssh_probe.py",
         "if login.expected_keys and _line(key) not in login.expected_keys:",
         "if False:",
         (
@@ -979,7 +979,7 @@ HOSTS = (
     Mutation(
         "pinned-host-key-not-checked",
         "an address that went to another machine is trusted",
-        f"{MARKET}/ssh_probe.py",
+        f"{MARKET}/access/ssh_probe.py",
         "if known.check(name, key):",
         "if True:",
         (f"{PROBE}::test_another_key_than_the_pinned_one_is_final_and_explained",),
@@ -987,7 +987,7 @@ HOSTS = (
     Mutation(
         "seen-host-key-pinned",
         "a host may go on showing the key that the marketplace has seen",
-        f"{MARKET}/ssh_probe.py",
+        f"{MARKET}/access/ssh_probe.py",
         "if not login.expected_keys or _line(key) == login.expected_keys[0]:",
         "if True:",
         (f"{PROBE}::test_a_key_that_the_marketplace_has_seen_is_accepted_but_never_pinned",),
@@ -995,7 +995,7 @@ HOSTS = (
     Mutation(
         "one-host-key-for-all-rentals",
         "a rental's host key opens the way to impersonate the next one",
-        f"{MARKET}/host_keys.py",
+        f"{MARKET}/access/host_keys.py",
         "{mark.name}/{mark.nonce}/{generation}",
         "{mark.name}/{generation}",
         (f"{UNIT}/test_host_keys.py::test_whatever_differs_makes_another_key",),
@@ -1003,7 +1003,7 @@ HOSTS = (
     Mutation(
         "revoked-key-blamed-on-the-host",
         "a good host is given up because the key was revoked",
-        f"{MARKET}/waiting.py",
+        f"{MARKET}/rentals/waiting.py",
         "                self._provider.check_credential()\n",
         "                pass\n",
         (f"{WAITING}::test_a_key_that_was_revoked_is_no_fault_of_the_host",),
@@ -1011,7 +1011,7 @@ HOSTS = (
     Mutation(
         "end-believed-at-first-sight",
         "a good host is given up because its status flickered",
-        f"{MARKET}/waiting.py",
+        f"{MARKET}/rentals/waiting.py",
         "if self._ended_looks >= _ENDED_LOOKS:",
         "if self._ended_looks:",
         (f"{WAITING}::test_an_end_that_was_a_flicker_is_not_believed",),
@@ -1027,7 +1027,7 @@ HOSTS = (
     Mutation(
         "providers-fault-blamed-on-the-machine",
         "machine after machine is shunned for what the provider fails to do",
-        f"{MARKET}/waiting.py",
+        f"{MARKET}/rentals/waiting.py",
         'return "provider" if self._unattached and self._at(LOGIN) else "machine"',
         'return "machine"',
         (
@@ -1044,7 +1044,7 @@ SERVERS = (
     Mutation(
         "kill-pid",
         "only the main process is ended, and only it is looked for afterwards",
-        f"{HOST}/processes.py",
+        f"{HOST}/machine/processes.py",
         "    return [table[pid] for pid in sorted(members - ours) if pid in table]\n",
         "    return [table[identity.pid]] if identity and alive(identity) else []\n",
         (
@@ -1058,7 +1058,7 @@ SERVERS = (
     Mutation(
         "health-is-enough",
         "a server whose /health is green counts as one that serves",
-        f"{HOST}/readiness.py",
+        f"{HOST}/server/readiness.py",
         '        stage = "model"\n',
         '        return Readiness(None, "its health is green", "green")\n',
         (
@@ -1071,7 +1071,7 @@ SERVERS = (
     Mutation(
         "pid-is-enough",
         "a stranger that got the PID of a dead server is taken for it, and ended",
-        f"{HOST}/processes.py",
+        f"{HOST}/machine/processes.py",
         "    return process is not None and process.identity == identity\n",
         "    return process is not None\n",
         (

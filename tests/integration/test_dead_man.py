@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
     HostKey,
     derive,
     known_hosts_lines,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.start_script import FOLDER
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     RUNNING,
@@ -31,9 +32,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Order,
     Rental,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.pace import Pace
-from ansible_collections.inferops.gpu.plugins.module_utils.market.start_script import FOLDER
-from ansible_collections.inferops.gpu.plugins.module_utils.market.vastai import VastAI
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.integration.test_simulator_host import Market
 from tests.rig import image

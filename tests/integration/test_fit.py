@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
 from tests.integration.plays import ROOT, Run
 from tests.simulator.hub import Hub
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .access.host_keys import HostKey
 from .errors import RequestRefused
-from .host_keys import HostKey
 from .mark import Mark
 
 

@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Callable
 
-from .claims import Claims
 from .clock import Clock
 from .errors import CredentialError
-from .lifecycle import Lifecycle
-from .pace import Pace
-from .provider import Provider
-from .ranking import Usage
+from .offers.ranking import Usage
+from .providers.pace import Pace
+from .providers.provider import Provider
+from .providers.vastai import VastAI
+from .rentals.claims import Claims
+from .rentals.lifecycle import Lifecycle
+from .rentals.shared_listing import SharedListing
 from .shared_file import SharedFile
-from .shared_listing import SharedListing
-from .vastai import VastAI
 from .wish import Wish
 
 PROVIDERS: dict[str, type[Provider]] = {VastAI.name: VastAI}

@@ -238,7 +238,9 @@ class Host:
 
     def launchers(self) -> list[int]:
         """The PIDs of our launchers."""
-        found = self.shell("pgrep -f '^[^ ]*python3[^ ]* -m inferops_host.launcher'", check=False)
+        found = self.shell(
+            "pgrep -f '^[^ ]*python3[^ ]* -m inferops_host.host.server.launcher'", check=False
+        )
         return [int(pid) for pid in found.split()]
 
     def clean(self) -> None:

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
 from tests.benchmarks import ranking
 from tests.benchmarks.failing_market import SERVES, SSH, STALE, Fate
 

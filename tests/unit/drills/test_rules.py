@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.claims import Claims
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     ProviderUnavailable,
     UnclearCreate,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
-from ansible_collections.inferops.gpu.plugins.module_utils.market.presence import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.claims import Claims
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presence import (
     GONE,
     PRESENT,
     UNKNOWN,

@@ -19,8 +19,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import lifecycle, ports, processes
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server, Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports, processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
+    Layout,
+    Server,
+    Spec,
+)
 from ansible_collections.inferops.gpu.plugins.modules import model_server
 
 FAKE_VLLM = Path(__file__).with_name("fake_vllm.py")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.action.model_server import ActionModule
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from tests.diagnosis import FIXTURES, read
 
 ROOT = Path(__file__).parents[3]

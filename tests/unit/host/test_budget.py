@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     budget,
     observation,
-    processes,
     records,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 
 GIB = 1024**3
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import deadline
-from ansible_collections.inferops.gpu.plugins.module_utils.market import start_script
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access import start_script
 from ansible_collections.inferops.gpu.plugins.modules import deadline_switch
 from tests.simulator import daemon
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import processes, records
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import records
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.modules import model_server, model_server_info
 
 Call = Callable[..., dict[str, Any]]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import engine_options
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import parser
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 
 Call = Callable[..., dict[str, Any]]
 
@@ -104,6 +104,6 @@ def test_a_parser_that_cannot_be_made_stops_nobody(start: Call) -> None:
 def test_a_parser_that_hangs_stops_nobody(
     start: Call, fake_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_options, "SCRIPT", "import time; time.sleep(60)")
-    monkeypatch.setattr(engine_options, "MOST_SECONDS", 0.3)
+    monkeypatch.setattr(parser, "SCRIPT", "import time; time.sleep(60)")
+    monkeypatch.setattr(parser, "MOST_SECONDS", 0.3)
     assert "timed out" in start()["options"]

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import evidence
-from ansible_collections.inferops.gpu.plugins.module_utils.host.logs import Log
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import evidence
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.logs import Log
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import (
     driver_files,
-    facts,
-    gpus,
-    kernel_log,
     nvml,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import (
+    report as gpus,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import facts, kernel_log
 
 ROOT = Path(__file__).parents[3]
 SMI_ROW = "0, NVIDIA GeForce RTX 4090, GPU-1, 580.65.06, 8.9, 24564, 12, 24552, 41"

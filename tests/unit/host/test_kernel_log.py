@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import kernel_log
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import kernel_log
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
 
 KILLED = "Memory cgroup out of memory: Killed process 42 (VLLM::EngineCor) total-vm:9kB"

@@ -15,15 +15,19 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     launcher,
     library,
     observation,
-    processes,
     records,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.logs import HEAD_BYTES, Log
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server, Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
+    Layout,
+    Server,
+    Spec,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.logs import HEAD_BYTES, Log
 
 Wait = Callable[..., Any]
 MakeSpec = Callable[..., Spec]
@@ -40,7 +44,7 @@ def launch(server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         if spec is not None:
             server.write_spec(spec)
         process = subprocess.Popen(
-            [sys.executable, "-m", "inferops_host.launcher", server.id],
+            [sys.executable, "-m", "inferops_host.host.server.launcher", server.id],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(layout.library),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import memory_events
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import memory_events
 
 
 def kills(tmp_path: Path, membership: str, files: dict[str, str]) -> int | None:

@@ -16,22 +16,21 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
-    gpus,
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Gpu, Report
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import (
     kernel_log,
-    lifecycle,
-    observation,
     ports,
     processes,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import Gpu, Report
-from ansible_collections.inferops.gpu.plugins.module_utils.host.records import write_json
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle, observation
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
     Layout,
     Server,
     build_command,
     secret_values,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import write_json
 from ansible_collections.inferops.gpu.plugins.modules import gpu_info, model_server_info
 
 Call = Callable[..., dict[str, Any]]

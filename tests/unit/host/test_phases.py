@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import phases
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import phases
 
 BAR = "Loading safetensors checkpoint shards"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import ports
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 
 
 def test_the_owner_of_a_listening_port_is_named(free_port: int) -> None:

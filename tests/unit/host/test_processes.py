@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import processes
-from ansible_collections.inferops.gpu.plugins.module_utils.host.processes import Identity
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Identity
 
 Wait = Callable[..., Any]
 ID = "/inferops-test/servers/processes"

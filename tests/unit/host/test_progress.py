@@ -15,14 +15,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
-    activity,
-    processes,
-    progress,
-    readiness,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.progress import Sample
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import health, readiness
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.health import Sample
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
     Server,
     build_command,
     parse_command,
@@ -46,13 +43,13 @@ vllm:generation_tokens_created{engine="0",model_name="a"} 1.7e+09
 
 
 def test_figures_of_several_engines_behind_one_port_are_put_together() -> None:
-    assert progress.parse(METRICS) == Sample(5, 7, 0.9, 1.5e6, 42)
+    assert health.parse(METRICS) == Sample(5, 7, 0.9, 1.5e6, 42)
 
 
 def test_the_name_of_an_older_version_is_known_and_what_is_missing_is_not_a_number() -> None:
     old = 'vllm:gpu_cache_usage_perc{model_name="a"} 0.5\nvllm:num_requests_swapped 1\n'
-    assert progress.parse(old) == Sample(kv_cache_usage=0.5)
-    assert progress.parse("<html>not metrics</html>") == Sample()
+    assert health.parse(old) == Sample(kv_cache_usage=0.5)
+    assert health.parse("<html>not metrics</html>") == Sample()
 
 
 class Readings:
@@ -67,8 +64,8 @@ class Readings:
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def watch(self) -> progress.Flow:
-        return progress.watch(self.read, 60, clock=lambda: self.now, sleep=self.sleep)
+    def watch(self) -> health.Flow:
+        return health.watch(self.read, 60, clock=lambda: self.now, sleep=self.sleep)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +95,7 @@ def test_only_requests_without_any_token_for_long_are_a_stall(
 @pytest.fixture
 def hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The file that makes the stand-in hang; intervals are short here."""
-    monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.2)
+    monkeypatch.setattr(health, "INTERVAL_SECONDS", 0.2)
     file = tmp_path / "hang"
     yield file
     file.unlink(missing_ok=True)

@@ -20,17 +20,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import (
-    lifecycle,
-    locks,
-    proof,
-    shared_memory,
-    vram,
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Gpu, Report
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, shared_memory
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Process
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle, proof, vram
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
+    Layout,
+    Server,
+    Spec,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import Gpu, Report
-from ansible_collections.inferops.gpu.plugins.module_utils.host.processes import Process
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server, Spec
-from ansible_collections.inferops.gpu.plugins.module_utils.host.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.sweeping import Ended
 from ansible_collections.inferops.gpu.plugins.modules import model_server
 
 Call = Callable[..., dict[str, Any]]

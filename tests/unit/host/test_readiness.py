@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import processes, readiness
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import readiness
 
 ID = "/inferops-test/servers/readiness"
 

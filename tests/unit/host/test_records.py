@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import records
-from ansible_collections.inferops.gpu.plugins.module_utils.host.records import Record
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import records
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import Record
 
 
 def test_a_record_is_read_back_as_it_was_written(tmp_path: Path) -> None:

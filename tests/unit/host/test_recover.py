@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import processes
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

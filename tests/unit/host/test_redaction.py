@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 
 SECRET = "Xy12" + "abcd" * 6
 

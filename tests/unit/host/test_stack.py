@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import stack as stack_module
-from ansible_collections.inferops.gpu.plugins.module_utils.host import toolchain
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import stack as stack_module
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import toolchain
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import (
     Sources,
     Stack,
     StackError,

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import locks, supervisors
-from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.library import LAUNCHER
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
+    supervisor as supervisors,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.supervisor import (
     Program,
     Supervisord,
     SupervisorError,
@@ -25,9 +29,9 @@ BIN = str(Path(sys.executable).parent)
 
 def program(layout: Layout, name: str = "main", command: str = "exit 0") -> Program:
     """A program whose launcher is replaced by a shell line in the shipped package's place."""
-    package = layout.library / "inferops_host"
-    package.mkdir(parents=True, exist_ok=True)
-    (package / "launcher.py").write_text(f"import os\nos.execlp('sh', 'sh', '-c', {command!r})\n")
+    file = layout.library / f"{LAUNCHER.replace('.', '/')}.py"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"import os\nos.execlp('sh', 'sh', '-c', {command!r})\n")
     server = layout.server(name)
     server.folder.mkdir(parents=True, exist_ok=True)
     return Program(server, layout, stop_timeout_seconds=3)

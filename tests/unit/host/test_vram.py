@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host import vram
-from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import Gpu, Report
+from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Gpu, Report
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import vram
 
 
 def report(*used: int | None) -> Report:

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer, Order
-from ansible_collections.inferops.gpu.plugins.module_utils.market.pace import Pace
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import (
     RankedOffer,
     Usage,
     choose,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.vastai import VastAI
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from ansible_collections.inferops.gpu.plugins.modules import (
     offer_info,

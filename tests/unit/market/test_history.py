@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.history import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import (
     Attempt,
     History,
     Record,

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market import host_keys
-from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import RequestRefused
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access import host_keys
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
     derive,
     known_hosts_lines,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import RequestRefused
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint
 

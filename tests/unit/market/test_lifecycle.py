@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifetime import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifetime import (
     Lifetime,
     enforcer,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from ansible_collections.inferops.gpu.plugins.module_utils.market.presence import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presence import (
     GONE,
     PRESENT,
     UNKNOWN,

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.claims import Claims
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     AttemptsExhausted,
     UnclearCreate,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.claims import Claims
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
     Lifecycle,
     Limits,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
 from tests.simulator import vastai
 from tests.unit.market.conftest import Market, order

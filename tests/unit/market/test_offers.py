@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import Usage, rank
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import Usage, rank
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.unit.market.conftest import Market
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.history import Attempt, History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import (
+    Attempt,
+    History,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import (
     RankedOffer,
     Usage,
     rank,

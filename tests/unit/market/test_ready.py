@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import derive
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import HostSpec, PretendHosts

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market import shared_file
-from ansible_collections.inferops.gpu.plugins.module_utils.market.claims import Claims
-from ansible_collections.inferops.gpu.plugins.module_utils.market.pace import Pace
-from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
-from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_listing import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.claims import Claims
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.shared_listing import (
     SharedListing,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
 from tests.unit.market.conftest import Market
 
 Break = Callable[[Market], None]

@@ -12,16 +12,16 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market import ssh_probe
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import derive
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ssh_probe import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access import ssh_probe
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import (
     Login,
     Probe,
     probe,
     replace_host_key,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint
 from tests.unit.market.ssh_host import SshHost, as_paramiko, write_key_pair
 
 MARK = Mark("prod", "gpu-1", "9f2c41aa", 0, 0)

@@ -19,9 +19,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import HostKey, derive
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from ansible_collections.inferops.gpu.plugins.module_utils.market.start_script import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
+    HostKey,
+    derive,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.start_script import (
     FOLDER,
     HOST_KEY_FILE,
     MOST_CHARACTERS,
@@ -29,6 +31,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.start_script i
     replacement_script,
     start_script,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from tests.simulator import daemon
 
 USER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"

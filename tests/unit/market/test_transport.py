@@ -19,12 +19,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     RateLimited,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from ansible_collections.inferops.gpu.plugins.module_utils.market.pace import Pace
-from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
-from ansible_collections.inferops.gpu.plugins.module_utils.market.transport import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.transport import (
     Response,
     Transport,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.simulator.market import ACCOUNT_KEY
 from tests.unit.market.conftest import Market

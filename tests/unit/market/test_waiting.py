@@ -11,6 +11,11 @@ from typing import TypeVar, cast
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import HostKey
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import (
+    Login,
+    Probe,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     CredentialError,
@@ -19,7 +24,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     ProviderUnavailable,
     RequestRefused,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.host_keys import HostKey
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     FAILED,
     RUNNING,
@@ -29,9 +33,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Endpoint,
     Rental,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.provider import Provider
-from ansible_collections.inferops.gpu.plugins.module_utils.market.ssh_probe import Login, Probe
-from ansible_collections.inferops.gpu.plugins.module_utils.market.waiting import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
     Budget,
     Reached,
     Waiter,

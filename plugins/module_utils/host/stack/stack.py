@@ -1,0 +1,355 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Python stack on the host: uv, one environment, one lock, receipts of what was proven.
+
+Everything lies below ``<home>/stack``. The lock is resolved once; parts are installed from it
+and proven by running them. A receipt stands while lock, proof, driver and boot are the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..machine.processes import boot_id
+from ..server.records import read_json, write_json, write_private
+from .installers import (
+    LOCK_LINE,
+    Pip,
+    Sources,
+    StackError,
+    Uv,
+    Wanted,
+    has_tool,
+    install_tool,
+    name_and_version,
+    normalised,
+    pinned,
+    run,
+    sha256,
+)
+from .toolchain import has_headers
+
+_REQUIREMENT = re.compile(r"^Requires-Dist: ([A-Za-z0-9._-]+)[^;=]*\(?==\s*([^\s;,)+]+)")
+#: An import of vLLM takes seconds, on a slow disk a minute; a GPU that hangs never answers.
+MOST_PROOF_SECONDS = 600.0
+#: The first with --python and --report alike (pip's changelog).
+_LEAST_PIP = (23, 1)
+_DRIVER_VERSION_FILE = Path("/sys/module/nvidia/version")
+
+
+@dataclass(frozen=True)
+class Installer:
+    """What resolves and installs."""
+
+    #: uv or pip.
+    name: str
+    #: Whether it had to be installed itself.
+    is_new: bool
+    #: Why it is not the one that is better.
+    warning: str = ""
+
+
+class Stack:
+    """The stack below one home directory."""
+
+    def __init__(self, home: str) -> None:
+        root = Path(home).expanduser()
+        self._bootstrap = root / "bootstrap"
+        self._folder = root / "stack"
+        self.uv = self._bootstrap / "bin" / "uv"
+        self._own_python = self._folder / "venv" / "bin" / "python"
+        self.lock_file = self._folder / "lock.txt"
+        self._input_file = self._folder / "lock-input.json"
+
+    @property
+    def python(self) -> Path:
+        """Interpreter of the environment: ours, or the one that was there and was adopted."""
+        adopted = (read_json(self._input_file) or {}).get("adopted")
+        return Path(adopted) if adopted else self._own_python
+
+    def packages_of(self, python: Path) -> dict[str, str]:
+        """Versions of what an environment holds that is not ours, by normalised name."""
+        return _versions(_metadata_folders(_search_path(python)))
+
+    def adopt(self, python: Path, packages: dict[str, str]) -> None:
+        """Take an environment that is there already: these packages of it become the lock."""
+        lines = [f"{name}=={version}\n" for name, version in sorted(packages.items())]
+        write_private(self.lock_file, "".join(lines))
+        write_json(self._input_file, {"adopted": str(python)})
+
+    def provide_installer(
+        self, wish: str, uv_version: str, sources: Sources, dry_run: bool
+    ) -> Installer:
+        """Provide uv of this version, or pip; *wish* is uv, pip or auto for what can be had."""
+        if wish == "auto" and self.installer() == "pip":
+            wish = "pip"
+        warning = ""
+        if wish != "pip":
+            missing = not has_tool(self._bootstrap, f"uv=={uv_version}")
+            try:
+                if missing and not dry_run:
+                    install_tool(self._bootstrap, f"uv=={uv_version}", sources)
+                return Installer("uv", missing)
+            except StackError as error:
+                if wish == "uv":
+                    raise
+                warning = (
+                    f"pip does the work of uv here, slower and with the host's Python. {error}"
+                )
+        missing = not self._pip_is_ready()
+        if missing and not dry_run:
+            install_tool(self._bootstrap, f"pip>={'.'.join(map(str, _LEAST_PIP))}", sources)
+        return Installer("pip", missing, warning)
+
+    def installer(self) -> str | None:
+        """What the lock was resolved with, uv or pip; None before the first one."""
+        recorded = read_json(self._input_file) or {}
+        return str(recorded["installer"]) if "installer" in recorded else None
+
+    def _pip_is_ready(self) -> bool:
+        """Whether the bootstrap's pip can work on another environment, which 23.1 is sure to."""
+        folders = self._bootstrap.glob("lib/python*/site-packages/pip-*.dist-info")
+        versions = [folder.name[len("pip-") : -len(".dist-info")] for folder in folders]
+        return any(_numbers(version) >= _LEAST_PIP for version in versions)
+
+    def is_locked(self, wanted: Wanted, given: str = "") -> bool:
+        """Whether the lock was resolved from exactly this, or is the one that was given."""
+        recorded = read_json(self._input_file) or {}
+        if given and sha256(given) != self.lock_sha256():
+            return False
+        return (
+            recorded.get("fingerprint") == wanted.fingerprint()
+            and recorded.get("lock_sha256") == self.lock_sha256()
+            and self.python.exists()
+        )
+
+    def resolve(self, wanted: Wanted, given: str = "", compiles: bool = False) -> None:
+        """Make the environment and resolve its lock, or take the *given* one. Installs nothing.
+
+        Where a server *compiles*, a Python that has no headers is left for one of uv's own.
+        """
+        wanted.sources.require()
+        installer = self._installer(wanted.installer)
+        recorded = read_json(self._input_file) or {}
+        if not self._own_python.exists() or recorded.get("python") != wanted.python:
+            installer.make_environment(wanted.python, wanted.sources)
+            if compiles and isinstance(installer, Uv) and not os.path.isabs(wanted.python):
+                self._complete(installer, wanted)
+        self._write_inputs(wanted)
+        if given:
+            self._take(given, wanted)
+        else:
+            installer.resolve(wanted)
+        write_json(
+            self._input_file,
+            {
+                "fingerprint": wanted.fingerprint(),
+                "lock_sha256": self.lock_sha256(),
+                "python": wanted.python,
+                "sources": asdict(wanted.sources),
+                "installer": wanted.installer,
+                "superseded": self.installed(),
+            },
+        )
+
+    def _complete(self, uv: Uv, wanted: Wanted) -> None:
+        """Take a Python of uv's own where the host's has no headers, and one can be had."""
+        if not has_headers(self._own_python):
+            # Without one the host's serves, with the warning that the caller gives.
+            with suppress(StackError):
+                uv.make_environment(wanted.python, wanted.sources, managed=True)
+
+    def _write_inputs(self, wanted: Wanted) -> None:
+        files = {
+            "requirements": wanted.requirements,
+            "constraints": wanted.constraints,
+            # A marker that is never true takes a package out of the resolution.
+            "overrides": [f"{name}; sys_platform == 'never'" for name in wanted.excluded],
+        }
+        for name, lines in files.items():
+            write_private(self._folder / f"{name}.in", "".join(f"{line}\n" for line in lines))
+
+    def _take(self, given: str, wanted: Wanted) -> None:
+        """Write a lock that was resolved before, when it fulfils what is wanted."""
+        holds = pinned(given)
+        builds = ("", wanted.sources.torch_backend)
+        for requirement in wanted.requirements:
+            found = LOCK_LINE.match(requirement)
+            held = holds.get(normalised(found[1]), "") if found else ""
+            version, _plus, build = held.partition("+")
+            if found and found[2] not in (held, version if build in builds else held):
+                raise StackError(
+                    f"The plan asks for {requirement} ({wanted.sources.torch_backend}), and the "
+                    f"lock file given holds {held or 'none'}. Remove the file to resolve it anew, "
+                    "or ask for the version that it holds."
+                )
+        if wanted.hashes and "--hash=" not in given:
+            raise StackError("The lock file given has no hashes. Remove it to resolve it anew.")
+        write_private(self.lock_file, given)
+
+    def lock_sha256(self) -> str | None:
+        """The lock's hash, or None when there is no lock."""
+        return sha256(self.lock_file.read_text()) if self.lock_file.exists() else None
+
+    def locked(self) -> dict[str, str]:
+        """Versions in the lock by normalised name."""
+        return pinned(self.lock_file.read_text()) if self.lock_file.exists() else {}
+
+    def installed(self) -> dict[str, str]:
+        """Versions in the environment by normalised name, read off its metadata folders."""
+        return _versions(self._metadata_folders())
+
+    def differences(self, packages: list[str]) -> dict[str, dict[str, str | None]]:
+        """What *packages*, or without any the whole environment, have to become.
+
+        Each name maps to ``before`` and ``after``, None for not installed.
+        """
+        locked, installed = self.locked(), self.installed()
+        names = {normalised(name) for name in packages} or set(locked) | set(installed)
+        unknown = sorted(name for name in names if packages and name not in locked)
+        if unknown:
+            raise StackError(
+                f"Not in the lock: {', '.join(unknown)}. Add it to the stack's requirements."
+            )
+        return {
+            name: {"before": installed.get(name), "after": locked.get(name)}
+            for name in sorted(names)
+            if installed.get(name) != locked.get(name)
+        }
+
+    def replaced(self) -> list[str]:
+        """What is installed in another version than the lock's, and which package brought it.
+
+        What was there before the lock was resolved waits for its turn: nobody replaced it.
+        """
+        waiting = (read_json(self._input_file) or {}).get("superseded", {})
+        locked = self.locked()
+        return [
+            f"{name} {locked[name]} was replaced by {version} while installing "
+            f"{' and '.join(self._asking_for(name, version)) or 'something beside the lock'}"
+            for name, version in sorted(self.installed().items())
+            if name in locked and version not in (locked[name], waiting.get(name))
+        ]
+
+    def _asking_for(self, name: str, version: str) -> list[str]:
+        return [
+            f"{folder.name[: -len('.dist-info')].replace('-', ' ')}, which asks for it"
+            for folder in self._metadata_folders()
+            if _asks_for(folder, name, version)
+        ]
+
+    def _metadata_folders(self) -> list[Path]:
+        if self.python != self._own_python:
+            return _metadata_folders(_search_path(self.python))
+        return _metadata_folders(self.python.parent.parent.glob("lib/python*/site-packages"))
+
+    def install(self, packages: list[str], reinstall: bool = False) -> None:
+        """Install *packages* with what they need, or without any make all as the lock says.
+
+        With *reinstall* also what has the right version already.
+        """
+        recorded = read_json(self._input_file) or {}
+        if "adopted" in recorded:
+            raise StackError(
+                f"Nothing is installed into {self.python}, which is not ours. Run role stack again "
+                "to take it as it is now, or leave stack_image_python empty."
+            )
+        # What was proven with packages that are replaced or removed is proven no more. What joins
+        # them changes nothing: the lock limits it to the versions that are there.
+        if reinstall or any(change["before"] for change in self.differences([]).values()):
+            shutil.rmtree(self._folder / "receipts", ignore_errors=True)
+        self._installer(recorded.get("installer", "uv")).install(
+            packages, Sources(**recorded.get("sources", {})), reinstall
+        )
+
+    def _installer(self, name: str) -> Uv | Pip:
+        return (Pip if name == "pip" else Uv)(self._bootstrap, self._folder)
+
+    def prove(
+        self, name: str, script: str, environment: dict[str, str]
+    ) -> tuple[dict[str, Any], bool]:
+        """Run *script* in the environment; returns its JSON result and whether it had to run.
+
+        The script prints one JSON object as its last line and exits with 0.
+        """
+        receipt_file = self._folder / "receipts" / f"{name}.json"
+        stands = {
+            "lock_sha256": self.lock_sha256(),
+            "python": str(self.python),
+            "proof_sha256": sha256(script + json.dumps(environment, sort_keys=True)),
+            "driver_version": _driver_version(),
+            "boot_id": boot_id(),
+        }
+        receipt = read_json(receipt_file) or {}
+        if receipt.get("stands_while") == stands and "result" in receipt:
+            return receipt["result"], False
+        output = run(
+            [str(self.python), "-c", script],
+            f"Proving {name}",
+            "The installation does not work on this host: see the message above.",
+            environment,
+            MOST_PROOF_SECONDS,
+        )
+        try:
+            result = json.loads(output.strip().splitlines()[-1])
+        except (ValueError, IndexError) as error:
+            raise StackError(f"Proving {name}: no JSON in the last line of: {output}") from error
+        write_json(receipt_file, {"stands_while": stands, "result": result})
+        return result, True
+
+
+def _driver_version() -> str | None:
+    try:
+        return _DRIVER_VERSION_FILE.read_text().strip()
+    except OSError:
+        return None
+
+
+def _search_path(python: Path) -> list[Path]:
+    """Where an interpreter looks for packages, in its order."""
+    said = run(
+        [str(python), "-c", "import json, sys; print(json.dumps(sys.path[1:]))"],
+        f"Asking {python} where its packages are",
+        "Name the interpreter that has vLLM by stack_image_python.",
+    )
+    return [Path(folder) for folder in json.loads(said)]
+
+
+def _metadata_folders(places: Iterable[Path]) -> list[Path]:
+    """What says which packages are there: the first of each name counts, as for an import."""
+    found: dict[str, Path] = {}
+    for place in places:
+        for folder in sorted(place.glob("*.dist-info")):
+            found.setdefault(name_and_version(folder)[0], folder)
+    return sorted(found.values(), key=lambda folder: folder.name)
+
+
+def _versions(folders: Iterable[Path]) -> dict[str, str]:
+    return dict(name_and_version(folder) for folder in folders)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))
+
+
+def _asks_for(metadata_folder: Path, name: str, version: str) -> bool:
+    """Whether an installed package requires exactly this version of *name*."""
+    try:
+        lines = (metadata_folder / "METADATA").read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        found = _REQUIREMENT.match(line)
+        if found and normalised(found[1]) == name and found[2] == version.partition("+")[0]:
+            return True
+    return False

@@ -1,0 +1,179 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What became of earlier attempts to use a host, one JSON object per line of a file.
+
+Rankings and waiting times learn from it. It may be lost at any time: safety never rests on it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import statistics
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from ..clock import Clock
+
+#: How an attempt ends: the host served, it could not be used, or the create found the offer gone.
+SERVED, FAILED, GONE = "served", "failed", "gone"
+
+#: Older attempts count no more: machines get repaired, and nobody retries one that is shunned.
+_REMEMBERED_SECONDS = 90 * 86400.0
+_MOST_LINES = 10_000
+#: Lines are about 150 bytes; nothing further from the end is read.
+_MOST_BYTES = 4 * 1024**2
+#: No time, duration or cost is that large; what is not a number is not less either.
+_ABSURD = 1e12
+_LOCK_BUDGET_SECONDS = 5.0
+_LOCK_EVERY_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt. ``time`` is in epoch seconds, ``usd`` is what it cost.
+
+    ``stage`` says where it failed; ``seconds`` until SSH worked, 0 when it never did.
+    """
+
+    time: float
+    provider: str
+    machine_id: str
+    outcome: str
+    stage: str = ""
+    seconds: float = 0.0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """How often a machine or a provider served and failed, and its median boot.
+
+    ``boot_seconds`` is None while nothing is known.
+    """
+
+    served: int = 0
+    failed: int = 0
+    boot_seconds: float | None = None
+
+
+class History:
+    """The attempts in one file; without a path it is empty and remembers nothing."""
+
+    def __init__(self, path: str | None, clock: Clock | None = None) -> None:
+        self._path = os.path.expanduser(path) if path else None
+        self._clock = clock or Clock()
+        self._read: list[Attempt] | None = None
+
+    def attempts(self) -> list[Attempt]:
+        """What the file still counts, oldest line first. What cannot be read is left out."""
+        if self._read is None:
+            oldest = self._clock.now() - _REMEMBERED_SECONDS
+            parsed = (_parsed(line) for line in self._last_lines())
+            self._read = [one for one in parsed if one is not None and one.time >= oldest]
+        return self._read
+
+    def provider(self, name: str) -> Record:
+        """The record of a provider over all of its machines."""
+        return _record(one for one in self.attempts() if one.provider == name)
+
+    def machines(self, provider: str) -> dict[str, Record]:
+        """The record of each machine of a provider; a success clears the failures before it."""
+        by_machine: dict[str, list[Attempt]] = {}
+        for one in self.attempts():
+            if one.provider == provider and one.machine_id:
+                by_machine.setdefault(one.machine_id, []).append(one)
+        return {machine_id: _cleared(made) for machine_id, made in by_machine.items()}
+
+    def boot_seconds(self, provider: str, machine_id: str) -> float | None:
+        """How long a boot takes: the machine's median, else the provider's, else None."""
+        machine = self.machines(provider).get(machine_id, Record())
+        return machine.boot_seconds or self.provider(provider).boot_seconds
+
+    def add(self, attempt: Attempt) -> str:
+        """Append one line. Returns a warning when that was not possible, else an empty text."""
+        if self._path is None:
+            return ""
+        self._read = None
+        try:
+            os.makedirs(os.path.dirname(self._path) or ".", mode=0o700, exist_ok=True)
+            with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+                self._lock(file.fileno())
+                _append(file, json.dumps(asdict(attempt)).encode())
+        except OSError as error:
+            return (
+                f"The history at {self._path} cannot be written ({error.strerror or error}), "
+                "so later rankings will not know how this attempt ended."
+            )
+        return ""
+
+    def _lock(self, descriptor: int) -> None:
+        """Wait a little for other writers; raises OSError when they do not make room."""
+        for _waited in self._clock.ticks(_LOCK_BUDGET_SECONDS, _LOCK_EVERY_SECONDS):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                continue
+        raise OSError(f"another process has kept it locked for {_LOCK_BUDGET_SECONDS:.0f} s")
+
+    def _last_lines(self) -> list[bytes]:
+        if self._path is None:
+            return []
+        try:
+            with open(self._path, "rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - _MOST_BYTES))
+                return file.read(_MOST_BYTES).splitlines()[-_MOST_LINES:]
+        except OSError:
+            return []
+
+
+def _append(file: Any, line: bytes) -> None:
+    """Write a whole line; one that a crash has cut short before it stays a line of its own."""
+    size = file.seek(0, os.SEEK_END)
+    if size:
+        file.seek(size - 1)
+        line = line if file.read(1) == b"\n" else b"\n" + line
+    file.write(line + b"\n")
+
+
+def _parsed(line: bytes) -> Attempt | None:
+    """The attempt in *line*; None when it holds none."""
+    try:
+        data = json.loads(line)
+        known = {field.name: data[field.name] for field in fields(Attempt) if field.name in data}
+        attempt = Attempt(**known)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    texts = (attempt.provider, attempt.machine_id, attempt.stage)
+    numbers = (attempt.time, attempt.seconds, attempt.usd)
+    sound = (
+        attempt.outcome in (SERVED, FAILED, GONE)
+        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(number, (int, float)) for number in numbers)
+        and all(0 <= number < _ABSURD for number in numbers)
+    )
+    return attempt if sound else None
+
+
+def _cleared(attempts: list[Attempt]) -> Record:
+    """The record of one machine, without the failures before its last success."""
+    outcomes = [one.outcome for one in attempts]
+    last = len(outcomes) - 1 - outcomes[::-1].index(SERVED) if SERVED in outcomes else 0
+    return replace(_record(attempts), failed=outcomes[last:].count(FAILED))
+
+
+def _record(attempts: Iterable[Attempt]) -> Record:
+    made = list(attempts)
+    outcomes = [one.outcome for one in made]
+    boots = [one.seconds for one in made if one.seconds > 0]
+    return Record(
+        served=outcomes.count(SERVED),
+        failed=outcomes.count(FAILED),
+        boot_seconds=statistics.median(boots) if boots else None,
+    )

@@ -1,0 +1,251 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ranking of offers by what the whole rental is expected to cost, with the sum shown.
+
+Failing costs the odds, ``p / (1 - p)``, times what a failed attempt costs. As far as the odds are
+right, no other order of trying offers is cheaper on average: swapping two neighbours shows it.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ..errors import RequestRefused
+from ..model import Offer
+from ..providers.provider import Provider
+from ..wish import Wish, version_key
+from .history import History, Record
+
+#: How often an offer fails, after its create, that nothing speaks against. Between what two
+#: others report of offers that passed their filters: Vast.ai's own image tests 6 of 70,
+#: cloud-gpu-shopper 40 of 100. (Its naive client: 18 of the 35 offers that were not stale.)
+_FAILING = 0.3
+#: How many attempts that estimate is worth against what the history tells of a provider, and how
+#: many the estimate for one machine: two failures there outweigh all that it shows.
+_PROVIDER_WEIGHT, _MACHINE_WEIGHT = 20.0, 1.0
+#: Hours from the create until a failure is known, beside the image: a boot of 1 to 5 minutes, and
+#: an SSH that never answers, the usual failure, for which others wait 5 to 15 minutes.
+_FAILED_ATTEMPT_HOURS = 0.25
+#: Reliability is a machine's uptime so far, and weighs the more the longer a rental lives. New
+#: machines start at 0.6, which says little: nobody is down more than this share of the time.
+_MOST_DOWN = 0.1
+#: Where a listing says nothing or nonsense, count on this much bandwidth.
+_LEAST_MBIT_PER_SECOND = 10.0
+_MBIT_PER_GIB = 8 * 1024**3 / 1e6
+
+#: Each doubt multiplies the odds of failing by this much. That hosts below these limits fail more
+#: is why others refuse them; by how much nobody publishes, so all count the same.
+_DOUBT = 1.5
+
+
+@dataclass(frozen=True)
+class _Doubt:
+    """What speaks against an offer, given its price as a share of the same GPU's median."""
+
+    reason: str
+    applies: Callable[[Offer, float], bool]
+
+
+_DOUBTS = (
+    # The floors of vastai-gpu-runner, cloud-gpu-shopper and dstack.
+    _Doubt("reliability below 0.995", lambda offer, share: offer.reliability < 0.995),
+    _Doubt("reliability below 0.95", lambda offer, share: offer.reliability < 0.95),
+    _Doubt("reliability below 0.9", lambda offer, share: offer.reliability < 0.9),
+    # dstack and Vast.ai's own client search only verified hosts.
+    _Doubt("not verified", lambda offer, share: not offer.verified),
+    # dstack wants one: the provider's SSH proxy can refuse while the host runs.
+    _Doubt("no direct port", lambda offer, share: offer.direct_ports < 1),
+    # dstack wants more: images that load slowly run into time limits.
+    _Doubt(
+        "download below 128 Mbit/s",
+        lambda offer, share: offer.download_mbit_per_second < 128,
+    ),
+    # dstack wants 12.8; hosts with older drivers passed every check but the first inference.
+    _Doubt(
+        "CUDA below 12.8",
+        lambda offer, share: version_key(offer.cuda_version) < (12, 8),
+    ),
+    # Our guess, no source: who asks half of what others ask may not have what others have.
+    _Doubt("less than half of the usual price", lambda offer, share: share < 0.5),
+)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the rental will be used for, as far as it decides its cost.
+
+    ``download_gib`` are model and packages, ``image_gib`` the host's image.
+    """
+
+    hours: float = 24.0
+    download_gib: float = 10.0
+    image_gib: float = 8.0
+
+
+@dataclass(frozen=True)
+class Risk:
+    """How likely an attempt on an offer fails after its create, and what that rests on."""
+
+    failure_probability: float
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def odds(self) -> float:
+        """Failures to expect for one success."""
+        return self.failure_probability / (1.0 - self.failure_probability)
+
+
+@dataclass(frozen=True)
+class RankedOffer:
+    """An offer with its expected cost in dollars over the usage's hours, by part.
+
+    ``base_usd`` is the rent without the disk. ``failure_usd`` is what failed attempts cost before
+    one like this serves, ``outage_usd`` the rent of the time that it is down afterwards.
+    """
+
+    offer: Offer
+    base_usd: float
+    disk_usd: float
+    traffic_usd: float
+    download_wait_usd: float
+    failure_usd: float
+    outage_usd: float
+    risk: Risk
+
+    @property
+    def expected_usd(self) -> float:
+        """The sum that the ranking goes by."""
+        start_usd = self.traffic_usd + self.download_wait_usd + self.failure_usd
+        return start_usd + self.base_usd + self.disk_usd + self.outage_usd
+
+    def to_dict(self) -> dict[str, Any]:
+        """The offer's plain data with ``expected_cost`` and ``risk`` beside it."""
+        return {
+            **self.offer.to_dict(),
+            "expected_cost": {
+                "total_usd": round(self.expected_usd, 4),
+                "base_usd": round(self.base_usd, 4),
+                "disk_usd": round(self.disk_usd, 4),
+                "traffic_usd": round(self.traffic_usd, 4),
+                "download_wait_usd": round(self.download_wait_usd, 4),
+                "failure_usd": round(self.failure_usd, 4),
+                "outage_usd": round(self.outage_usd, 4),
+            },
+            "risk": {
+                "failure_probability": round(self.risk.failure_probability, 3),
+                "reasons": list(self.risk.reasons),
+            },
+        }
+
+
+def rank(
+    offers: Iterable[Offer], usage: Usage, history: History | None = None
+) -> list[RankedOffer]:
+    """Offers by expected cost, cheapest first; ties go by id, so that runs agree."""
+    listed = list(offers)
+    risks = _risks(listed, history or History(None))
+    priced = [_price(offer, usage, risk) for offer, risk in zip(listed, risks)]
+    return sorted(priced, key=lambda ranked: (ranked.expected_usd, ranked.offer.id))
+
+
+def choose(
+    provider: Provider, wish: Wish, usage: Usage, history: History | None = None
+) -> list[RankedOffer]:
+    """The offers of *provider* that fulfil *wish*, best first.
+
+    Raises RequestRefused with the reasons, counted, when there is none.
+    """
+    offers = provider.search(wish)
+    matches, reasons = wish.select(offers)
+    if matches:
+        return rank(matches, usage, history)
+    if not offers:
+        raise RequestRefused(
+            f"{provider.name} has no offer for this wish.",
+            remedy="Widen it: fewer countries, another GPU, a higher maximum price, unverified "
+            "hosts.",
+        )
+    told = ", ".join(
+        f"{reason} ({count})"
+        for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
+    )
+    raise RequestRefused(
+        f"None of {len(offers)} offers of {provider.name} fulfils the wish. They fail by: {told}.",
+        remedy="Relax the first ones.",
+    )
+
+
+def _risks(offers: list[Offer], history: History) -> list[Risk]:
+    """The risk of each offer, from what it shows and what the history tells."""
+    prices: dict[str, list[float]] = {}
+    for offer in offers:
+        prices.setdefault(offer.gpu_name, []).append(_usd_per_gpu_hour(offer))
+    median = {name: statistics.median(known) for name, known in prices.items()}
+    names = {offer.provider for offer in offers}
+    records = {name: history.provider(name) for name in names}
+    machines = {name: history.machines(name) for name in names}
+    return [
+        _risk(
+            offer,
+            _usd_per_gpu_hour(offer) / (median[offer.gpu_name] or 1.0),
+            records[offer.provider],
+            machines[offer.provider].get(offer.machine_id, Record()),
+        )
+        for offer in offers
+    ]
+
+
+def _risk(offer: Offer, share_of_median: float, provider: Record, machine: Record) -> Risk:
+    doubts = [doubt.reason for doubt in _DOUBTS if doubt.applies(offer, share_of_median)]
+    odds = Risk(_updated(_FAILING, _PROVIDER_WEIGHT, provider)).odds * _DOUBT ** len(doubts)
+    told = (
+        _told(f"attempts on {offer.provider}", provider),
+        _told("attempts on this machine", machine),
+    )
+    return Risk(
+        _updated(odds / (1.0 + odds), _MACHINE_WEIGHT, machine),
+        (*doubts, *filter(None, told)),
+    )
+
+
+def _updated(probability: float, weight: float, record: Record) -> float:
+    """*probability*, worth *weight* attempts, after the attempts of *record*."""
+    return (weight * probability + record.failed) / (weight + record.failed + record.served)
+
+
+def _told(what: str, record: Record) -> str:
+    made = record.failed + record.served
+    return f"{record.failed} of {made} {what} failed" if made else ""
+
+
+def _price(offer: Offer, usage: Usage, risk: Risk) -> RankedOffer:
+    rate = offer.price_usd_per_hour
+    failed_usd = (
+        rate * (_FAILED_ATTEMPT_HOURS + _download_hours(offer, usage.image_gib))
+        + offer.download_usd_per_gib * usage.image_gib
+    )
+    gib = usage.image_gib + usage.download_gib
+    return RankedOffer(
+        offer=offer,
+        base_usd=(rate - offer.disk_usd_per_hour) * usage.hours,
+        disk_usd=offer.disk_usd_per_hour * usage.hours,
+        traffic_usd=offer.download_usd_per_gib * gib,
+        download_wait_usd=rate * _download_hours(offer, gib),
+        failure_usd=risk.odds * failed_usd,
+        outage_usd=rate * usage.hours * min(max(0.0, 1.0 - offer.reliability), _MOST_DOWN),
+        risk=risk,
+    )
+
+
+def _download_hours(offer: Offer, gib: float) -> float:
+    mbit_per_second = max(offer.download_mbit_per_second, _LEAST_MBIT_PER_SECOND)
+    return gib * _MBIT_PER_GIB / mbit_per_second / 3600
+
+
+def _usd_per_gpu_hour(offer: Offer) -> float:
+    return offer.price_usd_per_hour / max(offer.gpu_count, 1)

@@ -1,0 +1,246 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""HTTP for providers: JSON in and out, reads retried, creates sent once."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from ..clock import Clock
+from ..errors import CredentialError, ProviderUnavailable, RateLimited
+from .pace import LONGEST_WAIT_SECONDS, Pace
+
+try:
+    import requests
+except ImportError:  # reported by the caller through REQUESTS_MISSING
+    REQUESTS_MISSING = True
+else:
+    REQUESTS_MISSING = False
+
+#: Answers that say "not now": the same read may succeed a moment later.
+_PASSING = frozenset((429, 500, 502, 503, 504))
+#: Of these, what was certainly not carried out, so that even a create may be sent again.
+_NOT_CARRIED_OUT = frozenset((429,))
+#: Our own pauses grow no longer than this; what the provider asks for is obeyed in full.
+_LONGEST_PAUSE_SECONDS = 30.0
+#: So many of the last answers tell the provider's time.
+_DATES_KEPT = 5
+#: Numbers above it are times since the epoch, those below are seconds to wait.
+_EPOCH_SECONDS = 1e9
+#: A secret beside its name, also when the text ends in the middle of it.
+_SECRET = re.compile(
+    r"(instance_api_key|jupyter_token|api_key|\bbearer)(\W+)[\w.~+/-]+", re.IGNORECASE
+)
+
+
+class Response:
+    """One answer: status code, parsed JSON (None when it is not JSON) and text.
+
+    ``credential`` is what the request was sent with: an answer may echo it anywhere.
+    """
+
+    def __init__(self, status: int, data: Any, text: str, credential: str = "") -> None:
+        self.status = status
+        self.data = data
+        self.text = text
+        self._credential = credential
+
+    def excerpt(self) -> str:
+        """The start of the body on one line, without secrets, for messages."""
+        text = self.text.replace(self._credential, "***") if self._credential else self.text
+        return " ".join(_SECRET.sub(r"\1\2***", text).split())[:200]
+
+
+class Transport:
+    """Sends requests to one provider under one credential, at its pace.
+
+    ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx.
+    Any other request is sent again only after 429, which says that it was not carried out.
+    No call takes longer than ``timeout_seconds``, however slowly its answer drips.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: dict[str, str],
+        pace: Pace,
+        clock: Clock,
+        timeout_seconds: float = 60.0,
+        tries: int = 4,
+    ) -> None:
+        if REQUESTS_MISSING:
+            raise ProviderUnavailable(
+                "The Python library requests is missing on the controller.",
+                remedy="pip install requests",
+            )
+        self._base_url = base_url.rstrip("/")
+        self._timeout_seconds = timeout_seconds
+        self._tries = tries
+        self._pace = pace
+        self._clock = clock
+        self._session = requests.Session()
+        self._session.headers.update(headers)
+        self._credential = headers.get("Authorization", "").rpartition(" ")[2]
+        self._offsets: deque[float] = deque(maxlen=_DATES_KEPT)
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """The provider's clock minus ours in seconds, by its last answers.
+
+        Of several the smallest: caches and single servers send dates that are days off.
+        """
+        return min(self._offsets, key=abs, default=0.0)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        kind: str,
+        query: dict[str, Any] | None = None,
+        body: Any = None,
+        idempotent: bool,
+    ) -> Response:
+        """The answer to one request; raises ProviderUnavailable when none came.
+
+        RateLimited says that it was not carried out. ``kind`` names the endpoint among the
+        provider's rate limits.
+        """
+        passing = _PASSING if idempotent else _NOT_CARRIED_OUT
+        waited = 0.0
+        for attempt in range(1, self._tries + 1):
+            self._pace.wait(kind)
+            try:
+                reply = self._send(method, path, query, body)
+            except requests.RequestException as error:
+                if attempt == self._tries or not idempotent:
+                    raise ProviderUnavailable(
+                        f"{method} {self._base_url}{path} got no answer ({error}).",
+                        remedy="Check the network, the api_url and the provider's status page.",
+                    ) from error
+                self._clock.sleep(_pause(attempt, None))
+                continue
+            self._note_time(reply.headers.get("Date"))
+            response = Response(reply.status_code, _json(reply), reply.text, self._credential)
+            if response.status not in passing:
+                return response
+            asked = _asked_pause(reply.headers, self._clock.now() + self.clock_offset_seconds)
+            pause = _pause(attempt, asked)
+            waited += pause
+            last = attempt == self._tries or waited > LONGEST_WAIT_SECONDS
+            if response.status == 429:
+                # Everybody obeys, also when this call gives up.
+                self._pace.slow_down(kind, pause)
+                if last:
+                    raise RateLimited(_too_frequent(method, path, response, asked))
+            elif last:
+                return response
+            else:
+                self._clock.sleep(pause)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> Any:
+        """One request with its whole answer; raises RequestException when that takes too long.
+
+        The library's own timeout starts anew with every byte.
+        """
+
+        def send() -> Any:
+            return self._session.request(
+                method,
+                self._base_url + path,
+                params=query,
+                json=body,
+                timeout=self._timeout_seconds,
+            )
+
+        return _within(self._timeout_seconds, send)
+
+    def _note_time(self, date: str | None) -> None:
+        try:
+            told = parsedate_to_datetime(date or "").timestamp()
+        except (TypeError, ValueError):
+            return
+        self._offsets.append(told - self._clock.now())
+
+
+def expect_ok(response: Response, doing: str) -> Any:
+    """The parsed body of a 2xx answer; the common refusals become typed errors."""
+    if response.status in (401, 403):
+        raise CredentialError(
+            f"{doing}: the provider refused the API key (HTTP {response.status}: "
+            f"{response.excerpt()})."
+        )
+    if not 200 <= response.status < 300 or response.data is None:
+        raise ProviderUnavailable(
+            f"{doing}: unusable answer (HTTP {response.status}: {response.excerpt()})."
+        )
+    return response.data
+
+
+def _json(reply: Any) -> Any:
+    try:
+        return reply.json()
+    except ValueError:
+        return None
+
+
+def _within(seconds: float, send: Callable[[], Any]) -> Any:
+    """What *send* returns or raises; after so many seconds it is left alone."""
+    answer: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(send())
+        except Exception as error:
+            answer.set_exception(error)
+
+    # A pool would wait for it at the end of the process.
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except FutureTimeoutError as error:
+        raise requests.Timeout(f"its answer was not complete after {seconds:.0f} s") from error
+
+
+def _asked_pause(headers: Mapping[str, str], now: float) -> float | None:
+    """For how many seconds the provider wants no such call; *now* is its own time.
+
+    Retry-After has seconds or a date, X-RateLimit-Reset seconds or a time since the epoch.
+    """
+    told = headers.get("Retry-After") or headers.get("X-RateLimit-Reset") or ""
+    try:
+        number = float(told)
+    except ValueError:
+        try:
+            number = parsedate_to_datetime(told).timestamp()
+        except (TypeError, ValueError):
+            return None
+    if not math.isfinite(number):
+        return None
+    return max(0.0, number - now if number > _EPOCH_SECONDS else number)
+
+
+def _pause(attempt: int, asked: float | None) -> float:
+    """Seconds before the next try, as the provider asks or growing, never the same for two."""
+    own = min(0.5 * 2.0**attempt, _LONGEST_PAUSE_SECONDS)
+    return (own if asked is None else asked) * (1 + random.uniform(0, 0.2))
+
+
+def _too_frequent(method: str, path: str, response: Response, asked: float | None) -> str:
+    until = f", for another {asked:.0f} s" if asked else ""
+    return (
+        f"{method} {path} was refused for too many calls{until} ({response.excerpt()}). "
+        "It was not carried out."
+    )

@@ -1,0 +1,532 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Vast.ai. Facts from its OpenAPI documents (github.com/vast-ai/docs) and client (vastai 1.9.1).
+
+One ask on one machine is an offer, one instance is a rental, ``label`` keeps the mark.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from ..access.start_script import SelfRelease, start_script
+from ..clock import Clock
+from ..errors import (
+    CredentialError,
+    MarketError,
+    OfferGone,
+    ProviderUnavailable,
+    RateLimited,
+    RequestRefused,
+    UnclearCreate,
+)
+from ..mark import Mark
+from ..model import (
+    FAILED,
+    RUNNING,
+    SILENT,
+    STARTING,
+    STOPPED,
+    UNREADABLE,
+    Endpoint,
+    Offer,
+    Order,
+    Rental,
+)
+from ..wish import Wish
+from .pace import Pace
+from .provider import HOST, Provider
+from .transport import Response, Transport, expect_ok
+
+_MB_PER_GIB = 1024.0
+_SECONDS_PER_HOUR = 3600.0
+_OFFERS_WANTED = 1000
+_PAGE_SIZE = 25
+_MOST_PAGES = 200
+
+#: ``actual_status`` in our words; what is missing here (null, created, loading) is starting.
+_STATUS = {
+    "running": RUNNING,
+    "stopped": STOPPED,
+    "frozen": STOPPED,
+    "exited": FAILED,
+    "offline": SILENT,
+    "unknown": SILENT,
+}
+#: What the release from the inside calls, with the key that Vast.ai puts into every instance and
+#: that is good for this instance only. VAST_URL is the official client's own override.
+_SELF_RELEASE = SelfRelease(
+    method="DELETE",
+    url="${VAST_URL:-https://console.vast.ai}/api/v0/instances/$CONTAINER_ID/",
+    key_variable="CONTAINER_API_KEY",
+)
+#: A wrong key and an ended session are also told by 404, which elsewhere means gone.
+_BAD_KEY = ("auth_error", "invalid user key", "session expired")
+#: Each way of saying that an offer cannot be rented any more. A 5xx may have been carried out,
+#: unless it says in so many words that the list was old.
+_NO_SUCH_OFFER = ("no_such_ask", "is not available", "stale_inventory")
+_STALE = "stale_inventory"
+_HOURS_PER_MONTH = 720.0
+#: What a field of a wrong type ends in.
+_DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+#: Words in ``status_msg`` after which an instance that is still starting never runs.
+_FATAL_MESSAGES = ("OCI runtime create failed", "Error response from daemon", "manifest unknown")
+
+
+class VastAI(Provider):
+    """The provider contract spoken to Vast.ai's HTTP API."""
+
+    name = "vastai"
+    credential_env = "VAST_API_KEY"
+    url_env = "VAST_URL"
+    default_url = "https://console.vast.ai"
+    # Its documented limits; the search's is about ten a minute.
+    seconds_between: ClassVar[Mapping[str, float]] = {
+        "create": 4.5,
+        "destroy": 3.0,
+        "show": 2.0,
+        "list": 2.0,
+        "change": 1.0,
+        "search": 6.0,
+        "user": 1.0,
+    }
+    can_remark = True
+    delivers_host_key = True
+    enforces_deadline = HOST
+
+    def __init__(self, api_key: str, api_url: str, pace: Pace, clock: Clock) -> None:
+        self._console_url = f"{api_url.rstrip('/')}/instances/"
+        headers = {"Authorization": f"Bearer {api_key}"}
+        self._transport = Transport(api_url, headers, pace, clock)
+
+    @property
+    def console_url(self) -> str:
+        """The list of instances."""
+        return self._console_url
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """By the Date headers of its last answers."""
+        return self._transport.clock_offset_seconds
+
+    def search(self, wish: Wish) -> list[Offer]:
+        """Offers on demand; the answer may hold too many, never too few kinds."""
+        response = self._transport.request(
+            "POST", "/api/v0/bundles/", kind="search", body=_search_body(wish), idempotent=True
+        )
+        data = _ok(response, "Searching offers")
+        rows = data.get("offers")
+        if not isinstance(rows, list):
+            raise ProviderUnavailable(
+                f"Searching offers: the answer has no list of offers ({response.excerpt()})."
+            )
+        offers = (_offer_or_none(row, wish.disk_gib) for row in rows)
+        return [offer for offer in offers if offer is not None]
+
+    def rent(self, offer: Offer, order: Order) -> str:
+        """One ``PUT /asks/{id}/``; each form of "no such ask" becomes OfferGone."""
+        try:
+            response = self._transport.request(
+                "PUT",
+                f"/api/v0/asks/{offer.id}/",
+                kind="create",
+                body=_create_body(order),
+                idempotent=False,
+            )
+        except RateLimited:
+            raise
+        except ProviderUnavailable as error:
+            raise UnclearCreate(error.cause) from error
+        data = response.data if isinstance(response.data, dict) else {}
+        contract = data.get("new_contract")
+        if response.status == 200 and data.get("success") and contract:
+            return str(contract)
+        if contract:
+            raise UnclearCreate(
+                f"Renting offer {offer.id}: an error beside a rental ({response.excerpt()}).",
+                rental_id=str(contract),
+            )
+        raise _create_error(offer, response)
+
+    def list_rentals(self) -> list[Rental]:
+        """All pages of ``/api/v1/instances/``, counted against ``total_instances``."""
+        rows: list[dict[str, Any]] = []
+        token: str | None = None
+        for _page in range(_MOST_PAGES):
+            query: dict[str, Any] = {
+                "order_by": json.dumps([{"col": "id", "dir": "asc"}]),
+                "limit": _PAGE_SIZE,
+            }
+            if token:
+                query["after_token"] = token
+            response = self._transport.request(
+                "GET", "/api/v1/instances/", kind="list", query=query, idempotent=True
+            )
+            data = _ok(response, "Listing rentals")
+            page = data.get("instances")
+            if not isinstance(page, list) or not all(isinstance(row, dict) for row in page):
+                raise ProviderUnavailable(
+                    f"Listing rentals: the answer has no list of instances ({response.excerpt()})."
+                )
+            rows.extend(page)
+            token = data.get("next_token")
+            if not token:
+                return self._complete(rows, data.get("total_instances"))
+        raise ProviderUnavailable(f"Listing rentals: no end after {_MOST_PAGES} pages.")
+
+    def get(self, rental_id: str) -> Rental | None:
+        """One instance; gone is ``{"instances": null}`` or 404 ``no_such_instance``."""
+        response = self._transport.request(
+            "GET",
+            f"/api/v0/instances/{rental_id}/",
+            kind="show",
+            query={"owner": "me"},
+            idempotent=True,
+        )
+        if _says_no_such_instance(response):
+            return None
+        data = _ok(response, f"Reading rental {rental_id}")
+        row = data.get("instances", "")
+        if row is None:
+            return None
+        if not isinstance(row, dict) or str(row.get("id")) != rental_id:
+            raise ProviderUnavailable(
+                f"Reading rental {rental_id}: the answer shows no such rental "
+                f"({response.excerpt()})."
+            )
+        return self._rental(row)
+
+    def release(self, rental_id: str) -> None:
+        """``DELETE /instances/{id}/``."""
+        response = self._transport.request(
+            "DELETE",
+            f"/api/v0/instances/{rental_id}/",
+            kind="destroy",
+            body={},
+            idempotent=True,
+        )
+        if not _says_no_such_instance(response):
+            _ok(response, f"Releasing rental {rental_id}")
+
+    def remark(self, rental_id: str, mark: Mark) -> None:
+        """``PUT /instances/{id}/`` with the new label."""
+        response = self._transport.request(
+            "PUT",
+            f"/api/v0/instances/{rental_id}/",
+            kind="change",
+            body={"label": mark.encode()},
+            idempotent=True,
+        )
+        _ok(response, f"Changing the mark of rental {rental_id}")
+
+    def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
+        """Account keys may not reach an instance, so the key is attached to it explicitly."""
+        path = f"/api/v0/instances/{rental_id}/ssh/"
+        doing = f"Attaching the SSH key to rental {rental_id}"
+        answer = self._transport.request("GET", path, kind="change", idempotent=True)
+        attached = _attached_keys(_ok(answer, doing))
+        # The second word of a public key is the key itself, without type and comment.
+        key_id = attached.get(ssh_public_key.split()[1])
+        if key_id is not None and not again:
+            return
+        if key_id is not None:
+            gone = self._transport.request(
+                "DELETE", f"{path}{key_id}/", kind="change", idempotent=True
+            )
+            if gone.status != 404:
+                _ok(gone, doing)
+        body = {"ssh_key": ssh_public_key}
+        response = self._transport.request("POST", path, kind="change", body=body, idempotent=True)
+        if not _says_already_attached(response):
+            _ok(response, doing)
+
+    def check_credential(self) -> None:
+        """``GET /users/current/`` must name a user."""
+        response = self._transport.request(
+            "GET", "/api/v0/users/current/", kind="user", idempotent=True
+        )
+        data = _ok(response, "Checking the API key")
+        if not data.get("id"):
+            raise ProviderUnavailable(
+                f"Checking the API key: the answer names no user ({response.excerpt()})."
+            )
+
+    def _complete(self, rows: list[dict[str, Any]], total: Any) -> list[Rental]:
+        ids = {row.get("id") for row in rows}
+        if not isinstance(total, int) or None in ids or len(ids) != total:
+            raise ProviderUnavailable(
+                f"Listing rentals: {len(ids)} came of {total}, so the list cannot be trusted."
+            )
+        return [self._listed(row) for row in rows]
+
+    def _listed(self, row: dict[str, Any]) -> Rental:
+        """The rental that *row* shows among others, which one odd row must not hide.
+
+        Without a label nobody can tell whose it is, and so the whole list proves nothing.
+        """
+        try:
+            return self._rental(row)
+        except ProviderUnavailable as error:
+            if not isinstance(row.get("label") or "", str):
+                raise
+            bare = self._understood({"id": row["id"], "label": row.get("label")})
+            return replace(bare, status=UNREADABLE, status_text=error.cause)
+
+    def _rental(self, row: dict[str, Any]) -> Rental:
+        """The rental that *row* shows; a row that cannot be understood proves nothing."""
+        try:
+            return self._understood(row)
+        except _DAMAGED as error:
+            raise ProviderUnavailable(
+                f"The provider's row of rental {row.get('id')} cannot be understood "
+                f"({type(error).__name__}: {error}).",
+                remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
+            ) from error
+
+    def _understood(self, row: dict[str, Any]) -> Rental:
+        label = row.get("label") or ""
+        return Rental(
+            provider=self.name,
+            id=str(row["id"]),
+            # Ids are given out in the order of the creates.
+            seniority=str(row["id"]).rjust(20, "0"),
+            label=label,
+            mark=Mark.decode(label),
+            status=_status(row),
+            status_text=_status_text(row),
+            price_usd_per_hour=_number(row, "dph_total"),
+            started_at=_number(row, "start_date"),
+            machine_id=str(row.get("machine_id") or ""),
+            gpu_name=row.get("gpu_name") or "",
+            gpu_count=int(_number(row, "num_gpus")),
+            vram_gib=round(_number(row, "gpu_ram") / _MB_PER_GIB, 2),
+            driver_version=row.get("driver_version") or "",
+            download_mbit_per_second=_number(row, "inet_down"),
+            ssh_user="root",
+            ssh=tuple(_ssh_endpoints(row)),
+            ports=_ports(row),
+            console_url=self._console_url,
+        )
+
+
+def _search_body(wish: Wish) -> dict[str, Any]:
+    """The search in Vast.ai's units: MB of VRAM, drivers as one number, seconds."""
+    body: dict[str, Any] = {
+        "type": "on-demand",
+        "rentable": {"eq": True},
+        "rented": {"eq": False},
+        "num_gpus": {"eq": wish.gpu_count},
+        "disk_space": {"gte": wish.disk_gib},
+        "direct_port_count": {"gte": 1},
+        "allocated_storage": float(wish.disk_gib),
+        "order": [["dph_total", "asc"]],
+        "limit": _OFFERS_WANTED,
+    }
+    if wish.verified:
+        body["verified"] = {"eq": True}
+    if wish.gpu_names:
+        body["gpu_name"] = {"in": [name.replace("_", " ") for name in wish.gpu_names]}
+    if wish.countries:
+        body["geolocation"] = {"in": list(wish.countries)}
+    limits = (
+        # A margin below, because a "24 GB" card lists as 24564 MB; the client checks again.
+        ("gpu_ram", "gte", wish.vram_gib and wish.vram_gib * 0.95 * _MB_PER_GIB),
+        ("dph_total", "lte", wish.max_price_usd_per_hour),
+        ("reliability", "gte", wish.min_reliability),
+        ("inet_down", "gte", wish.min_download_mbit_per_second),
+        ("duration", "gte", wish.duration_hours and wish.duration_hours * _SECONDS_PER_HOUR),
+        ("compute_cap", "gte", wish.compute_capability and _compute_cap(wish.compute_capability)),
+        ("driver_version", "gte", wish.driver_version and _driver_number(wish.driver_version)),
+    )
+    body.update({field: {operator: value} for field, operator, value in limits if value})
+    return body
+
+
+def _create_body(order: Order) -> dict[str, Any]:
+    return {
+        "client_id": "me",
+        "image": order.image,
+        "disk": float(order.disk_gib),
+        "label": order.mark.encode(),
+        "env": {f"-p {port}:{port}": "1" for port in order.ports},
+        "onstart": start_script(
+            order.ssh_public_key,
+            order.host_key,
+            order.created_at,
+            order.mark.deadline,
+            _SELF_RELEASE,
+        ),
+        "runtype": "ssh_direc ssh_proxy",
+        # Without it a lost race leaves a stopped instance that bills its disk.
+        "cancel_unavail": True,
+    }
+
+
+def _create_error(offer: Offer, response: Response) -> MarketError:
+    """The typed error for a create that named no rental."""
+    doing = f"Renting offer {offer.id}"
+    said = response.text.casefold()
+    key_refused = any(words in said for words in _BAD_KEY)
+    offer_gone = any(words in said for words in _NO_SUCH_OFFER)
+    if not key_refused and not _says_not_carried_out(response, offer_gone):
+        return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
+    if key_refused or response.status in (401, 403):
+        return CredentialError(f"{doing}: the API key was refused ({response.excerpt()}).")
+    if offer_gone or response.status in (404, 410):
+        return OfferGone(f"{doing}: it is gone ({response.excerpt()}).")
+    if "credit" in said:
+        return RequestRefused(
+            f"{doing}: the account lacks credit ({response.excerpt()}).",
+            remedy="Add credit, or set a lower maximum price.",
+        )
+    return RequestRefused(
+        f"{doing}: refused ({response.excerpt()}).",
+        remedy="Change the option that this names, such as image, disk_gib or ports.",
+    )
+
+
+def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
+    """Whether a failed create has certainly rented nothing.
+
+    A refusal by Vast.ai is a JSON object of its shape, or text in its words. Anything else comes
+    from a gateway, which may have passed the create on, and a time-out means that somebody stopped
+    waiting.
+    """
+    if not 400 <= response.status < 500:
+        return _STALE in response.text.casefold()
+    said = response.data if isinstance(response.data, dict) else {}
+    own_words = said.get("success") is False or "error" in said
+    return response.status != 408 and (own_words or offer_gone)
+
+
+def _ok(response: Response, doing: str) -> dict[str, Any]:
+    """The object in a good answer; a key that is refused in Vast.ai's ways is told apart."""
+    said = response.text.casefold()
+    if not 200 <= response.status < 300 and any(words in said for words in _BAD_KEY):
+        raise CredentialError(
+            f"{doing}: the provider refused the API key (HTTP {response.status}: "
+            f"{response.excerpt()})."
+        )
+    data = expect_ok(response, doing)
+    if not isinstance(data, dict) or data.get("success") is False:
+        raise ProviderUnavailable(f"{doing}: unusable answer ({response.excerpt()}).")
+    return data
+
+
+def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
+    """The ids of an instance's SSH keys by their second word; the list comes as JSON text."""
+    rows = data.get("ssh_keys") or []
+    try:
+        rows = json.loads(rows) if isinstance(rows, str) else rows
+        return {row["public_key"].split()[1]: row["id"] for row in rows}
+    except (ValueError, KeyError, TypeError, IndexError):
+        return {}
+
+
+def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
+    """The offer in *row*; None for what is not for rent or cannot be understood: others can."""
+    try:
+        return _offer(row, disk_gib) if row.get("rentable", True) else None
+    except _DAMAGED:
+        return None
+
+
+def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
+    return Offer(
+        provider=VastAI.name,
+        id=str(row.get("ask_contract_id") or row["id"]),
+        machine_id=str(row.get("machine_id") or ""),
+        gpu_name=row.get("gpu_name") or "",
+        gpu_count=int(_number(row, "num_gpus")),
+        # Vast.ai's MB are MiB: an RTX 4090 lists 24564.
+        vram_gib=round(_number(row, "gpu_ram") / _MB_PER_GIB, 2),
+        compute_capability=f"{_number(row, 'compute_cap') / 100:.1f}",
+        driver_version=row.get("driver_version") or "",
+        cuda_version=str(row.get("cuda_max_good") or ""),
+        price_usd_per_hour=round(_number(row, "dph_total"), 6),
+        disk_usd_per_hour=round(_number(row, "storage_cost") * disk_gib / _HOURS_PER_MONTH, 6),
+        disk_gib=_number(row, "disk_space"),
+        disk_mb_per_second=_number(row, "disk_bw"),
+        ram_gib=round(_number(row, "cpu_ram") / _MB_PER_GIB, 1),
+        cpu_cores=_number(row, "cpu_cores_effective"),
+        download_mbit_per_second=_number(row, "inet_down"),
+        upload_mbit_per_second=_number(row, "inet_up"),
+        download_usd_per_gib=_number(row, "inet_down_cost"),
+        upload_usd_per_gib=_number(row, "inet_up_cost"),
+        reliability=_number(row, "reliability2") or _number(row, "reliability"),
+        verified=row.get("verification") == "verified",
+        country=(row.get("geolocation") or "").rpartition(",")[2].strip(),
+        max_duration_hours=round(_number(row, "duration") / _SECONDS_PER_HOUR, 1),
+        direct_ports=int(_number(row, "direct_port_count")),
+    )
+
+
+def _status(row: dict[str, Any]) -> str:
+    if row.get("intended_status") == "stopped" and row.get("cur_state") == "stopped":
+        return STOPPED
+    message = row.get("status_msg") or ""
+    if any(text in message for text in _FATAL_MESSAGES):
+        return FAILED
+    return _STATUS.get(row.get("actual_status") or "", STARTING)
+
+
+def _status_text(row: dict[str, Any]) -> str:
+    parts = (row.get("actual_status") or "scheduling", (row.get("status_msg") or "").strip())
+    return ": ".join(part for part in parts if part)
+
+
+def _ssh_endpoints(row: dict[str, Any]) -> list[Endpoint]:
+    """The direct way first, then Vast.ai's proxy; the official clients disagree on one."""
+    endpoints = []
+    direct = _ports(row).get("22")
+    if direct:
+        endpoints.append(direct)
+    if row.get("ssh_host") and row.get("ssh_port"):
+        jupyter = "jupyter" in (row.get("image_runtype") or "")
+        endpoints.append(Endpoint(row["ssh_host"], int(row["ssh_port"]) + (1 if jupyter else 0)))
+    return endpoints
+
+
+def _ports(row: dict[str, Any]) -> dict[str, Endpoint]:
+    """TCP ports of the container, by number, as they are reached from outside."""
+    address = (row.get("public_ipaddr") or "").strip()
+    found = {}
+    for name, bindings in (row.get("ports") or {}).items():
+        port, _slash, protocol = name.partition("/")
+        if address and bindings and protocol == "tcp":
+            found[port] = Endpoint(address, int(bindings[0]["HostPort"]))
+    return found
+
+
+def _says_no_such_instance(response: Response) -> bool:
+    data = response.data if isinstance(response.data, dict) else {}
+    return response.status == 404 and data.get("error") in ("no_such_instance", "not_found")
+
+
+def _says_already_attached(response: Response) -> bool:
+    return response.status == 400 and "already" in response.text.casefold()
+
+
+def _number(row: dict[str, Any], field: str) -> float:
+    """A numeric field; null and missing count as 0. Raises one of _DAMAGED."""
+    number = float(row.get(field) or 0)
+    if not math.isfinite(number):
+        raise ValueError(f"{field} is {number}")
+    return number
+
+
+def _compute_cap(capability: str) -> int:
+    return round(float(capability) * 100)
+
+
+def _driver_number(version: str) -> int:
+    """``535.86.05`` as Vast.ai compares it: 535086005."""
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:3]] + [0, 0]
+    return numbers[0] * 1_000_000 + numbers[1] * 1_000 + numbers[2]

@@ -1,0 +1,80 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One listing for many hosts: whoever needs it first asks, the others read the answer.
+
+A shared listing is never older than what its reader allows, and never proves absence. Where it
+cannot be shared, for its file or for who holds it, everybody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..clock import Clock
+from ..model import Rental
+from ..shared_file import SharedFile
+
+
+class SharedListing:
+    """The rentals of one account as last listed by any process of this controller.
+
+    ``ask`` gets the ids that the listing before has shown, and returns the new listing.
+    """
+
+    def __init__(self, file: SharedFile | None, clock: Clock) -> None:
+        self._file = file
+        self._clock = clock
+
+    def get(self, not_before: float, ask: Callable[[set[str]], list[Rental]]) -> list[Rental]:
+        """A listing that was asked for at *not_before* (epoch seconds) or later."""
+        if self._file is None:
+            return ask(set())
+        rentals: list[Rental] | None = None
+        try:
+            # The lock is held while asking: the others wait for this answer instead of asking too.
+            with self._file.locked() as kept:
+                rentals = self._kept(kept, not_before)
+                if rentals is None:
+                    asked_at = self._clock.now()
+                    rentals = ask(set(_seen(kept)))
+                    kept["asked_at"] = asked_at
+                    kept["rentals"] = [rental.to_dict() for rental in rentals]
+                    kept["seen"] = [rental.id for rental in rentals]
+        except OSError:
+            # What was asked for is good even when it could not be kept.
+            return ask(set()) if rentals is None else rentals
+        return rentals
+
+    def forget(self, released: str = "") -> None:
+        """Let nobody use what was listed before now: a create or a release has changed it.
+
+        *released* was proven gone and will not be missed.
+        """
+        if self._file is None:
+            return
+        try:
+            with self._file.locked() as kept:
+                seen = [rental_id for rental_id in _seen(kept) if rental_id != released]
+                kept.clear()
+                kept["seen"] = seen
+        except OSError:
+            # It may go on holding the old listing.
+            self._file = None
+
+    def _kept(self, kept: dict[str, Any], not_before: float) -> list[Rental] | None:
+        """The listing in the file, None when it is too old or was damaged."""
+        try:
+            if not_before <= float(kept.get("asked_at", 0.0)) <= self._clock.now():
+                return [Rental.from_dict(data) for data in kept["rentals"]]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            pass
+        return None
+
+
+def _seen(kept: dict[str, Any]) -> list[str]:
+    """The ids of the listing before, as far as the file was not damaged."""
+    seen = kept.get("seen")
+    return [one for one in seen if isinstance(one, str)] if isinstance(seen, list) else []

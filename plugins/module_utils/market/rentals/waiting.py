@@ -1,0 +1,365 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Waiting for a rental to run and to let us in: how long, what ends it early, who is to blame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..access import ssh_probe
+from ..access.host_keys import HostKey
+from ..access.ssh_probe import BLACK_HOLED, HOST_KEY, LOGIN, Login, Probe
+from ..clock import Clock
+from ..errors import HostFault, MarketError, ProviderUnavailable, RequestRefused
+from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, Rental
+from ..providers.provider import Provider
+
+#: A healthy host needed more than twice the time that its bandwidth promised; some boot three times
+#: as slowly as they did before.
+_SAFETY = 3.0
+_UNKNOWN_MBIT_PER_SECOND = 100.0
+_MBIT_PER_GIB = 8589.93
+_UNPACK_SECONDS_PER_GIB = 20.0
+_SCHEDULE_SECONDS = 180.0
+_LEAST_SHARE = 0.75
+_LEAST_RUNNING_SECONDS, _MOST_RUNNING_SECONDS = 300.0, 3600.0
+#: Installing sshd where the image has none, and the 10 to 15 s until an attached key works.
+_SSH_SECONDS = 300.0
+
+_RUNNING_POLL_SECONDS = 5.0
+_SSH_POLL_SECONDS = 3.0
+#: While SSH is tried, the provider is asked this often whether the rental still runs.
+_LOOK_EVERY_SECONDS = 15.0
+_TELL_EVERY_SECONDS = 60.0
+
+#: A state that ends the wait must be seen this often in a row: listings waver.
+_ENDED_LOOKS = 2
+_SILENT_SECONDS = 60.0
+_VANISHED_SECONDS = 30.0
+_BLACK_HOLED_SECONDS = 90.0
+_LOGIN_REFUSED_SECONDS = 60.0
+_MOST_REATTACHMENTS = 2
+
+#: What container engines say about an image that no host can get.
+_BAD_IMAGE = ("manifest unknown", "pull access denied", "repository does not exist")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a rental may take until it runs, and from then until SSH is ready."""
+
+    running_seconds: float
+    ssh_seconds: float
+
+
+def ready_budget(
+    image_gib: float,
+    download_mbit_per_second: float,
+    history_boot_seconds: float | None = None,
+) -> Budget:
+    """The time that a healthy host may need; a bandwidth of 0 is unknown and counts as 100 Mbit/s.
+
+    Running: three times the image's size over the bandwidth, 20 s for each GiB to unpack and 180 s
+    to be scheduled. Where earlier boots are known, three times their seconds instead, yet at least
+    three quarters of the former: they may have found the image on the disk. From 5 to 60 minutes.
+
+    SSH: 300 s and a quarter of the former, because a slow host is slow in everything.
+    """
+    bandwidth = download_mbit_per_second or _UNKNOWN_MBIT_PER_SECOND
+    download_seconds = image_gib * _MBIT_PER_GIB / bandwidth
+    seconds = _SAFETY * download_seconds + _UNPACK_SECONDS_PER_GIB * image_gib + _SCHEDULE_SECONDS
+    if history_boot_seconds:
+        seconds = max(_SAFETY * history_boot_seconds, _LEAST_SHARE * seconds)
+    running_seconds = min(max(seconds, _LEAST_RUNNING_SECONDS), _MOST_RUNNING_SECONDS)
+    return Budget(round(running_seconds), round(_SSH_SECONDS + running_seconds / 4))
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A rental that let us in: the way that worked and the host key that was shown there."""
+
+    rental: Rental
+    endpoint: Endpoint
+    host_key: str
+
+
+class Waiter:
+    """Waits for rentals of one provider. ``notify`` gets a line for each news, and every minute.
+
+    A host that is to blame raises HostFault, what the user must change RequestRefused, and a
+    provider that gives no answer until the end ProviderUnavailable.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        clock: Clock,
+        notify: Callable[[str], None],
+        probe: Callable[[Endpoint, Login], Probe] = ssh_probe.probe,
+        replace_host_key: Callable[[Endpoint, Login, HostKey], Probe] = ssh_probe.replace_host_key,
+    ) -> None:
+        self._provider = provider
+        self._clock = clock
+        self._notify = notify
+        self._probe = probe
+        self._replace_host_key = replace_host_key
+        self._told: tuple[str, float] = ("", 0.0)
+
+    def until_running(self, rental_id: str, budget: Budget) -> Rental:
+        """The rental, once it runs and there is a way to its SSH."""
+        watch = _Watch(self._provider, rental_id)
+        for waited in self._clock.ticks(budget.running_seconds, _RUNNING_POLL_SECONDS):
+            rental = watch.look(self._clock.monotonic())
+            self._tell(f"rental {rental_id} is {watch.text}", waited)
+            if rental and rental.status == RUNNING and rental.ssh:
+                return rental
+        if watch.unanswered:
+            raise watch.unanswered
+        raise HostFault(
+            f"Rental {rental_id} did not run within {budget.running_seconds:.0f} s; last seen: "
+            f"{watch.text}.",
+            remedy="Release it and take another offer; for a large image raise image_gib.",
+            stage="boot",
+            money=watch.money,
+        )
+
+    def until_ssh(
+        self,
+        rental: Rental,
+        login: Login,
+        ssh_public_key: str,
+        budget: Budget,
+        new_host_key: HostKey | None = None,
+    ) -> Reached:
+        """The way in, once a command has run over a fresh connection.
+
+        *new_host_key* replaces any other expected key that the host shows.
+        """
+        watch = _Watch(self._provider, rental.id, rental)
+        access = _Access(self._provider, rental.id, ssh_public_key, self._notify)
+        looked_at = self._clock.monotonic()
+        for waited in self._clock.ticks(budget.ssh_seconds, _SSH_POLL_SECONDS):
+            if self._clock.monotonic() - looked_at >= _LOOK_EVERY_SECONDS:
+                looked_at = self._clock.monotonic()
+                rental = watch.look(looked_at) or rental
+            access.attach()
+            tried = {}
+            for endpoint in rental.ssh:
+                tried[endpoint] = seen = self._visit(endpoint, login, new_host_key)
+                if seen.ready:
+                    return Reached(rental, endpoint, seen.host_key)
+            access.judge(tried, self._clock.monotonic(), watch)
+            self._tell(f"SSH waits: {access.stages()}", waited)
+        if watch.unanswered:
+            raise watch.unanswered
+        raise HostFault(
+            f"Rental {rental.id} runs, but SSH was not ready within {budget.ssh_seconds:.0f} s: "
+            f"{access.details()}.",
+            remedy=access.remedy,
+            stage=access.failed_at,
+            blame=access.blame,
+            money=watch.money,
+        )
+
+    def _visit(self, endpoint: Endpoint, login: Login, new_host_key: HostKey | None) -> Probe:
+        seen = self._probe(endpoint, login)
+        if not seen.ready or new_host_key is None or seen.host_key not in login.expected_keys[1:]:
+            return seen
+        self._notify("replacing the host key that came with the create")
+        return self._replace_host_key(endpoint, login, new_host_key)
+
+    def _tell(self, line: str, waited: float) -> None:
+        """Pass on what is new, and every minute what is not."""
+        said, at = self._told
+        if line != said or not 0 <= waited - at < _TELL_EVERY_SECONDS:
+            self._notify(f"{line} ({waited:.0f} s)")
+            self._told = (line, waited)
+
+
+class _Lasting:
+    """For how long something has been so."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def seconds(self, holds: bool, now: float) -> float:
+        """For how long it has held without a break by *now*; 0 when it does not hold now."""
+        if not holds:
+            self._since = None
+        elif self._since is None:
+            self._since = now
+        return 0.0 if self._since is None else now - self._since
+
+
+class _Watch:
+    """Looks at a rental from time to time, and raises once it is lost."""
+
+    def __init__(self, provider: Provider, rental_id: str, seen: Rental | None = None) -> None:
+        self._provider = provider
+        self._rental_id = rental_id
+        self._seen = seen
+        self._ended_looks = 0
+        self._vanished = _Lasting()
+        self._silent = _Lasting()
+        #: Why the last look brought no answer.
+        self.unanswered: MarketError | None = None
+        self.text = "never seen"
+
+    @property
+    def money(self) -> str:
+        """What is at stake."""
+        if self._seen is None:
+            return "It may bill."
+        return f"It bills {self._seen.price_usd_per_hour:.4f} dollars an hour until it is released."
+
+    def look(self, now: float) -> Rental | None:
+        """The rental as it is, None when that cannot be told; *now* is monotonic."""
+        try:
+            rental = self._provider.get(self._rental_id)
+            if rental is None:
+                # A key that was revoked meanwhile is shown nothing either.
+                self._provider.check_credential()
+        except ProviderUnavailable as error:
+            error.money = error.money or self.money
+            self.unanswered = error
+            self.text = "not shown, because the provider does not answer"
+            return None
+        self.unanswered = None
+        self.text = rental.status_text if rental else "not known to the provider"
+        self._seen = rental or self._seen
+        self._judge(rental, now)
+        return rental
+
+    def _judge(self, rental: Rental | None, now: float) -> None:
+        status = rental.status if rental else None
+        if status == FAILED and any(words in self.text for words in _BAD_IMAGE):
+            raise RequestRefused(
+                f"No host can get the image of rental {self._rental_id}: {self.text}.",
+                remedy="Change the image.",
+                money=self.money,
+            )
+        self._ended_looks = self._ended_looks + 1 if status in (FAILED, STOPPED) else 0
+        if self._ended_looks >= _ENDED_LOOKS:
+            raise self._fault(f"ended by itself: {self.text}")
+        if self._vanished.seconds(rental is None, now) >= _VANISHED_SECONDS:
+            raise self._fault(
+                f"vanished: for {_VANISHED_SECONDS:.0f} s its provider knows it no more"
+            )
+        if self._silent.seconds(status == SILENT, now) >= _SILENT_SECONDS:
+            raise self._fault(f"gave no sign of life for {_SILENT_SECONDS:.0f} s: {self.text}")
+
+    def _fault(self, what: str) -> HostFault:
+        return HostFault(f"Rental {self._rental_id} {what}.", stage="boot", money=self.money)
+
+
+class _Access:
+    """Our key on one rental, and how far each way to it got."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        rental_id: str,
+        ssh_public_key: str,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._provider = provider
+        self._rental_id = rental_id
+        self._ssh_public_key = ssh_public_key
+        self._notify = notify
+        self._attached = False
+        #: Why the last try to attach the key failed.
+        self._unattached = ""
+        self._reattachments = 0
+        self._refused = _Lasting()
+        self._black_holed = _Lasting()
+        self._tried: dict[Endpoint, Probe] = {}
+
+    @property
+    def failed_at(self) -> str:
+        """The stage, in the words of HostFault."""
+        return "login" if self._at(LOGIN) else "ssh"
+
+    @property
+    def blame(self) -> str:
+        """Whose fault it is: a host cannot let in a key that its provider never brought."""
+        return "provider" if self._unattached and self._at(LOGIN) else "machine"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, empty for the usual."""
+        if self.blame == "provider":
+            return (
+                "Its machine is not to blame, so another one would not help: release it and run "
+                "again later, or use another provider."
+            )
+        if self._at(HOST_KEY):
+            return (
+                "Release it and take another offer, or say so if it was rented with host_keys: "
+                "first_contact."
+            )
+        return ""
+
+    def stages(self) -> str:
+        """How far each way got."""
+        ways = (f"{way.host}:{way.port} at {seen.stage}" for way, seen in self._tried.items())
+        return ", ".join(ways) or "there is no way to it now"
+
+    def details(self) -> str:
+        """The same with the reasons."""
+        ways = (
+            f"{way.host}:{way.port} failed at {seen.stage} ({seen.detail})"
+            for way, seen in self._tried.items()
+        )
+        told = "; ".join(ways) or "there was no way to it"
+        if self._unattached:
+            told += f"; the provider could not attach the SSH key: {self._unattached.rstrip('.')}"
+        return told
+
+    def attach(self) -> None:
+        """Attach the key; a provider that does not answer is asked again next time."""
+        if self._attached:
+            return
+        again = self._reattachments > 0
+        try:
+            self._provider.attach_key(self._rental_id, self._ssh_public_key, again=again)
+            self._attached = True
+            self._unattached = ""
+        except ProviderUnavailable as error:
+            self._unattached = error.cause
+            self._notify(f"attaching the SSH key: {error.cause}")
+
+    def judge(self, tried: dict[Endpoint, Probe], now: float, watch: _Watch) -> None:
+        """Give up what leads nowhere, and have a key that was lost attached anew."""
+        self._tried = tried
+        self._refuse_what_waiting_cannot_help(watch)
+        # When the provider is out of reach as well, it may be our own network.
+        black_holed = not watch.unanswered and self._all_at(BLACK_HOLED)
+        if self._black_holed.seconds(black_holed, now) >= _BLACK_HOLED_SECONDS:
+            raise HostFault(
+                f"Rental {self._rental_id} runs, but no connection to it was answered or refused "
+                f"for {_BLACK_HOLED_SECONDS:.0f} s.",
+                stage="ssh",
+                money=watch.money,
+            )
+        lost = self._refused.seconds(self._at(LOGIN), now) >= _LOGIN_REFUSED_SECONDS
+        if lost and self._reattachments < _MOST_REATTACHMENTS:
+            self._reattachments += 1
+            self._attached = False
+            self._refused = _Lasting()
+
+    def _refuse_what_waiting_cannot_help(self, watch: _Watch) -> None:
+        for way, seen in self._tried.items():
+            cause = f"SSH to {way.host}:{way.port}: {seen.detail}"
+            if seen.final and seen.stage == HOST_KEY:
+                raise HostFault(cause, stage="ssh", money=watch.money)
+            if seen.final:
+                raise RequestRefused(cause, money=watch.money)
+
+    def _at(self, stage: str) -> bool:
+        return any(seen.stage == stage for seen in self._tried.values())
+
+    def _all_at(self, stage: str) -> bool:
+        return bool(self._tried) and all(seen.stage == stage for seen in self._tried.values())
