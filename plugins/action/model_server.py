@@ -18,8 +18,8 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import budget
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common import limits
+from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import (
     HUNG,
     NOT_READY,
     REQUESTED,
@@ -96,7 +96,7 @@ class ActionModule(ActionBase):
         server: dict[str, Any] = {"phase": "starting", "progress": None}
         while server["phase"] in ("starting", "stopping"):
             elapsed = time.monotonic() - began
-            limit = budget.passed(server, elapsed, allowed["seconds"], allowed["checks_seconds"])
+            limit = limits.passed(server, elapsed, allowed["seconds"], allowed["checks_seconds"])
             if limit:
                 return self.timed_out(result, arguments, limit)
             known = server["progress"]
@@ -116,7 +116,7 @@ class ActionModule(ActionBase):
         self,
         result: dict[str, Any],
         arguments: dict[str, Any],
-        limit: budget.Limit,
+        limit: limits.Limit,
     ) -> dict[str, Any]:
         """Stop the whole tree: a server that may come up later would bill and hold its port."""
         failed = self.explain(

@@ -14,7 +14,6 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
-    HostKey,
     derive,
     known_hosts_lines,
 )
@@ -25,6 +24,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     RequestRefused,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    HostKey,
     Rental,
     check_public_key,
 )

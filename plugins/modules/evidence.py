@@ -104,11 +104,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import kernel_log
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import evidence, observation
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
-    NAME,
-    Layout,
-    secret_values,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import secret_values
 
 LATEST_LINES = 5000
 HEAD_LINES = 1000

@@ -344,8 +344,17 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import (
+    HUNG,
+    NOT_READY,
+    REQUESTED,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import (
     parser as engine_options,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
+    build_command,
+    with_suggestions,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
@@ -357,20 +366,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     readiness,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.budget import Budget
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
-    NAME,
-    Layout,
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import (
     Spec,
-    build_command,
     secret_values,
-    with_suggestions,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import (
-    HUNG,
-    NOT_READY,
-    REQUESTED,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import choice
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
     supervisor as supervisors,
 )
@@ -514,7 +516,7 @@ class Run:
 
     def choose_supervisor(self) -> supervisors.Supervisor:
         try:
-            return supervisors.choose(
+            return choice.choose(
                 self.params["supervisor"],
                 self.layout,
                 self.params["supervisord_bin_dir"],
@@ -745,7 +747,7 @@ def main() -> None:
             "api_key": {"type": "str", "no_log": True},
             "supervisor": {
                 "type": "str",
-                "choices": ["auto", *supervisors.NAMES],
+                "choices": ["auto", *choice.NAMES],
                 "default": "auto",
             },
             "supervisord_bin_dir": {"type": "path"},

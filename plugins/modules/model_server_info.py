@@ -299,6 +299,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
+    parse_command,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import kernel_log, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
@@ -313,10 +316,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout im
     NAME,
     Layout,
     Server,
-    parse_command,
-    secret_values,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.supervisor import every
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import secret_values
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.choice import every
 
 
 def shown(layout: Layout, server: Server) -> dict[str, Any] | None:

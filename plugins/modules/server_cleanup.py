@@ -81,12 +81,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import caches
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
-    NAME,
-    Layout,
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.caches import compiled
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
     parse_command,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import caches
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.hub import cache
 
 
 def main() -> None:
@@ -111,15 +112,15 @@ def main() -> None:
     server = layout.server(params["name"])
     spec, environment = server.spec(), server.environment()
     arguments = parse_command(spec.command)["arguments"] if spec else {}
-    hub = caches.hub_caches(environment, arguments.get("download_dir"))
+    hub = cache.hub_caches(environment, arguments.get("download_dir"))
     find = {
-        "compiled": lambda: caches.compiled(environment),
-        "unfinished": lambda: caches.unfinished(hub),
+        "compiled": lambda: compiled(environment),
+        "unfinished": lambda: cache.unfinished(hub),
         "old_logs": lambda: caches.old_logs(layout),
     }
     try:
         paths = [path for name in params["what"] for path in find[name]()]
-        paths += caches.downloaded(params["model"], hub) if params["model"] else []
+        paths += cache.downloaded(params["model"], hub) if params["model"] else []
         removed = [{"path": str(path), "mib": caches.size_mib(path)} for path in paths]
         if not module.check_mode:
             for path in paths:

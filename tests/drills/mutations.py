@@ -1044,7 +1044,7 @@ SERVERS = (
     Mutation(
         "kill-pid",
         "only the main process is ended, and only it is looked for afterwards",
-        f"{HOST}/machine/processes.py",
+        f"{HOST}/server/tree.py",
         "    return [table[pid] for pid in sorted(members - ours) if pid in table]\n",
         "    return [table[identity.pid]] if identity and alive(identity) else []\n",
         (

@@ -38,13 +38,12 @@ from ansible.plugins.loader import (
 from ansible.template import Templar
 
 from ansible_collections.inferops.gpu.plugins.action import rental_ready
-from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import HostKey
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import (
     Login,
     Probe,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint, HostKey
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import Waiter
 from ansible_collections.inferops.gpu.plugins.modules import (
     offer_check,

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
-    HostKey,
     derive,
     known_hosts_lines,
 )
@@ -29,6 +28,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     RUNNING,
     STOPPED,
     Endpoint,
+    HostKey,
     Order,
     Rental,
 )

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
+from .machine.files import write_private
 from .machine.processes import command_line, environment_of, read_process
-from .server.records import write_private
 
 FOLDER = Path("/var/lib/inferops-rental")
 """Where the start script of the create puts the switch."""

@@ -7,10 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .access.host_keys import HostKey
 from .errors import RequestRefused
 from .mark import Mark
 
@@ -158,3 +157,14 @@ def cost_usd(price_usd_per_hour: float, started_at: float, now: float) -> float:
     """Dollars from *started_at* to *now* (epoch seconds), to 0.0001; 0 when it has not started."""
     hours = max(0.0, now - started_at) / 3600 if started_at else 0.0
     return round(hours * price_usd_per_hour, 4)
+
+
+@dataclass(frozen=True)
+class HostKey:
+    """One Ed25519 host key: the OpenSSH PEM text, and the two words that clients pin.
+
+    Keys are the same when their public halves are: the PEM text holds random padding.
+    """
+
+    private: str = field(repr=False, compare=False)
+    public: str

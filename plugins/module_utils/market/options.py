@@ -17,14 +17,13 @@ from .errors import CredentialError
 from .offers.ranking import Usage
 from .providers.pace import Pace
 from .providers.provider import Provider
+from .providers.registry import PROVIDERS
 from .providers.vastai import VastAI
 from .rentals.claims import Claims
 from .rentals.lifecycle import Lifecycle
 from .rentals.shared_listing import SharedListing
 from .shared_file import SharedFile
 from .wish import Wish
-
-PROVIDERS: dict[str, type[Provider]] = {VastAI.name: VastAI}
 
 MARKET_OPTIONS: dict[str, Any] = {
     "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": VastAI.name},

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
-from ..host.server.records import HUNG, NOT_READY, REQUESTED
+from ..common.reasons import HUNG, NOT_READY, REQUESTED
 
 CONSENTS = ("model", "download", "stack", "driver", "gpu_reset", "other_servers")
 """What a user may allow beyond new arguments for the same model on the same stack."""

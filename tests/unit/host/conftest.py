@@ -21,10 +21,11 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports, processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
-    Layout,
-    Server,
-    Spec,
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import (
+    SERVER_MARKER,
+    server_processes,
 )
 from ansible_collections.inferops.gpu.plugins.modules import model_server
 
@@ -123,17 +124,17 @@ def tree(fake_python: str, free_port: int, wait_until: Wait) -> Iterator[Callabl
         ids.append(server_id)
         process = subprocess.Popen(
             [fake_python, "--model", "tiny", "--host", "127.0.0.1", "--port", str(free_port)],
-            env={**os.environ, processes.SERVER_MARKER: server_id, **environment},
+            env={**os.environ, SERVER_MARKER: server_id, **environment},
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        wait_until(lambda: len(processes.server_processes(server_id)) == size)
+        wait_until(lambda: len(server_processes(server_id)) == size)
         wait_until(lambda: not listening or ports.owners(free_port))
         return process
 
     yield start
     for server_id in ids:
-        for process in processes.server_processes(server_id):
+        for process in server_processes(server_id):
             processes.send_signal(process, signal.SIGKILL)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import limits, reasons
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     budget,
@@ -83,10 +84,10 @@ def test_a_check_counts_from_when_this_start_came_to_it_not_one_before(server: S
     long_ago = {"port": time.time() - 7300, "completion": time.time() - 7200}
     waits = records.Record(server.name, server.id, started_at=time.time(), checks_since=long_ago)
 
-    def passed(record: records.Record) -> budget.Limit | None:
+    def passed(record: records.Record) -> limits.Limit | None:
         records.write(server.record_path, record)
         seen = observation.observe(server, keep=False)
-        return budget.passed(seen, 0, 60, budget.CHECKS_SECONDS)
+        return limits.passed(seen, 0, 60, budget.CHECKS_SECONDS)
 
     # Between two starts its supervisor waits for a moment: there is no process.
     assert passed(waits) is None
@@ -96,7 +97,7 @@ def test_a_check_counts_from_when_this_start_came_to_it_not_one_before(server: S
     lives = replace(waits, pid=own.pid, start_time_ticks=ticks, boot_id=boot)
     limit = passed(lives)
     assert limit is not None
-    assert (limit.option, limit.reason) == ("check_timeouts_seconds.completion", records.HUNG)
+    assert (limit.option, limit.reason) == ("check_timeouts_seconds.completion", reasons.HUNG)
     assert "did not pass its check of completion within 300 s" in limit.event
     recent = {"port": time.time() - 7300, "completion": time.time()}
     assert passed(replace(lives, checks_since=recent)) is None

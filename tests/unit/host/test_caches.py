@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import write_json
 from ansible_collections.inferops.gpu.plugins.modules import server_cleanup
 
 Call = Callable[..., dict[str, Any]]

@@ -22,12 +22,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     observation,
     records,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
-    Layout,
-    Server,
-    Spec,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.logs import HEAD_BYTES, Log
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import (
+    LAUNCHER_MARKER,
+    SERVER_MARKER,
+)
 
 Wait = Callable[..., Any]
 MakeSpec = Callable[..., Spec]
@@ -48,7 +49,7 @@ def launch(server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(layout.library),
-                processes.LAUNCHER_MARKER: server.id,
+                LAUNCHER_MARKER: server.id,
             },
         )
         started.append(process)
@@ -284,17 +285,17 @@ def test_the_server_gets_what_keeps_its_marker_readable(server: Server) -> None:
             "PYTHONPATH": "/lib",
             "VLLM_PORT": "tcp://10.0.0.1:8000",
             "PATH": "/usr/bin",
-            processes.LAUNCHER_MARKER: "x",
+            LAUNCHER_MARKER: "x",
         },
         asked={"HF_HOME": "/models", "SPT_NOENV": ""},
         command=["/opt/vllm/bin/python"],
     )
     assert made["SPT_NOENV"] == "1"
-    assert made[processes.SERVER_MARKER] == server.id
+    assert made[SERVER_MARKER] == server.id
     assert made["PATH"] == "/opt/vllm/bin:/usr/bin"
     assert made["HF_HOME"] == "/models"
     assert made["PYTHONFAULTHANDLER"] == "1"
-    assert not {"PYTHONPATH", "VLLM_PORT", processes.LAUNCHER_MARKER} & set(made)
+    assert not {"PYTHONPATH", "VLLM_PORT", LAUNCHER_MARKER} & set(made)
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(60, None), (5000, "5000")])

@@ -16,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
+    build_command,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Gpu, Report
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import (
@@ -23,14 +26,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import (
     ports,
     processes,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle, observation
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
-    Layout,
-    Server,
-    build_command,
-    secret_values,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import write_json
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import secret_values
 from ansible_collections.inferops.gpu.plugins.modules import gpu_info, model_server_info
 
 Call = Callable[..., dict[str, Any]]

@@ -15,6 +15,10 @@ from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Identity
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import (
+    SERVER_MARKER,
+    server_processes,
+)
 
 Wait = Callable[..., Any]
 ID = "/inferops-test/servers/processes"
@@ -29,8 +33,8 @@ def test_children_that_changed_name_parent_and_session_belong_to_the_server(
 ) -> None:
     main = tree(ID)
     renamed = ["VLLM::EngineCor", "VLLM::Worker_TP", "VLLM::Worker_TP"]
-    wait_until(lambda: names(processes.server_processes(ID))[:3] == renamed)
-    found = processes.server_processes(ID)
+    wait_until(lambda: names(server_processes(ID))[:3] == renamed)
+    found = server_processes(ID)
     assert len(found) == 4
     away = [process for process in found if process.sid != main.pid]
     assert [process.ppid != main.pid for process in away] == [True]
@@ -40,19 +44,19 @@ def test_orphans_are_found_after_the_main_process_was_killed(tree: Wait, wait_un
     main = tree(ID)
     main.kill()
     main.wait()
-    assert len(processes.server_processes(ID)) == 3
-    assert processes.stop_tree(lambda: processes.server_processes(ID), 5) == []
+    assert len(server_processes(ID)) == 3
+    assert processes.stop_tree(lambda: server_processes(ID), 5) == []
 
 
 def test_a_child_that_dropped_its_environment_is_found_by_its_session(wait_until: Wait) -> None:
     shell = subprocess.Popen(
         ["sh", "-c", "(env -i sleep 60 &); (env -i sleep 60 &); exec sleep 60"],
-        env={"PATH": os.environ["PATH"], processes.SERVER_MARKER: ID},
+        env={"PATH": os.environ["PATH"], SERVER_MARKER: ID},
         start_new_session=True,
     )
     try:
-        wait_until(lambda: names(processes.server_processes(ID)) == ["sleep"] * 3)
-        assert processes.stop_tree(lambda: processes.server_processes(ID), 5) == []
+        wait_until(lambda: names(server_processes(ID)) == ["sleep"] * 3)
+        assert processes.stop_tree(lambda: server_processes(ID), 5) == []
         assert shell.wait(5) == -signal.SIGTERM
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -69,8 +73,8 @@ def test_a_stranger_with_the_recorded_pid_is_not_touched() -> None:
         assert processes.alive(real.identity)
         assert not processes.alive(recorded)
         assert not processes.alive(other_boot)
-        assert processes.server_processes(ID, recorded) == []
-        assert [p.pid for p in processes.server_processes(ID, real.identity)] == [stranger.pid]
+        assert server_processes(ID, recorded) == []
+        assert [p.pid for p in server_processes(ID, real.identity)] == [stranger.pid]
     finally:
         stranger.kill()
         stranger.wait()
@@ -98,12 +102,12 @@ def test_another_server_and_the_caller_are_left_alone(tree: Wait) -> None:
     tree(ID)
     other = subprocess.Popen(
         ["sleep", "60"],
-        env={processes.SERVER_MARKER: f"{ID}-2"},
+        env={SERVER_MARKER: f"{ID}-2"},
         executable="/bin/sleep",
         start_new_session=True,
     )
     try:
-        assert processes.stop_tree(lambda: processes.server_processes(ID), 5) == []
+        assert processes.stop_tree(lambda: server_processes(ID), 5) == []
         assert other.poll() is None
     finally:
         other.kill()
@@ -112,21 +116,21 @@ def test_another_server_and_the_caller_are_left_alone(tree: Wait) -> None:
 
 def test_a_server_that_swallows_the_first_sigterm_gets_another(tree: Wait) -> None:
     main = tree(ID, size=1, FAKE_SWALLOW_FIRST="1", FAKE_NO_CHILDREN="1")
-    assert processes.stop_tree(lambda: processes.server_processes(ID), 20) == []
+    assert processes.stop_tree(lambda: server_processes(ID), 20) == []
     assert main.wait(5) == -signal.SIGTERM
 
 
 def test_a_server_that_ignores_sigterm_is_killed(tree: Wait) -> None:
     main = tree(ID, FAKE_SWALLOW_SIGTERM="1")
-    assert processes.stop_tree(lambda: processes.server_processes(ID), 0.5) == []
+    assert processes.stop_tree(lambda: server_processes(ID), 0.5) == []
     assert main.wait(5) == -signal.SIGKILL
 
 
 def test_a_stopped_process_is_woken_and_ends_by_itself(tree: Wait) -> None:
     main = tree(ID)
-    for process in processes.server_processes(ID):
+    for process in server_processes(ID):
         processes.send_signal(process, signal.SIGSTOP)
-    assert processes.stop_tree(lambda: processes.server_processes(ID), 20) == []
+    assert processes.stop_tree(lambda: server_processes(ID), 20) == []
     assert main.wait(5) == -signal.SIGTERM
 
 

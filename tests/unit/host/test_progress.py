@@ -15,15 +15,15 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
+    build_command,
+    parse_command,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import health, readiness
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.health import Sample
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
-    Server,
-    build_command,
-    parse_command,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.modules import model_server_info
 
 Call = Callable[..., dict[str, Any]]

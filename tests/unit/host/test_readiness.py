@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import readiness
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import server_processes
 
 ID = "/inferops-test/servers/readiness"
 
 
 def check(port: int, name: str = "tiny", key: str | None = None) -> readiness.Readiness:
-    tree = processes.server_processes(ID)
-    return readiness.check(tree, "127.0.0.1", port, name, key, completion_seconds=5)
+    return readiness.check(server_processes(ID), "127.0.0.1", port, name, key, completion_seconds=5)
 
 
 def settle(wait_until: Callable[..., Any], port: int, **options: Any) -> readiness.Readiness:

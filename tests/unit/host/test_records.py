@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import files
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import records
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import Record
 
@@ -24,7 +25,7 @@ def test_files_and_their_folder_are_private(tmp_path: Path) -> None:
     path = tmp_path / "main" / "environment.json"
     path.parent.mkdir(mode=0o755)
     path.touch(mode=0o644)
-    assert records.write_json(path, {"HF_TOKEN": "secret"})
+    assert files.write_json(path, {"HF_TOKEN": "secret"})
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert [entry.name for entry in path.parent.iterdir()] == ["environment.json"]
@@ -32,9 +33,9 @@ def test_files_and_their_folder_are_private(tmp_path: Path) -> None:
 
 def test_writing_the_same_again_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "main" / "spec.json"
-    assert records.write_json(path, {"a": 1})
-    assert not records.write_json(path, {"a": 1})
-    assert records.write_json(path, {"a": 2})
+    assert files.write_json(path, {"a": 1})
+    assert not files.write_json(path, {"a": 1})
+    assert files.write_json(path, {"a": 2})
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,18 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import l
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.library import LAUNCHER
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
-    supervisor as supervisors,
+    choice,
+    supervisord,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.supervisor import (
     Program,
-    Supervisord,
     SupervisorError,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.supervisord import (
+    Supervisord,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.systemd import (
+    BOOT_TARGET,
     Systemd,
 )
 
@@ -71,7 +77,7 @@ def test_the_shared_daemon_does_not_end_while_another_run_adds_a_server(
     supervisor = Supervisord(layout, BIN)
     one, two = program(layout, "one"), program(layout, "two")
     supervisor.install(one)
-    monkeypatch.setattr(supervisors, "LOCK_SECONDS", 0.0)
+    monkeypatch.setattr(supervisord, "LOCK_SECONDS", 0.0)
     with locks.held(supervisor.lock, 0):
         for change in (
             lambda: supervisor.stop_and_remove(one.server),
@@ -119,16 +125,16 @@ def test_a_home_too_long_for_a_socket_is_said(home: Path) -> None:
 def test_systemd_asked_for_where_it_does_not_run_is_refused(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisors, "systemd_is_running", lambda: False)
+    monkeypatch.setattr(choice, "systemd_is_running", lambda: False)
     with pytest.raises(SupervisorError, match="Set supervisor to"):
-        supervisors.choose("systemd", Layout(home), None)
-    assert supervisors.choose("auto", Layout(home), None).name == "supervisord"
-    monkeypatch.setattr(supervisors, "systemd_is_running", lambda: True)
+        choice.choose("systemd", Layout(home), None)
+    assert choice.choose("auto", Layout(home), None).name == "supervisord"
+    monkeypatch.setattr(choice, "systemd_is_running", lambda: True)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert supervisors.choose("auto", Layout(home), None).name == "systemd"
+    assert choice.choose("auto", Layout(home), None).name == "systemd"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(SupervisorError, match="needs root"):
-        supervisors.choose("auto", Layout(home), None)
+        choice.choose("auto", Layout(home), None)
 
 
 def test_the_unit_restarts_what_served_and_nothing_else(home: Path) -> None:
@@ -146,7 +152,7 @@ def test_the_unit_restarts_what_served_and_nothing_else(home: Path) -> None:
 def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in that enables and disables as systemctl does, and writes down what it is told."""
     units = tmp_path / "units"
-    wants = units / f"{supervisors.BOOT_TARGET}.wants"
+    wants = units / f"{BOOT_TARGET}.wants"
     wants.mkdir(parents=True)
     told = tmp_path / "told"
     script = tmp_path / "bin" / "systemctl"
@@ -171,10 +177,7 @@ def test_a_server_starts_at_boot_only_when_asked_and_until_it_is_stopped(
     server = layout.server("main")
     systemd.install(Program(server, layout, 30))
     assert not systemd.starts_at_boot(server)
-    assert (
-        f"WantedBy={supervisors.BOOT_TARGET}"
-        in (systemd.folder / "inferops-main.service").read_text()
-    )
+    assert f"WantedBy={BOOT_TARGET}" in (systemd.folder / "inferops-main.service").read_text()
     systemd.set_start_at_boot(server, True)
     assert systemd.starts_at_boot(server)
     systemd.set_start_at_boot(server, False)
@@ -190,4 +193,4 @@ def test_a_server_starts_at_boot_only_when_asked_and_until_it_is_stopped(
 
 def test_a_start_at_boot_is_refused_where_nothing_would_do_it(home: Path) -> None:
     with pytest.raises(SupervisorError, match="start_at_boot needs systemd"):
-        supervisors.choose("supervisord", Layout(home), BIN, start_at_boot=True)
+        choice.choose("supervisord", Layout(home), BIN, start_at_boot=True)

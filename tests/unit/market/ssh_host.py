@@ -15,8 +15,7 @@ from types import TracebackType
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import HostKey
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint, HostKey
 
 
 class SshHost:

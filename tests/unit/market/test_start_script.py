@@ -19,10 +19,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
-    HostKey,
-    derive,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.start_script import (
     FOLDER,
     HOST_KEY_FILE,
@@ -32,6 +29,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.start_s
     start_script,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import HostKey
 from tests.simulator import daemon
 
 USER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"

@@ -11,7 +11,6 @@ from typing import TypeVar, cast
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import HostKey
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import (
     Login,
     Probe,
@@ -31,6 +30,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     STARTING,
     STOPPED,
     Endpoint,
+    HostKey,
     Rental,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider

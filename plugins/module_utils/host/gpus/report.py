@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ..machine import kernel_log
-from ..machine.facts import sees_all_processes
+from ..machine.kind import sees_all_processes
 from . import driver_files, nvidia_smi, nvml
 from .gpu import MIB, Answer, Gpu, GpuError
 

@@ -16,30 +16,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..stack.toolchain import c_compiler
+from .kind import c_compiler, sees_all_processes, systemd_is_running
 from .processes import boot_id
 
 MIB = 1024 * 1024
 UNLIMITED = -1
-#: The kernel's own number for the process namespace that the machine boots in (proc_ns.h).
-FIRST_PID_NAMESPACE = 0xEFFFFFFC
 INTERPRETER = re.compile(r"python3(\.\d+)?")
 UV_PYTHONS = ".local/share/uv/python"
 CONTAINER_FILES = {"/run/.containerenv": "podman", "/.dockerenv": "docker"}
 MACHINE_NAMES = ("/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name")
-
-
-def systemd_is_running() -> bool:
-    """Whether systemd is PID 1: the test that sd_booted(3) documents."""
-    return Path("/run/systemd/system").is_dir()
-
-
-def sees_all_processes() -> bool:
-    """Whether PIDs here are the machine's own; inside most containers they are not."""
-    try:
-        return os.stat("/proc/self/ns/pid").st_ino == FIRST_PID_NAMESPACE
-    except OSError:
-        return False
 
 
 def host_facts(home: Path) -> dict[str, Any]:

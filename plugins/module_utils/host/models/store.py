@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...hub.hub import File, Hub, HubError, Listing
-from ..server.records import read_json, write_json
+from ..machine.files import read_json, write_json
 
 MANIFEST, PROGRESS, LOCK = ".inferops.json", ".progress.json", ".lock"
 INCOMPLETE = ".incomplete"

@@ -14,8 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .records import HUNG, NOT_READY
-
 WITHOUT_WEIGHTS_SECONDS = 600
 """Imports, compilation, graphs, the first completion. vLLM itself gives its engine as long."""
 
@@ -71,31 +69,6 @@ def for_checks(asked: Mapping[str, Any]) -> dict[str, float]:
         if not good:
             raise ValueError(f"{name}: {value!r} is no number of seconds above 0")
     return {**CHECKS_SECONDS, **{name: float(value) for name, value in asked.items()}}
-
-
-class Limit(NamedTuple):
-    """What a start has passed: the option that sets it, why it is stopped, in a word and a line."""
-
-    option: str
-    reason: str
-    event: str
-
-
-def passed(
-    seen: Mapping[str, Any],
-    elapsed_seconds: float,
-    seconds: float,
-    checks_seconds: Mapping[str, float],
-) -> Limit | None:
-    """The limit that a server which starts, as it was observed, has passed; None when none."""
-    check = seen.get("waiting_for") or ""
-    doing = f"({seen['progress']}) and was stopped"
-    if check in checks_seconds and seen["waiting_seconds"] > checks_seconds[check]:
-        event = f"did not pass its check of {check} within {checks_seconds[check]:g} s {doing}"
-        return Limit(f"check_timeouts_seconds.{check}", HUNG, event)
-    if elapsed_seconds > seconds:
-        return Limit("wait_timeout_seconds", NOT_READY, f"is not ready after {seconds:g} s {doing}")
-    return None
 
 
 def weights(model: str, download_dir: Any, environment: Mapping[str, str]) -> list[Path]:

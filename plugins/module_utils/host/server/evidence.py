@@ -24,10 +24,11 @@ from ..gpus import activity, report
 from ..machine.facts import host_facts
 from ..machine.processes import snapshot
 from ..stack.stack import Stack
-from ..supervisors import supervisor
+from ..supervisors import systemd
 from . import observation
-from .layout import Layout, Server, secret_values
+from .layout import Layout, Server
 from .logs import Log
+from .spec import secret_values
 
 HEAD_BYTES = 64 * 1024
 OTHER_LOG_BYTES = 64 * 1024
@@ -146,7 +147,7 @@ def _supervisor(layout: Layout, server: Server) -> str:
     """What keeps the server running says of it: where it never came to a log of its own."""
     spec = server.spec()
     if spec is not None and spec.supervisor == "systemd":
-        unit = supervisor.Systemd().unit(server)
+        unit = systemd.Systemd().unit(server)
         return _output("journalctl", "--no-pager", "--lines=200", f"--unit={unit}")
     return log_excerpt(Log(layout.supervisor / "supervisord.log"), OTHER_LOG_BYTES)
 

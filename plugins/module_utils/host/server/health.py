@@ -12,27 +12,16 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, NamedTuple
 
+from ..engines.vllm.metrics import ADDED, METRICS
 from ..machine import ports
 from . import readiness
-from .layout import Server, Spec
+from .layout import Server
+from .spec import Spec
 
 INTERVAL_SECONDS = 2.0
 STALL_SECONDS = 60.0
 CANARY_SECONDS = 60.0
 CHECKS = ("none", "quick", "canary")
-
-METRICS = {
-    "requests_running": ("vllm:num_requests_running",),
-    "requests_waiting": ("vllm:num_requests_waiting",),
-    "kv_cache_usage": ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"),
-    "prompt_tokens": ("vllm:prompt_tokens_total",),
-    "generation_tokens": ("vllm:generation_tokens_total",),
-    "preemptions": ("vllm:num_preemptions_total",),
-}
-"""What is read of a server, and under which names vLLM's versions publish it."""
-
-ADDED = ("requests_running", "requests_waiting", "prompt_tokens", "generation_tokens")
-"""Those that add up over several engines behind one port; of the others the highest counts."""
 
 
 class Sample(NamedTuple):

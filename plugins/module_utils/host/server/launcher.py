@@ -27,12 +27,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ...common import reasons
+from ..engines.vllm.caches import inductor_cache
 from ..machine import memory_events
-from ..machine.processes import LAUNCHER_MARKER, SERVER_MARKER, boot_id, host_start, read_process
+from ..machine.processes import boot_id, host_start, read_process
 from . import readiness, records
-from .layout import Server, Spec, inductor_cache
+from .layout import Server
 from .logs import Log
+from .spec import Spec
 from .sweeping import Ended, sweep
+from .tree import LAUNCHER_MARKER, SERVER_MARKER
 
 EXIT_STOPPED = 0
 EXIT_RESTART = 75
@@ -283,7 +287,7 @@ class Launch:
             self.note(phase="stopping")
         removed = self.sweep().shared_memory_removed
         with contextlib.suppress(OSError):
-            self.note_end(phase="stopped", reason=records.REQUESTED, shared_memory_removed=removed)
+            self.note_end(phase="stopped", reason=reasons.REQUESTED, shared_memory_removed=removed)
         return EXIT_STOPPED
 
     def note_end(self, **changes: Any) -> None:

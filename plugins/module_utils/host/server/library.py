@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import launcher, records
+from ..machine import files
+from . import launcher
 
 PACKAGE = "inferops_host"
 """Its folders are those of module_utils, so relative imports mean the same in both places."""
@@ -24,7 +25,7 @@ def ship(library: Path) -> bool:
     changed = False
     for name, source in sources().items():
         file = name.replace(ROOT, PACKAGE, 1).replace(".", "/") + ".py"
-        changed |= records.write_private(library / file, source)
+        changed |= files.write_private(library / file, source)
     return changed
 
 

@@ -8,14 +8,19 @@ from __future__ import annotations
 import contextlib
 import time
 
+from ...common.reasons import REQUESTED
 from ..gpus.report import Report
 from ..machine import locks, ports
-from ..machine.processes import SERVER_MARKER, carrying, environment_of, started_at
-from ..supervisors.supervisor import Program, Supervisor, every, is_installed
+from ..machine.files import read_json, write_json
+from ..machine.processes import carrying, environment_of, started_at
+from ..supervisors.choice import every, is_installed
+from ..supervisors.supervisor import Program, Supervisor
 from . import library, readiness, vram
-from .layout import Layout, Server, Spec
-from .records import REQUESTED, Record, read_json, write, write_json
+from .layout import Layout, Server
+from .records import Record, write
+from .spec import Spec
 from .sweeping import Ended, sweep
+from .tree import SERVER_MARKER
 
 
 def others(server: Server) -> list[str]:

@@ -16,11 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
+from ...common import limits, reasons
 from ..engines.vllm import phases
 from ..machine import locks, ports
 from ..machine.processes import Process, alive, command_line, started_at
-from ..supervisors.supervisor import Supervisord, is_installed
-from . import budget, readiness, records
+from ..supervisors.choice import is_installed
+from ..supervisors.supervisord import Supervisord
+from . import readiness, records
 from .layout import Layout, Server
 from .logs import Log
 from .records import Record
@@ -141,9 +143,9 @@ def _settled(server: Server, record: Record, tree: list[Process], launched: bool
         return record
     if records.host_restarted(record) and not lives:
         asked = record.phase == "stopping" and not ended_with_host(server, record)
-        return _ended(record, "stopped", records.REQUESTED if asked else HOST_RESTARTED)
+        return _ended(record, "stopped", reasons.REQUESTED if asked else HOST_RESTARTED)
     if record.phase == "stopping":
-        return record if tree else _ended(record, "stopped", records.REQUESTED)
+        return record if tree else _ended(record, "stopped", reasons.REQUESTED)
     if record.phase == "running":
         return record if lives else _ended(record, "stopped", "crashed")
     if lives:
@@ -157,7 +159,7 @@ def _settled(server: Server, record: Record, tree: list[Process], launched: bool
 
 def ended_with_host(server: Server, record: Record) -> bool:
     """Whether the host that went down asked for the end: our own stop takes the program away."""
-    asked = record.phase == "stopping" or record.reason == records.REQUESTED
+    asked = record.phase == "stopping" or record.reason == reasons.REQUESTED
     layout = Layout(server.folder.parent.parent)
     return asked and records.host_restarted(record) and is_installed(layout, server)
 
@@ -269,13 +271,13 @@ def wait_for_change(
 
 def wait_until_settled(
     server: Server, seconds: float, checks_seconds: Mapping[str, float]
-) -> tuple[dict[str, Any], budget.Limit | None]:
+) -> tuple[dict[str, Any], limits.Limit | None]:
     """Observe until the start has succeeded or failed, or has passed a limit; what was seen."""
     began = time.monotonic()
     seen = observe(server)
     while seen["phase"] not in FINAL_PHASES:
         elapsed = time.monotonic() - began
-        limit = budget.passed(seen, elapsed, seconds, checks_seconds)
+        limit = limits.passed(seen, elapsed, seconds, checks_seconds)
         if limit:
             return seen, limit
         seen = wait_for_change(server, seen["progress"], min(max(seconds - elapsed, 0.1), 5.0))

@@ -9,11 +9,12 @@ from typing import Any, Callable
 
 from ..gpus.report import Report
 from ..machine import ports
-from ..machine.processes import SERVER_MARKER, Process, environment_of
+from ..machine.processes import Process, environment_of
 from . import readiness, vram
 from .layout import Layout, Server
 from .lifecycle import others
 from .sweeping import Ended
+from .tree import SERVER_MARKER
 
 HANGS = (
     "Process {pid} ({name}, state {state}) is left: it survived SIGKILL, so it hangs in a call of "

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..gpus.report import Report
+from ..machine.files import read_json, write_json
 from ..machine.processes import boot_id
-from .records import read_json, write_json
 
 TOLERANCE_MIB = 512
 WAIT_SECONDS = 60.0

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..machine.files import read_json, write_json, write_private
 from ..machine.processes import boot_id
-from ..server.records import read_json, write_json, write_private
 from .installers import (
     LOCK_LINE,
     Pip,

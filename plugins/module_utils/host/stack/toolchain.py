@@ -9,24 +9,16 @@ Where it lacks the compiler or Python's headers the server dies at its start, af
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
+from ..machine.kind import c_compiler
 from .installers import run
 
-COMPILERS = ("cc", "gcc", "clang")
 _QUESTION = (
     "import os, sys, sysconfig; "
     "print(os.path.isfile(os.path.join(sysconfig.get_paths()['include'], 'Python.h'))); "
     "print('python%d.%d' % sys.version_info[:2])"
 )
-
-
-def c_compiler() -> str | None:
-    """The compiler that Triton would take: the one that CC names, else the usual ones."""
-    named = os.environ.get("CC")
-    return next(filter(None, map(shutil.which, [named] if named else COMPILERS)), None)
 
 
 def has_headers(python: Path) -> bool:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import RequestRefused
 from ..mark import Mark
+from ..model import HostKey
 
 if TYPE_CHECKING:
     from ..model import Endpoint
@@ -36,17 +36,6 @@ else:
     CRYPTOGRAPHY_MISSING = False
 
 _SSH_PORT = 22
-
-
-@dataclass(frozen=True)
-class HostKey:
-    """One Ed25519 host key: the OpenSSH PEM text, and the two words that clients pin.
-
-    Keys are the same when their public halves are: the PEM text holds random padding.
-    """
-
-    private: str = field(repr=False, compare=False)
-    public: str
 
 
 def derive(secret: str, mark: Mark, generation: int) -> HostKey:

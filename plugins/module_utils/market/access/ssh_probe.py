@@ -15,8 +15,8 @@ import os
 import socket
 from dataclasses import dataclass, replace
 
-from ..model import Endpoint
-from .host_keys import HostKey, known_hosts_name
+from ..model import Endpoint, HostKey
+from .host_keys import known_hosts_name
 from .start_script import replacement_script
 
 try:

@@ -15,7 +15,7 @@ import shlex
 import string
 from dataclasses import dataclass
 
-from .host_keys import HostKey
+from ..model import HostKey
 
 #: What Vast.ai takes.
 MOST_CHARACTERS = 4096

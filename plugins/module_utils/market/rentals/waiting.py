@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..access import ssh_probe
-from ..access.host_keys import HostKey
 from ..access.ssh_probe import BLACK_HOLED, HOST_KEY, LOGIN, Login, Probe
 from ..clock import Clock
 from ..errors import HostFault, MarketError, ProviderUnavailable, RequestRefused
-from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, Rental
+from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental
 from ..providers.provider import Provider
 
 #: A healthy host needed more than twice the time that its bandwidth promised; some boot three times

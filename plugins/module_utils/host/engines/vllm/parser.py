@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...server.records import read_json, write_json
+from ...machine.files import read_json, write_json
 
 MARK = "inferops-verdict:"
 MOST_SECONDS = 120.0

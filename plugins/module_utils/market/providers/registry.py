@@ -1,0 +1,11 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The marketplaces that there are, by name."""
+
+from __future__ import annotations
+
+from .provider import Provider
+from .vastai import VastAI
+
+PROVIDERS: dict[str, type[Provider]] = {VastAI.name: VastAI}
