@@ -297,7 +297,7 @@ class VastAI(Provider):
         label = row.get("label") or ""
         return Rental(
             provider=self.name,
-            id=str(row["id"]),
+            id=_id_or_none(row["id"]) or "",
             # Ids are given out in the order of the creates.
             seniority=str(row["id"]).rjust(20, "0"),
             label=printable(label),
@@ -444,7 +444,7 @@ def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
     return Offer(
         provider=VastAI.name,
-        id=str(row.get("ask_contract_id") or row["id"]),
+        id=_id_or_none(row.get("ask_contract_id") or row["id"]) or "",
         machine_id=str(row.get("machine_id") or ""),
         gpu_name=row.get("gpu_name") or "",
         gpu_count=int(_number(row, "num_gpus")),
