@@ -287,8 +287,8 @@ class Desk:
 
     def present(self) -> dict[str, Any]:
         """Keep the one rental of the name, or rent one."""
-        listed = self._lifecycle.rentals(SHARED_FOR_SECONDS)
         name = self._options["name"]
+        listed = self._lifecycle.rentals(SHARED_FOR_SECONDS, name)
         existing = [rental for rental in listed if rental.mark and rental.mark.name == name]
         if existing:
             return self._keep(existing)

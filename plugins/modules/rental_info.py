@@ -158,7 +158,7 @@ def main() -> None:
     try:
         provider = make_provider(module.params, clock)
         lifecycle = make_lifecycle(module.params, provider, clock)
-        rentals = lifecycle.rentals(SHARED_FOR_SECONDS)
+        rentals = lifecycle.rentals(SHARED_FOR_SECONDS, name)
         if name:
             rentals = [rental for rental in rentals if rental.mark and rental.mark.name == name]
         secret = scope_secret(module.params)

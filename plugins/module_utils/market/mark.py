@@ -17,6 +17,9 @@ from dataclasses import dataclass
 PREFIX = "inferops"
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _NONCE = re.compile(r"[0-9a-f]{8}")
+_SECONDS = re.compile(r"[0-9]{1,12}")
+#: What Ansible takes for the controller, or for every host.
+_RESERVED = ("all", "localhost", "ungrouped", "127.0.0.1")
 
 
 def check_word(kind: str, word: str) -> str:
@@ -27,6 +30,13 @@ def check_word(kind: str, word: str) -> str:
             "or underscores, with a letter or digit at both ends."
         )
     return word
+
+
+def check_name(name: str) -> str:
+    """Return *name* when a rental, and so a host, can bear it, else raise ValueError."""
+    if check_word("Name", name).casefold() in _RESERVED:
+        raise ValueError(f"Name {name!r} means something else to Ansible: take another one.")
+    return name
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Mark:
     def new(cls, scope: str, name: str, deadline: int, lifetime_seconds: int) -> Mark:
         """A mark with a fresh nonce; raises ValueError for unusable words."""
         check_word("Scope", scope)
-        check_word("Name", name)
+        check_name(name)
         return cls(scope, name, secrets.token_hex(4), deadline, lifetime_seconds)
 
     def encode(self) -> str:
@@ -63,7 +73,7 @@ class Mark:
         if len(parts) != 6 or parts[0] != PREFIX or not _NONCE.fullmatch(parts[3]):
             return None
         words_hold = _WORD.fullmatch(parts[1]) and _WORD.fullmatch(parts[2])
-        if not words_hold or not all(part.isdecimal() for part in parts[4:]):
+        if not words_hold or not all(_SECONDS.fullmatch(part) for part in parts[4:]):
             return None
         return cls(parts[1], parts[2], parts[3], int(parts[4]), int(parts[5]))
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Offers, rentals and orders: one vocabulary with units for every provider."""
+"""Offers, rentals and orders: one vocabulary with units for every provider.
+
+An offer, a rental or an endpoint whose fields are not of their kind cannot be made: ValueError.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .border import (
+    check_host,
+    check_id,
+    check_numbers,
+    check_port,
+    check_prices,
+    check_texts,
+    check_user,
+)
 from .errors import RequestRefused
 from .mark import Mark
 
@@ -45,6 +57,18 @@ class Offer:
     country: str
     max_duration_hours: float
     direct_ports: int
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        check_id(self.machine_id, empty=True)
+        check_texts(self.gpu_name, self.compute_capability, self.driver_version)
+        check_texts(self.cuda_version, self.country)
+        check_numbers(self.gpu_count, self.vram_gib, self.disk_gib, self.disk_mb_per_second)
+        check_numbers(self.ram_gib, self.cpu_cores, self.reliability, self.direct_ports)
+        check_numbers(self.download_mbit_per_second, self.upload_mbit_per_second)
+        check_numbers(self.max_duration_hours)
+        check_prices(self.price_usd_per_hour, self.disk_usd_per_hour)
+        check_prices(self.download_usd_per_gib, self.upload_usd_per_gib)
 
     def to_dict(self) -> dict[str, Any]:
         """The offer as plain data, as modules return it."""
@@ -96,6 +120,10 @@ class Endpoint:
     host: str
     port: int
 
+    def __post_init__(self) -> None:
+        check_host(self.host)
+        check_port(self.port)
+
 
 @dataclass(frozen=True)
 class Rental:
@@ -124,6 +152,17 @@ class Rental:
     ssh: tuple[Endpoint, ...]
     ports: dict[str, Endpoint]
     console_url: str
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        check_id(self.machine_id, empty=True)
+        check_user(self.ssh_user)
+        check_texts(self.gpu_name, self.driver_version)
+        check_numbers(self.started_at, self.gpu_count, self.vram_gib)
+        check_numbers(self.download_mbit_per_second)
+        check_prices(self.price_usd_per_hour)
+        for port in self.ports:
+            check_port(int(port))
 
     @property
     def precedence(self) -> tuple[bool, str]:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..access.start_script import SelfRelease, start_script
+from ..border import check_id, port_of, printable
 from ..clock import Clock
 from ..errors import (
     CredentialError,
@@ -146,12 +147,13 @@ class VastAI(Provider):
             raise UnclearCreate(error.cause) from error
         data = response.data if isinstance(response.data, dict) else {}
         contract = data.get("new_contract")
-        if response.status == 200 and data.get("success") and contract:
-            return str(contract)
+        rental_id = _id_or_none(contract)
+        if response.status == 200 and data.get("success") and rental_id:
+            return rental_id
         if contract:
             raise UnclearCreate(
                 f"Renting offer {offer.id}: an error beside a rental ({response.excerpt()}).",
-                rental_id=str(contract),
+                rental_id=rental_id,
             )
         raise _create_error(offer, response)
 
@@ -259,7 +261,8 @@ class VastAI(Provider):
             )
 
     def _complete(self, rows: list[dict[str, Any]], total: Any) -> list[Rental]:
-        ids = {row.get("id") for row in rows}
+        ids = {_id_or_none(row.get("id")) for row in rows}
+        # Whose rental a row without a sound id shows, or which, nobody can tell.
         if not isinstance(total, int) or None in ids or len(ids) != total:
             raise ProviderUnavailable(
                 f"Listing rentals: {len(ids)} came of {total}, so the list cannot be trusted."
@@ -285,8 +288,8 @@ class VastAI(Provider):
             return self._understood(row)
         except _DAMAGED as error:
             raise ProviderUnavailable(
-                f"The provider's row of rental {row.get('id')} cannot be understood "
-                f"({type(error).__name__}: {error}).",
+                f"The provider's row of rental {printable(str(row.get('id')))} cannot be "
+                f"understood ({type(error).__name__}: {printable(str(error))}).",
                 remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
             ) from error
 
@@ -294,10 +297,10 @@ class VastAI(Provider):
         label = row.get("label") or ""
         return Rental(
             provider=self.name,
-            id=str(row["id"]),
+            id=_id_or_none(row["id"]) or "",
             # Ids are given out in the order of the creates.
             seniority=str(row["id"]).rjust(20, "0"),
-            label=label,
+            label=printable(label),
             mark=Mark.decode(label),
             status=_status(row),
             status_text=_status_text(row),
@@ -425,7 +428,7 @@ def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
     rows = data.get("ssh_keys") or []
     try:
         rows = json.loads(rows) if isinstance(rows, str) else rows
-        return {row["public_key"].split()[1]: row["id"] for row in rows}
+        return {row["public_key"].split()[1]: int(row["id"]) for row in rows}
     except (ValueError, KeyError, TypeError, IndexError):
         return {}
 
@@ -441,7 +444,7 @@ def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
     return Offer(
         provider=VastAI.name,
-        id=str(row.get("ask_contract_id") or row["id"]),
+        id=_id_or_none(row.get("ask_contract_id") or row["id"]) or "",
         machine_id=str(row.get("machine_id") or ""),
         gpu_name=row.get("gpu_name") or "",
         gpu_count=int(_number(row, "num_gpus")),
@@ -479,7 +482,7 @@ def _status(row: dict[str, Any]) -> str:
 
 def _status_text(row: dict[str, Any]) -> str:
     parts = (row.get("actual_status") or "scheduling", (row.get("status_msg") or "").strip())
-    return ": ".join(part for part in parts if part)
+    return printable(": ".join(part for part in parts if part))
 
 
 def _ssh_endpoints(row: dict[str, Any]) -> list[Endpoint]:
@@ -490,7 +493,9 @@ def _ssh_endpoints(row: dict[str, Any]) -> list[Endpoint]:
         endpoints.append(direct)
     if row.get("ssh_host") and row.get("ssh_port"):
         jupyter = "jupyter" in (row.get("image_runtype") or "")
-        endpoints.append(Endpoint(row["ssh_host"], int(row["ssh_port"]) + (1 if jupyter else 0)))
+        endpoints.append(
+            Endpoint(row["ssh_host"], port_of(row["ssh_port"]) + (1 if jupyter else 0))
+        )
     return endpoints
 
 
@@ -501,7 +506,7 @@ def _ports(row: dict[str, Any]) -> dict[str, Endpoint]:
     for name, bindings in (row.get("ports") or {}).items():
         port, _slash, protocol = name.partition("/")
         if address and bindings and protocol == "tcp":
-            found[port] = Endpoint(address, int(bindings[0]["HostPort"]))
+            found[port] = Endpoint(address, port_of(bindings[0]["HostPort"]))
     return found
 
 
@@ -512,6 +517,15 @@ def _says_no_such_instance(response: Response) -> bool:
 
 def _says_already_attached(response: Response) -> bool:
     return response.status == 400 and "already" in response.text.casefold()
+
+
+def _id_or_none(value: Any) -> str | None:
+    """An id as text; None for what cannot be one."""
+    try:
+        check_id(str(value))
+    except ValueError:
+        return None
+    return str(value) if isinstance(value, (int, str)) else None
 
 
 def _number(row: dict[str, Any], field: str) -> float:

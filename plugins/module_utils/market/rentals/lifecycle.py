@@ -144,12 +144,15 @@ class Lifecycle:
 
     # What is there.
 
-    def rentals(self, max_age_seconds: float = 0.0) -> list[Rental]:
+    def rentals(self, max_age_seconds: float = 0.0, name: str | None = None) -> list[Rental]:
         """Every rental of the scope, by precedence, as listed at most so long ago.
 
-        Raises ProviderUnavailable when one is unreadable; to end it, its id is enough.
+        Raises ProviderUnavailable when one is unreadable, of this *name* where one is given; to end
+        it, its id is enough.
         """
-        return _readable(self._of_scope(self._listed(self._clock.now() - max_age_seconds)))
+        found = self._of_scope(self._listed(self._clock.now() - max_age_seconds))
+        _readable(found if name is None else _named(found, name))
+        return found
 
     def find(self, name: str) -> list[Rental]:
         """Every rental of one name, the one that counts first; the others are duplicates."""
