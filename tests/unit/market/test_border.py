@@ -45,7 +45,7 @@ HOSTILE_FIELDS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("fields", HOSTILE_FIELDS, ids=str)
+@pytest.mark.parametrize("fields", HOSTILE_FIELDS, ids=lambda fields: str(fields)[:60])
 def test_a_hostile_row_is_unreadable_and_still_there(
     market: Market, fields: dict[str, Any]
 ) -> None:
