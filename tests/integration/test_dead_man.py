@@ -39,7 +39,7 @@ from tests.integration.test_simulator_host import Market
 from tests.rig import image
 from tests.rig.podman import podman
 from tests.simulator import daemon
-from tests.simulator.hosts import container_names
+from tests.simulator.hosts import container_name, container_names
 from tests.simulator.market import ACCOUNT_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,7 +110,7 @@ class Fleet:
         assert daemon.wait(lambda: name not in container_names(self.market.instance.name), 10)
 
     def container(self, rental: Rental) -> str:
-        return f"inferops-sim-{self.market.instance.name}-{rental.id}"
+        return container_name(self.market.instance.name, rental.id)
 
     def inside(self, rental: Rental, command: str) -> str:
         """What a command prints that nobody's SSH carries into the host."""

@@ -21,7 +21,7 @@ import requests
 
 from tests.rig import image
 from tests.simulator import daemon
-from tests.simulator.hosts import container_names
+from tests.simulator.hosts import container_name, container_names
 from tests.simulator.market import ACCOUNT_KEY
 
 
@@ -172,9 +172,10 @@ def test_a_host_can_run_and_never_let_ssh_in(market: Market) -> None:
 
 
 def test_destroy_leaves_no_container(market: Market) -> None:
-    name = f"inferops-sim-{market.instance.name}"
     with market.rented() as row:
-        assert container_names(market.instance.name) == [f"{name}-{row['id']}"]
+        assert container_names(market.instance.name) == [
+            container_name(market.instance.name, row["id"])
+        ]
         assert daemon.status(market.instance)["containers"] == 1
     assert container_names(market.instance.name) == []
 
