@@ -32,6 +32,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.processes import
 from ansible_collections.inferops.gpu.plugins.module_utils.host.servers import Layout, Server, Spec
 from ansible_collections.inferops.gpu.plugins.module_utils.host.sweeping import Ended
 from ansible_collections.inferops.gpu.plugins.modules import model_server
+from tests.rig.apart import own_shared_memory
 
 Call = Callable[..., dict[str, Any]]
 ONE_MODULE = """
@@ -43,6 +44,13 @@ with patch_module_args(json.loads(sys.argv[1])):
 """
 SHM = Path("/dev/shm")
 TEMP = Path(tempfile.gettempdir())
+
+
+@pytest.fixture(autouse=True)
+def apart() -> Iterator[None]:
+    """Stops of other tests, also of another checkout, sweep their shared memory and not ours."""
+    with own_shared_memory():
+        yield
 
 
 @pytest.fixture
