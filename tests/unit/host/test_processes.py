@@ -17,7 +17,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.processes import Identity
 
 Wait = Callable[..., Any]
-ID = "/inferops-test/servers/processes"
+# Another run of these tests, of another checkout perhaps, must not meet its processes.
+ID = f"/inferops-test-{os.getpid()}/servers/processes"
 
 
 def names(found: list[processes.Process]) -> list[str]:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import processes, readiness
 
-ID = "/inferops-test/servers/readiness"
+ID = f"/inferops-test-{os.getpid()}/servers/readiness"
 
 
 def check(port: int, name: str = "tiny", key: str | None = None) -> readiness.Readiness:
