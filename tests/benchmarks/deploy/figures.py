@@ -79,4 +79,5 @@ def missed(figures: Figures, parts: Sequence[str]) -> list[str]:
 
 def result(figures: Figures) -> dict[str, float | None]:
     """What the RESULT line says: every figure in order, None for what was not measured."""
-    return {name: figures.get(name) for name in WANTED}
+    told = {name: figures.get(name) for name in WANTED}
+    return {name: value if value is None else round(value, 3) for name, value in told.items()}
