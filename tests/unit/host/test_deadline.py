@@ -45,7 +45,7 @@ class Host:
         script = script.replace(start_script.FOLDER, str(self.folder))
         script = script.replace("~root", str(self.root))
         subprocess.run(["sh", "-c", script], check=True, timeout=30)
-        assert daemon.wait(lambda: self.read().pid is not None, 10)
+        assert daemon.wait(lambda: self.read().pid is not None, 60)
         return now + DAY
 
     def kill_switch(self) -> None:
@@ -53,7 +53,7 @@ class Host:
         if pid:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        assert daemon.wait(lambda: self.read().pid is None, 10)
+        assert daemon.wait(lambda: self.read().pid is None, 60)
 
     def end(self) -> None:
         self.kill_switch()

@@ -60,7 +60,7 @@ def command(tmp_path: Path) -> Iterator[Command]:
 
 def test_start_answers_and_stop_leaves_nothing(command: Command) -> None:
     started = command.start()
-    with urllib.request.urlopen(f"{started['url']}/simulator/state", timeout=10) as answer:
+    with urllib.request.urlopen(f"{started['url']}/simulator/state", timeout=60) as answer:
         assert json.load(answer)["rentals"] == []
     assert (started["running"], started["processes"]) == (True, 1)
     assert NOTHING.items() <= command.status("stop").items()
@@ -79,7 +79,7 @@ def test_a_killed_process_is_not_taken_for_a_running_one(command: Command) -> No
     first = command.start()
     pid = json.loads((command.folder / "process.json").read_text())["pid"]
     os.kill(pid, signal.SIGKILL)
-    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 10)
+    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 60)
     assert NOTHING.items() <= command.status("status").items()
     assert command.start()["url"] != first["url"]
 
