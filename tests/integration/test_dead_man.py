@@ -47,7 +47,7 @@ BIN = Path(sys.executable).parent
 ANSIBLE = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
 SECRET = "the secret of the scope"
 #: The switch looks every 5 s and the release takes a moment.
-SWITCH_SECONDS = 20
+SWITCH_SECONDS = 60
 #: A server's process tree as the launcher makes it: marked, in a session of its own.
 SERVER_TREE = (
     "INFEROPS_SERVER=main setsid sh -c 'sleep 600 & echo $$ >/tmp/server; wait' >&- 2>&- &"
