@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 ANSIBLE = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
 SECRET = "the secret of the scope"
-#: The switch looks every 5 s and the release takes a moment.
+#: The switch looks every 5 s and the release takes a moment, on a busy machine a longer one.
 SWITCH_SECONDS = 60
 #: A server's process tree as the launcher makes it: marked, in a session of its own.
 SERVER_TREE = (

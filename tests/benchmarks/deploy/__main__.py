@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from tests.benchmarks.deploy import baselines, figures
 from tests.benchmarks.deploy.baselines import PARTS as PROOFS
 from tests.benchmarks.deploy.baselines import Stack, Took
 from tests.benchmarks.deploy.figures import Figures
-from tests.benchmarks.deploy.machine import BenchError, Market, described, inside, market
+from tests.benchmarks.deploy.machine import Market, described, inside, market
 from tests.benchmarks.deploy.plays import Controller, Played
 
 RUNS = 5
@@ -72,6 +73,7 @@ class Bench:
             "seed": lambda: baselines.seed_way(self.rent_afresh(), stack),
         }
         took: dict[str, list[Took]] = defaultdict(list)
+        plays: list[Played] = []
         skipped = 0
         for number in range(self.runs):
             order = ["ours", *compared]
@@ -79,7 +81,7 @@ class Bench:
                 if name == "ours":
                     one, played, missing, _stack = self.ours()
                     skipped += missing
-                    self.profiles["deploy"] = slowest([played])
+                    plays.append(played)
                 else:
                     one = ways[name]()
                 took[name].append(one)
@@ -91,7 +93,7 @@ class Bench:
             self.figures["deploy_over_seed_way"] = figures.ratio(seconds["ours"], seconds["seed"])
         self.figures["skipped_proofs"] = skipped
         laps = [f"{name}: {medians(all_of)}" for name, all_of in took.items()]
-        self.profiles["deploy"] = laps + self.profiles["deploy"]
+        self.profiles["deploy"] = laps + slowest(plays)
 
     def rent_afresh(self) -> baselines.Host:
         self.market.reset()
@@ -174,8 +176,9 @@ class Bench:
                 continue
             try:
                 method()
-            except BenchError as failure:
-                print(f"{' and '.join(sorted(part))} could not be measured: {failure}", flush=True)
+            except Exception:  # whatever it is, the other parts and the RESULT line come
+                print(f"{' and '.join(sorted(part))} could not be measured:", flush=True)
+                traceback.print_exc(file=sys.stdout)
 
 
 def skipped_proofs(container: str, stack: Stack, completion: str) -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -162,3 +163,26 @@ def test_what_goes_to_the_floor_s_host_is_complete() -> None:
         assert (REPOSITORY / "roles" / part / "files" / "proof.py").read_text() in text
     assert STACK.lock in text
     assert json.dumps(RECEIPTS) in text
+
+
+def test_a_part_that_fails_leaves_the_others_and_the_result(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_self: bench.Bench) -> None:
+        raise BenchError("the host never answered")
+
+    def checked(self: bench.Bench) -> None:
+        self.figures.update(check_40_hosts_seconds=30.0, searches_per_play=1)
+
+    monkeypatch.setattr(bench.Bench, "noop", broken)
+    monkeypatch.setattr(bench.Bench, "check40", checked)
+    monkeypatch.setattr(bench, "market", lambda _folder: contextlib.nullcontext())
+    monkeypatch.setattr(sys, "argv", ["bench", "--only", "noop,check40"])
+    assert bench.main() == 1
+    said = capsys.readouterr().out
+    assert "the host never answered" in said
+    assert "noop_seconds was not measured" in said
+    told = json.loads(said.splitlines()[-1].removeprefix("RESULT "))
+    assert (told["noop_seconds"], told["check_40_hosts_seconds"]) == (None, 30.0)
+    monkeypatch.setattr(sys, "argv", ["bench", "--only", "check40"])
+    assert bench.main() == 0
