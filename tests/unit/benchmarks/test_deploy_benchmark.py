@@ -174,6 +174,7 @@ def test_a_part_that_fails_leaves_the_others_and_the_result(
     def checked(self: bench.Bench) -> None:
         self.figures.update(check_40_hosts_seconds=30.0, searches_per_play=1)
 
+    monkeypatch.setattr(bench.signal, "signal", lambda _number, _handler: None)
     monkeypatch.setattr(bench.Bench, "noop", broken)
     monkeypatch.setattr(bench.Bench, "check40", checked)
     monkeypatch.setattr(bench, "market", lambda _folder: contextlib.nullcontext())
