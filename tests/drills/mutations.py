@@ -427,7 +427,7 @@ CREATES = (
         f"{MARKET}/rentals/lifecycle.py",
         "            raise UnclearCreate(\n"
         "                error.cause, rental_id=rental_id, "
-        'money=f"Rental {rental_id} may bill{rate}."\n'
+        'money=f"Rental {rental_id} may bill{most}."\n'
         "            ) from error",
         "            raise OfferGone(error.cause) from error",
         (f"{RENTALS}::test_a_loser_that_cannot_be_released_is_never_told_as_nothing",),
@@ -436,7 +436,7 @@ CREATES = (
         "duplicate-released-at-once",
         "a controller ends a rental whose own controller is still deciding",
         f"{MARKET}/rentals/reaping.py",
-        "return bool(rental.started_at) and now - rental.started_at >= _DUPLICATE_SETTLES_SECONDS",
+        "return bool(rental.since) and now - rental.since >= _DUPLICATE_SETTLES_SECONDS",
         "return True",
         (f"{LIFECYCLE}::test_a_young_duplicate_is_left_to_its_own_controller",),
     ),
@@ -444,7 +444,7 @@ CREATES = (
         "duplicate-never-released",
         "a create that shows late bills until its deadline",
         f"{MARKET}/rentals/reaping.py",
-        "return bool(rental.started_at) and now - rental.started_at >= _DUPLICATE_SETTLES_SECONDS",
+        "return bool(rental.since) and now - rental.since >= _DUPLICATE_SETTLES_SECONDS",
         "return False",
         (
             f"{LIFECYCLE}::test_a_deploy_releases_a_duplicate_that_nobody_else_is_about_to_release",
@@ -523,7 +523,7 @@ PRICES = (
         "no-price-is-cheap",
         "a rental whose row comes before its price passes every maximum",
         f"{MARKET}/rentals/lifecycle.py",
-        "elif limits.need_price and offer.price_usd_per_hour and not own.price_usd_per_hour:",
+        "elif limits.need_price and own.price_usd_per_hour is None:",
         "elif False:",
         (
             f"{LIMITED}::test_a_price_that_the_first_rows_do_not_show_is_waited_for",
@@ -578,7 +578,7 @@ PRICES = (
         "no-price-is-a-new-wish",
         "a row without a price moves a deadline past the budget",
         f"{MODULES}/rental.py",
-        "unpriced = bool(lifetime.budget_usd) and not kept.price_usd_per_hour",
+        "unpriced = bool(lifetime.budget_usd) and kept.price_usd_per_hour is None",
         "unpriced = False",
         (f"{LIMITED}::test_a_row_that_shows_no_price_moves_no_deadline",),
     ),

@@ -20,6 +20,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking
     Usage,
     choose,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.shared_search import (
+    SharedSearch,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
@@ -97,7 +100,7 @@ class Market:
 
     def provider(self, key: str = ACCOUNT_KEY) -> VastAI:
         pace = Pace(None, VastAI.seconds_between, self.clock)
-        return VastAI(key, self.simulator.url, pace, self.clock)
+        return VastAI({"api_key": key}, self.simulator.url, pace, self.clock)
 
     def lifecycle(self) -> Lifecycle:
         """The rentals of scope ``test``."""
@@ -105,12 +108,13 @@ class Market:
 
     def ranked(self) -> list[RankedOffer]:
         """All offers, best first."""
-        return choose(self.provider(), Wish(), Usage())
+        return choose(SharedSearch(self.provider(), None, self.clock), Wish(), Usage())
 
     def create(self, offer: Offer, name: str = "gpu-1") -> Order:
         """Send a create past all of our rules, as another controller would; return its order."""
         day = 86400
-        mark = Mark.new("test", name, int(self.clock.now()) + day, day)
+        now = int(self.clock.now())
+        mark = Mark.new("test", name, now + day, day, now)
         wanted = replace(order(name), mark=mark)
         self.provider().rent(offer, wanted)
         return wanted
