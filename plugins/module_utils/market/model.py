@@ -13,7 +13,6 @@ from typing import Any
 from .errors import RequestRefused
 from .mark import Mark
 
-
 #: How people read None: the provider says nothing about it.
 NOT_TOLD = "not told"
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
+from tests.unit.market import wire
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
 MODULES = {
@@ -79,16 +81,29 @@ class Market:
         return self.run("rental", name=name, **{**wish, **options})
 
     def fault(self, kind: str, **parameters: Any) -> None:
-        """Order one fault."""
-        self.simulator.control.plan_faults([{"kind": kind, **parameters}])
+        """Order one fault, see :func:`fault`."""
+        self.faults(fault(kind, **parameters))
 
-    def creates(self) -> list[dict[str, Any]]:
-        """The creating calls that were made, whatever became of them."""
+    def faults(self, *orders: dict[str, Any]) -> None:
+        """Order these faults in place of all others."""
+        self.simulator.control.plan_faults(list(orders))
+
+    def requests(self, call: str) -> list[dict[str, Any]]:
+        """The requests that were made for a call of the contract, whatever became of them."""
+        method, path = wire.CALLS[call]
         return [
             entry
             for entry in self.simulator.journal.entries()
-            if entry["method"] == "PUT" and "/asks/" in entry["path"]
+            if method in ("ANY", entry["method"]) and re.search(path, entry["path"])
         ]
+
+    def count(self, call: str) -> int:
+        """How many there were."""
+        return len(self.requests(call))
+
+    def creates(self) -> list[dict[str, Any]]:
+        """The creating calls that were made, whatever became of them."""
+        return self.requests("create")
 
     def billing(self) -> list[dict[str, Any]]:
         """The rentals that exist in truth."""
@@ -118,6 +133,15 @@ class Market:
         wanted = replace(order(name), mark=mark)
         self.provider().rent(offer, wanted)
         return wanted
+
+
+def fault(kind: str, on: str = "", saying: str = "", **parameters: Any) -> dict[str, Any]:
+    """The order of a fault ``on`` a call of the contract, ``saying`` something of its provider's.
+
+    Both are words of ``wire``.
+    """
+    where = dict(zip(("method", "path"), wire.CALLS[on])) if on else {}
+    return {"kind": kind, **where, **(wire.SAYINGS[saying] if saying else {}), **parameters}
 
 
 def order(name: str = "gpu-1") -> Order:
