@@ -15,6 +15,7 @@ MARKET = "plugins/module_utils/market"
 MODULES = "plugins/modules"
 UNIT = "tests/unit/market"
 RENTALS = f"{UNIT}/test_rentals.py"
+VASTAI = f"{UNIT}/test_vastai.py"
 LIFECYCLE = f"{UNIT}/test_lifecycle.py"
 SCRIPT = f"{UNIT}/test_start_script.py"
 PROBE = f"{UNIT}/test_ssh_probe.py"
@@ -56,7 +57,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         'return response.status == 404 and data.get("error") in ("no_such_instance", "not_found")',
         "return response.status == 404",
-        (f"{RENTALS}::test_an_unknown_404_is_not_gone",),
+        (f"{VASTAI}::test_an_unknown_404_is_not_gone",),
     ),
     Mutation(
         "first-page-only",
@@ -65,7 +66,7 @@ ANSWERS = (
         "            if not token:\n"
         '                return self._complete(rows, data.get("total_instances"))\n',
         "            return [self._rental(row) for row in rows]\n",
-        (f"{RENTALS}::test_every_page_of_the_list_is_read",),
+        (f"{VASTAI}::test_every_page_of_the_list_is_read",),
     ),
     Mutation(
         "odd-row-hides-the-account",
@@ -74,8 +75,8 @@ ANSWERS = (
         "return [self._listed(row) for row in rows]",
         "return [self._rental(row) for row in rows]",
         (
-            f"{LIMITED}::test_a_strangers_row_that_stays_odd_is_in_nobodys_way",
-            f"{LIMITED}::test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released",
+            f"{VASTAI}::test_a_strangers_row_that_stays_odd_is_in_nobodys_way",
+            f"{VASTAI}::test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released",
         ),
     ),
     Mutation(
@@ -84,7 +85,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         'token = data.get("next_token")',
         "token = None",
-        (f"{RENTALS}::test_every_page_of_the_list_is_read",),
+        (f"{VASTAI}::test_every_page_of_the_list_is_read",),
     ),
     Mutation(
         "total-ignored",
@@ -92,7 +93,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "not isinstance(total, int) or None in ids or len(ids) != total",
         "None in ids",
-        (f"{RENTALS}::test_a_short_list_is_not_trusted",),
+        (f"{VASTAI}::test_a_short_list_is_not_trusted",),
     ),
     Mutation(
         "null-list-is-empty",
@@ -132,7 +133,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "if not 200 <= response.status < 300 and any(words in said for words in _BAD_KEY):",
         "if False:",
-        (f"{RENTALS}::test_an_unknown_404_is_not_gone",),
+        (f"{VASTAI}::test_an_unknown_404_is_not_gone",),
     ),
     Mutation(
         "stale-503-unknown",
@@ -148,7 +149,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "return _STALE in response.text.casefold()",
         "return response.status == 503",
-        (f"{RENTALS}::test_a_503_is_never_taken_for_a_stale_offer",),
+        (f"{VASTAI}::test_a_503_is_never_taken_for_a_stale_offer",),
     ),
     Mutation(
         "id-beside-error-ignored",
@@ -156,7 +157,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "        if contract:\n            raise UnclearCreate(",
         "        if False:\n            raise UnclearCreate(",
-        (f"{RENTALS}::test_an_error_beside_an_id_leaves_no_stray",),
+        (f"{VASTAI}::test_an_error_beside_an_id_leaves_no_stray",),
     ),
     Mutation(
         "stopped-instance-accepted",
@@ -172,7 +173,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "        except _DAMAGED as error:\n",
         "        except ZeroDivisionError as error:\n",
-        (f"{LIMITED}::test_odd_rows_after_a_create_are_looked_at_again",),
+        (f"{VASTAI}::test_odd_rows_after_a_create_are_looked_at_again",),
     ),
     Mutation(
         "gateway-page-believed",
@@ -180,7 +181,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "return response.status != 408 and (own_words or offer_gone)",
         "return response.status != 408",
-        (f"{LIMITED}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
+        (f"{VASTAI}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
     ),
     Mutation(
         "gateway-json-believed",
@@ -188,7 +189,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         'own_words = said.get("success") is False or "error" in said',
         "own_words = isinstance(response.data, dict)",
-        (f"{RENTALS}::test_a_gateways_refusal_of_a_create_that_was_carried_out_is_not_believed",),
+        (f"{VASTAI}::test_a_gateways_refusal_of_a_create_that_was_carried_out_is_not_believed",),
     ),
     Mutation(
         "create-timeout-believed",
@@ -196,7 +197,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "return response.status != 408 and (own_words or offer_gone)",
         "return own_words or offer_gone",
-        (f"{LIMITED}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
+        (f"{VASTAI}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
     ),
     Mutation(
         "rate-limited-create-is-unclear",

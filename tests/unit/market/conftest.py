@@ -140,8 +140,16 @@ def fault(kind: str, on: str = "", saying: str = "", **parameters: Any) -> dict[
 
     Both are words of ``wire``.
     """
-    where = dict(zip(("method", "path"), wire.CALLS[on])) if on else {}
+    where: dict[str, Any] = {}
+    if on:
+        where["method"], where["path"] = wire.CALLS[on]
     return {"kind": kind, **where, **(wire.SAYINGS[saying] if saying else {}), **parameters}
+
+
+def as_order() -> Callable[[Offer], Order]:
+    """One order for whatever offer is taken."""
+    wanted = order()
+    return lambda _offer: wanted
 
 
 def order(name: str = "gpu-1") -> Order:

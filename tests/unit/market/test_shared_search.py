@@ -188,5 +188,3 @@ def test_a_play_over_hosts_with_one_wish_makes_one_search(
     assert status == 0, output
     assert output.count("changed: [gpu-") == 2
     assert journal_searches(simulator) == 1
-
-

@@ -25,15 +25,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prov
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
     PROVIDERS,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import (
-    VastAI,
-    _offer_or_none,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
     ready_budget,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
-from tests.simulator.offers import generate
 from tests.unit.market.conftest import MODULES, PUBLIC_KEY
 from tests.unit.market.fake_provider import KEY, SILENT_OFFER, Answer, World
 
@@ -148,24 +143,6 @@ def test_what_is_told_and_too_little_is_still_refused() -> None:
 
 def test_an_offer_survives_being_shared() -> None:
     assert Offer.from_dict(SILENT_OFFER.to_dict()) == SILENT_OFFER
-
-
-@pytest.mark.parametrize("price", [None, 0, "n/a", float("nan")])
-def test_what_has_no_price_is_not_for_rent(price: object) -> None:
-    row = {**generate(0.0)[0], "dph_total": price}
-    assert _offer_or_none(row, 40) is None
-
-
-@pytest.mark.parametrize("value", [None, ""])
-def test_vast_ai_does_not_tell_what_it_shows_as_null(value: object) -> None:
-    silent = dict.fromkeys(("driver_version", "cuda_max_good", "machine_id", "geolocation"), value)
-    numbers = dict.fromkeys(("reliability", "reliability2", "inet_down", "disk_bw", "gpu_ram"))
-    row = {**generate(0.0)[0], **silent, **numbers, "verification": value}
-    found = _offer_or_none(row, 40)
-    assert found is not None
-    assert found.driver_version is found.cuda_version is found.machine_id is found.country is None
-    assert found.reliability is found.vram_gib is found.disk_mb_per_second is None
-    assert found.download_mbit_per_second is found.verified is None
 
 
 # Rentals.
@@ -308,7 +285,3 @@ def test_a_provider_may_need_no_key_at_all(fakes: Fakes, monkeypatch: pytest.Mon
     result = fakes.rent("gpu-2")
     assert "Set scope_secret" in result["msg"]
     assert fakes.rent("gpu-2", scope_secret="s")["changed"]
-
-
-def test_the_secrets_of_vast_ai_are_what_they_were() -> None:
-    assert VastAI.credentials == (Credential("api_key", ("VAST_API_KEY",)),)

@@ -23,6 +23,8 @@ CALLS: dict[str, tuple[str, str]] = {
     "check_credential": ("GET", r"/users/current"),
 }
 
+#: What a rental's row shows while the provider does not tell its price.
+NO_PRICE: dict[str, Any] = {"dph_total": None}
 #: What the provider says in its own words, as the answer of a fault.
 SAYINGS: dict[str, dict[str, Any]] = {
     "gone": {"status": 410, "body": {"success": False, "error": "no_such_ask", "msg": "3907"}},
