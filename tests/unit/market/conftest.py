@@ -90,12 +90,7 @@ class Market:
 
     def requests(self, call: str) -> list[dict[str, Any]]:
         """The requests that were made for a call of the contract, whatever became of them."""
-        method, path = wire.CALLS[call]
-        return [
-            entry
-            for entry in self.simulator.journal.entries()
-            if method in ("ANY", entry["method"]) and re.search(path, entry["path"])
-        ]
+        return requests(self.simulator, call)
 
     def count(self, call: str) -> int:
         """How many there were."""
@@ -133,6 +128,16 @@ class Market:
         wanted = replace(order(name), mark=mark)
         self.provider().rent(offer, wanted)
         return wanted
+
+
+def requests(simulator: Simulator, call: str) -> list[dict[str, Any]]:
+    """The requests that a simulator got for a call of the contract."""
+    method, path = wire.CALLS[call]
+    return [
+        entry
+        for entry in simulator.journal.entries()
+        if method in ("ANY", entry["method"]) and re.search(path, entry["path"])
+    ]
 
 
 def fault(kind: str, on: str = "", saying: str = "", **parameters: Any) -> dict[str, Any]:

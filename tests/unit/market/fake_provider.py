@@ -31,8 +31,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import (
     Credential,
-    Defaults,
     Provider,
+    Usual,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 
@@ -92,7 +92,8 @@ class FakeProvider(Provider):
     default_url = "https://fake.example"
     seconds_between: ClassVar[Mapping[str, float]] = {}
     label_length = 64
-    defaults = Defaults(
+    ssh_user = "ubuntu"
+    usual = Usual(
         image="some/image",
         image_gib=4.0,
         disk_gib=40,
@@ -100,7 +101,6 @@ class FakeProvider(Provider):
         min_reliability=None,
         min_download_mbit_per_second=None,
         verified=False,
-        ssh_user="ubuntu",
     )
     console_url = "https://fake.example/console"
     clock_offset_seconds = 0.0
@@ -207,7 +207,7 @@ def _rental(rental_id: str, offer: Offer, order: Order) -> Rental:
         vram_gib=offer.vram_gib,
         driver_version=None,
         download_mbit_per_second=None,
-        ssh_user=FakeProvider.defaults.ssh_user,
+        ssh_user=FakeProvider.ssh_user,
         ssh=(Endpoint("127.0.0.1", 22),),
         ports={},
         console_url=FakeProvider.console_url,

@@ -25,7 +25,7 @@ from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
 from tests.tools.tree import REPOSITORY
-from tests.unit.market.conftest import PUBLIC_KEY, Market
+from tests.unit.market.conftest import PUBLIC_KEY, Market, fault, requests
 from tests.unit.market.test_plays import play
 
 
@@ -141,14 +141,10 @@ def simulator() -> Any:
     made.close()
 
 
-def journal_searches(simulator: Simulator) -> int:
-    return sum("/bundles/" in entry["path"] for entry in simulator.journal.entries())
-
-
 def test_processes_that_search_at_once_wait_for_one_answer(
     simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simulator.control.plan_faults([{"kind": "delay", "path": "/bundles/", "seconds": 1.0}])
+    simulator.control.plan_faults([fault("delay", on="search", seconds=1.0)])
     options = {
         "api_url": simulator.url,
         "api_key": ACCOUNT_KEY,
@@ -164,7 +160,7 @@ def test_processes_that_search_at_once_wait_for_one_answer(
     found = {process.communicate(timeout=60)[0] for process in started}
     assert len(found) == 1
     assert int(found.pop()) > 0
-    assert journal_searches(simulator) == 1
+    assert len(requests(simulator, "search")) == 1
 
 
 @pytest.mark.parametrize("arguments", [("--check",), ()], ids=["check", "rent"])
@@ -187,4 +183,4 @@ def test_a_play_over_hosts_with_one_wish_makes_one_search(
     status, output = play(tmp_path, playbook, *arguments)
     assert status == 0, output
     assert output.count("changed: [gpu-") == 2
-    assert journal_searches(simulator) == 1
+    assert len(requests(simulator, "search")) == 1

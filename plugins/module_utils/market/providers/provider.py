@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ..clock import Clock
 from ..mark import Mark
@@ -50,24 +50,18 @@ class Credential:
 
 
 @dataclass(frozen=True)
-class Defaults:
-    """What is asked for where nobody says otherwise, in the words of the options.
-
-    A floor of None asks for nothing: the provider does not tell it, or all that it has is good.
-    """
+class Usual:
+    """What a wish gets at one provider where it leaves it open."""
 
     image: str
+    #: Its size as far as a host has to fetch it.
     image_gib: float
     disk_gib: int
+    #: Floors; None where offers do not tell it, or where anything will do.
     driver_version: str | None
     min_reliability: float | None
     min_download_mbit_per_second: float | None
     verified: bool
-    ssh_user: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """The defaults as plain data."""
-        return asdict(self)
 
 
 class Provider(ABC):
@@ -84,7 +78,10 @@ class Provider(ABC):
     seconds_between: ClassVar[Mapping[str, float]]
     #: How many characters of a mark the provider keeps.
     label_length: ClassVar[int]
-    defaults: ClassVar[Defaults]
+    #: Who one logs in as on its hosts.
+    ssh_user: ClassVar[str]
+    #: What is rented where a wish leaves it open.
+    usual: ClassVar[Usual]
 
     # What its API can do. The lifecycle does without what it cannot, and says so.
 

@@ -42,7 +42,7 @@ from ..model import (
 )
 from ..wish import Wish
 from .pace import Pace
-from .provider import HOST, Credential, Defaults, Provider
+from .provider import HOST, Credential, Provider, Usual
 from .transport import Response, Transport, expect_ok
 
 _MB_PER_GIB = 1024.0
@@ -98,7 +98,8 @@ class VastAI(Provider):
         "user": 1.0,
     }
     label_length = 256
-    defaults = Defaults(
+    ssh_user = "root"
+    usual = Usual(
         # The tag that Vast.ai resolves to the newest one that the host's driver runs.
         image="vastai/base-image:@vastai-automatic-tag",
         image_gib=8.0,
@@ -107,7 +108,6 @@ class VastAI(Provider):
         min_reliability=0.95,
         min_download_mbit_per_second=100.0,
         verified=True,
-        ssh_user="root",
     )
     can_change_mark = True
     can_stop = True
@@ -328,7 +328,7 @@ class VastAI(Provider):
             vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
             driver_version=_text(row, "driver_version"),
             download_mbit_per_second=_number(row, "inet_down"),
-            ssh_user=self.defaults.ssh_user,
+            ssh_user=self.ssh_user,
             ssh=tuple(_ssh_endpoints(row)),
             ports=_ports(row),
             console_url=self._console_url,

@@ -40,13 +40,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prov
     Provider,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
-from tests.unit.market.conftest import PUBLIC_KEY
 from tests.unit.market.conformance.subjects import (
     NOT_CARRIED_OUT,
     REFUSING,
     TROUBLES,
     Subject,
 )
+from tests.unit.market.conftest import PUBLIC_KEY
 
 ANY = Wish(verified=False)
 #: The calls that only ask, with an id where one is needed.
@@ -55,6 +55,13 @@ READS: dict[str, Callable[[Provider, str], Any]] = {
     "list": lambda provider, _id: provider.list_rentals(),
     "get": lambda provider, rental_id: provider.get(rental_id),
     "check_credential": lambda provider, _id: provider.check_credential(),
+}
+
+CHANGES: dict[str, Callable[[Provider, str], None]] = {
+    "release": lambda provider, rental_id: provider.release(rental_id),
+    "attach_key": lambda provider, rental_id: provider.attach_key(
+        rental_id, "ssh-ed25519 AAAAanother other@example"
+    ),
 }
 
 
@@ -107,13 +114,21 @@ def test_its_field_has_room_for_a_mark(subject: Subject) -> None:
     check_length("production", "gpu-1", subject.kind.label_length)
 
 
-def test_its_defaults_are_what_the_options_take(subject: Subject) -> None:
-    defaults = subject.kind.defaults
-    assert defaults.image
-    assert defaults.ssh_user
-    assert defaults.image_gib > 0
-    assert defaults.disk_gib > 0
-    assert defaults.min_reliability is None or 0 <= defaults.min_reliability <= 1
+def test_what_is_usual_there_is_what_the_options_take(subject: Subject) -> None:
+    usual = subject.kind.usual
+    assert usual.image
+    assert subject.kind.ssh_user
+    assert usual.image_gib > 0
+    assert usual.disk_gib > 0
+    assert usual.min_reliability is None or 0 <= usual.min_reliability <= 1
+    # What its offers do not tell can be no floor.
+    offers = subject.provider().search(ANY)
+    for floor, told in (
+        (usual.driver_version, "driver_version"),
+        (usual.min_reliability, "reliability"),
+        (usual.min_download_mbit_per_second, "download_mbit_per_second"),
+    ):
+        assert floor is None or any(getattr(offer, told) is not None for offer in offers)
 
 
 # Search.
@@ -189,7 +204,9 @@ def test_a_create_is_never_sent_twice(subject: Subject, trouble: str) -> None:
     assert subject.creates() == 1
 
 
-@pytest.mark.parametrize("trouble", ["", "500", "502 with a page", "404 with a page", "200 and nothing"])
+@pytest.mark.parametrize(
+    "trouble", ["", "500", "502 with a page", "404 with a page", "200 and nothing"]
+)
 def test_a_create_whose_answer_is_lost_is_unclear_and_found_by_its_mark(
     subject: Subject, trouble: str
 ) -> None:
@@ -262,7 +279,7 @@ def test_a_rental_is_told_in_our_units_and_words(subject: Subject) -> None:
     assert rental.started_at is None or abs(rental.started_at - subject.clock.now()) < 600
     assert rental.ssh
     assert all(isinstance(way.port, int) and way.host for way in rental.ssh)
-    assert rental.ssh_user == subject.kind.defaults.ssh_user
+    assert rental.ssh_user == subject.kind.ssh_user
     assert rental.console_url.startswith(("http://", "https://"))
     assert (rental.machine_id is None) != subject.kind.tells_machines
     assert Rental.from_dict(rental.to_dict()) == rental
@@ -341,15 +358,12 @@ def test_a_release_ends_nothing_else(subject: Subject) -> None:
 
 
 @pytest.mark.parametrize("trouble", sorted(TROUBLES))
-@pytest.mark.parametrize("call", ["release", "attach_key"])
+@pytest.mark.parametrize("call", sorted(CHANGES))
 def test_what_was_not_confirmed_is_an_error(subject: Subject, call: str, trouble: str) -> None:
     rental = rented(subject)
     subject.spoil(call, trouble)
     with pytest.raises((CredentialError, ProviderUnavailable)):
-        if call == "release":
-            subject.provider().release(rental.id)
-        else:
-            subject.provider().attach_key(rental.id, "ssh-ed25519 AAAAanother other@example")
+        CHANGES[call](subject.provider(), rental.id)
 
 
 def test_a_mark_is_replaced_where_that_is_promised(subject: Subject) -> None:
