@@ -1230,8 +1230,8 @@ SEAM = (
         "no-start-is-no-age",
         "a duplicate whose provider tells no start bills for ever",
         f"{MARKET}/model.py",
-        "return self.started_at or float(self.mark.created_at if self.mark else 0)",
-        "return self.started_at or 0.0",
+        "return started_at or float(created_at or 0)",
+        "return started_at or 0.0",
         (
             f"{UNTOLD}::test_of_two_rentals_without_a_start_the_first_created_counts",
             f"{UNTOLD}::test_a_rental_without_a_start_costs_from_its_create",

@@ -147,7 +147,7 @@ class Rental:
     @property
     def since(self) -> float:
         """From when on it bills, in epoch seconds: its start, else its create; 0 for unknown."""
-        return self.started_at or float(self.mark.created_at if self.mark else 0)
+        return billing_since(self.started_at, self.mark.created_at if self.mark else 0)
 
     def cost_usd(self, now: float) -> float:
         """What the rental has cost so far by its hourly price, in dollars."""
@@ -170,6 +170,11 @@ class Rental:
                 "ports": {port: Endpoint(**way) for port, way in data["ports"].items()},
             }
         )
+
+
+def billing_since(started_at: float | None, created_at: float | None) -> float:
+    """The start of a rental, else the create in its mark; 0 when neither is known."""
+    return started_at or float(created_at or 0)
 
 
 def cost_usd(price_usd_per_hour: float | None, started_at: float | None, now: float) -> float:

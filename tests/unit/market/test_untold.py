@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.filter.rental_cost import rental_cost
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import OfferGone
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer, cost_usd
@@ -174,6 +175,7 @@ def test_a_rental_without_a_start_costs_from_its_create(fakes: Fakes) -> None:
     fakes.world.clock.sleep(7200)
     (seen,) = fakes.run("rental_info", scope="test")["rentals"]
     assert seen["cost_usd"] == pytest.approx(2 * seen["price_usd_per_hour"], rel=0.01)
+    assert rental_cost(seen) == seen["cost_usd"]
     assert cost_usd(None, 1.0, 9000.0) == 0
 
 

@@ -122,6 +122,9 @@ class Provider(ABC):
     def rent(self, offer: Offer, order: Order) -> str:
         """Send one create, which carries the order's mark from the start; return the rental's id.
 
+        It carries the mark's deadline too, in a script for the host or in the provider's own field,
+        as ``enforces_deadline`` says, and the host key where ``delivers_host_key``.
+
         Never retried, here or above, but for a 429, which says that it was not carried out. The
         error decides what happens next, so in doubt it is UnclearCreate:
 
@@ -160,7 +163,8 @@ class Provider(ABC):
     def change_mark(self, rental_id: str, mark: Mark) -> None:
         """Replace a rental's mark; only called where ``can_change_mark``.
 
-        Retried by itself. Returning proves nothing: the caller reads it back.
+        Retried by itself. Returning proves nothing: the caller reads it back. Where the provider
+        itself ends a rental at its deadline, that moves along.
         """
         raise NotImplementedError(f"{self.name} cannot change marks")
 
