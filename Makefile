@@ -7,7 +7,8 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	diagnosis crashpoints races faults mutants ranking bench server-drill stack-matrix compatibility docs \
+	diagnosis conformance crashpoints races faults mutants ranking bench server-drill stack-matrix \
+	compatibility docs \
 	format lock build clean
 
 help: ## List these commands
@@ -49,6 +50,10 @@ molecule: image ## Every molecule scenario
 
 diagnosis: $(READY) ## How often the right cause of a failure comes first, over real excerpts of logs
 	@PYTHONPATH=collections $(BIN)/python -m tests.diagnosis
+
+conformance: $(READY) ## Hold every provider to every clause of the contract; PROVIDER= holds one
+	@PYTHONPATH=collections $(BIN)/python -m tests.conformance \
+	  $(if $(PROVIDER),--provider $(PROVIDER))
 
 # The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
 DRILL_SEED = $(if $(SEED),--seed $(SEED))

@@ -60,7 +60,7 @@ class Fleet:
     def __init__(self, market: Market) -> None:
         self.market = market
         clock = Clock()
-        self.provider = VastAI(ACCOUNT_KEY, market.url, Pace(None, {}, clock), clock)
+        self.provider = VastAI({"api_key": ACCOUNT_KEY}, market.url, Pace(None, {}, clock), clock)
         self.public_key = market.key.with_suffix(".pub").read_text().strip()
         self.offers = self.provider.search(Wish())
 

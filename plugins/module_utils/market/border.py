@@ -13,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -27,14 +28,14 @@ _LONGEST_SHOWN = 2000
 _HIGHEST_PORT = 65535
 
 
-def check_id(value: Any, *, empty: bool = False) -> None:
-    """*value* is an id of a provider's, or empty where that is allowed."""
-    _check(_ID, value, "an id", empty)
+def check_id(value: Any) -> None:
+    """*value* is an id of a provider's."""
+    _check(_ID, value, "an id")
 
 
 def check_user(value: Any) -> None:
     """*value* is a name to log in with."""
-    _check(_USER, value, "a user", False)
+    _check(_USER, value, "a user")
 
 
 def check_host(value: Any) -> None:
@@ -53,30 +54,31 @@ def port_of(value: Any) -> int:
     """The number that *value* is or tells; whether it is a port is not decided here."""
     if type(value) is int:
         return value
-    _check(_PORT, value, "a port", False)
+    _check(_PORT, value, "a port")
     return int(value)
 
 
 def check_texts(*values: Any) -> None:
-    """Each of *values* is one short line of what can be printed; it may be empty."""
-    for value in values:
+    """Each of *values* is one short line of what can be printed; it may be empty, or untold."""
+    for value in _told(values):
         if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
             raise ValueError(f"{shown(value)} is not a short text")
 
 
 def check_numbers(*values: Any) -> None:
-    """Each of *values* is a number, and finite."""
-    for value in values:
+    """Each of *values* is a number, and finite, or untold."""
+    for value in _told(values):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or not math.isfinite(value):
             raise ValueError(f"{shown(value)} is not a number")
 
 
 def check_prices(*values: Any) -> None:
-    """Each of *values* is a number that can be paid: nobody is given money for a GPU."""
+    """Each of *values* is a number that can be paid, or untold: nobody is given money for a GPU."""
     check_numbers(*values)
-    if min(values) < 0:
-        raise ValueError(f"{min(values)} is not a price")
+    for value in _told(values):
+        if value < 0:
+            raise ValueError(f"{value} is not a price")
 
 
 def printable(text: str) -> str:
@@ -89,8 +91,13 @@ def shown(value: Any) -> str:
     return ascii(value)[:60]
 
 
-def _check(pattern: re.Pattern[str], value: Any, what: str, empty: bool) -> None:
-    if not isinstance(value, str) or not (pattern.fullmatch(value) or (empty and not value)):
+def _told(values: Iterable[Any]) -> Iterator[Any]:
+    """Those that the provider tells: it says nothing by None."""
+    return (value for value in values if value is not None)
+
+
+def _check(pattern: re.Pattern[str], value: Any, what: str) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ValueError(f"{shown(value)} is not {what}")
 
 

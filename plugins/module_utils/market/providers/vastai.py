@@ -43,7 +43,7 @@ from ..model import (
 )
 from ..wish import Wish
 from .pace import Pace
-from .provider import HOST, Provider
+from .provider import HOST, Credential, Provider, Usual
 from .transport import Response, Transport, expect_ok
 
 _MB_PER_GIB = 1024.0
@@ -85,7 +85,7 @@ class VastAI(Provider):
     """The provider contract spoken to Vast.ai's HTTP API."""
 
     name = "vastai"
-    credential_env = "VAST_API_KEY"
+    credentials = (Credential("api_key", ("VAST_API_KEY",)),)
     url_env = "VAST_URL"
     default_url = "https://console.vast.ai"
     # Its documented limits; the search's is about ten a minute.
@@ -98,13 +98,31 @@ class VastAI(Provider):
         "search": 6.0,
         "user": 1.0,
     }
-    can_remark = True
+    label_length = 256
+    ssh_user = "root"
+    usual = Usual(
+        # The tag that Vast.ai resolves to the newest one that the host's driver runs.
+        image="vastai/base-image:@vastai-automatic-tag",
+        image_gib=8.0,
+        disk_gib=40,
+        driver_version=None,
+        min_reliability=0.95,
+        min_download_mbit_per_second=100.0,
+        verified=True,
+    )
+    can_change_mark = True
+    can_stop = True
     delivers_host_key = True
+    runs_start_script = True
+    tells_machines = True
+    tells_charges = True
     enforces_deadline = HOST
 
-    def __init__(self, api_key: str, api_url: str, pace: Pace, clock: Clock) -> None:
+    def __init__(
+        self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
+    ) -> None:
         self._console_url = f"{api_url.rstrip('/')}/instances/"
-        headers = {"Authorization": f"Bearer {api_key}"}
+        headers = {"Authorization": f"Bearer {credentials['api_key']}"}
         self._transport = Transport(api_url, headers, pace, clock)
 
     @property
@@ -217,7 +235,7 @@ class VastAI(Provider):
         if not _says_no_such_instance(response):
             _ok(response, f"Releasing rental {rental_id}")
 
-    def remark(self, rental_id: str, mark: Mark) -> None:
+    def change_mark(self, rental_id: str, mark: Mark) -> None:
         """``PUT /instances/{id}/`` with the new label."""
         response = self._transport.request(
             "PUT",
@@ -304,15 +322,16 @@ class VastAI(Provider):
             mark=Mark.decode(label),
             status=_status(row),
             status_text=_status_text(row),
-            price_usd_per_hour=_number(row, "dph_total"),
-            started_at=_number(row, "start_date"),
-            machine_id=str(row.get("machine_id") or ""),
+            # 0 is what it shows before it knows.
+            price_usd_per_hour=_number(row, "dph_total") or None,
+            started_at=_number(row, "start_date") or None,
+            machine_id=_text(row, "machine_id"),
             gpu_name=row.get("gpu_name") or "",
-            gpu_count=int(_number(row, "num_gpus")),
-            vram_gib=round(_number(row, "gpu_ram") / _MB_PER_GIB, 2),
-            driver_version=row.get("driver_version") or "",
+            gpu_count=int(_number(row, "num_gpus") or 0),
+            vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
+            driver_version=_text(row, "driver_version"),
             download_mbit_per_second=_number(row, "inet_down"),
-            ssh_user="root",
+            ssh_user=self.ssh_user,
             ssh=tuple(_ssh_endpoints(row)),
             ports=_ports(row),
             console_url=self._console_url,
@@ -442,32 +461,38 @@ def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
 
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
+    ports = _number(row, "direct_port_count")
+    price = _told(row, "dph_total")
+    if price <= 0:
+        raise ValueError(f"dph_total is {price}")
     return Offer(
         provider=VastAI.name,
         id=_id_or_none(row.get("ask_contract_id") or row["id"]) or "",
-        machine_id=str(row.get("machine_id") or ""),
-        gpu_name=row.get("gpu_name") or "",
-        gpu_count=int(_number(row, "num_gpus")),
+        gpu_name=row["gpu_name"] or "",
+        gpu_count=int(row["num_gpus"]),
+        price_usd_per_hour=round(price, 6),
+        disk_usd_per_hour=round(
+            (_number(row, "storage_cost") or 0.0) * disk_gib / _HOURS_PER_MONTH, 6
+        ),
+        machine_id=_text(row, "machine_id"),
         # Vast.ai's MB are MiB: an RTX 4090 lists 24564.
-        vram_gib=round(_number(row, "gpu_ram") / _MB_PER_GIB, 2),
-        compute_capability=f"{_number(row, 'compute_cap') / 100:.1f}",
-        driver_version=row.get("driver_version") or "",
-        cuda_version=str(row.get("cuda_max_good") or ""),
-        price_usd_per_hour=round(_number(row, "dph_total"), 6),
-        disk_usd_per_hour=round(_number(row, "storage_cost") * disk_gib / _HOURS_PER_MONTH, 6),
+        vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
+        compute_capability=_text(row, "compute_cap") and f"{_told(row, 'compute_cap') / 100:.1f}",
+        driver_version=_text(row, "driver_version"),
+        cuda_version=_text(row, "cuda_max_good"),
         disk_gib=_number(row, "disk_space"),
         disk_mb_per_second=_number(row, "disk_bw"),
-        ram_gib=round(_number(row, "cpu_ram") / _MB_PER_GIB, 1),
+        ram_gib=_number(row, "cpu_ram", _MB_PER_GIB, 1),
         cpu_cores=_number(row, "cpu_cores_effective"),
         download_mbit_per_second=_number(row, "inet_down"),
         upload_mbit_per_second=_number(row, "inet_up"),
         download_usd_per_gib=_number(row, "inet_down_cost"),
         upload_usd_per_gib=_number(row, "inet_up_cost"),
         reliability=_number(row, "reliability2") or _number(row, "reliability"),
-        verified=row.get("verification") == "verified",
-        country=(row.get("geolocation") or "").rpartition(",")[2].strip(),
-        max_duration_hours=round(_number(row, "duration") / _SECONDS_PER_HOUR, 1),
-        direct_ports=int(_number(row, "direct_port_count")),
+        verified=row["verification"] == "verified" if row.get("verification") else None,
+        country=(row.get("geolocation") or "").rpartition(",")[2].strip() or None,
+        max_duration_hours=_number(row, "duration", _SECONDS_PER_HOUR, 1),
+        direct_ports=None if ports is None else int(ports),
     )
 
 
@@ -528,9 +553,25 @@ def _id_or_none(value: Any) -> str | None:
     return str(value) if isinstance(value, (int, str)) else None
 
 
-def _number(row: dict[str, Any], field: str) -> float:
-    """A numeric field; null and missing count as 0. Raises one of _DAMAGED."""
-    number = float(row.get(field) or 0)
+def _text(row: dict[str, Any], field: str) -> str | None:
+    """A field as text; None when it is missing, null or empty."""
+    value = row.get(field)
+    return None if value in (None, "") else str(value)
+
+
+def _number(
+    row: dict[str, Any], field: str, divisor: float = 1.0, digits: int | None = None
+) -> float | None:
+    """A numeric field in our unit; None when it is missing or null. Raises one of _DAMAGED."""
+    if row.get(field) is None:
+        return None
+    number = _told(row, field) / divisor
+    return number if digits is None else round(number, digits)
+
+
+def _told(row: dict[str, Any], field: str) -> float:
+    """A numeric field that must be told. Raises one of _DAMAGED."""
+    number = float(row[field])
     if not math.isfinite(number):
         raise ValueError(f"{field} is {number}")
     return number
