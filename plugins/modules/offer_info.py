@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope
   - inferops.gpu.wish
 attributes:
   check_mode:
@@ -117,32 +118,34 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
+    ACCOUNT_OPTIONS,
     WISH_OPTIONS,
     make_provider,
     make_usage,
     make_wish,
+    with_usual,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.ranking import choose
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**MARKET_OPTIONS, **WISH_OPTIONS, "limit": {"type": "int", "default": 10}},
+        argument_spec={**ACCOUNT_OPTIONS, **WISH_OPTIONS, "limit": {"type": "int", "default": 10}},
         supports_check_mode=True,
     )
+    options = with_usual(module.params)
     try:
         ranked = choose(
-            make_provider(module.params),
-            make_wish(module.params),
-            make_usage(module.params),
-            History(module.params["history_path"]),
+            make_provider(options),
+            make_wish(options),
+            make_usage(options),
+            History(options["history_path"]),
         )
     except MarketError as error:
         fail(module, error, "Nothing was rented.")
     module.exit_json(
         changed=False,
-        offers=[offer.to_dict() for offer in ranked[: module.params["limit"]]],
+        offers=[offer.to_dict() for offer in ranked[: options["limit"]]],
         total=len(ranked),
     )
 

@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope
 attributes:
   check_mode:
     support: full
@@ -28,10 +29,6 @@ attributes:
     support: full
     platforms: posix
 options:
-  scope:
-    description: The set of rentals that one fleet owns.
-    type: str
-    required: true
   name:
     description: Name of the rental within its scope.
     type: str
@@ -86,7 +83,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import
 from ansible_collections.inferops.gpu.plugins.module_utils.market.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
+    ACCOUNT_OPTIONS,
     make_lifecycle,
     make_provider,
 )
@@ -112,8 +109,7 @@ def extended(module: AnsibleModule, lifecycle: Lifecycle, rental: Rental, now: f
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MARKET_OPTIONS,
-            "scope": {"type": "str", "required": True},
+            **ACCOUNT_OPTIONS,
             "name": {"type": "str", "required": True},
             "hours": {"type": "float", "required": True},
             "shorten": {"type": "bool", "default": False},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from .clock import Clock
@@ -18,6 +19,21 @@ from .wish import Wish
 
 #: Who ends a rental past its deadline when its controller never comes back.
 HOST, PROVIDER, REAPER, NOBODY = "host", "provider", "reaper", "nobody"
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a wish gets at one provider where it leaves it open."""
+
+    image: str
+    #: Its size as far as a host has to fetch it.
+    image_gib: float
+    disk_gib: int
+    #: Floors; None where offers do not tell it, or where anything will do.
+    driver_version: str | None
+    min_reliability: float | None
+    min_download_mbit_per_second: float | None
+    verified: bool
 
 
 class Provider(ABC):
@@ -37,6 +53,8 @@ class Provider(ABC):
     #: HOST when a create can carry the dead-man switch, PROVIDER when the provider itself ends
     #: a rental, NOBODY when neither.
     enforces_deadline: ClassVar[str]
+    #: What is rented where a wish leaves it open.
+    usual: ClassVar[Usual]
 
     @abstractmethod
     def __init__(self, api_key: str, api_url: str, pace: Pace, clock: Clock) -> None: ...

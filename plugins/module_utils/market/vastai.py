@@ -40,7 +40,7 @@ from .model import (
     Rental,
 )
 from .pace import Pace
-from .provider import HOST, Provider
+from .provider import HOST, Provider, Usual
 from .start_script import SelfRelease, start_script
 from .transport import Response, Transport, expect_ok
 from .wish import Wish
@@ -100,6 +100,15 @@ class VastAI(Provider):
     can_remark = True
     delivers_host_key = True
     enforces_deadline = HOST
+    usual = Usual(
+        image="vastai/base-image:@vastai-automatic-tag",
+        image_gib=8.0,
+        disk_gib=40,
+        driver_version=None,
+        min_reliability=0.95,
+        min_download_mbit_per_second=100.0,
+        verified=True,
+    )
 
     def __init__(self, api_key: str, api_url: str, pace: Pace, clock: Clock) -> None:
         self._console_url = f"{api_url.rstrip('/')}/instances/"
