@@ -27,7 +27,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
-  - inferops.gpu.scope_secret
+  - inferops.gpu.scope
   - inferops.gpu.wish
 attributes:
   check_mode:
@@ -48,12 +48,11 @@ options:
     description: Name of the rental within its scope, usually the inventory host.
     type: str
     required: true
-  scope:
-    description: The set of rentals that one fleet owns. Nothing outside it is ever touched.
-    type: str
-    required: true
   image:
-    description: Container image of the host. Needed to rent.
+    description:
+      - Container image of the host. It must hold Python 3.9 or newer.
+      - Without it the one that is usual at the provider,
+        C(vastai/base-image:@vastai-automatic-tag) for V(vastai).
     type: str
   ssh_public_key:
     description: Public key that may log in. Needed to rent.
@@ -124,7 +123,6 @@ EXAMPLES = r"""
     scope: prod
     vram_gib: 24
     max_price_usd_per_hour: 0.6
-    image: vastai/base-image:cuda-13.0.1-auto
     ssh_public_key: "{{ lookup('file', '~/.ssh/id_ed25519.pub') }}"
   delegate_to: localhost
 
@@ -169,6 +167,11 @@ offer:
   returned: when something was rented, or would be
   type: dict
   sample: {provider: vastai, id: "1234567", gpu_name: RTX 4090, price_usd_per_hour: 0.3412}
+disk_gib:
+  description: The disk that is rented with it.
+  returned: when something was rented, or would be
+  type: int
+  sample: 40
 nonce:
   description:
     - The mark of what this call rented, for O(nonce). Empty when it rented nothing.
@@ -255,14 +258,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking
     choose,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
-    SECRET_OPTIONS,
+    ACCOUNT_OPTIONS,
     WISH_OPTIONS,
     make_lifecycle,
     make_provider,
     make_usage,
     make_wish,
     scope_secret,
+    with_usual,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
@@ -286,7 +289,7 @@ class Desk:
 
     def __init__(self, module: AnsibleModule, provider: Provider) -> None:
         self._module = module
-        self._options = module.params
+        self._options = with_usual(module.params)
         self._clock = Clock.from_environment()
         self._provider = provider
         self._lifecycle = make_lifecycle(module.params, provider, self._clock, notify=module.log)
@@ -381,6 +384,7 @@ class Desk:
             "changed": True,
             "rental": None,
             "offer": ranked[0].to_dict(),
+            "disk_gib": options["disk_gib"],
             "nonce": "",
             "deadline": self._deadline(mark, self._lifecycle.now()),
         }
@@ -512,12 +516,10 @@ _STAKES = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MARKET_OPTIONS,
-            **SECRET_OPTIONS,
+            **ACCOUNT_OPTIONS,
             **WISH_OPTIONS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "name": {"type": "str", "required": True},
-            "scope": {"type": "str", "required": True},
             "image": {"type": "str"},
             "ssh_public_key": {"type": "str"},
             "ports": {"type": "list", "elements": "int", "default": []},
@@ -535,7 +537,7 @@ def main() -> None:
             "max_attempts": {"type": "int", "default": 5},
             "nonce": {"type": "str"},
         },
-        required_if=[("state", "present", ("image", "ssh_public_key"))],
+        required_if=[("state", "present", ("ssh_public_key",))],
         supports_check_mode=True,
     )
     state = module.params["state"]

@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope
 attributes:
   check_mode:
     support: full
@@ -28,10 +29,6 @@ attributes:
     support: full
     platforms: posix
 options:
-  scope:
-    description: The set of rentals that one fleet owns.
-    type: str
-    required: true
   name:
     description: Name of the rental within its scope.
     type: str
@@ -85,7 +82,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
+    ACCOUNT_OPTIONS,
     make_lifecycle,
     make_provider,
 )
@@ -112,8 +109,7 @@ def extended(module: AnsibleModule, lifecycle: Lifecycle, rental: Rental, now: f
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MARKET_OPTIONS,
-            "scope": {"type": "str", "required": True},
+            **ACCOUNT_OPTIONS,
             "name": {"type": "str", "required": True},
             "hours": {"type": "float", "required": True},
             "shorten": {"type": "bool", "default": False},

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def play(
     done = subprocess.run(
         [Path(sys.executable).with_name(command[0]), *command[1:], *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "False", "VAST_API_KEY": "none"},
+        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "False", "VAST_API_KEY": ACCOUNT_KEY},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -60,6 +61,14 @@ def play(
         check=False,
     )
     return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.fixture
+def market() -> Iterator[str]:
+    """The address of a marketplace that takes the key of every play here."""
+    simulated = Simulator(SimulatedMarket(PretendHosts()))
+    yield simulated.url
+    simulated.close()
 
 
 def role(name: str, tasks_from: str) -> dict[str, Any]:
@@ -104,21 +113,16 @@ def test_a_host_that_was_found_is_held_against_what_is_paid_for(tmp_path: Path) 
     assert "instead of 64" in output
 
 
-def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path) -> None:
+def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path, market: str) -> None:
     (tmp_path / "controller").mkdir()
     (tmp_path / "controller" / "known_hosts").write_text("a file where a folder should be")
-    simulated = Simulator(SimulatedMarket(PretendHosts()))
-    try:
-        status, output = play(
-            tmp_path,
-            on_the_host(role("teardown", "main")),
-            inferops_rental=RENTAL,
-            inferops_api_url=simulated.url,
-            inferops_api_key=ACCOUNT_KEY,
-            teardown_stop_timeout_seconds="60",
-        )
-    finally:
-        simulated.close()
+    status, output = play(
+        tmp_path,
+        on_the_host(role("teardown", "main")),
+        inferops_rental=RENTAL,
+        inferops_api_url=market,
+        inferops_stop_timeout_seconds="60",
+    )
     assert status == 0, output
     assert "Nothing is rented under the name gpu-1" in output
 
@@ -196,7 +200,9 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
 ) -> None:
     asked = role("rent", "model")
     asked["ansible.builtin.include_role"]["public"] = True
-    tasks = on_the_host(asked, {"ansible.builtin.debug": {"msg": "asked: {{ rent_hub_url }}"}})
+    tasks = on_the_host(
+        asked, {"ansible.builtin.debug": {"msg": "asked: {{ inferops_controller_hub_endpoint }}"}}
+    )
     mirror = "http://127.0.0.1:1"
     why = "any memory is taken, because its config.json is not known"
     status, output = play(tmp_path, tasks, inferops_model="a/b", inferops_hub_endpoint=mirror)
@@ -206,7 +212,7 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
     for model in ("", "/models/a"):  # neither is on a hub
         status, output = play(tmp_path, tasks, inferops_model=model)
         assert status == 0, output
-        assert f"{why} (give rent_model_config)" in output
+        assert f"{why} (give inferops_model_config)" in output
         assert "asked: https://huggingface.co" in output
 
 
@@ -218,9 +224,10 @@ def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
     """What role rent would rent of disk and wait for, for this model."""
     asked = role("rent", "disk")
     asked["ansible.builtin.include_role"]["public"] = True
-    told = "disk {{ rent_disk_gib }}, download {{ rent_download_gib }}, fit {{ rent_fit.why }}"
+    told = "disk {{ rent_disk_gib | default('open') }}, download {{ rent_download_gib }}, "
+    told += "fit {{ rent_fit.why }}"
     tasks = on_the_host(role("rent", "model"), asked, {"ansible.builtin.debug": {"msg": told}})
-    given = {"inferops_model": "a/b", "rent_model_config": LLAMA, **variables}
+    given = {"inferops_model": "a/b", "inferops_model_config": LLAMA, **variables}
     return play(tmp_path, tasks, "--limit", "gpu-1", **given)
 
 
@@ -228,8 +235,8 @@ def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
     ("variables", "said"),
     [
         # 14.96 GiB of weights, 8 of the stack and 1 that stays free; a tenth and 10 more.
-        ({}, "disk 40, download 18.5,"),
-        ({"model_cache_asked": {"size_gib": 130.0}}, "disk 163, download 133.5,"),
+        ({}, "disk open, download 18.5,"),
+        ({"model_cache_asked": {"size_gib": 130.0}}, "disk open, download 133.5,"),
         (
             {"model_cache_asked": {"size_gib": 130.0}, "rent_disk_gib": 140},
             "disk 140, download 133.5,",
@@ -237,10 +244,10 @@ def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
         ({"model_cache_asked": {"size_gib": 130.0}, "rent_disk_gib": 130}, "set it to 139 or more"),
         ({"rent_disk_gib": 20}, "a/b takes 15.0 GiB, its stack 8.0 GiB"),
         (
-            {"rent_disk_gib": 20, "stack_image_python": "/usr/bin/python3"},
+            {"rent_disk_gib": 20, "inferops_image_python": "/usr/bin/python3"},
             "disk 20, download 15.0,",
         ),
-        ({"rent_disk_gib": 20, "model_cache_home": "/volume"}, "disk 20, download 10,"),
+        ({"rent_disk_gib": 20, "inferops_model_home": "/volume"}, "disk 20, download 10,"),
         ({"rent_disk_gib": 20, "inferops_model": "/models/a"}, "disk 20, download 10,"),
     ],
 )
@@ -254,9 +261,28 @@ def test_the_disk_is_as_large_as_the_model_and_the_stack_need(
 
 def test_an_offer_is_sized_by_the_words_of_the_command_line_too(tmp_path: Path) -> None:
     _status, plain = disk_play(tmp_path)
-    _status, longer = disk_play(tmp_path, launch_extra_args=["--max-model-len", "131072"])
+    _status, longer = disk_play(tmp_path, inferops_server_extra_args=["--max-model-len", "131072"])
     assert "KV cache for 8192 tokens" in plain
     assert "KV cache for 131072 tokens" in longer
-    status, output = disk_play(tmp_path, launch_extra_args=["-tp", "2"])
+    status, output = disk_play(tmp_path, inferops_server_extra_args=["-tp", "2"])
     assert status != 0
     assert "ask for 2 GPUs and rent_gpu_count is 1" in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "40 GiB of disk"),  # as is usual at the provider
+        ({"model_cache_asked": {"size_gib": 130.0}}, "163 GiB of disk"),
+        ({"rent_disk_gib": "50"}, "50 GiB of disk"),
+    ],
+)
+def test_a_disk_that_is_left_open_is_as_large_as_is_needed_and_usual(
+    tmp_path: Path, market: str, variables: dict[str, Any], said: str
+) -> None:
+    given = {"inferops_model": "a/b", "inferops_model_config": LLAMA, **variables}
+    given |= {"inferops_ssh_private_key_file": str(tmp_path / "key")}
+    rent = on_the_host(role("rent", "main"))
+    status, output = play(tmp_path, rent, "--check", inferops_api_url=market, **given)
+    assert status == 0, output
+    assert said in output
