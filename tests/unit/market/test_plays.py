@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
-from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
 from tests.tools.tree import REPOSITORY
+from tests.unit.plays import on_the_host, play, role
 
 #: Nobody listens on this port: a host that has fallen silent.
 SILENT = {"host": "127.0.0.1", "port": 1}
@@ -38,47 +36,12 @@ RENTAL = {
 }
 
 
-def play(
-    tmp_path: Path, playbook: Path | list[dict[str, Any]], *arguments: str, **variables: Any
-) -> tuple[int, str]:
-    """Exit status and output, line breaks folded away, of a playbook with these variables."""
-    file = playbook if isinstance(playbook, Path) else tmp_path / "play.yml"
-    if not isinstance(playbook, Path):
-        file.write_text(yaml.safe_dump(playbook))
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text("gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\n")
-    folder = str(tmp_path / "controller")
-    given = {"inferops_scope": "test", "inferops_controller_dir": folder, **variables}
-    command = ["ansible-playbook", "-i", str(inventory), str(file), "-e", json.dumps(given)]
-    done = subprocess.run(
-        [Path(sys.executable).with_name(command[0]), *command[1:], *arguments],
-        cwd=REPOSITORY,
-        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "False", "VAST_API_KEY": ACCOUNT_KEY},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
-
-
 @pytest.fixture
-def market() -> Iterator[str]:
+def marketplace() -> Iterator[str]:
     """The address of a marketplace that takes the key of every play here."""
     simulated = Simulator(SimulatedMarket(PretendHosts()))
     yield simulated.url
     simulated.close()
-
-
-def role(name: str, tasks_from: str) -> dict[str, Any]:
-    return {
-        "ansible.builtin.include_role": {"name": f"inferops.gpu.{name}", "tasks_from": tasks_from}
-    }
-
-
-def on_the_host(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"hosts": "gpu-1", "gather_facts": False, "tasks": list(tasks)}]
 
 
 def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(
@@ -113,14 +76,14 @@ def test_a_host_that_was_found_is_held_against_what_is_paid_for(tmp_path: Path) 
     assert "instead of 64" in output
 
 
-def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path, market: str) -> None:
+def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path, marketplace: str) -> None:
     (tmp_path / "controller").mkdir()
     (tmp_path / "controller" / "known_hosts").write_text("a file where a folder should be")
     status, output = play(
         tmp_path,
         on_the_host(role("teardown", "main")),
         inferops_rental=RENTAL,
-        inferops_api_url=market,
+        inferops_api_url=marketplace,
         inferops_stop_timeout_seconds="60",
     )
     assert status == 0, output
@@ -278,11 +241,11 @@ def test_an_offer_is_sized_by_the_words_of_the_command_line_too(tmp_path: Path) 
     ],
 )
 def test_a_disk_that_is_left_open_is_as_large_as_is_needed_and_usual(
-    tmp_path: Path, market: str, variables: dict[str, Any], said: str
+    tmp_path: Path, marketplace: str, variables: dict[str, Any], said: str
 ) -> None:
     given = {"inferops_model": "a/b", "inferops_model_config": LLAMA, **variables}
     given |= {"inferops_ssh_private_key_file": str(tmp_path / "key")}
     rent = on_the_host(role("rent", "main"))
-    status, output = play(tmp_path, rent, "--check", inferops_api_url=market, **given)
+    status, output = play(tmp_path, rent, "--check", inferops_api_url=marketplace, **given)
     assert status == 0, output
     assert said in output
