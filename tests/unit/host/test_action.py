@@ -114,12 +114,12 @@ def test_what_the_kernel_said_explains_a_death_that_the_log_does_not(
 ) -> None:
     """The host is a stand-in: nobody may write what a real kernel says."""
     killed = "Memory cgroup out of memory: Killed process 42 (VLLM::EngineCor) total-vm:9kB"
-    server = {"name": "main", "exit_code": 0, "signal": None, "log_path": "/log"}
+    server = {"name": "main", "log_path": "/log"}
+    symptoms = {"log": "EngineDeadError", "kernel_log": killed, "exit_code": 0}
 
     def ask(self: ActionModule, arguments: Any, **extra: Any) -> dict[str, Any]:
-        assert extra["kernel_log"]
-        tail = ["EngineDeadError"]
-        return {**server, "log_head": [], "log_tail": tail, "kernel_log": [killed]}
+        assert extra["symptoms"]
+        return {**server, "symptoms": symptoms}
 
     monkeypatch.setattr(ActionModule, "ask", ask)
     result = ActionModule.__new__(ActionModule).explain({}, {}, "died")
