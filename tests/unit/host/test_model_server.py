@@ -374,6 +374,29 @@ def test_info_tells_what_the_kernel_said_since_the_start(
     assert asked == [seen["started_at"]]
 
 
+def test_what_explains_a_failure_leaves_the_host_without_secrets(
+    start: Call, run_module: Call, home: Path, tmp_path: Path
+) -> None:
+    """Ansible masks the values that the module knows; what only looks like a token is ours."""
+    log = tmp_path / "said.log"
+    log.write_text("a client sent Authorization: Bearer another-key-5678\n")
+    dies = {"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": str(log)}
+    failed = start(api_key="key-of-clients-1234", fake=dies)
+    assert "Bearer (redacted)" in "\n".join(failed["log_tail"])
+    options = {"home": str(home), "log_lines": 100, "symptoms": True}
+    (seen,) = run_module(model_server_info, **options)["servers"]
+    assert "Bearer (redacted)" in seen["symptoms"]["log"]
+    said = json.dumps([failed, seen])
+    assert "another-key-5678" not in said
+    assert "key-of-clients-1234" not in said
+
+
+def test_a_server_that_runs_well_has_no_symptoms(start: Call, run_module: Call, home: Path) -> None:
+    start()
+    (seen,) = run_module(model_server_info, home=str(home), symptoms=True)["servers"]
+    assert seen["symptoms"] is None
+
+
 def test_info_about_an_unknown_server_says_stopped(run_module: Call, home: Path) -> None:
     (seen,) = run_module(model_server_info, home=str(home), name="nobody")["servers"]
     assert (seen["phase"], seen["alive"], seen["processes"]) == ("stopped", False, 0)
