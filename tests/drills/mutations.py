@@ -1148,7 +1148,7 @@ DECISIONS = (
         f"{SERVING}/remedies.py",
         "missing = remedy.consent and remedy.consent not in situation.allowed",
         "missing = remedy.consent and not situation.allowed",
-        ("tests/unit/serving/test_remedies.py::test_what_needs_consent_says_so_and_stays_in_the_plan",),
+        (f"{RECOVERY}::test_a_step_that_needs_consent_is_shown_and_left_out",),
     ),
     Mutation(
         "healthy-server-mended",
