@@ -78,7 +78,7 @@ def play(tmp_path: Path, home: Path, fake_python: str, free_port: int) -> Play:
 
 
 def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
-    output, result = play(fake={"FAKE_START_SECONDS": "2"})
+    output, result = play(fake={"FAKE_START_SECONDS": "6"})
     assert "gpu-1: loading weights 1/2 (" in output
     assert "gpu-1: running (" in output
     assert result["changed"]
@@ -86,7 +86,7 @@ def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
     shown = [phase["progress"] for phase in result["phases"]]
     assert "loading weights 1/2" in shown
     assert shown[-1] == "running"
-    again, result = play(fake={"FAKE_START_SECONDS": "2"})
+    again, result = play(fake={"FAKE_START_SECONDS": "6"})
     assert not result["changed"]
     assert result["completion"] == " the lazy dog."
     assert "gpu-1: running" not in again
