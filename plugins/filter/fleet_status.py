@@ -136,16 +136,17 @@ def _rental_line(rental: Mapping[str, Any], enforced_by: str) -> str:
         ends = "PAST its deadline"
     else:
         ends = f"ends in {left / 3600:.1f} hours, by {ENFORCERS[enforced_by]}"
+    price = rental["price_usd_per_hour"]
+    bills = "price not told" if price is None else f"{price:.4f} dollars per hour"
     return (
         f"{rental['mark']['name']}: rental {rental['id']} of {rental['provider']} is "
         f"{rental['status_text']}; {rental['gpu_count']} x {rental['gpu_name']}; "
-        f"{rental['price_usd_per_hour']:.4f} dollars per hour, {rental['cost_usd']:.4f} so far; "
-        f"{ends}"
+        f"{bills}, {rental['cost_usd']:.4f} so far; {ends}"
     )
 
 
 def _sum_line(scope: str, rentals: Sequence[Mapping[str, Any]]) -> str:
-    price = sum(rental["price_usd_per_hour"] for rental in rentals)
+    price = sum(rental["price_usd_per_hour"] or 0 for rental in rentals)
     return f"Scope {scope}: {len(rentals)} rentals, {price:.4f} dollars per hour."
 
 

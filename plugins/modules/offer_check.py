@@ -116,6 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import HostFault
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import rate
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.promises import compare
 
 
@@ -175,8 +176,7 @@ def main() -> None:
         error = HostFault(
             f"The host is not what its offer promised: {differences}.{kept}", stage=broken[0].name
         )
-        rate = given["offer"]["price_usd_per_hour"]
-        money = f"It bills {rate:.4f} dollars an hour until it is released."
+        money = f"It bills {rate(given['offer']['price_usd_per_hour'])} until it is released."
         fail(module, error, money, **told)
     module.exit_json(changed=False, **told)
 

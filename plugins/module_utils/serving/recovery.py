@@ -58,7 +58,7 @@ class Case:
     # What the play knows.
     roles: Sequence[str] = ()
     elapsed_seconds: float = 0
-    price_usd_per_hour: float = 0
+    price_usd_per_hour: float | None = None
     cost_usd: float = 0
     evidence: str = ""
 
@@ -255,18 +255,26 @@ def _shown(case: Case, plan: Sequence[Mapping[str, Any]], failure: Mapping[str, 
     health = case.health
     if case.serves:
         return [f"Server {case.name} is healthy: {health['reason']}. Nothing to do."]
-    price = case.price_usd_per_hour
     return [
         f"Server {case.name} is {health['state'].replace('_', ' ')} ({health['reason']}). "
         f"{failure['cause']} {failure['remedy']}",
         " / ".join(failure["evidence"]) or "No line of its log proves a cause.",
         *(f"{number}. {_in_words(step)}" for number, step in enumerate(plan, 1)),
-        f"It bills {price:.4f} dollars per hour and has cost {case.cost_usd:.4f}; "
-        f"{case.budget_seconds:g} s of steps are {price * case.budget_seconds / 3600:.4f} dollars.",
+        _money(case),
         "Taking the steps."
         if case.apply
         else "Nothing was changed. Take the steps with -e recover_apply=true.",
     ]
+
+
+def _money(case: Case) -> str:
+    price, seconds = case.price_usd_per_hour, case.budget_seconds
+    if price is None:
+        return f"Its price is not told; it has cost {case.cost_usd:.4f} dollars."
+    return (
+        f"It bills {price:.4f} dollars per hour and has cost {case.cost_usd:.4f}; "
+        f"{seconds:g} s of steps are {price * seconds / 3600:.4f} dollars."
+    )
 
 
 def _in_words(step: Mapping[str, Any]) -> str:
@@ -312,10 +320,14 @@ def _error(case: Case, report: Mapping[str, Any], failure: Mapping[str, Any]) ->
         f"{case.health['reason']}. {failure['cause']} {failure['remedy']}",
         f"Not done: {left}." if left else "",
         f"Evidence: {case.evidence}." if case.evidence else "",
-        f"It bills {case.price_usd_per_hour:.4f} dollars per hour; playbook "
-        "inferops.gpu.teardown ends that.",
+        f"It bills {_price(case)}; playbook inferops.gpu.teardown ends that.",
     ]
     return " ".join(filter(None, parts))
+
+
+def _price(case: Case) -> str:
+    price = case.price_usd_per_hour
+    return "on at a price that is not told" if price is None else f"{price:.4f} dollars per hour"
 
 
 def _plain(lines: Sequence[str]) -> list[str]:

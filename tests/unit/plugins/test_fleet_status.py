@@ -61,6 +61,13 @@ def test_a_rental_shows_its_price_and_who_ends_it_when() -> None:
     assert fleet({})["rentals"] == ["Scope prod: 0 rentals, 0.0000 dollars per hour."]
 
 
+def test_a_price_that_is_not_told_is_said_to_be_unknown() -> None:
+    untold = {**RENTAL, "price_usd_per_hour": None}
+    told = fleet({}, untold, RENTAL)["rentals"]
+    assert "2 x RTX 4090; price not told, 0.7200 so far" in told[0]
+    assert told[-1] == "Scope prod: 2 rentals, 0.3600 dollars per hour."
+
+
 @pytest.mark.parametrize(
     ("left", "enforced_by", "words"),
     [

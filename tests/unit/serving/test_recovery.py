@@ -220,6 +220,12 @@ def test_what_it_bills_and_where_the_evidence_lies_is_said_before_and_after() ->
     assert dry["error"] == ""
 
 
+def test_a_price_that_is_not_told_is_not_said_to_be_nothing() -> None:
+    found = verdict(cost_usd=0.5)
+    assert "Its price is not told; it has cost 0.5000 dollars." in found["shown"]
+    assert "It bills on at a price that is not told; playbook" in found["error"]
+
+
 def test_no_secret_is_shown_or_reported() -> None:
     secret = "Bearer abcdefghijkl"
     unknown = server(f"FooError: {secret}")
