@@ -18,6 +18,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import REQUESTED
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import limits
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import (
     Symptoms,
@@ -133,7 +134,7 @@ class ActionModule(GuardedAction):
         return {
             **result,
             "failed": True,
-            "msg": message,
+            "msg": redact(message),
             "server": {key: value for key, value in server.items() if key != "symptoms"},
             "failure": failure,
             "log_tail": symptoms.log.splitlines()[-TAIL_LINES:],

@@ -92,13 +92,12 @@ def fleet_status(fleet: Mapping[str, Any]) -> dict[str, Any]:
     rentals = fleet.get("rentals") or []
     hosts = fleet.get("hosts") or {}
     told = {name: host_status(seen) for name, seen in hosts.items() if seen}
-    lines = [line for name in hosts for line in _host_lines(name, told.get(name))]
     return {
         "rentals": [
             *(_rental_line(rental, fleet["deadline_enforced_by"]) for rental in rentals),
             _sum_line(fleet["scope"], rentals),
         ],
-        "servers": [redact(line) for line in lines],
+        "servers": [line for name in hosts for line in _host_lines(name, told.get(name))],
         "report": {"scope": fleet["scope"], "rentals": rentals, "hosts": told},
     }
 

@@ -69,7 +69,7 @@ class Case:
     @property
     def health(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.server["health"]
-        return found
+        return {**found, "reason": redact(found["reason"])}
 
     @property
     def spec(self) -> Mapping[str, Any]:

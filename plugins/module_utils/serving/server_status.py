@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..common.redaction import redact
 from .explanation import failure_of
 from .slowness import levers
 
@@ -24,7 +25,7 @@ def status_of(server: Mapping[str, Any], now: float) -> dict[str, Any]:
     status = {
         **{key: server[key] for key in ("name", "phase", "model", "port", "supervised")},
         "health": health["state"],
-        "reason": health["reason"],
+        "reason": redact(health["reason"]),
         "uptime_seconds": round(now - server["ready_at"]) if running else None,
         **{figure: health.get(figure) for figure in FIGURES},
         "gpus": health.get("gpus") or [],

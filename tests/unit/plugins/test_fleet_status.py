@@ -108,6 +108,9 @@ def test_what_is_told_of_a_host_holds_no_token() -> None:
     told = fleet({"gpu-1": {"rental": RENTAL, "found": refused}})
     assert told["servers"] == ["gpu-1: it does not answer: Authorization: Bearer (redacted)"]
     assert "abcdefghijkl" not in str(told["report"])
+    shown = status({"state": "not_answering", "reason": "Bearer abcdefghijkl is refused"})
+    assert shown["reason"] == "Bearer (redacted) is refused"
+    assert "abcdefghijkl" not in str(shown)
 
 
 def test_a_serving_server_shows_its_figures() -> None:

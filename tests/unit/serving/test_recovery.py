@@ -228,7 +228,8 @@ def test_a_price_that_is_not_told_is_not_said_to_be_nothing() -> None:
 
 def test_no_secret_is_shown_or_reported() -> None:
     secret = "Bearer abcdefghijkl"
-    unknown = server(f"FooError: {secret}")
+    health = {"state": "not_running", "reason": f"it answered {secret}"}
+    unknown = server(f"FooError: {secret}", health=health)
     tried = [taken(verdict(), message=f"refused: {secret}")]
     found = verdict(unknown, tried=tried, first=SPEC)
     assert "Bearer (redacted)" in " ".join(found["shown"] + found["told"])
