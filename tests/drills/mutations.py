@@ -1088,6 +1088,202 @@ SERVERS = (
     ),
 )
 
+SERVING = "plugins/module_utils/serving"
+RECOVERY = "tests/unit/serving/test_recovery.py"
+EXPLAINED = "tests/unit/plugins/test_one_explanation.py"
+FLEET = "tests/unit/plugins/test_fleet_status.py"
+
+#: What is wrong, what is done about it, and what is told of it.
+DECISIONS = (
+    Mutation(
+        "record-not-read",
+        "what could not even be run is unknown although its record says why",
+        f"{SERVING}/explanation.py",
+        "filter(None, (symptoms.log, symptoms.reason))",
+        "filter(None, (symptoms.log,))",
+        (f"{EXPLAINED}::test_what_could_not_even_be_run_is_explained_by_its_record",),
+    ),
+    Mutation(
+        "own-kill-blamed-on-memory",
+        "a server that we ended for being late is told as killed for want of memory",
+        f"{SERVING}/explanation.py",
+        "ended = (None, None) if ours else",
+        "ended =",
+        (f"{EXPLAINED}::test_what_was_stopped_for_being_late_is_not_said_to_have_been_killed",),
+    ),
+    Mutation(
+        "log-told-as-it-is",
+        "a token that a log holds is shown",
+        f"{SERVING}/explanation.py",
+        '[redact(line) for line in failure["evidence"]]',
+        'failure["evidence"]',
+        (f"{RECOVERY}::test_no_secret_is_shown_or_reported",),
+    ),
+    Mutation(
+        "log-leaves-the-host-as-it-is",
+        "a token that a log holds leaves the host",
+        f"{HOST}/server/symptoms.py",
+        "redact(Log(server.log).excerpt(HEAD_BYTES, TAIL_BYTES), secrets)",
+        "Log(server.log).excerpt(HEAD_BYTES, TAIL_BYTES)",
+        (
+            "tests/unit/host/test_model_server.py"
+            "::test_what_explains_a_failure_leaves_the_host_without_secrets",
+        ),
+    ),
+    Mutation(
+        "mends-without-being-told-to",
+        "a dry run of recover changes the server",
+        f"{SERVING}/recovery.py",
+        "if not case.apply or done or over",
+        "if done or over",
+        (f"{RECOVERY}::test_no_step_is_taken_beyond_what_was_asked_for",),
+    ),
+    Mutation(
+        "consent-not-asked",
+        "another model is served that nobody has allowed",
+        f"{SERVING}/recovery.py",
+        '[step for step in plan if not step["needs"]]',
+        "list(plan)",
+        (f"{RECOVERY}::test_a_step_that_needs_consent_is_shown_and_left_out",),
+    ),
+    Mutation(
+        "consent-taken-for-given",
+        "model files are deleted that nobody has allowed to delete",
+        f"{SERVING}/remedies.py",
+        "missing = remedy.consent and remedy.consent not in situation.allowed",
+        "missing = remedy.consent and not situation.allowed",
+        (f"{RECOVERY}::test_a_step_that_needs_consent_is_shown_and_left_out",),
+    ),
+    Mutation(
+        "healthy-server-mended",
+        "a server that serves is ended",
+        f"{SERVING}/remedies.py",
+        'if known.health == "serving":',
+        "if False:",
+        (f"{RECOVERY}::test_a_server_that_serves_is_left_alone",),
+    ),
+    Mutation(
+        "mends-for-ever",
+        "steps begin when the time for them is up",
+        f"{SERVING}/recovery.py",
+        "over = case.elapsed_seconds >= case.budget_seconds",
+        "over = False",
+        (f"{RECOVERY}::test_no_step_is_taken_beyond_what_was_asked_for",),
+    ),
+    Mutation(
+        "steps-without-end",
+        "more steps are taken than were asked for",
+        f"{SERVING}/recovery.py",
+        "max(case.max_steps - len(tried), 0)",
+        "case.max_steps",
+        (f"{RECOVERY}::test_steps_differ_and_end",),
+    ),
+    Mutation(
+        "same-step-again",
+        "a step that did not help is taken again and again",
+        f"{SERVING}/remedies.py",
+        'fresh = [step for step in steps if step["key"] not in tried]',
+        "fresh = list(steps)",
+        (f"{RECOVERY}::test_steps_differ_and_end",),
+    ),
+    Mutation(
+        "mended-server-mended-again",
+        "a server that has just completed is torn down for the next step",
+        f"{SERVING}/recovery.py",
+        'case.serves or (case.tried and case.tried[-1]["helped"])',
+        "case.serves",
+        (f"{RECOVERY}::test_a_step_that_helped_is_the_last_one_whatever_a_later_look_says",),
+    ),
+    Mutation(
+        "neighbour-ended",
+        "a reset of one server ends another that serves",
+        f"{SERVING}/recovery.py",
+        'spared = () if "other_servers" in case.allowed else LIVING',
+        "spared = ()",
+        (f"{RECOVERY}::test_a_neighbour_that_serves_is_ended_only_by_consent",),
+    ),
+    Mutation(
+        "living-server-taken-for-an-orphan",
+        "a server that serves is ended as if it were left over",
+        f"{SERVING}/recovery.py",
+        'idle = [server for server in case.servers if server["phase"] not in LIVING]',
+        "idle = list(case.servers)",
+        (f"{RECOVERY}::test_orphans_that_hold_memory_end_first",),
+    ),
+    Mutation(
+        "start-that-goes-on-ended",
+        "a start that only needs time is thrown away",
+        f"{SERVING}/recovery.py",
+        'own = [] if step["id"] == "wait" else [case.name]',
+        "own = [case.name]",
+        (f"{RECOVERY}::test_a_start_that_goes_on_is_followed_and_not_ended",),
+    ),
+    Mutation(
+        "gpu-reset-under-a-stranger",
+        "a reset of the GPUs ends what somebody else computes",
+        f"{SERVING}/recovery.py",
+        'if free and not any(gpu["processes"] for gpu in gpus):',
+        "if free:",
+        (f"{RECOVERY}::test_gpus_that_somebody_uses_are_never_reset",),
+    ),
+    Mutation(
+        "unknown-memory-counts-as-free",
+        "GPUs whose driver tells nothing are reset",
+        f"{SERVING}/recovery.py",
+        "all(mib is not None and mib <=",
+        "all(mib is None or mib <=",
+        (f"{RECOVERY}::test_gpus_that_somebody_uses_are_never_reset",),
+    ),
+    Mutation(
+        "old-log-outranks-the-last-step",
+        "steps are taken against a failure of before",
+        f"{SERVING}/recovery.py",
+        'last = case.tried[-1].get("failure") if case.tried else None',
+        "last = None",
+        (f"{RECOVERY}::test_why_the_last_step_failed_says_more_than_the_log_of_before",),
+    ),
+    Mutation(
+        "removed-argument-kept",
+        "the next deploy brings back the argument that a step took away",
+        f"{SERVING}/recovery.py",
+        '"arguments": {**changed, **gone},',
+        '"arguments": changed,',
+        (f"{RECOVERY}::test_what_the_next_deploy_would_undo_is_named_for_the_inventory",),
+    ),
+    Mutation(
+        "failed-recovery-ends-well",
+        "a server that could not be mended is no failure of the run",
+        f"{SERVING}/recovery.py",
+        'if report["mended"] or not case.apply:',
+        "if True:",
+        (f"{RECOVERY}::test_what_it_bills_and_where_the_evidence_lies_is_said_before_and_after",),
+    ),
+    Mutation(
+        "silent-host-left-out",
+        "a host that could not be looked up is missing from the status",
+        "plugins/filter/fleet_status.py",
+        '        return [f"{name}: it could not be looked up"]\n',
+        "        return []\n",
+        (f"{FLEET}::test_a_host_of_which_nothing_is_known_says_why_and_takes_no_other_line_away",),
+    ),
+    Mutation(
+        "overdue-told-as-time-left",
+        "a rental past its deadline looks as if somebody would end it",
+        "plugins/filter/fleet_status.py",
+        "    elif left < 0:\n",
+        "    elif False:\n",
+        (f"{FLEET}::test_a_rental_says_whether_it_ends",),
+    ),
+    Mutation(
+        "wish-told-as-failure",
+        "a server that was stopped on request is told as failed",
+        f"{SERVING}/explanation.py",
+        'wanted = server["reason"] in (None, REQUESTED)',
+        'wanted = server["reason"] is None',
+        (f"{FLEET}::test_a_server_that_was_stopped_on_request_has_not_failed",),
+    ),
+)
+
 #: What a provider does not tell, what hosts share of a search, and what a mark forgives.
 SEAM = (
     Mutation(
@@ -1267,5 +1463,6 @@ MUTATIONS = (
     *LIMITS,
     *HOSTS,
     *SERVERS,
+    *DECISIONS,
     *SEAM,
 )

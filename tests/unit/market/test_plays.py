@@ -19,6 +19,7 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market as SimulatedMarket
 from tests.tools.tree import REPOSITORY
+from tests.unit.market.conftest import Market
 from tests.unit.plays import on_the_host, play, role
 
 #: Nobody listens on this port: a host that has fallen silent.
@@ -88,6 +89,27 @@ def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path, marketp
     )
     assert status == 0, output
     assert "Nothing is rented under the name gpu-1" in output
+
+
+def test_the_status_tells_of_each_host_whatever_became_of_it(
+    tmp_path: Path, market: Market
+) -> None:
+    """The rental of gpu-1 does not answer, and gpu-2 was never rented."""
+    assert market.rent("gpu-1")["changed"]
+    status, output = play(
+        tmp_path,
+        REPOSITORY / "playbooks" / "status.yml",
+        inferops_api_url=market.simulator.url,
+        inferops_report_dir=str(tmp_path),
+    )
+    assert status == 0, output
+    assert re.search(r"gpu-1: rental \S+ of vastai is .*? dollars per hour, .*? so far; ", output)
+    assert "Scope test: 1 rentals, " in output
+    assert "gpu-1: it does not answer: " in output
+    assert "gpu-2: nothing is rented under this name" in output
+    report = json.loads((tmp_path / "status.json").read_text())
+    assert [rental["mark"]["name"] for rental in report["rentals"]] == ["gpu-1"]
+    assert set(report["hosts"]) == {"gpu-1", "gpu-2"}
 
 
 def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> None:
