@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import cost_usd
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import rental_cost_usd
 
 DOCUMENTATION = r"""
 name: rental_cost
@@ -44,11 +44,7 @@ _value:
 
 def rental_cost(rental: Mapping[str, Any]) -> float:
     """See DOCUMENTATION."""
-    return cost_usd(
-        float(rental.get("price_usd_per_hour") or 0),
-        float(rental.get("started_at") or 0),
-        Clock.from_environment().now(),
-    )
+    return rental_cost_usd(rental, Clock.from_environment().now())
 
 
 class FilterModule:

@@ -15,7 +15,7 @@ import yaml
 from tests.tools import tree
 
 # Modules in no action group: they share no options with others.
-UNGROUPED = {"check_variables", "model_info", "offer_check", "rental_outcome", "ssh_tunnel"}
+UNGROUPED = {"check_variables", "model_info", "offer_check", "rental_attempt", "ssh_tunnel"}
 
 # Hosts from which packages are downloaded. Which one to use is each machine's own setting.
 REGISTRY_HOST = re.compile(
@@ -140,6 +140,23 @@ def test_the_variables_of_a_role_carry_its_name_or_the_collections(role: Path) -
     specs = load(role / "meta" / "argument_specs.yml")["argument_specs"]
     names = {name for entry in specs.values() for name in entry.get("options", {})}
     assert not {n for n in names if not n.startswith((f"{role.name}_", "inferops_"))}
+
+
+LONGEST_EXPRESSION = 160
+DECIDED_IN_PYTHON = [
+    *tree.REPOSITORY.glob("roles/rent/*/*.yml"),
+    *(tree.REPOSITORY / "playbooks/tasks" / name for name in ("plan.yml", "report.yml")),
+]
+
+
+@pytest.mark.parametrize(
+    "file", DECIDED_IN_PYTHON, ids=lambda file: f"{file.parts[-2]}/{file.name}"
+)
+def test_decisions_are_made_in_python_and_no_expression_is_long(file: Path) -> None:
+    """No test and no mutation reaches what Jinja decides."""
+    expressions = re.findall(r"{{.*?}}(?!})|{%.*?%}", file.read_text(), re.DOTALL)
+    long = [text for one in expressions if len(text := " ".join(one.split())) > LONGEST_EXPRESSION]
+    assert not long
 
 
 def test_the_collection_has_no_file_that_ignores_findings_of_sanity() -> None:

@@ -159,6 +159,12 @@ def cost_usd(price_usd_per_hour: float, started_at: float, now: float) -> float:
     return round(hours * price_usd_per_hour, 4)
 
 
+def rental_cost_usd(rental: Mapping[str, Any], now: float) -> float:
+    """What a rental, as modules return it, has cost until *now*; an empty one has cost nothing."""
+    price, started_at = rental.get("price_usd_per_hour"), rental.get("started_at")
+    return cost_usd(float(price or 0), float(started_at or 0), now)
+
+
 @dataclass(frozen=True)
 class HostKey:
     """One Ed25519 host key: the OpenSSH PEM text, and the two words that clients pin.
