@@ -1254,8 +1254,8 @@ ATTEMPTING = (
         "unlisted-unsaid",
         "a rental that may still appear is not told",
         f"{MARKET}/rentals/outcome.py",
-        "    if release.nonce and release.on_failure == RELEASE:\n        return _not_listed(release)\n",
-        '    if release.nonce and release.on_failure == RELEASE:\n        return ""\n',
+        "        return _not_listed(release)\n",
+        '        return ""\n',
         (f"{OUTCOME}::test_a_failed_deploy_says_what_bills",),
     ),
     Mutation(

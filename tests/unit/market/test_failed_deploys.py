@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.drills.controller import rent_playbook
+from tests.drills.controller import kill_modules, rent_playbook
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -94,21 +91,10 @@ def deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
     simulator.close()
 
 
-def kill_module(folder: Path) -> None:
-    """Kill what a play of this folder runs on the controller: neither the play nor its shells."""
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            environment = (process / "environ").read_bytes().split(b"\0")
-            program = (process / "exe").readlink().name
-            is_play = b"ansible-playbook" in (process / "cmdline").read_bytes()
-            if f"{MARKER}={folder}".encode() in environment and "python" in program and not is_play:
-                os.kill(int(process.name), signal.SIGKILL)
-
-
 def test_a_module_that_is_killed_after_its_create_leaves_nothing_that_bills(
     deploy: Deploy,
 ) -> None:
-    deploy.after_create = lambda: kill_module(deploy.folder)
+    deploy.after_create = lambda: kill_modules(f"{MARKER}={deploy.folder}")
     status, output = deploy.run()
     assert status != 0
     assert deploy.creates() == 1
@@ -119,7 +105,7 @@ def test_a_module_that_is_killed_after_its_create_leaves_nothing_that_bills(
 
 def test_a_module_that_is_killed_after_a_create_that_shows_late_is_named(deploy: Deploy) -> None:
     deploy.simulator.control.plan_faults([{"kind": "list_lag", "seconds": 3600}])
-    deploy.after_create = lambda: kill_module(deploy.folder)
+    deploy.after_create = lambda: kill_modules(f"{MARKER}={deploy.folder}")
     status, output = deploy.run()
     assert status != 0
     (rental,) = deploy.billing()
