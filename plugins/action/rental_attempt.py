@@ -49,7 +49,7 @@ _ARGUMENTS: dict[str, Any] = {
     "looks": _DICTS,
     "verdict": _DICT,
     "released": _DICTS,
-    "release_error": {"type": "str", "default": ""},
+    "release_failed": _DICT,
     "max_attempts": {"type": "int", "default": 5},
     "budget_usd": {"type": "float", "default": 0.0},
     "on_failure": {"type": "str", "choices": [RELEASE, KEEP], "default": RELEASE},
@@ -127,7 +127,7 @@ class ActionModule(ActionBase):
                 self._ledger.open_nonce(created),
                 options["on_failure"],
                 options["released"],
-                options["release_error"],
+                options["release_failed"],
                 self._ledger.is_silent(created),
             ),
             self._ledger.counted(created),
@@ -143,8 +143,8 @@ class ActionModule(ActionBase):
             return
         attempt = Attempt(
             time=self._now,
-            provider=str(rental.get("provider", "")),
-            machine_id=str(rental.get("machine_id", "")),
+            provider=str(rental.get("provider") or ""),
+            machine_id=str(rental.get("machine_id") or ""),
             outcome=outcome,
             stage=stage,
             seconds=options["boot_seconds"],

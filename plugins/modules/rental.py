@@ -455,7 +455,7 @@ class Desk:
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
-        return Mark.new(scope, name, deadline, seconds, nonce)
+        return Mark.new(scope, name, deadline, seconds, nonce=nonce)
 
     def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
         at = mark.deadline if mark else 0

@@ -92,10 +92,10 @@ options:
     type: list
     elements: dict
     default: []
-  release_error:
-    description: With O(state=ended), why the release failed; empty when it did not.
-    type: str
-    default: ""
+  release_failed:
+    description: With O(state=ended), what a release that failed returned; empty when none did.
+    type: dict
+    default: {}
   history_path:
     description: The history file. It is made when needed, readable by its owner only.
     type: str

@@ -1212,7 +1212,7 @@ ATTEMPTING = (
         "machine-not-shunned",
         "the machine that failed is rented again",
         f"{MARKET}/rentals/attempts.py",
-        'machines = [attempt["machine_id"] for attempt in self.attempts]',
+        'machines = [one["machine_id"] for one in self.attempts if one["machine_id"]]',
         "machines: list[str] = []",
         (
             f"{ATTEMPTS}::test_a_released_attempt_is_counted_with_what_the_release_says_that_it_cost",
@@ -1246,8 +1246,16 @@ ATTEMPTING = (
         "failed-release-unsaid",
         "a release that failed is not told, and the rental bills",
         f"{MARKET}/rentals/outcome.py",
-        "    if release.error:\n",
+        "    if release.failed:\n",
         "    if False:\n",
+        (f"{OUTCOME}::test_a_failed_deploy_says_what_bills",),
+    ),
+    Mutation(
+        "killed-release-unexplained",
+        "a release that is killed does not say that the rental may bill",
+        f"{MARKET}/rentals/outcome.py",
+        '    if "failure" in release.failed:\n',
+        "    if release.failed:\n",
         (f"{OUTCOME}::test_a_failed_deploy_says_what_bills",),
     ),
     Mutation(

@@ -58,7 +58,13 @@ class Mark:
 
     @classmethod
     def new(
-        cls, scope: str, name: str, deadline: int, lifetime_seconds: int, nonce: str | None = None
+        cls,
+        scope: str,
+        name: str,
+        deadline: int,
+        lifetime_seconds: int,
+        *,
+        nonce: str | None = None,
     ) -> Mark:
         """A mark with this nonce or a fresh one; raises ValueError for unusable words."""
         check_word("Scope", scope)

@@ -161,8 +161,9 @@ def cost_usd(price_usd_per_hour: float, started_at: float, now: float) -> float:
 
 def rental_cost_usd(rental: Mapping[str, Any], now: float) -> float:
     """What a rental, as modules return it, has cost until *now*; an empty one has cost nothing."""
-    price, started_at = rental.get("price_usd_per_hour"), rental.get("started_at")
-    return cost_usd(float(price or 0), float(started_at or 0), now)
+    mark = rental.get("mark") or {}
+    since = rental.get("started_at") or mark.get("created_at")
+    return cost_usd(float(rental.get("price_usd_per_hour") or 0), float(since or 0), now)
 
 
 @dataclass(frozen=True)

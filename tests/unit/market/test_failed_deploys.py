@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -39,16 +40,20 @@ MARKET_MODULES = (
 class Deploy:
     """A deploy of gpu-1 up to a reachable host, on a market of its own.
 
-    ``after_create`` is called when a create is done and its answer is still to come.
+    ``after_create`` and ``after_release`` are called when one is done and its answer is still to
+    come.
     """
 
     folder: Path
     simulator: Simulator
     after_create: Callable[[], None] = field(default=lambda: None)
+    after_release: Callable[[], None] = field(default=lambda: None)
 
     def observe(self, phase: str, request: Request, _number: int) -> None:
         if phase == "after" and request.method == "PUT" and "/asks/" in request.path:
             self.after_create()
+        if phase == "after" and request.method == "DELETE":
+            self.after_release()
 
     def run(self, **variables: Any) -> tuple[int, str]:
         """The exit status and the output."""
@@ -112,6 +117,14 @@ def test_a_module_that_is_killed_after_a_create_that_shows_late_is_named(deploy:
     nonce = rental["label"].split("/")[3]
     assert "a rental may have been made" in output
     assert f"No rental with its nonce {nonce} is listed. It may still appear and bill" in output
+
+
+def test_a_release_that_is_killed_says_that_the_rental_may_bill(deploy: Deploy) -> None:
+    deploy.after_release = lambda: kill_modules(f"{MARKER}={deploy.folder}")
+    status, output = deploy.run(rent_max_attempts=1)
+    assert status != 0
+    assert "ITS RELEASE FAILED AS WELL" in output
+    assert re.search("Whatever carries its nonce [0-9a-f]{8} may bill until playbook", output)
 
 
 def test_an_attempt_is_released_though_its_evidence_cannot_be_kept(deploy: Deploy) -> None:

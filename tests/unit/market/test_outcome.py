@@ -55,9 +55,15 @@ def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
             "Rental 7 was released and proven gone; it cost 0.0900 dollars.",
         ),
         (
-            Release(NONCE, "release", error="Rental 7 could not be proven gone."),
+            Release(NONCE, "release", failed={"msg": "Rental 7 may bill.", "failure": {}}),
             RENTAL,
-            "ITS RELEASE FAILED AS WELL: Rental 7 could not be proven gone.",
+            "ITS RELEASE FAILED AS WELL: Rental 7 may bill.",
+        ),
+        (
+            Release(NONCE, "release", failed={"msg": "No start of json char found", "rc": 137}),
+            RENTAL,
+            "ITS RELEASE FAILED AS WELL: No start of json char found. Whatever carries its nonce "
+            f"{NONCE} may bill until playbook inferops.gpu.teardown releases it.",
         ),
         (
             Release(NONCE, "release"),
@@ -98,7 +104,17 @@ def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
             "playbook inferops.gpu.teardown releases it.",
         ),
     ],
-    ids=["gone", "unproven", "unlisted", "unknown", "kept", "kept unseen", "older", "no price"],
+    ids=[
+        "gone",
+        "unproven",
+        "killed",
+        "unlisted",
+        "unknown",
+        "kept",
+        "kept unseen",
+        "older",
+        "no price",
+    ],
 )
 def test_a_failed_deploy_says_what_bills(
     release: Release, rental: dict[str, Any], said: str

@@ -39,8 +39,8 @@ PLAN = {"why": "vLLM 0.32.0 suits it", "requirements": ["vllm==0.32.0", "torch"]
 
 def test_an_offer_is_shown_with_its_price_its_odds_and_its_deadline() -> None:
     assert offer_lines(OFFER, DEADLINE, 40, 24) == [
-        "Rented offer 1234567 of vastai: 1 x RTX 4090 (23.99 GiB each) in SE, driver 580.95.05, "
-        "reliability 0.995",
+        "Rented offer 1234567 of vastai: 1 x RTX 4090 (23.99 GiB each), country SE, "
+        "driver 580.95.05, reliability 0.995",
         "Price: 0.3412 dollars per hour with 40 GiB of disk; expected for 24 hours: 8.40 dollars "
         "(base 8.00, disk 0.20, traffic 0.10, waiting for downloads 0.04, outages 0.03, failures "
         "0.03)",
@@ -51,9 +51,13 @@ def test_an_offer_is_shown_with_its_price_its_odds_and_its_deadline() -> None:
 
 def test_what_an_offer_does_not_tell_is_said_to_be_not_told() -> None:
     silent = {**OFFER, "driver_version": None, "reliability": None, "country": ""}
+    silent["unchecked"] = ["min_reliability", "driver_version"]
     lines = offer_lines(silent, {"at": 0}, 40, 24, pretend=True)
     assert lines[0].startswith("Would rent offer 1234567")
-    assert lines[0].endswith("in not told, driver not told, reliability not told")
+    assert lines[0].endswith(
+        "country not told, driver not told, reliability not told (unchecked, because not told: "
+        "min_reliability, driver_version)"
+    )
     assert lines[-1] == "Deadline: none"
 
 

@@ -34,11 +34,13 @@ def offer_lines(
     price, cost = offer["price_usd_per_hour"], offer["expected_cost"]
     parts = ", ".join(f"{name} {cost[key]:.2f}" for name, key in _PARTS.items())
     reasons = ", ".join(offer["risk"]["reasons"])
+    unchecked = ", ".join(offer.get("unchecked") or ())
     return [
         f"{'Would rent' if pretend else 'Rented'} offer {offer['id']} of {offer['provider']}: "
         f"{_told(offer['gpu_count'])} x {_told(offer['gpu_name'])} ({_told(offer['vram_gib'])} GiB "
-        f"each) in {_told(offer['country'])}, driver {_told(offer['driver_version'])}, "
-        f"reliability {_told(offer['reliability'], '.3f')}",
+        f"each), country {_told(offer['country'])}, driver {_told(offer['driver_version'])}, "
+        f"reliability {_told(offer['reliability'], '.3f')}"
+        + (f" (unchecked, because not told: {unchecked})" if unchecked else ""),
         f"Price: {price:.4f} dollars per hour with {disk_gib:g} GiB of disk; expected for "
         f"{hours:g} hours: {cost['total_usd']:.2f} dollars ({parts})",
         f"Odds of failure: {offer['risk']['failure_probability']:.0%}".replace("%", " %")

@@ -48,7 +48,7 @@ class Ledger:
 
     def to_dict(self) -> dict[str, Any]:
         """The ledger as plain data, with the machines that are rented no more."""
-        machines = [attempt["machine_id"] for attempt in self.attempts]
+        machines = [one["machine_id"] for one in self.attempts if one["machine_id"]]
         return {
             "nonce": self.nonce,
             "creates_sent": self.creates_sent,
@@ -170,7 +170,7 @@ def judge(
     nonce = ledger.open_nonce(created)
     release = nonce if on_failure == RELEASE else ""
     counted = ledger.counted(created)
-    machine = str(rental.get("machine_id", ""))
+    machine = str(rental.get("machine_id") or "")
     try_next = (
         bool(release)
         and failure.is_the_machines
@@ -178,7 +178,7 @@ def judge(
         and _leaves_enough(counted.spent_usd, cost_usd, limits.budget_usd)
     )
     attempt = {
-        "rental": str(rental.get("id", "")),
+        "rental": str(rental.get("id") or ""),
         "machine_id": machine,
         "stage": failure.stage,
         "blame": failure.blame,

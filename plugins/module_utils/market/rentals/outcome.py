@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .attempts import RELEASE, Ledger
@@ -20,14 +20,14 @@ class Release:
     """What became of what this run may have rented under ``nonce``, which is empty for nothing.
 
     ``on_failure`` is what was asked for. ``released`` holds what was released and proven gone,
-    ``error`` says why a release failed. ``silent`` tells that the call which may have rented it has
-    ended without a word.
+    ``failed`` is what the task returned that could not do so. ``silent`` tells that the call which
+    may have rented it has ended without a word.
     """
 
     nonce: str
     on_failure: str
     released: Sequence[Mapping[str, Any]] = ()
-    error: str = ""
+    failed: Mapping[str, Any] = field(default_factory=dict)
     silent: bool = False
 
 
@@ -75,8 +75,8 @@ def failed_deploy(
 
 def _bill(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
     """What still bills, or may; nothing where nothing was rented."""
-    if release.error:
-        return f"ITS RELEASE FAILED AS WELL: {release.error}"
+    if release.failed:
+        return _not_released(release)
     if release.released:
         return " ".join(map(_gone, release.released))
     if release.nonce and release.on_failure == RELEASE:
@@ -95,6 +95,15 @@ def _gone(one: Mapping[str, Any]) -> str:
     return (
         f"Rental {one['id']} was released and proven gone; it cost {one['cost_usd']:.4f} dollars."
     )
+
+
+def _not_released(release: Release) -> str:
+    told = f"ITS RELEASE FAILED AS WELL: {release.failed.get('msg') or 'no message'}"
+    if "failure" in release.failed:
+        return told
+    # It was killed, or never ran: nobody has said yet what that means.
+    carrying = f"Whatever carries its nonce {release.nonce}"
+    return f"{told}. {carrying} may bill until {_TEARDOWN} releases it."
 
 
 def _not_listed(release: Release) -> str:
