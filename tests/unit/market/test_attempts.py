@@ -123,6 +123,8 @@ def test_a_host_that_answers_no_more_is_to_blame_without_a_word() -> None:
     told = {"failure": {"stage": "login", "blame": "provider"}}
     assert Failure.of(told, [gone]).blame == "provider"
     assert Failure.of({}, [{}, {}]) == Failure("no message")
+    # A host may answer anything.
+    assert Failure.of({"msg": "odd", "failure": ["ssh"]}) == Failure("odd")
 
 
 # Within the limits.

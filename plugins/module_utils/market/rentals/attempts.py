@@ -121,7 +121,9 @@ class Failure:
         A host that had let us in and does not answer any of them is to blame without a word.
         """
         silent = any(look.get("unreachable") for look in looks)
-        told = result.get("failure") or ({"stage": "ssh", "blame": "machine"} if silent else {})
+        told = result.get("failure")
+        if not told or not isinstance(told, Mapping):
+            told = {"stage": "ssh", "blame": "machine"} if silent else {}
         return cls(
             message=str(result.get("msg") or "no message"),
             stage=str(told.get("stage", "")),
