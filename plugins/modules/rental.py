@@ -107,6 +107,9 @@ options:
     default: 5
   nonce:
     description:
+      - Eight digits of V(0) to V(9) and V(a) to V(f).
+      - With O(state=present), what is rented carries it; a fresh one is drawn without it. Who has
+        drawn it before the call can release by it also where the call is killed after its create.
       - With O(state=absent), releases only the rental that carries this nonce, as RV(nonce) of the
         call that rented it. A rental of the same name from another controller stays.
     type: str
@@ -245,6 +248,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import (
     Mark,
     check_length,
+    check_nonce,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Offer,
@@ -306,6 +310,8 @@ class Desk:
     def absent(self) -> dict[str, Any]:
         """Release every rental of the name, or only the one that carries the nonce."""
         name, nonce = self._options["name"], self._options["nonce"]
+        if nonce is not None:
+            check_nonce(nonce)
         look = self._lifecycle.find if self._module.check_mode else self._lifecycle.prove_none
         doomed = [one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]
         now = self._clock.now()
@@ -379,7 +385,7 @@ class Desk:
         except MarketError as error:
             error.money = error.money or NOTHING_BILLS
             raise
-        mark = self._mark(ranked[0].offer, self._lifecycle.now(), nonce_of=None)
+        mark = self._mark(ranked[0].offer, self._lifecycle.now(), options["nonce"])
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
@@ -403,7 +409,7 @@ class Desk:
         def order_for(offer: Offer) -> Order:
             now = self._lifecycle.now()
             return Order(
-                mark=self._mark(offer, now, nonce_of=mark),
+                mark=self._mark(offer, now, mark.nonce),
                 image=options["image"],
                 disk_gib=options["disk_gib"],
                 ssh_public_key=public_key,
@@ -453,17 +459,15 @@ class Desk:
             options["spent_usd"],
         )
 
-    def _mark(self, offer: Offer, now: int, nonce_of: Mark | None) -> Mark:
-        """A mark with the deadline that this offer's price allows; the nonce is this call's."""
+    def _mark(self, offer: Offer, now: int, nonce: str | None) -> Mark:
+        """A mark with the deadline that this offer's price allows; without a nonce a fresh one."""
         lifetime = self._lifetime()
         seconds = lifetime.seconds(offer.price_usd_per_hour)
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
         check_length(scope, name, self._provider.label_length)
-        if nonce_of:
-            return Mark(scope, name, nonce_of.nonce, deadline, seconds, now)
-        return Mark.new(scope, name, deadline, seconds, now)
+        return Mark.new(scope, name, deadline, seconds, now, nonce=nonce)
 
     def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
         at = mark.deadline if mark else 0

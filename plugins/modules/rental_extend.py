@@ -68,6 +68,11 @@ remaining_seconds:
   returned: success
   type: int
   sample: 43200
+cost_usd:
+  description: What the rental has cost so far, in dollars.
+  returned: success
+  type: float
+  sample: 0.0841
 """
 
 from typing import Any
@@ -135,6 +140,7 @@ def main() -> None:
     module.exit_json(
         changed=rental != found[0],
         rental=rental.to_dict(),
+        cost_usd=rental.cost_usd(clock.now()),
         remaining_seconds=round(deadline - now) if deadline else None,
         diff={"before": shown(found[0]), "after": shown(rental)},
     )

@@ -16,7 +16,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.tools import tree
 
 # Modules in no action group: they share no options with others.
-UNGROUPED = {"check_variables", "model_info", "offer_check", "rental_outcome", "ssh_tunnel"}
+UNGROUPED = {"check_variables", "model_info", "offer_check", "rental_attempt", "ssh_tunnel"}
 
 # Hosts from which packages are downloaded. Which one to use is each machine's own setting.
 REGISTRY_HOST = re.compile(
@@ -170,6 +170,23 @@ def test_every_variable_that_is_a_number_has_a_range() -> None:
         if {"int", "float"} & {option["type"], option.get("elements")}
     }
     assert {name for name in numbers if variables.range_of(name) is None} == set()
+
+
+LONGEST_EXPRESSION = 160
+DECIDED_IN_PYTHON = [
+    *tree.REPOSITORY.glob("roles/rent/*/*.yml"),
+    *(tree.REPOSITORY / "playbooks/tasks" / name for name in ("plan.yml", "report.yml")),
+]
+
+
+@pytest.mark.parametrize(
+    "file", DECIDED_IN_PYTHON, ids=lambda file: f"{file.parts[-2]}/{file.name}"
+)
+def test_decisions_are_made_in_python_and_no_expression_is_long(file: Path) -> None:
+    """No test and no mutation reaches what Jinja decides."""
+    expressions = re.findall(r"{{.*?}}(?!})|{%.*?%}", file.read_text(), re.DOTALL)
+    long = [text for one in expressions if len(text := " ".join(one.split())) > LONGEST_EXPRESSION]
+    assert not long
 
 
 def test_the_collection_has_no_file_that_ignores_findings_of_sanity() -> None:

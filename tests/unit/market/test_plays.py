@@ -129,7 +129,11 @@ def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> 
             }
         ],
         "always": [
-            {"ansible.builtin.debug": {"msg": "{{ rent_last.stage }}, {{ rent_try_next }}"}}
+            {
+                "ansible.builtin.debug": {
+                    "msg": "{{ rent_verdict.attempt.stage }}, {{ rent_verdict.try_next }}"
+                }
+            }
         ],
         "ignore_unreachable": True,
     }
@@ -140,10 +144,8 @@ def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> 
         inferops_offer={},
         inferops_deadline={"at": 1, "enforced_by": "host"},
         rent_ready={"remaining_seconds": 3600},
-        rent_result={"nonce": "n"},
-        rent_attempts=[],
-        rent_creates_sent=1,
-        rent_spent_usd=0,
+        rent_result={"nonce": "9f2c41aa"},
+        rent_ledger={"nonce": "9f2c41aa", "creates_sent": 1},
         rent_max_attempts=1,
         inferops_evidence_dir=str(tmp_path / "evidence"),
     )
