@@ -166,6 +166,12 @@ options:
     type: str
     choices: [requested, not ready in time, hung at its start]
     default: requested
+  wishes:
+    description:
+      - A digest of all that a deploy asked of this host, as M(inferops.gpu.host_look) returns it.
+        It is kept, so that the same wish is recognised the next time.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - inferops.gpu.attributes
 attributes:
@@ -359,6 +365,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.com
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
+    asked,
     budget,
     lifecycle,
     observation,
@@ -372,6 +379,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec impo
     secret_values,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import choice
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
     supervisor as supervisors,
@@ -416,6 +424,7 @@ class Run:
         self.module.no_log_values.update(secret_values(spec.environment))
         with self.alone():
             diff = self.make_run(spec, supervisor) or self.set_start_at_boot(supervisor)
+            self.remember_wishes(spec)
         self.settle(spec, changed=bool(diff), diff=diff)
 
     def make_run(self, spec: Spec, supervisor: supervisors.Supervisor) -> dict[str, Any]:
@@ -451,6 +460,15 @@ class Run:
         except supervisors.SupervisorError as error:
             self.fail(str(error))
         return diff
+
+    def remember_wishes(self, spec: Spec) -> None:
+        """For the look of the next deploy. Without the note that one takes the long way."""
+        wishes = self.params["wishes"]
+        if wishes and not self.module.check_mode:
+            lock = Stack(str(self.layout.home)).lock_sha256()
+            at_boot = asked.starts_at_boot(self.layout, self.server)
+            with contextlib.suppress(OSError):
+                asked.remember(self.server, wishes, spec, lock, gpus.report(), at_boot)
 
     @functools.cached_property
     def budget(self) -> Budget:
@@ -762,6 +780,7 @@ def main() -> None:
                 "choices": [REQUESTED, NOT_READY, HUNG],
                 "default": REQUESTED,
             },
+            "wishes": {"type": "str", "default": ""},
         },
         required_if=[("state", "started", ["python", "model"])],
         supports_check_mode=True,

@@ -15,7 +15,14 @@ import yaml
 from tests.tools import tree
 
 # Modules in no action group: they share no options with others.
-UNGROUPED = {"check_variables", "model_info", "offer_check", "rental_outcome", "ssh_tunnel"}
+UNGROUPED = {
+    "check_variables",
+    "endpoint",
+    "model_info",
+    "offer_check",
+    "rental_outcome",
+    "ssh_tunnel",
+}
 
 # Hosts from which packages are downloaded. Which one to use is each machine's own setting.
 REGISTRY_HOST = re.compile(

@@ -282,15 +282,8 @@ class Stack:
 
         The script prints one JSON object as its last line and exits with 0.
         """
-        receipt_file = self._folder / "receipts" / f"{name}.json"
-        stands = {
-            "lock_sha256": self.lock_sha256(),
-            "python": str(self.python),
-            "proof_sha256": sha256(script + json.dumps(environment, sort_keys=True)),
-            "driver_version": _driver_version(),
-            "boot_id": boot_id(),
-        }
-        receipt = read_json(receipt_file) or {}
+        stands = self._stands_while(sha256(script + json.dumps(environment, sort_keys=True)))
+        receipt = self._receipt(name)
         if receipt.get("stands_while") == stands and "result" in receipt:
             return receipt["result"], False
         output = run(
@@ -304,8 +297,39 @@ class Stack:
             result = json.loads(output.strip().splitlines()[-1])
         except (ValueError, IndexError) as error:
             raise StackError(f"Proving {name}: no JSON in the last line of: {output}") from error
-        write_json(receipt_file, {"stands_while": stands, "result": result})
+        write_json(self._receipt_file(name), {"stands_while": stands, "result": result})
         return result, True
+
+    def unproven(self, parts: Iterable[str]) -> list[str]:
+        """Which of these parts have no receipt that stands now, and what is not as the lock says.
+
+        Whether a receipt is of the proof that is wanted, only who has that proof can tell.
+        """
+        told = []
+        for name in parts:
+            receipt = self._receipt(name)
+            before = receipt.get("stands_while") or {}
+            if "result" not in receipt or before != self._stands_while(before.get("proof_sha256")):
+                told.append(f"{name} is not proven for this lock, driver and boot")
+        if not told and self.differences([]):
+            told.append(f"{' and '.join(self.differences([]))} are not what the lock says")
+        return told
+
+    def _receipt_file(self, name: str) -> Path:
+        return self._folder / "receipts" / f"{name}.json"
+
+    def _receipt(self, name: str) -> dict[str, Any]:
+        return read_json(self._receipt_file(name)) or {}
+
+    def _stands_while(self, proof_sha256: str | None) -> dict[str, str | None]:
+        """What a receipt names, and has to be the same for it to stand."""
+        return {
+            "lock_sha256": self.lock_sha256(),
+            "python": str(self.python),
+            "proof_sha256": proof_sha256,
+            "driver_version": _driver_version(),
+            "boot_id": boot_id(),
+        }
 
 
 def _driver_version() -> str | None:
