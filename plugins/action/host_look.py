@@ -13,16 +13,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 MODULE = "inferops.gpu.host_look"
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_PREFIX = "inferops_"
+
+display = Display()
 
 
 class ActionModule(ActionBase):
@@ -38,7 +42,14 @@ class ActionModule(ActionBase):
         roles = arguments.get("wishes_of") or []
         if roles:
             arguments["wishes"] = self.digest(roles, variables)
-        return self._execute_module(module_name=MODULE, module_args=arguments, task_vars=variables)
+        result = self._execute_module(
+            module_name=MODULE, module_args=arguments, task_vars=variables
+        )
+        if "as_asked" in result:
+            result["at"] = time.time()
+            if roles:
+                display.display(f"{variables.get('inventory_hostname', 'host')}: {line(result)}")
+        return result
 
     def digest(self, roles: list[str], variables: dict[str, Any]) -> str:
         """Changes with every wish, and with how this collection fulfils it."""
@@ -61,6 +72,13 @@ class ActionModule(ActionBase):
                 value = str(error)
             yield json.dumps([name, value], sort_keys=True, default=str).encode()
             yield from _content(value)
+
+
+def line(result: dict[str, Any]) -> str:
+    """What the look has shown, for people."""
+    if result["as_asked"]:
+        return "all is as asked, and a completion came back: nothing is installed or started"
+    return f"not as asked yet: {'; '.join(result['differs'])}"
 
 
 def _mentioned(roles: list[str]) -> set[str]:

@@ -98,6 +98,11 @@ model:
   returned: success
   type: dict
   sample: {config: "{}", weights_bytes: 16060522496}
+installed:
+  description: Whether a stack was proven here before, however long ago.
+  returned: success
+  type: bool
+  sample: true
 as_asked:
   description: Whether all that is asked for is so, proven by a completion.
   returned: success
@@ -114,6 +119,11 @@ completion:
   returned: success
   type: str
   sample: " the lazy dog."
+at:
+  description: When the host answered, by the controller's clock, in seconds since the epoch.
+  returned: success
+  type: float
+  sample: 1763650000.5
 wishes:
   description: The digest of what is asked for, for O(inferops.gpu.model_server#module:wishes).
   returned: success
@@ -219,6 +229,7 @@ def main() -> None:
         host=facts.host_facts(layout.home),
         server=seen,
         model=model,
+        installed=Stack(str(layout.home)).was_proven(PARTS[-1]),
         as_asked=bool(given["wishes"]) and not told,
         differs=told,
         completion=answer.completion,

@@ -244,7 +244,7 @@ wait_budget:
 options:
   description:
     - Whether the engine's own parser accepted O(arguments) and O(extra_args), or why it was not
-      asked. Null when nothing had to be started.
+      asked, as where no server runs that it would spare. Null when nothing had to be started.
   returned: when O(state=started)
   type: str
   sample: accepted by vLLM 0.33.0
@@ -433,7 +433,7 @@ class Run:
         if self.runs_as_asked(spec, seen):
             return {}
         self.require_free_port(spec, own=bool(seen["processes"]))
-        self.check_options(spec)
+        self.check_options(spec, spares=bool(seen["processes"]))
         diff = self.diff(spec, seen)
         if self.module.check_mode:
             self.exit(True, diff, server=seen, **self.facts(spec))
@@ -617,8 +617,15 @@ class Run:
         except locks.Busy as error:
             self.fail(f"port: another run chooses one and does not end: {error}. Try again.")
 
-    def check_options(self, spec: Spec) -> None:
-        """Fail on options that the engine would refuse, while the old server still serves."""
+    def check_options(self, spec: Spec, spares: bool) -> None:
+        """Fail on options that the engine would refuse, while the old server still serves.
+
+        Its parser takes as long to load as a start takes to be refused, so where that *spares* no
+        server, the start is the one to tell.
+        """
+        if not spares and not self.module.check_mode:
+            self.options = "left to the start: nothing runs that a refusal would spare"
+            return
         if not os.access(spec.command[0], os.X_OK):
             self.options = "not checked: the engine is not installed yet"
             return

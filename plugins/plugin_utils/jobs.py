@@ -1,0 +1,60 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Actions for modules that take minutes: they show how far it is, and outlive a connection."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+WATCH_SECONDS = 5.0
+PAUSE_SECONDS = 5.0
+#: How long a host may be away while it works. Then the rental bills for nothing that anybody sees.
+MOST_SILENT_SECONDS = 600.0
+
+display = Display()
+
+
+class JobAction(ActionBase):
+    """Starts the work on the host, and asks for its result until there is one."""
+
+    module = ""
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        job = {"job": uuid.uuid4().hex, "watch_seconds": WATCH_SECONDS, **self._task.args}
+        host = variables.get("inventory_hostname", "host")
+        heard = time.monotonic()
+        while True:
+            try:
+                result = self._execute_module(
+                    module_name=self.module, module_args=job, task_vars=variables
+                )
+            except AnsibleConnectionFailure as error:
+                if time.monotonic() - heard > MOST_SILENT_SECONDS:
+                    raise
+                display.display(f"{host}: the connection broke, the work goes on: {error}")
+                time.sleep(PAUSE_SECONDS)
+                continue
+            heard = time.monotonic()
+            if "running" not in result:
+                return result
+            display.display(f"{host}: {line(result['running'])}")
+
+
+def line(running: dict[str, Any]) -> str:
+    """installing vllm: 412 MiB written, 12 s"""
+    grown, seconds = int(running["grown_mib"]), int(running["seconds"])
+    written = f"{grown} MiB written, " if grown else ""
+    return f"{running['doing']}: {written}{seconds} s"
