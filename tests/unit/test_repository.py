@@ -17,10 +17,12 @@ from tests.tools import tree
 # Modules in no action group: they share no options with others.
 UNGROUPED = {
     "check_variables",
+    "controller_file",
     "endpoint",
     "model_info",
     "offer_check",
     "rental_outcome",
+    "ssh_key_pair",
     "ssh_tunnel",
 }
 
