@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Gpu, Report
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import facts
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import Copy
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import stack as stacks
@@ -75,8 +76,9 @@ def deploy(start: Call, stack: Stack, model: Path) -> Call:
 
 
 @pytest.fixture
-def look(run_module: Call, home: Path, model: Path) -> Call:
-    """Look as the next deploy does."""
+def look(run_module: Call, home: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Look as the next deploy does. Which Pythons this machine has takes seconds to find out."""
+    monkeypatch.setattr(facts, "pythons", lambda home: [])
 
     def call(wishes: str = "all of it", check: bool = True) -> dict[str, Any]:
         asked = {"home": str(home), "server": "main", "model": str(model), "wishes": wishes}
