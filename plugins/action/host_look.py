@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
         )
         if "as_asked" in result:
             result["at"] = time.time()
-            if roles:
+            if roles and (result["installed"] or result["as_asked"]):
                 display.display(f"{variables.get('inventory_hostname', 'host')}: {line(result)}")
         return result
 

@@ -98,6 +98,11 @@ model:
   returned: success
   type: dict
   sample: {config: "{}", weights_bytes: 16060522496}
+switch:
+  description: The switch that ends the rental, as M(inferops.gpu.deadline_switch) reads it.
+  returned: success
+  type: dict
+  sample: {armed: true, remaining_seconds: 82800}
 installed:
   description: Whether a stack was proven here before, however long ago.
   returned: success
@@ -131,11 +136,13 @@ wishes:
   sample: 0f3c5d7e9a1b2c3d
 """
 
+import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host import deadline
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import facts
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.description import described
@@ -229,6 +236,7 @@ def main() -> None:
         host=facts.host_facts(layout.home),
         server=seen,
         model=model,
+        switch=deadline.read().to_dict(time.time()),
         installed=Stack(str(layout.home)).was_proven(PARTS[-1]),
         as_asked=bool(given["wishes"]) and not told,
         differs=told,
