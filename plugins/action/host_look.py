@@ -25,6 +25,8 @@ from ansible.utils.display import Display
 MODULE = "inferops.gpu.host_look"
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_PREFIX = "inferops_"
+#: Where a play keeps the result of this look.
+RESULT = "inferops_look"
 
 display = Display()
 
@@ -82,11 +84,16 @@ def line(result: dict[str, Any]) -> str:
 
 
 def _mentioned(roles: list[str]) -> set[str]:
-    """The variables that the files of these roles mention: their own, and those that are shared."""
+    """The variables that the files of these roles mention: their own, and those that are shared.
+
+    What they find out themselves is no wish: what they register, and the facts that they set.
+    """
     prefixes = (SHARED_PREFIX, *(f"{role}_" for role in roles))
     files = [file for role in roles for file in (ROOT / "roles" / role).glob("*/*.yml")]
-    words = {word for file in files for word in re.findall(r"\b[a-z]+_\w+", file.read_text())}
-    return {word for word in words if word.startswith(prefixes)}
+    text = "\n".join(file.read_text() for file in files)
+    words = {word for word in re.findall(r"\b[a-z]+_\w+", text) if word.startswith(prefixes)}
+    found_out = re.findall(rf"^ +register: (\w+)|^ +({SHARED_PREFIX}\w+): ", text, re.MULTILINE)
+    return words - {name for names in found_out for name in names} - {RESULT}
 
 
 def _content(value: Any) -> Iterator[bytes]:

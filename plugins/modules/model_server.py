@@ -465,10 +465,14 @@ class Run:
         """For the look of the next deploy. Without the note that one takes the long way."""
         wishes = self.params["wishes"]
         if wishes and not self.module.check_mode:
-            lock = Stack(str(self.layout.home)).lock_sha256()
             at_boot = asked.starts_at_boot(self.layout, self.server)
             with contextlib.suppress(OSError):
-                asked.remember(self.server, wishes, spec, lock, gpus.report(), at_boot)
+                asked.remember(self.server, wishes, spec, self.lock_sha256, gpus.report(), at_boot)
+
+    @functools.cached_property
+    def lock_sha256(self) -> str | None:
+        """The lock of the stack that is installed now."""
+        return Stack(str(self.layout.home)).lock_sha256()
 
     @functools.cached_property
     def budget(self) -> Budget:
@@ -642,6 +646,8 @@ class Run:
         """Alive with the same specification, and starting still or able to complete."""
         if seen["spec_hash"] != spec.hash:
             return False
+        if self.params["wishes"] and asked.has_other_lock(self.server, self.lock_sha256):
+            return False  # it runs what was installed before
         if seen["phase"] == "starting":
             return True
         return seen["phase"] == "running" and self.completion(spec) is not None

@@ -9,12 +9,14 @@ import time
 import uuid
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 WATCH_SECONDS = 5.0
 PAUSE_SECONDS = 5.0
+#: How long a host may say that it is at work.
+MOST_SECONDS = 2 * 3600.0
 #: How long a host may be away while it works. Then the rental bills for nothing that anybody sees.
 MOST_SILENT_SECONDS = 600.0
 
@@ -35,8 +37,8 @@ class JobAction(ActionBase):
         variables = task_vars or {}
         job = {"job": uuid.uuid4().hex, "watch_seconds": WATCH_SECONDS, **self._task.args}
         host = variables.get("inventory_hostname", "host")
-        heard = time.monotonic()
-        while True:
+        began = heard = time.monotonic()
+        while time.monotonic() - began < MOST_SECONDS:
             try:
                 result = self._execute_module(
                     module_name=self.module, module_args=job, task_vars=variables
@@ -51,10 +53,12 @@ class JobAction(ActionBase):
             if "running" not in result:
                 return result
             display.display(f"{host}: {line(result['running'])}")
+        raise AnsibleActionFail(f"The host has not done it within {MOST_SECONDS / 3600:g} hours.")
 
 
 def line(running: dict[str, Any]) -> str:
     """installing vllm: 412 MiB written, 12 s"""
-    grown, seconds = int(running["grown_mib"]), int(running["seconds"])
-    written = f"{grown} MiB written, " if grown else ""
-    return f"{running['doing']}: {written}{seconds} s"
+    doing = "".join(letter for letter in str(running.get("doing")) if letter.isprintable())
+    grown, seconds = running.get("grown_mib"), running.get("seconds")
+    written = f"{grown:d} MiB written, " if isinstance(grown, int) and grown else ""
+    return f"{doing[:80]}: {written}{seconds if isinstance(seconds, int) else '?'} s"

@@ -60,7 +60,7 @@ def _content(config: Mapping[str, Any] | str) -> Mapping[str, Any]:
     """The config as data. What is damaged is unknown here; vLLM will say so when it is started."""
     try:
         content = json.loads(config) if isinstance(config, str) else config
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnknownModel(f"The model's config.json is damaged: {error}.") from error
     if not isinstance(content, Mapping):
         raise UnknownModel("The model's config.json does not hold an object.")

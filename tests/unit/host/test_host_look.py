@@ -196,6 +196,10 @@ def test_whatever_changed_on_the_host_is_seen(
     for name in PARTS:
         stack.prove(name, "print('{}')", {})
     assert look()["differs"] == ["the stack has another lock"]
+    # The server still runs what was installed before, so it is started anew.
+    assert deploy()["changed"]
+    assert not deploy()["changed"]
+    assert look()["as_asked"]
 
 
 def test_other_gpus_are_seen(deploy: Call, look: Call, monkeypatch: pytest.MonkeyPatch) -> None:

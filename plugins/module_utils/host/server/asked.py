@@ -62,6 +62,12 @@ def differences(
     return told
 
 
+def has_other_lock(server: Server, lock_sha256: str | None) -> bool:
+    """Whether the server is known to have been started with another lock than this one."""
+    asked = read_json(server.asked) or {}
+    return "lock_sha256" in asked and asked["lock_sha256"] != lock_sha256
+
+
 def starts_at_boot(layout: Layout, server: Server) -> bool:
     """Whether any supervisor starts the server with the host."""
     return any(each.starts_at_boot(server) for each in every(layout))
