@@ -7,7 +7,8 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	diagnosis crashpoints races faults mutants ranking server-drill stack-matrix compatibility docs \
+	diagnosis conformance crashpoints races faults mutants ranking bench server-drill stack-matrix \
+	compatibility docs \
 	format lock build clean
 
 help: ## List these commands
@@ -50,6 +51,10 @@ molecule: image ## Every molecule scenario
 diagnosis: $(READY) ## How often the right cause of a failure comes first, over real excerpts of logs
 	@PYTHONPATH=collections $(BIN)/python -m tests.diagnosis
 
+conformance: $(READY) ## Hold every provider to every clause of the contract; PROVIDER= holds one
+	@PYTHONPATH=collections $(BIN)/python -m tests.conformance \
+	  $(if $(PROVIDER),--provider $(PROVIDER))
+
 # The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
 DRILL_SEED = $(if $(SEED),--seed $(SEED))
 
@@ -67,6 +72,10 @@ mutants: $(READY) ## Break the safety rules one by one; a test must notice each
 
 ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
+
+# ONLY= names parts (floor, seed, noop, fleet, check40), RUNS= how often each is measured.
+bench: image ## Seconds of a deployment, against a script by hand and the old runbook (about an hour)
+	@$(BIN)/python -m tests.benchmarks.deploy $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
 # ONLY= names drills, comma-separated. MUTANT= breaks a rule of `make mutants` first.
 server-drill: image ## Break real servers in every known way, under both supervisors

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +15,8 @@ from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 from xdist.scheduler import LoadFileScheduling
+
+from tests.hanging import Hanging
 
 HOST = "tests/unit/host/"
 
@@ -33,6 +35,14 @@ class Scheduler(LoadFileScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
     """Called by pytest-xdist."""
     return Scheduler(config, log)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    """A call that has not come back when the test looks, unless somebody has waited for it."""
+    call = Hanging()
+    yield call
+    call.test_is_over.set()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
+
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SHARED_PREFIX = "inferops_"
@@ -22,7 +23,7 @@ _SHARED_PREFIX = "inferops_"
 _ALIKE = 0.85
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Looks at names first, then at values."""
 
     _supports_check_mode = True

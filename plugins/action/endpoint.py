@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion import (
     NoCompletion,
@@ -19,6 +18,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel impor
     Tunnel,
     TunnelError,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -39,7 +39,7 @@ ARGUMENTS: dict[str, Any] = {
 TARGET = ("host", "port", "user", "private_key_file", "known_hosts_file", "remote_port")
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """The tunnel, then the completion through it."""
 
     _supports_check_mode = True

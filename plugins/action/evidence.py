@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.evidence"
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Runs the module and keeps what it brings."""
 
     _supports_check_mode = True

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.host_look"
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ RESULT = "inferops_look"
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Runs the module with the digest."""
 
     _supports_check_mode = True

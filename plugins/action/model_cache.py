@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.model_cache"
 WATCH_SECONDS = 5
@@ -20,7 +21,7 @@ WATCH_SECONDS = 5
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Runs the module, again for as long as somebody else downloads."""
 
     _supports_check_mode = True

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 LOOK = "inferops.gpu.host_look"
 ARGUMENTS: dict[str, Any] = {
@@ -33,7 +33,7 @@ ARGUMENTS: dict[str, Any] = {
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Looks once, and decides here."""
 
     _supports_check_mode = True

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
     MODEL_INFO_OPTIONS,
     model_info,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.model_info"
 
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Shows what the hub says. On another machine than the controller the module asks."""
 
     _supports_check_mode = True

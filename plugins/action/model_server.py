@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common import limits
@@ -25,6 +24,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import
     REQUESTED,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.model_server"
 INFO_MODULE = "inferops.gpu.model_server_info"
@@ -54,7 +54,7 @@ STOPPED = {
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Runs the module, then follows the start of the server."""
 
     _supports_check_mode = True

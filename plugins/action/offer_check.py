@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.checking import (
     OFFER_CHECK_OPTIONS,
     offer_check,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """The module's own work, in the worker."""
 
     _supports_check_mode = True

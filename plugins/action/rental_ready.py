@@ -10,7 +10,6 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
@@ -42,6 +41,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waitin
     Waiter,
     ready_budget,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 _ARGUMENTS: dict[str, Any] = {
     **MARKET_OPTIONS,
@@ -62,7 +62,7 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Polls the provider, attaches the key, probes SSH, replaces the delivered host key."""
 
     _supports_check_mode = True

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
+
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 ARGUMENTS: dict[str, Any] = {
     "private_key_file": {"type": "path", "required": True, "no_log": False},
@@ -19,7 +20,7 @@ ARGUMENTS: dict[str, Any] = {
 SECONDS = 60
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Makes the pair once, and always tries it."""
 
     _supports_check_mode = True

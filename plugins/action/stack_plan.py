@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import (
@@ -21,6 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing impo
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 ARGUMENTS: dict[str, Any] = {
     "gpu": {"type": "dict", "required": True},
@@ -36,7 +36,7 @@ ARGUMENTS: dict[str, Any] = {
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(GuardedAction):
     """Decides, and says why."""
 
     _supports_check_mode = True

@@ -52,7 +52,10 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import cost_usd
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    billing_since,
+    cost_usd,
+)
 
 # More hosts than this are counted, not named.
 _HOSTS_NAMED = 3
@@ -84,10 +87,15 @@ def _price_of(rental: Any) -> _Price | None:
     """The price in a result's `rental`, or None where it has none (any more)."""
     if not isinstance(rental, Mapping):
         return None
-    usd_per_hour, started_at = rental.get("price_usd_per_hour"), rental.get("started_at")
-    if not isinstance(usd_per_hour, (int, float)) or not isinstance(started_at, (int, float)):
-        return None
-    return _Price(usd_per_hour, started_at)
+    mark = rental.get("mark")
+    created_at = mark.get("created_at") if isinstance(mark, Mapping) else None
+    usd_per_hour = _number(rental.get("price_usd_per_hour"))
+    since = billing_since(_number(rental.get("started_at")), _number(created_at))
+    return None if usd_per_hour is None or not since else _Price(usd_per_hour, since)
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, (int, float)) else None
 
 
 def _host_list(hosts: list[str]) -> str:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import cost_usd
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    billing_since,
+    cost_usd,
+)
 
 DOCUMENTATION = r"""
 name: rental_cost
@@ -46,7 +49,7 @@ def rental_cost(rental: Mapping[str, Any]) -> float:
     """See DOCUMENTATION."""
     return cost_usd(
         float(rental.get("price_usd_per_hour") or 0),
-        float(rental.get("started_at") or 0),
+        billing_since(rental.get("started_at"), (rental.get("mark") or {}).get("created_at")),
         Clock.from_environment().now(),
     )
 

@@ -13,6 +13,8 @@ version_added: "0.1.0"
 description:
   - Shows the rentals of a scope as hosts, under the names by which they were rented, with what is
     needed to connect.
+  - A rental whose name would hide others, such as C(all), C(localhost) or the name of a group, is
+    left out with a warning.
   - The configuration file must end in C(rentals.yml) or C(rentals.yaml).
 author:
   - inferops.gpu contributors (@inferops)
@@ -53,6 +55,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
@@ -89,7 +92,21 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         for rental in rentals:
             if rental.mark and rental.mark.name not in seen:
                 seen.add(rental.mark.name)
-                self._add(rental.mark.name, group, rental)
+                self._add_unless_misleading(rental.mark.name, group, rental)
+
+    def _add_unless_misleading(self, name: str, group: str, rental: Rental) -> None:
+        """A label is written by others: a host may not stand in for the controller or a group."""
+        try:
+            check_name(name)
+            if name in self.inventory.groups:
+                raise ValueError(f"Name {name!r} is that of a group.")
+        except ValueError as error:
+            self.display.warning(
+                f"Rental {rental.id} is not shown: {error} It goes on billing: end it at "
+                f"{rental.console_url}"
+            )
+            return
+        self._add(name, group, rental)
 
     def _add(self, name: str, group: str, rental: Rental) -> None:
         self.inventory.add_host(name, group=group)

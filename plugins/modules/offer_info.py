@@ -54,7 +54,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 offers:
-  description: The offers, best first.
+  description:
+    - The offers, best first. What the provider does not tell of one is null.
+    - All calls with the same limits share one search for a minute.
   returned: success
   type: list
   elements: dict
@@ -94,16 +96,23 @@ offers:
       risk:
         failure_probability: 0.391
         reasons: [not verified]
+      unchecked: []
   contains:
     machine_id:
-      description: The physical machine, for O(exclude_machines).
+      description: The physical machine, for O(exclude_machines); null where nobody tells.
       type: str
     expected_cost:
       description: The sum that the ranking goes by, in dollars, and its parts.
       type: dict
     risk:
-      description: The odds that the host cannot be used, and what speaks against it.
+      description:
+        - The odds that the host cannot be used, and what speaks against it. All that an offer does
+          not tell is one of the reasons, such as C(driver not told, disk speed not told).
       type: dict
+    unchecked:
+      description: Limits of the wish about which the offer tells nothing, so that it passes them.
+      type: list
+      elements: str
 total:
   description: How many offers fulfil the wish.
   returned: success
@@ -113,6 +122,7 @@ total:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
@@ -121,6 +131,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     MARKET_OPTIONS,
     WISH_OPTIONS,
     make_provider,
+    make_search,
     make_usage,
     make_wish,
 )
@@ -132,8 +143,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
+        clock = Clock.from_environment()
+        provider = make_provider(module.params, clock)
         ranked = choose(
-            make_provider(module.params),
+            make_search(module.params, provider, clock),
             make_wish(module.params),
             make_usage(module.params),
             History(module.params["history_path"]),

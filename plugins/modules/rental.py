@@ -138,15 +138,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rental:
-  description: The rental, or null when there is none.
+  description:
+    - The rental, or null when there is none.
+    - What the provider does not tell of it, or not yet, is null.
   returned: success
   type: dict
   sample:
     provider: vastai
     id: "27011234"
     seniority: "00000000000027011234"
-    label: inferops/prod/gpu-1/9f2c41aa/1795312800/86400
-    mark: {scope: prod, name: gpu-1, nonce: 9f2c41aa, deadline: 1795312800, lifetime_seconds: 86400}
+    label: inferops/prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0
+    mark: {scope: prod, name: gpu-1, nonce: 9f2c41aa, deadline: 1795312800, lifetime_seconds: 86400,
+      created_at: 1795226400, version: 2, rest: ""}
     status: starting
     status_text: loading
     price_usd_per_hour: 0.3412
@@ -236,7 +239,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnprovenAbsence,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import (
+    Mark,
+    check_length,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Offer,
     Order,
@@ -287,8 +293,8 @@ class Desk:
 
     def present(self) -> dict[str, Any]:
         """Keep the one rental of the name, or rent one."""
-        listed = self._lifecycle.rentals(SHARED_FOR_SECONDS)
         name = self._options["name"]
+        listed = self._lifecycle.rentals(SHARED_FOR_SECONDS, name)
         existing = [rental for rental in listed if rental.mark and rental.mark.name == name]
         if existing:
             return self._keep(existing)
@@ -327,7 +333,7 @@ class Desk:
             "rental": moved.to_dict(),
             "nonce": "",
             "duplicates": duplicates,
-            "deadline": self._deadline(moved.mark, moved.started_at),
+            "deadline": self._deadline(moved.mark, moved.since),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(moved)}},
         }
 
@@ -352,11 +358,11 @@ class Desk:
         """The rental with its deadline where a changed wish wants it."""
         lifetime = self._lifetime()
         seconds = lifetime.seconds(kept.price_usd_per_hour)
-        unpriced = bool(lifetime.budget_usd) and not kept.price_usd_per_hour
+        unpriced = bool(lifetime.budget_usd) and kept.price_usd_per_hour is None
         if kept.mark is None or unpriced or not is_new_wish(kept.mark, seconds):
             return kept
         left = lifetime.seconds_left(kept.price_usd_per_hour)
-        deadline = int(kept.started_at or self._lifecycle.now()) + left if left else 0
+        deadline = int(kept.since or self._lifecycle.now()) + left if left else 0
         return self._lifecycle.move_deadline(kept, deadline, seconds, self._module.check_mode)
 
     # Rent.
@@ -366,7 +372,7 @@ class Desk:
         wish = make_wish(options).without_machines(machines_in_use)
         history = History(options["history_path"])
         try:
-            ranked = choose(self._provider, wish, make_usage(options), history)
+            ranked = choose(self._lifecycle.search, wish, make_usage(options), history)
         except MarketError as error:
             error.money = error.money or NOTHING_BILLS
             raise
@@ -387,7 +393,7 @@ class Desk:
         options = self._options
         public_key = check_public_key(options["ssh_public_key"])
         host_key = None
-        if options["host_keys"] == "delivered":
+        if options["host_keys"] == "delivered" and self._provider.delivers_host_key:
             host_key = derive(scope_secret(options), mark, generation=1)
 
         def order_for(offer: Offer) -> Order:
@@ -450,9 +456,10 @@ class Desk:
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
+        check_length(scope, name, self._provider.label_length)
         if nonce_of:
-            return Mark(scope, name, nonce_of.nonce, deadline, seconds)
-        return Mark.new(scope, name, deadline, seconds)
+            return Mark(scope, name, nonce_of.nonce, deadline, seconds, now)
+        return Mark.new(scope, name, deadline, seconds, now)
 
     def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
         at = mark.deadline if mark else 0

@@ -83,7 +83,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     RequestRefused,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     make_lifecycle,
@@ -130,8 +130,7 @@ def main() -> None:
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
             )
-        rate = found[0].price_usd_per_hour
-        stakes += f" Rental {found[0].id} goes on billing {rate:.4f} dollars an hour."
+        stakes += f" Rental {found[0].id} goes on billing {rate(found[0].price_usd_per_hour)}."
         now = lifecycle.now()
         rental = extended(module, lifecycle, found[0], now)
     except (MarketError, ValueError) as error:

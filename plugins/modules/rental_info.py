@@ -61,14 +61,14 @@ rentals:
   description:
     - The rentals as M(inferops.gpu.rental) returns them, with the cost so far, the seconds until
       the deadline (null without one) and the lines of a known_hosts file with the SSH host key that
-      the host has to show.
+      the host has to show (none where the provider cannot deliver one).
   returned: success
   type: list
   elements: dict
   sample:
     - provider: vastai
       id: "27011234"
-      label: inferops/prod/gpu-1/9f2c41aa/1795312800/86400
+      label: inferops/prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0
       mark: {scope: prod, name: gpu-1, nonce: 9f2c41aa, deadline: 1795312800}
       status: running
       price_usd_per_hour: 0.3412
@@ -95,7 +95,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_ke
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     SECRET_OPTIONS,
@@ -109,7 +109,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecy
 )
 
 
-def _told(rental: Rental, secret: str, now: float) -> dict[str, Any]:
+def _told(rental: Rental, secret: str | None, now: float) -> dict[str, Any]:
     mark = rental.mark
     deadline = mark.deadline if mark else 0
     return {
@@ -120,8 +120,8 @@ def _told(rental: Rental, secret: str, now: float) -> dict[str, Any]:
     }
 
 
-def _known_hosts(rental: Rental, secret: str) -> list[str]:
-    if rental.mark is None:
+def _known_hosts(rental: Rental, secret: str | None) -> list[str]:
+    if rental.mark is None or secret is None:
         return []
     return known_hosts_lines(rental.ssh, derive(secret, rental.mark, generation=2).public)
 
@@ -134,7 +134,7 @@ def _deadline_warning(told: Mapping[str, Any], warn_hours: float) -> str:
     if remaining < 0:
         return (
             f"{name}: rental {told['id']} is past its deadline and still bills "
-            f"{told['price_usd_per_hour']:.4f} dollars an hour. Run playbook inferops.gpu.reap."
+            f"{rate(told['price_usd_per_hour'])}. Run playbook inferops.gpu.reap."
         )
     return (
         f"{name}: rental {told['id']} ends in {remaining / 60:.0f} minutes. "
@@ -158,10 +158,10 @@ def main() -> None:
     try:
         provider = make_provider(module.params, clock)
         lifecycle = make_lifecycle(module.params, provider, clock)
-        rentals = lifecycle.rentals(SHARED_FOR_SECONDS)
+        rentals = lifecycle.rentals(SHARED_FOR_SECONDS, name)
         if name:
             rentals = [rental for rental in rentals if rental.mark and rental.mark.name == name]
-        secret = scope_secret(module.params)
+        secret = scope_secret(module.params) if provider.delivers_host_key else None
         now = lifecycle.now()
         told = [_told(rental, secret, now) for rental in rentals]
     except (MarketError, ValueError) as error:

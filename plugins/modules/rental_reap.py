@@ -126,7 +126,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnprovenAbsence,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     MARKET_OPTIONS,
     make_lifecycle,
@@ -188,12 +188,12 @@ def too_many_orphans(module: AnsibleModule, judged: list[Judgement]) -> MarketEr
     most = module.params["max_orphans"]
     if not module.params["release"] or len(doomed) <= most:
         return None
-    rate = sum(one.rental.price_usd_per_hour for one in doomed)
+    usd_per_hour = sum(one.rental.price_usd_per_hour or 0.0 for one in doomed)
     return RequestRefused(
         f"{len(doomed)} orphans would be released, more than max_orphans ({most}) allows, so none "
         "was.",
         remedy="Look at the verdicts; if they are right, raise max_orphans.",
-        money=f"The orphans bill {rate:.4f} dollars an hour. See {doomed[0].rental.console_url}",
+        money=f"The orphans bill {rate(usd_per_hour)}. See {doomed[0].rental.console_url}",
     )
 
 
@@ -214,12 +214,12 @@ def problem(judged: list[Judgement], unproven: list[UnprovenAbsence]) -> MarketE
     if not unknown and not unproven:
         return None
     told = [f"Rental {one.rental.id} cannot be judged: {one.reason}." for one in unknown]
-    rates = [f"{one.rental.id} bills {one.rental.price_usd_per_hour:.4f}" for one in unknown]
+    rates = [f"{one.rental.id} bills {rate(one.rental.price_usd_per_hour)}" for one in unknown]
     told += [error.cause for error in unproven]
     places = dict.fromkeys(one.rental.console_url for one in unknown)
     remedy = f"See {', '.join(places)}. " if places else ""
     remedy += unproven[0].remedy if unproven else ""
-    stakes = [f"{', '.join(rates)} dollars an hour."] if rates else []
+    stakes = [f"{', '.join(rates)}."] if rates else []
     stakes += [error.money for error in unproven]
     return MarketError(" ".join(told), remedy=remedy.strip(), money=" ".join(stakes))
 

@@ -10,8 +10,9 @@ import uuid
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 WATCH_SECONDS = 5.0
 PAUSE_SECONDS = 5.0
@@ -23,7 +24,7 @@ MOST_SILENT_SECONDS = 600.0
 display = Display()
 
 
-class JobAction(ActionBase):
+class JobAction(GuardedAction):
     """Starts the work on the host, and asks for its result until there is one."""
 
     module = ""

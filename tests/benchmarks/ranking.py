@@ -164,7 +164,8 @@ def as_history(offer: Offer, fate: Fate) -> Attempt:
     """What a deployment remembers of an attempt."""
     outcome = {SERVES: "served", STALE: "gone"}.get(fate.outcome, "failed")
     usd = cost_usd(offer, fate)
-    return Attempt(Clock().now(), offer.provider, offer.machine_id, outcome, fate.outcome, 0.0, usd)
+    machine_id = offer.machine_id or ""
+    return Attempt(Clock().now(), offer.provider, machine_id, outcome, fate.outcome, 0.0, usd)
 
 
 def by_our_ranking(offers: list[Offer], usage: Usage, past: History) -> list[Offer]:
@@ -180,7 +181,7 @@ def searching() -> Iterator[Callable[[int, Wish], list[Offer]]]:
     """A search of the market of a seed, by the real client over HTTP."""
     simulator = Simulator(Market(PretendHosts()))
     clock = Clock()
-    provider = VastAI(ACCOUNT_KEY, simulator.url, Pace(None, {}, clock), clock)
+    provider = VastAI({"api_key": ACCOUNT_KEY}, simulator.url, Pace(None, {}, clock), clock)
 
     def search(seed: int, wish: Wish) -> list[Offer]:
         with simulator.market.lock:

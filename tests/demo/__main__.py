@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.simulator import daemon
-from tests.simulator.__main__ import DEFAULT_INSTANCE, DEFAULT_PORT
+from tests.simulator.__main__ import DEFAULT_INSTANCE
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = ROOT / "inventories" / "simulated"
@@ -29,7 +29,6 @@ class Demo:
     """One demo: its simulator, and its folders on this controller."""
 
     instance: daemon.Instance
-    port: int
     folder: Path
 
     @classmethod
@@ -38,7 +37,6 @@ class Demo:
         is_default = name == DEFAULT_INSTANCE
         return cls(
             daemon.Instance(name, daemon.RIG / "simulator" / name),
-            DEFAULT_PORT if is_default else 0,
             daemon.RIG if is_default else daemon.RIG / name,
         )
 
@@ -48,8 +46,8 @@ class Demo:
 
     def up(self) -> int:
         """Start the simulator and deploy; the result is the play's own report."""
-        hub_port = self.port + 1 if self.port else 0
-        started = daemon.start(self.instance, self.port, hub_port, True)
+        # Whatever ports are free: another checkout may run its demo beside this one.
+        started = daemon.start(self.instance, 0, 0, True)
         print(f"The simulated marketplace answers at {started['url']}", flush=True)
         reports = self.folder / "reports"
         reports.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ MARKET = "plugins/module_utils/market"
 MODULES = "plugins/modules"
 UNIT = "tests/unit/market"
 RENTALS = f"{UNIT}/test_rentals.py"
+VASTAI = f"{UNIT}/test_vastai.py"
 LIFECYCLE = f"{UNIT}/test_lifecycle.py"
 SCRIPT = f"{UNIT}/test_start_script.py"
 PROBE = f"{UNIT}/test_ssh_probe.py"
@@ -22,6 +23,9 @@ WAITING = f"{UNIT}/test_waiting.py"
 LIMITED = f"{UNIT}/test_limits.py"
 TRANSPORT = f"{UNIT}/test_transport.py"
 SHARING = f"{UNIT}/test_sharing.py"
+SEARCHING = f"{UNIT}/test_shared_search.py"
+UNTOLD = f"{UNIT}/test_untold.py"
+MARKS = f"{UNIT}/test_mark.py"
 RULES = "tests/unit/drills/test_rules.py"
 
 
@@ -56,7 +60,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         'return response.status == 404 and data.get("error") in ("no_such_instance", "not_found")',
         "return response.status == 404",
-        (f"{RENTALS}::test_an_unknown_404_is_not_gone",),
+        (f"{VASTAI}::test_an_unknown_404_is_not_gone",),
     ),
     Mutation(
         "first-page-only",
@@ -65,7 +69,7 @@ ANSWERS = (
         "            if not token:\n"
         '                return self._complete(rows, data.get("total_instances"))\n',
         "            return [self._rental(row) for row in rows]\n",
-        (f"{RENTALS}::test_every_page_of_the_list_is_read",),
+        (f"{VASTAI}::test_every_page_of_the_list_is_read",),
     ),
     Mutation(
         "odd-row-hides-the-account",
@@ -74,8 +78,8 @@ ANSWERS = (
         "return [self._listed(row) for row in rows]",
         "return [self._rental(row) for row in rows]",
         (
-            f"{LIMITED}::test_a_strangers_row_that_stays_odd_is_in_nobodys_way",
-            f"{LIMITED}::test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released",
+            f"{VASTAI}::test_a_strangers_row_that_stays_odd_is_in_nobodys_way",
+            f"{VASTAI}::test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released",
         ),
     ),
     Mutation(
@@ -84,7 +88,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         'token = data.get("next_token")',
         "token = None",
-        (f"{RENTALS}::test_every_page_of_the_list_is_read",),
+        (f"{VASTAI}::test_every_page_of_the_list_is_read",),
     ),
     Mutation(
         "total-ignored",
@@ -92,7 +96,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "not isinstance(total, int) or None in ids or len(ids) != total",
         "None in ids",
-        (f"{RENTALS}::test_a_short_list_is_not_trusted",),
+        (f"{VASTAI}::test_a_short_list_is_not_trusted",),
     ),
     Mutation(
         "null-list-is-empty",
@@ -132,7 +136,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "if not 200 <= response.status < 300 and any(words in said for words in _BAD_KEY):",
         "if False:",
-        (f"{RENTALS}::test_an_unknown_404_is_not_gone",),
+        (f"{VASTAI}::test_an_unknown_404_is_not_gone",),
     ),
     Mutation(
         "stale-503-unknown",
@@ -148,7 +152,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "return _STALE in response.text.casefold()",
         "return response.status == 503",
-        (f"{RENTALS}::test_a_503_is_never_taken_for_a_stale_offer",),
+        (f"{VASTAI}::test_a_503_is_never_taken_for_a_stale_offer",),
     ),
     Mutation(
         "id-beside-error-ignored",
@@ -156,7 +160,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "        if contract:\n            raise UnclearCreate(",
         "        if False:\n            raise UnclearCreate(",
-        (f"{RENTALS}::test_an_error_beside_an_id_leaves_no_stray",),
+        (f"{VASTAI}::test_an_error_beside_an_id_leaves_no_stray",),
     ),
     Mutation(
         "stopped-instance-accepted",
@@ -172,7 +176,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "        except _DAMAGED as error:\n",
         "        except ZeroDivisionError as error:\n",
-        (f"{LIMITED}::test_odd_rows_after_a_create_are_looked_at_again",),
+        (f"{VASTAI}::test_odd_rows_after_a_create_are_looked_at_again",),
     ),
     Mutation(
         "gateway-page-believed",
@@ -180,7 +184,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "return response.status != 408 and (own_words or offer_gone)",
         "return response.status != 408",
-        (f"{LIMITED}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
+        (f"{VASTAI}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
     ),
     Mutation(
         "gateway-json-believed",
@@ -188,7 +192,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         'own_words = said.get("success") is False or "error" in said',
         "own_words = isinstance(response.data, dict)",
-        (f"{RENTALS}::test_a_gateways_refusal_of_a_create_that_was_carried_out_is_not_believed",),
+        (f"{VASTAI}::test_a_gateways_refusal_of_a_create_that_was_carried_out_is_not_believed",),
     ),
     Mutation(
         "create-timeout-believed",
@@ -196,7 +200,7 @@ ANSWERS = (
         f"{MARKET}/providers/vastai.py",
         "return response.status != 408 and (own_words or offer_gone)",
         "return own_words or offer_gone",
-        (f"{LIMITED}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
+        (f"{VASTAI}::test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental",),
     ),
     Mutation(
         "rate-limited-create-is-unclear",
@@ -427,7 +431,7 @@ CREATES = (
         f"{MARKET}/rentals/lifecycle.py",
         "            raise UnclearCreate(\n"
         "                error.cause, rental_id=rental_id, "
-        'money=f"Rental {rental_id} may bill{rate}."\n'
+        'money=f"Rental {rental_id} may bill{most}."\n'
         "            ) from error",
         "            raise OfferGone(error.cause) from error",
         (f"{RENTALS}::test_a_loser_that_cannot_be_released_is_never_told_as_nothing",),
@@ -436,7 +440,7 @@ CREATES = (
         "duplicate-released-at-once",
         "a controller ends a rental whose own controller is still deciding",
         f"{MARKET}/rentals/reaping.py",
-        "return bool(rental.started_at) and now - rental.started_at >= _DUPLICATE_SETTLES_SECONDS",
+        "return bool(rental.since) and now - rental.since >= _DUPLICATE_SETTLES_SECONDS",
         "return True",
         (f"{LIFECYCLE}::test_a_young_duplicate_is_left_to_its_own_controller",),
     ),
@@ -444,7 +448,7 @@ CREATES = (
         "duplicate-never-released",
         "a create that shows late bills until its deadline",
         f"{MARKET}/rentals/reaping.py",
-        "return bool(rental.started_at) and now - rental.started_at >= _DUPLICATE_SETTLES_SECONDS",
+        "return bool(rental.since) and now - rental.since >= _DUPLICATE_SETTLES_SECONDS",
         "return False",
         (
             f"{LIFECYCLE}::test_a_deploy_releases_a_duplicate_that_nobody_else_is_about_to_release",
@@ -523,7 +527,7 @@ PRICES = (
         "no-price-is-cheap",
         "a rental whose row comes before its price passes every maximum",
         f"{MARKET}/rentals/lifecycle.py",
-        "elif limits.need_price and offer.price_usd_per_hour and not own.price_usd_per_hour:",
+        "elif limits.need_price and own.price_usd_per_hour is None:",
         "elif False:",
         (
             f"{LIMITED}::test_a_price_that_the_first_rows_do_not_show_is_waited_for",
@@ -578,7 +582,7 @@ PRICES = (
         "no-price-is-a-new-wish",
         "a row without a price moves a deadline past the budget",
         f"{MODULES}/rental.py",
-        "unpriced = bool(lifetime.budget_usd) and not kept.price_usd_per_hour",
+        "unpriced = bool(lifetime.budget_usd) and kept.price_usd_per_hour is None",
         "unpriced = False",
         (f"{LIMITED}::test_a_row_that_shows_no_price_moves_no_deadline",),
     ),
@@ -1084,6 +1088,174 @@ SERVERS = (
     ),
 )
 
+#: What a provider does not tell, what hosts share of a search, and what a mark forgives.
+SEAM = (
+    Mutation(
+        "untold-is-refused",
+        "an offer that does not tell its driver can never be rented",
+        f"{MARKET}/wish.py",
+        "return None if value is None else bool(value >= least)",
+        "return value is not None and bool(value >= least)",
+        (f"{UNTOLD}::test_an_offer_that_tells_little_is_found_by_the_usual_wish",),
+    ),
+    Mutation(
+        "told-too-little-is-accepted",
+        "an offer below a limit is rented because others do not tell theirs",
+        f"{MARKET}/wish.py",
+        "if check.fulfilled is False]",
+        "if check.fulfilled is False and not check]",
+        (f"{UNTOLD}::test_what_is_told_and_too_little_is_still_refused",),
+    ),
+    Mutation(
+        "each-untold-is-a-doubt",
+        "an offer that tells little is priced as if all that it does not tell were bad",
+        f"{MARKET}/offers/ranking.py",
+        'doubts.append(", ".join(f"{name} {NOT_TOLD}" for name in untold))',
+        'doubts.extend(f"{name} {NOT_TOLD}" for name in untold)',
+        (f"{UNTOLD}::test_what_is_not_told_is_one_doubt_with_all_of_it_named",),
+    ),
+    Mutation(
+        "untold-costs-nothing",
+        "an offer that tells nothing ranks before one that tells only good",
+        f"{MARKET}/offers/ranking.py",
+        "    if untold:\n",
+        "    if False:\n",
+        (f"{UNTOLD}::test_what_is_not_told_is_one_doubt_with_all_of_it_named",),
+    ),
+    Mutation(
+        "untold-reliability-is-none",
+        "an offer that does not tell its uptime is priced as one that is always down",
+        f"{MARKET}/offers/ranking.py",
+        "return usual if told is None else told",
+        "return told or 0.0",
+        (f"{UNTOLD}::test_an_offer_that_tells_little_is_not_priced_as_a_ruin",),
+    ),
+    Mutation(
+        "null-is-empty-text",
+        "what Vast.ai does not tell counts as told and too old",
+        f"{MARKET}/providers/vastai.py",
+        'return None if value in (None, "") else str(value)',
+        'return str(value or "")',
+        (f"{VASTAI}::test_vast_ai_does_not_tell_what_it_shows_as_null",),
+    ),
+    Mutation(
+        "offer-without-a-price-is-free",
+        "an offer that shows a price of 0 is always the cheapest",
+        f"{MARKET}/providers/vastai.py",
+        "    if price <= 0:\n",
+        "    if price < 0:\n",
+        (f"{VASTAI}::test_what_has_no_price_is_not_for_rent",),
+    ),
+    Mutation(
+        "unpromised-speed-is-broken",
+        "a host is released because its offer promised nothing",
+        f"{MARKET}/offers/promises.py",
+        "            not driver or not wanted_driver or",
+        '            bool(wanted_driver) and wanted_driver != "" and',
+        (f"{UNTOLD}::test_what_was_not_promised_is_not_compared",),
+    ),
+    Mutation(
+        "gone-offers-stay-shared",
+        "every host of a play tries the offer that was gone for the first",
+        f"{MARKET}/rentals/lifecycle.py",
+        "            self.search.forget()\n",
+        "            pass\n",
+        (f"{SEARCHING}::test_an_offer_that_turns_out_to_be_gone_ends_the_sharing",),
+    ),
+    Mutation(
+        "old-search-shared",
+        "hosts are rented by offers of yesterday",
+        f"{MARKET}/offers/shared_search.py",
+        "if not sound or not now - SHARED_FOR_SECONDS <= float(asked_at or 0) <= now:",
+        "if not sound:",
+        (f"{SEARCHING}::test_another_account_and_a_later_play_search_anew",),
+    ),
+    Mutation(
+        "any-search-shared",
+        "a host gets offers that were searched for by another wish",
+        f"{MARKET}/offers/shared_search.py",
+        "return hashlib.sha256(json.dumps(asdict(wish), sort_keys=True).encode()).hexdigest()[:16]",
+        "return hashlib.sha256(type(wish).__name__.encode()).hexdigest()[:16]",
+        (f"{SEARCHING}::test_another_wish_is_another_search",),
+    ),
+    Mutation(
+        "every-host-searches",
+        "forty hosts wait four minutes for forty equal answers",
+        f"{MARKET}/wish.py",
+        "return replace(self, filter=None, exclude_machines=())",
+        "return self",
+        (f"{SEARCHING}::test_hosts_with_one_wish_make_one_search_whatever_they_rent",),
+    ),
+    Mutation(
+        "later-mark-is-damaged",
+        "a rental of a later version is neither kept nor released",
+        f"{MARKET}/mark.py",
+        "if len(others) < 4 or",
+        "if len(others) != 4 or",
+        (f"{MARKS}::test_a_part_that_a_later_version_adds_is_forgiven_and_kept",),
+    ),
+    Mutation(
+        "later-part-is-lost",
+        "an extension by an older version takes away what a later one wrote",
+        f"{MARKET}/mark.py",
+        'rest = "/".join(others[4:])',
+        'rest = ""',
+        (f"{MARKS}::test_a_part_that_a_later_version_adds_is_forgiven_and_kept",),
+    ),
+    Mutation(
+        "old-mark-unread",
+        "a rental of the first version bills until somebody remembers it",
+        f"{MARKET}/mark.py",
+        "        if len(parts) == 6:\n",
+        "        if len(parts) == 60:\n",
+        (f"{MARKS}::test_a_rental_that_the_first_version_made_is_kept_and_released",),
+    ),
+    Mutation(
+        "mark-cut-by-its-field",
+        "a rental whose mark does not fit is lost with its create",
+        f"{MODULES}/rental.py",
+        "        check_length(scope, name, self._provider.label_length)\n",
+        "",
+        (f"{UNTOLD}::test_a_name_that_a_providers_field_cannot_hold_is_refused_before_the_create",),
+    ),
+    Mutation(
+        "order-of-ids-without-an-order",
+        "of two rentals of a provider without an order each controller keeps another",
+        f"{MARKET}/model.py",
+        'self.seniority or f"{created_at:020d}", self.id',
+        "self.seniority, self.id",
+        (f"{UNTOLD}::test_of_two_rentals_without_a_start_the_first_created_counts",),
+    ),
+    Mutation(
+        "no-start-is-no-age",
+        "a duplicate whose provider tells no start bills for ever",
+        f"{MARKET}/model.py",
+        "return started_at or float(created_at or 0)",
+        "return started_at or 0.0",
+        (
+            f"{UNTOLD}::test_of_two_rentals_without_a_start_the_first_created_counts",
+            f"{UNTOLD}::test_a_rental_without_a_start_costs_from_its_create",
+        ),
+        least_red=2,
+    ),
+    Mutation(
+        "undeliverable-host-key-expected",
+        "the secret of a host key is sent to a provider that loses it",
+        f"{MODULES}/rental.py",
+        'if options["host_keys"] == "delivered" and self._provider.delivers_host_key:',
+        'if options["host_keys"] == "delivered":',
+        (f"{UNTOLD}::test_no_host_key_is_made_where_none_can_be_delivered",),
+    ),
+    Mutation(
+        "mark-changed-where-none-can-be",
+        "an extension is told that the provider never takes",
+        f"{MARKET}/rentals/lifecycle.py",
+        "if not self._provider.can_change_mark or rental.mark is None:",
+        "if rental.mark is None:",
+        (f"{UNTOLD}::test_a_deadline_does_not_move_where_marks_cannot_be_changed",),
+    ),
+)
+
 SERVING = "plugins/module_utils/serving"
 ESTIMATE = "tests/unit/serving/test_estimate.py"
 FILTER = "tests/unit/plugins/test_model_fit.py"
@@ -1305,6 +1477,7 @@ MUTATIONS = (
     *LIMITS,
     *HOSTS,
     *SERVERS,
+    *SEAM,
     *FITTING,
     *LOOKING,
     *WORKING,

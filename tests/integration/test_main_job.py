@@ -109,6 +109,7 @@ def test_a_broken_model_is_explained_and_its_host_released(controller: Controlle
 
     The server downloads the model itself: role model_cache would not let it start.
     """
+    began_at = time.time()
     run = controller.play(
         "deploy",
         inferops_model="inferops/tiny-llama-truncated",
@@ -130,7 +131,7 @@ def test_a_broken_model_is_explained_and_its_host_released(controller: Controlle
     assert not [path for path in folder.iterdir() if path.stat().st_mode & 0o077]
     (server,) = json.loads((folder / "state.json").read_text())["servers"]
     assert server["supervisor"] == "systemd"
-    assert ended_at - server["ended_at"] < 60
+    assert began_at < server["ended_at"] < ended_at
 
 
 def test_keep_leaves_the_host_and_says_what_it_bills(controller: Controller) -> None:

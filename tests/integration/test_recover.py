@@ -13,7 +13,7 @@ from typing import Any
 from tests.drills.controller import rent_playbook
 from tests.integration.plays import Controller, Run
 from tests.rig.podman import podman
-from tests.simulator.hosts import container_names
+from tests.simulator.hosts import container_name, container_names
 
 LADDER = [{"model": "inferops/tiny-llama"}]
 FREEZE = """
@@ -115,7 +115,7 @@ def test_hosts_without_a_server_or_without_an_answer_are_said_and_nothing_fails_
     run = controller.play(rent_playbook(tmp_path), **fleet)
     assert run.status == 0, run.output[-5000:]
     silent = max(controller.rentals(), key=lambda rental: str(rental["label"]))
-    podman("kill", f"inferops-sim-{controller.instance.name}-{silent['id']}")
+    podman("kill", container_name(controller.instance.name, silent["id"]))
 
     status = controller.play("status", **fleet)
     assert status.status == 0, status.output[-5000:]

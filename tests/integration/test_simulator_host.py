@@ -21,7 +21,7 @@ import requests
 
 from tests.rig import image
 from tests.simulator import daemon
-from tests.simulator.hosts import container_names
+from tests.simulator.hosts import container_name, container_names
 from tests.simulator.market import ACCOUNT_KEY
 
 
@@ -72,7 +72,7 @@ class Market:
     def log_in(self, row: dict[str, Any]) -> None:
         """Let our key in and wait for sshd, which may come later than the status says."""
         self.attach(row)
-        assert daemon.wait(lambda: self.ssh(row, "true").returncode == 0, 30)
+        assert daemon.wait(lambda: self.ssh(row, "true").returncode == 0, 60)
 
     def ssh(self, row: dict[str, Any], command: str) -> subprocess.CompletedProcess[str]:
         port = row["ports"]["22/tcp"][0]["HostPort"]
@@ -110,7 +110,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 def test_only_an_attached_key_gets_in(market: Market) -> None:
     with market.rented() as row:
-        assert daemon.wait(lambda: "Permission denied" in market.ssh(row, "true").stderr, 30)
+        assert daemon.wait(lambda: "Permission denied" in market.ssh(row, "true").stderr, 60)
         market.attach(row)
         assert market.run(row, "id -un") == "root"
 
@@ -172,9 +172,10 @@ def test_a_host_can_run_and_never_let_ssh_in(market: Market) -> None:
 
 
 def test_destroy_leaves_no_container(market: Market) -> None:
-    name = f"inferops-sim-{market.instance.name}"
     with market.rented() as row:
-        assert container_names(market.instance.name) == [f"{name}-{row['id']}"]
+        assert container_names(market.instance.name) == [
+            container_name(market.instance.name, row["id"])
+        ]
         assert daemon.status(market.instance)["containers"] == 1
     assert container_names(market.instance.name) == []
 
@@ -186,7 +187,7 @@ def test_stop_removes_the_containers_however_the_process_ended(tmp_path: Path, h
     market.rent()
     pid = json.loads(market.instance.pid_file.read_text())["pid"]
     os.kill(pid, how)
-    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 30)
+    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 60)
     left = len(container_names(market.instance.name))
     assert left == (1 if how == signal.SIGKILL else 0)
     assert daemon.stop(market.instance)["containers"] == 0
@@ -212,8 +213,8 @@ def test_a_host_can_destroy_itself_with_its_own_key(market: Market) -> None:
     )
     row = market.rent(onstart=f'sleep 4; python3 -c "{release}"')
     path = f"/api/v0/instances/{row['id']}/"
-    assert daemon.wait(lambda: market.call("GET", path)["instances"] is None, 30)
-    assert daemon.wait(lambda: container_names(market.instance.name) == [], 30)
+    assert daemon.wait(lambda: market.call("GET", path)["instances"] is None, 60)
+    assert daemon.wait(lambda: container_names(market.instance.name) == [], 60)
 
 
 def test_keys_and_host_key_change_when_the_provider_says_so(market: Market) -> None:

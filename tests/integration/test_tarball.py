@@ -117,25 +117,34 @@ def test_the_tarball_holds_nothing_but_the_collection(collections: Path) -> None
     assert not [entry["name"] for entry in manifest["files"] if "__pycache__" in entry["name"]]
 
 
-def test_a_dry_run_of_deploy_from_the_tarball_shows_the_offer_and_creates_nothing(
-    collections: Path, simulator: str, core: Path, tmp_path: Path
-) -> None:
-    """As on a controller where only `ansible-galaxy collection install` was run."""
+def play(
+    collections: Path,
+    simulator: str,
+    core: Path,
+    folder: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+) -> tuple[subprocess.CompletedProcess[str], list[dict[str, str]]]:
+    """A playbook where only `ansible-galaxy collection install` was run, and what it asked for.
+
+    By the defaults of Ansible, but for what *environment* sets.
+    """
     requests.delete(f"{simulator}/simulator/requests", timeout=10).raise_for_status()
-    inventory = tmp_path / "inventory" / "hosts.yml"
-    inventory.parent.mkdir()
+    inventory = folder / "inventory" / "hosts.yml"
+    inventory.parent.mkdir(exist_ok=True)
     inventory.write_text(INVENTORY)
     finished = subprocess.run(
-        [core / "ansible-playbook", "-i", inventory, "inferops.gpu.deploy", "--check"],
-        cwd=tmp_path,
+        [core / "ansible-playbook", "-i", inventory, *arguments],
+        cwd=folder,
         env={
             "PATH": f"{core}{os.pathsep}{os.environ['PATH']}",
-            "HOME": str(tmp_path),
+            "HOME": str(folder),
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(collections),
             "HF_ENDPOINT": "http://127.0.0.1:9",  # no test asks the real hub
             "VAST_URL": simulator,
             "VAST_API_KEY": "simulated-account-key",
+            **(environment or {}),
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -143,11 +152,76 @@ def test_a_dry_run_of_deploy_from_the_tarball_shows_the_offer_and_creates_nothin
         timeout=120,
         check=False,
     )
+    calls = requests.get(f"{simulator}/simulator/requests", timeout=10).json()
+    return finished, calls
+
+
+@pytest.mark.parametrize("how", ["ansible.cfg", "environment"])
+def test_a_dry_run_of_deploy_from_the_tarball_shows_the_offer_and_creates_nothing(
+    collections: Path, simulator: str, core: Path, tmp_path: Path, how: str
+) -> None:
+    """With the one setting that the README asks for, made in either way."""
+    environment = {"ANSIBLE_INJECT_FACT_VARS": "false"} if how == "environment" else {}
+    if how == "ansible.cfg":
+        (tmp_path / "ansible.cfg").write_text("[defaults]\ninject_facts_as_vars = false\n")
+    finished, calls = play(
+        collections,
+        simulator,
+        core,
+        tmp_path,
+        "inferops.gpu.deploy",
+        "--check",
+        environment=environment,
+    )
     assert finished.returncode == 0, finished.stdout
     assert re.search(r"Would rent offer \d+ of vastai: .* in [A-Z]{2}", finished.stdout)
     assert re.search(r"Price: 0\.\d+ dollars per hour", finished.stdout)
-    calls = requests.get(f"{simulator}/simulator/requests", timeout=10).json()
     searches = [call for call in calls if "/bundles" in call["path"]]
     assert searches, "no offers were looked up"
     others = [call for call in calls if call not in searches]
     assert {call["method"] for call in others} <= {"GET"}, "it did more than read"
+
+
+@pytest.mark.parametrize("playbook", ["deploy", "teardown", "reap"])
+def test_by_the_defaults_of_ansible_a_playbook_contacts_nobody_and_names_the_setting(
+    collections: Path, simulator: str, core: Path, tmp_path: Path, playbook: str
+) -> None:
+    finished, calls = play(collections, simulator, core, tmp_path, f"inferops.gpu.{playbook}")
+    assert finished.returncode != 0
+    output = " ".join(finished.stdout.split())
+    assert "inject_facts_as_vars = false" in output
+    assert "ANSIBLE_INJECT_FACT_VARS=false" in output
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (["--limit", "gpu-1"], 0, "Nothing is rented under the name gpu-1"),
+        (["--limit", "nothing"], 1, "no hosts to target"),
+        (["--tags", "x"], 4, "have no tags"),
+        (["-e", "inferops_group=wrong"], 2, "There is no group wrong"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_teardown_finds_its_host_or_fails(
+    collections: Path,
+    simulator: str,
+    core: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    status: int,
+    told: str,
+) -> None:
+    finished, calls = play(
+        collections,
+        simulator,
+        core,
+        tmp_path,
+        "inferops.gpu.teardown",
+        *arguments,
+        environment={"ANSIBLE_INJECT_FACT_VARS": "false"},
+    )
+    assert finished.returncode == status, finished.stdout
+    assert told in " ".join(finished.stdout.split())
+    assert bool(calls) == (status == 0)

@@ -22,6 +22,7 @@ from tests.rig.podman import PodmanError, command, environment, podman
 
 NAME = "localhost/inferops-host"
 SUITE = "bookworm"
+KEEP_SECONDS = 7 * 86_400
 ENTRY = Path(__file__).with_name("host_entry.sh")
 
 PACKAGES = (
@@ -110,11 +111,15 @@ def build() -> None:
 
 
 def forget_older_images() -> None:
-    """Remove the images of earlier recipes; those that still run somewhere stay."""
-    named = ("--filter", f"reference={NAME}", "--format", "{{.Repository}}:{{.Tag}}")
-    for other in podman("images", *named).stdout.split():
-        if other != tag():
-            podman("image", "rm", other, check=False)
+    """Remove the images of earlier recipes; those that still run somewhere stay.
+
+    So do young ones: another checkout on this machine may be at another recipe.
+    """
+    named = ("--filter", f"reference={NAME}", "--format", "json")
+    for other in json.loads(podman("images", *named).stdout or "[]"):
+        if time.time() - other["Created"] > KEEP_SECONDS:
+            for name in set(other["Names"]) - {tag()}:
+                podman("image", "rm", name, check=False)
 
 
 def bootstrap(tarball: Path) -> list[str]:

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.rig import image, tiny_model
+from tests.rig.checkout import ROOT
 from tests.rig.podman import podman
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import Hosts, PodmanHosts, PretendHosts, container_names
 from tests.simulator.hub import Hub
 from tests.simulator.market import Market
 
-ROOT = Path(__file__).resolve().parents[2]
 RIG = ROOT / ".rig"
 MODELS = {"inferops/tiny-llama": False, "inferops/tiny-llama-truncated": True}  # truncated?
 START_SECONDS, STOP_SECONDS = 30, 60
@@ -192,17 +192,20 @@ def start_ticks(pid: int) -> int | None:
 
 
 def processes(name: str) -> list[int]:
-    """Return the pids of this instance's processes, from the process table."""
+    """Return the pids of this instance's processes, from the process table.
+
+    Those of an instance of that name in another checkout are none of them.
+    """
     wanted = ["-m", "tests.simulator", "serve", "--instance", name]
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and start_ticks(int(entry.name)) is not None:
             try:
                 arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                if arguments[1:6] == wanted and (entry / "cwd").readlink() == ROOT:
+                    found.append(int(entry.name))
             except OSError:
                 continue
-            if arguments[1:6] == wanted:
-                found.append(int(entry.name))
     return found
 
 

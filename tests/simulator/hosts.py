@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.rig import image
+from tests.rig.checkout import TOKEN
 from tests.rig.podman import PodmanError, podman
 
-PREFIX = "inferops-sim-"
+# Another checkout may run an instance of the same name.
+PREFIX = f"inferops-sim-{TOKEN}-"
 ADDRESS = "127.0.0.1"
 # Below the range from which outgoing connections take theirs, so that none is taken in between.
 PORTS = range(20_000, 32_000)
@@ -39,7 +41,18 @@ for _try in 1 2 3 4 5 6 7 8 9 10; do
     sleep 0.1
 done
 """
-TRUST_FOLDER, UV_CACHE_FOLDER = "/etc/inferops-sim/trust", "/var/cache/inferops-uv"
+TRUST_FOLDER = "/etc/inferops-sim/trust"
+# By the variable that names its folder on this machine: a cache, and what lets hosts use it.
+CACHES = {
+    "INFEROPS_RIG_UV_CACHE": (
+        "/var/cache/inferops-uv",
+        {"UV_CACHE_DIR": "/var/cache/inferops-uv", "UV_LINK_MODE": "symlink"},
+    ),
+    "INFEROPS_RIG_PIP_CACHE": (
+        "/var/cache/inferops-pip",
+        {"PIP_CACHE_DIR": "/var/cache/inferops-pip"},
+    ),
+}
 
 
 class HostFailure(RuntimeError):
@@ -138,7 +151,7 @@ class PodmanHosts:
 
     def name(self, number: int) -> str:
         """Return the container's name."""
-        return f"{PREFIX}{self.instance}-{number}"
+        return container_name(self.instance, number)
 
     def launch(self, spec: HostSpec) -> dict[str, int]:
         """Create, fill and start the container. Raises HostFailure with podman's words."""
@@ -163,7 +176,7 @@ class PodmanHosts:
     def options(self, spec: HostSpec, ports: dict[str, int]) -> list[str]:
         """Return the options of ``podman create``."""
         options = [f"--name={self.name(spec.number)}", f"--hostname=rental-{spec.number}"]
-        options += [f"--label=inferops.simulator={self.instance}", "--pull=never", SHARED_MEMORY]
+        options += [f"--label={label(self.instance)}", "--pull=never", SHARED_MEMORY]
         # So that whoever checks for leftovers knows those of its own run from all others.
         options.append(f"--label=inferops.check={os.environ.get('INFEROPS_CHECK_RUN', '')}")
         options.append("--env-file=/dev/stdin")  # values may be secret: no process list shows them
@@ -189,7 +202,7 @@ class PodmanHosts:
     def trust(self) -> tuple[list[str], dict[str, str]]:
         """Return the volumes and the variables by which this machine's own set-up reaches a host.
 
-        Only what this machine's environment names: a CA bundle, a folder of wheels, a uv cache.
+        Only what this machine's environment names: a CA bundle, a folder of wheels, caches.
         """
         volumes: list[str] = []
         variables = {"HF_ENDPOINT": f"http://{GATEWAY}:{self.hub_port}"}
@@ -203,11 +216,11 @@ class PodmanHosts:
         if Path(wheels).is_absolute() and Path(wheels).is_dir():
             volumes.append(f"{wheels}:{wheels}:ro")
             variables |= {"PIP_FIND_LINKS": wheels, "UV_FIND_LINKS": wheels}
-        cache = os.environ.get("INFEROPS_RIG_UV_CACHE") or ""
-        if cache:
-            Path(cache).mkdir(parents=True, exist_ok=True)
-            volumes.append(f"{Path(cache).resolve()}:{UV_CACHE_FOLDER}:rw")
-            variables |= {"UV_CACHE_DIR": UV_CACHE_FOLDER, "UV_LINK_MODE": "symlink"}
+        for name, (inside, settings) in CACHES.items():
+            if cache := os.environ.get(name):
+                Path(cache).mkdir(parents=True, exist_ok=True)
+                volumes.append(f"{Path(cache).resolve()}:{inside}:rw")
+                variables |= settings
         return volumes, variables
 
     def files(self, spec: HostSpec) -> dict[str, tuple[str, int]]:
@@ -285,11 +298,19 @@ def start_command(spec: HostSpec) -> list[str]:
     return [] if spec.sshd else ["/usr/bin/tini", "-g", "--", "sleep", "infinity"]
 
 
+def label(instance: str) -> str:
+    """Return what tells the containers of one simulator instance from all others."""
+    return f"inferops.simulator={TOKEN}/{instance}"
+
+
+def container_name(instance: str, number: int) -> str:
+    """Return the name of a rental's container."""
+    return f"{PREFIX}{instance}-{number}"
+
+
 def container_names(instance: str) -> list[str]:
     """Return the names of all containers of one simulator instance, running or not."""
-    found = podman(
-        "ps", "--all", "--filter", f"label=inferops.simulator={instance}", "--format", "{{.Names}}"
-    )
+    found = podman("ps", "--all", "--filter", f"label={label(instance)}", "--format", "{{.Names}}")
     return found.stdout.split()
 
 

@@ -57,7 +57,11 @@ STEPS = (
     Step("lint", "ruff", "ruff check --quiet ."),
     Step("lint", "types", f"mypy {COLLECTION}/plugins/module_utils"),
     Step("lint", "yaml", "yamllint --strict ."),
-    Step("lint", "shell", "shellcheck .ci/run tests/tools/setup.sh"),
+    Step(
+        "lint",
+        "shell",
+        "shellcheck .ci/run tests/tools/setup.sh tests/benchmarks/deploy/floor/deploy.sh",
+    ),
     Step("lint", "ansible-lint", "ansible-lint --profile production --offline --strict"),
     Step("lint", "role-readmes", "python -m tests.tools.role_readmes --check"),
     Step(

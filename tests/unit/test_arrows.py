@@ -45,7 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "market.rentals": {"common", "market", "market.access", "market.offers", "market.providers"},
 }
 #: What runs on the controller reaches a host by modules alone.
-CONTROLLER = {"action", "callback", "filter", "inventory", "plugin_utils"}
+CONTROLLER = {"action", "callback", "filter", "inventory", "lookup", "plugin_utils"}
 CONTROLLER_MAY = {"common", "endpoint", "hub", "market", "serving"}
 
 

@@ -19,11 +19,13 @@ UNGROUPED = {
     "check_variables",
     "controller_file",
     "endpoint",
+    "model_fit",
     "model_info",
     "offer_check",
     "rental_outcome",
     "ssh_key_pair",
     "ssh_tunnel",
+    "stack_plan",
 }
 
 # Hosts from which packages are downloaded. Which one to use is each machine's own setting.

@@ -6,6 +6,12 @@
 
 The provider's list is the database of rentals: a fresh controller with nothing but
 credentials reads scope, name, nonce, deadline and wished lifetime back from it.
+
+    inferops/<scope>/<name>/<nonce>/2/<deadline>/<lifetime>/<created>
+
+The 2 is the version. Numbers are written to the base of 36, because the shortest field of a
+provider has 64 characters. A later version may add parts behind these: who does not know them keeps
+them as they are. Version 1 had no version, decimal numbers and no time of the create.
 """
 
 from __future__ import annotations
@@ -15,8 +21,19 @@ import secrets
 from dataclasses import dataclass
 
 PREFIX = "inferops"
+VERSION = 2
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _NONCE = re.compile(r"[0-9a-f]{8}")
+#: What Ansible takes for the controller, or for every host.
+_RESERVED = ("all", "localhost", "ungrouped", "127.0.0.1")
+_DECIMAL = re.compile(r"[0-9]{1,15}")
+_BASE_36 = re.compile(r"[0-9a-z]{1,10}")
+#: Parts that a later version has added: kept, and sent back to the provider.
+_REST = re.compile(r"[A-Za-z0-9._/-]{0,100}")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+#: What a mark takes beside scope and name: prefix, nonce, version, three numbers of up to seven
+#: digits, and the slashes between them. Seven digits reach to the year 4453.
+_FRAME_LETTERS = len(PREFIX) + 8 + 1 + 3 * 7 + 7
 
 
 def check_word(kind: str, word: str) -> str:
@@ -29,13 +46,35 @@ def check_word(kind: str, word: str) -> str:
     return word
 
 
+def check_name(name: str) -> str:
+    """Return *name* when a rental, and so a host, can bear it, else raise ValueError."""
+    if check_word("Name", name).casefold() in _RESERVED:
+        raise ValueError(f"Name {name!r} means something else to Ansible: take another one.")
+    return name
+
+
+def check_length(scope: str, name: str, most: int) -> None:
+    """See that a mark of *scope* and *name* fits into *most* characters, else raise ValueError.
+
+    However it changes later: a deadline that moves must never become too long.
+    """
+    left = most - _FRAME_LETTERS
+    if len(scope) + len(name) > left:
+        raise ValueError(
+            f"Scope {scope!r} and name {name!r} are too long together: the provider keeps marks of "
+            f"{most} characters, which leaves {left} for both. Shorten one of them."
+        )
+
+
 @dataclass(frozen=True)
 class Mark:
     """Who a rental belongs to and until when it may bill.
 
     ``deadline`` is in whole seconds since the epoch, ``lifetime_seconds`` the wish that it came
     from; both are 0 when there is none. An extension moves the deadline alone, so that a later
-    deploy can tell it from a changed wish.
+    deploy can tell it from a changed wish. ``created_at`` is the time of the create by the
+    provider's clock, 0 when unknown. ``version`` and ``rest``, the parts behind those that are
+    known, are kept for whoever knows them.
     """
 
     scope: str
@@ -43,32 +82,56 @@ class Mark:
     nonce: str
     deadline: int
     lifetime_seconds: int
+    created_at: int = 0
+    version: int = VERSION
+    rest: str = ""
 
     @classmethod
-    def new(cls, scope: str, name: str, deadline: int, lifetime_seconds: int) -> Mark:
+    def new(
+        cls, scope: str, name: str, deadline: int, lifetime_seconds: int, created_at: int = 0
+    ) -> Mark:
         """A mark with a fresh nonce; raises ValueError for unusable words."""
         check_word("Scope", scope)
-        check_word("Name", name)
-        return cls(scope, name, secrets.token_hex(4), deadline, lifetime_seconds)
+        check_name(name)
+        return cls(scope, name, secrets.token_hex(4), deadline, lifetime_seconds, created_at)
 
     def encode(self) -> str:
-        """The text for the provider's field, at most 170 characters."""
-        numbers = (str(self.deadline), str(self.lifetime_seconds))
-        return "/".join((PREFIX, self.scope, self.name, self.nonce, *numbers))
+        """The text for the provider's field."""
+        numbers = (self.version, self.deadline, self.lifetime_seconds, self.created_at)
+        known = (PREFIX, self.scope, self.name, self.nonce, *map(_base_36, numbers))
+        return "/".join((*known, self.rest) if self.rest else known)
 
     @classmethod
     def decode(cls, text: str | None) -> Mark | None:
         """The mark in *text*, or None when the rental is not one of ours."""
         parts = (text or "").split("/")
-        if len(parts) != 6 or parts[0] != PREFIX or not _NONCE.fullmatch(parts[3]):
+        if len(parts) < 6 or parts[0] != PREFIX or not _NONCE.fullmatch(parts[3]):
             return None
-        words_hold = _WORD.fullmatch(parts[1]) and _WORD.fullmatch(parts[2])
-        if not words_hold or not all(part.isdecimal() for part in parts[4:]):
+        if not _WORD.fullmatch(parts[1]) or not _WORD.fullmatch(parts[2]):
             return None
-        return cls(parts[1], parts[2], parts[3], int(parts[4]), int(parts[5]))
+        scope, name, nonce, *others = parts[1:]
+        if len(parts) == 6:
+            if not all(_DECIMAL.fullmatch(part) for part in others):
+                return None
+            return cls(scope, name, nonce, int(others[0]), int(others[1]))
+        if len(others) < 4 or not all(_BASE_36.fullmatch(part) for part in others[:4]):
+            return None
+        version, deadline, lifetime_seconds, created_at = (int(part, 36) for part in others[:4])
+        rest = "/".join(others[4:])
+        if version < VERSION or not _REST.fullmatch(rest):
+            return None
+        return cls(scope, name, nonce, deadline, lifetime_seconds, created_at, version, rest)
 
 
 def is_damaged(text: str | None, scope: str) -> bool:
     """Whether *text* looks like a mark of *scope* that somebody has changed by hand."""
     looks_ours = (text or "").startswith(f"{PREFIX}/{scope}/")
     return looks_ours and Mark.decode(text) is None
+
+
+def _base_36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Offers, rentals and orders: one vocabulary with units for every provider."""
+"""Offers, rentals and orders: one vocabulary with units for every provider.
+
+An offer, a rental or an endpoint whose fields are not of their kind cannot be made: ValueError.
+"""
 
 from __future__ import annotations
 
@@ -10,45 +13,76 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .border import (
+    check_host,
+    check_id,
+    check_numbers,
+    check_port,
+    check_prices,
+    check_texts,
+    check_user,
+)
 from .errors import RequestRefused
 from .mark import Mark
+
+#: How people read None: the provider says nothing about it.
+NOT_TOLD = "not told"
 
 
 @dataclass(frozen=True)
 class Offer:
     """Something rentable. Prices are for the whole offer, VRAM is per GPU.
 
-    ``price_usd_per_hour`` includes ``disk_usd_per_hour``, the disk that the wish asks for.
+    ``price_usd_per_hour`` includes ``disk_usd_per_hour``, the disk that the wish asks for. None is
+    what the provider does not tell: it refuses nothing, and costs the offer one doubt.
     """
 
     provider: str
     id: str
-    machine_id: str
     gpu_name: str
     gpu_count: int
-    vram_gib: float
-    compute_capability: str
-    driver_version: str
-    cuda_version: str
     price_usd_per_hour: float
-    disk_usd_per_hour: float
-    disk_gib: float
-    disk_mb_per_second: float
-    ram_gib: float
-    cpu_cores: float
-    download_mbit_per_second: float
-    upload_mbit_per_second: float
-    download_usd_per_gib: float
-    upload_usd_per_gib: float
-    reliability: float
-    verified: bool
-    country: str
-    max_duration_hours: float
-    direct_ports: int
+    disk_usd_per_hour: float = 0.0
+    machine_id: str | None = None
+    vram_gib: float | None = None
+    compute_capability: str | None = None
+    driver_version: str | None = None
+    cuda_version: str | None = None
+    disk_gib: float | None = None
+    disk_mb_per_second: float | None = None
+    ram_gib: float | None = None
+    cpu_cores: float | None = None
+    download_mbit_per_second: float | None = None
+    upload_mbit_per_second: float | None = None
+    download_usd_per_gib: float | None = None
+    upload_usd_per_gib: float | None = None
+    reliability: float | None = None
+    verified: bool | None = None
+    country: str | None = None
+    max_duration_hours: float | None = None
+    direct_ports: int | None = None
+
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        if self.machine_id is not None:
+            check_id(self.machine_id)
+        check_texts(self.gpu_name, self.compute_capability, self.driver_version)
+        check_texts(self.cuda_version, self.country)
+        check_numbers(self.gpu_count, self.vram_gib, self.disk_gib, self.disk_mb_per_second)
+        check_numbers(self.ram_gib, self.cpu_cores, self.reliability, self.direct_ports)
+        check_numbers(self.download_mbit_per_second, self.upload_mbit_per_second)
+        check_numbers(self.max_duration_hours)
+        check_prices(self.price_usd_per_hour, self.disk_usd_per_hour)
+        check_prices(self.download_usd_per_gib, self.upload_usd_per_gib)
 
     def to_dict(self) -> dict[str, Any]:
         """The offer as plain data, as modules return it."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Offer:
+        """The offer that :meth:`to_dict` made *data* from."""
+        return cls(**data)
 
 
 @dataclass(frozen=True)
@@ -96,13 +130,17 @@ class Endpoint:
     host: str
     port: int
 
+    def __post_init__(self) -> None:
+        check_host(self.host)
+        check_port(self.port)
+
 
 @dataclass(frozen=True)
 class Rental:
-    """What we pay for, as its provider shows it.
+    """What we pay for, as its provider shows it. None is what it does not tell, or not yet.
 
-    ``seniority`` sorts the rentals of a provider by their creation and never changes.
-    ``started_at`` is in epoch seconds, 0 while the provider gives none.
+    ``seniority`` sorts the rentals of a provider by their creation and never changes; empty where
+    the provider tells no order. ``started_at`` is in epoch seconds.
     """
 
     provider: str
@@ -112,27 +150,49 @@ class Rental:
     mark: Mark | None
     status: str
     status_text: str
-    price_usd_per_hour: float
-    started_at: float
-    machine_id: str
+    price_usd_per_hour: float | None
+    started_at: float | None
+    machine_id: str | None
     gpu_name: str
     gpu_count: int
-    vram_gib: float
-    driver_version: str
-    download_mbit_per_second: float
+    vram_gib: float | None
+    driver_version: str | None
+    download_mbit_per_second: float | None
     ssh_user: str
     ssh: tuple[Endpoint, ...]
     ports: dict[str, Endpoint]
     console_url: str
 
+    def __post_init__(self) -> None:
+        check_id(self.id)
+        if self.machine_id is not None:
+            check_id(self.machine_id)
+        check_user(self.ssh_user)
+        check_texts(self.gpu_name, self.driver_version)
+        check_numbers(self.started_at, self.gpu_count, self.vram_gib)
+        check_numbers(self.download_mbit_per_second)
+        check_prices(self.price_usd_per_hour)
+        for port in self.ports:
+            check_port(int(port))
+
     @property
-    def precedence(self) -> tuple[bool, str]:
-        """Sorts the rentals of one name: the oldest that lives counts, the dead come last."""
-        return self.status in DEAD, self.seniority
+    def precedence(self) -> tuple[bool, str, str]:
+        """Sorts the rentals of one name: the oldest that lives counts, the dead come last.
+
+        Where the provider tells no order, the time of the create in the mark does, which unlike
+        a start is there from the beginning and never changes.
+        """
+        created_at = self.mark.created_at if self.mark else 0
+        return self.status in DEAD, self.seniority or f"{created_at:020d}", self.id
+
+    @property
+    def since(self) -> float:
+        """From when on it bills, in epoch seconds: its start, else its create; 0 for unknown."""
+        return billing_since(self.started_at, self.mark.created_at if self.mark else 0)
 
     def cost_usd(self, now: float) -> float:
         """What the rental has cost so far by its hourly price, in dollars."""
-        return cost_usd(self.price_usd_per_hour, self.started_at, now)
+        return cost_usd(self.price_usd_per_hour, self.since, now)
 
     def to_dict(self) -> dict[str, Any]:
         """The rental as plain data, as modules return it."""
@@ -153,10 +213,25 @@ class Rental:
         )
 
 
-def cost_usd(price_usd_per_hour: float, started_at: float, now: float) -> float:
-    """Dollars from *started_at* to *now* (epoch seconds), to 0.0001; 0 when it has not started."""
+def billing_since(started_at: float | None, created_at: float | None) -> float:
+    """The start of a rental, else the create in its mark; 0 when neither is known."""
+    return started_at or float(created_at or 0)
+
+
+def cost_usd(price_usd_per_hour: float | None, started_at: float | None, now: float) -> float:
+    """Dollars from *started_at* to *now* (epoch seconds), to 0.0001.
+
+    0 when it has not started, and while nobody knows its price.
+    """
     hours = max(0.0, now - started_at) / 3600 if started_at else 0.0
-    return round(hours * price_usd_per_hour, 4)
+    return round(hours * (price_usd_per_hour or 0.0), 4)
+
+
+def rate(price_usd_per_hour: float | None) -> str:
+    """An hourly price in words."""
+    if price_usd_per_hour is None:
+        return "at an unknown price"
+    return f"{price_usd_per_hour:.4f} dollars an hour"
 
 
 @dataclass(frozen=True)

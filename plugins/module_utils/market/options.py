@@ -13,12 +13,12 @@ from dataclasses import fields
 from typing import Any, Callable
 
 from .clock import Clock
-from .errors import CredentialError
+from .errors import CredentialError, RequestRefused
 from .offers.ranking import Usage
+from .offers.shared_search import SharedSearch
 from .providers.pace import Pace
-from .providers.provider import Provider
-from .providers.registry import PROVIDERS
-from .providers.vastai import VastAI
+from .providers.provider import Credential, Provider
+from .providers.registry import DEFAULT_PROVIDER, PROVIDERS
 from .rentals.claims import Claims
 from .rentals.lifecycle import Lifecycle
 from .rentals.shared_listing import SharedListing
@@ -26,8 +26,12 @@ from .shared_file import SharedFile
 from .wish import Wish
 
 MARKET_OPTIONS: dict[str, Any] = {
-    "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": VastAI.name},
-    "api_key": {"type": "str", "no_log": True},
+    "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": DEFAULT_PROVIDER},
+    **{
+        credential.option: {"type": "str", "no_log": True}
+        for kind in PROVIDERS.values()
+        for credential in kind.credentials
+    },
     "api_url": {"type": "str"},
     "controller_dir": {"type": "path", "default": "~/.ansible/inferops"},
 }
@@ -59,11 +63,16 @@ WISH_OPTIONS: dict[str, Any] = {
 
 
 def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Provider:
-    """The provider that *options* name; raises CredentialError without an API key."""
+    """The provider that *options* name; raises CredentialError without what it logs in with."""
     kind = PROVIDERS[options["provider"]]
     clock = clock or Clock.from_environment()
     pace = Pace(_shared_file(options, "pace"), kind.seconds_between, clock)
-    return kind(_api_key(options), _api_url(options), pace, clock)
+    return kind(_credentials(options), _api_url(options), pace, clock)
+
+
+def make_search(options: Mapping[str, Any], provider: Provider, clock: Clock) -> SharedSearch:
+    """Searches that the controller's processes share."""
+    return SharedSearch(provider, _shared_file(options, "search"), clock)
 
 
 def make_lifecycle(
@@ -80,31 +89,54 @@ def make_lifecycle(
         SharedListing(_shared_file(options, "listing"), clock),
         Claims(_shared_file(options, "claims"), clock),
         notify,
+        make_search(options, provider, clock),
     )
 
 
 def scope_secret(options: Mapping[str, Any]) -> str:
-    """The secret that the scope's host keys are derived from: a given one, or the API key."""
-    return options.get("scope_secret") or os.environ.get(_SECRET_ENV) or _api_key(options)
+    """The secret that the scope's host keys are derived from.
+
+    A given one, or what the provider is logged in to with.
+    """
+    given = options.get("scope_secret") or os.environ.get(_SECRET_ENV)
+    secret = given or " ".join(_credentials(options).values())
+    if not secret:
+        raise RequestRefused(
+            f"Provider {options['provider']} has no key that host keys could be derived from.",
+            remedy=f"Set scope_secret, or the environment variable {_SECRET_ENV}.",
+        )
+    return str(secret)
 
 
-def _api_key(options: Mapping[str, Any]) -> str:
+def _credentials(options: Mapping[str, Any]) -> dict[str, str]:
+    """What the provider logs in with, by option. Raises CredentialError for what is missing."""
     kind = PROVIDERS[options["provider"]]
-    api_key = options.get("api_key") or os.environ.get(kind.credential_env, "")
-    if not api_key:
+    found = {}
+    for credential in kind.credentials:
+        value = _credential(kind.name, credential, options)
+        if value:
+            found[credential.option] = value
+    return found
+
+
+def _credential(provider: str, credential: Credential, options: Mapping[str, Any]) -> str:
+    set_here = (os.environ.get(name, "") for name in credential.environment)
+    value = str(options.get(credential.option) or next(filter(None, set_here), ""))
+    if not value and credential.required:
+        variables = " or ".join(credential.environment)
         raise CredentialError(
-            f"Provider {kind.name} needs an API key.",
-            remedy=f"Set the environment variable {kind.credential_env} on the controller, "
-            "or the option api_key.",
+            f"Provider {provider} needs {credential.option}.",
+            remedy=f"Set the environment variable {variables} on the controller, "
+            f"or the option {credential.option}.",
         )
     # A stray line break would end in the text of an error about the header that carries it.
-    if not api_key.isascii() or any(not sign.isprintable() or sign.isspace() for sign in api_key):
+    if not value.isascii() or any(not sign.isprintable() or sign.isspace() for sign in value):
         raise CredentialError(
-            f"The API key for {kind.name} holds a blank, a line break or another sign that no key "
-            "has.",
+            f"The {credential.option} for {provider} holds a blank, a line break or another sign "
+            "that no key has.",
             remedy="Set it again without.",
         )
-    return str(api_key)
+    return value
 
 
 def _api_url(options: Mapping[str, Any]) -> str:
@@ -114,7 +146,7 @@ def _api_url(options: Mapping[str, Any]) -> str:
 
 def _shared_file(options: Mapping[str, Any], what: str) -> SharedFile:
     """A file that all processes of this controller with the same account share."""
-    account = f"{_api_url(options)} {_api_key(options)}".encode()
+    account = " ".join((_api_url(options), *_credentials(options).values())).encode()
     folder = f"{options['provider']}-{hashlib.sha256(account).hexdigest()[:12]}"
     return SharedFile(os.path.join(options["controller_dir"], "market", folder, f"{what}.json"))
 

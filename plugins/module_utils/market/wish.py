@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,8 +25,19 @@ _VRAM_AS_SOLD = 0.97
 
 
 @dataclass(frozen=True)
+class _Check:
+    """One limit; ``fulfilled`` is None when the offer does not tell what it is about."""
+
+    name: str
+    fulfilled: bool | None
+
+
+@dataclass(frozen=True)
 class Wish:
-    """Limits on an offer; None means that anything will do. VRAM is per GPU."""
+    """Limits on an offer; None means that anything will do. VRAM is per GPU.
+
+    What an offer does not tell misses no limit: it is noted as unchecked.
+    """
 
     gpu_names: tuple[str, ...] = ()
     gpu_count: int = 1
@@ -45,33 +56,48 @@ class Wish:
 
     def misses(self, offer: Offer) -> list[str]:
         """Why *offer* does not fulfil the wish, one short reason each; empty when it does."""
-        checks = (
-            (
-                not self.gpu_names or _folded(offer.gpu_name) in map(_folded, self.gpu_names),
-                "GPU name",
-            ),
-            (offer.gpu_count == self.gpu_count, "GPU count"),
-            (_at_least(offer.vram_gib / _VRAM_AS_SOLD, self.vram_gib), "VRAM"),
-            (offer.disk_gib >= self.disk_gib, "disk"),
-            (_version_at_least(offer.compute_capability, self.compute_capability), "architecture"),
-            (_version_at_least(offer.driver_version, self.driver_version), "driver"),
-            (_at_most(offer.price_usd_per_hour, self.max_price_usd_per_hour), "price"),
-            (_at_least(offer.reliability, self.min_reliability), "reliability"),
-            (
-                _at_least(offer.download_mbit_per_second, self.min_download_mbit_per_second),
-                "download speed",
-            ),
-            (not self.countries or offer.country in self.countries, "country"),
-            (offer.verified or not self.verified, "verification"),
-            (_at_least(offer.max_duration_hours, self.duration_hours), "duration"),
-            (offer.machine_id not in self.exclude_machines, "excluded machine"),
-        )
-        return [reason for fulfilled, reason in checks if not fulfilled]
+        return [check.name for check in self._checks(offer) if check.fulfilled is False]
 
-    def without_machines(self, machine_ids: Iterable[str]) -> Wish:
+    def unchecked(self, offer: Offer) -> list[str]:
+        """The limits that nobody can check, because *offer* does not tell what they are about."""
+        return [check.name for check in self._checks(offer) if check.fulfilled is None]
+
+    def _checks(self, offer: Offer) -> Iterator[_Check]:
+        """Each limit of the wish against *offer*."""
+        names = [_folded(name) for name in self.gpu_names]
+        sold_gib = None if offer.vram_gib is None else offer.vram_gib / _VRAM_AS_SOLD
+        yield _Check("GPU name", not names or _folded(offer.gpu_name) in names)
+        yield _Check("GPU count", offer.gpu_count == self.gpu_count)
+        yield _Check("VRAM", _at_least(sold_gib, self.vram_gib))
+        yield _Check("disk", _at_least(offer.disk_gib, self.disk_gib))
+        for what, version, least in (
+            ("architecture", offer.compute_capability, self.compute_capability),
+            ("driver", offer.driver_version, self.driver_version),
+        ):
+            key = None if version is None else version_key(version)
+            yield _Check(what, _at_least(key, None if least is None else version_key(least)))
+        most = self.max_price_usd_per_hour
+        yield _Check("price", most is None or offer.price_usd_per_hour <= most)
+        yield _Check("reliability", _at_least(offer.reliability, self.min_reliability))
+        least_mbit = self.min_download_mbit_per_second
+        yield _Check("download speed", _at_least(offer.download_mbit_per_second, least_mbit))
+        yield _Check("country", _one_of(offer.country, self.countries))
+        yield _Check("verification", offer.verified if self.verified else True)
+        yield _Check("duration", _at_least(offer.max_duration_hours, self.duration_hours))
+        yield _Check("excluded machine", offer.machine_id not in self.exclude_machines)
+
+    def without_machines(self, machine_ids: Iterable[str | None]) -> Wish:
         """The same wish, that also shuns these machines."""
         shunned = dict.fromkeys((*self.exclude_machines, *filter(None, machine_ids)))
         return replace(self, exclude_machines=tuple(shunned))
+
+    @property
+    def searched(self) -> Wish:
+        """The part of the wish that a provider may search by, the same for all hosts of a play.
+
+        What is left out is checked on our side alone.
+        """
+        return replace(self, filter=None, exclude_machines=())
 
     def select(self, offers: Iterable[Offer]) -> tuple[list[Offer], dict[str, int]]:
         """The offers that fulfil the wish, and how many failed by each reason."""
@@ -119,16 +145,17 @@ def _folded(name: str) -> str:
     return name.replace("_", " ").casefold()
 
 
-def _at_least(value: float, minimum: float | None) -> bool:
-    return minimum is None or value >= minimum
+def _at_least(value: Any, least: Any) -> bool | None:
+    """Whether *value* is large enough, where one is asked for; None when it is not told."""
+    if least is None:
+        return True
+    return None if value is None else bool(value >= least)
 
 
-def _at_most(value: float, maximum: float | None) -> bool:
-    return maximum is None or value <= maximum
-
-
-def _version_at_least(version: str, minimum: str | None) -> bool:
-    return minimum is None or version_key(version) >= version_key(minimum)
+def _one_of(value: str | None, accepted: tuple[str, ...]) -> bool | None:
+    if not accepted:
+        return True
+    return None if value is None else value in accepted
 
 
 def version_key(version: str) -> tuple[int, ...]:

@@ -23,10 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presen
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
 from tests.simulator.market import ACCOUNT_KEY
-from tests.unit.market.conftest import Market, order
-
-READ = {"method": "GET", "path": r"/api/v0/instances/\d+/?$"}
-LIST = {"method": "GET", "path": "/api/v1/instances/"}
+from tests.unit.market.conftest import Market, fault, order
 
 
 def absent(market: Market, **options: Any) -> dict[str, Any]:
@@ -46,7 +43,7 @@ def absent(market: Market, **options: Any) -> dict[str, Any]:
     ids=["null", "failed"],
 )
 def test_a_list_that_only_looks_empty_is_not_believed(market: Market, body: object) -> None:
-    market.fault("reply", **LIST, status=200, body=body)
+    market.fault("reply", on="list", status=200, body=body)
     with pytest.raises(ProviderUnavailable):
         market.provider().list_rentals()
 
@@ -55,14 +52,14 @@ def test_a_list_that_only_looks_empty_is_not_believed(market: Market, body: obje
 def test_a_read_that_shows_no_such_rental_does_not_say_that_it_is_gone(
     market: Market, body: object
 ) -> None:
-    market.fault("reply", **READ, status=200, body=body)
+    market.fault("reply", on="get", status=200, body=body)
     with pytest.raises(ProviderUnavailable):
         market.provider().get("27")
 
 
 def test_an_offer_that_is_stale_by_503_takes_the_next_one(market: Market) -> None:
     body = {"error_type": "stale_inventory", "retry_suggested": True}
-    market.fault("reply", method="PUT", path="/asks/", status=503, body=body)
+    market.fault("reply", on="create", status=503, body=body)
     result = market.rent()
     assert [attempt["outcome"] for attempt in result["attempts"]] == ["gone", "rented"]
 
@@ -86,12 +83,9 @@ def test_a_rental_that_comes_back_at_once_is_released_again(market: Market) -> N
 @pytest.mark.parametrize(
     ("liar", "presence"),
     [
-        ({"kind": "list_without", "label": "", "times": 9}, PRESENT),
-        (
-            {"kind": "reply", **READ, "status": 200, "body": {"instances": None}, "times": 9},
-            PRESENT,
-        ),
-        ({"kind": "reply", **READ, "status": 500, "body": "oops", "times": 99}, UNKNOWN),
+        (fault("list_without", label="", times=9), PRESENT),
+        (fault("reply", on="get", saying="no such rental", times=9), PRESENT),
+        (fault("reply", on="get", status=500, body="oops", times=99), UNKNOWN),
     ],
     ids=["list", "id", "down"],
 )
@@ -99,7 +93,7 @@ def test_gone_takes_both_the_list_and_the_id(
     market: Market, liar: dict[str, Any], presence: str
 ) -> None:
     rental = market.rent()["rental"]
-    market.fault(**liar)
+    market.faults(liar)
     assert market.lifecycle().judge(rental["id"]).presence == presence != GONE
 
 
@@ -131,7 +125,7 @@ def test_a_teardown_that_cannot_be_proven_fails(market: Market) -> None:
 def test_the_rental_of_another_controller_is_not_taken_for_a_lost_create(market: Market) -> None:
     ranked = market.ranked()
     market.create(ranked[0].offer)
-    market.fault("drop_before", method="PUT", path="/asks/")
+    market.fault("drop_before", on="create")
     with pytest.raises(UnclearCreate, match="Nothing else was rented"):
         market.lifecycle().rent(ranked[1:], lambda _offer: order())
 
@@ -194,9 +188,7 @@ def test_what_has_no_deadline_is_never_past_it(market: Market) -> None:
 
 def test_an_extension_that_the_provider_forgets_is_no_success(market: Market) -> None:
     market.rent()
-    market.fault(
-        "reply", method="PUT", path=r"/instances/\d+/?$", body={"success": True}, status=200
-    )
+    market.fault("reply", on="change_mark", saying="done")
     result = market.run("rental_extend", scope="test", name="gpu-1", hours=99)
     assert result["failed"]
     assert "does not show" in result["msg"]
@@ -240,7 +232,7 @@ def test_no_call_comes_too_early(market: Market) -> None:
 
 
 def test_a_provider_that_says_how_long_to_wait_is_obeyed(market: Market) -> None:
-    market.fault("reply", **LIST, status=429, body="too frequent", headers={"Retry-After": "20"})
+    market.fault("reply", on="list", status=429, body="too frequent", headers={"Retry-After": "20"})
     before = market.clock.now()
     market.provider().list_rentals()
     assert market.clock.now() - before >= 20

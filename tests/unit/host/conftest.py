@@ -40,7 +40,7 @@ Call = Callable[..., dict[str, Any]]
 def wait_until() -> Wait:
     """Call a condition until it holds, for at most some seconds, and return what it gave."""
 
-    def wait(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
         deadline = time.monotonic() + seconds
         while True:
             value = condition()

@@ -45,7 +45,7 @@ class Host:
         script = script.replace(start_script.FOLDER, str(self.folder))
         script = script.replace("~root", str(self.root))
         subprocess.run(["sh", "-c", script], check=True, timeout=30)
-        assert daemon.wait(lambda: self.read().pid is not None, 10)
+        assert daemon.wait(lambda: self.read().pid is not None, 60)
         return now + DAY
 
     def kill_switch(self) -> None:
@@ -53,7 +53,7 @@ class Host:
         if pid:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        assert daemon.wait(lambda: self.read().pid is None, 10)
+        assert daemon.wait(lambda: self.read().pid is None, 60)
 
     def end(self) -> None:
         self.kill_switch()
@@ -87,7 +87,7 @@ def test_a_switch_that_works_is_armed(host: Host, switch: Call) -> None:
     result = switch(state="armed")
     assert (result["changed"], result["armed"], result["problem"]) == (False, True, "")
     assert result["deadline"] == original
-    assert result["remaining_seconds"] == pytest.approx(DAY, abs=30)
+    assert int(original - time.time()) <= result["remaining_seconds"] <= DAY
     assert result["enforced_by"] == "host"
 
 
@@ -156,9 +156,10 @@ def test_a_missing_deadline_counts_as_the_original_one(host: Host) -> None:
 
 def test_the_deadline_moves_by_the_host_s_own_clock(host: Host, switch: Call) -> None:
     host.start()
+    before = int(time.time())
     result = switch(state="armed", remaining_seconds=2 * DAY)
     assert (result["changed"], result["armed"]) == (True, True)
-    assert result["deadline"] == pytest.approx(time.time() + 2 * DAY, abs=30)
+    assert before + 2 * DAY <= result["deadline"] <= time.time() + 2 * DAY
     assert (host.folder / "deadline").read_text() == f"{result['deadline']}\n"
     assert (host.folder / "deadline").stat().st_mode & 0o777 == 0o600
 

@@ -122,7 +122,7 @@ def test_killed_restarted(start: Call, living: Wait, wait_until: Wait) -> None:
     killed = start()["server"]["pid"]
     before = living()
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: len(living() - before) == TREE, 20)
+    wait_until(lambda: len(living() - before) == TREE, 60)
     assert not living() & before
 
 

@@ -205,8 +205,8 @@ def report_by(library: Path, **variables: str) -> dict[str, Any]:
     """What a process reports that loads the compiled library as it would load NVIDIA's."""
     code = (
         "import json;"
-        "from ansible_collections.inferops.gpu.plugins.module_utils.host import gpus;"
-        "print(json.dumps(gpus.report().to_dict()))"
+        "from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report;"
+        "print(json.dumps(report.report().to_dict()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

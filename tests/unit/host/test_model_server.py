@@ -124,10 +124,9 @@ def test_check_mode_changes_nothing(start: Call, stop: Call, home: Path, server:
     assert snapshot(home / "servers") == before
 
 
-def test_a_crash_during_startup_is_seen_at_once(start: Call) -> None:
-    began = time.monotonic()
-    result = start(fake={"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": "/proc/self/comm"})
-    assert time.monotonic() - began < 10
+def test_a_crash_during_startup_is_seen_without_waiting_for_the_time_to_be_up(start: Call) -> None:
+    dying = {"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": "/proc/self/comm"}
+    result = start(fake=dying, wait_timeout_seconds=300)
     assert result["failed"]
     assert "died during startup" in result["msg"]
     assert "server.log" in result["msg"]
@@ -281,7 +280,7 @@ def test_a_server_killed_after_it_served_comes_back_as_exactly_one(
         record = server.record()
         return bool(record and record.phase == "running" and record.pid != first)
 
-    wait_until(back, 15)
+    wait_until(back, 60)
     assert len(server.processes()) == 4
 
 
@@ -339,15 +338,15 @@ def test_info_reports_all_servers_and_returns_at_once_when_one_changes(
     start(wait=False, fake={"FAKE_START_SECONDS": "1.5"})
     progress, seen = None, []
     while not seen or seen[-1] != "running":
-        began = time.monotonic()
+        # Who waits for the time to be up comes back with nothing new.
         result = run_module(
             model_server_info,
             home=str(home),
             name="main",
-            wait_seconds=20,
+            wait_seconds=300,
             known_progress=progress,
         )
-        assert time.monotonic() - began < 15
+        assert result["servers"][0]["progress"] != progress
         progress = result["servers"][0]["progress"]
         seen.append(progress)
     assert "loading weights 1/2" in seen

@@ -21,7 +21,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree impo
 )
 
 Wait = Callable[..., Any]
-ID = "/inferops-test/servers/processes"
+# Another run of these tests, of another checkout perhaps, must not meet its processes.
+ID = f"/inferops-test-{os.getpid()}/servers/processes"
 
 
 def names(found: list[processes.Process]) -> list[str]:

@@ -28,6 +28,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout im
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.sweeping import Ended
 from ansible_collections.inferops.gpu.plugins.modules import model_server
+from tests.rig.apart import own_shared_memory
 
 Call = Callable[..., dict[str, Any]]
 ONE_MODULE = """
@@ -39,6 +40,13 @@ with patch_module_args(json.loads(sys.argv[1])):
 """
 SHM = Path("/dev/shm")
 TEMP = Path(tempfile.gettempdir())
+
+
+@pytest.fixture(autouse=True)
+def apart() -> Iterator[None]:
+    """Stops of other tests, also of another checkout, sweep their shared memory and not ours."""
+    with own_shared_memory():
+        yield
 
 
 @pytest.fixture

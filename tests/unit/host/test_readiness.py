@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import readiness
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import server_processes
 
-ID = "/inferops-test/servers/readiness"
+ID = f"/inferops-test-{os.getpid()}/servers/readiness"
 
 
 def check(port: int, name: str = "tiny", key: str | None = None) -> readiness.Readiness:

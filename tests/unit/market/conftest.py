@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking
     RankedOffer,
     Usage,
     choose,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.shared_search import (
+    SharedSearch,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
@@ -35,6 +39,7 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
+from tests.unit.market import wire
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
 MODULES = {
@@ -76,16 +81,24 @@ class Market:
         return self.run("rental", name=name, **{**wish, **options})
 
     def fault(self, kind: str, **parameters: Any) -> None:
-        """Order one fault."""
-        self.simulator.control.plan_faults([{"kind": kind, **parameters}])
+        """Order one fault, see :func:`fault`."""
+        self.faults(fault(kind, **parameters))
+
+    def faults(self, *orders: dict[str, Any]) -> None:
+        """Order these faults in place of all others."""
+        self.simulator.control.plan_faults(list(orders))
+
+    def requests(self, call: str) -> list[dict[str, Any]]:
+        """The requests that were made for a call of the contract, whatever became of them."""
+        return requests(self.simulator, call)
+
+    def count(self, call: str) -> int:
+        """How many there were."""
+        return len(self.requests(call))
 
     def creates(self) -> list[dict[str, Any]]:
         """The creating calls that were made, whatever became of them."""
-        return [
-            entry
-            for entry in self.simulator.journal.entries()
-            if entry["method"] == "PUT" and "/asks/" in entry["path"]
-        ]
+        return self.requests("create")
 
     def billing(self) -> list[dict[str, Any]]:
         """The rentals that exist in truth."""
@@ -97,7 +110,7 @@ class Market:
 
     def provider(self, key: str = ACCOUNT_KEY) -> VastAI:
         pace = Pace(None, VastAI.seconds_between, self.clock)
-        return VastAI(key, self.simulator.url, pace, self.clock)
+        return VastAI({"api_key": key}, self.simulator.url, pace, self.clock)
 
     def lifecycle(self) -> Lifecycle:
         """The rentals of scope ``test``."""
@@ -105,15 +118,43 @@ class Market:
 
     def ranked(self) -> list[RankedOffer]:
         """All offers, best first."""
-        return choose(self.provider(), Wish(), Usage())
+        return choose(SharedSearch(self.provider(), None, self.clock), Wish(), Usage())
 
     def create(self, offer: Offer, name: str = "gpu-1") -> Order:
         """Send a create past all of our rules, as another controller would; return its order."""
         day = 86400
-        mark = Mark.new("test", name, int(self.clock.now()) + day, day)
+        now = int(self.clock.now())
+        mark = Mark.new("test", name, now + day, day, now)
         wanted = replace(order(name), mark=mark)
         self.provider().rent(offer, wanted)
         return wanted
+
+
+def requests(simulator: Simulator, call: str) -> list[dict[str, Any]]:
+    """The requests that a simulator got for a call of the contract."""
+    method, path = wire.CALLS[call]
+    return [
+        entry
+        for entry in simulator.journal.entries()
+        if method in ("ANY", entry["method"]) and re.search(path, entry["path"])
+    ]
+
+
+def fault(kind: str, on: str = "", saying: str = "", **parameters: Any) -> dict[str, Any]:
+    """The order of a fault ``on`` a call of the contract, ``saying`` something of its provider's.
+
+    Both are words of ``wire``.
+    """
+    where: dict[str, Any] = {}
+    if on:
+        where["method"], where["path"] = wire.CALLS[on]
+    return {"kind": kind, **where, **(wire.SAYINGS[saying] if saying else {}), **parameters}
+
+
+def as_order() -> Callable[[Offer], Order]:
+    """One order for whatever offer is taken."""
+    wanted = order()
+    return lambda _offer: wanted
 
 
 def order(name: str = "gpu-1") -> Order:

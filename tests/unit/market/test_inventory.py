@@ -9,13 +9,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from tests.simulator.market import ACCOUNT_KEY
-from tests.unit.market.conftest import Market
+from tests.unit.market.conftest import Market, order
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -63,3 +65,17 @@ def test_rentals_appear_under_their_names_with_what_connects(
 
 def test_a_wrong_key_is_told(configuration: Path) -> None:
     assert "refused the API key" in inventory(configuration, key="wrong").stderr
+
+
+@pytest.mark.parametrize("name", ["all", "localhost", "gpu_rentals", "market_vastai"])
+def test_a_rental_with_a_misleading_name_hides_no_other(
+    market: Market, configuration: Path, name: str
+) -> None:
+    market.rent("gpu-1")
+    offer = market.ranked()[0].offer
+    mark = Mark("test", name, "9f2c41aa", 0, 0)
+    market.provider().rent(offer, replace(order(), mark=mark))
+    done = inventory(configuration)
+    shown = json.loads(done.stdout)
+    assert set(shown["_meta"]["hostvars"]) == {"gpu-1"}
+    assert "is not shown" in done.stderr

@@ -21,12 +21,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecy
     Limits,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
-from tests.simulator import vastai
-from tests.unit.market.conftest import Market, order
-
-CHANGE = {"method": "PUT", "path": r"/instances/\d+/?$"}
-CREATE = {"method": "PUT", "path": "/asks/"}
-GONE = {"status": 410, "body": {"error": "no_such_ask"}}
+from tests.unit.market import wire
+from tests.unit.market.conftest import Market, fault, order
 
 
 def outcomes(result: dict[str, Any]) -> list[str]:
@@ -63,11 +59,9 @@ def test_a_rental_that_is_charged_above_the_maximum_is_released_and_told(market:
 
 def test_a_price_that_the_first_rows_do_not_show_is_waited_for(market: Market) -> None:
     most = market.ranked()[0].offer.price_usd_per_hour * 2
-    market.simulator.control.plan_faults(
-        [
-            {"kind": "price_change", "factor": 3.0},
-            {"kind": "row_is", "fields": {"dph_total": None}, "times": 3},
-        ]
+    market.faults(
+        fault("price_change", factor=3.0),
+        fault("row_is", fields=wire.NO_PRICE, times=3),
     )
     result = market.rent(max_price_usd_per_hour=most)
     assert outcomes(result) == ["dearer", "rented"]
@@ -78,7 +72,7 @@ def test_a_price_that_the_first_rows_do_not_show_is_waited_for(market: Market) -
 def test_a_rental_that_never_shows_its_price_is_not_kept_within_a_limit(
     market: Market, limit: str
 ) -> None:
-    market.fault("row_is", fields={"dph_total": None}, times=999)
+    market.fault("row_is", fields=wire.NO_PRICE, times=999)
     result = market.rent(max_attempts=1, **{limit: 9.0})
     assert outcomes(result) == ["unlisted"]
     assert "its price is not shown" in result["attempts"][0]["message"]
@@ -108,11 +102,9 @@ def test_a_dearer_rental_ends_sooner_so_that_its_budget_holds(market: Market) ->
 
 
 def test_a_dearer_rental_whose_deadline_cannot_be_moved_is_released(market: Market) -> None:
-    market.simulator.control.plan_faults(
-        [
-            {"kind": "price_change", "factor": 2.0},
-            {"kind": "reply", **CHANGE, "status": 200, "body": {"success": True}},
-        ]
+    market.faults(
+        fault("price_change", factor=2.0),
+        fault("reply", on="change_mark", saying="done"),
     )
     result = market.rent(budget_usd=1.0)
     assert outcomes(result) == ["dearer", "rented"]
@@ -138,11 +130,9 @@ def test_a_deploy_keeps_the_extension_of_a_cheaper_rental(market: Market) -> Non
 
 
 def test_a_cheaper_rental_whose_mark_cannot_be_changed_is_kept(market: Market) -> None:
-    market.simulator.control.plan_faults(
-        [
-            {"kind": "price_change", "factor": 0.9},
-            {"kind": "reply", **CHANGE, "status": 200, "body": {"success": True}},
-        ]
+    market.faults(
+        fault("price_change", factor=0.9),
+        fault("reply", on="change_mark", saying="done"),
     )
     result = market.rent(budget_usd=1.0)
     assert outcomes(result) == ["rented"]
@@ -167,7 +157,7 @@ def test_a_row_that_shows_no_price_moves_no_deadline(market: Market) -> None:
     market.rent(budget_usd=0.5)
     before = mark_of(market)
     market.pass_hours(0.1)
-    market.fault("row_is", fields={"dph_total": None}, times=9)
+    market.fault("row_is", fields=wire.NO_PRICE, times=9)
     assert not market.rent(budget_usd=0.5)["changed"]
     assert mark_of(market) == before
 
@@ -188,7 +178,7 @@ def test_machines_that_other_hosts_rent_cost_no_attempt(market: Market, tmp_path
 
 
 def test_each_create_that_was_sent_counts(market: Market) -> None:
-    market.fault("reply", **CREATE, **GONE, times=99)
+    market.fault("reply", on="create", saying="gone", times=99)
     with pytest.raises(AttemptsExhausted, match="4 taken meanwhile") as failure:
         market.lifecycle().rent(market.ranked(), lambda _offer: order(), Limits(max_attempts=4))
     assert len(failure.value.attempts) == len(market.creates()) == 4
@@ -205,8 +195,8 @@ def test_what_was_made_and_never_listed_is_told_with_its_cost(market: Market) ->
 
 
 def test_a_failure_that_leaves_it_unclear_tells_the_attempts_before_it(market: Market) -> None:
-    market.simulator.control.plan_faults(
-        [{"kind": "reply", **CREATE, **GONE}, {"kind": "drop_before", **CREATE, "skip": 1}]
+    market.faults(
+        fault("reply", on="create", saying="gone"), fault("drop_before", on="create", skip=1)
     )
     result = market.rent()
     assert outcomes(result) == ["gone", "unclear"]
@@ -214,82 +204,6 @@ def test_a_failure_that_leaves_it_unclear_tells_the_attempts_before_it(market: M
 
 
 # What may have been carried out.
-
-
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (408, {"success": False, "error": "timeout", "msg": "Request timeout"}),
-        (400, "<html><h1>400 Bad Request</h1></html>"),
-        (404, "<html><h1>404 Not Found</h1></html>"),
-        (403, "<html>blocked</html>"),
-    ],
-)
-def test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental(
-    market: Market, status: int, body: object
-) -> None:
-    market.fault("reply_after_commit", **CREATE, status=status, body=body)
-    result = market.rent()
-    assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
-    assert len(market.creates()) == 1
-
-
-ODD_FIELDS: list[dict[str, Any]] = [
-    {"dph_total": "n/a"},
-    {"start_date": "soon"},
-    {"ports": {"22/tcp": [{}]}},
-    {"ports": ["22/tcp"]},
-    {"label": 5},
-    {"status_msg": ["loading"]},
-    {"actual_status": {}},
-    {"num_gpus": float("nan")},
-]
-
-
-@pytest.mark.parametrize("fields", ODD_FIELDS, ids=str)
-def test_odd_rows_after_a_create_are_looked_at_again(
-    market: Market, fields: dict[str, Any]
-) -> None:
-    market.fault("row_is", fields=fields, times=4)
-    result = market.rent()
-    assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
-
-
-def test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released(market: Market) -> None:
-    rental = market.rent()["rental"]
-    market.pass_hours(0.1)
-    market.fault("row_is", fields={"dph_total": "n/a"}, times=99)
-    result = market.rent()
-    assert f"rental {rental['id']} cannot be understood" in result["msg"]
-    assert len(market.billing()) == 1
-    gone = market.run("rental", name="gpu-1", scope="test", state="absent")
-    assert [one["id"] for one in gone["released"]] == [rental["id"]]
-    assert market.billing() == []
-
-
-def test_a_strangers_row_that_stays_odd_is_in_nobodys_way(
-    market: Market, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stranger = {"label": "their training", "dph_total": "n/a", "ports": ["22/tcp"]}
-    market.provider().rent(market.ranked()[-1].offer, order("theirs"))
-    (theirs,) = market.simulator.market.rentals.values()
-    row_of = vastai.instance_row
-    monkeypatch.setattr(
-        vastai,
-        "instance_row",
-        lambda market, one: {**row_of(market, one), **(stranger if one is theirs else {})},
-    )
-    market.rent()
-    market.pass_hours(48)
-    assert market.run("rental_reap", scope="test", release=True)["counts"]["expired"] == 1
-    assert [row["id"] for row in market.billing()] == [theirs.id]
-
-
-def test_a_damaged_offer_hides_no_other_one(market: Market) -> None:
-    whole = len(market.ranked())
-    offer = market.ranked()[0].offer
-    market.simulator.market.offers[int(offer.id)]["cpu_ram"] = ["n/a"]
-    assert len(market.ranked()) == whole - 1
 
 
 def test_whatever_breaks_after_a_create_leaves_the_nonce(

@@ -118,7 +118,7 @@ class Host:
 
     def switch_pid(self) -> int:
         """The process of the switch, once it runs."""
-        assert daemon.wait(lambda: self.text("pid").strip().isdigit(), 10)
+        assert daemon.wait(lambda: self.text("pid").strip().isdigit(), 60)
         return int(self.text("pid"))
 
     def calls(self, tool_wrote: str = "calls") -> list[dict[str, Any]]:
@@ -204,7 +204,7 @@ def test_before_the_deadline_nothing_is_released(host: Host) -> None:
 
 def test_past_the_deadline_the_host_releases_itself_with_its_own_key(host: Host) -> None:
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert daemon.wait(lambda: bool(host.calls()), 60)
     config = host.calls()[0]["stdin"]
     assert 'url="http://api.example/instances/4711/"' in config
     assert "request=DELETE" in config
@@ -213,7 +213,7 @@ def test_past_the_deadline_the_host_releases_itself_with_its_own_key(host: Host)
 
 def test_the_key_is_in_no_argument_list_and_no_file(host: Host) -> None:
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert daemon.wait(lambda: bool(host.calls()), 60)
     assert API_KEY not in " ".join(host.calls()[0]["arguments"])
     assert not [file for file in host.state.iterdir() if API_KEY in file.read_text()]
     assert host.state.stat().st_mode & 0o777 == 0o700
@@ -222,14 +222,14 @@ def test_the_key_is_in_no_argument_list_and_no_file(host: Host) -> None:
 def test_what_the_script_s_own_environment_says_comes_first(host: Host) -> None:
     host.session = {"RENTAL_ID": "4712"}
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert daemon.wait(lambda: bool(host.calls()), 60)
     assert "/instances/4712/" in host.calls()[0]["stdin"]
 
 
 def test_the_usual_address_is_called_when_the_container_names_none(host: Host) -> None:
     del host.container["API_URL"]
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert daemon.wait(lambda: bool(host.calls()), 60)
     assert "https://default.example/instances/4711/" in host.calls()[0]["stdin"]
 
 
@@ -238,14 +238,14 @@ def test_a_release_that_fails_is_tried_again(host: Host) -> None:
     host.tool("python3", CURL)
     host.tool("sleep", "#!/bin/sh\nexit 0\n")
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: len(host.calls()) >= 6, 20)
+    assert daemon.wait(lambda: len(host.calls()) >= 6, 60)
 
 
 def test_python_does_it_where_curl_cannot_and_tells_no_key_either(host: Host) -> None:
     host.tool("curl", "#!/bin/sh\nexit 127\n")
     host.tool("python3", CURL)
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert daemon.wait(lambda: bool(host.calls()), 60)
     call = host.calls()[0]
     assert call["stdin"].split() == ["http://api.example/instances/4711/", API_KEY]
     assert API_KEY not in " ".join(call["arguments"])
@@ -256,7 +256,7 @@ def test_a_damaged_deadline_counts_as_the_original_one(host: Host, text: str) ->
     host.state.mkdir()
     (host.state / "deadline").write_text(text)
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 10)
+    assert daemon.wait(lambda: bool(host.calls()), 60)
 
 
 def test_a_damaged_deadline_ends_no_host_early(host: Host) -> None:

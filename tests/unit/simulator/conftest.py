@@ -29,7 +29,7 @@ class Client:
         self.session.headers["Authorization"] = f"Bearer {ACCOUNT_KEY}"
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
-        return self.session.request(method, self.url + path, timeout=10, **more)
+        return self.session.request(method, self.url + path, timeout=60, **more)
 
     def search(self, **query: Any) -> list[dict[str, Any]]:
         answer = self.call("POST", "/api/v0/bundles/", json=query)
@@ -71,7 +71,7 @@ class Client:
         return wait_for(lambda: self.read(number), lambda row: row["actual_status"] == status)
 
 
-def wait_for(read: Callable[[], Json], holds: Callable[[Json], bool], seconds: float = 5) -> Json:
+def wait_for(read: Callable[[], Json], holds: Callable[[Json], bool], seconds: float = 60) -> Json:
     """Read until the condition holds; fail with the last value after some seconds."""
     limit = time.monotonic() + seconds
     while not holds(value := read()):

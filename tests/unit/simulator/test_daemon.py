@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,15 +27,15 @@ NOTHING = {"running": False, "url": None, "rentals": 0, "containers": 0, "proces
 class Command:
     """The command line of one instance that no other test uses."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.name = f"test-{uuid.uuid4().hex[:8]}"
+    def __init__(self, folder: Path, checkout: Path = daemon.ROOT, name: str = "") -> None:
+        self.folder, self.checkout = folder, checkout
+        self.name = name or f"test-{uuid.uuid4().hex[:8]}"
 
     def __call__(self, action: str, *more: str) -> subprocess.CompletedProcess[str]:
         given = ["--instance", self.name, "--state-dir", str(self.folder), *more]
         return subprocess.run(
             [sys.executable, "-m", "tests.simulator", action, *given],
-            cwd=daemon.ROOT,
+            cwd=self.checkout,
             capture_output=True,
             text=True,
             timeout=90,
@@ -59,7 +60,7 @@ def command(tmp_path: Path) -> Iterator[Command]:
 
 def test_start_answers_and_stop_leaves_nothing(command: Command) -> None:
     started = command.start()
-    with urllib.request.urlopen(f"{started['url']}/simulator/state", timeout=10) as answer:
+    with urllib.request.urlopen(f"{started['url']}/simulator/state", timeout=60) as answer:
         assert json.load(answer)["rentals"] == []
     assert (started["running"], started["processes"]) == (True, 1)
     assert NOTHING.items() <= command.status("stop").items()
@@ -78,7 +79,7 @@ def test_a_killed_process_is_not_taken_for_a_running_one(command: Command) -> No
     first = command.start()
     pid = json.loads((command.folder / "process.json").read_text())["pid"]
     os.kill(pid, signal.SIGKILL)
-    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 10)
+    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 60)
     assert NOTHING.items() <= command.status("status").items()
     assert command.start()["url"] != first["url"]
 
@@ -95,3 +96,31 @@ def test_a_taken_port_is_named(command: Command) -> None:
     done = other("start", "--port", port, "--hub-port", "0", "--no-containers")
     assert done.returncode == 1
     assert port in done.stderr
+
+
+def test_an_instance_of_the_same_name_in_another_checkout_is_left_alone(
+    command: Command, tmp_path: Path
+) -> None:
+    checkout = tmp_path / "checkout"
+    shutil.copytree(daemon.ROOT / "tests", checkout / "tests")
+    other = Command(tmp_path / "other", checkout, command.name)
+    try:
+        theirs = other.start()
+        assert command.start()["processes"] == 1
+        assert NOTHING.items() <= command.status("stop").items()
+        assert other.status("status") == theirs
+    finally:
+        assert NOTHING.items() <= other.status("stop").items()
+
+
+def test_containers_of_another_checkout_have_other_names_and_labels(tmp_path: Path) -> None:
+    """Podman is asked by label, and refuses a name twice."""
+    shutil.copytree(daemon.ROOT / "tests", tmp_path / "tests")
+    names = "from tests.simulator.hosts import *; print(container_name('demo', 1), label('demo'))"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", names], cwd=checkout, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for checkout in (daemon.ROOT, tmp_path)
+    ]
+    assert not set(told[0]) & set(told[1])

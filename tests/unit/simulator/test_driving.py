@@ -88,7 +88,7 @@ def test_an_observer_that_waits_holds_up_its_own_request_only() -> None:
         other = requests.get(
             f"{client.url}/api/v0/users/current/",
             headers={"Authorization": f"Bearer {ACCOUNT_KEY}"},
-            timeout=10,
+            timeout=60,
         )
         assert (other.status_code, pages) == (200, [])
         let_go.set()
@@ -106,12 +106,12 @@ def test_two_controllers_are_told_apart_by_their_listeners() -> None:
     with observed(observe) as client:
         second = client.simulator.listen()
         client.rent()
-        page = client.session.get(f"{second}/api/v1/instances/", timeout=10).json()
+        page = client.session.get(f"{second}/api/v1/instances/", timeout=60).json()
         assert page["total_instances"] == 1
         assert listeners == [client.url, client.url, second]
         assert [entry["listener"] for entry in client.control("requests")] == listeners
     with pytest.raises(requests.ConnectionError):
-        requests.get(second, timeout=10)
+        requests.get(second, timeout=60)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_a_host_calls_the_market_with_its_own_key_only(with_real_hosts: Client) 
 
     def status(method: str, address: str, key: str) -> int:
         headers = {"Authorization": f"Bearer {key}"}
-        return requests.request(method, address, headers=headers, timeout=10).status_code
+        return requests.request(method, address, headers=headers, timeout=60).status_code
 
     assert status("GET", own, ACCOUNT_KEY) == 401
     assert status("GET", f"{url}/api/v1/instances/", ACCOUNT_KEY) == 401
@@ -156,8 +156,9 @@ def test_every_answer_tells_the_simulated_time(client: Client) -> None:
     client.advance(1_000_000)
     client.fault("reply", path="/users/")
     for path in ("/api/v1/instances/", "/api/v0/users/current/", "/api/v0/nothing/"):
+        before = int(client.control("state")["now"])
         date = parsedate_to_datetime(client.call("GET", path).headers["Date"])
-        assert abs(date.timestamp() - client.control("state")["now"]) < 3
+        assert before <= date.timestamp() <= client.control("state")["now"]
 
 
 def test_a_seed_brings_other_offers_and_the_same_ones_again(client: Client) -> None:

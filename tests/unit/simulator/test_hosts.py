@@ -14,7 +14,7 @@ from tests.rig import image
 from tests.simulator.hosts import ADDRESS, PORTS, HostSpec, PodmanHosts
 from tests.simulator.market import container_ports
 
-OWN_SETUP = ("SSL_CERT_FILE", "PIP_FIND_LINKS", "INFEROPS_RIG_UV_CACHE")
+OWN_SETUP = ("SSL_CERT_FILE", "PIP_FIND_LINKS", "INFEROPS_RIG_UV_CACHE", "INFEROPS_RIG_PIP_CACHE")
 
 
 @pytest.fixture
@@ -28,27 +28,30 @@ def test_an_ordinary_machine_mounts_nothing(hosts: PodmanHosts) -> None:
     assert hosts.trust() == ([], {"HF_ENDPOINT": "http://host.containers.internal:4321"})
 
 
-def test_a_machine_s_own_ca_wheels_and_cache_reach_the_host(
+def test_a_machine_s_own_ca_wheels_and_caches_reach_the_host(
     hosts: PodmanHosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, wheels, cache = tmp_path / "real", tmp_path / "wheels", tmp_path / "cache"
+    pips = tmp_path / "pips"
     real.mkdir()
     wheels.mkdir()
     (real / "bundle.crt").write_text("certificates")
     (tmp_path / "link.crt").symlink_to(real / "bundle.crt")
-    for name, path in zip(OWN_SETUP, (tmp_path / "link.crt", wheels, cache), strict=True):
+    for name, path in zip(OWN_SETUP, (tmp_path / "link.crt", wheels, cache, pips), strict=True):
         monkeypatch.setenv(name, str(path))
     volumes, variables = hosts.trust()
     assert volumes == [
         f"{real}:/etc/inferops-sim/trust:ro",
         f"{wheels}:{wheels}:ro",
         f"{cache}:/var/cache/inferops-uv:rw",
+        f"{pips}:/var/cache/inferops-pip:rw",
     ]
     assert (
         variables["SSL_CERT_FILE"] == variables["PIP_CERT"] == "/etc/inferops-sim/trust/bundle.crt"
     )
     assert variables["UV_FIND_LINKS"] == variables["PIP_FIND_LINKS"] == str(wheels)
     assert variables["UV_CACHE_DIR"] == "/var/cache/inferops-uv"
+    assert variables["PIP_CACHE_DIR"] == "/var/cache/inferops-pip"
 
 
 def test_keys_and_variables_stay_out_of_podman_s_command_line(hosts: PodmanHosts) -> None:

@@ -28,7 +28,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 def get(hub: Hub, path: str, method: str = "GET", **headers: str) -> requests.Response:
     url = f"http://127.0.0.1:{hub.port}{path}"
-    return requests.request(method, url, headers=headers, timeout=10, allow_redirects=False)
+    return requests.request(method, url, headers=headers, timeout=60, allow_redirects=False)
 
 
 def test_a_model_lists_its_files_under_one_commit(hub: Hub) -> None:
@@ -78,7 +78,7 @@ def test_what_cannot_be_had_has_the_hub_s_own_error_code(
 ) -> None:
     request = requests.Request("GET", f"http://127.0.0.1:{hub.port}").prepare()
     request.url = f"http://127.0.0.1:{hub.port}{path}"  # requests would fold the dots
-    answer = requests.Session().send(request, timeout=10)
+    answer = requests.Session().send(request, timeout=60)
     assert (answer.status_code, answer.headers["X-Error-Code"]) == (status, code)
     assert answer.headers["X-Error-Message"]
 

@@ -27,7 +27,7 @@ def ask(tmp_path: Path, facts: dict[str, Any], *arguments: str) -> tuple[int, st
         env={"INFEROPS_SIM_GPUS": str(file)},
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=60,
         check=False,
     )
     return done.returncode, done.stdout

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ..model import HostKey
 
-#: What Vast.ai takes.
+#: The least that a provider takes of a script.
 MOST_CHARACTERS = 4096
 #: Where the host keeps the switch.
 FOLDER = "/var/lib/inferops-rental"

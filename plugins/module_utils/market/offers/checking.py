@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import HostFault
+from ..model import rate
 from .promises import compare
 
 OFFER_CHECK_OPTIONS: dict[str, Any] = {
@@ -53,11 +54,11 @@ def offer_check(given: dict[str, Any], dry_run: bool) -> dict[str, Any]:
         f"{one.name} {one.measured} instead of {one.advertised}" for one in broken
     )
     kept = f" All of it: {given['receipt_path']}." if given["receipt_path"] else ""
-    rate = given["offer"]["price_usd_per_hour"]
     fault = HostFault(
         f"The host is not what its offer promised: {differences}.{kept}", stage=broken[0].name
     )
-    fault.money = f"It bills {rate:.4f} dollars an hour until it is released."
+    price = given["offer"]["price_usd_per_hour"]
+    fault.money = f"It bills {rate(price)} until it is released."
     return {**told, "failed": True, "msg": str(fault), "failure": fault.to_dict()}
 
 

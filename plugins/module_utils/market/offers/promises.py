@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from ..model import NOT_TOLD
 from ..wish import version_key
 
 #: Cards list slightly less than they are sold with, and drivers keep some for themselves.
@@ -26,8 +27,9 @@ _MIB_PER_GIB = 1024.0
 class Promise:
     """One line of the comparison; ``measured`` is None when nobody looked.
 
-    ``promised`` is what the offer says; ``advertised`` is as much of it as is expected from this
-    measurement, and ``least`` what is accepted.
+    ``promised`` is what the offer says, None when it says nothing: then nothing is compared.
+    ``advertised`` is as much of it as is expected from this measurement, and ``least`` what is
+    accepted.
     """
 
     name: str
@@ -38,7 +40,7 @@ class Promise:
     kept: bool
 
     def to_dict(self) -> dict[str, Any]:
-        """The line as plain data. What nobody measured counts as kept."""
+        """The line as plain data. What nobody promised or measured counts as kept."""
         return {
             "name": self.name,
             "advertised": self.advertised,
@@ -47,17 +49,22 @@ class Promise:
         }
 
     def receipt(self) -> dict[str, Any]:
-        """The line as it is kept on file. What nobody measured is neither kept nor broken."""
+        """The line as it is kept on file.
+
+        What nobody promised or measured is neither kept nor broken.
+        """
         return {
             "promised": self.promised,
             "least": self.least,
             "measured": self.measured,
-            "kept": None if self.measured is None else self.kept,
+            "kept": None if None in (self.promised, self.measured) else self.kept,
         }
 
     def __str__(self) -> str:
         if self.measured is None:
             return f"{self.name} not measured"
+        if self.promised is None:
+            return f"{self.name} {self.measured} (promise {NOT_TOLD})"
         return f"{self.name} {self.measured} of {self.promised}{'' if self.kept else ' BROKEN'}"
 
 
@@ -71,7 +78,7 @@ def compare(
 ) -> list[Promise]:
     """The promises of *offer* beside what gpu_info (gpu, host) and host_speed measured.
 
-    A rental serves as an offer that is silent about its disk's speed.
+    A rental serves as an offer that does not tell its disk's speed.
     *disk_gib* is what was rented; speeds may fall to *speed_share* of what can be expected.
     """
     cards = gpu.get("gpus") or []
@@ -80,10 +87,10 @@ def compare(
     vram_gib = None if None in sizes_mib else min(sizes_mib, default=0) / _MIB_PER_GIB
     driver = gpu.get("driver_version")
     free_mib = host.get("disk_free_mib")
-    count, wanted_driver = offer["gpu_count"], offer["driver_version"]
+    count, wanted_driver = offer["gpu_count"], offer.get("driver_version") or None
     return [
         Promise("gpus", count, count, count, len(cards), len(cards) >= count),
-        _at_least("vram_gib", offer["vram_gib"], _rounded(vram_gib, 2), _VRAM_SHARE),
+        _at_least("vram_gib", offer.get("vram_gib"), _rounded(vram_gib, 2), _VRAM_SHARE),
         Promise(
             "driver",
             wanted_driver,
@@ -101,14 +108,14 @@ def compare(
         ),
         _at_least(
             "disk_mb_per_second",
-            offer.get("disk_mb_per_second", 0.0),
+            offer.get("disk_mb_per_second"),
             speed.get("disk_mb_per_second"),
             speed_share,
             _MOST_EXPECTED_MB_PER_SECOND,
         ),
         _at_least(
             "download_mbit_per_second",
-            offer["download_mbit_per_second"],
+            offer.get("download_mbit_per_second"),
             speed.get("download_mbit_per_second"),
             speed_share,
             _MOST_EXPECTED_MBIT_PER_SECOND,
@@ -118,11 +125,13 @@ def compare(
 
 def _at_least(
     name: str,
-    promised: float,
+    promised: float | None,
     measured: float | None,
     share: float,
     most_expected: float = inf,
 ) -> Promise:
+    if promised is None:
+        return Promise(name, None, None, None, measured, True)
     advertised = min(promised, most_expected)
     least = round(advertised * share, 2)
     kept = measured is None or measured >= advertised * share

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable
 
 from ..errors import RequestRefused
-from ..model import Offer
-from ..providers.provider import Provider
+from ..model import NOT_TOLD, Offer
 from ..wish import Wish, version_key
 from .history import History, Record
+from .shared_search import SharedSearch
 
 #: How often an offer fails, after its create, that nothing speaks against. Between what two
 #: others report of offers that passed their filters: Vast.ai's own image tests 6 of 70,
@@ -34,8 +34,11 @@ _FAILED_ATTEMPT_HOURS = 0.25
 #: Reliability is a machine's uptime so far, and weighs the more the longer a rental lives. New
 #: machines start at 0.6, which says little: nobody is down more than this share of the time.
 _MOST_DOWN = 0.1
-#: Where a listing says nothing or nonsense, count on this much bandwidth.
+#: Where a listing says nonsense, count on this much bandwidth.
 _LEAST_MBIT_PER_SECOND = 10.0
+#: What is counted on where an offer tells nothing: what most offers have that pass the usual
+#: filters (1 Gbit/s lines, uptimes above 0.99, no price for traffic). Its doubt is counted apart.
+_USUAL_MBIT_PER_SECOND, _USUAL_RELIABILITY, _USUAL_USD_PER_GIB = 500.0, 0.99, 0.0
 _MBIT_PER_GIB = 8 * 1024**3 / 1e6
 
 #: Each doubt multiplies the odds of failing by this much. That hosts below these limits fail more
@@ -45,34 +48,44 @@ _DOUBT = 1.5
 
 @dataclass(frozen=True)
 class _Doubt:
-    """What speaks against an offer, given its price as a share of the same GPU's median."""
+    """What speaks against an offer, by the value that it tells of ``field``."""
 
     reason: str
-    applies: Callable[[Offer, float], bool]
+    field: str
+    applies: Callable[[Any], bool]
 
 
 _DOUBTS = (
     # The floors of vastai-gpu-runner, cloud-gpu-shopper and dstack.
-    _Doubt("reliability below 0.995", lambda offer, share: offer.reliability < 0.995),
-    _Doubt("reliability below 0.95", lambda offer, share: offer.reliability < 0.95),
-    _Doubt("reliability below 0.9", lambda offer, share: offer.reliability < 0.9),
+    _Doubt("reliability below 0.995", "reliability", lambda told: told < 0.995),
+    _Doubt("reliability below 0.95", "reliability", lambda told: told < 0.95),
+    _Doubt("reliability below 0.9", "reliability", lambda told: told < 0.9),
     # dstack and Vast.ai's own client search only verified hosts.
-    _Doubt("not verified", lambda offer, share: not offer.verified),
+    _Doubt("not verified", "verified", lambda told: not told),
     # dstack wants one: the provider's SSH proxy can refuse while the host runs.
-    _Doubt("no direct port", lambda offer, share: offer.direct_ports < 1),
+    _Doubt("no direct port", "direct_ports", lambda told: told < 1),
     # dstack wants more: images that load slowly run into time limits.
-    _Doubt(
-        "download below 128 Mbit/s",
-        lambda offer, share: offer.download_mbit_per_second < 128,
-    ),
+    _Doubt("download below 128 Mbit/s", "download_mbit_per_second", lambda told: told < 128),
     # dstack wants 12.8; hosts with older drivers passed every check but the first inference.
-    _Doubt(
-        "CUDA below 12.8",
-        lambda offer, share: version_key(offer.cuda_version) < (12, 8),
-    ),
-    # Our guess, no source: who asks half of what others ask may not have what others have.
-    _Doubt("less than half of the usual price", lambda offer, share: share < 0.5),
+    _Doubt("CUDA below 12.8", "cuda_version", lambda told: version_key(told) < (12, 8)),
 )
+#: Our guess, no source: who asks half of what others ask may not have what others have.
+_CHEAP_SHARE, _CHEAP = 0.5, "less than half of the usual price"
+#: What decides over failing and cost, in the words for an offer that does not tell it. However much
+#: of it is missing, that is one doubt: what is unknown is not the worst case of each.
+_DECIDING = {
+    "driver_version": "driver",
+    "cuda_version": "CUDA",
+    "vram_gib": "VRAM",
+    "compute_capability": "architecture",
+    "reliability": "reliability",
+    "verified": "verification",
+    "download_mbit_per_second": "download speed",
+    "disk_gib": "disk",
+    "disk_mb_per_second": "disk speed",
+    "direct_ports": "direct ports",
+    "download_usd_per_gib": "price of traffic",
+}
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,7 @@ class RankedOffer:
 
     ``base_usd`` is the rent without the disk. ``failure_usd`` is what failed attempts cost before
     one like this serves, ``outage_usd`` the rent of the time that it is down afterwards.
+    ``unchecked`` are the limits of the wish about which the offer tells nothing.
     """
 
     offer: Offer
@@ -116,6 +130,7 @@ class RankedOffer:
     failure_usd: float
     outage_usd: float
     risk: Risk
+    unchecked: tuple[str, ...] = ()
 
     @property
     def expected_usd(self) -> float:
@@ -140,6 +155,7 @@ class RankedOffer:
                 "failure_probability": round(self.risk.failure_probability, 3),
                 "reasons": list(self.risk.reasons),
             },
+            "unchecked": list(self.unchecked),
         }
 
 
@@ -154,16 +170,17 @@ def rank(
 
 
 def choose(
-    provider: Provider, wish: Wish, usage: Usage, history: History | None = None
+    search: SharedSearch, wish: Wish, usage: Usage, history: History | None = None
 ) -> list[RankedOffer]:
-    """The offers of *provider* that fulfil *wish*, best first.
+    """The offers that fulfil *wish*, best first.
 
     Raises RequestRefused with the reasons, counted, when there is none.
     """
-    offers = provider.search(wish)
+    provider, offers = search.provider, search.offers(wish)
     matches, reasons = wish.select(offers)
     if matches:
-        return rank(matches, usage, history)
+        ranked = rank(matches, usage, history)
+        return [replace(one, unchecked=tuple(wish.unchecked(one.offer))) for one in ranked]
     if not offers:
         raise RequestRefused(
             f"{provider.name} has no offer for this wish.",
@@ -194,14 +211,14 @@ def _risks(offers: list[Offer], history: History) -> list[Risk]:
             offer,
             _usd_per_gpu_hour(offer) / (median[offer.gpu_name] or 1.0),
             records[offer.provider],
-            machines[offer.provider].get(offer.machine_id, Record()),
+            machines[offer.provider].get(offer.machine_id or "", Record()),
         )
         for offer in offers
     ]
 
 
 def _risk(offer: Offer, share_of_median: float, provider: Record, machine: Record) -> Risk:
-    doubts = [doubt.reason for doubt in _DOUBTS if doubt.applies(offer, share_of_median)]
+    doubts = _doubts(offer, share_of_median)
     odds = Risk(_updated(_FAILING, _PROVIDER_WEIGHT, provider)).odds * _DOUBT ** len(doubts)
     told = (
         _told(f"attempts on {offer.provider}", provider),
@@ -211,6 +228,18 @@ def _risk(offer: Offer, share_of_median: float, provider: Record, machine: Recor
         _updated(odds / (1.0 + odds), _MACHINE_WEIGHT, machine),
         (*doubts, *filter(None, told)),
     )
+
+
+def _doubts(offer: Offer, share_of_median: float) -> list[str]:
+    """What speaks against *offer*, given its price as a share of the same GPU's median."""
+    told = [(doubt, getattr(offer, doubt.field)) for doubt in _DOUBTS]
+    doubts = [doubt.reason for doubt, value in told if value is not None and doubt.applies(value)]
+    if share_of_median < _CHEAP_SHARE:
+        doubts.append(_CHEAP)
+    untold = [name for field, name in _DECIDING.items() if getattr(offer, field) is None]
+    if untold:
+        doubts.append(", ".join(f"{name} {NOT_TOLD}" for name in untold))
+    return doubts
 
 
 def _updated(probability: float, weight: float, record: Record) -> float:
@@ -225,26 +254,33 @@ def _told(what: str, record: Record) -> str:
 
 def _price(offer: Offer, usage: Usage, risk: Risk) -> RankedOffer:
     rate = offer.price_usd_per_hour
+    usd_per_gib = _or(offer.download_usd_per_gib, _USUAL_USD_PER_GIB)
+    reliability = _or(offer.reliability, _USUAL_RELIABILITY)
     failed_usd = (
         rate * (_FAILED_ATTEMPT_HOURS + _download_hours(offer, usage.image_gib))
-        + offer.download_usd_per_gib * usage.image_gib
+        + usd_per_gib * usage.image_gib
     )
     gib = usage.image_gib + usage.download_gib
     return RankedOffer(
         offer=offer,
         base_usd=(rate - offer.disk_usd_per_hour) * usage.hours,
         disk_usd=offer.disk_usd_per_hour * usage.hours,
-        traffic_usd=offer.download_usd_per_gib * gib,
+        traffic_usd=usd_per_gib * gib,
         download_wait_usd=rate * _download_hours(offer, gib),
         failure_usd=risk.odds * failed_usd,
-        outage_usd=rate * usage.hours * min(max(0.0, 1.0 - offer.reliability), _MOST_DOWN),
+        outage_usd=rate * usage.hours * min(max(0.0, 1.0 - reliability), _MOST_DOWN),
         risk=risk,
     )
 
 
 def _download_hours(offer: Offer, gib: float) -> float:
-    mbit_per_second = max(offer.download_mbit_per_second, _LEAST_MBIT_PER_SECOND)
+    told = _or(offer.download_mbit_per_second, _USUAL_MBIT_PER_SECOND)
+    mbit_per_second = max(told, _LEAST_MBIT_PER_SECOND)
     return gib * _MBIT_PER_GIB / mbit_per_second / 3600
+
+
+def _or(told: float | None, usual: float) -> float:
+    return usual if told is None else told
 
 
 def _usd_per_gpu_hour(offer: Offer) -> float:

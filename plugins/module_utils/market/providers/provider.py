@@ -2,12 +2,29 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The contract that every provider fulfils; everything else is written once above it."""
+"""The contract that every provider fulfils; everything else is written once above it.
+
+What holds for every call. Errors are those of ``market.errors``, never a library's own:
+
+- CredentialError: the credential is refused, in whatever way the provider says so (401, 403, or
+  words in a 404). Never retried.
+- RateLimited: certainly not carried out. The provider waits and tries again by itself, as far as
+  the wait is short, also for a create.
+- ProviderUnavailable: no usable answer: no connection, 5xx, a page for people, an empty or cut
+  body, a row that cannot be understood. A read, a release, a new mark and a key are tried again by
+  the provider itself; a create never is, it becomes UnclearCreate.
+- RequestRefused: understood and refused. Trying the same again does not help.
+
+Numbers are finite and in the units of ``market.model``, ids are text, times are in epoch seconds by
+the provider's clock. What the provider does not tell is None, never a 0 or an empty text. The
+conformance suite (``make conformance``) holds every provider against all of this.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from ..clock import Clock
@@ -20,69 +37,152 @@ from .pace import Pace
 HOST, PROVIDER, REAPER, NOBODY = "host", "provider", "reaper", "nobody"
 
 
+@dataclass(frozen=True)
+class Credential:
+    """One secret that a provider asks for.
+
+    ``option`` is the option that gives it; without, the first of ``environment`` that is set does.
+    """
+
+    option: str
+    environment: tuple[str, ...]
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What a wish gets at one provider where it leaves it open."""
+
+    image: str
+    #: Its size as far as a host has to fetch it.
+    image_gib: float
+    disk_gib: int
+    #: Floors; None where offers do not tell it, or where anything will do.
+    driver_version: str | None
+    min_reliability: float | None
+    min_download_mbit_per_second: float | None
+    verified: bool
+
+
 class Provider(ABC):
-    """One marketplace under one credential."""
+    """One marketplace under one account. Safe to use from several processes at once."""
 
     #: The value of the ``provider`` option.
     name: ClassVar[str]
-    #: Where the API key and an alternative API address come from when no option gives them.
-    credential_env: ClassVar[str]
+    #: What it logs in with: one key, two parts of one, or nothing.
+    credentials: ClassVar[tuple[Credential, ...]]
+    #: Where an alternative API address comes from when no option gives it, and the public one.
     url_env: ClassVar[str]
     default_url: ClassVar[str]
-    #: Seconds between two calls by one credential, by kind of endpoint.
+    #: Seconds between two calls by one account, by kind of endpoint.
     seconds_between: ClassVar[Mapping[str, float]]
-    #: What its API can do: change a rental's mark, deliver a host key with the create.
-    can_remark: ClassVar[bool]
-    delivers_host_key: ClassVar[bool]
+    #: How many characters of a mark the provider keeps.
+    label_length: ClassVar[int]
+    #: Who one logs in as on its hosts.
+    ssh_user: ClassVar[str]
+    #: What is rented where a wish leaves it open.
+    usual: ClassVar[Usual]
+
+    # What its API can do. The lifecycle does without what it cannot, and says so.
+
+    #: Replace the mark of a rental; without, a deadline cannot move.
+    can_change_mark: ClassVar[bool] = False
+    #: Stop a rental and start it again, paying only for its disk meanwhile.
+    can_stop: ClassVar[bool] = False
+    #: Bring a host key along with the create; without, the first contact is trusted.
+    delivers_host_key: ClassVar[bool] = False
+    #: Run a script of ours at the start of a host, before anybody logs in.
+    runs_start_script: ClassVar[bool] = False
+    #: Call an address of ours when a rental changes.
+    sends_webhooks: ClassVar[bool] = False
+    #: Tell machines apart, so that one that failed can be shunned.
+    tells_machines: ClassVar[bool] = False
+    #: Tell what it has charged, to hold against what was estimated.
+    tells_charges: ClassVar[bool] = False
     #: HOST when a create can carry the dead-man switch, PROVIDER when the provider itself ends
     #: a rental, NOBODY when neither.
-    enforces_deadline: ClassVar[str]
+    enforces_deadline: ClassVar[str] = NOBODY
 
     @abstractmethod
-    def __init__(self, api_key: str, api_url: str, pace: Pace, clock: Clock) -> None: ...
+    def __init__(
+        self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
+    ) -> None:
+        """*credentials* has every required one, by its option."""
 
     @abstractmethod
     def search(self, wish: Wish) -> list[Offer]:
-        """Offers that may suit *wish*; the caller checks each one again."""
+        """Offers that may suit *wish*; the caller checks each one again.
+
+        Retried by itself. Too many are no harm, and neither is what the wish cannot be checked
+        against. One row that cannot be understood, or has no price, is left out; an answer without
+        a list is ProviderUnavailable. Prices include the disk that the wish asks for.
+        """
 
     @abstractmethod
     def rent(self, offer: Offer, order: Order) -> str:
-        """Send one create and return the rental's id.
+        """Send one create, which carries the order's mark from the start; return the rental's id.
 
-        Raises OfferGone, RequestRefused or CredentialError when nothing was created, and
-        UnclearCreate when nobody can know.
+        It carries the mark's deadline too, in a script for the host or in the provider's own field,
+        as ``enforces_deadline`` says, and the host key where ``delivers_host_key``.
+
+        Never retried, here or above, but for a 429, which says that it was not carried out. The
+        error decides what happens next, so in doubt it is UnclearCreate:
+
+        - OfferGone, nothing was created: the next offer is tried.
+        - RequestRefused, CredentialError, RateLimited, nothing was created: the run ends.
+        - UnclearCreate: nobody can know. With the id that was told beside an error, or the list
+          is searched for the mark. A lost answer, a timeout, any 5xx and a page of a gateway are
+          unclear, whatever their status.
         """
 
     @abstractmethod
     def list_rentals(self) -> list[Rental]:
-        """Every rental of the account. Complete, or an error: never a part.
+        """Every rental of the account, of all pages. Complete, or an error: never a part.
 
-        One whose row cannot be understood has status UNREADABLE, with the cause as its text.
+        Retried by itself. Agrees with :meth:`get`, but may lag behind a create; an empty list is
+        for the caller to doubt. A rental that has ended is left out, or DEAD while it may bill.
+        One whose row cannot be understood has status UNREADABLE, with the cause as its text; one
+        without readable id or mark spoils the list.
         """
 
     @abstractmethod
     def get(self, rental_id: str) -> Rental | None:
-        """One rental; None only when the provider says in so many words that it is gone."""
+        """One rental; None only when the provider says in so many words that it is gone.
+
+        Retried by itself. Gone is an answer in the provider's own shape and words, about this id.
+        A 404 with other words, a page, an empty body, another rental's row and every error are not.
+        """
 
     @abstractmethod
     def release(self, rental_id: str) -> None:
-        """Ask for the end of a rental. Returning proves nothing; a missing one is no error."""
+        """Ask for the end of a rental. Returning proves nothing; a missing one is no error.
 
-    @abstractmethod
-    def remark(self, rental_id: str, mark: Mark) -> None:
-        """Replace a rental's mark; only called where ``can_remark``."""
+        Retried by itself, and repeated by the caller until absence is proven.
+        """
+
+    def change_mark(self, rental_id: str, mark: Mark) -> None:
+        """Replace a rental's mark; only called where ``can_change_mark``.
+
+        Retried by itself. Returning proves nothing: the caller reads it back. Where the provider
+        itself ends a rental at its deadline, that moves along.
+        """
+        raise NotImplementedError(f"{self.name} cannot change marks")
 
     @abstractmethod
     def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
         """Let the holder of *ssh_public_key* log in to a rental. Safe to repeat.
 
-        ``again`` repeats it although the provider says that the key is there: the host may have
-        lost it.
+        Retried by itself. ``again`` repeats it although the provider says that the key is there:
+        the host may have lost it. A provider that takes keys only with the create does nothing.
         """
 
     @abstractmethod
     def check_credential(self) -> None:
-        """Prove that the credential still works; raises CredentialError when it does not."""
+        """Prove that the credential still works; raises CredentialError when it does not.
+
+        Retried by itself. The answer must depend on the credential: what everybody may read proves
+        nothing. It is the positive control without which no absence is proven.
+        """
 
     @property
     @abstractmethod
@@ -92,4 +192,4 @@ class Provider(ABC):
     @property
     @abstractmethod
     def clock_offset_seconds(self) -> float:
-        """The provider's clock minus the controller's, by its last answers."""
+        """The provider's clock minus the controller's, by its last answers; 0 where none told."""

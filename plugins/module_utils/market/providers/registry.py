@@ -9,3 +9,5 @@ from .provider import Provider
 from .vastai import VastAI
 
 PROVIDERS: dict[str, type[Provider]] = {VastAI.name: VastAI}
+#: Which one is asked when nobody says.
+DEFAULT_PROVIDER = VastAI.name

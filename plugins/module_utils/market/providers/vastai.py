@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..access.start_script import SelfRelease, start_script
+from ..border import check_id, port_of, printable
 from ..clock import Clock
 from ..errors import (
     CredentialError,
@@ -42,7 +43,7 @@ from ..model import (
 )
 from ..wish import Wish
 from .pace import Pace
-from .provider import HOST, Provider
+from .provider import HOST, Credential, Provider, Usual
 from .transport import Response, Transport, expect_ok
 
 _MB_PER_GIB = 1024.0
@@ -84,7 +85,7 @@ class VastAI(Provider):
     """The provider contract spoken to Vast.ai's HTTP API."""
 
     name = "vastai"
-    credential_env = "VAST_API_KEY"
+    credentials = (Credential("api_key", ("VAST_API_KEY",)),)
     url_env = "VAST_URL"
     default_url = "https://console.vast.ai"
     # Its documented limits; the search's is about ten a minute.
@@ -97,13 +98,31 @@ class VastAI(Provider):
         "search": 6.0,
         "user": 1.0,
     }
-    can_remark = True
+    label_length = 256
+    ssh_user = "root"
+    usual = Usual(
+        # The tag that Vast.ai resolves to the newest one that the host's driver runs.
+        image="vastai/base-image:@vastai-automatic-tag",
+        image_gib=8.0,
+        disk_gib=40,
+        driver_version=None,
+        min_reliability=0.95,
+        min_download_mbit_per_second=100.0,
+        verified=True,
+    )
+    can_change_mark = True
+    can_stop = True
     delivers_host_key = True
+    runs_start_script = True
+    tells_machines = True
+    tells_charges = True
     enforces_deadline = HOST
 
-    def __init__(self, api_key: str, api_url: str, pace: Pace, clock: Clock) -> None:
+    def __init__(
+        self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
+    ) -> None:
         self._console_url = f"{api_url.rstrip('/')}/instances/"
-        headers = {"Authorization": f"Bearer {api_key}"}
+        headers = {"Authorization": f"Bearer {credentials['api_key']}"}
         self._transport = Transport(api_url, headers, pace, clock)
 
     @property
@@ -146,12 +165,13 @@ class VastAI(Provider):
             raise UnclearCreate(error.cause) from error
         data = response.data if isinstance(response.data, dict) else {}
         contract = data.get("new_contract")
-        if response.status == 200 and data.get("success") and contract:
-            return str(contract)
+        rental_id = _id_or_none(contract)
+        if response.status == 200 and data.get("success") and rental_id:
+            return rental_id
         if contract:
             raise UnclearCreate(
                 f"Renting offer {offer.id}: an error beside a rental ({response.excerpt()}).",
-                rental_id=str(contract),
+                rental_id=rental_id,
             )
         raise _create_error(offer, response)
 
@@ -215,7 +235,7 @@ class VastAI(Provider):
         if not _says_no_such_instance(response):
             _ok(response, f"Releasing rental {rental_id}")
 
-    def remark(self, rental_id: str, mark: Mark) -> None:
+    def change_mark(self, rental_id: str, mark: Mark) -> None:
         """``PUT /instances/{id}/`` with the new label."""
         response = self._transport.request(
             "PUT",
@@ -259,7 +279,8 @@ class VastAI(Provider):
             )
 
     def _complete(self, rows: list[dict[str, Any]], total: Any) -> list[Rental]:
-        ids = {row.get("id") for row in rows}
+        ids = {_id_or_none(row.get("id")) for row in rows}
+        # Whose rental a row without a sound id shows, or which, nobody can tell.
         if not isinstance(total, int) or None in ids or len(ids) != total:
             raise ProviderUnavailable(
                 f"Listing rentals: {len(ids)} came of {total}, so the list cannot be trusted."
@@ -285,8 +306,8 @@ class VastAI(Provider):
             return self._understood(row)
         except _DAMAGED as error:
             raise ProviderUnavailable(
-                f"The provider's row of rental {row.get('id')} cannot be understood "
-                f"({type(error).__name__}: {error}).",
+                f"The provider's row of rental {printable(str(row.get('id')))} cannot be "
+                f"understood ({type(error).__name__}: {printable(str(error))}).",
                 remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
             ) from error
 
@@ -294,22 +315,23 @@ class VastAI(Provider):
         label = row.get("label") or ""
         return Rental(
             provider=self.name,
-            id=str(row["id"]),
+            id=_id_or_none(row["id"]) or "",
             # Ids are given out in the order of the creates.
             seniority=str(row["id"]).rjust(20, "0"),
-            label=label,
+            label=printable(label),
             mark=Mark.decode(label),
             status=_status(row),
             status_text=_status_text(row),
-            price_usd_per_hour=_number(row, "dph_total"),
-            started_at=_number(row, "start_date"),
-            machine_id=str(row.get("machine_id") or ""),
+            # 0 is what it shows before it knows.
+            price_usd_per_hour=_number(row, "dph_total") or None,
+            started_at=_number(row, "start_date") or None,
+            machine_id=_text(row, "machine_id"),
             gpu_name=row.get("gpu_name") or "",
-            gpu_count=int(_number(row, "num_gpus")),
-            vram_gib=round(_number(row, "gpu_ram") / _MB_PER_GIB, 2),
-            driver_version=row.get("driver_version") or "",
+            gpu_count=int(_number(row, "num_gpus") or 0),
+            vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
+            driver_version=_text(row, "driver_version"),
             download_mbit_per_second=_number(row, "inet_down"),
-            ssh_user="root",
+            ssh_user=self.ssh_user,
             ssh=tuple(_ssh_endpoints(row)),
             ports=_ports(row),
             console_url=self._console_url,
@@ -425,7 +447,7 @@ def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
     rows = data.get("ssh_keys") or []
     try:
         rows = json.loads(rows) if isinstance(rows, str) else rows
-        return {row["public_key"].split()[1]: row["id"] for row in rows}
+        return {row["public_key"].split()[1]: int(row["id"]) for row in rows}
     except (ValueError, KeyError, TypeError, IndexError):
         return {}
 
@@ -439,32 +461,38 @@ def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
 
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
+    ports = _number(row, "direct_port_count")
+    price = _told(row, "dph_total")
+    if price <= 0:
+        raise ValueError(f"dph_total is {price}")
     return Offer(
         provider=VastAI.name,
-        id=str(row.get("ask_contract_id") or row["id"]),
-        machine_id=str(row.get("machine_id") or ""),
-        gpu_name=row.get("gpu_name") or "",
-        gpu_count=int(_number(row, "num_gpus")),
+        id=_id_or_none(row.get("ask_contract_id") or row["id"]) or "",
+        gpu_name=row["gpu_name"] or "",
+        gpu_count=int(row["num_gpus"]),
+        price_usd_per_hour=round(price, 6),
+        disk_usd_per_hour=round(
+            (_number(row, "storage_cost") or 0.0) * disk_gib / _HOURS_PER_MONTH, 6
+        ),
+        machine_id=_text(row, "machine_id"),
         # Vast.ai's MB are MiB: an RTX 4090 lists 24564.
-        vram_gib=round(_number(row, "gpu_ram") / _MB_PER_GIB, 2),
-        compute_capability=f"{_number(row, 'compute_cap') / 100:.1f}",
-        driver_version=row.get("driver_version") or "",
-        cuda_version=str(row.get("cuda_max_good") or ""),
-        price_usd_per_hour=round(_number(row, "dph_total"), 6),
-        disk_usd_per_hour=round(_number(row, "storage_cost") * disk_gib / _HOURS_PER_MONTH, 6),
+        vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
+        compute_capability=_text(row, "compute_cap") and f"{_told(row, 'compute_cap') / 100:.1f}",
+        driver_version=_text(row, "driver_version"),
+        cuda_version=_text(row, "cuda_max_good"),
         disk_gib=_number(row, "disk_space"),
         disk_mb_per_second=_number(row, "disk_bw"),
-        ram_gib=round(_number(row, "cpu_ram") / _MB_PER_GIB, 1),
+        ram_gib=_number(row, "cpu_ram", _MB_PER_GIB, 1),
         cpu_cores=_number(row, "cpu_cores_effective"),
         download_mbit_per_second=_number(row, "inet_down"),
         upload_mbit_per_second=_number(row, "inet_up"),
         download_usd_per_gib=_number(row, "inet_down_cost"),
         upload_usd_per_gib=_number(row, "inet_up_cost"),
         reliability=_number(row, "reliability2") or _number(row, "reliability"),
-        verified=row.get("verification") == "verified",
-        country=(row.get("geolocation") or "").rpartition(",")[2].strip(),
-        max_duration_hours=round(_number(row, "duration") / _SECONDS_PER_HOUR, 1),
-        direct_ports=int(_number(row, "direct_port_count")),
+        verified=row["verification"] == "verified" if row.get("verification") else None,
+        country=(row.get("geolocation") or "").rpartition(",")[2].strip() or None,
+        max_duration_hours=_number(row, "duration", _SECONDS_PER_HOUR, 1),
+        direct_ports=None if ports is None else int(ports),
     )
 
 
@@ -479,7 +507,7 @@ def _status(row: dict[str, Any]) -> str:
 
 def _status_text(row: dict[str, Any]) -> str:
     parts = (row.get("actual_status") or "scheduling", (row.get("status_msg") or "").strip())
-    return ": ".join(part for part in parts if part)
+    return printable(": ".join(part for part in parts if part))
 
 
 def _ssh_endpoints(row: dict[str, Any]) -> list[Endpoint]:
@@ -490,7 +518,9 @@ def _ssh_endpoints(row: dict[str, Any]) -> list[Endpoint]:
         endpoints.append(direct)
     if row.get("ssh_host") and row.get("ssh_port"):
         jupyter = "jupyter" in (row.get("image_runtype") or "")
-        endpoints.append(Endpoint(row["ssh_host"], int(row["ssh_port"]) + (1 if jupyter else 0)))
+        endpoints.append(
+            Endpoint(row["ssh_host"], port_of(row["ssh_port"]) + (1 if jupyter else 0))
+        )
     return endpoints
 
 
@@ -501,7 +531,7 @@ def _ports(row: dict[str, Any]) -> dict[str, Endpoint]:
     for name, bindings in (row.get("ports") or {}).items():
         port, _slash, protocol = name.partition("/")
         if address and bindings and protocol == "tcp":
-            found[port] = Endpoint(address, int(bindings[0]["HostPort"]))
+            found[port] = Endpoint(address, port_of(bindings[0]["HostPort"]))
     return found
 
 
@@ -514,9 +544,34 @@ def _says_already_attached(response: Response) -> bool:
     return response.status == 400 and "already" in response.text.casefold()
 
 
-def _number(row: dict[str, Any], field: str) -> float:
-    """A numeric field; null and missing count as 0. Raises one of _DAMAGED."""
-    number = float(row.get(field) or 0)
+def _id_or_none(value: Any) -> str | None:
+    """An id as text; None for what cannot be one."""
+    try:
+        check_id(str(value))
+    except ValueError:
+        return None
+    return str(value) if isinstance(value, (int, str)) else None
+
+
+def _text(row: dict[str, Any], field: str) -> str | None:
+    """A field as text; None when it is missing, null or empty."""
+    value = row.get(field)
+    return None if value in (None, "") else str(value)
+
+
+def _number(
+    row: dict[str, Any], field: str, divisor: float = 1.0, digits: int | None = None
+) -> float | None:
+    """A numeric field in our unit; None when it is missing or null. Raises one of _DAMAGED."""
+    if row.get(field) is None:
+        return None
+    number = _told(row, field) / divisor
+    return number if digits is None else round(number, digits)
+
+
+def _told(row: dict[str, Any], field: str) -> float:
+    """A numeric field that must be told. Raises one of _DAMAGED."""
+    number = float(row[field])
     if not math.isfinite(number):
         raise ValueError(f"{field} is {number}")
     return number

@@ -23,8 +23,11 @@ class Claims:
         self._file = file
         self._clock = clock
 
-    def take(self, machine_id: str, holder: str) -> bool:
-        """Claim a machine for *holder*; whether nobody else is known to hold it."""
+    def take(self, machine_id: str | None, holder: str) -> bool:
+        """Claim a machine for *holder*; whether nobody else is known to hold it.
+
+        Where a provider does not tell machines apart, nobody is in anybody's way.
+        """
         if self._file is None or not machine_id:
             return True
         with contextlib.suppress(OSError), self._file.locked() as claims:
@@ -37,9 +40,9 @@ class Claims:
             }
         return True
 
-    def drop(self, machine_id: str, holder: str) -> None:
+    def drop(self, machine_id: str | None, holder: str) -> None:
         """Let others have a machine that *holder* did not get."""
-        if self._file is None:
+        if self._file is None or not machine_id:
             return
         with contextlib.suppress(OSError), self._file.locked() as claims:
             self._drop_old(claims)

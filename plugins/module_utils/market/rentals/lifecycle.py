@@ -25,8 +25,9 @@ from ..errors import (
     UnprovenAbsence,
 )
 from ..mark import Mark, check_word, is_damaged
-from ..model import DEAD, UNREADABLE, Offer, Order, Rental, cost_usd
+from ..model import DEAD, UNREADABLE, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
+from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
 from .claims import Claims
 from .lifetime import Lifetime
@@ -90,7 +91,7 @@ class _Unwanted(Exception):
     ``outcome`` is the word for it among the attempts, ``price_usd_per_hour`` what it cost.
     """
 
-    def __init__(self, outcome: str, cause: str, price_usd_per_hour: float) -> None:
+    def __init__(self, outcome: str, cause: str, price_usd_per_hour: float | None) -> None:
         super().__init__(cause)
         self.outcome = outcome
         self.cause = cause
@@ -113,7 +114,8 @@ class Rented:
 class Lifecycle:
     """Rentals of one scope on one provider. ``notify`` gets one line for each decision.
 
-    Without ``shared`` and ``claims`` it works alone, which costs calls and never safety.
+    Without ``shared``, ``claims`` and ``search`` it works alone, which costs calls and never
+    safety. ``search`` finds what it can rent.
     """
 
     def __init__(
@@ -124,12 +126,14 @@ class Lifecycle:
         shared: SharedListing | None = None,
         claims: Claims | None = None,
         notify: Callable[[str], None] = lambda line: None,
+        search: SharedSearch | None = None,
     ) -> None:
         self._provider = provider
         self._scope = check_word("Scope", scope)
         self._clock = clock
         self._shared = shared or SharedListing(None, clock)
         self._claims = claims or Claims(None, clock)
+        self.search = search or SharedSearch(provider, None, clock)
         self._notify = notify
         self._offset_seconds: float | None = None
 
@@ -144,12 +148,15 @@ class Lifecycle:
 
     # What is there.
 
-    def rentals(self, max_age_seconds: float = 0.0) -> list[Rental]:
+    def rentals(self, max_age_seconds: float = 0.0, name: str | None = None) -> list[Rental]:
         """Every rental of the scope, by precedence, as listed at most so long ago.
 
-        Raises ProviderUnavailable when one is unreadable; to end it, its id is enough.
+        Raises ProviderUnavailable when one is unreadable, of this *name* where one is given; to end
+        it, its id is enough.
         """
-        return _readable(self._of_scope(self._listed(self._clock.now() - max_age_seconds)))
+        found = self._of_scope(self._listed(self._clock.now() - max_age_seconds))
+        _readable(found if name is None else _named(found, name))
+        return found
 
     def find(self, name: str) -> list[Rental]:
         """Every rental of one name, the one that counts first; the others are duplicates."""
@@ -191,7 +198,7 @@ class Lifecycle:
         limits = limits or Limits()
         attempts: list[dict[str, Any]] = []
         #: Machines that this call tries no more, by any of their offers.
-        shunned: set[str] = set()
+        shunned: set[str | None] = set()
         creates = 0
         for candidate in ranked:
             offer = candidate.offer
@@ -230,7 +237,7 @@ class Lifecycle:
         """One create: the rental to go on with, if any, and the attempt as data."""
         began = self._clock.now()
 
-        def cost(price_usd_per_hour: float) -> float:
+        def cost(price_usd_per_hour: float | None) -> float:
             return cost_usd(price_usd_per_hour, began, self._clock.now())
 
         try:
@@ -238,6 +245,8 @@ class Lifecycle:
             if rental.mark is not None and rental.mark.nonce == order.mark.nonce:
                 return self._within(limits, rental, offer, order), _attempt(offer, "rented", "")
         except OfferGone as error:
+            # What others still read of that search may be gone as well.
+            self.search.forget()
             return None, _attempt(offer, "gone", error.cause)
         except _Unwanted as error:
             spent = cost(error.price_usd_per_hour)
@@ -286,7 +295,7 @@ class Lifecycle:
             if winner.id != own.id:
                 self._notify(f"rental {winner.id} counts under this name: releasing {own.id}")
                 self._end_own(own.id, offer)
-            elif limits.need_price and offer.price_usd_per_hour and not own.price_usd_per_hour:
+            elif limits.need_price and own.price_usd_per_hour is None:
                 last = "its price is not shown"
                 continue
             return winner
@@ -303,6 +312,9 @@ class Lifecycle:
     def _within(self, limits: Limits, rental: Rental, offer: Offer, order: Order) -> Rental:
         """*rental* within its limits at the price that is really charged, or no rental."""
         price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
+        if price is None:
+            # Without a limit that needs it, _settle does not wait for it.
+            return rental
         if most is not None and price > most + _SAME_PRICE_USD:
             raise self._too_dear(rental, offer, f"more than the maximum of {most:.4f}")
         mark, lifetime = order.mark, limits.lifetime
@@ -350,9 +362,9 @@ class Lifecycle:
         try:
             self._end(rental_id)
         except MarketError as error:
-            rate = f" up to {_rate(offer)}" if offer else ""
+            most = f" up to {_rate(offer)}" if offer else ""
             raise UnclearCreate(
-                error.cause, rental_id=rental_id, money=f"Rental {rental_id} may bill{rate}."
+                error.cause, rental_id=rental_id, money=f"Rental {rental_id} may bill{most}."
             ) from error
 
     # Change and end.
@@ -369,7 +381,7 @@ class Lifecycle:
         Raises RequestRefused where no mark can be changed, and for a deadline that has passed.
         """
         money = f"It goes on billing {_rate(rental)}."
-        if not self._provider.can_remark or rental.mark is None:
+        if not self._provider.can_change_mark or rental.mark is None:
             raise RequestRefused(
                 f"{self._provider.name} cannot change the mark of a rental, "
                 f"so the deadline of {rental.id} stays.",
@@ -386,7 +398,7 @@ class Lifecycle:
         if pretend:
             return replace(rental, mark=mark, label=mark.encode())
         try:
-            self._provider.remark(rental.id, mark)
+            self._provider.change_mark(rental.id, mark)
             return self._shown_with(mark, rental)
         except MarketError as error:
             # Whether or not it was told: the change may have been carried out.
@@ -530,9 +542,7 @@ def _readable(rentals: list[Rental]) -> list[Rental]:
 
 
 def _rate(billed: Offer | Rental) -> str:
-    if not billed.price_usd_per_hour:
-        return "at an unknown price"
-    return f"{billed.price_usd_per_hour:.4f} dollars an hour"
+    return rate(billed.price_usd_per_hour)
 
 
 def _exhausted(attempts: list[dict[str, Any]]) -> AttemptsExhausted:

@@ -33,16 +33,16 @@ class Lifetime:
     unlimited: bool = False
     spent_usd: float = 0.0
 
-    def seconds(self, price_usd_per_hour: float) -> int:
+    def seconds(self, price_usd_per_hour: float | None) -> int:
         """The lifetime wished for at this price; 0 is none, which needs an explicit yes."""
         return self._seconds(price_usd_per_hour, self.budget_usd)
 
-    def seconds_left(self, price_usd_per_hour: float) -> int:
+    def seconds_left(self, price_usd_per_hour: float | None) -> int:
         """The lifetime at this price that what was spent has left."""
         left = max(self.budget_usd - self.spent_usd, _LEAST_BUDGET_USD) if self.budget_usd else 0.0
         return self._seconds(price_usd_per_hour, left)
 
-    def _seconds(self, price_usd_per_hour: float, budget_usd: float) -> int:
+    def _seconds(self, price_usd_per_hour: float | None, budget_usd: float) -> int:
         limits = []
         if self.hours:
             limits.append(self.hours * 3600)

@@ -123,4 +123,4 @@ def _by_name(rental: Rental, first: Rental, clocks: Clocks, named: bool, strict:
 
 def is_settled(rental: Rental, now: float) -> bool:
     """Whether a duplicate is old enough that no controller is about to release it itself."""
-    return bool(rental.started_at) and now - rental.started_at >= _DUPLICATE_SETTLES_SECONDS
+    return bool(rental.since) and now - rental.since >= _DUPLICATE_SETTLES_SECONDS

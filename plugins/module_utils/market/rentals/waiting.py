@@ -13,13 +13,14 @@ from ..access import ssh_probe
 from ..access.ssh_probe import BLACK_HOLED, HOST_KEY, LOGIN, Login, Probe
 from ..clock import Clock
 from ..errors import HostFault, MarketError, ProviderUnavailable, RequestRefused
-from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental
+from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental, rate
 from ..providers.provider import Provider
 
 #: A healthy host needed more than twice the time that its bandwidth promised; some boot three times
 #: as slowly as they did before.
 _SAFETY = 3.0
-_UNKNOWN_MBIT_PER_SECOND = 100.0
+#: Patience for the slowest of the hosts that pass the usual filters.
+_UNTOLD_MBIT_PER_SECOND = 100.0
 _MBIT_PER_GIB = 8589.93
 _UNPACK_SECONDS_PER_GIB = 20.0
 _SCHEDULE_SECONDS = 180.0
@@ -56,10 +57,10 @@ class Budget:
 
 def ready_budget(
     image_gib: float,
-    download_mbit_per_second: float,
+    download_mbit_per_second: float | None,
     history_boot_seconds: float | None = None,
 ) -> Budget:
-    """The time that a healthy host may need; a bandwidth of 0 is unknown and counts as 100 Mbit/s.
+    """The time that a healthy host may need; a bandwidth that is not told counts as 100 Mbit/s.
 
     Running: three times the image's size over the bandwidth, 20 s for each GiB to unpack and 180 s
     to be scheduled. Where earlier boots are known, three times their seconds instead, yet at least
@@ -67,7 +68,7 @@ def ready_budget(
 
     SSH: 300 s and a quarter of the former, because a slow host is slow in everything.
     """
-    bandwidth = download_mbit_per_second or _UNKNOWN_MBIT_PER_SECOND
+    bandwidth = download_mbit_per_second or _UNTOLD_MBIT_PER_SECOND
     download_seconds = image_gib * _MBIT_PER_GIB / bandwidth
     seconds = _SAFETY * download_seconds + _UNPACK_SECONDS_PER_GIB * image_gib + _SCHEDULE_SECONDS
     if history_boot_seconds:
@@ -212,7 +213,7 @@ class _Watch:
         """What is at stake."""
         if self._seen is None:
             return "It may bill."
-        return f"It bills {self._seen.price_usd_per_hour:.4f} dollars an hour until it is released."
+        return f"It bills {rate(self._seen.price_usd_per_hour)} until it is released."
 
     def look(self, now: float) -> Rental | None:
         """The rental as it is, None when that cannot be told; *now* is monotonic."""

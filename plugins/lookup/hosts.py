@@ -1,0 +1,128 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The hosts of a play, refused where there are none."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: hosts
+short_description: The hosts of a play, or a failure where a run would do nothing
+version_added: "0.1.0"
+description:
+  - For the keyword C(hosts) of a play. Gives the pattern back, or fails where a run would end
+    well without having done anything, because no host of the pattern is within C(--limit),
+    because there is no such group, or because tags leave tasks out.
+  - A host whose name cannot be the name of a rental is refused, too.
+  - Ansible looks at C(hosts) on the controller before it looks for hosts, so that this holds
+    whatever hosts, limits and tags there are.
+author:
+  - inferops.gpu contributors (@inferops)
+options:
+  _terms:
+    description: Patterns of hosts, groups most of all.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: A play that fails when it has no host
+  hosts: "{{ query('inferops.gpu.hosts', inferops_group | default('gpu_hosts')) }}"
+  gather_facts: false
+  tasks: []
+"""
+
+RETURN = r"""
+_raw:
+  description: The patterns, as they were given.
+  type: list
+  elements: str
+"""
+
+from typing import Any
+
+from ansible import context
+from ansible.errors import AnsibleLookupError
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
+
+CONTROLLER = "localhost"
+#: Runs that only show or check the playbook: no play before this one has added hosts.
+_SHOWING = ("syntax", "listhosts", "listtags", "listtasks")
+
+
+class LookupModule(LookupBase):
+    """Judges the run before Ansible looks for hosts."""
+
+    def run(
+        self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any
+    ) -> list[str]:
+        """The patterns, when a play over them would do something."""
+        if any(context.CLIARGS.get(mode) for mode in _SHOWING):
+            return terms
+        variables = variables or {}
+        _refuse_tags(variables)
+        groups, limit = variables["groups"], variables.get("ansible_limit")
+        hosts = _within(groups, terms, limit, self._loader)
+        if not hosts:
+            raise AnsibleLookupError(_nothing_to_do(terms, limit, groups))
+        for pattern in terms:
+            if pattern in groups and pattern in groups["all"]:
+                raise AnsibleLookupError(
+                    f"A host is called {pattern}, as a group is, so that Ansible takes this host "
+                    "for the group. Rename it, or end the rental of this name at its provider."
+                )
+        if CONTROLLER not in terms:
+            _refuse_odd_names(hosts)
+        return terms
+
+
+def _refuse_tags(variables: dict[str, Any]) -> None:
+    run, skipped = variables.get("ansible_run_tags", ()), variables.get("ansible_skip_tags", ())
+    if [*run] != ["all"] or skipped:
+        raise AnsibleLookupError(
+            "The playbooks of inferops.gpu have no tags: with --tags or --skip-tags they would do "
+            "nothing, or a part, and call it a success. Run them without."
+        )
+
+
+def _within(
+    groups: dict[str, list[str]], patterns: list[str], limit: str | None, loader: Any
+) -> list[str]:
+    """The names that Ansible would find for these patterns, by its own rules."""
+    manager = InventoryManager(loader, parse=False)
+    for group, hosts in groups.items():
+        manager.add_group(group)
+        for host in hosts:
+            manager.add_host(host, group=group)
+    manager.subset(limit)
+    return [host.name for host in manager.get_hosts(patterns)]
+
+
+def _refuse_odd_names(hosts: list[str]) -> None:
+    """Names are parts of paths on the controller, and what rentals are found by."""
+    try:
+        for host in hosts:
+            check_name(host)
+    except ValueError as error:
+        raise AnsibleLookupError(f"{error} Rename the host.") from error
+
+
+def _nothing_to_do(patterns: list[str], limit: str | None, groups: dict[str, list[str]]) -> str:
+    wanted = [pattern for pattern in patterns if pattern != CONTROLLER]
+    there = [host for pattern in wanted for host in groups.get(pattern, ())]
+    if there:
+        advice = f"Name one of its hosts in --limit ({', '.join(there)}), or leave --limit out."
+    else:
+        advice = (
+            "Put hosts into this group of the inventory, or name them: "
+            '-e \'{"inferops_hosts": ["gpu-1"]}\'.'
+        )
+        if limit:
+            advice += " Hosts that a variable names cannot be limited: leave --limit out."
+    within = f" within --limit {limit}" if limit else ""
+    return f"There is no host in group {' or '.join(wanted)}{within}. {advice}"

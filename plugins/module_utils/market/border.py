@@ -1,0 +1,115 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a marketplace answers is checked here before it becomes an offer or a rental.
+
+Ids go into the paths of its API and into the names of files; hosts, ports and users into the
+options of ssh and into known_hosts files; texts to the terminal. Every check raises ValueError.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
+_PORT = re.compile(r"[0-9]{1,5}")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+#: A name that ends so is a way to write an IPv4 address.
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_LONGEST_HOST = 253
+_LONGEST_TEXT = 120
+_LONGEST_SHOWN = 2000
+_HIGHEST_PORT = 65535
+
+
+def check_id(value: Any) -> None:
+    """*value* is an id of a provider's."""
+    _check(_ID, value, "an id")
+
+
+def check_user(value: Any) -> None:
+    """*value* is a name to log in with."""
+    _check(_USER, value, "a user")
+
+
+def check_host(value: Any) -> None:
+    """*value* is the name or the address of a host."""
+    if not isinstance(value, str) or not (_is_name(value) or _is_address(value)):
+        raise ValueError(f"{shown(value)} is not the name or address of a host")
+
+
+def check_port(value: Any) -> None:
+    """*value* is a TCP port."""
+    if type(value) is not int or not 0 < value <= _HIGHEST_PORT:
+        raise ValueError(f"{shown(value)} is not a port")
+
+
+def port_of(value: Any) -> int:
+    """The number that *value* is or tells; whether it is a port is not decided here."""
+    if type(value) is int:
+        return value
+    _check(_PORT, value, "a port")
+    return int(value)
+
+
+def check_texts(*values: Any) -> None:
+    """Each of *values* is one short line of what can be printed; it may be empty, or untold."""
+    for value in _told(values):
+        if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
+            raise ValueError(f"{shown(value)} is not a short text")
+
+
+def check_numbers(*values: Any) -> None:
+    """Each of *values* is a number, and finite, or untold."""
+    for value in _told(values):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise ValueError(f"{shown(value)} is not a number")
+
+
+def check_prices(*values: Any) -> None:
+    """Each of *values* is a number that can be paid, or untold: nobody is given money for a GPU."""
+    check_numbers(*values)
+    for value in _told(values):
+        if value < 0:
+            raise ValueError(f"{value} is not a price")
+
+
+def printable(text: str) -> str:
+    """*text* for people, of any length and origin: one line without control characters."""
+    return "".join(one if one.isprintable() else " " for one in text[:_LONGEST_SHOWN]).strip()
+
+
+def shown(value: Any) -> str:
+    """*value* in an error message: the beginning of it, with nothing that a terminal obeys."""
+    return ascii(value)[:60]
+
+
+def _told(values: Iterable[Any]) -> Iterator[Any]:
+    """Those that the provider tells: it says nothing by None."""
+    return (value for value in values if value is not None)
+
+
+def _check(pattern: re.Pattern[str], value: Any, what: str) -> None:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not {what}")
+
+
+def _is_name(value: str) -> bool:
+    labels = value.split(".")
+    named = all(_LABEL.fullmatch(label) for label in labels)
+    return named and len(value) <= _LONGEST_HOST and not _NUMBER.fullmatch(labels[-1])
+
+
+def _is_address(value: str) -> bool:
+    try:
+        # A zone (fe80::1%eth0) names an interface of the controller.
+        return "%" not in value and bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False

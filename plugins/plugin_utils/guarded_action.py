@@ -1,0 +1,62 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the modules of this collection run: nothing that a rented host answers sets a variable.
+
+The host belongs to somebody else. Ansible takes more from the answer of a module than its result:
+facts, which as variables outrank the inventory, and statistics, which AWX hands to later jobs. Its
+own modules (stat, slurp, command) keep their facts; where facts are not injected, those stay in
+``ansible_facts``, which nothing of this collection reads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.plugins.action.normal import ActionModule as NormalAction
+
+#: By these a result steers the controller. Ansible itself removes add_host, add_group and what
+#: begins with _ansible_ from the answers of modules.
+STEERING = ("ansible_facts", "ansible_stats")
+
+
+def refuse_injected_facts() -> None:
+    """Raise AnsibleActionFail where Ansible makes variables of the facts that hosts tell."""
+    if constants.config.get_config_value("INJECT_FACTS_AS_VARS"):
+        raise AnsibleActionFail(
+            "Ansible is set to turn facts into variables, so that a rented host could set any "
+            "variable, such as the address that the API key is sent to. Set inject_facts_as_vars = "
+            "false in section [defaults] of ansible.cfg, or ANSIBLE_INJECT_FACT_VARS=false in the "
+            "environment, and run again."
+        )
+
+
+class GuardedAction(ActionBase):
+    """What all actions of this collection have in common."""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Refuse to go on where hosts can set variables."""
+        refuse_injected_facts()
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        return result
+
+    def _execute_module(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The result of a module without what steers the controller."""
+        result: dict[str, Any] = super()._execute_module(*args, **kwargs)
+        for key in STEERING:
+            result.pop(key, None)
+        # Ansible's own finding about the host, which it looks for again when it is not kept.
+        if self._discovered_interpreter_key:
+            found = {self._discovered_interpreter_key: self._discovered_interpreter}
+            result["ansible_facts"] = found
+        return result
+
+
+class ModuleAction(GuardedAction, NormalAction):
+    """Runs the module of the same name and adds nothing."""

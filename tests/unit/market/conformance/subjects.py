@@ -1,0 +1,231 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The providers under test, each with the truth behind it and a way to spoil its answers.
+
+Whoever adds a provider adds a subject: its client against its routes of the simulator.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    CredentialError,
+    ProviderUnavailable,
+    RateLimited,
+    UnclearCreate,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import ACCOUNT_KEY
+from tests.simulator.market import Market as SimulatedMarket
+from tests.unit.market import wire
+from tests.unit.market.conftest import fault, market_clock
+from tests.unit.market.fake_provider import KEY, Answer, FakeProvider, World
+
+#: What spoils an answer, as it comes over HTTP: status and body.
+TROUBLES: dict[str, tuple[int, Any]] = {
+    "401": (401, {"error": "unauthorized"}),
+    "403": (403, {"error": "forbidden"}),
+    "429": (429, "too many requests"),
+    "500": (500, {"error": "internal"}),
+    "502 with a page": (502, "<html><h1>Bad Gateway</h1></html>"),
+    "404 with a page": (404, "<html><h1>Not Found</h1></html>"),
+    "200 with a page": (200, "<html><h1>Down for maintenance</h1></html>"),
+    "200 and nothing": (200, ""),
+    "200 and half of it": (200, '{"success": true, "instances": [{"id": 1, "lab'),
+    "200 and another shape": (200, [1, 2]),
+}
+#: Those that refuse the credential, and those that say "not carried out".
+REFUSING, NOT_CARRIED_OUT = ("401", "403"), ("429",)
+
+
+class Subject(ABC):
+    """A provider, and what there is in truth."""
+
+    kind: ClassVar[type[Provider]]
+    #: What its account logs in with.
+    key: ClassVar[str]
+    clock: Clock
+
+    @abstractmethod
+    def provider(self, key: str | None = None) -> Provider:
+        """A client of its own, with the right key or another."""
+
+    @abstractmethod
+    def rentals(self) -> set[str]:
+        """The ids of what is rented in truth."""
+
+    @abstractmethod
+    def creates(self) -> int:
+        """How many creates were sent."""
+
+    @abstractmethod
+    def carried(self) -> str:
+        """What the last create sent along, as text."""
+
+    @abstractmethod
+    def spoil(self, call: str, trouble: str) -> None:
+        """Let every answer to *call*, a word of ``wire.CALLS``, be this trouble from now on."""
+
+    @abstractmethod
+    def lose_create(self, trouble: str = "") -> None:
+        """Let the next create be carried out, and its answer be lost or this trouble."""
+
+    @abstractmethod
+    def take(self, offer_id: str) -> None:
+        """Let somebody else rent an offer."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Wait until what was created runs."""
+
+    def close(self) -> None:
+        """End it."""
+        return None
+
+
+class SimulatedVastAI(Subject):
+    """The real client against the simulator, over HTTP."""
+
+    kind = VastAI
+    key = ACCOUNT_KEY
+
+    def __init__(self) -> None:
+        self.market = SimulatedMarket(PretendHosts())
+        self.market.boot_seconds = 0
+        self.clock = market_clock(self.market)
+        self.simulator = Simulator(self.market)
+
+    def provider(self, key: str | None = None) -> Provider:
+        """A client at its own pace."""
+        pace = Pace(None, VastAI.seconds_between, self.clock)
+        credentials = {"api_key": key or self.key}
+        return VastAI(credentials, self.simulator.url, pace, self.clock)
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {str(number) for number in self.market.rentals}
+
+    def _sent(self) -> list[dict[str, Any]]:
+        entries = self.simulator.journal.entries()
+        return [entry for entry in entries if "/asks/" in entry["path"]]
+
+    def creates(self) -> int:
+        """By the simulator's log of requests."""
+        return len(self._sent())
+
+    def carried(self) -> str:
+        """The body of the create."""
+        return str(self._sent()[-1]["body"])
+
+    def spoil(self, call: str, trouble: str) -> None:
+        """By a fault without end."""
+        status, body = TROUBLES[trouble]
+        order = fault("reply", on=call, status=status, body=body, times=9999)
+        self.simulator.control.plan_faults([order])
+
+    def lose_create(self, trouble: str = "") -> None:
+        """By a fault after the commit."""
+        order = fault("drop_after_commit", on="create")
+        if trouble:
+            status, body = TROUBLES[trouble]
+            order = fault("reply_after_commit", on="create", status=status, body=body)
+        self.simulator.control.plan_faults([order])
+
+    def take(self, offer_id: str) -> None:
+        """Off the market."""
+        self.market.offers.pop(int(offer_id))
+
+    def settle(self) -> None:
+        """Let the threads that boot hosts come to their end."""
+        for rental in self.market.rentals.values():
+            while not rental.running:
+                rental.gone.wait(0.001)
+
+    def close(self) -> None:
+        """Stop the server."""
+        self.simulator.close()
+
+
+class Fake(Subject):
+    """The fake, whose scripts stand for what a client makes of such answers."""
+
+    kind = FakeProvider
+    key = KEY
+    _METHODS: ClassVar[dict[str, str]] = {
+        "search": "search",
+        "create": "rent",
+        "list": "list_rentals",
+        "get": "get",
+        "release": "release",
+        "change_mark": "change_mark",
+        "attach_key": "attach_key",
+        "check_credential": "check_credential",
+    }
+
+    def __init__(self) -> None:
+        time = [1_795_000_000.0]
+
+        def sleep(seconds: float) -> None:
+            time[0] += seconds
+
+        self.clock = Clock(monotonic=lambda: time[0], sleep=sleep, now=lambda: time[0])
+        self.world = World(self.clock)
+
+    def provider(self, key: str | None = None) -> Provider:
+        """A client in this world."""
+        credentials = {"api_key": key or self.key}
+        return self.world.kind()(credentials, "", Pace(None, {}, self.clock), self.clock)
+
+    def rentals(self) -> set[str]:
+        """By the world's dictionary."""
+        return set(self.world.rentals)
+
+    def creates(self) -> int:
+        """By the calls that were made."""
+        return self.world.calls.count("rent")
+
+    def carried(self) -> str:
+        """Label and key."""
+        order = list(self.world.orders.values())[-1]
+        return f"{order.mark.encode()} {order.ssh_public_key}"
+
+    def _error(self, call: str, trouble: str) -> Exception:
+        if trouble in REFUSING and call != "create":
+            return CredentialError(trouble)
+        if trouble in NOT_CARRIED_OUT:
+            return RateLimited(trouble)
+        return UnclearCreate(trouble) if call == "create" else ProviderUnavailable(trouble)
+
+    def spoil(self, call: str, trouble: str) -> None:
+        """By a script that is longer than anybody asks."""
+        error = self._error(call, trouble)
+        self.world.scripts.clear()
+        self.world.script(self._METHODS[call], *[Answer(error)] * 999)
+
+    def lose_create(self, trouble: str = "") -> None:
+        """By a script of one line."""
+        self.world.script("rent", Answer(UnclearCreate(trouble or "lost"), carried_out=True))
+
+    def take(self, offer_id: str) -> None:
+        """Off the market."""
+        self.world.offers = [one for one in self.world.offers if one.id != offer_id]
+
+    def settle(self) -> None:
+        """All run at once."""
+
+
+#: By the name of the provider.
+SUBJECTS: dict[str, Callable[[], Subject]] = {
+    VastAI.name: SimulatedVastAI,
+    FakeProvider.name: Fake,
+}
+assert set(Fake._METHODS) == set(wire.CALLS) - {"rows"}

@@ -1,0 +1,197 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rented host that answers with variables for the controller: real plays, a Python that lies."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import Market
+from tests.tools.tree import REPOSITORY
+
+PLAYBOOKS = sorted(file.stem for file in (REPOSITORY / "playbooks").glob("*.yml"))
+PLAYBOOKS.remove("hosts")
+GROUPS = yaml.safe_load((REPOSITORY / "meta" / "runtime.yml").read_text())["action_groups"]
+EVIL = {
+    "teardown_api_url": "http://203.0.113.9",
+    "stack_lock_file": "/etc/shadow",
+}
+ANSWER = {
+    "changed": False,
+    "ansible_facts": EVIL,
+    "_ansible_facts_cacheable": True,
+    "ansible_stats": {"data": EVIL},
+    "add_host": {"host_name": "localhost", "host_vars": EVIL},
+    "add_group": "gpu_hosts",
+    "phase": "told by the host",
+    # What action plugins of ours look at.
+    "server": {"phase": "running"},
+}
+#: Options without which an action plugin of ours would refuse the task, or go on asking.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "evidence": {"dest": "/nowhere"},
+    "model_server": {"wait": False},
+}
+
+
+class Host:
+    """A host that says the same whatever it is asked, and remembers that it was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked = folder / "asked"
+        self.python = folder / "python3"
+        self.says(ANSWER)
+
+    def says(self, answer: dict[str, Any]) -> None:
+        """What it says from now on."""
+        self.python.write_text(
+            f"#!/bin/sh\necho asked >> '{self.asked}'\ncat <<'END'\n{json.dumps(answer)}\nEND\n"
+        )
+        self.python.chmod(0o755)
+
+    def play(
+        self, *tasks: dict[str, Any], defaults: bool = False, url: str = "http://127.0.0.1:9"
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a play on it, by Ansible's own defaults or by the checkout's settings."""
+        inventory = {
+            "gpu-1": {
+                "ansible_connection": "local",
+                "ansible_python_interpreter": str(self.python),
+                "teardown_api_url": url,
+            }
+        }
+        hosts, file = self.folder / "hosts.yml", self.folder / "play.yml"
+        hosts.write_text(yaml.safe_dump({"gpu_hosts": {"hosts": inventory}}))
+        file.write_text(
+            yaml.safe_dump([{"hosts": "gpu-1", "gather_facts": False, "tasks": list(tasks)}])
+        )
+        return ansible(file, hosts, defaults=defaults)
+
+
+def ansible(
+    playbook: Path, inventory: Path, *arguments: str, defaults: bool, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    nothing_set = inventory.with_name("ansible.cfg")
+    nothing_set.touch()
+    config = {"ANSIBLE_CONFIG": str(nothing_set if defaults else REPOSITORY / "ansible.cfg")}
+    paths = {"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "collections")}
+    return subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            inventory,
+            playbook,
+            *arguments,
+        ],
+        cwd=inventory.parent,
+        env={**os.environ, **config, **paths, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+SHOW = {
+    "ansible.builtin.debug": {
+        "msg": "<{{ teardown_api_url }}><{{ stack_lock_file | default('unset') }}>"
+    }
+}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_a_fact_of_a_host_sets_no_variable_by_the_settings_of_the_checkout(host: Host) -> None:
+    """Neither by a module of ours nor by one of Ansible's own."""
+    done = host.play({"inferops.gpu.gpu_info": {}}, {"ansible.builtin.stat": {"path": "/"}}, SHOW)
+    assert done.returncode == 0, done.stdout
+    assert host.asked.exists()
+    assert "<http://127.0.0.1:9><unset>" in done.stdout
+
+
+def test_a_fact_of_a_host_sets_no_variable_by_the_defaults_of_ansible(host: Host) -> None:
+    done = host.play({"inferops.gpu.gpu_info": {}}, SHOW, defaults=True)
+    assert done.returncode != 0
+    assert "inject_facts_as_vars = false" in " ".join(done.stdout.split())
+    assert "ANSIBLE_INJECT_FACT_VARS=false" in " ".join(done.stdout.split())
+    assert not host.asked.exists(), "the host was asked"
+
+
+def test_the_answer_of_a_host_is_a_result_and_nothing_else(host: Host) -> None:
+    tasks: list[dict[str, Any]] = []
+    for module in GROUPS["host"]:
+        keys = "{{ told | dict2items | map(attribute='key') | sort | join(' ') }}"
+        show = f"{module} told {keys}; {{{{ ansible_facts | length }}}} facts"
+        tasks += [
+            {f"inferops.gpu.{module}": OPTIONS.get(module, {}), "register": "told"},
+            {"ansible.builtin.debug": {"msg": show}},
+        ]
+    done = host.play(*tasks, SHOW)
+    assert done.returncode == 0, done.stdout
+    output = " ".join(done.stdout.split())
+    for module in GROUPS["host"]:
+        assert f"{module} told changed failed phase server warnings; 0 facts" in output
+    assert "<http://127.0.0.1:9><unset>" in output
+
+
+def test_what_runs_on_while_its_task_polls_sets_no_variable_either(host: Host) -> None:
+    answer = {**ANSWER, "ansible_job_id": "j1", "started": 1, "finished": 1}
+    host.says(answer)
+    done = host.play({"inferops.gpu.stack_installer": {}, "async": 60, "poll": 1}, SHOW)
+    assert done.returncode == 0, done.stdout
+    assert "<http://127.0.0.1:9><unset>" in done.stdout
+
+
+def test_no_module_runs_while_facts_become_variables(host: Host) -> None:
+    modules = GROUPS["host"] + GROUPS["market"]
+    tasks = [
+        {"name": f"Run {module}", f"inferops.gpu.{module}": {}, "ignore_errors": True}
+        for module in modules
+    ]
+    done = host.play(*tasks, defaults=True)
+    refused = " ".join(done.stdout.split()).count("ERROR]: Task failed: Ansible is set to turn")
+    assert refused == len(modules), done.stdout
+    assert not host.asked.exists()
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_playbook_contacts_nobody_while_facts_become_variables(
+    tmp_path: Path, playbook: str
+) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("gpu_hosts: {hosts: {gpu-1: {ansible_host: 127.0.0.1}}}\n")
+    simulator = Simulator(Market(PretendHosts()))
+    try:
+        done = ansible(
+            REPOSITORY / "playbooks" / f"{playbook}.yml",
+            inventory,
+            "-e",
+            json.dumps({"inferops_scope": "test", "inferops_model": "a/b", "extend_hours": 1}),
+            defaults=True,
+            VAST_URL=simulator.url,
+            VAST_API_KEY="simulated-account-key",
+            HF_ENDPOINT=simulator.url,
+        )
+        asked = simulator.journal.entries()
+    finally:
+        simulator.close()
+    assert done.returncode != 0
+    assert "inject_facts_as_vars = false" in " ".join(done.stdout.split())
+    assert asked == []

@@ -1,0 +1,131 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts a playbook works on: a run that would do nothing fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import ACCOUNT_KEY, Market
+from tests.tools.tree import REPOSITORY
+from tests.unit.plugins.test_guarded_actions import PLAYBOOKS, ansible
+
+FLEET = "gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\nother: {hosts: {web: {}}}\n"
+
+
+def run(
+    folder: Path, playbook: str, *arguments: str, inventory: str = FLEET
+) -> tuple[int, str, list[str]]:
+    """Exit status, output in one line, and the paths that the marketplace was asked for."""
+    hosts = folder / "hosts.yml"
+    hosts.write_text(inventory)
+    given = {
+        "inferops_scope": "test",
+        "inferops_controller_dir": str(folder / "controller"),
+    }
+    simulator = Simulator(Market(PretendHosts()))
+    try:
+        done = ansible(
+            REPOSITORY / "playbooks" / f"{playbook}.yml",
+            hosts,
+            "-e",
+            json.dumps(given),
+            *arguments,
+            defaults=False,
+            VAST_URL=simulator.url,
+            VAST_API_KEY=ACCOUNT_KEY,
+        )
+        asked = [entry["path"] for entry in simulator.journal.entries()]
+    finally:
+        simulator.close()
+    return done.returncode, " ".join(done.stdout.split()), asked
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--tags", "x"], "have no tags"),
+        (["--skip-tags", "always"], "have no tags"),
+        (["--limit", "web"], "no host in group gpu_hosts within --limit web. Name one of its"),
+        (["-e", "inferops_group=wrong"], "There is no group wrong in the inventory"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "",
+)
+def test_a_run_that_would_do_nothing_fails(
+    tmp_path: Path, playbook: str, arguments: list[str], told: str
+) -> None:
+    status, output, asked = run(tmp_path, playbook, *arguments)
+    assert status != 0
+    assert told in output
+    assert asked == []
+
+
+def test_teardown_works_on_the_hosts_of_its_limit_without_localhost(tmp_path: Path) -> None:
+    status, output, asked = run(tmp_path, "teardown", "--limit", "gpu-1")
+    assert status == 0, output
+    assert "Nothing is rented under the name gpu-1" in output
+    assert "gpu-2" not in output
+    assert asked
+
+
+@pytest.mark.parametrize("limit", ["gpu-*", "!gpu-2", "@{file}"])
+def test_limits_of_every_form_are_understood(tmp_path: Path, limit: str) -> None:
+    file = tmp_path / "limit"
+    file.write_text("gpu-1\n")
+    status, output, _asked = run(tmp_path, "teardown", "--limit", limit.format(file=file))
+    assert status == 0, output
+    assert "Nothing is rented under the name gpu-1" in output
+
+
+def test_status_shows_the_rentals_where_no_host_is_named(tmp_path: Path) -> None:
+    status, output, _asked = run(tmp_path, "status", inventory="")
+    assert status == 0, output
+    assert "Scope test: 0 rentals" in output
+
+
+def test_a_playbook_for_hosts_says_that_there_are_none(tmp_path: Path) -> None:
+    status, output, asked = run(tmp_path, "teardown", inventory="other: {hosts: {web: {}}}\n")
+    assert status != 0
+    assert "There is no host in group gpu_hosts. Put hosts into this group" in output
+    assert asked == []
+
+
+def test_a_name_from_a_survey_needs_no_inventory(tmp_path: Path) -> None:
+    names = ["-e", '{"inferops_hosts": ["gpu-7"]}']
+    status, output, _asked = run(tmp_path, "teardown", *names, inventory="")
+    assert status == 0, output
+    assert "Nothing is rented under the name gpu-7" in output
+    status, output, asked = run(tmp_path, "teardown", *names, "--limit", "gpu-7", inventory="")
+    assert status != 0
+    assert "leave --limit out" in output
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["../../x", "-x", "localhost", "all", "a b"])
+def test_a_name_that_means_something_else_is_refused(tmp_path: Path, name: str) -> None:
+    names = ["-e", json.dumps({"inferops_hosts": [name]})]
+    status, output, asked = run(tmp_path, "support_bundle", *names, inventory="")
+    assert status != 0
+    assert "Rename the host" in output
+    assert asked == []
+
+
+def test_a_host_with_the_name_of_its_group_hides_no_other(tmp_path: Path) -> None:
+    fleet = "gpu_hosts: {hosts: {gpu-1: {}, gpu_hosts: {}}}\n"
+    status, output, asked = run(tmp_path, "teardown", inventory=fleet)
+    assert status != 0
+    assert "A host is called gpu_hosts, as a group is" in output
+    assert asked == []
+
+
+@pytest.mark.parametrize("show", ["--syntax-check", "--list-hosts", "--list-tasks", "--list-tags"])
+def test_a_playbook_can_be_shown_without_hosts(tmp_path: Path, show: str) -> None:
+    status, output, _asked = run(tmp_path, "deploy", show, inventory="")
+    assert status == 0, output
