@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Action for stack_lock: runs the module, guarded."""
+"""Action for stack_lock: shows how far it is, and waits for it though the connection breaks."""
 
 from __future__ import annotations
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import ModuleAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.jobs import JobAction
 
 
-class ActionModule(ModuleAction):
-    """Nothing beside what all of them do."""
+class ActionModule(JobAction):
+    """The work of stack_lock."""
+
+    module = "inferops.gpu.stack_lock"

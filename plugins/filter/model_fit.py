@@ -6,27 +6,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture import UnknownModel
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import (
-    additions,
-    with_words,
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import (
+    DEFAULT_KV_CACHE_GIB,
+    estimate,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.fit import (
-    gpu_fit,
-    ram_fit,
-    search_fit,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.visible import (
-    UnknownDevice,
-    visible,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.weights import published_bytes
 
 DOCUMENTATION = r"""
 name: model_fit
@@ -150,10 +138,6 @@ _value:
 """
 
 
-class Unknown(Exception):
-    """What is asked for cannot be computed; the text says why."""
-
-
 def model_fit(
     config: Mapping[str, Any] | str,
     arguments: Mapping[str, Any] | None = None,
@@ -161,64 +145,25 @@ def model_fit(
     memory_before_mib: Mapping[str, int] | None = None,
     visible_devices: str = "",
     ram_mib: float | None = None,
-    kv_cache_gib: float = 4,
+    kv_cache_gib: float = DEFAULT_KV_CACHE_GIB,
     metadata: Mapping[str, Any] | None = None,
     extra_args: Sequence[str] = (),
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    options, unread = with_words(arguments or {}, extra_args)
-    known = published_bytes(metadata or {})
     try:
-        if unread:
-            raise Unknown(f"What {', '.join(unread)} changes is not computed")
-        config = _content(config)
-        if gpus is not None:
-            before = [_before(gpu, memory_before_mib or {}) for gpu in gpus]
-            seen = _whole(visible(before, str(visible_devices)))
-            fit = gpu_fit(config, options, seen, known)
-        elif ram_mib is not None:
-            fit = ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
-        else:
-            fit = search_fit(config, options, known)
-        return _with_additions(fit, additions(options))
-    except (Unknown, UnknownDevice, UnknownModel) as error:
-        # A new architecture is no reason to refuse it: vLLM will tell.
-        return {"fits": "unknown", "why": str(error), "arguments": {}, "vram_gib": 0}
+        return estimate(
+            config,
+            arguments,
+            gpus,
+            memory_before_mib,
+            visible_devices,
+            ram_mib,
+            kv_cache_gib,
+            metadata,
+            extra_args,
+        )
     except ValueError as error:
         raise AnsibleFilterError(f"Options of vLLM: {error}") from error
-
-
-def _content(config: Mapping[str, Any] | str) -> Mapping[str, Any]:
-    """The config as data. What is damaged is unknown here; vLLM will say so when it is started."""
-    try:
-        content = json.loads(config) if isinstance(config, str) else config
-    except ValueError as error:
-        raise UnknownModel(f"The model's config.json is damaged: {error}.") from error
-    if not isinstance(content, Mapping):
-        raise UnknownModel("The model's config.json does not hold an object.")
-    return content
-
-
-def _before(gpu: Mapping[str, Any], memory_before_mib: Mapping[str, int]) -> dict[str, Any]:
-    used = memory_before_mib.get(gpu.get("uuid", ""), gpu.get("memory_used_mib"))
-    return {**gpu, "memory_used_mib": used}
-
-
-def _whole(gpus: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """These GPUs, where a server has each of them as a whole."""
-    divided = [str(gpu.get("index")) for gpu in gpus if (gpu.get("mig") or {}).get("enabled")]
-    if divided:
-        raise Unknown(f"GPU {', '.join(divided)} is divided (MIG), and a server has a part of it")
-    return gpus
-
-
-def _with_additions(fit: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """The answer where these options take more memory still: never that it fits, nor how."""
-    if not names:
-        return fit
-    why = f"{fit['why']}; what {', '.join(names)} takes beside it is not computed"
-    fits = "no" if fit["fits"] == "no" else "unknown"
-    return {**fit, "fits": fits, "why": why, "arguments": {}}
 
 
 class FilterModule:

@@ -70,7 +70,7 @@ def plan_lines(
 
 
 #: The variable that names the Python of an image.
-_WISH = "stack_image_python"
+_WISH = "inferops_image_python"
 
 
 class FilterModule:

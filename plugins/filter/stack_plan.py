@@ -11,13 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
-    plan_stack,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.visible import (
-    UnknownDevice,
-    visible,
 )
 
 DOCUMENTATION = r"""
@@ -111,30 +107,10 @@ def stack_plan(
     visible_devices: str = "",
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    pythons = host.get("python_version") or ()
-    capability = host.get("compute_capability") or None
-    if gpus is not None:
-        capability = _capabilities(gpus, str(visible_devices))
     try:
-        return plan_stack(
-            accelerator,
-            host.get("driver_version") or None,
-            capability,
-            vllm_version,
-            (pythons,) if isinstance(pythons, str) else tuple(pythons),
-            host.get("glibc_version") or None,
-        )
+        return plan_for(host, accelerator, vllm_version, gpus, str(visible_devices))
     except StackImpossible as error:
         raise AnsibleFilterError(str(error)) from error
-
-
-def _capabilities(gpus: Sequence[Mapping[str, Any]], devices: str) -> tuple[str, ...]:
-    """The compute capabilities of the GPUs that count; those that are not known do not."""
-    try:
-        seen = visible(gpus, devices)
-    except UnknownDevice:
-        seen = list(gpus)
-    return tuple(str(gpu.get("compute_capability")) for gpu in seen)
 
 
 class FilterModule:

@@ -39,6 +39,11 @@ options:
     description: Folder of the environment on the host.
     type: path
     required: true
+  uv:
+    description:
+      - A uv on the host, which does it in a tenth of the time. Where there is none, or where it
+        cannot, the host's own Python with pip does it.
+    type: path
 seealso:
   - module: inferops.gpu.stack_lock
 """
@@ -80,6 +85,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "version": {"type": "str", "required": True},
             "folder": {"type": "path", "required": True},
+            "uv": {"type": "path"},
             **SOURCE_OPTIONS,
         },
         supports_check_mode=True,
@@ -89,7 +95,8 @@ def main() -> None:
     missing = not has_tool(folder, requirement)
     try:
         if missing and not module.check_mode:
-            install_tool(folder, requirement, make_sources(module.params))
+            uv = Path(module.params["uv"]) if module.params["uv"] else None
+            install_tool(folder, requirement, make_sources(module.params), uv)
     except StackError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=missing, bin_dir=str(folder / "bin"))

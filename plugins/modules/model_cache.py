@@ -127,7 +127,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import needed, problems
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import problems
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import (
     Copy,
     Store,
@@ -143,6 +143,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub.options import (
     MODEL_NAME,
     make_hub,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import needed
 
 LOOK_EVERY_SECONDS = 0.5
 

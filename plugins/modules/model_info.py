@@ -78,89 +78,20 @@ files:
   sample: [config.json, model.safetensors, tokenizer.json]
 """
 
-import threading
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import needed
-from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import gib
-from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import (
-    File,
-    Hub,
-    HubError,
-    Listing,
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
+    MODEL_INFO_OPTIONS,
+    model_info,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.hub.options import (
-    HUB_OPTIONS,
-    MODEL_NAME,
-    make_hub,
-)
-
-#: A listing and a byte, each with its own timeout.
-REQUESTS = 2
-
-
-def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
-    """The model and the files of it that a server needs. Raises HubError and ValueError."""
-    listing = hub.listing(given["model"], given["revision"])
-    files = needed(listing.files, given["include"], given["exclude"])
-    if listing.gated and files:
-        # The weights: what describes a model may be open while they are not.
-        hub.probe(listing.model, listing.commit, max(files, key=lambda file: file.size).name)
-    return listing, files
-
-
-def ask_in_time(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
-    """The same, given up in time whatever hangs: name servers know no timeout of ours."""
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append(ask(hub, given))
-        except (HubError, ValueError) as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(REQUESTS * given["timeout_seconds"])
-    if not outcome:
-        raise hub.unreachable("it does not answer in time")
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    listing, files = outcome[0]
-    return listing, files
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"model": {"type": "str", "required": True}, **HUB_OPTIONS},
-        supports_check_mode=True,
-    )
-    given = module.params
-    if not MODEL_NAME.fullmatch(given["model"]):
-        module.fail_json(msg=f"model: {given['model']!r} is not organisation/name of a hub.")
-    hub = make_hub(given)
-    try:
-        listing, files = ask_in_time(hub, given)
-    except HubError as error:
-        if error.kind == "unreachable":
-            unknown = dict.fromkeys(("commit", "gated", "size_gib"))
-            module.exit_json(reachable=False, note=str(error), files=[], **unknown)
-        module.fail_json(
-            msg=str(error),
-            failure={"kind": error.kind, "cause": error.cause, "remedy": error.remedy},
-        )
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        reachable=True,
-        note=None,
-        commit=listing.commit,
-        gated=listing.gated,
-        size_gib=gib(sum(file.size for file in files)),
-        files=[file.name for file in files],
-    )
+    module = AnsibleModule(argument_spec=MODEL_INFO_OPTIONS, supports_check_mode=True)
+    result = model_info(module.params)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -167,6 +167,12 @@ options:
     type: str
     choices: [requested, not ready in time, hung at its start]
     default: requested
+  wishes:
+    description:
+      - A digest of all that a deploy asked of this host, as M(inferops.gpu.host_look) returns it.
+        It is kept, so that the same wish is recognised the next time.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - inferops.gpu.attributes
 attributes:
@@ -239,7 +245,7 @@ wait_budget:
 options:
   description:
     - Whether the engine's own parser accepted O(arguments) and O(extra_args), or why it was not
-      asked. Null when nothing had to be started.
+      asked, as where no server runs that it would spare. Null when nothing had to be started.
   returned: when O(state=started)
   type: str
   sample: accepted by vLLM 0.33.0
@@ -361,6 +367,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.com
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
+    asked,
     budget,
     lifecycle,
     observation,
@@ -374,6 +381,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec impo
     secret_values,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import choice
 from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
     supervisor as supervisors,
@@ -417,6 +425,7 @@ class Run:
         self.module.no_log_values.update(secret_values(spec.environment))
         with self.alone():
             diff = self.make_run(spec, supervisor) or self.set_start_at_boot(supervisor)
+            self.remember_wishes(spec)
         self.report(spec, changed=bool(diff), diff=diff)
 
     def make_run(self, spec: Spec, supervisor: supervisors.Supervisor) -> dict[str, Any]:
@@ -425,7 +434,7 @@ class Run:
         if self.runs_as_asked(spec, seen):
             return {}
         self.require_free_port(spec, own=bool(seen["processes"]))
-        self.check_options(spec)
+        self.check_options(spec, spares=bool(seen["processes"]))
         diff = self.diff(spec, seen)
         if self.module.check_mode:
             self.exit(True, diff, server=seen, **self.facts(spec))
@@ -452,6 +461,19 @@ class Run:
         except supervisors.SupervisorError as error:
             self.fail(str(error))
         return diff
+
+    def remember_wishes(self, spec: Spec) -> None:
+        """For the look of the next deploy. Without the note that one takes the long way."""
+        wishes = self.params["wishes"]
+        if wishes and not self.module.check_mode:
+            at_boot = asked.starts_at_boot(self.layout, self.server)
+            with contextlib.suppress(OSError):
+                asked.remember(self.server, wishes, spec, self.lock_sha256, gpus.report(), at_boot)
+
+    @functools.cached_property
+    def lock_sha256(self) -> str | None:
+        """The lock of the stack that is installed now."""
+        return Stack(str(self.layout.home)).lock_sha256()
 
     @functools.cached_property
     def budget(self) -> Budget:
@@ -600,8 +622,15 @@ class Run:
         except locks.Busy as error:
             self.fail(f"port: another run chooses one and does not end: {error}. Try again.")
 
-    def check_options(self, spec: Spec) -> None:
-        """Fail on options that the engine would refuse, while the old server still serves."""
+    def check_options(self, spec: Spec, spares: bool) -> None:
+        """Fail on options that the engine would refuse, while the old server still serves.
+
+        Its parser takes as long to load as a start takes to be refused, so where that *spares* no
+        server, the start is the one to tell.
+        """
+        if not spares and not self.module.check_mode:
+            self.options = "left to the start: nothing runs that a refusal would spare"
+            return
         if not os.access(spec.command[0], os.X_OK):
             self.options = "not checked: the engine is not installed yet"
             return
@@ -618,6 +647,8 @@ class Run:
         """Alive with the same specification, and starting still or able to complete."""
         if seen["spec_hash"] != spec.hash:
             return False
+        if self.params["wishes"] and asked.has_other_lock(self.server, self.lock_sha256):
+            return False  # it runs what was installed before
         if seen["phase"] == "starting":
             return True
         return seen["phase"] == "running" and self.completion(spec) is not None
@@ -741,6 +772,7 @@ def main() -> None:
                 "choices": [REQUESTED, NOT_READY, HUNG],
                 "default": REQUESTED,
             },
+            "wishes": {"type": "str", "default": ""},
         },
         required_if=[("state", "started", ["python", "model"])],
         supports_check_mode=True,

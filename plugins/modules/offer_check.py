@@ -107,78 +107,22 @@ failure:
   sample: {kind: HostFault, stage: driver, blame: machine}
 """
 
-import json
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import HostFault
-from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import rate
-from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.promises import compare
-
-
-def keep(path: Path, offer: dict[str, Any], receipt: dict[str, Any]) -> None:
-    """Write the receipt, with what it is about, for its owner alone."""
-    about = {name: offer.get(name) for name in ("provider", "id", "machine_id", "gpu_name")}
-    content = {
-        "offer": about,
-        "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "kept": all(line["kept"] is not False for line in receipt.values()),
-        "promises": receipt,
-    }
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.checking import (
+    OFFER_CHECK_OPTIONS,
+    offer_check,
+)
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "offer": {"type": "dict", "required": True},
-            "gpu": {"type": "dict", "required": True},
-            "host": {"type": "dict", "required": True},
-            "speed": {"type": "dict", "default": {}},
-            "disk_gib": {"type": "float", "required": True},
-            "speed_share": {"type": "float", "default": 0.3},
-            "receipt_path": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
-    promises = compare(
-        given["offer"],
-        given["gpu"],
-        given["host"],
-        given["speed"],
-        given["disk_gib"],
-        given["speed_share"],
-    )
-    told = {
-        "promises": [promise.to_dict() for promise in promises],
-        "receipt": {promise.name: promise.receipt() for promise in promises},
-        "summary": ", ".join(map(str, promises)),
-    }
-    if given["receipt_path"] and not module.check_mode:
-        try:
-            keep(Path(given["receipt_path"]), given["offer"], told["receipt"])
-        except OSError as error:
-            # It must decide about the host whatever becomes of a file.
-            module.warn(f"The receipt cannot be written: {error}")
-    kept = f" All of it: {given['receipt_path']}." if given["receipt_path"] else ""
-    broken = [promise for promise in promises if not promise.kept]
-    if broken:
-        differences = ", ".join(
-            f"{one.name} {one.measured} instead of {one.advertised}" for one in broken
-        )
-        error = HostFault(
-            f"The host is not what its offer promised: {differences}.{kept}", stage=broken[0].name
-        )
-        money = f"It bills {rate(given['offer']['price_usd_per_hour'])} until it is released."
-        fail(module, error, money, **told)
-    module.exit_json(changed=False, **told)
+    module = AnsibleModule(argument_spec=OFFER_CHECK_OPTIONS, supports_check_mode=True)
+    result = offer_check(module.params, module.check_mode)
+    for sentence in result.pop("warnings", []):
+        module.warn(sentence)
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

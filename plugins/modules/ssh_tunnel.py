@@ -119,13 +119,15 @@ def present(module: AnsibleModule, tunnel: Tunnel) -> dict[str, Any]:
         known_hosts_file=options["known_hosts_file"],
         remote_port=options["remote_port"],
     )
-    before = tunnel.local_port(target)
-    if before is not None and options["local_port"] in (0, before):
-        return _result(False, before, before)
-    if module.check_mode:
-        return _result(True, before, options["local_port"] or None)
-    tunnel.close()
-    return _result(True, before, tunnel.open(target, options["local_port"]))
+    before, after = tunnel.keep(target, options["local_port"], module.check_mode)
+    return {
+        "changed": before is None or before != after,
+        "local_port": after,
+        "diff": {
+            "before": {"open": before is not None, "local_port": before},
+            "after": {"open": True, "local_port": after},
+        },
+    }
 
 
 def absent(module: AnsibleModule, tunnel: Tunnel) -> dict[str, Any]:
@@ -137,17 +139,6 @@ def absent(module: AnsibleModule, tunnel: Tunnel) -> dict[str, Any]:
         "changed": was_open,
         "local_port": None,
         "diff": {"before": {"open": was_open}, "after": {"open": False}},
-    }
-
-
-def _result(changed: bool, before: int | None, after: int | None) -> dict[str, Any]:
-    return {
-        "changed": changed,
-        "local_port": after,
-        "diff": {
-            "before": {"open": before is not None, "local_port": before},
-            "after": {"open": True, "local_port": after},
-        },
     }
 
 

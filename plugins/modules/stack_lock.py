@@ -18,6 +18,7 @@ author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
   - inferops.gpu.attributes
+  - inferops.gpu.job
   - inferops.gpu.sources
 attributes:
   check_mode:
@@ -162,6 +163,8 @@ installer:
   sample: uv
 """
 
+from typing import Any, Callable
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
@@ -171,10 +174,55 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options im
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import (
     Stack,
-    StackError,
     Wanted,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.toolchain import lacking
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.working import (
+    JOB_OPTIONS,
+    finish,
+)
+
+BESIDE = ("torch_backend", "torch_index_url", "extra_index_urls", "python_mirror")
+
+
+def resolve(
+    stack: Stack, options: dict[str, Any], tell: Callable[[str], None], dry_run: bool
+) -> dict[str, Any]:
+    """Provide the lock; the result of the module. Raises StackError."""
+    sources = make_sources(options, **{name: options[name] for name in BESIDE})
+    before = stack.locked()
+    tell("providing the installer")
+    installer = stack.provide_installer(
+        options["installer"], options["uv_version"], sources, dry_run
+    )
+    wanted = Wanted(
+        requirements=options["requirements"],
+        constraints=options["constraints"],
+        excluded=options["excluded"],
+        python=options["python"],
+        sources=sources,
+        hashes=options["hashes"],
+        installer=installer.name,
+    )
+    stale = not stack.is_locked(wanted, options["lock"])
+    if stale and not dry_run:
+        tell("resolving the lock")
+        stack.resolve(wanted, options["lock"], options["compiles"])
+    warnings = [installer.warning] if installer.warning else []
+    warnings += lacking(stack.python) if options["compiles"] else []
+    return {
+        "changed": installer.is_new or stale,
+        "packages": stack.locked(),
+        "to_install": [name for name, change in stack.differences([]).items() if change["after"]],
+        "lock_file": str(stack.lock_file),
+        "lock": stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
+        "lock_sha256": stack.lock_sha256(),
+        "python": str(stack.python),
+        "uv": str(stack.uv),
+        "installer": installer.name,
+        "diff": {"before": {"lock": before}, "after": {"lock": stack.locked()}},
+        "warnings": warnings,
+    }
 
 
 def main() -> None:
@@ -194,48 +242,12 @@ def main() -> None:
             "compiles": {"type": "bool", "default": False},
             **INSTALLER_OPTIONS,
             **SOURCE_OPTIONS,
+            **JOB_OPTIONS,
         },
         supports_check_mode=True,
     )
-    options = module.params
-    beside = ("torch_backend", "torch_index_url", "extra_index_urls", "python_mirror")
-    sources = make_sources(options, **{name: options[name] for name in beside})
-    stack = Stack(options["home"])
-    before = stack.locked()
-    try:
-        installer = stack.provide_installer(
-            options["installer"], options["uv_version"], sources, module.check_mode
-        )
-        if installer.warning:
-            module.warn(installer.warning)
-        wanted = Wanted(
-            requirements=options["requirements"],
-            constraints=options["constraints"],
-            excluded=options["excluded"],
-            python=options["python"],
-            sources=sources,
-            hashes=options["hashes"],
-            installer=installer.name,
-        )
-        stale = not stack.is_locked(wanted, options["lock"])
-        if stale and not module.check_mode:
-            stack.resolve(wanted, options["lock"], options["compiles"])
-        for sentence in lacking(stack.python) if options["compiles"] else ():
-            module.warn(sentence)
-    except StackError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=installer.is_new or stale,
-        packages=stack.locked(),
-        to_install=[name for name, change in stack.differences([]).items() if change["after"]],
-        lock_file=str(stack.lock_file),
-        lock=stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
-        lock_sha256=stack.lock_sha256(),
-        python=str(stack.python),
-        uv=str(stack.uv),
-        installer=installer.name,
-        diff={"before": {"lock": before}, "after": {"lock": stack.locked()}},
-    )
+    stack, dry_run = Stack(module.params["home"]), module.check_mode
+    finish(module, stack, lambda tell: resolve(stack, module.params, tell, dry_run))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
   - inferops.gpu.attributes
+  - inferops.gpu.job
 attributes:
   check_mode:
     support: full
@@ -56,6 +57,26 @@ options:
     description: Environment variables for the proof.
     type: dict
     default: {}
+  prove_before:
+    description:
+      - Further parts, which are proven first and in the same process, so that what several of them
+        import is imported once. Each gets a receipt of its own.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the part.
+        type: str
+        required: true
+      proof:
+        description: Python source of its proof.
+        type: str
+        required: true
+      environment:
+        description: Environment variables for its proof.
+        type: dict
+        default: {}
 seealso:
   - module: inferops.gpu.stack_lock
 """
@@ -76,8 +97,13 @@ proof:
   returned: success
   type: dict
   sample: {version: 2.3.5}
+proofs:
+  description: The same for each part, by name.
+  returned: success
+  type: dict
+  sample: {numpy: {version: 2.3.5}}
 proven_now:
-  description: Whether the proof had to be run.
+  description: Whether a proof had to be run.
   returned: success
   type: bool
   sample: true
@@ -94,9 +120,74 @@ replaced:
   sample: ["torch 2.9.1 was replaced by 2.10.0 while installing vllm 0.19.1, which asks for it"]
 """
 
+from typing import Any, Callable
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import (
+    Part,
+    Stack,
+    StackError,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.working import (
+    JOB_OPTIONS,
+    finish,
+)
+
+
+def parts_of(options: dict[str, Any]) -> list[Part]:
+    """All that is proven, in order: a part that is imported by another one comes before it."""
+    return [
+        Part(
+            each["name"],
+            each["proof"],
+            {name: str(value) for name, value in each["environment"].items()},
+        )
+        for each in (*options["prove_before"], options)
+    ]
+
+
+def nothing_done(options: dict[str, Any], changes: dict[str, Any], **other: Any) -> dict[str, Any]:
+    """The result without any proof."""
+    return {
+        "changed": bool(changes) or options["reinstall"],
+        "proof": None,
+        "proofs": {},
+        "proven_now": False,
+        "changes": changes,
+        "replaced": [],
+        "diff": {
+            "before": {name: change["before"] for name, change in changes.items()},
+            "after": {name: change["after"] for name, change in changes.items()},
+        },
+        **other,
+    }
+
+
+def bring(stack: Stack, options: dict[str, Any], tell: Callable[[str], None]) -> dict[str, Any]:
+    """Install and prove; the result of the module. Raises StackError."""
+    replaced = stack.replaced()
+    changes = stack.differences(options["packages"])
+    if changes or options["reinstall"]:
+        tell(f"installing {options['name']}")
+        stack.install(options["packages"], options["reinstall"])
+    if stack.replaced():
+        raise StackError(
+            f"{options['name']} is as the lock says, but {'; '.join(stack.replaced())}. "
+            "Role vllm makes all packages what the lock says."
+        )
+    parts = parts_of(options)
+    tell(f"proving {' and '.join(part.name for part in parts)}")
+    outcomes = stack.prove_all(parts)
+    proofs = {name: result for name, (result, _now) in outcomes.items()}
+    return nothing_done(
+        options,
+        changes,
+        replaced=replaced,
+        proof=proofs[options["name"]],
+        proofs=proofs,
+        proven_now=any(now for _result, now in outcomes.values()),
+    )
 
 
 def main() -> None:
@@ -108,40 +199,32 @@ def main() -> None:
             "reinstall": {"type": "bool", "default": False},
             "proof": {"type": "str", "required": True},
             "environment": {"type": "dict", "default": {}},
+            "prove_before": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "proof": {"type": "str", "required": True},
+                    "environment": {"type": "dict", "default": {}},
+                },
+            },
+            **JOB_OPTIONS,
         },
         supports_check_mode=True,
     )
     options = module.params
     stack = Stack(options["home"])
-    if module.check_mode and not stack.lock_file.exists():
-        module.exit_json(changed=True, proof=None, proven_now=False, changes={}, replaced=[])
-    proof, proven_now = None, False
-    environment = {name: str(value) for name, value in options["environment"].items()}
+    if not module.check_mode:
+        finish(module, stack, lambda tell: bring(stack, options, tell))
     try:
-        replaced = stack.replaced()
-        changes = stack.differences(options["packages"])
-        if (changes or options["reinstall"]) and not module.check_mode:
-            stack.install(options["packages"], options["reinstall"])
-        if stack.replaced() and not module.check_mode:
-            raise StackError(
-                f"{options['name']} is as the lock says, but {'; '.join(stack.replaced())}. "
-                "Role vllm makes all packages what the lock says."
-            )
-        if not module.check_mode:
-            proof, proven_now = stack.prove(options["name"], options["proof"], environment)
+        is_locked = stack.lock_file.exists()
+        changes = stack.differences(options["packages"]) if is_locked else {}
+        replaced = stack.replaced() if is_locked else []
     except StackError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=bool(changes) or options["reinstall"],
-        replaced=replaced,
-        proof=proof,
-        proven_now=proven_now,
-        changes=changes,
-        diff={
-            "before": {name: change["before"] for name, change in changes.items()},
-            "after": {name: change["after"] for name, change in changes.items()},
-        },
-    )
+    result = nothing_done(options, changes, replaced=replaced)
+    module.exit_json(**{**result, "changed": result["changed"] or not is_locked})
 
 
 if __name__ == "__main__":

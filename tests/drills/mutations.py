@@ -1724,6 +1724,215 @@ ATTEMPTING = (
     ),
 )
 
+ESTIMATE = "tests/unit/serving/test_estimate.py"
+FILTER = "tests/unit/plugins/test_model_fit.py"
+LOOK = "tests/unit/host/test_host_look.py"
+JOBS = "tests/unit/host/test_jobs.py"
+STACK = "tests/unit/host/test_stack.py"
+
+#: Does the model fit? What is wrong here rents in vain, or refuses what would serve.
+FITTING = (
+    Mutation(
+        "own-server-in-its-own-way",
+        "a second deploy finds the GPU full of its own server and refuses",
+        f"{SERVING}/estimate.py",
+        'used = memory_before_mib.get(gpu.get("uuid", ""), gpu.get("memory_used_mib"))',
+        'used = gpu.get("memory_used_mib")',
+        (
+            f"{ESTIMATE}::test_a_server_that_runs_is_counted_as_if_it_were_stopped_or_nothing_is_said",
+        ),
+    ),
+    Mutation(
+        "running-server-guessed",
+        "where nobody noted what the GPU holds without the server, its memory counts as taken",
+        f"{SERVING}/estimate.py",
+        'if server["processes"] and (on_cpu or not server["memory_before_mib"]):',
+        'if server["processes"] and on_cpu:',
+        (
+            f"{ESTIMATE}::test_a_server_that_runs_is_counted_as_if_it_were_stopped_or_nothing_is_said",
+        ),
+    ),
+    Mutation(
+        "cpu-server-counted",
+        "on a CPU what the running server holds counts as taken",
+        f"{SERVING}/estimate.py",
+        'if server["processes"] and (on_cpu or not server["memory_before_mib"]):',
+        'if server["processes"] and not server["memory_before_mib"]:',
+        (f"{ESTIMATE}::test_on_a_cpu_nobody_knows_what_a_server_that_runs_holds",),
+    ),
+    Mutation(
+        "limit-forgotten",
+        "a container may take what the machine around it has free",
+        f"{SERVING}/estimate.py",
+        'for name in ("memory_available_mib", "memory_limit_mib") if host[name]]',
+        'for name in ("memory_available_mib",) if host[name]]',
+        (f"{ESTIMATE}::test_on_a_cpu_the_smaller_of_what_is_free_and_what_is_allowed_counts",),
+    ),
+    Mutation(
+        "room-forgotten",
+        "the KV cache that a server on a CPU is given does not count",
+        f"{SERVING}/estimate.py",
+        "float(space or DEFAULT_KV_CACHE_GIB)",
+        "DEFAULT_KV_CACHE_GIB",
+        (f"{ESTIMATE}::test_on_a_cpu_the_room_that_the_server_is_given_counts",),
+    ),
+    Mutation(
+        "every-gpu-seen",
+        "GPUs that are hidden from the server count",
+        f"{SERVING}/estimate.py",
+        'wish.environment.get("CUDA_VISIBLE_DEVICES") or ""',
+        '""',
+        (f"{ESTIMATE}::test_only_gpus_that_the_server_sees_count",),
+    ),
+    Mutation(
+        "given-config-first",
+        "the config of the inventory is believed before that of the files that are served",
+        f"{SERVING}/estimate.py",
+        'config = look["model"]["config"] or wish.model_config',
+        'config = wish.model_config or look["model"]["config"]',
+        (
+            f"{ESTIMATE}::test_the_config_on_the_host_counts_and_a_given_one_takes_its_place_"
+            "where_it_lacks",
+        ),
+    ),
+    Mutation(
+        "words-unread",
+        "options among the further words do not count",
+        f"{SERVING}/estimate.py",
+        '"extra_args": wish.extra_args,',
+        '"extra_args": (),',
+        (f"{ESTIMATE}::test_options_in_either_form_count",),
+    ),
+    Mutation(
+        "published-size-ignored",
+        "the size of the files is guessed though they state it",
+        f"{SERVING}/estimate.py",
+        '{"metadata": {"total_size": size}} if size else {}',
+        "{}",
+        (f"{ESTIMATE}::test_what_was_left_open_is_chosen_for_the_gpus_of_the_host",),
+    ),
+    Mutation(
+        "unread-file-believed",
+        "a file of options that nobody has read changes nothing",
+        f"{SERVING}/estimate.py",
+        "        if unread:\n",
+        "        if False:\n",
+        (FILTER,),
+    ),
+    Mutation(
+        "addition-overlooked",
+        "an adapter or a draft model takes no memory",
+        f"{SERVING}/estimate.py",
+        '    fits = "no" if fit["fits"] == "no" else "unknown"\n',
+        '    fits = fit["fits"]\n',
+        (FILTER,),
+    ),
+    Mutation(
+        "divided-gpu-is-whole",
+        "a server is promised a GPU of which it has a part",
+        f"{SERVING}/estimate.py",
+        "    if divided:\n",
+        "    if False:\n",
+        (FILTER,),
+    ),
+)
+
+#: One look says that nothing has to be done: then nothing is done.
+LOOKING = (
+    Mutation(
+        "wish-not-compared",
+        "a changed wish is never fulfilled, because the old one was",
+        f"{HOST}/server/asked.py",
+        'if not asked or asked.get("wishes") != wishes:',
+        "if not asked:",
+        (f"{LOOK}::test_another_wish_is_not_what_was_asked",),
+    ),
+    Mutation(
+        "specification-not-compared",
+        "a server that somebody started otherwise counts as the one that was asked for",
+        f"{HOST}/server/asked.py",
+        'if spec is None or not spec.hash == seen["spec_hash"] == asked.get("spec_hash"):',
+        "if spec is None:",
+        (f"{LOOK}::test_a_server_that_somebody_started_otherwise_or_stopped_is_seen",),
+    ),
+    Mutation(
+        "lock-not-compared",
+        "a stack that somebody replaced counts as the one that was asked for",
+        f"{HOST}/server/asked.py",
+        'if lock_sha256 != asked.get("lock_sha256"):',
+        "if not lock_sha256:",
+        (f"{LOOK}::test_whatever_changed_on_the_host_is_seen",),
+    ),
+    Mutation(
+        "receipts-not-read",
+        "a proof of another driver, boot or lock counts",
+        "plugins/modules/host_look.py",
+        "told = stack.unproven(PARTS)",
+        "told = []",
+        (f"{LOOK}::test_whatever_changed_on_the_host_is_seen",),
+    ),
+    Mutation(
+        "packages-not-read",
+        "packages that were exchanged count as those of the lock",
+        f"{HOST}/stack/stack.py",
+        "if not told and self.differences([]):",
+        "if not told and not self.locked():",
+        (f"{LOOK}::test_whatever_changed_on_the_host_is_seen",),
+    ),
+    Mutation(
+        "model-not-read",
+        "a model whose files were changed counts as the one that was proven",
+        "plugins/modules/host_look.py",
+        'told += [f"{name} of the model was changed" for name in Copy(folder).altered()]',
+        "told += []",
+        (f"{LOOK}::test_whatever_changed_on_the_host_is_seen",),
+    ),
+    Mutation(
+        "nobody-asked-for-a-completion",
+        "a server that is frozen counts as one that serves",
+        "plugins/modules/host_look.py",
+        "told = [answer.detail] if answer.waiting_for else []",
+        "told = []",
+        (f"{LOOK}::test_a_server_that_is_frozen_or_completes_no_more_is_seen",),
+    ),
+    Mutation(
+        "other-gpu-is-the-same",
+        "a host whose GPU was exchanged is not planned anew",
+        f"{HOST}/server/asked.py",
+        'if _identities(report) != asked.get("gpus"):',
+        "if report is None:",
+        (f"{LOOK}::test_other_gpus_are_seen",),
+    ),
+)
+
+#: What takes minutes outlives the connection, and says what was proven.
+WORKING = (
+    Mutation(
+        "work-in-the-session",
+        "the installation ends with the connection",
+        f"{HOST}/machine/jobs.py",
+        "            os.setsid()\n",
+        "            pass\n",
+        (f"{JOBS}::test_the_work_outlives_the_call_that_began_it",),
+    ),
+    Mutation(
+        "dead-work-awaited",
+        "a host that killed the installation is waited for until nobody pays any more",
+        f"{HOST}/machine/jobs.py",
+        "            if not at_work:\n",
+        "            if False:\n",
+        (f"{JOBS}::test_work_that_was_killed_is_not_waited_for",),
+    ),
+    Mutation(
+        "first-part-blamed",
+        "of parts that are proven together the wrong one is named",
+        f"{HOST}/stack/stack.py",
+        "if failure and number == len(said) - 1:",
+        "if failure:",
+        (f"{STACK}::test_of_parts_that_are_proven_together_the_one_that_fails_is_named",),
+    ),
+)
+
 MUTATIONS = (
     *ANSWERS,
     *PROOFS,
@@ -1738,4 +1947,7 @@ MUTATIONS = (
     *SERVERS,
     *DECISIONS,
     *SEAM,
+    *FITTING,
+    *LOOKING,
+    *WORKING,
 )

@@ -16,7 +16,18 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.tools import tree
 
 # Modules in no action group: they share no options with others.
-UNGROUPED = {"check_variables", "model_info", "offer_check", "rental_attempt", "ssh_tunnel"}
+UNGROUPED = {
+    "check_variables",
+    "controller_file",
+    "endpoint",
+    "model_fit",
+    "model_info",
+    "offer_check",
+    "rental_attempt",
+    "ssh_key_pair",
+    "ssh_tunnel",
+    "stack_plan",
+}
 
 # Hosts from which packages are downloaded. Which one to use is each machine's own setting.
 REGISTRY_HOST = re.compile(

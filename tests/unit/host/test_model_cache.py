@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models import store as model_store
-from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import needed
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import hub as hub_client
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import File
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import needed
 from ansible_collections.inferops.gpu.plugins.modules import model_cache, model_info
 from tests.hanging import Hanging
 from tests.rig import tiny_model

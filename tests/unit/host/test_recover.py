@@ -151,7 +151,7 @@ def test_a_context_that_is_too_long_is_cut_to_what_fits_the_gpu(
     (model / "config.json").symlink_to(tmp_path / "nowhere")
     run = recover()
     assert run.status == 0, run.output
-    assert "The memory that it needs is not known" in run.output
+    assert "Fit: unknown, its config.json is neither on the host" in run.output
     assert (
         "lower_max_model_len: A shorter context needs less memory for its cache. New" in run.output
     )

@@ -164,6 +164,56 @@ def test_a_failing_proof_shows_its_own_words(home: Path, wheels: Path) -> None:
         stack.prove("engine", "raise SystemExit('wrong results on mars')", {})
 
 
+def test_parts_that_are_proven_together_import_once_and_each_has_its_receipt(
+    home: Path, wheels: Path, tmp_path: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    count = f"import os; open({str(tmp_path / 'processes')!r}, 'a').write(f'{{os.getpid()}} ')\n"
+    shown = "import json, os; print(json.dumps({'says': os.environ['WORD']}))"
+    first, second = (
+        {"name": name, "proof": count + shown, "environment": {"WORD": name}}
+        for name in ("tool", "engine")
+    )
+    asked = {"home": str(home), "job": "0123456789abcdef", "watch_seconds": 60}
+    both = run_module(stack_packages, **asked, **second, prove_before=[first])
+    assert both["changed"]
+    assert both["proofs"] == {"tool": {"says": "tool"}, "engine": {"says": "engine"}}
+    assert both["proof"] == {"says": "engine"}
+    assert len(set((tmp_path / "processes").read_text().split())) == 1
+    for alone in (first, second):
+        again = run_module(stack_packages, home=str(home), **alone)
+        assert (again["changed"], again["proven_now"]) == (False, False)
+    assert not list(stack.jobs.iterdir())
+
+
+def test_of_parts_that_are_proven_together_the_one_that_fails_is_named(
+    home: Path, wheels: Path
+) -> None:
+    stack = Stack(str(home))
+    stack.resolve(wanted(wheels, "engine==1.0"))
+    stack.install([])
+    parts = [
+        stack_module.Part("tool", "print('{}')", {}),
+        stack_module.Part(
+            "engine", "import os; print('{}', flush=True); os.kill(os.getpid(), 4)", {}
+        ),
+        stack_module.Part("more", "print('{}')", {}),
+    ]
+    with pytest.raises(StackError, match=r"^Proving engine failed \(exit status -4\)"):
+        stack.prove_all(parts)
+    # What came before it is proven all the same, and nothing else is.
+    assert stack.unproven(["tool", "engine", "more"]) == [
+        f"{name} is not proven for this lock, driver and boot" for name in ("engine", "more")
+    ]
+    parts[1] = stack_module.Part("engine", "raise SystemExit('wrong results on mars')", {})
+    with pytest.raises(StackError, match=r"^Proving engine failed[^$]*wrong results on mars"):
+        stack.prove_all(parts)
+    parts[1] = stack_module.Part("engine", "print('no result')", {})
+    with pytest.raises(StackError, match=r"^Proving engine: no JSON"):
+        stack.prove_all(parts)
+
+
 def test_a_proof_that_hangs_is_ended(
     home: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

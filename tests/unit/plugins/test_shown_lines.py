@@ -64,7 +64,11 @@ def test_what_an_offer_does_not_tell_is_said_to_be_not_told() -> None:
 @pytest.mark.parametrize(
     ("image", "python", "said"),
     [
-        ("a:b", "", "the same is prebuilt in the image a:b (rent_image, with stack_image_python)"),
+        (
+            "a:b",
+            "",
+            "the same is prebuilt in the image a:b (rent_image, with inferops_image_python)",
+        ),
         ("", "", "no prebuilt image"),
         ("a:b", "/p", "take what /p of the image has, and install nothing"),
     ],

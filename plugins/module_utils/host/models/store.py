@@ -105,6 +105,10 @@ class Copy:
             self._mark(name) == mark for name, mark in proven.items()
         )
 
+    def altered(self) -> list[str]:
+        """Files that were proven and are not here any more as they were."""
+        return [name for name, mark in self.manifest().items() if self._mark(name) != mark]
+
     def size(self) -> int:
         return sum(mark["size"] for mark in self.manifest().values())
 

@@ -83,6 +83,11 @@ class Server:
         return self.folder / "accepted.json"
 
     @property
+    def asked(self) -> Path:
+        """What the last deploy asked of the host as a whole."""
+        return self.folder / "asked.json"
+
+    @property
     def record_path(self) -> Path:
         return self.folder / "record.json"
 

@@ -14,7 +14,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,6 +47,32 @@ _LEAST_PIP = (23, 1)
 _DRIVER_VERSION_FILE = Path("/sys/module/nvidia/version")
 
 
+_MARK = "inferops-part: "
+#: Runs proofs one after the other, as if each were the program. What it was given says which.
+_RUNNER = """
+import json, os, sys
+for part in json.load(sys.stdin):
+    print("\\nMARK" + part["name"], flush=True)
+    os.environ.update(part["environment"])
+    exec(compile(part["script"], part["name"] + " proof", "exec"), {"__name__": "__main__"})
+    sys.stdout.flush()
+""".replace("MARK", _MARK)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the stack, with the script that proves it."""
+
+    name: str
+    script: str
+    environment: dict[str, str]
+
+    @property
+    def sha256(self) -> str:
+        """Of the proof: another script, or another environment, is another proof."""
+        return sha256(self.script + json.dumps(self.environment, sort_keys=True))
+
+
 @dataclass(frozen=True)
 class Installer:
     """What resolves and installs."""
@@ -70,6 +96,7 @@ class Stack:
         self._own_python = self._folder / "venv" / "bin" / "python"
         self.lock_file = self._folder / "lock.txt"
         self._input_file = self._folder / "lock-input.json"
+        self.jobs = self._folder / "jobs"
 
     @property
     def python(self) -> Path:
@@ -278,34 +305,95 @@ class Stack:
     def prove(
         self, name: str, script: str, environment: dict[str, str]
     ) -> tuple[dict[str, Any], bool]:
-        """Run *script* in the environment; returns its JSON result and whether it had to run.
+        """Run *script* in the environment; returns its JSON result and whether it had to run."""
+        return self.prove_all([Part(name, script, environment)])[name]
 
-        The script prints one JSON object as its last line and exits with 0.
+    def prove_all(self, parts: Sequence[Part]) -> dict[str, tuple[dict[str, Any], bool]]:
+        """Run the scripts of these parts that have no receipt, one after the other in one process.
+
+        So what they all import is imported once. Each script prints one JSON object as its last
+        line, or ends the process with the reason. Returns result and whether it ran, by name.
         """
-        receipt_file = self._folder / "receipts" / f"{name}.json"
-        stands = {
+        outcomes, pending = {}, []
+        for part in parts:
+            receipt = self._receipt(part.name)
+            is_same = receipt.get("stands_while") == self._stands_while(part.sha256)
+            if is_same and "result" in receipt:
+                outcomes[part.name] = receipt["result"], False
+            else:
+                pending.append(part)
+        for part, result in self._proven(pending):
+            stands = self._stands_while(part.sha256)
+            write_json(self._receipt_file(part.name), {"stands_while": stands, "result": result})
+            outcomes[part.name] = result, True
+        return outcomes
+
+    def _proven(self, parts: Sequence[Part]) -> Iterator[tuple[Part, dict[str, Any]]]:
+        """Each part with what its script printed. Raises StackError at the first that fails."""
+        if not parts:
+            return
+        doing = f"Proving {' and '.join(part.name for part in parts)}"
+        told, failure = "", None
+        try:
+            told = run(
+                [str(self.python), "-c", _RUNNER],
+                doing,
+                "The installation does not work on this host: see the message above.",
+                {key: value for part in parts for key, value in part.environment.items()},
+                MOST_PROOF_SECONDS,
+                given=json.dumps([asdict(part) for part in parts]),
+            )
+        except StackError as error:
+            told, failure = error.output, error
+        # What was proven before one failed is proven, and only that one is to blame.
+        said = told.split(_MARK)[1:]
+        for number, (part, output) in enumerate(zip(parts, said)):
+            if failure and number == len(said) - 1:
+                raise StackError(str(failure).replace(doing, f"Proving {part.name}", 1))
+            try:
+                result = json.loads(output.strip().splitlines()[-1])
+            except (ValueError, IndexError) as error:
+                raise StackError(
+                    f"Proving {part.name}: no JSON in the last line of: {output}"
+                ) from error
+            yield part, result
+        if failure or len(said) < len(parts):
+            raise failure or StackError(f"{doing} ended early: {told}")
+
+    def unproven(self, parts: Iterable[str]) -> list[str]:
+        """Which of these parts have no receipt that stands now, and what is not as the lock says.
+
+        Whether a receipt is of the proof that is wanted, only who has that proof can tell.
+        """
+        told = []
+        for name in parts:
+            receipt = self._receipt(name)
+            before = receipt.get("stands_while") or {}
+            if "result" not in receipt or before != self._stands_while(before.get("proof_sha256")):
+                told.append(f"{name} is not proven for this lock, driver and boot")
+        if not told and self.differences([]):
+            told.append(f"{' and '.join(self.differences([]))} are not what the lock says")
+        return told
+
+    def was_proven(self, name: str) -> bool:
+        """Whether there is a receipt, whatever it is worth now."""
+        return self._receipt_file(name).exists()
+
+    def _receipt_file(self, name: str) -> Path:
+        return self._folder / "receipts" / f"{name}.json"
+
+    def _receipt(self, name: str) -> dict[str, Any]:
+        return read_json(self._receipt_file(name)) or {}
+
+    def _stands_while(self, proof_sha256: str | None) -> dict[str, str | None]:
+        """What a receipt names, and has to be the same for it to stand."""
+        return {
             "lock_sha256": self.lock_sha256(),
             "python": str(self.python),
-            "proof_sha256": sha256(script + json.dumps(environment, sort_keys=True)),
+            "proof_sha256": proof_sha256,
             "driver_version": _driver_version(),
             "boot_id": boot_id(),
         }
-        receipt = read_json(receipt_file) or {}
-        if receipt.get("stands_while") == stands and "result" in receipt:
-            return receipt["result"], False
-        output = run(
-            [str(self.python), "-c", script],
-            f"Proving {name}",
-            "The installation does not work on this host: see the message above.",
-            environment,
-            MOST_PROOF_SECONDS,
-        )
-        try:
-            result = json.loads(output.strip().splitlines()[-1])
-        except (ValueError, IndexError) as error:
-            raise StackError(f"Proving {name}: no JSON in the last line of: {output}") from error
-        write_json(receipt_file, {"stands_while": stands, "result": result})
-        return result, True
 
 
 def _driver_version() -> str | None:

@@ -1,0 +1,77 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open the way to a server and prove it. The module of the same name documents it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion import (
+    NoCompletion,
+    complete,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel import (
+    Target,
+    Tunnel,
+    TunnelError,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "folder": {"type": "path", "default": "~/.ansible/inferops/tunnels"},
+    "host": {"type": "str", "required": True},
+    "port": {"type": "int", "default": 22},
+    "user": {"type": "str", "default": "root"},
+    "private_key_file": {"type": "path", "required": True, "no_log": False},
+    "known_hosts_file": {"type": "path", "required": True},
+    "remote_port": {"type": "int", "required": True},
+    "local_port": {"type": "int", "default": 0},
+    "model": {"type": "str", "required": True},
+    "prompt": {"type": "str", "default": "Hello"},
+    "max_tokens": {"type": "int", "default": 16},
+    "api_key": {"type": "str", "no_log": True},
+    "timeout_seconds": {"type": "float", "default": 60.0},
+}
+TARGET = ("host", "port", "user", "private_key_file", "known_hosts_file", "remote_port")
+
+
+class ActionModule(GuardedAction):
+    """The tunnel, then the completion through it."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result that the documentation promises."""
+        super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        tunnel = Tunnel(given["folder"], given["name"])
+        target = Target(**{name: given[name] for name in TARGET})
+        dry_run = self._task.check_mode
+        try:
+            before, port = tunnel.keep(target, given["local_port"], dry_run)
+        except TunnelError as error:
+            raise AnsibleActionFail(str(error)) from error
+        result = {"changed": before is None or before != port, "local_port": port}
+        if dry_run or port is None:
+            return result
+        question = {
+            "model": given["model"],
+            "prompt": given["prompt"],
+            "max_tokens": given["max_tokens"],
+            "temperature": 0,
+        }
+        try:
+            text = complete(port, question, given["api_key"] or "", given["timeout_seconds"])
+        except NoCompletion as error:
+            raise AnsibleActionFail(
+                f"The server gave no completion through the tunnel ({error}). Check "
+                "inferops_served_model_name and inferops_server_api_key, then the server's log."
+            ) from error
+        url = f"http://127.0.0.1:{port}/v1"
+        return {**result, "url": url, "model": given["model"], "completion": text}

@@ -1,0 +1,82 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does a model fit on the host? The module of the same name documents it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+
+LOOK = "inferops.gpu.host_look"
+ARGUMENTS: dict[str, Any] = {
+    "home": {"type": "str", "default": "~/.inferops"},
+    "server": {"type": "str", "default": "vllm"},
+    "model": {"type": "str", "required": True},
+    "hub_dir": {"type": "str", "default": "~/.cache/huggingface/hub"},
+    "model_config": {"type": "raw"},
+    "arguments": {"type": "dict", "default": {}},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+    "environment": {"type": "dict", "default": {}},
+    "accelerator": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
+    "refuse": {"type": "bool", "default": True},
+}
+
+display = Display()
+
+
+class ActionModule(GuardedAction):
+    """Looks once, and decides here."""
+
+    _supports_check_mode = True
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        asked = {name: given[name] for name in ("home", "server", "model", "hub_dir")}
+        look = self._execute_module(module_name=LOOK, module_args=asked, task_vars=variables)
+        if "gpu" not in look:  # it failed, or the host does not answer
+            return look
+        wish = Wish(
+            given["arguments"],
+            given["extra_args"],
+            given["environment"],
+            given["accelerator"],
+            _config(given["model_config"]),
+        )
+        try:
+            fit = on_host(look, wish)
+        except ValueError as error:
+            raise AnsibleActionFail(f"Options of vLLM: {error}") from error
+        result = {**fit, "changed": False, "init_system": look["host"]["init_system"]}
+        chosen = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
+        host = variables.get("inventory_hostname", "host")
+        display.display(f"{host}: Fit: {fit['fits']}, {fit['why']}{chosen}")
+        if fit["fits"] == "no" and given["refuse"]:
+            message = (
+                f"{given['model']} does not fit on this host: {fit['why']}. "
+                "If you know better, set launch_ignore_fit."
+            )
+            return {**result, "failed": True, "msg": message}
+        return result
+
+
+def _config(given: Any) -> Mapping[str, Any] | str:
+    """The config that was given, read where it is a file."""
+    if not given or isinstance(given, Mapping):
+        return given or ""
+    try:
+        return Path(str(given)).expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise AnsibleActionFail(f"The model's config cannot be read: {error}.") from error

@@ -1,0 +1,47 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask the hub from the controller, without a process for it. The module documents it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
+    MODEL_INFO_OPTIONS,
+    model_info,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+
+MODULE = "inferops.gpu.model_info"
+
+display = Display()
+
+
+class ActionModule(GuardedAction):
+    """Shows what the hub says. On another machine than the controller the module asks."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result that the documentation promises."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        if self._task.delegate_to != "localhost":
+            return self._execute_module(module_name=MODULE, task_vars=variables)
+        _validation, given = self.validate_argument_spec(argument_spec=MODEL_INFO_OPTIONS)
+        result = {"changed": False, **model_info(given)}
+        if not result.get("failed"):
+            host = variables.get("inventory_hostname", "localhost")
+            display.display(f"{host}: {line(given['model'], result)}")
+        return result
+
+
+def line(model: str, result: dict[str, Any]) -> str:
+    """Model Qwen/Qwen3-8B: 15.26 GiB in 12 files"""
+    if result["reachable"]:
+        return f"Model {model}: {result['size_gib']} GiB in {len(result['files'])} files"
+    return f"Nobody knows yet whether {model} can be had. {result['note']}"

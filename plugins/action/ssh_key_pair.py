@@ -1,0 +1,81 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Provide an SSH key pair. The module of the same name documents it."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+
+ARGUMENTS: dict[str, Any] = {
+    "private_key_file": {"type": "path", "required": True, "no_log": False},
+}
+SECONDS = 60
+
+
+class ActionModule(GuardedAction):
+    """Makes the pair once, and always tries it."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result that the documentation promises."""
+        super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        file = Path(given["private_key_file"])
+        if self._task.check_mode and not file.is_file():
+            return {"changed": True, "public_key": None}
+        try:
+            return {"changed": _made(file), "public_key": _public_key(file)}
+        except OSError as error:
+            raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {error}.") from error
+
+
+def _made(file: Path) -> bool:
+    """Make the pair unless it is there. Of parallel hosts one makes it, and the others wait."""
+    if file.is_file():
+        return False
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with Path(f"{file}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if file.is_file():
+            return False
+        done = _keygen("-q", "-t", "ed25519", "-N", "", "-C", "inferops", "-f", str(file))
+        Path(lock.name).unlink(missing_ok=True)
+    if done.returncode != 0:
+        raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {done.stderr.strip()}.")
+    return True
+
+
+def _public_key(file: Path) -> str:
+    """Without this a locked or damaged key would be found out only after money was spent."""
+    done = _keygen("-y", "-P", "", "-f", str(file))
+    if done.returncode != 0:
+        raise AnsibleActionFail(
+            f"{file} cannot be used: {done.stderr.strip()}. Give a key without a passphrase "
+            "(inferops_ssh_private_key_file), or remove it and a new pair is made."
+        )
+    return done.stdout.strip()
+
+
+def _keygen(*words: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ["ssh-keygen", *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AnsibleActionFail(f"ssh-keygen does not end: {error}.") from error

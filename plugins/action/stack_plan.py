@@ -1,0 +1,75 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Choose the stack for a host. The module of the same name documents it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import (
+    Choice,
+    Wish,
+    choose,
+    plan_on,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+    StackImpossible,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+
+ARGUMENTS: dict[str, Any] = {
+    "gpu": {"type": "dict", "required": True},
+    "host": {"type": "dict", "required": True},
+    "accelerator": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
+    "vllm_version": {"type": "str", "default": "auto"},
+    "visible_devices": {"type": "str", "default": ""},
+    "python": {"type": "str", "default": ""},
+    "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
+    "image_python": {"type": "str", "default": ""},
+}
+
+display = Display()
+
+
+class ActionModule(GuardedAction):
+    """Decides, and says why."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result that the documentation promises."""
+        super().run(tmp, task_vars)
+        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        gpu, host = given["gpu"], given["host"]
+        names = ("accelerator", "vllm_version", "visible_devices", "python")
+        wish = Wish(**{name: given[name] for name in names})
+        try:
+            if given["image_python"]:
+                choice = Choice(plan_on(gpu, host, wish), given["image_python"])
+            else:
+                choice = choose(gpu, host, wish, given["installer"])
+        except StackImpossible as error:
+            raise AnsibleActionFail(str(error)) from error
+        name = (task_vars or {}).get("inventory_hostname", "host")
+        for line in lines(choice.plan, given["image_python"]):
+            display.display(f"{name}: {line}")
+        return {"changed": False, "plan": choice.plan, "interpreter": choice.interpreter}
+
+
+def lines(plan: dict[str, Any], image_python: str) -> Iterator[str]:
+    """Why it is this one, for people."""
+    yield plan["why"]
+    yield from plan["notes"]
+    if image_python:
+        yield f"nothing is installed: it is served from {image_python}"
+    elif plan["image"]:
+        yield (
+            f"the same without an installation: rent with the image {plan['image']} (rent_image) "
+            "and set inferops_image_python to its interpreter, /usr/bin/python3"
+        )

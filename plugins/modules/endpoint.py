@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: endpoint
+short_description: Open the way to a server, and prove it with a completion
+version_added: "0.1.0"
+description:
+  - Keeps an SSH tunnel from the controller to a server on a host's loopback, as
+    M(inferops.gpu.ssh_tunnel) does, and asks for a completion through it.
+  - Fails unless a completion with text came back.
+  - This is an action plugin. It runs on the controller.
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Opens nothing, and asks for nothing.
+  diff_mode:
+    support: N/A
+    details: The tunnel is open, or it is not.
+  platform:
+    support: full
+    platforms: posix
+options:
+  name:
+    description: Name of the tunnel among those of O(folder).
+    type: str
+    required: true
+  folder:
+    description: Folder on the controller for control sockets. Only its owner may enter.
+    type: path
+    default: ~/.ansible/inferops/tunnels
+  host:
+    description: Where SSH reaches the host.
+    type: str
+    required: true
+  port:
+    description: Port of SSH.
+    type: int
+    default: 22
+  user:
+    description: User of SSH.
+    type: str
+    default: root
+  private_key_file:
+    description: Private key on the controller.
+    type: path
+    required: true
+  known_hosts_file:
+    description: File on the controller in which the host's key is pinned.
+    type: path
+    required: true
+  remote_port:
+    description: Port on the host's loopback.
+    type: int
+    required: true
+  local_port:
+    description: Port on the controller's loopback. V(0) takes a free one and keeps it.
+    type: int
+    default: 0
+  model:
+    description: The model that is asked.
+    type: str
+    required: true
+  prompt:
+    description: What it is asked.
+    type: str
+    default: Hello
+  max_tokens:
+    description: How long the completion may become.
+    type: int
+    default: 16
+  api_key:
+    description: Key of the server.
+    type: str
+  timeout_seconds:
+    description: How long the completion may take.
+    type: float
+    default: 60
+requirements:
+  - OpenSSH's client on the controller
+"""
+
+EXAMPLES = r"""
+- name: Reach the server on the controller
+  inferops.gpu.endpoint:
+    name: prod/gpu-1
+    host: 203.0.113.7
+    port: 33526
+    private_key_file: ~/.ssh/id_ed25519
+    known_hosts_file: ~/.ansible/inferops/known_hosts/vastai-27011234
+    remote_port: 8000
+    model: Qwen/Qwen3-8B
+  register: reached
+"""
+
+RETURN = r"""
+url:
+  description: Where clients on the controller reach the server.
+  returned: success, not in check mode
+  type: str
+  sample: http://127.0.0.1:40213/v1
+model:
+  description: The model that answered.
+  returned: success, not in check mode
+  type: str
+  sample: Qwen/Qwen3-8B
+completion:
+  description: The text that came back.
+  returned: success, not in check mode
+  type: str
+  sample: ", my name is"
+local_port:
+  description: The local end of the tunnel. Null in check mode when it is not chosen yet.
+  returned: success
+  type: int
+  sample: 40213
+"""

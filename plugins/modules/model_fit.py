@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: model_fit
+short_description: Compute whether a model fits on the host, before anything is started
+version_added: "0.1.0"
+description:
+  - Looks at the host with M(inferops.gpu.host_look), and computes as filter
+    P(inferops.gpu.model_fit#filter) does whether the model fits and what to start it with.
+  - A server of ours that runs there is counted as if it had been stopped, where it is known what
+    the GPUs hold without it. Where it is not, the answer is V(unknown).
+  - This is an action plugin. It decides on the controller.
+author:
+  - inferops.gpu contributors (@inferops)
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+    details: Nothing is changed.
+  platform:
+    support: full
+    platforms: linux
+options:
+  home:
+    description: Folder on the host in which the collection keeps everything.
+    type: str
+    default: ~/.inferops
+  server:
+    description: Name of the server that is to serve it.
+    type: str
+    default: vllm
+  model:
+    description: The model, by its name on the hub or as a folder on the host.
+    type: str
+    required: true
+  hub_dir:
+    description: Where the hub's own client keeps models on the host.
+    type: str
+    default: ~/.cache/huggingface/hub
+  model_config:
+    description:
+      - The model's C(config.json) for a host that does not have it yet, as data or as a file on the
+        controller.
+    type: raw
+  arguments:
+    description: Options of vLLM, as role P(inferops.gpu.launch#role) takes them.
+    type: dict
+    default: {}
+  extra_args:
+    description: Further words of vLLM's command line.
+    type: list
+    elements: str
+    default: []
+  environment:
+    description: The environment of the server. It may name the GPUs that it sees.
+    type: dict
+    default: {}
+  accelerator:
+    description: What it serves with.
+    type: str
+    choices: [cuda, cpu]
+    default: cuda
+  refuse:
+    description: Whether to fail on a model that cannot fit.
+    type: bool
+    default: true
+seealso:
+  - plugin: inferops.gpu.model_fit
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Refuse a model that cannot fit
+  inferops.gpu.model_fit:
+    model: Qwen/Qwen3-8B
+    arguments: {max_model_len: 16384}
+"""
+
+RETURN = r"""
+fits:
+  description: V(yes), V(tight), V(no) or V(unknown).
+  returned: always
+  type: str
+  sample: "yes"
+why:
+  description: The same with its numbers, as a sentence.
+  returned: always
+  type: str
+  sample: 14.96 GiB of weights (published) make 19.71 of the 21.27 GiB that are free
+arguments:
+  description: What was left open and is chosen.
+  returned: always
+  type: dict
+  sample: {gpu_memory_utilization: 0.9, max_model_len: 27664}
+init_system:
+  description: What runs services on the host, V(systemd) or V(none).
+  returned: always
+  type: str
+  sample: none
+"""
