@@ -23,9 +23,10 @@ positional: _input, tried
 options:
   _input:
     description:
-      - C(health), C(reason), C(cause_id), C(change), C(remedy), C(log), C(model), C(arguments),
-        C(first), C(first_model), C(added_environment), C(gpus), C(fit), C(orphans), C(port_owners),
-        C(free_port), C(ladder), C(allowed), C(roles) and C(least_model_len); each may be missing.
+      - C(engine), C(health), C(reason), C(cause_id), C(change), C(remedy), C(log), C(model),
+        C(arguments), C(first), C(first_model), C(added_environment), C(gpus), C(fit), C(orphans),
+        C(port_owners), C(free_port), C(ladder), C(allowed), C(roles) and C(least_model_len); each
+        may be missing.
       - C(fit) is what filter P(inferops.gpu.model_fit#filter) says of the server as it is.
     type: dict
     required: true
