@@ -37,6 +37,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
     return Scheduler(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Which inference engine the tests of the host side run on."""
+    parser.addoption("--engine", choices=["vllm", "stand_in"], default="vllm")
+
+
 @pytest.fixture
 def hanging() -> Iterator[Hanging]:
     """A call that has not come back when the test looks, unless somebody has waited for it."""

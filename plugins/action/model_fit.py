@@ -13,13 +13,14 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 LOOK = "inferops.gpu.host_look"
 ARGUMENTS: dict[str, Any] = {
     "home": {"type": "str", "default": "~/.inferops"},
-    "server": {"type": "str", "default": "vllm"},
+    "server": {"type": "str", "default": DEFAULT},
     "model": {"type": "str", "required": True},
     "hub_dir": {"type": "str", "default": "~/.cache/huggingface/hub"},
     "model_config": {"type": "raw"},
@@ -58,8 +59,12 @@ class ActionModule(GuardedAction):
         try:
             fit = on_host(look, wish)
         except ValueError as error:
-            raise AnsibleActionFail(f"Options of vLLM: {error}") from error
-        result = {**fit, "changed": False, "init_system": look["host"]["init_system"]}
+            raise AnsibleActionFail(f"Options of the engine: {error}") from error
+        result = {
+            **fit,
+            "changed": False,
+            **{fact: look["host"][fact] for fact in ("init_system", "is_root")},
+        }
         chosen = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
         host = variables.get("inventory_hostname", "host")
         display.display(f"{host}: Fit: {fit['fits']}, {fit['why']}{chosen}")

@@ -143,6 +143,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import deadline
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import facts
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.description import described
@@ -161,9 +162,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout im
     Server,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import secret_values
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import PARTS, Stack
 
-PARTS = ("torch", "numpy", "vllm")
 COMPLETION_SECONDS = 30.0
 
 
@@ -193,16 +194,14 @@ def completion(server: Server) -> readiness.Readiness:
     spec = server.spec()
     if spec is None:
         return readiness.Readiness("port", "the server's specification is missing or damaged")
-    key = spec.environment.get("VLLM_API_KEY")
-    address = (spec.host, spec.port, spec.served_model_name)
-    return readiness.check(server.processes(), *address, key, COMPLETION_SECONDS)
+    return spec.ask(server.processes(), COMPLETION_SECONDS)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "home": {"type": "path", "default": "~/.inferops"},
-            "server": {"type": "str", "default": "vllm"},
+            "server": {"type": "str", "default": registry.DEFAULT},
             "model": {"type": "str", "default": ""},
             "hub_dir": {"type": "path", "default": "~/.cache/huggingface/hub"},
             "wishes_of": {"type": "list", "elements": "str", "default": []},

@@ -105,4 +105,9 @@ init_system:
   returned: always
   type: str
   sample: none
+is_root:
+  description: Whether modules run as root there.
+  returned: always
+  type: bool
+  sample: true
 """

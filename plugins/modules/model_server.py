@@ -10,8 +10,8 @@ module: model_server
 short_description: Run an inference server on a host, or prove that it is stopped
 version_added: 0.1.0
 description:
-  - Starts vLLM under the supervisor of the host and waits until a completion has come back. A
-    server that already runs as asked and answers is left alone.
+  - Starts an inference engine under the supervisor of the host and waits until a completion has
+    come back. A server that already runs as asked and answers is left alone.
   - Stops the whole process tree, also when its record is lost, when its main process was killed and
     left its children alive, or when those children changed parent, session or name.
   - The wait goes on from the controller, with a call that returns whenever something changes. Each
@@ -38,7 +38,7 @@ options:
       - Interpreter of the virtual environment that holds the engine. Needed for O(state=started).
     type: path
   engine:
-    description: The inference engine.
+    description: The inference engine that serves the model.
     type: str
     choices: [vllm]
     default: vllm
@@ -115,9 +115,12 @@ options:
     type: str
   supervisor:
     description:
-      - What keeps the server running. V(auto) takes systemd where it is PID 1, else supervisord.
+      - What keeps the server running. V(systemd) needs root, V(systemd_user) is the user's own and
+        needs lingering, which is turned on where the host lets the user do that.
+      - V(auto) takes systemd where it is PID 1, that of the user where the user is not root, and
+        supervisord elsewhere.
     type: str
-    choices: [auto, systemd, supervisord]
+    choices: [auto, systemd, systemd_user, supervisord]
     default: auto
   supervisord_bin_dir:
     description: Folder that holds the C(supervisord) executable. Needed where systemd is not used.
@@ -357,13 +360,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import
     REQUESTED,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
-from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import (
-    parser as engine_options,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
-    build_command,
-    with_suggestions,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
@@ -378,14 +375,18 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.budget im
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import (
     Spec,
+    by_name,
     secret_values,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.sweeping import Ended
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import choice
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
+    lifecycle as service_lifecycle,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors import choice
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors import (
     supervisor as supervisors,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 
 LOCK_SECONDS = 60
 QUICK_COMPLETION_SECONDS = 30.0
@@ -530,7 +531,7 @@ class Run:
     def end(self, reason: str = REQUESTED) -> Ended:
         seconds = self.params["stop_timeout_seconds"]
         try:
-            return lifecycle.end(self.layout, self.server, seconds, reason)
+            return service_lifecycle.end(self.server, seconds, reason)
         except supervisors.SupervisorError as error:
             self.fail(f"Server {self.server.name!r} cannot be ended: {error}")
 
@@ -544,6 +545,7 @@ class Run:
                 self.layout,
                 self.params["supervisord_bin_dir"],
                 self.params["start_at_boot"],
+                change=not self.module.check_mode,
             )
         except supervisors.SupervisorError as error:
             self.fail(str(error))
@@ -562,43 +564,32 @@ class Run:
             self.fail(f"model: {params['model']!r} is neither a repository id nor a folder.")
         if params["log_max_mib"] < 1:
             self.fail(f"log_max_mib: {params['log_max_mib']} is too small, 1 is the least.")
-        port, suggested = self.port(), params["suggested_arguments"]
-        asked = self.command(port, params["arguments"])
-        command = self.command(port, with_suggestions(params["arguments"], suggested))
         kept = self.server.environment() if params["keep_environment"] else {}
         wanted = {**kept, **params["environment"]}
         environment = {key: str(value) for key, value in wanted.items() if value is not None}
         if params["api_key"]:
-            environment["VLLM_API_KEY"] = params["api_key"]
-        return Spec(
+            environment[registry.ENGINES[params["engine"]].key_variable] = params["api_key"]
+        spec = Spec(
             name=params["name"],
-            command=command,
-            model=params["model"],
-            served_model_name=params["served_model_name"] or params["model"],
-            host=params["host"],
-            port=port,
             supervisor=supervisor,
             stop_timeout_seconds=params["stop_timeout_seconds"],
-            environment=environment,
-            asked=asked if suggested else None,
             log_max_mib=params["log_max_mib"],
+            environment=environment,
+            engine=params["engine"],
+            python=python,
+            model=params["model"],
+            served_model_name=params["served_model_name"] or None,
+            host=params["host"],
+            port=self.port(),
+            arguments=by_name(params["arguments"]),
+            extra_args=params["extra_args"],
+            suggested_arguments=by_name(params["suggested_arguments"]),
         )
-
-    def command(self, port: int, arguments: dict[str, Any]) -> list[str]:
-        """The engine's command line; fails on a bad argument."""
-        params = self.params
         try:
-            return build_command(
-                params["python"],
-                params["model"],
-                params["host"],
-                port,
-                params["served_model_name"],
-                arguments,
-                params["extra_args"],
-            )
+            spec.runs_on.command(spec.wish)
         except ValueError as error:
             self.fail(str(error))
+        return spec
 
     def port(self) -> int:
         wanted = self.params["port"].strip()
@@ -631,15 +622,17 @@ class Run:
         if not spares and not self.module.check_mode:
             self.options = "left to the start: nothing runs that a refusal would spare"
             return
-        if not os.access(spec.command[0], os.X_OK):
+        if not os.access(spec.python, os.X_OK):
             self.options = "not checked: the engine is not installed yet"
             return
         keep = not self.module.check_mode
-        verdict = engine_options.check(spec.command, spec.environment, self.server.accepted, keep)
+        verdict = spec.runs_on.check_options(
+            spec.wish, spec.environment, self.server.accepted, keep
+        )
         if verdict.refusal:
             self.fail(
-                f"vLLM refuses its options: {verdict.refusal} Correct arguments or extra_args. "
-                "Nothing was started or stopped."
+                f"{spec.runs_on.title} refuses its options: {verdict.refusal} "
+                "Correct arguments or extra_args. Nothing was started or stopped."
             )
         self.options = verdict.note
 
@@ -654,14 +647,7 @@ class Run:
         return seen["phase"] == "running" and self.completion(spec) is not None
 
     def completion(self, spec: Spec) -> str | None:
-        answer = readiness.check(
-            self.server.processes(),
-            spec.host,
-            spec.port,
-            spec.served_model_name,
-            spec.environment.get("VLLM_API_KEY"),
-            QUICK_COMPLETION_SECONDS,
-        )
+        answer = spec.ask(self.server.processes(), QUICK_COMPLETION_SECONDS)
         return answer.completion if answer.waiting_for is None else None
 
     def require_free_port(self, spec: Spec, own: bool) -> None:
@@ -708,14 +694,14 @@ class Run:
 
     def stopped(self) -> NoReturn:
         server = self.server
-        present = lifecycle.is_present(self.layout, server)
+        present = service_lifecycle.is_present(server)
         before = self.observe()
         diff = {"before": {"state": before["phase"]}, "after": {"state": "stopped"}}
         if self.module.check_mode:
             self.exit(present, diff if present else {}, server=before)
         with self.alone():
             # Another run may have ended it while this one waited for its turn.
-            present = lifecycle.is_present(self.layout, server)
+            present = service_lifecycle.is_present(server)
             ended = self.end(self.params["reason"])
         proven = proof.of_stop(self.layout, server, ended, gpus.report)
         self.exit(present, diff if present else {}, server=self.observe(), **proven)
@@ -743,7 +729,11 @@ def main() -> None:
             "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
             "home": {"type": "path", "default": "~/.inferops"},
             "python": {"type": "path"},
-            "engine": {"type": "str", "choices": ["vllm"], "default": "vllm"},
+            "engine": {
+                "type": "str",
+                "choices": list(registry.ENGINES),
+                "default": registry.DEFAULT,
+            },
             "model": {"type": "str"},
             "served_model_name": {"type": "str"},
             "host": {"type": "str", "default": "127.0.0.1"},

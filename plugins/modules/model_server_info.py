@@ -147,7 +147,7 @@ servers:
       type: str
       sample: Qwen/Qwen3-8B
     supervisor:
-      description: What keeps it running, V(systemd) or V(supervisord).
+      description: What keeps it running, V(systemd), V(systemd_user) or V(supervisord).
       type: str
       sample: systemd
     supervised:
@@ -246,20 +246,22 @@ servers:
         signal: null
     spec:
       description:
-        - What it was last asked for, null when that is missing or damaged. C(arguments) are texts,
-          true for a flag; C(extra_args) are short options and repeated ones;
-          C(suggested_arguments) are those that nobody asked for. Of the environment only the names
-          are told.
+        - What it was last asked for, null when that is missing or damaged.
+        - C(arguments) have the types that they were given with, their names are written with C(_),
+          those that are null are left out. C(suggested_arguments) are those of which C(arguments)
+          say nothing.
+        - Of the environment only the names are told.
       type: dict
       sample:
+        engine: vllm
         model: Qwen/Qwen3-8B
         served_model_name: null
         host: 127.0.0.1
         port: 8000
         python: /home/user/.inferops/stack/venv/bin/python
-        arguments: {max_model_len: "8192", enforce_eager: true}
+        arguments: {max_model_len: 8192, enforce_eager: true}
         extra_args: ["-tp", "2"]
-        suggested_arguments: {gpu_memory_utilization: "0.88"}
+        suggested_arguments: {gpu_memory_utilization: 0.88}
         log_max_mib: 64
         start_at_boot: false
         environment_names: [HF_TOKEN, VLLM_API_KEY]
@@ -295,9 +297,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
-    parse_command,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
@@ -315,7 +314,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout im
     Server,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import secret_values
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.choice import every
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors.choice import (
+    every,
+)
 
 
 def shown(layout: Layout, server: Server) -> dict[str, Any] | None:
@@ -323,17 +324,16 @@ def shown(layout: Layout, server: Server) -> dict[str, Any] | None:
     spec = server.spec()
     if spec is None:
         return None
-    options, asked = parse_command(spec.command), parse_command(spec.asked or spec.command)
-    suggested = {
-        name: value
-        for name, value in options["arguments"].items()
-        if name not in asked["arguments"]
-    }
+    named = {key: value for key, value in spec.arguments.items() if value is not None}
     return {
-        **options,
-        "arguments": asked["arguments"],
-        "extra_args": asked["extra_args"],
-        "suggested_arguments": suggested,
+        "engine": spec.engine,
+        "model": spec.model,
+        "served_model_name": spec.served_model_name,
+        "host": spec.host,
+        "python": spec.python,
+        "arguments": named,
+        "extra_args": spec.extra_args,
+        "suggested_arguments": spec.followed_suggestions,
         "port": spec.port,
         "supervisor": spec.supervisor,
         "log_max_mib": spec.log_max_mib,

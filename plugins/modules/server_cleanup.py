@@ -81,10 +81,6 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.caches import compiled
-from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
-    parse_command,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import caches
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import cache
@@ -111,10 +107,10 @@ def main() -> None:
     layout = Layout(Path(params["home"]).resolve())
     server = layout.server(params["name"])
     spec, environment = server.spec(), server.environment()
-    arguments = parse_command(spec.command)["arguments"] if spec else {}
+    arguments = spec.arguments if spec else {}
     hub = cache.hub_caches(environment, arguments.get("download_dir"))
     find = {
-        "compiled": lambda: compiled(environment),
+        "compiled": lambda: server.engine().compiled(environment),
         "unfinished": lambda: cache.unfinished(hub),
         "old_logs": lambda: caches.old_logs(layout),
     }

@@ -77,7 +77,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.toolchain import lacking
 
 

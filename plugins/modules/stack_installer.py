@@ -67,12 +67,13 @@ uv:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
     INSTALLER_OPTIONS,
     SOURCE_OPTIONS,
     make_sources,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack, StackError
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 
 
 def main() -> None:

@@ -167,15 +167,13 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import Wanted
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
     INSTALLER_OPTIONS,
     SOURCE_OPTIONS,
     make_sources,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import (
-    Stack,
-    Wanted,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.toolchain import lacking
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.working import (
     JOB_OPTIONS,

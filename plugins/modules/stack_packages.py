@@ -124,10 +124,10 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import (
     Part,
     Stack,
-    StackError,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.working import (
     JOB_OPTIONS,

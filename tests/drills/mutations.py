@@ -1052,7 +1052,7 @@ SERVERS = (
     Mutation(
         "kill-pid",
         "only the main process is ended, and only it is looked for afterwards",
-        f"{HOST}/server/tree.py",
+        f"{HOST}/service/tree.py",
         "    return [table[pid] for pid in sorted(members - ours) if pid in table]\n",
         "    return [table[identity.pid]] if identity and alive(identity) else []\n",
         (
@@ -1067,8 +1067,8 @@ SERVERS = (
         "health-is-enough",
         "a server whose /health is green counts as one that serves",
         f"{HOST}/server/readiness.py",
-        '        stage = "model"\n',
-        '        return Readiness(None, "its health is green", "green")\n',
+        "    for stage in CHECKS[1:]:\n",
+        '    for stage in ("health",):\n',
         (
             f"{SERVER_DRILLS}::test_sigill",
             f"{SERVER_DRILLS}::test_hung_worker",

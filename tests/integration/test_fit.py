@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
 from tests.integration.plays import ROOT, Run
 from tests.simulator.hub import Hub
 
@@ -155,7 +155,7 @@ def deployed(tmp_path: Path) -> Iterator[dict[str, Any]]:
     }
     layout = Layout(home)
     for server in layout.servers():
-        assert not lifecycle.end(layout, server, timeout_seconds=1).left
+        assert not lifecycle.end(server, timeout_seconds=1).left
     shutil.rmtree(home)
 
 

@@ -37,6 +37,11 @@ NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
 STOP_SECONDS = 15
 # Most tests wait for others most of their time, so two at once take little more than half of it.
 PYTEST = "pytest --numprocesses 2 --dist loadfile --durations 10"
+# What a server's life is made of, whatever engine it runs.
+ANY_ENGINE = " ".join(
+    f"tests/unit/host/test_{name}.py"
+    for name in ("readiness", "launcher", "drills", "model_server")
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ STEPS = (
     ),
     Step("lint", "changelog", "antsibull-changelog lint"),
     Step("unit", "unit", f"{PYTEST} tests/unit"),
+    Step("unit", "other-engine", f"{PYTEST} --engine stand_in {ANY_ENGINE}"),
     Step("sanity", "sanity", "python -m tests.tools.sanity"),
     Step("integration", "integration", f"{PYTEST} tests/integration", alone=True),
     Step("molecule", "molecule", "molecule test --all", beside=True),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from .engines.registry import DEFAULT
 from .failures import ENVELOPE, FAILURES, IN_PASSING, NOISE, ROOT, Failure
 from .failures.gpu import XIDS
 
@@ -76,6 +77,7 @@ def diagnose(
     exit_code: int | None = None,
     signal: str | None = None,
     kernel_log: str = "",
+    engine: str = DEFAULT,
 ) -> list[Diagnosis]:
     """All causes that the logs and the end of the process show, the likeliest first.
 
@@ -84,19 +86,21 @@ def diagnose(
         exit_code: exit status of the main process; 128 and more stand for a signal, as in a shell.
         signal: name of the signal that ended it, such as `SIGKILL`.
         kernel_log: what the kernel said since that start.
+        engine: what wrote the log; what only others say is not looked for.
 
     Roots come before envelopes. What the log says in passing counts only where it ended badly and
     nothing else names a root, and a signal only where no text does: a main process that was killed
     after its worker said why is not the reason. Empty when nothing is known.
     """
     log = _read(log_text)
-    found = _by_text(log.grave, kernel_log.splitlines())
+    known = [failure for failure in FAILURES if failure.engine in ("", engine)]
+    found = _by_text(known, log.grave, kernel_log.splitlines())
     roots = [diagnosis for diagnosis in found if diagnosis.kind == ROOT]
     envelopes = [diagnosis for diagnosis in found if diagnosis.kind == ENVELOPE]
     if not roots and (envelopes or exit_code or signal):
-        roots = [one for one in _by_text(log.calm, []) if one.kind == ROOT]
+        roots = [one for one in _by_text(known, log.calm, []) if one.kind == ROOT]
     if not roots:
-        roots = _by_signal(signal or _SIGNAL_NAMES.get((exit_code or 0) - 128))
+        roots = _by_signal(known, signal or _SIGNAL_NAMES.get((exit_code or 0) - 128))
     return roots + envelopes
 
 
@@ -105,13 +109,14 @@ def explain(
     exit_code: int | None = None,
     signal: str | None = None,
     kernel_log: str = "",
+    engine: str = DEFAULT,
 ) -> dict[str, Any]:
     """The likeliest cause as a mapping for a module's result; the others by id under `also`.
 
     Keys: cause_id, cause, remedy, change, evidence, link, exit_code, signal, also. Without a known
     cause, cause_id is `unknown` and the evidence is the last lines that look like an error.
     """
-    found = diagnose(log_text, exit_code, signal, kernel_log)
+    found = diagnose(log_text, exit_code, signal, kernel_log, engine)
     first = found[0] if found else _unknown(log_text)
     return {
         "cause_id": first.id,
@@ -142,10 +147,10 @@ def _any(patterns: tuple[re.Pattern[str], ...], line: str) -> bool:
     return any(pattern.search(line) for pattern in patterns)
 
 
-def _by_text(lines: list[str], kernel_lines: list[str]) -> list[Diagnosis]:
-    """The entries of the catalogue that the lines show, in its order."""
+def _by_text(known: list[Failure], lines: list[str], kernel_lines: list[str]) -> list[Diagnosis]:
+    """Those of the known entries that the lines show, in the catalogue's order."""
     found = []
-    for failure in FAILURES:
+    for failure in known:
         proofs = _proofs(_KERNEL_SIGNATURES[failure.id], kernel_lines)
         proofs = (proofs + _proofs(_SIGNATURES[failure.id], lines))[:MAX_EVIDENCE_LINES]
         if proofs:
@@ -167,11 +172,9 @@ def _proofs(patterns: tuple[re.Pattern[str], ...], lines: list[str]) -> list[re.
     return list(proofs.values())
 
 
-def _by_signal(name: str | None) -> list[Diagnosis]:
+def _by_signal(known: list[Failure], name: str | None) -> list[Diagnosis]:
     evidence = [f"The main process was ended by {name}."]
-    return [
-        _filled(failure, evidence, {}) for failure in FAILURES if name and name in failure.signals
-    ]
+    return [_filled(failure, evidence, {}) for failure in known if name and name in failure.signals]
 
 
 def _filled(failure: Failure, evidence: list[str], details: dict[str, str]) -> Diagnosis:

@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 from ..common.reasons import HUNG, NOT_READY, REQUESTED
 from ..common.redaction import redact
 from . import diagnosis
+from .engines.registry import DEFAULT
 
 
 class Symptoms(NamedTuple):
     """What is known of one start.
 
     log: its begin and its end. kernel_log: what the kernel said since. reason: why the record says
-    that it ended, the only trace of what could not even be run.
+    that it ended, the only trace of what could not even be run. engine: what wrote the log.
     """
 
     log: str = ""
@@ -29,6 +30,7 @@ class Symptoms(NamedTuple):
     reason: str = ""
     exit_code: int | None = None
     signal: str | None = None
+    engine: str = DEFAULT
 
 
 STOPPED_BY_US = {
@@ -60,7 +62,7 @@ def explain(symptoms: Symptoms) -> dict[str, Any]:
     log = "\n".join(filter(None, (symptoms.log, symptoms.reason)))
     # How it ended tells nothing where we have ended it.
     ended = (None, None) if ours else (symptoms.exit_code, symptoms.signal)
-    failure = diagnosis.explain(log, *ended, symptoms.kernel_log)
+    failure = diagnosis.explain(log, *ended, symptoms.kernel_log, symptoms.engine)
     if ours and (symptoms.reason == REQUESTED or failure["cause_id"] == "unknown"):
         failure.update(ours)
     return {

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..common.redaction import redact
 from . import remedies
+from .engines.registry import DEFAULT
 from .explanation import explain, symptoms_of
 
 USED_MIB_BESIDE_A_RESET = 512
@@ -130,6 +131,7 @@ def _plan(case: Case, failure: Mapping[str, Any]) -> list[dict[str, Any]]:
     first, spec = case.first or case.spec, case.spec
     idle = [server for server in case.servers if server["phase"] not in LIVING]
     situation = {
+        "engine": spec.get("engine", DEFAULT),
         "health": case.health["state"],
         "cause_id": failure["cause_id"],
         "change": failure["change"],

@@ -11,34 +11,37 @@ in the list, and says so.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
+from .engines.registry import DEFAULT, spelling
+from .engines.spelling import Spelling
+
 CONSENTS = ("model", "download", "stack", "driver", "gpu_reset", "other_servers")
 """What a user may allow beyond new arguments for the same model on the same stack."""
 
-DEFAULT_UTILIZATION, DEFAULT_NUM_SEQS, DEFAULT_MODEL_LEN = 0.9, 256, 8192
-"""vLLM's own values where none was given; the context only where the log does not name one."""
+DEFAULT_CONTEXT = 8192
+"""Where neither the arguments nor the log name one."""
 
-LEAST_UTILIZATION, MOST_UTILIZATION, UTILIZATION_STEP = 0.3, 0.95, 0.1
-LEAST_NUM_SEQS = 4
+LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.3, 0.95, 0.1
+LEAST_REQUESTS = 4
 
 
 class Remedy(NamedTuple):
     """One thing to try.
 
     do: what is done between the stop and the new start, in order.
-    arguments, environment: what changes whatever the situation; null leaves it out.
+    intents: what is wanted of the engine whatever the situation, which spells it.
+    environment: variables of libraries below every engine.
     consent: what the user has to allow. by_hand: nothing that a play does on this host.
     """
 
     id: str
     why: str
     do: tuple[str, ...] = ()
-    arguments: Mapping[str, Any] = {}
+    intents: Mapping[str, Any] = {}
     environment: Mapping[str, Any] = {}
     consent: str = ""
     by_hand: bool = False
@@ -64,7 +67,7 @@ REMEDIES = {
         Remedy(
             "enforce_eager",
             "Without compiled graphs it needs less memory and less native code; it is slower.",
-            arguments={"enforce_eager": True},
+            intents={"eager": True},
         ),
         Remedy("smaller_model", "The next model of your ladder.", consent="model"),
         Remedy(
@@ -89,17 +92,17 @@ REMEDIES = {
         Remedy(
             "dtype_float32",
             "Compute in a format that every processor knows.",
-            arguments={"dtype": "float32"},
+            intents={"number_format": "float32"},
         ),
         Remedy(
             "dtype_half",
             "Compute in float16, which older GPUs know too.",
-            arguments={"dtype": "half"},
+            intents={"number_format": "float16"},
         ),
         Remedy(
             "drop_quantization",
             "The model says itself how it is quantised.",
-            arguments={"quantization": None},
+            intents={"quantization": None},
         ),
         Remedy("fewer_gpus", "Spread the model over as many GPUs as there are."),
         Remedy(
@@ -110,18 +113,18 @@ REMEDIES = {
         Remedy(
             "without_p2p",
             "Let the GPUs talk through the host's memory: slower, and works on consumer boards.",
-            arguments={"disable_custom_all_reduce": True},
+            intents={"no_direct_copies": True},
             environment={"NCCL_P2P_DISABLE": "1"},
         ),
         Remedy(
             "longer_engine_start",
             "Give the engine an hour to load.",
-            environment={"VLLM_ENGINE_READY_TIMEOUT_S": "3600"},
+            intents={"engine_start_seconds": 3600},
         ),
         Remedy(
             "without_vllm_port",
             "Take away the variable that another program has set.",
-            environment={"VLLM_PORT": None},
+            intents={"inner_port": None},
         ),
         Remedy(
             "reinstall_stack",
@@ -245,26 +248,19 @@ BY_CAUSE: dict[str, tuple[str, ...]] = {
 }
 """Where the thing to change does not say enough."""
 
-ESTIMATES = (
-    re.compile(r"estimated maximum model length is (\d+)"),
-    re.compile(r"tokens that can be stored in KV cache \((\d+)\)"),
-    re.compile(r"derived max_model_len \(\w+=(\d+)"),
-)
-"""The longest context that would have fitted, as vLLM says it."""
-
-ASKED_LEN = re.compile(r"max seq len \((\d+)\)|Using max model len (\d+)")
-
 
 @dataclass(frozen=True)
 class Situation:
-    """One sick server. `arguments` are those of its last start, `first` those before any remedy, as
-    `first_model` is; `added_environment` names the variables that remedies have set since.
+    """One sick server. `arguments` are those of its last start, in the words of its `engine`,
+    `first` those before any remedy, as `first_model` is; `added_environment` names the variables
+    that remedies have set since.
 
     gpus: memory_total_mib and memory_free_mib of each. fit: what fit.gpu_fit says of the model with
     these arguments on these GPUs, empty when nothing was computed. orphans: servers of ours that
     should not live and do. ladder: smaller models, each with `model` and, if any, `arguments`.
     """
 
+    engine: str = DEFAULT
     health: str = "not_running"
     cause_id: str = "unknown"
     change: str = "see the log"
@@ -285,19 +281,21 @@ class Situation:
     roles: tuple[str, ...] = ()
     least_model_len: int = 2048
 
-    def number(self, name: str, default: float) -> float:
-        """An argument of the server as a number; `32k` and `auto` are none."""
-        try:
-            return float(self.arguments[name])
-        except (KeyError, TypeError, ValueError):
-            return default
+    @property
+    def spelling(self) -> Spelling:
+        """How its engine spells intents."""
+        return spelling(self.engine)
+
+    def number(self, intent: str, default: float = 0) -> float:
+        """What its arguments say of an intent, as a number."""
+        return self.spelling.number(self.arguments, intent, default)
 
 
 Change = Mapping[str, Any]
 
 
-def _argument(name: str, value: Any) -> list[Change]:
-    return [{"arguments": {name: value}}]
+def _wanting(intent: str, value: Any) -> list[Change]:
+    return [{"intents": {intent: value}}]
 
 
 def _free_share(situation: Situation) -> float | None:
@@ -319,38 +317,40 @@ def _needed_share(situation: Situation) -> float:
 
 def _fit_utilization(situation: Situation) -> list[Change]:
     """What is free; where that is enough already, or unknown, one step less than now."""
-    now = situation.number("gpu_memory_utilization", DEFAULT_UTILIZATION)
+    now = situation.number("memory_share")
     free = _free_share(situation)
-    fitting = free if free is not None and free < now else now - UTILIZATION_STEP
-    if fitting < max(LEAST_UTILIZATION, _needed_share(situation)):
+    fitting = free if free is not None and free < now else now - SHARE_STEP
+    if fitting < max(LEAST_SHARE, _needed_share(situation)):
         return []
-    return _argument("gpu_memory_utilization", round(fitting, 2))
+    return _wanting("memory_share", round(fitting, 2))
 
 
 def _raise_utilization(situation: Situation) -> list[Change]:
-    now = situation.number("gpu_memory_utilization", DEFAULT_UTILIZATION)
+    now = situation.number("memory_share")
     free = _free_share(situation)
-    most = round(min(MOST_UTILIZATION, free if free is not None else MOST_UTILIZATION), 2)
-    return _argument("gpu_memory_utilization", most) if most > now else []
+    most = round(min(MOST_SHARE, free if free is not None else MOST_SHARE), 2)
+    return _wanting("memory_share", most) if most > now else []
 
 
 def _lower_model_len(situation: Situation) -> list[Change]:
-    """What vLLM says would have fitted, else our own estimate, else half of what was asked for."""
-    asked = [int(found[1] or found[2]) for found in ASKED_LEN.finditer(situation.log)]
-    now = situation.number("max_model_len", asked[-1] if asked else 2 * DEFAULT_MODEL_LEN)
-    named = [int(found[1]) for text in ESTIMATES for found in text.finditer(situation.log)]
+    """What the engine says would have fitted, else our own estimate, else half of the wish."""
+    words, log = situation.spelling, situation.log
+    asked = [found for text in words.asked_context for found in text.finditer(log)]
+    last = max(asked, key=lambda found: found.start(), default=None)
+    now = situation.number("context_tokens", int(last[1]) if last else 2 * DEFAULT_CONTEXT)
+    named = [int(found[1]) for text in words.fitting_context for found in text.finditer(log)]
     estimate, least = int(situation.fit.get("largest_max_model_len", 0)), situation.least_model_len
     if not named and estimate < least and situation.fit.get("fits") == "no":
         return []  # no context makes room for such weights
     ours = [estimate] if estimate >= least else []
     fitting = [length for length in [*ours, *named] if 0 < length < now]
     length = fitting[-1] if fitting else max(int(now) // 2, least)
-    return _argument("max_model_len", length) if length < now else []
+    return _wanting("context_tokens", length) if length < now else []
 
 
 def _lower_num_seqs(situation: Situation) -> list[Change]:
-    half = int(situation.number("max_num_seqs", DEFAULT_NUM_SEQS)) // 2
-    return _argument("max_num_seqs", half) if half >= LEAST_NUM_SEQS else []
+    half = int(situation.number("requests_at_once")) // 2
+    return _wanting("requests_at_once", half) if half >= LEAST_REQUESTS else []
 
 
 def _smaller_models(situation: Situation) -> list[Change]:
@@ -387,9 +387,9 @@ def _as_at_first(situation: Situation) -> Change:
 
 def _fewer_gpus(situation: Situation) -> list[Change]:
     """The next lower power of two, which divides every common number of attention heads."""
-    now, there = int(situation.number("tensor_parallel_size", 1)), len(situation.gpus)
+    now, there = int(situation.number("gpus_per_layer")), len(situation.gpus)
     fitting = [size for size in (8, 4, 2, 1) if size < now and size <= max(there, 1)]
-    return _argument("tensor_parallel_size", fitting[0]) if fitting else []
+    return _wanting("gpus_per_layer", fitting[0]) if fitting else []
 
 
 def _as_it_is(_situation: Situation) -> list[Change]:
@@ -464,14 +464,22 @@ def _steps(remedy: Remedy, situation: Situation) -> Iterator[dict[str, Any]]:
     work_out = WORKED_OUT.get(remedy.id, _as_it_is)
     why = situation.remedy if remedy.id == "by_hand" and situation.remedy else remedy.why
     for change in work_out(situation):
+        intents = {**remedy.intents, **change.get("intents", {})}
+        if not situation.spelling.knows(intents):
+            continue
+        spelled = situation.spelling.spell(intents)
         step = {
             "id": remedy.id,
             "why": why,
             "do": list(remedy.do),
             "model": change.get("model", ""),
             "port": change.get("port"),
-            "arguments": {**remedy.arguments, **change.get("arguments", {})},
-            "environment": {**remedy.environment, **change.get("environment", {})},
+            "arguments": {**spelled.arguments, **change.get("arguments", {})},
+            "environment": {
+                **spelled.environment,
+                **remedy.environment,
+                **change.get("environment", {}),
+            },
             "servers": change.get("servers", []),
             "needs": _needs(remedy, situation),
         }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import signal
@@ -15,27 +16,91 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.action.model_server import ActionModule
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Engine, Wish
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports, processes
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import (
     SERVER_MARKER,
     server_processes,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
 from ansible_collections.inferops.gpu.plugins.modules import model_server, model_server_info
 
-FAKE_VLLM = Path(__file__).with_name("fake_vllm.py")
+HOST = "ansible_collections.inferops.gpu.plugins.module_utils.host"
+FOLDER = Path(__file__).parent
 BIN = Path(sys.executable).parent
 
 Wait = Callable[..., Any]
 Call = Callable[..., dict[str, Any]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With `--engine stand_in` these tests run on the stand-in engine."""
+    if config.getoption("--engine") == "stand_in":
+        module = put_beside("engines.stand_in", FOLDER / "stand_in_engine.py")
+        registry.DEFAULT = module.StandIn.name
+        registry.ENGINES[module.StandIn.name] = module.StandIn()
+        # What is shipped to the host is the source of the registry, so it names the engine too.
+        registry.__loader__ = With(registry.__loader__, REGISTERED)
+
+
+REGISTERED = """
+from .stand_in import StandIn
+ENGINES[StandIn.name] = StandIn()
+"""
+
+
+class With:
+    """A loader whose source has some lines more."""
+
+    def __init__(self, loader: Any, lines: str) -> None:
+        self.loader, self.lines = loader, lines
+
+    def get_source(self, name: str) -> str:
+        return str(self.loader.get_source(name)) + self.lines
+
+
+def put_beside(name: str, file: Path) -> ModuleType:
+    """Load a file as a module of the host side, as it would be if it lay there."""
+    found = importlib.util.spec_from_file_location(f"{HOST}.{name}", file)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--engine") != "vllm":
+        for item in items:
+            if item.get_closest_marker("vllm"):
+                item.add_marker(pytest.mark.skip(reason="it is about vLLM"))
+
+
+@pytest.fixture
+def the_engine() -> Engine:
+    """The engine that this run tests with."""
+    return registry.ENGINES[registry.DEFAULT]
+
+
+@pytest.fixture
+def key_variable(the_engine: Engine) -> str:
+    return the_engine.key_variable
+
+
+@pytest.fixture
+def wish(fake_python: str, free_port: int) -> Wish:
+    """The stand-in with its model, on a free port."""
+    return Wish(fake_python, "tiny", None, "127.0.0.1", free_port, {})
 
 
 @pytest.fixture
@@ -61,32 +126,42 @@ def home() -> Iterator[Path]:
     yield path
     layout = Layout(path)
     for server in layout.servers():
-        assert not lifecycle.end(layout, server, timeout_seconds=1).left
+        assert not lifecycle.end(server, timeout_seconds=1).left
     shutil.rmtree(path)
 
 
 @pytest.fixture
-def fake_python(tmp_path: Path) -> str:
+def fake_python(tmp_path: Path, the_engine: Engine) -> str:
     """An "interpreter" that runs the stand-in, whatever module it is told to run.
 
     A script given by -c runs as it is: that is how the parser of the engine is asked.
     """
+    fake = FOLDER / f"fake_{the_engine.name}.py"
     path = tmp_path / "engine" / "bin" / "python"
     path.parent.mkdir(parents=True)
     path.write_text(
         "#!/bin/sh\n"
         f'[ "$1" = -c ] && exec {sys.executable} "$@"\n'
-        f'exec {sys.executable} {FAKE_VLLM} "$@"\n'
+        f'exec {sys.executable} {fake} "$@"\n'
     )
     path.chmod(0o755)
     return str(path)
 
 
-@pytest.fixture
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def free_port() -> int:
+    return _free_port()
+
+
+@pytest.fixture
+def another_port() -> int:
+    return _free_port()
 
 
 @pytest.fixture
@@ -95,16 +170,20 @@ def server(home: Path) -> Server:
 
 
 @pytest.fixture
-def spec(fake_python: str, free_port: int) -> Callable[..., Spec]:
+def spec(fake_python: str, free_port: int, the_engine: Engine) -> Callable[..., Spec]:
     """A specification of the stand-in; the keywords are its environment."""
 
     def make(**environment: str) -> Spec:
-        address = ["--model", "tiny", "--host", "127.0.0.1", "--port", str(free_port)]
         return Spec(
             name="main",
-            command=[fake_python, *address],
+            engine=the_engine.name,
+            python=fake_python,
             model="tiny",
             served_model_name="tiny",
+            arguments={},
+            extra_args=[],
+            suggested_arguments={},
+            log_max_mib=64,
             host="127.0.0.1",
             port=free_port,
             supervisor="supervisord",
@@ -116,7 +195,7 @@ def spec(fake_python: str, free_port: int) -> Callable[..., Spec]:
 
 
 @pytest.fixture
-def tree(fake_python: str, free_port: int, wait_until: Wait) -> Iterator[Callable[..., Any]]:
+def tree(the_engine: Engine, wish: Wish, wait_until: Wait) -> Iterator[Callable[..., Any]]:
     """Start the stand-in as the launcher would; returns it once it listens and has its tree."""
     ids = []
 
@@ -125,13 +204,13 @@ def tree(fake_python: str, free_port: int, wait_until: Wait) -> Iterator[Callabl
     ) -> subprocess.Popen[bytes]:
         ids.append(server_id)
         process = subprocess.Popen(
-            [fake_python, "--model", "tiny", "--host", "127.0.0.1", "--port", str(free_port)],
+            the_engine.command(wish),
             env={**os.environ, SERVER_MARKER: server_id, **environment},
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
         wait_until(lambda: len(server_processes(server_id)) == size)
-        wait_until(lambda: not listening or ports.owners(free_port))
+        wait_until(lambda: not listening or ports.owners(wish.port))
         return process
 
     yield start

@@ -38,6 +38,7 @@ from types import FrameType
 
 PR_SET_NAME = 15
 KEPT: list[object] = []
+NAMES = ("VLLM::EngineCore", "VLLM::Worker_TP0", "VLLM::Worker_TP1")
 
 
 def say(text: str) -> None:
@@ -81,22 +82,23 @@ def share(name: str) -> None:
 def spawn_tree() -> None:
     """EngineCore with a worker, and one that left session and parent behind."""
     if os.fork() == 0:
-        become("VLLM::EngineCore")
+        become(NAMES[0])
         share("engine")
         if os.fork() == 0:
-            become("VLLM::Worker_TP0")
+            become(NAMES[1])
         sleep_for_ever()
     between = os.fork()
     if between == 0:
         os.setsid()
         if os.fork() == 0:
-            become("VLLM::Worker_TP1")
+            become(NAMES[2])
             sleep_for_ever()
         os._exit(0)
     os.waitpid(between, 0)
 
 
 class Handler(BaseHTTPRequestHandler):
+    key_variable = "VLLM_API_KEY"
     pending = 0
     generated = 0
 
@@ -124,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, {"choices": [{"text": text}]})
 
     def allowed(self) -> bool:
-        key = os.environ.get("VLLM_API_KEY")
+        key = os.environ.get(self.key_variable)
         if key is None or self.headers.get("Authorization") == f"Bearer {key}":
             return True
         self.answer(401, {"error": "Unauthorized"})
@@ -149,6 +151,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+HANDLER = Handler
 
 
 def flood(mib: int) -> None:
@@ -190,7 +195,7 @@ def main() -> None:
     if "FAKE_DIE_WITH" in os.environ:
         os._exit(int(os.environ["FAKE_DIE_WITH"]))
     say(f"Starting vLLM server on http://{option('--host')}:{option('--port')}")
-    server = ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler)
+    server = ThreadingHTTPServer((option("--host"), int(option("--port"))), HANDLER)
     if "FAKE_FLOOD_MIB" in os.environ:
         mib = int(os.environ["FAKE_FLOOD_MIB"])
         threading.Thread(target=flood, args=(mib,), daemon=True).start()

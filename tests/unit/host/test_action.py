@@ -20,6 +20,8 @@ from ansible_collections.inferops.gpu.plugins.action.model_server import ActionM
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from tests.diagnosis import FIXTURES, read
 
+pytestmark = pytest.mark.vllm
+
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 

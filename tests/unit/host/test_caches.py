@@ -15,6 +15,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files im
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.modules import server_cleanup
 
+pytestmark = pytest.mark.vllm
+
 Call = Callable[..., dict[str, Any]]
 
 

@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Engine
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import records
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import records
 from ansible_collections.inferops.gpu.plugins.modules import model_server, model_server_info
 
 Call = Callable[..., dict[str, Any]]
@@ -29,9 +30,9 @@ TREE = 4
 
 
 @pytest.fixture
-def living(free_port: int) -> Iterator[Callable[[], set[int]]]:
+def living(free_port: int, the_engine: Engine) -> Iterator[Callable[[], set[int]]]:
     """The PIDs of the server on the port of this test. What a broken product leaves is ended."""
-    words = ["fake_vllm.py", f"--port {free_port}"]
+    words = [f"fake_{the_engine.name}.py", str(free_port)]
 
     def look() -> set[int]:
         lines = {pid: processes.command_line(pid) for pid in processes.snapshot()}

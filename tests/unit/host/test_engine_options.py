@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import parser
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 
+pytestmark = pytest.mark.vllm
+
 Call = Callable[..., dict[str, Any]]
 
 CLI_ARGS = """

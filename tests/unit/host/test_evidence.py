@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import evidence
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.logs import Log
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import Log
 from tests.hanging import Hanging
 
 ROOT = Path(__file__).parents[3]

@@ -15,20 +15,22 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.environment import (
+    server_environment,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import observation
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.record import ServerRecord
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import SERVER_MARKER
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
     launcher,
     library,
-    observation,
     records,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.logs import HEAD_BYTES, Log
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import (
-    LAUNCHER_MARKER,
-    SERVER_MARKER,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import HEAD_BYTES, Log
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.tree import LAUNCHER_MARKER
 
 Wait = Callable[..., Any]
 MakeSpec = Callable[..., Spec]
@@ -39,13 +41,13 @@ def launch(server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Write the specification, start the launcher, and end it with the test."""
     started = []
     layout = Layout(server.folder.parent.parent)
-    library.ship(layout.library)
+    library.ship(server)
 
     def run(spec: Spec | None = None) -> subprocess.Popen[bytes]:
         if spec is not None:
             server.write_spec(spec)
         process = subprocess.Popen(
-            [sys.executable, "-m", "inferops_host.host.server.launcher", server.id],
+            [sys.executable, "-m", library.launcher_of(server), server.id],
             env={
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(layout.library),
@@ -61,16 +63,16 @@ def launch(server: Server) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.wait()
 
 
-def record_of(server: Server) -> records.Record:
-    record = server.record()
+def record_of(server: Server) -> ServerRecord:
+    record: ServerRecord | None = server.record()
     assert record is not None
     return record
 
 
 def test_a_server_is_running_once_it_has_answered(
-    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait
+    launch: Wait, server: Server, spec: MakeSpec, wait_until: Wait, key_variable: str
 ) -> None:
-    launch(spec(VLLM_API_KEY="k"))
+    launch(spec(**{key_variable: "k"}))
     wait_until(lambda: record_of(server).phase == "running" if server.record() else False)
     record = record_of(server)
     assert record.completion == " the lazy dog."
@@ -273,23 +275,20 @@ def test_a_log_that_grows_without_end_stays_below_its_limit(
 def test_a_command_that_cannot_be_run_is_said_and_not_retried(
     launch: Wait, server: Server, spec: MakeSpec
 ) -> None:
-    missing = replace(spec(), command=["/nowhere/python", "-m", "vllm"])
+    missing = replace(spec(), python="/nowhere/python")
     assert launch(missing).wait(10) == launcher.EXIT_FINAL
     assert "/nowhere/python" in (record_of(server).reason or "")
 
 
-def test_the_server_gets_what_keeps_its_marker_readable(server: Server) -> None:
-    made = launcher.server_environment(
-        server,
-        own={
-            "PYTHONPATH": "/lib",
-            "VLLM_PORT": "tcp://10.0.0.1:8000",
-            "PATH": "/usr/bin",
-            LAUNCHER_MARKER: "x",
-        },
-        asked={"HF_HOME": "/models", "SPT_NOENV": ""},
-        command=["/opt/vllm/bin/python"],
-    )
+@pytest.mark.vllm
+def test_the_server_gets_what_keeps_its_marker_readable(
+    server: Server, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"PYTHONPATH": "/lib", "VLLM_PORT": "tcp://10.0.0.1:8000", LAUNCHER_MARKER: "x"}
+    for name, value in {**own, "PATH": "/usr/bin"}.items():
+        monkeypatch.setenv(name, value)
+    asked = replace(spec(HF_HOME="/models", SPT_NOENV=""), python="/opt/vllm/bin/python")
+    made = launcher.environment(server, asked)
     assert made["SPT_NOENV"] == "1"
     assert made[SERVER_MARKER] == server.id
     assert made["PATH"] == "/opt/vllm/bin:/usr/bin"
@@ -299,13 +298,12 @@ def test_the_server_gets_what_keeps_its_marker_readable(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "given"), [(60, None), (5000, "5000")])
-def test_the_engine_may_load_as_long_as_the_start_may_take(
-    server: Server, seconds: int, given: str | None
-) -> None:
-    made = launcher.server_environment(server, {}, {}, ["/opt/vllm/bin/python"], seconds)
+def test_the_engine_may_load_as_long_as_the_start_may_take(seconds: int, given: str | None) -> None:
+    path = {"PATH": "/usr/bin"}
+    made = server_environment(path, {}, "/opt/vllm/bin/python", seconds)
     assert made.get("VLLM_ENGINE_READY_TIMEOUT_S") == given
     own = {"VLLM_ENGINE_READY_TIMEOUT_S": "7"}
-    made = launcher.server_environment(server, {}, own, ["/opt/vllm/bin/python"], seconds)
+    made = server_environment(path, own, "/opt/vllm/bin/python", seconds)
     assert made["VLLM_ENGINE_READY_TIMEOUT_S"] == "7"
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import logs
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.logs import Log
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import logs
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import Log
 
 MIB = 1024 * 1024
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Wish
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
     build_command,
 )
@@ -54,6 +55,7 @@ def test_a_started_server_has_answered_and_a_second_call_changes_nothing(
     assert len(server.processes()) == 4
 
 
+@pytest.mark.vllm
 def test_other_options_replace_the_server_whole(start: Call, server: Server) -> None:
     first = start()
     old = {process.pid for process in server.processes()}
@@ -64,6 +66,7 @@ def test_other_options_replace_the_server_whole(start: Call, server: Server) -> 
     assert second["diff"]["after"]["command"][-2:] == ["--max-model-len", "512"]
 
 
+@pytest.mark.vllm
 def test_suggestions_are_followed_but_never_replace_a_server_that_runs(
     start: Call, server: Server
 ) -> None:
@@ -285,7 +288,7 @@ def test_a_server_killed_after_it_served_comes_back_as_exactly_one(
 
 
 def test_secrets_stay_in_a_private_file(
-    start: Call, server: Server, capsys: pytest.CaptureFixture[str]
+    start: Call, server: Server, key_variable: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result = start(
         api_key="key-of-clients",
@@ -300,7 +303,7 @@ def test_secrets_stay_in_a_private_file(
     path = server.folder / "environment.json"
     assert path.stat().st_mode & 0o777 == 0o600
     assert server.folder.stat().st_mode & 0o777 == 0o700
-    assert json.loads(path.read_text())["VLLM_API_KEY"] == "key-of-clients"
+    assert json.loads(path.read_text())[key_variable] == "key-of-clients"
     readable = [p for p in server.folder.rglob("*") if p.is_file() and p.stat().st_mode & 0o077]
     assert readable == []
 
@@ -312,11 +315,21 @@ def test_secrets_stay_in_a_private_file(
         ({"python": "/nowhere/python"}, "python: /nowhere/python is not there"),
         ({"port": 70000}, "port: 70000 is neither a number from 1 to 65535 nor auto"),
         ({"port": "next"}, "port: next is neither"),
-        ({"extra_args": ["--api_key=x"]}, "extra_args: set 'api_key' as an option"),
+        pytest.param(
+            {"extra_args": ["--api_key=x"]},
+            "extra_args: set 'api_key' as an option",
+            marks=pytest.mark.vllm,
+        ),
         ({"log_max_mib": 0}, "log_max_mib: 0 is too small"),
         ({"model": "--help"}, "neither a repository id nor a folder"),
-        ({"arguments": {"api_key": "x"}}, "set 'api_key' as an option"),
-        ({"arguments": {"hf_token": "x"}}, "Set HF_TOKEN in 'environment'"),
+        pytest.param(
+            {"arguments": {"api_key": "x"}}, "set 'api_key' as an option", marks=pytest.mark.vllm
+        ),
+        pytest.param(
+            {"arguments": {"hf_token": "x"}},
+            "Set HF_TOKEN in 'environment'",
+            marks=pytest.mark.vllm,
+        ),
         ({"arguments": {"max len": 1}}, "not the name of an engine option"),
         ({"start_at_boot": True}, "start_at_boot needs systemd as PID 1"),
         ({"supervisord_bin_dir": "/nowhere"}, "/nowhere/supervisord is not there"),
@@ -491,7 +504,7 @@ def test_a_server_that_ran_before_the_host_was_restarted_is_called_stopped(
     assert stranger is not None
     record = {
         "name": "main",
-        "server_id": server.id,
+        "service_id": server.id,
         "phase": "running",
         "pid": stranger.pid,
         "start_time_ticks": stranger.start_time_ticks - 1,
@@ -512,7 +525,7 @@ def test_a_host_that_goes_down_in_good_order_is_told_from_a_stop_of_ours(
 ) -> None:
     """Both ask the launcher for the end, but ours takes the server from its supervisor."""
     server = Layout(home).server("main")
-    record = {"name": "main", "server_id": server.id, "phase": phase, "boot_id": "another"}
+    record = {"name": "main", "service_id": server.id, "phase": phase, "boot_id": "another"}
     write_json(server.record_path, {**record, "reason": "requested" if ended else None, "pid": 7})
     program = home / "supervisor" / "programs" / "main.conf"
     program.parent.mkdir(parents=True)
@@ -539,8 +552,8 @@ def test_the_command_line_follows_the_arguments() -> None:
         "middleware": ["a", "b"],
         "compilation_config": {"level": 3},
     }
-    extra = ["--seed", "7"]
-    command = build_command("/v/python", "m", "127.0.0.1", 8000, "name", arguments, extra)
+    extra = ("--seed", "7")
+    command = build_command(Wish("/v/python", "m", "name", "127.0.0.1", 8000, arguments, extra))
     assert command[:3] == ["/v/python", "-m", "vllm.entrypoints.openai.api_server"]
     assert " ".join(command[3:]) == (
         "--model m --host 127.0.0.1 --port 8000 --served-model-name name "
@@ -556,7 +569,7 @@ def test_values_are_secret_by_the_name_of_their_variable() -> None:
 
 def test_a_launcher_that_never_came_up_is_an_error(run_module: Call, home: Path) -> None:
     server = Layout(home).server("main")
-    record = {"name": "main", "server_id": server.id, "phase": "starting"}
+    record = {"name": "main", "service_id": server.id, "phase": "starting"}
     write_json(server.record_path, {**record, "started_at": time.time()})
     (young,) = run_module(model_server_info, home=str(home), name="main")["servers"]
     assert young["phase"] == "starting"

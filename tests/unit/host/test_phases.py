@@ -9,6 +9,8 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import phases
 
+pytestmark = pytest.mark.vllm
+
 BAR = "Loading safetensors checkpoint shards"
 
 

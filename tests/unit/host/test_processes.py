@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Identity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import (
@@ -29,6 +31,7 @@ def names(found: list[processes.Process]) -> list[str]:
     return sorted(process.comm for process in found)
 
 
+@pytest.mark.vllm
 def test_children_that_changed_name_parent_and_session_belong_to_the_server(
     tree: Wait, wait_until: Wait
 ) -> None:

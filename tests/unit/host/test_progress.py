@@ -15,14 +15,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
-    build_command,
-    parse_command,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.client import Client
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Sample
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import metrics
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import health, readiness
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.health import Sample
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.modules import model_server_info
 
@@ -43,13 +41,13 @@ vllm:generation_tokens_created{engine="0",model_name="a"} 1.7e+09
 
 
 def test_figures_of_several_engines_behind_one_port_are_put_together() -> None:
-    assert health.parse(METRICS) == Sample(5, 7, 0.9, 1.5e6, 42)
+    assert metrics.parse(METRICS) == Sample(5, 7, 0.9, 1.5e6, 42)
 
 
 def test_the_name_of_an_older_version_is_known_and_what_is_missing_is_not_a_number() -> None:
     old = 'vllm:gpu_cache_usage_perc{model_name="a"} 0.5\nvllm:num_requests_swapped 1\n'
-    assert health.parse(old) == Sample(kv_cache_usage=0.5)
-    assert health.parse("<html>not metrics</html>") == Sample()
+    assert metrics.parse(old) == Sample(kv_cache_usage=0.5)
+    assert metrics.parse("<html>not metrics</html>") == Sample()
 
 
 class Readings:
@@ -118,7 +116,7 @@ def ask_in_background(port: int) -> threading.Thread:
 
     def send() -> None:
         body = {"model": "tiny/model", "prompt": "Hello"}
-        client = readiness.Client("127.0.0.1", port, "key-of-clients")
+        client = Client("127.0.0.1", port, "key-of-clients")
         client.call("POST", "/v1/completions", body, 20)
 
     thread = threading.Thread(target=send)
@@ -126,6 +124,7 @@ def ask_in_background(port: int) -> threading.Thread:
     return thread
 
 
+@pytest.mark.vllm
 def test_an_idle_server_is_unproven_until_its_canary_comes_back(
     start: Call, ask: Call, hang: Path
 ) -> None:
@@ -137,17 +136,19 @@ def test_an_idle_server_is_unproven_until_its_canary_comes_back(
     assert (seen["requests_running"], seen["kv_cache_usage"]) == (0, 0.25)
 
 
+@pytest.mark.vllm
 def test_an_idle_server_that_cannot_generate_hangs_although_its_health_is_green(
     start: Call, ask: Call, hang: Path, free_port: int
 ) -> None:
     start(fake={"FAKE_HANG_FILE": str(hang)})
     hang.touch()
-    assert readiness.Client("127.0.0.1", free_port, None).fetch("GET", "/health") == b""
+    assert Client("127.0.0.1", free_port, None).fetch("GET", "/health") == b""
     seen = ask("canary")["health"]
     assert seen["state"] == "hung"
     assert "gave no answer within 1 s" in seen["reason"]
 
 
+@pytest.mark.vllm
 def test_a_busy_server_without_progress_hangs_and_no_canary_is_needed(
     start: Call, ask: Call, hang: Path, free_port: int
 ) -> None:
@@ -165,6 +166,7 @@ def test_a_busy_server_without_progress_hangs_and_no_canary_is_needed(
     assert seen["tokens_per_second"] == 0
 
 
+@pytest.mark.vllm
 def test_a_frozen_main_process_does_not_answer(
     start: Call, ask: Call, hang: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +199,9 @@ def test_a_server_that_loads_is_not_called_sick(start: Call, ask: Call, hang: Pa
     assert ask("canary")["health"]["state"] == "starting"
 
 
-def test_what_a_server_was_asked_for_is_told_without_its_secrets(start: Call, ask: Call) -> None:
+def test_what_a_server_was_asked_for_is_told_without_its_secrets(
+    start: Call, ask: Call, key_variable: str
+) -> None:
     start(
         api_key="key-of-clients",
         arguments={"max_model_len": 512, "enforce_eager": True, "stop_words": ["a", "b"]},
@@ -206,52 +210,26 @@ def test_what_a_server_was_asked_for_is_told_without_its_secrets(start: Call, as
     seen = ask("none")
     spec = seen["spec"]
     assert spec["arguments"] == {
-        "max_model_len": "512",
+        "max_model_len": 512,
         "enforce_eager": True,
         "stop_words": ["a", "b"],
     }
-    assert {"HF_TOKEN", "VLLM_API_KEY"} < set(spec["environment_names"])
+    assert {"HF_TOKEN", key_variable} < set(spec["environment_names"])
     assert "hf_secret" not in str(seen)
     assert "health" not in seen
 
 
 def test_a_server_can_be_started_again_with_the_secrets_that_it_has(
-    start: Call, server: Server
+    start: Call, server: Server, key_variable: str
 ) -> None:
     first = start(api_key="key-of-clients", fake={"A": "1", "B": "2"})
     again = start(keep_environment=True, environment={"B": None, "C": "3"})
     assert again["changed"]
     assert again["server"]["pid"] != first["server"]["pid"]
     kept = server.environment()
-    assert (kept["VLLM_API_KEY"], kept["A"], kept["C"]) == ("key-of-clients", "1", "3")
+    assert (kept[key_variable], kept["A"], kept["C"]) == ("key-of-clients", "1", "3")
     assert "B" not in kept
     assert not start(keep_environment=True, environment={})["changed"]
-
-
-def test_a_command_line_gives_back_the_options_that_made_it() -> None:
-    arguments = {
-        "max_model_len": 8192,
-        "enforce_eager": True,
-        "allowed_origins": ["a", "b"],
-        "limits": {"image": 2},
-        "seed": -1,
-    }
-    extra = ["-tp", "2", "--seed", "-2", "--seed=-3"]
-    command = build_command("/v/python", "a/b", "127.0.0.1", 8000, "name", arguments, extra)
-    options = parse_command(command)
-    assert options["extra_args"] == extra
-    assert options["served_model_name"] == "name"
-    assert options["python"] == "/v/python"
-    again = build_command(
-        options["python"],
-        options["model"],
-        options["host"],
-        int(options["port"]),
-        options["served_model_name"],
-        options["arguments"],
-        options["extra_args"],
-    )
-    assert again == command
 
 
 def test_load_heat_and_throttling_of_each_gpu_are_read() -> None:

@@ -23,10 +23,11 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Gpu, Report
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, shared_memory
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Process
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle, proof, vram
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import proof, vram
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.sweeping import Ended
 from ansible_collections.inferops.gpu.plugins.modules import model_server
 from tests.rig.apart import own_shared_memory
 

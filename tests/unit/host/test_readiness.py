@@ -9,61 +9,76 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Engine
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import readiness
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import server_processes
 
 ID = f"/inferops-test-{os.getpid()}/servers/readiness"
+Check = Callable[..., readiness.Readiness]
 
 
-def check(port: int, name: str = "tiny", key: str | None = None) -> readiness.Readiness:
-    return readiness.check(server_processes(ID), "127.0.0.1", port, name, key, completion_seconds=5)
+@pytest.fixture
+def check(the_engine: Engine, free_port: int) -> Check:
+    """The outcome of one look."""
+
+    def look(name: str = "tiny", key: str | None = None) -> readiness.Readiness:
+        tree = server_processes(ID)
+        return readiness.check(the_engine, tree, "127.0.0.1", free_port, name, key, 5)
+
+    return look
 
 
-def settle(wait_until: Callable[..., Any], port: int, **options: Any) -> readiness.Readiness:
+def settle(wait_until: Callable[..., Any], check: Check, **options: Any) -> readiness.Readiness:
     """The outcome once the stand-in listens."""
-    wait_until(lambda: check(port, **options).waiting_for not in ("port", "health"))
-    return check(port, **options)
+    wait_until(lambda: check(**options).waiting_for not in ("port", "health"))
+    return check(**options)
 
 
 def test_a_completion_makes_it_ready(
-    tree: Callable[..., Any], free_port: int, wait_until: Callable[..., Any]
+    tree: Callable[..., Any], check: Check, wait_until: Callable[..., Any]
 ) -> None:
     tree(ID, size=1, FAKE_NO_CHILDREN="1", FAKE_START_SECONDS="1", listening=False)
-    assert check(free_port).waiting_for == "port"
-    assert settle(wait_until, free_port) == (None, "a completion came back", " the lazy dog.")
+    assert check().waiting_for == "port"
+    assert settle(wait_until, check) == (None, "a completion came back", " the lazy dog.")
 
 
 def test_an_empty_completion_is_not_ready_though_health_is_green(
-    tree: Callable[..., Any], free_port: int, wait_until: Callable[..., Any]
+    tree: Callable[..., Any], check: Check, wait_until: Callable[..., Any]
 ) -> None:
     tree(ID, size=1, FAKE_NO_CHILDREN="1", FAKE_EMPTY_COMPLETION="1")
-    seen = settle(wait_until, free_port)
+    seen = settle(wait_until, check)
     assert (seen.waiting_for, seen.detail) == ("completion", "the completion is empty")
 
 
 def test_another_model_is_not_ready(
-    tree: Callable[..., Any], free_port: int, wait_until: Callable[..., Any]
+    tree: Callable[..., Any], check: Check, wait_until: Callable[..., Any]
 ) -> None:
     tree(ID, size=1, FAKE_NO_CHILDREN="1")
-    assert settle(wait_until, free_port, name="other").waiting_for == "model"
+    assert settle(wait_until, check, name="other").waiting_for == "model"
 
 
 def test_a_wrong_key_is_not_ready_and_the_right_one_is(
-    tree: Callable[..., Any], free_port: int, wait_until: Callable[..., Any]
+    tree: Callable[..., Any], check: Check, wait_until: Callable[..., Any], key_variable: str
 ) -> None:
-    tree(ID, size=1, FAKE_NO_CHILDREN="1", VLLM_API_KEY="right")
-    seen = settle(wait_until, free_port, key="wrong")
+    tree(ID, size=1, FAKE_NO_CHILDREN="1", **{key_variable: "right"})
+    seen = settle(wait_until, check, key="wrong")
     assert seen.waiting_for == "model"
     assert "401" in seen.detail
-    assert check(free_port, key="right").waiting_for is None
+    assert check(key="right").waiting_for is None
 
 
 def test_a_stranger_on_the_port_is_not_the_server(
-    tree: Callable[..., Any], free_port: int, wait_until: Callable[..., Any]
+    tree: Callable[..., Any],
+    check: Check,
+    wait_until: Callable[..., Any],
+    the_engine: Engine,
+    free_port: int,
 ) -> None:
     tree(ID, size=1, FAKE_NO_CHILDREN="1")
-    settle(wait_until, free_port)
-    seen = readiness.check([], "127.0.0.1", free_port, "tiny", None)
+    settle(wait_until, check)
+    seen = readiness.check(the_engine, [], "127.0.0.1", free_port, "tiny", None)
     assert seen.waiting_for == "port"
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import files
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import records
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.records import Record
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import records
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.records import Record
 
 
 def test_a_record_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "servers" / "main" / "record.json"
     written = records.write(path, Record("main", "/x/main"), pid=7, start_time_ticks=9, boot_id="b")
-    assert records.read(path) == written
+    assert records.read(path, records.Record) == written
     assert written.identity == (7, 9, "b")
 
 
@@ -40,19 +40,19 @@ def test_writing_the_same_again_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '{"name": "main"}', '{"name": "a", "server_id": "b", "phase": "odd"}'],
+    ["", "{", "[]", "null", '{"name": "main"}', '{"name": "a", "service_id": "b", "phase": "odd"}'],
 )
 def test_a_damaged_record_counts_as_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "record.json"
     path.write_text(text)
-    assert records.read(path) is None
+    assert records.read(path, records.Record) is None
     path.write_bytes(b"\xff\xfe\x00")
-    assert records.read(path) is None
+    assert records.read(path, records.Record) is None
 
 
 def test_fields_of_a_later_version_do_not_hide_the_record(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
-    path.write_text('{"name": "main", "server_id": "i", "phase": "running", "new": 1}')
-    record = records.read(path)
+    path.write_text('{"name": "main", "service_id": "i", "phase": "running", "new": 1}')
+    record = records.read(path, records.Record)
     assert record is not None
     assert record.phase == "running"

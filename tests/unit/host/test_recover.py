@@ -21,6 +21,8 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 
+pytestmark = pytest.mark.vllm
+
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
 SECRET = "key-of-clients-1234"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -13,37 +14,31 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.library import LAUNCHER
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors import (
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.library import launcher_of
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors import (
     choice,
+    supervisor,
     supervisord,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.supervisor import (
-    Program,
-    SupervisorError,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.supervisord import (
-    Supervisord,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors.systemd import (
-    BOOT_TARGET,
-    Systemd,
+    systemd,
 )
 
+Program, SupervisorError = supervisor.Program, supervisor.SupervisorError
+Supervisord, Systemd, SystemdUser = supervisord.Supervisord, systemd.Systemd, systemd.SystemdUser
+BOOT_TARGET = systemd.BOOT_TARGET
 BIN = str(Path(sys.executable).parent)
 
 
-def program(layout: Layout, name: str = "main", command: str = "exit 0") -> Program:
+def program(layout: Layout, name: str = "main", command: str = "exit 0") -> supervisor.Program:
     """A program whose launcher is replaced by a shell line in the shipped package's place."""
-    file = layout.library / f"{LAUNCHER.replace('.', '/')}.py"
+    server = layout.server(name)
+    file = layout.library / f"{launcher_of(server).replace('.', '/')}.py"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f"import os\nos.execlp('sh', 'sh', '-c', {command!r})\n")
-    server = layout.server(name)
     server.folder.mkdir(parents=True, exist_ok=True)
-    return Program(server, layout, stop_timeout_seconds=3)
+    return Program(server, stop_timeout_seconds=3)
 
 
-def state(supervisor: Supervisord, server: Server) -> str:
+def state(supervisor: supervisord.Supervisord, server: Server) -> str:
     return str(supervisor.remote().getProcessInfo(server.name)["statename"])
 
 
@@ -56,18 +51,18 @@ def test_supervisord_runs_the_launcher_and_is_gone_with_the_last_server(home: Pa
     )
     for each in (one, two):
         assert supervisor.install(each)
-        supervisor.start(each.server)
+        supervisor.start(each.service)
     assert not supervisor.install(one)
-    supervisor.start(one.server)
-    assert state(supervisor, one.server) == "RUNNING"
+    supervisor.start(one.service)
+    assert state(supervisor, one.service) == "RUNNING"
     assert os.stat(supervisor.socket).st_mode & 0o777 == 0o600
 
-    supervisor.stop_and_remove(one.server)
-    assert not supervisor.installed(one.server)
-    assert state(supervisor, two.server) == "RUNNING"
-    supervisor.stop_and_remove(two.server)
+    supervisor.stop_and_remove(one.service)
+    assert not supervisor.installed(one.service)
+    assert state(supervisor, two.service) == "RUNNING"
+    supervisor.stop_and_remove(two.service)
     assert not supervisor.responds()
-    supervisor.stop_and_remove(two.server)
+    supervisor.stop_and_remove(two.service)
 
 
 def test_the_shared_daemon_does_not_end_while_another_run_adds_a_server(
@@ -80,13 +75,13 @@ def test_the_shared_daemon_does_not_end_while_another_run_adds_a_server(
     monkeypatch.setattr(supervisord, "LOCK_SECONDS", 0.0)
     with locks.held(supervisor.lock, 0):
         for change in (
-            lambda: supervisor.stop_and_remove(one.server),
+            lambda: supervisor.stop_and_remove(one.service),
             lambda: supervisor.install(two),
         ):
             with pytest.raises(SupervisorError, match="is being changed by another run"):
                 change()
         assert supervisor.responds()
-    supervisor.stop_and_remove(one.server)
+    supervisor.stop_and_remove(one.service)
     assert not supervisor.responds()
 
 
@@ -99,9 +94,9 @@ def test_the_exit_status_of_the_launcher_decides_about_a_restart(
     count = home / "count"
     each = program(layout, command=f"echo x >> {count}; sleep 0.3; exit {status}")
     supervisor.install(each)
-    supervisor.start(each.server)
+    supervisor.start(each.service)
     assert callable(wait_until)
-    wait_until(lambda: again or state(supervisor, each.server) == "EXITED")
+    wait_until(lambda: again or state(supervisor, each.service) == "EXITED")
     if again:
         wait_until(lambda: count.exists() and len(count.read_text().split()) > 1)
     else:
@@ -134,17 +129,17 @@ def test_systemd_asked_for_where_it_does_not_run_is_refused(
     assert choice.choose("auto", Layout(home), None).name == "systemd"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(SupervisorError, match="needs root"):
-        choice.choose("auto", Layout(home), None)
+        choice.choose("systemd", Layout(home), None)
 
 
 def test_the_unit_restarts_what_served_and_nothing_else(home: Path) -> None:
-    unit = Systemd().render(Program(Layout(home / "50%").server("main"), Layout(home), 30))
+    unit = Systemd().render(Program(Layout(home / "50%").server("main"), 30))
     lines = unit.splitlines()
     assert "Restart=on-failure" in lines
     assert "RestartPreventExitStatus=1 78" in lines
     assert "KillMode=mixed" in lines
     assert "TimeoutStopSec=50" in lines
-    assert f'Environment="PYTHONPATH={home}/lib"' in lines
+    assert f'Environment="PYTHONPATH={home}/50%%/lib"' in lines
     assert f'"{home}/50%%/servers/main"' in unit
 
 
@@ -173,9 +168,9 @@ def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_server_starts_at_boot_only_when_asked_and_until_it_is_stopped(
     home: Path, systemctl: Path
 ) -> None:
-    systemd, layout = Systemd(), Layout(home)
-    server = layout.server("main")
-    systemd.install(Program(server, layout, 30))
+    systemd = Systemd()
+    server = Layout(home).server("main")
+    systemd.install(Program(server, 30))
     assert not systemd.starts_at_boot(server)
     assert f"WantedBy={BOOT_TARGET}" in (systemd.folder / "inferops-main.service").read_text()
     systemd.set_start_at_boot(server, True)
@@ -189,6 +184,69 @@ def test_a_server_starts_at_boot_only_when_asked_and_until_it_is_stopped(
     told = systemctl.read_text().splitlines()
     assert told.index("stop inferops-main.service") < told.index("disable inferops-main.service", 4)
     systemd.stop_and_remove(server)
+
+
+@pytest.fixture
+def plain_user(
+    home: Path, tmp_path: Path, systemctl: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Path]:
+    """A user without root on a host with systemd, not logged in; the folders of its manager and of
+    its lingering, which loginctl turns on as long as that folder is there.
+    """
+    runtime, lingering = tmp_path / "run", tmp_path / "linger"
+    lingering.mkdir()
+    account = pwd.getpwuid(os.getuid())
+    script = tmp_path / "bin" / "loginctl"
+    script.write_text(f"#!/bin/sh\ntouch {lingering}/{account.pw_name}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(choice, "systemd_is_running", lambda: True)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(systemd, "RUNTIME", runtime)
+    monkeypatch.setattr(systemd, "LINGERING", lingering)
+    known = type(account)([*account[:5], str(tmp_path / "account"), account[6]])
+    monkeypatch.setattr(systemd.pwd, "getpwuid", lambda uid: known)
+    return runtime / str(account.pw_uid) / "systemd", lingering
+
+
+def test_a_user_without_root_gets_its_own_systemd_where_it_may_linger(
+    home: Path, plain_user: tuple[Path, Path]
+) -> None:
+    manager, lingering = plain_user
+    assert choice.choose("auto", Layout(home), None).name == "supervisord"
+    with pytest.raises(SupervisorError, match="the user manager of"):
+        choice.choose("systemd_user", Layout(home), None)
+    manager.mkdir(parents=True)
+    assert choice.choose("auto", Layout(home), None, change=False).name == "systemd_user"
+    assert list(lingering.iterdir()) == []
+    assert choice.choose("auto", Layout(home), None).name == "systemd_user"
+    assert len(list(lingering.iterdir())) == 1
+    assert {each.name for each in choice.every(Layout(home))} == {"systemd_user", "supervisord"}
+
+
+def test_lingering_that_is_not_allowed_says_who_can_turn_it_on(
+    home: Path, tmp_path: Path, plain_user: tuple[Path, Path]
+) -> None:
+    plain_user[0].mkdir(parents=True)
+    (tmp_path / "bin" / "loginctl").write_text("#!/bin/sh\necho Access denied >&2\nexit 1\n")
+    assert choice.choose("auto", Layout(home), None).name == "supervisord"
+    with pytest.raises(SupervisorError, match=r"Access denied.*As root: loginctl enable-linger"):
+        choice.choose("systemd_user", Layout(home), None)
+
+
+def test_the_unit_of_a_user_lies_in_its_home_and_is_kept_by_its_manager(
+    home: Path, tmp_path: Path, systemctl: Path, plain_user: tuple[Path, Path]
+) -> None:
+    plain_user[0].mkdir(parents=True)
+    server = Layout(home).server("main")
+    user = SystemdUser()
+    assert user.install(Program(server, 30))
+    unit = tmp_path / "account/.config/systemd/user/inferops-main.service"
+    assert "WantedBy=default.target" in unit.read_text()
+    user.start(server)
+    assert "--user start inferops-main.service" in systemctl.read_text()
+    assert "--user-unit=inferops-main.service" in user.log_command(server)
+    user.stop_and_remove(server)
+    assert not unit.exists()
 
 
 def test_a_start_at_boot_is_refused_where_nothing_would_do_it(home: Path) -> None:

@@ -82,7 +82,7 @@ def tell(tmp_path: Path, run_module: Callable[..., Any], monkeypatch: pytest.Mon
     ) -> dict[str, dict[str, Any]]:
         monkeypatch.setattr(kernel_log, "since", lambda *_at, **_kills: kernel.splitlines())
         server.log.write_text(log, encoding="utf-8")
-        record = {"name": "main", "server_id": server.id, "boot_id": processes.boot_id()}
+        record = {"name": "main", "service_id": server.id, "boot_id": processes.boot_id()}
         how = {"phase": "error", "reason": reason, "started_at": time.time(), **ended}
         write_json(server.record_path, {**record, **how})
         seen = look()

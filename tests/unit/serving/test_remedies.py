@@ -301,3 +301,22 @@ def test_more_gpus_than_there_are_become_fewer() -> None:
 def test_the_driver_is_a_step_only_where_a_role_can_do_it() -> None:
     assert "driver" not in ids("driver_too_old")
     assert "driver" in ids("driver_too_old", roles=("driver",))
+
+
+def test_an_engine_without_words_for_a_remedy_gets_those_that_need_none() -> None:
+    known = {"gpus": (GPU,), "orphans": ("old",), "ladder": LADDER}
+    assert ids("gpu_out_of_memory", engine="another", **known) == [
+        "sweep_orphans",
+        "smaller_model",
+        "smaller_model",
+        "other_engine",
+        "complete_reset",
+    ]
+
+
+def test_what_only_one_engine_says_is_not_looked_for_in_the_log_of_another() -> None:
+    log = "ValueError: No available memory for the cache blocks"
+    assert explain(Symptoms(log))["cause_id"] == "no_kv_cache_memory"
+    assert explain(Symptoms(log, engine="another"))["cause_id"] == "unknown"
+    any_engine = "OSError: [Errno 28] No space left on device"
+    assert explain(Symptoms(any_engine, engine="another"))["cause_id"] == "disk_full"

@@ -70,7 +70,7 @@ def owners(port: int) -> list[Process]:
 def is_taken(host: str, port: int) -> bool:
     """Whether a server could not bind this address now.
 
-    Bound but not yet listening counts: a vLLM that is still loading looks like that, and no table
+    Bound but not yet listening counts: a server that still loads looks like that, and no table
     under /proc shows it. Connections that are left of an ended server, in whatever state, do not
     count: servers bind over them. While there are some, who is bound and does not listen is missed.
     """

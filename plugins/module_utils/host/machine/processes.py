@@ -179,7 +179,7 @@ def stop_tree(
 ) -> list[Process]:
     """End every process that `find` reports: SIGTERM, time to finish, SIGKILL. Returns the rest.
 
-    SIGTERM is sent again every two seconds: vLLM swallows one that comes while its engine starts.
+    SIGTERM is sent again every two seconds: some swallow one that comes while they start.
     A process that somebody has stopped is woken, or it could not end before it is killed.
     What is returned survived SIGKILL for ten seconds (a driver call that hangs in the kernel) or
     may not be signalled by this user; an empty list is the proof that nothing is left.

@@ -21,8 +21,8 @@ from typing import NamedTuple
 from .processes import PROC, Process, snapshot
 
 FOLDER = Path("/dev/shm")
-KNOWN_PREFIXES = ("psm_", "nccl-", "sem.", "torch_", "vllm")
-"""Python's shared memory, NCCL, POSIX semaphores, torch, vLLM."""
+KNOWN_PREFIXES = ("psm_", "nccl-", "sem.", "torch_")
+"""Python's shared memory, NCCL, POSIX semaphores, torch."""
 
 IPC_RMID = 0
 
@@ -51,13 +51,17 @@ def held_by(tree: Iterable[Process]) -> Held:
     )
 
 
-def remove_left(held: Held, since: float | None) -> list[str]:
-    """Remove what is left of it and say what that was. `since` is when the server was started."""
+def remove_left(held: Held, since: float | None, prefixes: tuple[str, ...] = ()) -> list[str]:
+    """Remove what is left of it and say what that was. `since` is when the service was started.
+
+    `prefixes` are how names begin that only this kind of service gives.
+    """
+    known = (*KNOWN_PREFIXES, *prefixes)
     in_use = _in_use(snapshot())
     removed = [
         str(path)
         for path in sorted(FOLDER.glob("*"))
-        if str(path) not in in_use and _belongs(path, held, since) and _unlink(path)
+        if str(path) not in in_use and _belongs(path, held, since, known) and _unlink(path)
     ]
     bound = {path for inode, path in _bound_sockets()}
     for name in sorted(held.sockets - bound):
@@ -69,14 +73,14 @@ def remove_left(held: Held, since: float | None) -> list[str]:
     return removed
 
 
-def _belongs(path: Path, held: Held, since: float | None) -> bool:
+def _belongs(path: Path, held: Held, since: float | None, prefixes: tuple[str, ...]) -> bool:
     try:
         status = path.lstat()
     except OSError:
         return False
     if not stat.S_ISREG(status.st_mode) or status.st_uid not in held.uids:
         return False
-    known = path.name.startswith(KNOWN_PREFIXES)
+    known = path.name.startswith(prefixes)
     # Weights that somebody put there before the start are mapped by the server and stay.
     fresh = since is not None and status.st_ctime >= since
     return (known or fresh) if str(path) in held.files else (known and fresh)

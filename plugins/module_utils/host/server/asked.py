@@ -14,7 +14,7 @@ from typing import Any
 
 from ..gpus.report import Report
 from ..machine.files import read_json, write_json
-from ..supervisors.choice import every
+from ..service.supervisors.choice import every
 from .layout import Layout, Server
 from .spec import Spec
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 WITHOUT_WEIGHTS_SECONDS = 600
-"""Imports, compilation, graphs, the first completion. vLLM itself gives its engine as long."""
+"""Imports, compilation, graphs, the first completion."""
 
 DOWNLOAD_SECONDS = 1800
 """A model that is not here yet: nobody knows how large it is, or how fast it comes."""

@@ -23,11 +23,11 @@ from ...common.redaction import redact
 from ..gpus import activity, report
 from ..machine.facts import host_facts
 from ..machine.processes import snapshot
+from ..service.logs import Log
+from ..service.supervisors.choice import named
 from ..stack.stack import Stack
-from ..supervisors import systemd
 from . import observation
 from .layout import Layout, Server
-from .logs import Log
 from .spec import secret_values
 
 HEAD_BYTES = 64 * 1024
@@ -99,7 +99,7 @@ def _parts(layout: Layout, server: Server, log_bytes: int) -> Iterator[Part]:
     yield "server.log", lambda: log_excerpt(Log(server.log), log_bytes)
     yield "record.json", lambda: _file(server.record_path)
     yield "command.txt", lambda: _command(server)
-    yield "launcher.log", lambda: log_excerpt(Log(server.folder / "launcher.log"), OTHER_LOG_BYTES)
+    yield "launcher.log", lambda: log_excerpt(Log(server.launcher_log), OTHER_LOG_BYTES)
     yield "supervisor.txt", lambda: _supervisor(layout, server)
     yield "gpu.json", _gpu
     yield "kernel.txt", lambda: _last_lines(_output("dmesg"), KERNEL_LINES)
@@ -142,9 +142,10 @@ def _command(server: Server) -> str:
 def _supervisor(layout: Layout, server: Server) -> str:
     """What keeps the server running says of it: where it never came to a log of its own."""
     spec = server.spec()
-    if spec is not None and spec.supervisor == "systemd":
-        unit = systemd.Systemd().unit(server)
-        return _output("journalctl", "--no-pager", "--lines=200", f"--unit={unit}")
+    supervisor = named(spec.supervisor, layout) if spec is not None else None
+    command = supervisor.log_command(server) if supervisor is not None else None
+    if command:
+        return _output(*command)
     return log_excerpt(Log(layout.supervisor / "supervisord.log"), OTHER_LOG_BYTES)
 
 

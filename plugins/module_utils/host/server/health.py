@@ -12,7 +12,8 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, NamedTuple
 
-from ..engines.vllm.metrics import ADDED, METRICS
+from ..engines.client import Client, NotYet
+from ..engines.engine import Sample
 from ..machine import ports
 from . import readiness
 from .layout import Server
@@ -24,27 +25,6 @@ CANARY_SECONDS = 60.0
 CHECKS = ("none", "quick", "canary")
 
 
-class Sample(NamedTuple):
-    """One reading of `/metrics`; None stands for what this version does not publish."""
-
-    requests_running: float | None = None
-    requests_waiting: float | None = None
-    kv_cache_usage: float | None = None
-    prompt_tokens: float | None = None
-    generation_tokens: float | None = None
-    preemptions: float | None = None
-
-    @property
-    def pending(self) -> float:
-        """Requests that wait for tokens."""
-        return (self.requests_running or 0) + (self.requests_waiting or 0)
-
-    @property
-    def tokens(self) -> float:
-        """Tokens read and written since the server started."""
-        return (self.prompt_tokens or 0) + (self.generation_tokens or 0)
-
-
 class Flow(NamedTuple):
     """What two readings say: `state` is moving, stalled or idle."""
 
@@ -52,23 +32,6 @@ class Flow(NamedTuple):
     seconds: float
     before: Sample
     after: Sample
-
-
-def parse(text: str) -> Sample:
-    """The figures in an answer of `/metrics`, the text format of Prometheus."""
-    found: dict[str, list[float]] = {}
-    for line in text.splitlines():
-        name = line.partition("{")[0].partition(" ")[0]
-        try:
-            found.setdefault(name, []).append(float(line.rsplit(" ", 1)[-1]))
-        except ValueError:
-            continue
-    figures = {}
-    for figure, names in METRICS.items():
-        values = next((found[name] for name in names if name in found), None)
-        if values:
-            figures[figure] = sum(values) if figure in ADDED else max(values)
-    return Sample(**figures)
 
 
 def watch(
@@ -118,7 +81,7 @@ def check(
         return _health("not_answering", f"no process of it listens on port {spec.port}")
     try:
         flow = watch(_reader(spec), stall_seconds)
-    except readiness.NotYet as error:
+    except NotYet as error:
         return _health("not_answering", str(error))
     figures = _figures(flow)
     if flow.state == "moving":
@@ -136,15 +99,8 @@ def _health(state: str, reason: str, **figures: Any) -> dict[str, Any]:
 
 
 def _reader(spec: Spec) -> Callable[[], Sample]:
-    client = readiness.Client(
-        readiness.loopback_for(spec.host), spec.port, spec.environment.get("VLLM_API_KEY")
-    )
-
-    def read() -> Sample:
-        answer = client.fetch("GET", "/metrics", seconds=readiness.QUICK_SECONDS)
-        return parse(answer.decode(errors="replace"))
-
-    return read
+    client = Client(readiness.loopback_for(spec.host), spec.port, spec.api_key)
+    return lambda: spec.runs_on.sample(client, readiness.QUICK_SECONDS)
 
 
 def _figures(flow: Flow) -> dict[str, float | None]:
@@ -157,14 +113,7 @@ def _figures(flow: Flow) -> dict[str, float | None]:
 
 def _canary(server: Server, spec: Spec, canary_seconds: float) -> dict[str, Any]:
     began = time.monotonic()
-    answer = readiness.check(
-        server.processes(),
-        spec.host,
-        spec.port,
-        spec.served_model_name,
-        spec.environment.get("VLLM_API_KEY"),
-        canary_seconds,
-    )
+    answer = spec.ask(server.processes(), canary_seconds)
     seconds = time.monotonic() - began
     if answer.waiting_for is None:
         return _health("serving", answer.detail, canary_seconds=round(seconds, 2))

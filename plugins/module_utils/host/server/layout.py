@@ -1,39 +1,32 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the files of this collection and of its servers lie on the host."""
+"""Where a model server's files lie on the host, and what it is to the service that keeps it."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
-from ..machine.files import read_json, write_json
-from ..machine.processes import Process, boot_id, carrying, host_start
-from .records import Record, read
+from ..engines import registry
+from ..engines.engine import Engine
+from ..machine.processes import Process
+from ..service import layout
+from ..service.layout import NAME
+from ..service.service import Probe, Service
+from . import readiness
+from .record import ServerRecord
 from .spec import Spec
-from .tree import LAUNCHER_MARKER, server_processes
+from .tree import SERVER_MARKER
 
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
+__all__ = ["NAME", "Layout", "Server"]
+
+QUICK_COMPLETION_SECONDS = 10.0
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where things lie below the home folder of this collection on the host."""
-
-    home: Path
-
-    @property
-    def library(self) -> Path:
-        return self.home / "lib"
-
-    @property
-    def supervisor(self) -> Path:
-        return self.home / "supervisor"
+class Layout(layout.Layout):
+    """Where things of model servers lie below the home folder."""
 
     @property
     def baseline(self) -> Path:
@@ -54,28 +47,24 @@ class Layout:
         return [Server(path) for path in found if path.is_dir() and NAME.fullmatch(path.name)]
 
 
-@dataclass(frozen=True)
-class Server:
-    """One server's folder. Its path is the server's id, so the id outlives every record."""
+class Server(Service[Spec]):
+    """One model server's folder."""
 
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
-    @property
-    def id(self) -> str:
-        return str(self.folder)
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "server.log"
+    kind = "server"
+    title = "inference server"
+    marker = SERVER_MARKER
+    launcher = "host.server.launcher"
+    spec_type = Spec
+    record_type = ServerRecord
+    first_check = readiness.CHECKS[0]
+    shared_memory = tuple(
+        prefix for engine in registry.ENGINES.values() for prefix in engine.shared_memory
+    )
 
     @property
-    def lock(self) -> Path:
-        """Held by whoever starts or stops the server; beside the folders of the servers."""
-        return self.folder.parent.parent / "locks" / self.name
+    def program(self) -> str:
+        """Its plain name, as operators know its unit."""
+        return self.name
 
     @property
     def accepted(self) -> Path:
@@ -87,60 +76,29 @@ class Server:
         """What the last deploy asked of the host as a whole."""
         return self.folder / "asked.json"
 
-    @property
-    def record_path(self) -> Path:
-        return self.folder / "record.json"
+    def engine(self) -> Engine:
+        """The engine that it runs; the usual one where nobody knows."""
+        spec = self.spec()
+        return registry.ENGINES[registry.DEFAULT] if spec is None else spec.runs_on
 
-    @property
-    def temporary(self) -> Path:
-        """The server's own TMPDIR: vLLM leaves sockets and files there that nobody removes."""
-        return self.folder / "tmp"
+    def command(self, spec: Spec) -> list[str]:
+        return spec.command
 
-    def clear_temporary(self) -> None:
-        """Once no process of the server lives."""
-        shutil.rmtree(self.temporary, ignore_errors=True)
-
-    def record(self) -> Record | None:
-        return read(self.record_path)
-
-    def new_record(self, spec: Spec) -> Record:
-        """Of a server that was just asked for: nothing runs yet."""
-        return Record(
-            name=self.name,
-            server_id=self.id,
-            port=spec.port,
-            model=spec.model,
-            spec_hash=spec.hash,
-            supervisor=spec.supervisor,
-            boot_id=boot_id(),
-            host_start=host_start(),
-            started_at=time.time(),
+    def environment_for(self, spec: Spec, own: Mapping[str, str]) -> dict[str, str]:
+        return spec.runs_on.environment(
+            own, spec.environment, spec.wish, self.temporary, spec.wait_timeout_seconds
         )
 
-    def processes(self) -> list[Process]:
-        """Every living process of the server, the launcher not counted."""
-        record = self.record()
-        return server_processes(self.id, record.identity if record else None)
+    def probe(
+        self,
+        spec: Spec,
+        tree: list[Process],
+        quick: bool = False,
+        tell: Callable[[str], None] | None = None,
+    ) -> Probe:
+        seconds = QUICK_COMPLETION_SECONDS if quick else spec.completion_seconds
+        seen = spec.ask(tree, seconds, tell)
+        return Probe(seen.waiting_for, seen.detail, {"completion": seen.completion})
 
-    def launchers(self) -> list[Process]:
-        return carrying(LAUNCHER_MARKER, self.id)
-
-    def environment(self) -> dict[str, str]:
-        """What the server was given; empty when it was never started here."""
-        content = read_json(self.folder / "environment.json") or {}
-        return {str(key): str(value) for key, value in content.items()}
-
-    def spec(self) -> Spec | None:
-        """The specification last written, or None when missing or damaged."""
-        content = read_json(self.folder / "spec.json")
-        if content is None:
-            return None
-        try:
-            return Spec(**content, environment=self.environment())
-        except TypeError:
-            return None
-
-    def write_spec(self, spec: Spec) -> None:
-        content: dict[str, Any] = asdict(spec)
-        write_json(self.folder / "environment.json", content.pop("environment"))
-        write_json(self.folder / "spec.json", content)
+    def recorded(self, spec: Spec) -> dict[str, Any]:
+        return {"port": spec.port, "model": spec.model}

@@ -1,26 +1,26 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done with a server: start it, end it."""
+"""What a model server's start adds to that of any service: its port, and its GPUs' memory."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 
-from ...common.reasons import REQUESTED
 from ..gpus.report import Report
 from ..machine import locks, ports
 from ..machine.files import read_json, write_json
-from ..machine.processes import carrying, environment_of, started_at
-from ..supervisors.choice import every, is_installed
-from ..supervisors.supervisor import Program, Supervisor
-from . import library, readiness, vram
+from ..machine.processes import carrying, environment_of
+from ..service import lifecycle
+from ..service.supervisors.supervisor import Supervisor
+from . import launcher, readiness, vram
 from .layout import Layout, Server
-from .records import Record, write
 from .spec import Spec
-from .sweeping import Ended, sweep
 from .tree import SERVER_MARKER
+
+LAUNCHER = launcher.__name__
+"""Named here so that it travels with the module that ships it to the host."""
 
 
 def others(server: Server) -> list[str]:
@@ -39,7 +39,7 @@ CLAIM_SECONDS = 120
 
 def claim_port(layout: Layout, server: Server, host: str) -> int | None:
     """The port for `auto`, kept for this server until it is seen to start. Raises locks.Busy."""
-    with locks.held(layout.home / "locks" / ".ports", CLAIM_SECONDS):
+    with locks.held(layout.locks / ".ports", CLAIM_SECONDS):
         port = choose_port(layout, server, host)
         claims = {name: claim for name, claim in _claims(layout).items() if name != server.name}
         if port is not None:
@@ -80,61 +80,7 @@ def _is_wanted(server: Server) -> bool:
 
 
 def start(layout: Layout, spec: Spec, supervisor: Supervisor, report: Report) -> None:
-    """Write down what is wanted and have the supervisor run it. The old tree must be gone."""
+    """Note the memory in use, write down what is wanted and have the supervisor run it."""
     server = layout.server(spec.name)
-    library.ship(layout.library)
-    server.write_spec(spec)
     vram.remember(layout.baseline, spec.name, report, others(server))
-    write(server.record_path, server.new_record(spec))
-    supervisor.install(Program(server, layout, spec.stop_timeout_seconds))
-    supervisor.start(server)
-
-
-def is_present(layout: Layout, server: Server) -> bool:
-    """Whether anything of the server is left to end: a process, or a program in a supervisor."""
-    known = is_installed(layout, server)
-    return known or bool(server.processes() or server.launchers())
-
-
-def end(layout: Layout, server: Server, timeout_seconds: float, reason: str = REQUESTED) -> Ended:
-    """Take the server from its supervisor and end its whole tree. Says what is still alive.
-
-    Needs no record: the marker finds the processes. The supervisor goes first, or it would start
-    the launcher again; the launcher ends the server, and what neither knows is swept after them.
-    """
-    before = server.record()
-    since = _started_at(server, before)
-    for supervisor in every(layout):
-        supervisor.stop_and_remove(server)
-    if not server.launchers():
-        # If this run is killed on its way, a later look knows that the end was asked for.
-        _note(server, "stopping", None)
-    ended = sweep(lambda: [*server.launchers(), *server.processes()], timeout_seconds, since)
-    if not ended.left:
-        server.clear_temporary()
-        _note(server, "stopped", reason)
-    removed, record = list(ended.shared_memory_removed), server.record()
-    if before is not None and before.phase != "stopped" and record is not None:
-        removed += record.shared_memory_removed or []  # by the launcher, when it was stopped
-    return Ended(ended.left, removed)
-
-
-def _note(server: Server, phase: str, reason: str | None) -> None:
-    """Write down how far the end has come, also in place of a damaged record."""
-    record = server.record()
-    if record is None and server.record_path.exists():
-        record = Record(name=server.name, server_id=server.id)
-    if record is None or (record.phase == "stopped" and reason in (None, REQUESTED)):
-        return
-    # The launcher knows only that it was asked to stop.
-    known = None if record.reason == REQUESTED else record.reason
-    with contextlib.suppress(OSError):  # a full disk must not keep a server alive
-        write(server.record_path, record, phase=phase, reason=known or reason)
-
-
-def _started_at(server: Server, record: Record | None) -> float | None:
-    """Since when the server may have left something, None when nobody knows."""
-    known = [started_at(process) for process in server.processes()]
-    if record is not None and record.started_at is not None:
-        known.append(record.started_at)
-    return min(known, default=None)
+    lifecycle.start(server, spec, supervisor)

@@ -10,10 +10,10 @@ from typing import Any, Callable
 from ..gpus.report import Report
 from ..machine import ports
 from ..machine.processes import Process, environment_of
+from ..service.sweeping import Ended
 from . import readiness, vram
 from .layout import Layout, Server
 from .lifecycle import others
-from .sweeping import Ended
 from .tree import SERVER_MARKER
 
 HANGS = (

@@ -10,8 +10,8 @@ from typing import Any
 
 from ...common.redaction import redact
 from ..machine import kernel_log
+from ..service.logs import Log
 from .layout import Server
-from .logs import Log
 from .spec import secret_values
 
 HEAD_BYTES = 128 * 1024
@@ -32,6 +32,7 @@ def of(server: Server, seen: Mapping[str, Any]) -> dict[str, Any]:
         "reason": redact(seen["reason"] or "", secrets),
         "exit_code": seen["exit_code"],
         "signal": seen["signal"],
+        "engine": server.engine().name,
     }
 
 

@@ -9,7 +9,7 @@ before unsupported: some versions call both by the latter name.
 
 from __future__ import annotations
 
-from .entry import MODELS, Failure
+from .entry import MODELS, OF_VLLM, Failure
 
 ARCHITECTURE = (
     Failure(
@@ -19,6 +19,7 @@ ARCHITECTURE = (
         "See the traceback before it; mostly a package of another version is installed.",
         "stack",
         MODELS,
+        engine=OF_VLLM,
     ),
     Failure(
         "architecture_unsupported",
@@ -27,5 +28,6 @@ ARCHITECTURE = (
         "Install a newer vLLM, or serve the model with another engine.",
         "vllm version",
         MODELS,
+        engine=OF_VLLM,
     ),
 )

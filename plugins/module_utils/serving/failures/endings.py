@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import MEMORY, TROUBLESHOOTING, VLLM, Failure
+from .entry import MEMORY, OF_VLLM, TROUBLESHOOTING, VLLM, Failure
 
 # The names that the processes of a server have in the kernel's log, cut to 15 characters there.
 OURS = r"(?:python|pt_main_thread|vllm|VLLM::|ray)"
@@ -68,6 +68,7 @@ ENDINGS = (
         "at the kernel's log for Xid.",
         "restart",
         TROUBLESHOOTING,
+        engine=OF_VLLM,
     ),
     Failure(
         "engine_start_timeout",
@@ -76,6 +77,7 @@ ENDINGS = (
         "Raise VLLM_ENGINE_READY_TIMEOUT_S in the environment, or download the model first.",
         "VLLM_ENGINE_READY_TIMEOUT_S",
         f"{VLLM}/configuration/env_vars/",
+        engine=OF_VLLM,
     ),
     Failure(
         "terminated",

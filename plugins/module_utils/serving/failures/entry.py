@@ -23,6 +23,8 @@ CUDA_COMPATIBILITY = "https://docs.nvidia.com/deploy/cuda-compatibility/"
 XID = "https://docs.nvidia.com/deploy/xid-errors/"
 NCCL = "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html"
 
+OF_VLLM = "vllm"
+
 ROOT = "root"
 ENVELOPE = "envelope"
 
@@ -36,6 +38,7 @@ class Failure(NamedTuple):
     kind: `root` says why, `envelope` only says that something went wrong elsewhere.
     signals: names of signals that point here when no text does.
     kernel: regular expressions, searched in each line of the kernel's log.
+    engine: the engine that says so; empty for what any engine, its libraries or the host may say.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Failure(NamedTuple):
     kind: str = ROOT
     signals: tuple[str, ...] = ()
     kernel: tuple[str, ...] = ()
+    engine: str = ""
 
 
 class Noise(NamedTuple):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import ENVELOPE, TROUBLESHOOTING, Failure
+from .entry import ENVELOPE, OF_VLLM, TROUBLESHOOTING, Failure
 
 ENVELOPES = (
     Failure(
@@ -20,6 +20,7 @@ ENVELOPES = (
         "see the log",
         TROUBLESHOOTING,
         kind=ENVELOPE,
+        engine=OF_VLLM,
     ),
     Failure(
         "engine_failed",
@@ -34,5 +35,6 @@ ENVELOPES = (
         "see the log",
         TROUBLESHOOTING,
         kind=ENVELOPE,
+        engine=OF_VLLM,
     ),
 )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import MEMORY, TROUBLESHOOTING, VLLM_ISSUES, Failure
+from .entry import MEMORY, OF_VLLM, TROUBLESHOOTING, VLLM_ISSUES, Failure
 
 GPU_MEMORY = (
     Failure(
@@ -18,6 +18,7 @@ GPU_MEMORY = (
         "Stop what uses it (an earlier server, if any), or lower gpu_memory_utilization.",
         "gpu_memory_utilization",
         f"{VLLM_ISSUES}/25837",
+        engine=OF_VLLM,
     ),
     Failure(
         "context_exceeds_kv_cache",
@@ -30,6 +31,7 @@ GPU_MEMORY = (
         "Set max_model_len to the estimate in the message, or raise gpu_memory_utilization.",
         "max_model_len",
         MEMORY,
+        engine=OF_VLLM,
     ),
     Failure(
         "no_kv_cache_memory",
@@ -42,6 +44,7 @@ GPU_MEMORY = (
         "(tensor_parallel_size).",
         "gpu_memory_utilization",
         MEMORY,
+        engine=OF_VLLM,
     ),
     Failure(
         "sampler_warm_up_memory",
@@ -50,6 +53,7 @@ GPU_MEMORY = (
         "Lower max_num_seqs or gpu_memory_utilization.",
         "max_num_seqs",
         MEMORY,
+        engine=OF_VLLM,
     ),
     Failure(
         "gpu_memory_changed",
@@ -58,6 +62,7 @@ GPU_MEMORY = (
         "Start again when nothing else uses the GPU.",
         "other processes on the GPU",
         TROUBLESHOOTING,
+        engine=OF_VLLM,
     ),
     Failure(
         "gpu_out_of_memory",

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import PARALLELISM, QUANTIZATION, TROUBLESHOOTING, VLLM, VLLM_ISSUES, Failure
+from .entry import OF_VLLM, PARALLELISM, QUANTIZATION, TROUBLESHOOTING, VLLM, VLLM_ISSUES, Failure
 
 INSTALLATION = (
     Failure(
@@ -86,6 +86,7 @@ INSTALLATION = (
         "Start it by its module, python -m vllm.entrypoints.openai.api_server.",
         "stack",
         TROUBLESHOOTING,
+        engine=OF_VLLM,
     ),
     Failure(
         "vllm_missing",
@@ -94,6 +95,7 @@ INSTALLATION = (
         "Correct python, or install the stack first.",
         "python",
         f"{VLLM}/getting_started/installation/",
+        engine=OF_VLLM,
     ),
     Failure(
         "vllm_incomplete",
@@ -102,6 +104,7 @@ INSTALLATION = (
         "Install the stack again from its lock, and start it in a folder without vllm.",
         "stack",
         TROUBLESHOOTING,
+        engine=OF_VLLM,
     ),
     Failure(
         "ray_missing",
@@ -110,6 +113,7 @@ INSTALLATION = (
         "Install ray into the environment, or set distributed_executor_backend to mp.",
         "stack",
         PARALLELISM,
+        engine=OF_VLLM,
     ),
     Failure(
         "package_missing",

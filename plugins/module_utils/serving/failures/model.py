@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import ENGINE_ARGUMENTS, MODELS, QUANTIZATION, Failure
+from .entry import ENGINE_ARGUMENTS, MODELS, OF_VLLM, QUANTIZATION, Failure
 
 MODEL = (
     # Number formats and quantisation
@@ -16,6 +16,7 @@ MODEL = (
         "Set dtype to half.",
         "dtype",
         ENGINE_ARGUMENTS,
+        engine=OF_VLLM,
     ),
     Failure(
         "quantization_unsupported_gpu",
@@ -27,6 +28,7 @@ MODEL = (
         "Take a model with another quantisation, or a newer GPU.",
         "model",
         QUANTIZATION,
+        engine=OF_VLLM,
     ),
     Failure(
         "quantization_mismatch",
@@ -38,6 +40,7 @@ MODEL = (
         "Leave quantization out: the model says itself how it is quantised.",
         "quantization",
         QUANTIZATION,
+        engine=OF_VLLM,
     ),
     Failure(
         "quantization_unknown",
@@ -46,6 +49,7 @@ MODEL = (
         "Correct quantization, or leave it out.",
         "quantization",
         QUANTIZATION,
+        engine=OF_VLLM,
     ),
     # The model and its files
     Failure(
@@ -67,6 +71,7 @@ MODEL = (
         "Download the model completely, or correct model.",
         "model files",
         MODELS,
+        engine=OF_VLLM,
     ),
     Failure(
         "model_config_damaged",
@@ -122,6 +127,7 @@ MODEL = (
         "Lower max_model_len to the value in the message.",
         "max_model_len",
         ENGINE_ARGUMENTS,
+        engine=OF_VLLM,
     ),
     Failure(
         "chat_template_missing",
@@ -130,5 +136,6 @@ MODEL = (
         "Correct the path in chat_template, or copy the file to the host first.",
         "chat_template",
         ENGINE_ARGUMENTS,
+        engine=OF_VLLM,
     ),
 )

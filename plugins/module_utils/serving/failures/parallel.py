@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import NCCL, PARALLELISM, Failure
+from .entry import NCCL, OF_VLLM, PARALLELISM, Failure
 
 PARALLEL = (
     Failure(
@@ -20,6 +20,7 @@ PARALLEL = (
         "Lower tensor_parallel_size times pipeline_parallel_size, or rent more GPUs.",
         "tensor_parallel_size",
         PARALLELISM,
+        engine=OF_VLLM,
     ),
     Failure(
         "heads_not_divisible",
@@ -31,6 +32,7 @@ PARALLEL = (
         "Set tensor_parallel_size to 1, 2, 4 or 8, as divides the number of heads.",
         "tensor_parallel_size",
         PARALLELISM,
+        engine=OF_VLLM,
     ),
     Failure(
         "shared_memory_small",

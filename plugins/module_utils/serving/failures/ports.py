@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import ENGINE_ARGUMENTS, TROUBLESHOOTING, VLLM, VLLM_ISSUES, Failure
+from .entry import ENGINE_ARGUMENTS, OF_VLLM, TROUBLESHOOTING, VLLM, VLLM_ISSUES, Failure
 
 PORTS = (
     Failure(
@@ -15,6 +15,7 @@ PORTS = (
         "Remove VLLM_PORT from the environment, or rename the service.",
         "VLLM_PORT",
         f"{VLLM}/configuration/env_vars/",
+        engine=OF_VLLM,
     ),
     Failure(
         "port_taken_inside",

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from ..engine import Sample
+from ..prometheus import parse as parse_figures
+
 METRICS = {
     "requests_running": ("vllm:num_requests_running",),
     "requests_waiting": ("vllm:num_requests_waiting",),
@@ -17,3 +20,8 @@ METRICS = {
 
 ADDED = ("requests_running", "requests_waiting", "prompt_tokens", "generation_tokens")
 """Those that add up over several engines behind one port; of the others the highest counts."""
+
+
+def parse(text: str) -> Sample:
+    """The figures in an answer of `/metrics`."""
+    return parse_figures(text, METRICS, ADDED)

@@ -15,9 +15,10 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...machine.files import read_json, write_json
+from ..engine import Verdict
 
 MARK = "inferops-verdict:"
 MOST_SECONDS = 120.0
@@ -62,14 +63,6 @@ def verdict(words):
 
 print("MARK" + json.dumps(verdict(json.load(sys.stdin))))
 """.replace("MARK", MARK)
-
-
-class Verdict(NamedTuple):
-    """`refusal` is the parser's own message with what may have been meant, None if there is none.
-    `note` says how that is known."""
-
-    refusal: str | None
-    note: str
 
 
 def check(command: list[str], environment: Mapping[str, str], memory: Path, keep: bool) -> Verdict:

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of one server on the host, and the private files around it.
+"""The record of one supervised service: how its latest start goes, or how it ended.
 
 The record is the only memory that a later controller has. It is written whole or not at all,
 readable by its owner alone, and never trusted without a look at the process table.
@@ -12,36 +12,33 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..machine.files import read_json, write_json
 from ..machine.processes import Identity, boot_id, host_start
-
-PHASES = ("starting", "running", "stopping", "stopped", "error")
+from .states import PHASES
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known about one server. Times are seconds since the epoch.
+    """What is known about one service. Times are seconds since the epoch.
 
     `pid`, `start_time_ticks`, `boot_id` and `pgid` name the main process. `ready_at` is set once
-    a completion was seen. `waiting_for` is the readiness check that fails now, `checks_since` tells
-    when each was first asked in this start. `restarts` counts those since the server was asked for,
-    or since it last served for long. `host_start` tells restarts of a container apart, which the
-    boot id does not. `oom_kills` is how many processes the kernel killed for want of memory while
-    the server ran, None when nobody counted.
+    its probe passed. `waiting_for` is the check that fails now, `checks_since` tells when each was
+    first asked in this start. `restarts` counts those since the service was asked for, or since it
+    last served for long. `host_start` tells restarts of a container apart, which the boot id does
+    not. `oom_kills` is how many processes the kernel killed for want of memory while the service
+    ran, None when nobody counted.
     """
 
     name: str
-    server_id: str
+    service_id: str
     phase: str = "starting"
     pid: int | None = None
     start_time_ticks: int | None = None
     boot_id: str | None = None
     host_start: int | None = None
     pgid: int | None = None
-    port: int | None = None
-    model: str | None = None
     spec_hash: str | None = None
     supervisor: str | None = None
     exit_code: int | None = None
@@ -50,7 +47,6 @@ class Record:
     reason: str | None = None
     waiting_for: str | None = None
     checks_since: dict[str, float] | None = None
-    completion: str | None = None
     started_at: float | None = None
     ready_at: float | None = None
     ended_at: float | None = None
@@ -66,16 +62,19 @@ class Record:
         return Identity(self.pid, self.start_time_ticks, self.boot_id)
 
 
-def read(path: Path) -> Record | None:
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def read(path: Path, shape: type[AnyRecord]) -> AnyRecord | None:
     """The record in this file, or None when it is missing, damaged or of another shape."""
     content = read_json(path)
-    known = {field.name for field in fields(Record)}
-    if content is None or not {"name", "server_id", "phase"} <= set(content):
+    known = {field.name for field in fields(shape)}
+    if content is None or not {"name", "service_id", "phase"} <= set(content):
         return None
     if content["phase"] not in PHASES:
         return None
     try:
-        return Record(**{key: value for key, value in content.items() if key in known})
+        return shape(**{key: value for key, value in content.items() if key in known})
     except TypeError:
         return None
 
@@ -87,15 +86,7 @@ def host_restarted(record: Record) -> bool:
     return record.boot_id != boot_id() or record.host_start not in (None, host_start())
 
 
-def waiting(record: Record, check: str) -> dict[str, Any]:
-    """The changes to a record whose server waits for this check now. When it began to stays."""
-    return {
-        "waiting_for": check,
-        "checks_since": {check: time.time(), **(record.checks_since or {})},
-    }
-
-
-def write(path: Path, record: Record, **changes: Any) -> Record:
+def write(path: Path, record: AnyRecord, **changes: Any) -> AnyRecord:
     """Write the record with these changes; returns it as written."""
     written = replace(record, updated_at=time.time(), **changes)
     write_json(path, asdict(written))

@@ -1,14 +1,14 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The log of one server: bounded on the disk, and read in bounded pieces.
+"""The log of one service, here a model server's: bounded on the disk, and read in bounded pieces.
 
-    server.log         what the server writes now
+    server.log         what the service writes now
     server.log.1       what came before it: the older generation
     server.log.head    how the latest start began, there once that start's log was cut
 
-The server holds its log open for appending, so the file can be cut below it: what it writes next
-lands at the new end. Nothing stands between server and log that could die.
+The service holds its log open for appending, so the file can be cut below it: what it writes next
+lands at the new end. Nothing stands between service and log that could die.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LEFT_OUT = "... what lies between is left out here ..."
 
 
 class Log:
-    """The files of one server's log."""
+    """The files of one service's log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class Log:
     def keep_below(self, limit_bytes: int) -> None:
         """Hold both generations together below the limit; the oldest output goes first.
 
-        What the server writes between the last read and the cut, a moment, is lost.
+        What the service writes between the last read and the cut, a moment, is lost.
         """
         half = limit_bytes // 2
         with self.path.open("r+b") as log:
@@ -59,7 +59,7 @@ class Log:
                 with os.fdopen(_create(self.older), "wb") as older:
                     _copy(log, older, half)
             except OSError:
-                # The disk is full. The server goes on only if its log makes room.
+                # The disk is full. The service goes on only if its log makes room.
                 self.older.unlink(missing_ok=True)
             os.ftruncate(log.fileno(), 0)
 

@@ -1,38 +1,42 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the launcher and all that it imports on the host, as the package that it runs from."""
+"""Puts a kind's launcher and all that it imports on the host, as the package it runs from."""
 
 from __future__ import annotations
 
 import ast
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 from ..machine import files
-from . import launcher
+from .service import Service
 
 PACKAGE = "inferops_host"
 """Its folders are those of module_utils, so relative imports mean the same in both places."""
 
-ROOT = launcher.__name__.partition(".host.")[0]
-LAUNCHER = launcher.__name__.replace(ROOT, PACKAGE, 1)
+ROOT = __name__.partition(".host.")[0]
 
 
-def ship(library: Path) -> bool:
-    """Write the sources below `library`. Returns whether one of them changed."""
+def launcher_of(service: Service[Any]) -> str:
+    """The module that the supervisor runs, as it is called on the host."""
+    return f"{PACKAGE}.{service.launcher}"
+
+
+def ship(service: Service[Any]) -> bool:
+    """Write the sources for services of this kind. Returns whether one of them changed."""
     changed = False
-    for name, source in sources().items():
+    for name, source in sources(f"{ROOT}.{service.launcher}").items():
         file = name.replace(ROOT, PACKAGE, 1).replace(".", "/") + ".py"
-        changed |= files.write_private(library / file, source)
+        changed |= files.write_private(service.layout.library / file, source)
     return changed
 
 
-def sources() -> dict[str, str]:
-    """The text of the launcher and of every module of ours that it imports, by module name."""
+def sources(launcher: str) -> dict[str, str]:
+    """The text of this module and of every one of ours that it imports, by module name."""
     found: dict[str, str] = {}
-    pending = [launcher.__name__]
+    pending = [launcher]
     while pending:
         name = pending.pop()
         if name not in found:

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""supervisord, where the host is a container: a daemon of our own, there only while a server is."""
+"""supervisord, where the host is a container: a daemon of our own, there only while needed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
-from ..machine import locks
-from ..machine.files import write_private
-from ..machine.processes import alive, read_process
-from ..server.launcher import EXIT_BROKEN, EXIT_FINAL, EXIT_STOPPED
-from ..server.layout import Layout, Server
+from ...machine import locks
+from ...machine.files import write_private
+from ...machine.processes import alive, read_process
+from ..exits import EXIT_BROKEN, EXIT_FINAL, EXIT_STOPPED
+from ..layout import Layout
+from ..service import Service
 from .supervisor import Program, Supervisor, SupervisorError
 
 LOCK_SECONDS = 60.0
@@ -29,7 +30,7 @@ LONGEST_SOCKET_PATH = 100
 
 
 class Supervisord(Supervisor):
-    """A supervisord of our own below the home folder, there only while a server is."""
+    """A supervisord of our own below the home folder, there only while a service is."""
 
     name = "supervisord"
 
@@ -38,21 +39,21 @@ class Supervisord(Supervisor):
         self.programs = self.folder / "programs"
         self.socket = self.folder / "supervisor.sock"
         self.bin_dir = bin_dir
-        self.lock = layout.home / "locks" / ".supervisord"
+        self.lock = layout.locks / ".supervisord"
 
-    def definition(self, server: Server) -> Path:
-        return self.programs / f"{server.name}.conf"
+    def definition(self, service: Service[Any]) -> Path:
+        return self.programs / f"{service.program}.conf"
 
     def install(self, program: Program) -> bool:
         with self.alone():
-            changed = write_private(self.definition(program.server), self.render(program))
+            changed = write_private(self.definition(program.service), self.render(program))
             self.ensure_daemon()
             self.reload()
         return changed
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Servers share the daemon: it must not end for one while another one is added."""
+        """Services share the daemon: it must not end for one while another one is added."""
         try:
             with locks.held(self.lock, LOCK_SECONDS):
                 yield
@@ -67,7 +68,7 @@ class Supervisord(Supervisor):
             for key, value in sorted(program.environment.items())
         )
         return (
-            f"[program:{program.server.name}]\n"
+            f"[program:{program.service.program}]\n"
             f"command={_supervisord_quote(shlex.join(program.command))}\n"
             f"environment={environment}\n"
             "autostart=false\n"
@@ -76,7 +77,7 @@ class Supervisord(Supervisor):
             # With a start time of zero every exit is judged by its status, never just retried.
             "startsecs=0\n"
             f"stopwaitsecs={program.stop_seconds}\n"
-            f"stdout_logfile={_supervisord_quote(str(program.server.folder / 'launcher.log'))}\n"
+            f"stdout_logfile={_supervisord_quote(str(program.service.launcher_log))}\n"
             "stdout_logfile_maxbytes=1MB\n"
             "stdout_logfile_backups=1\n"
             "redirect_stderr=true\n"
@@ -147,34 +148,34 @@ class Supervisord(Supervisor):
         for name in [*added, *changed]:
             remote.addProcessGroup(name)
 
-    def start(self, server: Server) -> None:
+    def start(self, service: Service[Any]) -> None:
         try:
-            self.remote().startProcess(server.name, False)
+            self.remote().startProcess(service.program, False)
         except xmlrpc.client.Fault as fault:
             if fault.faultString.partition(":")[0] != "ALREADY_STARTED":
                 raise SupervisorError(f"supervisord: {fault.faultString}") from fault
 
-    def starts_at_boot(self, server: Server) -> bool:
+    def starts_at_boot(self, service: Service[Any]) -> bool:
         return False
 
-    def set_start_at_boot(self, server: Server, wanted: bool) -> None:
+    def set_start_at_boot(self, service: Service[Any], wanted: bool) -> None:
         """Nothing of ours would start supervisord: `choose` refuses the wish."""
 
-    def installed(self, server: Server) -> bool:
-        return self.definition(server).exists()
+    def installed(self, service: Service[Any]) -> bool:
+        return self.definition(service).exists()
 
-    def stop_and_remove(self, server: Server) -> None:
-        if not self.installed(server):
+    def stop_and_remove(self, service: Service[Any]) -> None:
+        if not self.installed(service):
             return
         # NOT_RUNNING or BAD_NAME, or no daemon at all: then there is nothing to stop.
         with contextlib.suppress(xmlrpc.client.Fault, OSError, http.client.HTTPException):
-            self.remote().stopProcess(server.name, True)
+            self.remote().stopProcess(service.program, True)
         with self.alone():
-            self.forget(server)
+            self.forget(service)
 
-    def forget(self, server: Server) -> None:
+    def forget(self, service: Service[Any]) -> None:
         """Take the definition away, and with the last one the daemon."""
-        self.definition(server).unlink(missing_ok=True)
+        self.definition(service).unlink(missing_ok=True)
         if not self.responds():
             return
         remote = self.remote()
@@ -184,6 +185,9 @@ class Supervisord(Supervisor):
             remote.shutdown()
             # It removes its socket when it ends, which must not hit that of a successor.
             _wait_until(lambda: daemon is None or not alive(daemon.identity))
+
+    def log_command(self, service: Service[Any]) -> None:
+        """It writes a log file in its own folder."""
 
     def responds(self) -> bool:
         try:

@@ -1,0 +1,51 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking a server that may hang, lie or be gone: an answer in time, or the reason why not."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+
+
+class NotYet(Exception):
+    """A check did not pass; the text says why."""
+
+
+class Client:
+    """One short-lived connection per call: nothing to reuse, nothing to go stale."""
+
+    def __init__(self, host: str, port: int, api_key: str | None) -> None:
+        self._host, self._port, self._api_key = host, port, api_key
+
+    def call(self, method: str, path: str, body: Any = None, seconds: float = 5.0) -> Any:
+        """The decoded answer (None for an empty one); raises NotYet unless it is 200."""
+        content = self.fetch(method, path, body, seconds)
+        try:
+            return json.loads(content) if content else None
+        except ValueError as error:
+            raise NotYet(f"{path}: {error}") from error
+
+    def fetch(self, method: str, path: str, body: Any = None, seconds: float = 5.0) -> bytes:
+        """The answer as it is; raises NotYet unless it is 200."""
+        headers = {"Content-Type": "application/json"}
+        if self._api_key:
+            headers["Authorization"] = f"Bearer {self._api_key}"
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
+        try:
+            payload = None if body is None else json.dumps(body)
+            connection.request(method, path, payload, headers)
+            response = connection.getresponse()
+            content = response.read()
+            if response.status != 200:
+                start = content[:200].decode(errors="replace")
+                raise NotYet(f"{path} answered {response.status} {start}".strip())
+            return content
+        except TimeoutError as error:
+            raise NotYet(f"{path} gave no answer within {seconds:g} s") from error
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise NotYet(f"{path}: {error or type(error).__name__}") from error
+        finally:
+            connection.close()

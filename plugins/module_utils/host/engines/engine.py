@@ -1,0 +1,128 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An inference engine: the contract between what serves a model and all that runs it on a host.
+
+Everything here is called on the host. The module asks before a start what would be run and whether
+it would be accepted; the launcher makes the command line and the environment at each start; whoever
+looks reads the log and asks the server. No engine is told apart anywhere else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from .client import Client
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an engine is asked to serve, and how. `arguments` keep the types that they came with,
+    their names are written with `_`; null and false leave an option out.
+    """
+
+    python: str
+    model: str
+    served_model_name: str | None
+    host: str
+    port: int
+    arguments: Mapping[str, Any]
+    extra_args: tuple[str, ...] = ()
+
+    @property
+    def listed_name(self) -> str:
+        """The name under which clients ask for the model."""
+        return self.served_model_name or self.model
+
+
+class Verdict(NamedTuple):
+    """`refusal` is the engine's own message with what may have been meant, None if there is none.
+    `note` says how that is known."""
+
+    refusal: str | None
+    note: str
+
+
+class Sample(NamedTuple):
+    """One reading of a server's figures; None stands for what this version does not publish."""
+
+    requests_running: float | None = None
+    requests_waiting: float | None = None
+    kv_cache_usage: float | None = None
+    prompt_tokens: float | None = None
+    generation_tokens: float | None = None
+    preemptions: float | None = None
+
+    @property
+    def pending(self) -> float:
+        """Requests that wait for tokens."""
+        return (self.requests_running or 0) + (self.requests_waiting or 0)
+
+    @property
+    def tokens(self) -> float:
+        """Tokens read and written since the server started."""
+        return (self.prompt_tokens or 0) + (self.generation_tokens or 0)
+
+
+class Engine(ABC):
+    """What the rest of the collection knows of an engine."""
+
+    name: ClassVar[str]
+    """As option `engine` names it, and the specification on the host."""
+    title: ClassVar[str]
+    """As a person calls it."""
+    key_variable: ClassVar[str]
+    """The environment variable that holds the key which clients must send."""
+    shared_memory: ClassVar[tuple[str, ...]] = ()
+    """How the names begin of what it leaves in shared memory, beside those of its libraries."""
+
+    @abstractmethod
+    def command(self, wish: Wish) -> list[str]:
+        """The command line. Module and launcher. Raises ValueError naming a bad argument."""
+
+    @abstractmethod
+    def environment(
+        self,
+        own: Mapping[str, str],
+        asked: Mapping[str, str],
+        wish: Wish,
+        temporary: Path,
+        start_seconds: int,
+    ) -> dict[str, str]:
+        """The variables of the server. Launcher, before each start.
+
+        `own` are the launcher's, `asked` those of the specification; `temporary` may be made and
+        used as TMPDIR; the start as a whole may take `start_seconds`, 0 when that is not known.
+        """
+
+    @abstractmethod
+    def check_options(
+        self, wish: Wish, environment: Mapping[str, str], memory: Path, keep: bool
+    ) -> Verdict:
+        """Would the installed engine accept this? Module, while the old server still serves.
+
+        `memory` is a file for what was accepted before; it is written where `keep` allows.
+        """
+
+    @abstractmethod
+    def progress(self, log: str) -> str:
+        """How far a start has come, for a person, from the end of its log. Whoever looks."""
+
+    @abstractmethod
+    def ask(self, check: str, client: Client, name: str, seconds: float) -> str:
+        """One check of `health`, `model` and `completion`. Launcher, module and whoever looks.
+
+        Returns the text that the model wrote for `completion`; raises NotYet when it did not pass.
+        """
+
+    @abstractmethod
+    def sample(self, client: Client, seconds: float) -> Sample:
+        """Its figures now; raises NotYet. Whoever looks at its health."""
+
+    @abstractmethod
+    def compiled(self, environment: Mapping[str, str]) -> list[Path]:
+        """Folders of what it compiled, filled again by the next start. Module server_cleanup."""

@@ -1,0 +1,72 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment that vLLM's server is run with."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from .caches import inductor_cache
+
+ENGINE_READY_SECONDS = 600
+"""How long vLLM waits for its engine when VLLM_ENGINE_READY_TIMEOUT_S does not say it."""
+
+SOCKET_NAME_LENGTH = 36
+"""vLLM names its sockets by UUIDs. The whole path may have 107 bytes, unix(7)."""
+
+NOT_INHERITED = ("VLLM_PORT",)
+"""Of a cluster: Kubernetes sets it to an address beside a service named vllm."""
+
+
+def server_environment(
+    own: Mapping[str, str],
+    asked: Mapping[str, str],
+    python: str,
+    start_seconds: int = 0,
+) -> dict[str, str]:
+    """The launcher's variables without those of a cluster, then ours, then what was asked for.
+
+    The engine gets as much time to load as the start as a whole.
+
+    SPT_NOENV keeps setproctitle, which vLLM uses to rename its processes, from writing the new
+    title over the environment that /proc shows: the marker would be lost with it.
+    """
+    environment = {key: value for key, value in own.items() if key not in NOT_INHERITED}
+    # Compilers and tools of the virtual environment (ninja) are looked up by name.
+    environment["PATH"] = f"{Path(python).parent}:{environment['PATH']}"
+    environment["NO_COLOR"] = "1"
+    # A worker that dies of a fault says so itself: vLLM often finds no exit code for it.
+    environment["PYTHONFAULTHANDLER"] = "1"
+    if start_seconds > ENGINE_READY_SECONDS:
+        environment["VLLM_ENGINE_READY_TIMEOUT_S"] = str(start_seconds)
+    environment.update(asked)
+    environment["SPT_NOENV"] = "1"
+    return environment
+
+
+def temporary_variables(folder: Path) -> dict[str, str]:
+    """Variables that keep the server's temporary files together: vLLM leaves some of them behind.
+
+    None where the folder cannot be made, or cannot hold sockets with the names that vLLM gives.
+    What torch compiles would lie there too: it stays where the next start finds it. So do Ray's
+    sockets, whose paths are longer.
+    """
+    probe = folder / ("x" * SOCKET_NAME_LENGTH)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(probe))
+        probe.unlink()
+    except OSError:
+        return {}
+    usual = tempfile.gettempdir()
+    return {
+        "RAY_TMPDIR": os.environ.get("RAY_TMPDIR", usual),
+        "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(inductor_cache())),
+        "TMPDIR": str(folder),
+    }

@@ -1,0 +1,17 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The spellings by the names that engines have in the specification of a server."""
+
+from __future__ import annotations
+
+from .spelling import Spelling
+from .vllm import VLLM
+
+DEFAULT = "vllm"
+SPELLINGS: dict[str, Spelling] = {"vllm": VLLM}
+
+
+def spelling(engine: str) -> Spelling:
+    """How this engine spells intents. One without words gets the remedies that need none."""
+    return SPELLINGS.get(engine, Spelling())

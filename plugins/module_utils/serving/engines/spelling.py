@@ -1,0 +1,62 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an engine spells what a remedy wants of it.
+
+A remedy names an intent, such as `memory_share`; an engine's spelling makes options and variables
+of it, and finds in the engine's log what would have fitted. What an engine cannot do has no word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from re import Pattern
+from typing import Any, NamedTuple
+
+
+class Change(NamedTuple):
+    """What changes for the server; null leaves an option or a variable out."""
+
+    arguments: dict[str, Any]
+    environment: dict[str, Any]
+
+
+class Spelling(NamedTuple):
+    """One engine's words for intents.
+
+    options: the option that takes the intent's value as it is, by intent.
+    variables: the environment variable that takes it, as text, by intent.
+    values: values that the engine calls otherwise, by intent and value.
+    usual: what the engine takes for an intent when nothing is said.
+    fitting_context: what it logs about the longest context that would have fitted.
+    asked_context: what it logs about the context that was asked for.
+    """
+
+    options: Mapping[str, str] = {}
+    variables: Mapping[str, str] = {}
+    values: Mapping[tuple[str, Any], Any] = {}
+    usual: Mapping[str, float] = {}
+    fitting_context: tuple[Pattern[str], ...] = ()
+    asked_context: tuple[Pattern[str], ...] = ()
+
+    def knows(self, intents: Mapping[str, Any]) -> bool:
+        """Whether the engine can do all of this."""
+        return set(intents) <= set(self.options) | set(self.variables)
+
+    def spell(self, intents: Mapping[str, Any]) -> Change:
+        """The options and variables for these intents."""
+        change = Change({}, {})
+        for intent, wanted in intents.items():
+            value = self.values.get((intent, wanted), wanted)
+            if intent in self.options:
+                change.arguments[self.options[intent]] = value
+            if intent in self.variables:
+                change.environment[self.variables[intent]] = None if value is None else str(value)
+        return change
+
+    def number(self, arguments: Mapping[str, Any], intent: str, default: float = 0) -> float:
+        """An argument of a server as a number; `32k` and `auto` are none."""
+        try:
+            return float(arguments[self.options[intent]])
+        except (KeyError, TypeError, ValueError):
+            return self.usual.get(intent, default)

@@ -1,0 +1,38 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""vLLM's words for what remedies want of it."""
+
+from __future__ import annotations
+
+import re
+
+from .spelling import Spelling
+
+VLLM = Spelling(
+    options={
+        "memory_share": "gpu_memory_utilization",
+        "context_tokens": "max_model_len",
+        "requests_at_once": "max_num_seqs",
+        "gpus_per_layer": "tensor_parallel_size",
+        "eager": "enforce_eager",
+        "number_format": "dtype",
+        "quantization": "quantization",
+        "no_direct_copies": "disable_custom_all_reduce",
+    },
+    variables={
+        "engine_start_seconds": "VLLM_ENGINE_READY_TIMEOUT_S",
+        "inner_port": "VLLM_PORT",
+    },
+    values={("number_format", "float16"): "half"},
+    usual={"memory_share": 0.9, "requests_at_once": 256, "gpus_per_layer": 1},
+    fitting_context=(
+        re.compile(r"estimated maximum model length is (\d+)"),
+        re.compile(r"tokens that can be stored in KV cache \((\d+)\)"),
+        re.compile(r"derived max_model_len \(\w+=(\d+)"),
+    ),
+    asked_context=(
+        re.compile(r"max seq len \((\d+)\)"),
+        re.compile(r"Using max model len (\d+)"),
+    ),
+)
