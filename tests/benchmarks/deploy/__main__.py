@@ -254,6 +254,8 @@ def main() -> int:
     if unknown := set(parts) - set(figures.PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     print(f"{described()}; {given.runs} runs of {', '.join(parts)}", flush=True)
+    if (load := os.getloadavg()[0]) > os.cpu_count() / 4:
+        print(f"Others keep this machine busy (load {load:.1f}): seconds will say too much")
     # However it is ended: the marketplace and its hosts go.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with contextlib.ExitStack() as stack:
