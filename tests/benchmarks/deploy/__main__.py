@@ -188,7 +188,7 @@ def skipped_proofs(container: str, stack: Stack, completion: str) -> int:
     """
     missing = 0
     for part in PROOFS:
-        receipt = f"{baselines.OURS}/stack/receipts/{part}.json"
+        receipt = f"{baselines.RECEIPTS}/{part}.json"
         text = inside(container, "sh", "-c", f"cat {receipt} 2>/dev/null || true")
         result = json.loads(text or "{}").get("result") or {}
         missing += result.get("version") != stack.versions[part]
@@ -263,9 +263,12 @@ def main() -> int:
         scratch = tempfile.TemporaryDirectory(prefix="inferops-", ignore_cleanup_errors=True)
         place = stack.enter_context(market(Path(stack.enter_context(scratch))))
         bench = Bench(place, given.runs, parts)
+        # Whoever ends it early sees what was measured until then.
+        stack.callback(
+            lambda: print(f"RESULT {json.dumps(figures.result(bench.figures))}", flush=True)
+        )
         bench.measure()
-    lines = show(bench)
-    print(f"RESULT {json.dumps(figures.result(bench.figures))}", flush=True)
+        lines = show(bench)
     return 1 if lines else 0
 
 
