@@ -188,7 +188,7 @@ def skipped_proofs(container: str, stack: Stack, completion: str) -> int:
     """
     missing = 0
     for part in PROOFS:
-        receipt = f"{baselines.OURS}/stack/receipts/{part}.json"
+        receipt = f"{baselines.RECEIPTS}/{part}.json"
         text = inside(container, "sh", "-c", f"cat {receipt} 2>/dev/null || true")
         result = json.loads(text or "{}").get("result") or {}
         missing += result.get("version") != stack.versions[part]
@@ -254,6 +254,8 @@ def main() -> int:
     if unknown := set(parts) - set(figures.PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     print(f"{described()}; {given.runs} runs of {', '.join(parts)}", flush=True)
+    if (load := os.getloadavg()[0]) > os.cpu_count() / 4:
+        print(f"Others keep this machine busy (load {load:.1f}): seconds will say too much")
     # However it is ended: the marketplace and its hosts go.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with contextlib.ExitStack() as stack:
@@ -261,9 +263,12 @@ def main() -> int:
         scratch = tempfile.TemporaryDirectory(prefix="inferops-", ignore_cleanup_errors=True)
         place = stack.enter_context(market(Path(stack.enter_context(scratch))))
         bench = Bench(place, given.runs, parts)
+        # Whoever ends it early sees what was measured until then.
+        stack.callback(
+            lambda: print(f"RESULT {json.dumps(figures.result(bench.figures))}", flush=True)
+        )
         bench.measure()
-    lines = show(bench)
-    print(f"RESULT {json.dumps(figures.result(bench.figures))}", flush=True)
+        lines = show(bench)
     return 1 if lines else 0
 
 

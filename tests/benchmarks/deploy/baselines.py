@@ -27,7 +27,9 @@ from tests.tools.tree import REPOSITORY
 
 FLOOR = Path(complete.__file__).parent
 PARTS = ("torch", "numpy", "vllm")
+#: Where a deployment of ours keeps what it has installed and proven, on its host.
 OURS = "/root/.inferops"
+UV, LOCK, RECEIPTS = f"{OURS}/bootstrap/bin/uv", f"{OURS}/stack/lock.txt", f"{OURS}/stack/receipts"
 ENGINE = ("-m", "vllm.entrypoints.openai.api_server")
 #: The options whose value is where our deployment has put the model.
 MODEL, NAME = "--model", "--served-model-name"
@@ -70,9 +72,9 @@ class Stack:
         if NAME in options:
             name = options[options.index(NAME) + 1]
             options[options.index(MODEL) + 1] = name
-        said = inside(container, f"{OURS}/bootstrap/bin/uv", "--version")
+        said = inside(container, UV, "--version")
         return cls(
-            lock=inside(container, "cat", f"{OURS}/stack/lock.txt"),
+            lock=inside(container, "cat", LOCK),
             uv_version=said.split()[1],
             options=tuple(options),
             environment={name: value for name, value in variables if name.startswith("VLLM_")},

@@ -81,10 +81,14 @@ class Controller:
             )
             alarm = threading.Timer(MOST_SECONDS, process.kill)
             alarm.start()
-            _pid, status, usage = os.wait4(process.pid, 0)
-            alarm.cancel()
+            try:
+                _pid, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            finally:
+                alarm.cancel()
+                # Whoever ends the benchmark ends its play; one that has ended is left alone.
+                process.terminate()
         seconds = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0 or not times.exists():
             said = output.read_text(errors="replace")[-5000:]
             raise BenchError(f"exit status {process.returncode} of {' '.join(command)}:\n{said}")
