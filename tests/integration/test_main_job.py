@@ -61,8 +61,8 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(controller: Controller)
         assert set(re.findall(r"changed=(\d+)", again.output)) == {"0"}
         # One look is enough: nothing is planned, installed or started.
         assert again.message().count("all is as asked, and a completion came back") == 2
-        assert "inferops.gpu.stack :" not in again.output.replace("stack : Check", "")
-        assert "inferops.gpu.launch : Start" not in again.output
+        assert "Resolve the lock" not in again.output
+        assert "Start the server" not in again.output
     assert again.message().count("Endpoint: http://127.0.0.1:") == 2
     assert len(controller.creates()) == 2
 
