@@ -6,21 +6,15 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.errors import AnsibleActionFail, AnsibleError
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
-_ROOT = Path(__file__).resolve().parents[2]
-_SHARED_PREFIX = "inferops_"
-#: How alike a name must be to count as meant. Role names are common words, so that a variable of
-#: the user's own such as ``stack_name`` must pass.
-_ALIKE = 0.85
+_NAME = "inferops_name"
 
 
 class ActionModule(GuardedAction):
@@ -37,55 +31,47 @@ class ActionModule(GuardedAction):
             argument_spec={"required": {"type": "dict", "default": {}}}
         )
         variables = task_vars or {}
-        specs = _role_options(self._loader)
-        prefixes = (_SHARED_PREFIX, *(f"{role.name}_" for role in (_ROOT / "roles").iterdir()))
-        ours = sorted(name for name in variables if name.startswith(prefixes))
-        complaints = [
+        names = sorted({*known.ours(variables), *options["required"]} & set(variables))
+        complaints = [text for name in known.ours(variables) if (text := known.unknown(name))]
+        values: dict[str, Any] = {}
+        for name in names:
+            if name in known.options() or name in options["required"]:
+                values[name], complaint = self._looked_at(name)
+                complaints += [complaint] if complaint else []
+        complaints += [
             f"{name} is not set: it is {meaning}."
             for name, meaning in options["required"].items()
-            if not variables.get(name)
+            if values.get(name) in (None, "")
         ]
-        complaints += [text for name in ours if (text := _unknown(name, set(specs)))]
-        complaints += [
-            text for name in ours if name in specs and (text := self._ill(name, specs[name]))
-        ]
+        complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
         if complaints:
             raise AnsibleActionFail(" ".join(complaints))
-        return {"changed": False, "checked": ours}
+        told = {name: value for name, value in values.items() if not known.is_secret(name)}
+        return {"changed": False, "checked": names, "values": told}
 
-    def _ill(self, name: str, spec: dict[str, Any]) -> str | None:
-        """What is wrong with the value of an option, or None."""
-        value = self._templar.resolve_variable_expression(name)
-        rules = {key: spec[key] for key in ("type", "choices", "elements") if key in spec}
-        result = ArgumentSpecValidator({name: rules}).validate({name: value})
-        return "; ".join(result.error_messages) + "." if result.error_messages else None
-
-
-def _unknown(name: str, options: set[str]) -> str | None:
-    """What is wrong with a name that the collection does not know, or None."""
-    known = _mentioned_names()
-    if name in known:
-        return None
-    settable = options | {other for other in known if other.startswith(_SHARED_PREFIX)}
-    # Units come last in a name, so they are the first to be forgotten.
-    alike = [option for option in sorted(settable) if option.startswith(f"{name}_")]
-    alike += difflib.get_close_matches(name, settable, n=1, cutoff=_ALIKE)
-    if alike:
-        return f"{name} is not a variable of inferops.gpu: did you mean {alike[0]}?"
-    if name.startswith(_SHARED_PREFIX):  # ours alone
-        return f"{name} is not a variable of inferops.gpu: see the README of its roles."
-    return None
+    def _looked_at(self, name: str) -> tuple[Any, str | None]:
+        """The rendered value as its type, and what is wrong with it or None."""
+        try:
+            value = self._templar.resolve_variable_expression(name)
+        except AnsibleError as error:
+            return None, f"{name} cannot be rendered" + (
+                "." if known.is_secret(name) else f": {error}."
+            )
+        return known.coerce(name, value)
 
 
-def _mentioned_names() -> set[str]:
-    """Every variable that a role or playbook of this collection mentions, its internal ones too."""
-    files = [*_ROOT.glob("roles/*/*/*.yml"), *_ROOT.glob("playbooks/**/*.yml")]
-    return {name for file in files for name in re.findall(r"\b[a-z]+_\w+", file.read_text())}
+def _shared_rental(name: Any, group: Any, variables: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the name of this host's rental, where it was chosen, or nothing.
 
-
-def _role_options(loader: Any) -> dict[str, dict[str, Any]]:
-    """The options of the main entry points of all roles, by name."""
-    options: dict[str, dict[str, Any]] = {}
-    for file in sorted(_ROOT.glob("roles/*/meta/argument_specs.yml")):
-        options.update(loader.load_from_file(str(file))["argument_specs"]["main"]["options"])
-    return options
+    Two hosts of one name would be one rental: the second deploy would take the first one's host.
+    """
+    host = variables["inventory_hostname"]
+    fleet = set(variables["groups"].get(group, ())) & set(variables["ansible_play_hosts_all"])
+    if name in (None, host) or host not in fleet:
+        return []
+    hostvars = variables["hostvars"]
+    twins = [one for one in sorted(fleet - {host}) if hostvars[one].get(_NAME, one) == name]
+    return [
+        f"{_NAME} is {name} for {host} and for {twin}: each host needs a rental of its own."
+        for twin in twins[:1]
+    ]

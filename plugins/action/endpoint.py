@@ -70,8 +70,8 @@ class ActionModule(GuardedAction):
             text = complete(port, question, given["api_key"] or "", given["timeout_seconds"])
         except NoCompletion as error:
             raise AnsibleActionFail(
-                f"The server gave no completion through the tunnel ({error}). Check endpoint_model "
-                "and endpoint_api_key, then the server's log on the host."
+                f"The server gave no completion through the tunnel ({error}). Check "
+                "inferops_served_model_name and inferops_server_api_key, then the server's log."
             ) from error
         url = f"http://127.0.0.1:{port}/v1"
         return {**result, "url": url, "model": given["model"], "completion": text}

@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import failure_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.evidence"
@@ -33,20 +33,13 @@ class ActionModule(GuardedAction):
         )
         if result.get("failed") or "parts" not in result:
             return result
-        parts, log, server = (result.pop(key) for key in ("parts", "latest_log", "server"))
-        kernel_log = "\n".join(result.pop("kernel_log"))
-        # Where it could not even be run, only the record says why.
-        log = "\n".join(filter(None, (log, server["reason"])))
-        fine = server["phase"] in ("running", "starting") or server["reason"] == "requested"
-        explained = log and not fine
-        ended = (server["exit_code"], server["signal"])
-        failure = explain(log, *ended, kernel_log) if explained else {}
+        parts, server = result.pop("parts"), result.pop("server")
         dest = Path(str(self._task.args["dest"])).expanduser()
         try:
             files = sorted(parts) if self._task.check_mode else write(dest, parts)
         except OSError as error:
             raise AnsibleActionFail(f"The evidence cannot be written to {dest}: {error}") from error
-        return {**result, "files": files, "failure": failure, "dest": str(dest)}
+        return {**result, "files": files, "failure": failure_of(server), "dest": str(dest)}
 
 
 def write(folder: Path, parts: dict[str, str]) -> list[str]:

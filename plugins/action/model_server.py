@@ -17,39 +17,20 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common import limits
-from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import (
-    HUNG,
-    NOT_READY,
-    REQUESTED,
+from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import REQUESTED
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import limits
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import (
+    Symptoms,
+    explain,
+    symptoms_of,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.model_server"
 INFO_MODULE = "inferops.gpu.model_server_info"
 POLL_SECONDS = 5
 TAIL_LINES = 60
-DIAGNOSIS_LINES = 5000
-HEAD_LINES = 1000
-TIMEOUTS = {
-    NOT_READY: {
-        "cause_id": "timeout",
-        "cause": "Nothing in its log says that it failed.",
-        "remedy": "Raise wait_timeout_seconds, or bring the model to the host before the start.",
-    },
-    HUNG: {
-        "cause_id": "hung",
-        "cause": "Its port is open, it does not get on, and nothing in its log says why.",
-        "remedy": "Start it again; if it is only slow, raise that check in check_timeouts_seconds.",
-    },
-}
-STOPPED = {
-    "cause_id": "stopped",
-    "cause": "Another run asked for its end.",
-    "remedy": "Launch it again when that run is done.",
-    "change": "nothing",
-}
 
 display = Display()
 
@@ -67,7 +48,10 @@ class ActionModule(GuardedAction):
         self.task_vars = task_vars or {}
         arguments = dict(self._task.args)
         wait = _wait(arguments)
-        result = self.call(MODULE, {**arguments, "wait": False})
+        result = self.call(MODULE, arguments)
+        # A port that is taken is refused before the start, so no log speaks of it.
+        if result.get("failed") and "port_owners" in result:
+            result["failure"] = explain(Symptoms(reason=result["msg"]))
         done = result.get("failed") or result.get("server", {}).get("phase") == "running"
         asked = arguments.get("state", "started") == "started" and not self._task.check_mode
         if done or not asked or not wait:
@@ -99,8 +83,9 @@ class ActionModule(GuardedAction):
             limit = limits.passed(server, elapsed, allowed["seconds"], allowed["checks_seconds"])
             if limit:
                 return self.timed_out(result, arguments, limit)
-            known = server["progress"]
-            server = self.ask(arguments, wait_seconds=POLL_SECONDS, known_progress=known)
+            known, left = server["progress"], max(allowed["seconds"] - elapsed, 0.1)
+            wait = min(POLL_SECONDS, left)
+            server = self.ask(arguments, wait_seconds=wait, known_progress=known)
             if server["progress"] != known:
                 seconds = round(time.monotonic() - began, 1)
                 phases.append({"progress": server["progress"], "seconds": seconds})
@@ -108,9 +93,9 @@ class ActionModule(GuardedAction):
         result["server"] = server
         if server["phase"] == "running":
             return {**result, "completion": server["completion"]}
-        if server["reason"] == REQUESTED:
-            return self.explain(result, arguments, "was stopped while it started", STOPPED)
-        return self.explain(result, arguments, f"failed to start: {server['reason']}")
+        asked = server["reason"] == REQUESTED
+        event = "was stopped while it started" if asked else f"failed to start: {server['reason']}"
+        return self.explain(result, arguments, event)
 
     def timed_out(
         self,
@@ -119,12 +104,7 @@ class ActionModule(GuardedAction):
         limit: limits.Limit,
     ) -> dict[str, Any]:
         """Stop the whole tree: a server that may come up later would bill and hold its port."""
-        failed = self.explain(
-            result,
-            arguments,
-            limit.event,
-            {**TIMEOUTS[limit.reason], "change": limit.option},
-        )
+        failed = self.explain(result, arguments, limit.event, limit)
         keep = ("name", "home", "stop_timeout_seconds")
         stop = {key: arguments[key] for key in keep if key in arguments}
         stopped = self.call(MODULE, {**stop, "state": "stopped", "reason": limit.reason})
@@ -135,18 +115,18 @@ class ActionModule(GuardedAction):
         result: dict[str, Any],
         arguments: dict[str, Any],
         event: str,
-        if_unknown: dict[str, str] | None = None,
+        limit: limits.Limit | None = None,
     ) -> dict[str, Any]:
-        """The result of a failed start: what happened, why, and what to change."""
-        server = self.ask(
-            arguments, log_lines=DIAGNOSIS_LINES, log_head_lines=HEAD_LINES, kernel_log=True
-        )
-        log, kernel_log = server.pop("log_tail"), server.pop("kernel_log")
-        # Of a log that was cut the begin may name the cause. A line that is in both counts once.
-        both_ends = "\n".join([*server.pop("log_head"), *log])
-        failure = explain(both_ends, server["exit_code"], server["signal"], "\n".join(kernel_log))
-        if failure["cause_id"] == "unknown" and if_unknown:
-            failure.update(if_unknown)
+        """The result of a failed start: what happened, why, and what to change.
+
+        One that has passed a limit is explained before it is stopped, by the reason that it will
+        be stopped for.
+        """
+        server = self.ask(arguments, symptoms=True)
+        symptoms = symptoms_of(server)
+        failure = explain(symptoms._replace(reason=limit.reason) if limit else symptoms)
+        if limit and failure["change"] in limit.option:
+            failure["change"] = limit.option
         message = (
             f"Server {server['name']!r} {event}. {failure['cause']} {failure['remedy']} "
             f"Its log is {server['log_path']} on the host."
@@ -154,10 +134,10 @@ class ActionModule(GuardedAction):
         return {
             **result,
             "failed": True,
-            "msg": message,
-            "server": server,
+            "msg": redact(message),
+            "server": {key: value for key, value in server.items() if key != "symptoms"},
             "failure": failure,
-            "log_tail": log[-TAIL_LINES:],
+            "log_tail": symptoms.log.splitlines()[-TAIL_LINES:],
         }
 
 

@@ -29,10 +29,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
-    SECRET_OPTIONS,
+    ACCOUNT_OPTIONS,
     make_provider,
     scope_secret,
+    with_usual,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
@@ -44,8 +44,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waitin
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 _ARGUMENTS: dict[str, Any] = {
-    **MARKET_OPTIONS,
-    **SECRET_OPTIONS,
+    **ACCOUNT_OPTIONS,
     "id": {"type": "str", "required": True},
     "ssh_private_key_file": {"type": "path", "required": True},
     "known_hosts_file": {"type": "path", "required": True},
@@ -54,7 +53,7 @@ _ARGUMENTS: dict[str, Any] = {
         "choices": ["delivered", "first_contact"],
         "default": "delivered",
     },
-    "image_gib": {"type": "float", "default": 8.0},
+    "image_gib": {"type": "float"},
     "download_mbit_per_second": {"type": "float", "default": 0.0},
     "history_path": {"type": "path"},
     "machine_id": {"type": "str", "default": ""},
@@ -75,7 +74,7 @@ class ActionModule(GuardedAction):
         _validation, options = self.validate_argument_spec(argument_spec=_ARGUMENTS)
         self._host = (task_vars or {}).get("inventory_hostname", "localhost")
         try:
-            return self._wait(options)
+            return self._wait(with_usual(options))
         except MarketError as error:
             error.money = error.money or f"Rental {options['id']} may bill."
             return {"failed": True, "msg": str(error), "failure": error.to_dict()}

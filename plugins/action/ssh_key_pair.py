@@ -62,7 +62,7 @@ def _public_key(file: Path) -> str:
     if done.returncode != 0:
         raise AnsibleActionFail(
             f"{file} cannot be used: {done.stderr.strip()}. Give a key without a passphrase "
-            "(rent_ssh_private_key_file), or remove it and a new pair is made."
+            "(inferops_ssh_private_key_file), or remove it and a new pair is made."
         )
     return done.stdout.strip()
 

@@ -71,5 +71,5 @@ def lines(plan: dict[str, Any], image_python: str) -> Iterator[str]:
     elif plan["image"]:
         yield (
             f"the same without an installation: rent with the image {plan['image']} (rent_image) "
-            "and set stack_image_python to its interpreter, /usr/bin/python3"
+            "and set inferops_image_python to its interpreter, /usr/bin/python3"
         )

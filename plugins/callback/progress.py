@@ -53,8 +53,8 @@ from typing import Any
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
-    billing_since,
-    cost_usd,
+    rental_cost_usd,
+    rental_since,
 )
 
 # More hosts than this are counted, not named.
@@ -71,31 +71,13 @@ class _RunningTask:
         self.started_by_host: dict[str, float] = {}
 
 
-class _Price:
-    """What one host costs (USD per hour) and since when (epoch seconds)."""
-
-    def __init__(self, usd_per_hour: float, started_at: float) -> None:
-        self.usd_per_hour = usd_per_hour
-        self.started_at = started_at
-
-    def spent_usd(self, now: float) -> float:
-        """Dollars from the start of the rental until `now` (epoch seconds)."""
-        return cost_usd(self.usd_per_hour, self.started_at, now)
-
-
-def _price_of(rental: Any) -> _Price | None:
-    """The price in a result's `rental`, or None where it has none (any more)."""
-    if not isinstance(rental, Mapping):
-        return None
-    mark = rental.get("mark")
-    created_at = mark.get("created_at") if isinstance(mark, Mapping) else None
-    usd_per_hour = _number(rental.get("price_usd_per_hour"))
-    since = billing_since(_number(rental.get("started_at")), _number(created_at))
-    return None if usd_per_hour is None or not since else _Price(usd_per_hour, since)
-
-
-def _number(value: Any) -> float | None:
-    return value if isinstance(value, (int, float)) else None
+def _is_priced(rental: Any) -> bool:
+    """Whether a result's `rental` has a price (still), and a time since when it is charged."""
+    return (
+        isinstance(rental, Mapping)
+        and isinstance(rental.get("price_usd_per_hour"), (int, float))
+        and bool(rental_since(rental))
+    )
 
 
 def _host_list(hosts: list[str]) -> str:
@@ -117,7 +99,7 @@ class CallbackModule(CallbackBase):
         # Guards everything below, which both the thread and Ansible's own calls touch.
         self._guard = threading.Lock()
         self._running: dict[str, _RunningTask] = {}
-        self._prices: dict[str, _Price] = {}
+        self._rentals: dict[str, Mapping[str, Any]] = {}
         self._seconds_by_role: dict[str, float] = {}
         self._role: str | None = None
         self._role_since = 0.0
@@ -142,9 +124,10 @@ class CallbackModule(CallbackBase):
                 hosts = sorted(task.started_by_host)
                 seconds = now - min(task.started_by_host.values())
                 line = f"… {_host_list(hosts)}: {task.name}, {seconds:.0f} s"
-                prices = [self._prices[host] for host in hosts if host in self._prices]
-                if prices:
-                    line += f", ${sum(price.spent_usd(epoch) for price in prices):.4f} so far"
+                rentals = [self._rentals[host] for host in hosts if host in self._rentals]
+                if rentals:
+                    spent = sum(rental_cost_usd(rental, epoch) for rental in rentals)
+                    line += f", ${spent:.4f} so far"
                 lines.append(line)
         return lines
 
@@ -172,11 +155,9 @@ class CallbackModule(CallbackBase):
                 if not running.started_by_host:
                     del self._running[result.task._uuid]
             if "rental" in result.result:
-                price = _price_of(result.result["rental"])
-                if price is None:
-                    self._prices.pop(host, None)
-                else:
-                    self._prices[host] = price
+                self._rentals.pop(host, None)
+                if _is_priced(result.result["rental"]):
+                    self._rentals[host] = result.result["rental"]
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A host leaves a task: done."""

@@ -25,9 +25,15 @@ options:
     description: Least memory of each GPU in GiB, as the card is sold (V(24) finds RTX 4090).
     type: float
   disk_gib:
-    description: Disk to rent in GiB. Prices include it.
+    description:
+      - Disk to rent in GiB. Prices include it.
+      - Without it what is usual at the provider (40 for V(vastai)), or O(least_disk_gib) where that
+        is more.
     type: int
-    default: 40
+  least_disk_gib:
+    description: What the host will need of disk, in GiB, where O(disk_gib) is left open.
+    type: float
+    default: 0
   compute_capability:
     description: Least compute capability, such as V(8.0).
     type: str
@@ -38,10 +44,14 @@ options:
     description: Highest price of the whole offer, disk included, in dollars per hour.
     type: float
   min_reliability:
-    description: Least reliability as the provider states it, from 0 to 1.
+    description:
+      - Least reliability as the provider states it, from 0 to 1.
+      - Without it what is usual at the provider, 0.95 for V(vastai).
     type: float
   min_download_mbit_per_second:
-    description: Least advertised download speed.
+    description:
+      - Least advertised download speed.
+      - Without it what is usual at the provider, 100 for V(vastai).
     type: float
   countries:
     description: Accepted countries as two-letter codes; any when empty.
@@ -49,9 +59,10 @@ options:
     elements: str
     default: []
   verified:
-    description: Whether only hosts that the provider has verified are accepted.
+    description:
+      - Whether only hosts that the provider has verified are accepted.
+      - Without it what is usual at the provider, true for V(vastai).
     type: bool
-    default: true
   duration_hours:
     description: Least time for which the offer can be rented.
     type: float
@@ -74,9 +85,10 @@ options:
     type: float
     default: 10
   image_gib:
-    description: Size of the host's image in GiB, as far as a host has to fetch it.
+    description:
+      - Size of the host's image in GiB, as far as a host has to fetch it.
+      - Without it that of the image that is usual at the provider, 8 for V(vastai).
     type: float
-    default: 8
   history_path:
     description:
       - A file on the controller that keeps what became of earlier attempts.

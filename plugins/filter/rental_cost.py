@@ -10,10 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
-    billing_since,
-    cost_usd,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import rental_cost_usd
 
 DOCUMENTATION = r"""
 name: rental_cost
@@ -47,11 +44,7 @@ _value:
 
 def rental_cost(rental: Mapping[str, Any]) -> float:
     """See DOCUMENTATION."""
-    return cost_usd(
-        float(rental.get("price_usd_per_hour") or 0),
-        billing_since(rental.get("started_at"), (rental.get("mark") or {}).get("created_at")),
-        Clock.from_environment().now(),
-    )
+    return rental_cost_usd(rental, Clock.from_environment().now())
 
 
 class FilterModule:

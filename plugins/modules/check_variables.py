@@ -7,13 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: check_variables
-short_description: Refuse misspelt, missing and ill-typed variables before anything is rented
+short_description: Refuse misspelt, missing and ill-valued variables before anything is rented
 version_added: "0.1.0"
 description:
   - Compares the variables of the host with those that the roles of this collection document. A
     name that none of them knows, but that is close to one, is refused with the one that was
     probably meant.
-  - Values are checked against type and choices of the roles' argument specifications.
+  - Values are rendered, made what their type wants them to be (answers to surveys and
+    C(-e name=value) are text), and checked against type and choices of the roles' argument
+    specifications, and against ranges.
+  - Two hosts of one play must not have the same C(inferops_name).
+  - Every playbook begins with it, before a role's own argument specification is looked at.
   - This is an action plugin. It runs on the controller.
 author:
   - inferops.gpu contributors (@inferops)
@@ -29,7 +33,7 @@ attributes:
     platforms: posix
 options:
   required:
-    description: Variables that must be set, each with a few words on what it is.
+    description: Variables that must be set and not empty, each with a few words on what it is.
     type: dict
     default: {}
 """
@@ -48,4 +52,11 @@ checked:
   type: list
   elements: str
   sample: [inferops_model, inferops_scope, rent_vram_gib]
+values:
+  description:
+    - What they are, rendered and as their type, without secrets. The variables themselves stay as
+      they are, for nothing outranks an extra variable.
+  returned: success
+  type: dict
+  sample: {inferops_scope: prod, rent_vram_gib: 24.0}
 """

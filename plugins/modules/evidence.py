@@ -86,7 +86,7 @@ servers:
 failure:
   description:
     - The same as RV(inferops.gpu.model_server#module:failure), from the log of the latest start.
-    - Empty for a server that runs, starts, or has no log.
+    - Empty for a server that runs, starts, or was stopped by a wish.
   returned: success
   type: dict
   sample:
@@ -101,14 +101,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
-from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import kernel_log
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import evidence, observation
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
+    evidence,
+    observation,
+    symptoms,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import secret_values
-
-LATEST_LINES = 5000
-HEAD_LINES = 1000
 
 
 def main() -> None:
@@ -137,16 +135,12 @@ def main() -> None:
     )
     # The action plugin takes these out of the result, writes them and has the cause looked up.
     seen = observation.observe(server)
-    head = observation.log_head(server, HEAD_LINES)
-    log = "\n".join([*head, *observation.log_tail(server, LATEST_LINES)])
     module.exit_json(
         changed=False,
         parts=gathered.parts,
         missing=gathered.missing,
         servers=evidence.states(layout),
-        server=seen,
-        latest_log=redact(log, secret_values(server.environment())),
-        kernel_log=kernel_log.since(seen["started_at"], oom_kills=seen["oom_kills"]),
+        server={**seen, "symptoms": symptoms.of(server, seen)},
     )
 
 

@@ -14,8 +14,9 @@ description:
     server that already runs as asked and answers is left alone.
   - Stops the whole process tree, also when its record is lost, when its main process was killed and
     left its children alive, or when those children changed parent, session or name.
-  - While it waits, each new phase of the start is shown. When the server dies, the wait ends at
-    once and the message names the cause and what to change.
+  - The wait goes on from the controller, with a call that returns whenever something changes. Each
+    new phase of the start is shown. When the server dies, the wait ends at once and the message
+    names the cause and what to change.
 options:
   name:
     description: Name of the server, unique on the host. Letters, digits, C(-) and C(_).
@@ -355,6 +356,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import
     NOT_READY,
     REQUESTED,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import (
     parser as engine_options,
 )
@@ -385,7 +387,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.supervisors impo
     supervisor as supervisors,
 )
 
-TAIL_LINES = 60
 LOCK_SECONDS = 60
 QUICK_COMPLETION_SECONDS = 30.0
 
@@ -410,7 +411,7 @@ class Run:
         self.module.exit_json(changed=changed, invocation=self.invocation(), **result)
 
     def fail(self, message: str, **result: Any) -> NoReturn:
-        self.module.fail_json(msg=message, invocation=self.invocation(), **result)
+        self.module.fail_json(msg=redact(message), invocation=self.invocation(), **result)
 
     def invocation(self) -> dict[str, Any]:
         """The options for a verbose run, the values of the environment left out."""
@@ -425,7 +426,7 @@ class Run:
         with self.alone():
             diff = self.make_run(spec, supervisor) or self.set_start_at_boot(supervisor)
             self.remember_wishes(spec)
-        self.settle(spec, changed=bool(diff), diff=diff)
+        self.report(spec, changed=bool(diff), diff=diff)
 
     def make_run(self, spec: Spec, supervisor: supervisors.Supervisor) -> dict[str, Any]:
         """Start the server unless it runs as asked. Returns the difference, empty when none."""
@@ -691,10 +692,8 @@ class Run:
             "after": {"state": "running", **shown_after},
         }
 
-    def settle(self, spec: Spec, changed: bool, diff: dict[str, Any]) -> NoReturn:
-        """Wait as asked and report. In check mode nothing was started, so nothing is waited for."""
-        server, name = self.server, self.params["name"]
-        wait = self.params["wait"] and not self.module.check_mode
+    def report(self, spec: Spec, changed: bool, diff: dict[str, Any]) -> NoReturn:
+        """Report. What starts is followed by the action plugin, from the controller."""
         seen = self.observe()
         if seen["phase"] == "running":
             self.exit(
@@ -705,28 +704,7 @@ class Run:
                 port=spec.port,
                 options=self.options,
             )
-        limit = None
-        if wait:
-            seen, limit = observation.wait_until_settled(
-                server, self.budget.seconds, self.checks_seconds
-            )
-        result = {"server": seen, **self.facts(spec)}
-        if seen["phase"] == "running":
-            self.exit(changed, diff, completion=seen["completion"], **result)
-        if not wait:
-            self.exit(changed, diff, **result)
-        tail = observation.log_tail(server, TAIL_LINES)
-        if limit:
-            with self.alone():
-                self.end(limit.reason)
-            message = limit.event
-        else:
-            message = f"failed to start: {seen['reason']}"
-        self.fail(
-            f"Server {name!r} {message}. Its log is {server.log} on the host.",
-            log_tail=tail,
-            **result,
-        )
+        self.exit(changed, diff, server=seen, **self.facts(spec))
 
     def stopped(self) -> NoReturn:
         server = self.server
@@ -782,6 +760,7 @@ def main() -> None:
                 "default": "auto",
             },
             "supervisord_bin_dir": {"type": "path"},
+            # The action plugin waits.
             "wait": {"type": "bool", "default": True},
             "wait_timeout_seconds": {"type": "int"},
             "check_timeouts_seconds": {"type": "dict", "default": {}},

@@ -53,18 +53,12 @@ options:
     description: How long an idle server may take for the completion.
     type: float
     default: 60
-  kernel_log:
+  symptoms:
     description:
-      - Return what the kernel said of killed processes and of GPUs since the latest start of each
-        server.
+      - Return what tells why the latest start of each server failed, for whoever explains it. Null
+        for one that runs well.
     type: bool
     default: false
-  log_head_lines:
-    description:
-      - Number of first log lines of the latest start to return for each server. They are kept also
-        when the log was cut since.
-    type: int
-    default: 0
 extends_documentation_fragment:
   - inferops.gpu.attributes
 attributes:
@@ -230,24 +224,26 @@ servers:
       type: str
       sample: /home/user/.inferops/servers/main/server.log
     log_tail:
-      description: The last lines of the log of the latest start, as many as O(log_lines) asks for.
+      description:
+        - The last lines of the log of the latest start, as many as O(log_lines) asks for, without
+          secrets.
       returned: when O(log_lines) is not 0
       type: list
       elements: str
       sample: []
-    kernel_log:
-      description: What the kernel said. Empty where the user may not read it.
-      returned: when O(kernel_log=true)
-      type: list
-      elements: str
+    symptoms:
+      description:
+        - C(log) is begin and end of the log of the latest start, and C(kernel_log) what the kernel
+          said of killed processes and of GPUs since, empty where the user may not read it.
+        - C(reason), C(exit_code) and C(signal) are those above. Secrets are taken out.
+      returned: when O(symptoms=true)
+      type: dict
       sample:
-        - "NVRM: Xid (PCI:0000:06:00): 79, GPU has fallen off the bus."
-    log_head:
-      description: The first lines of that log, as many as O(log_head_lines) asks for.
-      returned: when O(log_head_lines) is not 0
-      type: list
-      elements: str
-      sample: []
+        log: "torch.OutOfMemoryError: CUDA out of memory."
+        kernel_log: "NVRM: Xid (PCI:0000:06:00): 79, GPU has fallen off the bus."
+        reason: died during startup
+        exit_code: 1
+        signal: null
     spec:
       description:
         - What it was last asked for, null when that is missing or damaged. C(arguments) are texts,
@@ -303,13 +299,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.com
     parse_command,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
-from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import kernel_log, ports
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     health as progress,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     lifecycle,
     observation,
+    symptoms,
     vram,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
@@ -363,6 +360,12 @@ def health(
     return found
 
 
+def is_well(seen: dict[str, Any]) -> bool:
+    """Whether it runs and nothing speaks against it."""
+    state = seen.get("health", {}).get("state", "serving")
+    return seen["phase"] == "running" and state in ("serving", "unproven")
+
+
 def memory_before_mib(layout: Layout, server: Server) -> dict[str, int]:
     return vram.baseline(layout.baseline, server.name, lifecycle.others(server))
 
@@ -378,8 +381,7 @@ def main() -> None:
             "health_check": {"type": "str", "choices": list(progress.CHECKS), "default": "none"},
             "stall_seconds": {"type": "float", "default": progress.STALL_SECONDS},
             "canary_seconds": {"type": "float", "default": progress.CANARY_SECONDS},
-            "kernel_log": {"type": "bool", "default": False},
-            "log_head_lines": {"type": "int", "default": 0},
+            "symptoms": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -397,15 +399,13 @@ def main() -> None:
         )
         seen["memory_before_mib"] = memory_before_mib(layout, server) if seen["processes"] else {}
         if module.params["log_lines"]:
-            seen["log_tail"] = observation.log_tail(server, module.params["log_lines"])
-        if module.params["log_head_lines"]:
-            seen["log_head"] = observation.log_head(server, module.params["log_head_lines"])
-        if module.params["kernel_log"]:
-            seen["kernel_log"] = kernel_log.since(seen["started_at"], oom_kills=seen["oom_kills"])
+            seen["log_tail"] = symptoms.last_lines(server, module.params["log_lines"])
         module.no_log_values.update(secret_values(server.environment()))
         seen["spec"] = shown(layout, server)
         if module.params["health_check"] != "none":
             seen["health"] = health(layout, server, seen, module.params)
+        if module.params["symptoms"]:
+            seen["symptoms"] = None if is_well(seen) else symptoms.of(server, seen)
         reported.append(seen)
     module.exit_json(changed=False, servers=reported)
 

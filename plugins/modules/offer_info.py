@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope
   - inferops.gpu.wish
 attributes:
   check_mode:
@@ -128,34 +129,36 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import choose
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
+    ACCOUNT_OPTIONS,
     WISH_OPTIONS,
     make_provider,
     make_search,
     make_usage,
     make_wish,
+    with_usual,
 )
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={**MARKET_OPTIONS, **WISH_OPTIONS, "limit": {"type": "int", "default": 10}},
+        argument_spec={**ACCOUNT_OPTIONS, **WISH_OPTIONS, "limit": {"type": "int", "default": 10}},
         supports_check_mode=True,
     )
+    options = with_usual(module.params)
     try:
         clock = Clock.from_environment()
-        provider = make_provider(module.params, clock)
+        provider = make_provider(options, clock)
         ranked = choose(
-            make_search(module.params, provider, clock),
-            make_wish(module.params),
-            make_usage(module.params),
-            History(module.params["history_path"]),
+            make_search(options, provider, clock),
+            make_wish(options),
+            make_usage(options),
+            History(options["history_path"]),
         )
     except MarketError as error:
         fail(module, error, "Nothing was rented.")
     module.exit_json(
         changed=False,
-        offers=[offer.to_dict() for offer in ranked[: module.params["limit"]]],
+        offers=[offer.to_dict() for offer in ranked[: options["limit"]]],
         total=len(ranked),
     )
 

@@ -27,7 +27,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
-  - inferops.gpu.scope_secret
+  - inferops.gpu.scope
   - inferops.gpu.wish
 attributes:
   check_mode:
@@ -48,12 +48,11 @@ options:
     description: Name of the rental within its scope, usually the inventory host.
     type: str
     required: true
-  scope:
-    description: The set of rentals that one fleet owns. Nothing outside it is ever touched.
-    type: str
-    required: true
   image:
-    description: Container image of the host. Needed to rent.
+    description:
+      - Container image of the host. It must hold Python 3.9 or newer.
+      - Without it the one that is usual at the provider,
+        C(vastai/base-image:@vastai-automatic-tag) for V(vastai).
     type: str
   ssh_public_key:
     description: Public key that may log in. Needed to rent.
@@ -108,6 +107,9 @@ options:
     default: 5
   nonce:
     description:
+      - Eight digits of V(0) to V(9) and V(a) to V(f).
+      - With O(state=present), what is rented carries it; a fresh one is drawn without it. Who has
+        drawn it before the call can release by it also where the call is killed after its create.
       - With O(state=absent), releases only the rental that carries this nonce, as RV(nonce) of the
         call that rented it. A rental of the same name from another controller stays.
     type: str
@@ -124,7 +126,6 @@ EXAMPLES = r"""
     scope: prod
     vram_gib: 24
     max_price_usd_per_hour: 0.6
-    image: vastai/base-image:cuda-13.0.1-auto
     ssh_public_key: "{{ lookup('file', '~/.ssh/id_ed25519.pub') }}"
   delegate_to: localhost
 
@@ -169,6 +170,11 @@ offer:
   returned: when something was rented, or would be
   type: dict
   sample: {provider: vastai, id: "1234567", gpu_name: RTX 4090, price_usd_per_hour: 0.3412}
+disk_gib:
+  description: The disk that is rented with it.
+  returned: when something was rented, or would be
+  type: int
+  sample: 40
 nonce:
   description:
     - The mark of what this call rented, for O(nonce). Empty when it rented nothing.
@@ -242,6 +248,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import (
     Mark,
     check_length,
+    check_nonce,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Offer,
@@ -255,14 +262,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking
     choose,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
-    SECRET_OPTIONS,
+    ACCOUNT_OPTIONS,
     WISH_OPTIONS,
     make_lifecycle,
     make_provider,
     make_usage,
     make_wish,
     scope_secret,
+    with_usual,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
@@ -286,7 +293,7 @@ class Desk:
 
     def __init__(self, module: AnsibleModule, provider: Provider) -> None:
         self._module = module
-        self._options = module.params
+        self._options = with_usual(module.params)
         self._clock = Clock.from_environment()
         self._provider = provider
         self._lifecycle = make_lifecycle(module.params, provider, self._clock, notify=module.log)
@@ -303,6 +310,8 @@ class Desk:
     def absent(self) -> dict[str, Any]:
         """Release every rental of the name, or only the one that carries the nonce."""
         name, nonce = self._options["name"], self._options["nonce"]
+        if nonce is not None:
+            check_nonce(nonce)
         look = self._lifecycle.find if self._module.check_mode else self._lifecycle.prove_none
         doomed = [one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]
         now = self._clock.now()
@@ -376,11 +385,12 @@ class Desk:
         except MarketError as error:
             error.money = error.money or NOTHING_BILLS
             raise
-        mark = self._mark(ranked[0].offer, self._lifecycle.now(), nonce_of=None)
+        mark = self._mark(ranked[0].offer, self._lifecycle.now(), options["nonce"])
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
             "offer": ranked[0].to_dict(),
+            "disk_gib": options["disk_gib"],
             "nonce": "",
             "deadline": self._deadline(mark, self._lifecycle.now()),
         }
@@ -399,7 +409,7 @@ class Desk:
         def order_for(offer: Offer) -> Order:
             now = self._lifecycle.now()
             return Order(
-                mark=self._mark(offer, now, nonce_of=mark),
+                mark=self._mark(offer, now, mark.nonce),
                 image=options["image"],
                 disk_gib=options["disk_gib"],
                 ssh_public_key=public_key,
@@ -449,17 +459,15 @@ class Desk:
             options["spent_usd"],
         )
 
-    def _mark(self, offer: Offer, now: int, nonce_of: Mark | None) -> Mark:
-        """A mark with the deadline that this offer's price allows; the nonce is this call's."""
+    def _mark(self, offer: Offer, now: int, nonce: str | None) -> Mark:
+        """A mark with the deadline that this offer's price allows; without a nonce a fresh one."""
         lifetime = self._lifetime()
         seconds = lifetime.seconds(offer.price_usd_per_hour)
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
         check_length(scope, name, self._provider.label_length)
-        if nonce_of:
-            return Mark(scope, name, nonce_of.nonce, deadline, seconds, now)
-        return Mark.new(scope, name, deadline, seconds, now)
+        return Mark.new(scope, name, deadline, seconds, now, nonce=nonce)
 
     def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
         at = mark.deadline if mark else 0
@@ -512,12 +520,10 @@ _STAKES = {
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MARKET_OPTIONS,
-            **SECRET_OPTIONS,
+            **ACCOUNT_OPTIONS,
             **WISH_OPTIONS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "name": {"type": "str", "required": True},
-            "scope": {"type": "str", "required": True},
             "image": {"type": "str"},
             "ssh_public_key": {"type": "str"},
             "ports": {"type": "list", "elements": "int", "default": []},
@@ -535,7 +541,7 @@ def main() -> None:
             "max_attempts": {"type": "int", "default": 5},
             "nonce": {"type": "str"},
         },
-        required_if=[("state", "present", ("image", "ssh_public_key"))],
+        required_if=[("state", "present", ("ssh_public_key",))],
         supports_check_mode=True,
     )
     state = module.params["state"]

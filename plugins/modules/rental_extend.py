@@ -19,6 +19,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope
 attributes:
   check_mode:
     support: full
@@ -28,10 +29,6 @@ attributes:
     support: full
     platforms: posix
 options:
-  scope:
-    description: The set of rentals that one fleet owns.
-    type: str
-    required: true
   name:
     description: Name of the rental within its scope.
     type: str
@@ -71,6 +68,11 @@ remaining_seconds:
   returned: success
   type: int
   sample: 43200
+cost_usd:
+  description: What the rental has cost so far, in dollars.
+  returned: success
+  type: float
+  sample: 0.0841
 """
 
 from typing import Any
@@ -85,7 +87,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
+    ACCOUNT_OPTIONS,
     make_lifecycle,
     make_provider,
 )
@@ -112,8 +114,7 @@ def extended(module: AnsibleModule, lifecycle: Lifecycle, rental: Rental, now: f
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MARKET_OPTIONS,
-            "scope": {"type": "str", "required": True},
+            **ACCOUNT_OPTIONS,
             "name": {"type": "str", "required": True},
             "hours": {"type": "float", "required": True},
             "shorten": {"type": "bool", "default": False},
@@ -139,6 +140,7 @@ def main() -> None:
     module.exit_json(
         changed=rental != found[0],
         rental=rental.to_dict(),
+        cost_usd=rental.cost_usd(clock.now()),
         remaining_seconds=round(deadline - now) if deadline else None,
         diff={"before": shown(found[0]), "after": shown(rental)},
     )

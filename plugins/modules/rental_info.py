@@ -17,7 +17,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
-  - inferops.gpu.scope_secret
+  - inferops.gpu.scope
 attributes:
   check_mode:
     support: full
@@ -27,10 +27,6 @@ attributes:
     support: full
     platforms: posix
 options:
-  scope:
-    description: The set of rentals to list.
-    type: str
-    required: true
   name:
     description: List only the rentals of this name. More than one is a duplicate.
     type: str
@@ -97,8 +93,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
-    SECRET_OPTIONS,
+    ACCOUNT_OPTIONS,
     make_lifecycle,
     make_provider,
     scope_secret,
@@ -145,9 +140,7 @@ def _deadline_warning(told: Mapping[str, Any], warn_hours: float) -> str:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MARKET_OPTIONS,
-            **SECRET_OPTIONS,
-            "scope": {"type": "str", "required": True},
+            **ACCOUNT_OPTIONS,
             "name": {"type": "str"},
             "warn_hours": {"type": "float", "default": 0.0},
         },

@@ -24,7 +24,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
-  - inferops.gpu.scope_secret
+  - inferops.gpu.scope
 attributes:
   check_mode:
     support: full
@@ -56,9 +56,10 @@ options:
     choices: [delivered, first_contact]
     default: delivered
   image_gib:
-    description: Size of the host's image in GiB, as far as the host has to fetch it.
+    description:
+      - Size of the host's image in GiB, as far as the host has to fetch it.
+      - Without it that of the image that is usual at the provider, 8 for V(vastai).
     type: float
-    default: 8
   download_mbit_per_second:
     description: The host's bandwidth as advertised. V(0) is unknown and counts as 100.
     type: float

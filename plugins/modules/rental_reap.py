@@ -21,6 +21,7 @@ author:
 extends_documentation_fragment:
   - inferops.gpu.attributes
   - inferops.gpu.market
+  - inferops.gpu.scope
 attributes:
   check_mode:
     support: full
@@ -31,10 +32,6 @@ attributes:
     support: full
     platforms: posix
 options:
-  scope:
-    description: The set of rentals to judge. Nothing outside it is ever touched.
-    type: str
-    required: true
   release:
     description: Whether to release what the verdicts allow.
     type: bool
@@ -128,7 +125,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
+    ACCOUNT_OPTIONS,
     make_lifecycle,
     make_provider,
 )
@@ -227,8 +224,7 @@ def problem(judged: list[Judgement], unproven: list[UnprovenAbsence]) -> MarketE
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **MARKET_OPTIONS,
-            "scope": {"type": "str", "required": True},
+            **ACCOUNT_OPTIONS,
             "release": {"type": "bool", "default": False},
             "names": {"type": "list", "elements": "str"},
             "strict": {"type": "bool", "default": False},

@@ -99,7 +99,8 @@ def main() -> None:
         if name not in packages:
             raise StackError(
                 f"{python} has no {name}, only {len(packages)} other packages. Name the "
-                "interpreter that has it by stack_image_python, or leave that empty to install it."
+                "interpreter that has it by inferops_image_python, or leave that empty to "
+                "install it."
             )
         changed = (before, str(used)) != (packages, python)
         if changed and not module.check_mode:

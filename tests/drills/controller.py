@@ -218,6 +218,19 @@ class Play:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+def kill_modules(word: str) -> None:
+    """Kill the modules that plays run on this machine: neither the plays nor their shells.
+
+    Only those that have *word* in their environment.
+    """
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            told, command = (folder / "environ").read_bytes(), (folder / "cmdline").read_bytes()
+            is_python = (folder / "exe").readlink().name.startswith("python")
+            if is_python and word.encode() in told and b"ansible-playbook" not in command:
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
 def processes_of(home: Path) -> list[int]:
     """The processes that have this home folder: by their environment, or by their own title."""
     found = []

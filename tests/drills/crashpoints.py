@@ -6,7 +6,9 @@
 Uninterrupted runs count the points: one in a market whose hosts are sound, and one whose first host
 is not what was advertised, so that it is released and another one is rented. Then each point gets a
 run of its own: the controller is killed there with all of its processes, and one converging step
-must leave what it claims. The last line is one JSON object behind the word RESULT.
+must leave what it claims. After a create and a release the module alone is killed as well: the play
+goes on, and must release what was made, or name it. The last line is one JSON object behind the
+word RESULT.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.drills.controller import REAP, TEARDOWN, Controller, Play
+from tests.drills.controller import REAP, TEARDOWN, Controller, Play, kill_modules
 from tests.drills.stage import (
     SETTLED_SECONDS,
     Drill,
@@ -46,11 +48,17 @@ MARKETS: dict[str, list[dict[str, Any]]] = {
 #: With this task the second market's course leaves that of the first.
 TURN = "Settle the failed attempt"
 KEPT = "is older than this run, so it was kept"
+#: Where the module that makes a call is killed alone, once that is done.
+MODULE_KILLED = "module killed after"
+CHANGING = re.compile("PUT .*/asks/|DELETE .*/instances/")
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where a controller is killed: ``before`` or ``after`` a call, ``at`` a task; the n-th."""
+    """Where a controller is killed: ``before`` or ``after`` a call, ``at`` a task; the n-th.
+
+    Or a module alone: MODULE_KILLED.
+    """
 
     play: str
     moment: str
@@ -107,8 +115,11 @@ class Course:
     def watch(self, phase: str, request: Request) -> None:
         """Pass the point before or after a call; one that is killed before it never makes it."""
         path = re.sub(r"/\d+(?=/|$)", "/{id}", request.path)
-        if self.passes(phase, f"{request.method} {path}") and phase == "before":
+        call = f"{request.method} {path}"
+        if self.passes(phase, call) and phase == "before":
             raise DropConnection
+        if phase == "after" and self.name in MARKETS and CHANGING.match(call):
+            self.passes(MODULE_KILLED, call)
 
     def hear(self, _play: Play, news: dict[str, Any]) -> None:
         """Pass the point at the start of a task."""
@@ -116,7 +127,7 @@ class Course:
             self.passes("at", news["task"])
 
     def passes(self, moment: str, what: str) -> bool:
-        """Note a point; kill the controller when it is the target, and tell so."""
+        """Note a point; kill the controller, or the module, when it is the target, and tell so."""
         if not self.name or self.reached.is_set():
             return False
         key = (self.name, moment, what)
@@ -126,7 +137,10 @@ class Course:
         if point != self.target or self.play is None:
             return False
         self.reached.set()
-        self.play.kill()
+        if moment == MODULE_KILLED:
+            kill_modules(f"HOME={self.play.home}")
+        else:
+            self.play.kill()
         return True
 
 
@@ -164,6 +178,7 @@ def crash(stage: Stage, drill: Drill, run: Run) -> Verdict:
         course = Course(stage, stage.controller("first", drill.key_pair), run.point, market)
         outcomes = course.follow(drill)
         if course.reached.is_set():
+            verdict.add("leaked", *unsaid(stage, run.point, outcomes[-1]))
             converge(stage, drill, verdict, course.controller)
             break
     else:
@@ -201,6 +216,18 @@ def converge(stage: Stage, drill: Drill, verdict: Verdict, controller: Controlle
     else:
         verdict.add("not_converged", f"exit status {outcome.exit_status}: {outcome.reason}")
     verdict.last_words = outcome.last_words
+
+
+def unsaid(stage: Stage, point: Point, outcome: Outcome) -> list[str]:
+    """What bills after a play whose module was killed, and is not named by its last word."""
+    if point.moment != MODULE_KILLED:
+        return []
+    wrong = ["a play went on as if nothing had been killed"] if outcome.exit_status == 0 else []
+    for rental in stage.rentals():
+        nonce = (rental.label or "").split("/")[3]
+        if str(rental.id) not in outcome.reason and nonce not in outcome.reason:
+            wrong.append(f"{rental.id} bills, and the play ended with: {outcome.reason}")
+    return wrong
 
 
 def take(stage: Stage, drill: Drill, step: str, controller: Controller) -> Outcome:

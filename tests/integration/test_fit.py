@@ -83,7 +83,7 @@ def play(tmp_path: Path, apart: list[str]) -> Play:
                         "vars": {
                             "ansible_python_interpreter": sys.executable,
                             "inferops_stack": {"accelerator": "cuda", "environment": {}},
-                            "launch_home": str(tmp_path / "home"),
+                            "inferops_home": str(tmp_path / "home"),
                             "launch_hub_dir": str(tmp_path / "hub"),
                         },
                         "tasks": [
@@ -146,11 +146,11 @@ def deployed(tmp_path: Path) -> Iterator[dict[str, Any]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     yield {
-        "launch_home": str(home),
-        "launch_port": port,
+        "inferops_home": str(home),
+        "inferops_server_port": port,
         "launch_supervisor": "supervisord",
-        "launch_environment": {"FAKE_START_SECONDS": "0"},
-        "launch_hub_token": "",
+        "inferops_server_environment": {"FAKE_START_SECONDS": "0"},
+        "inferops_hub_token": "",
         "inferops_python": str(python),
     }
     layout = Layout(home)
@@ -178,7 +178,7 @@ def test_launch_reads_the_model_where_the_hub_left_it_and_chooses(play: Play) ->
 
 
 def test_launch_refuses_before_the_start_with_the_numbers(play: Play, cached: Path) -> None:
-    wish = {"launch_model": str(cached), "launch_arguments": {"max_model_len": 131072}}
+    wish = {"inferops_model": str(cached), "inferops_server_arguments": {"max_model_len": 131072}}
     run = play("launch", "fit", **wish)
     assert run.status != 0
     assert "does not fit on this host: max_model_len 131072 makes 32.33" in run.message()
@@ -205,7 +205,7 @@ def test_a_second_deploy_leaves_the_server_alone_though_it_fills_the_gpu(
 ) -> None:
     first = play("launch", "main", 450, **deployed)
     assert first.status == 0, first.output
-    server = Layout(Path(deployed["launch_home"])).server("vllm")
+    server = Layout(Path(deployed["inferops_home"])).server("vllm")
     spec, before = server.spec(), {process.pid for process in server.processes()}
     assert spec is not None
     assert spec.command[-4:-2] == ["--gpu-memory-utilization", "0.9"]
@@ -215,7 +215,7 @@ def test_a_second_deploy_leaves_the_server_alone_though_it_fills_the_gpu(
     assert server.spec() == spec
     assert {process.pid for process in server.processes()} == before
     # Another wish is judged by what the GPU holds without the server, and replaces it.
-    wish = {**deployed, "launch_arguments": {"max_model_len": 4096}}
+    wish = {**deployed, "inferops_server_arguments": {"max_model_len": 4096}}
     other = play("launch", "main", 22900, **wish)
     assert other.status == 0, other.output
     assert "Fit: yes" in other.message()
@@ -224,7 +224,14 @@ def test_a_second_deploy_leaves_the_server_alone_though_it_fills_the_gpu(
 
 def test_rent_asks_the_hub_and_the_token_stays_hidden(play: Play, hub: Hub) -> None:
     address = f"http://127.0.0.1:{hub.port}/"
-    run = play("rent", "model", 0, "-vvv", rent_hub_url=address, rent_hub_token=TOKEN)
+    run = play(
+        "rent",
+        "model",
+        0,
+        "-vvv",
+        inferops_controller_hub_endpoint=address,
+        inferops_hub_token=TOKEN,
+    )
     assert run.status == 0, run.output
     assert '"vram_gib": 21.3' in run.message()
     # The variables of the play are shown by -vvv neither; the module's arguments would be.
@@ -233,19 +240,24 @@ def test_rent_asks_the_hub_and_the_token_stays_hidden(play: Play, hub: Hub) -> N
 
 def test_rent_takes_any_memory_when_the_hub_does_not_tell(play: Play, hub: Hub) -> None:
     address = f"http://127.0.0.1:{hub.port}"
-    run = play("rent", "model", rent_hub_url=address, inferops_model="meta-llama/gated")
+    run = play(
+        "rent", "model", inferops_controller_hub_endpoint=address, inferops_model="meta-llama/gated"
+    )
     assert run.status == 0, run.output
     why = "any memory is taken, because its config.json is not known"
     assert f"{why} (the hub said 401)" in run.message()
     hub.close()
-    run = play("rent", "model", rent_hub_url=address)
+    run = play("rent", "model", inferops_controller_hub_endpoint=address)
     assert run.status == 0, run.output
     assert f"{why} (the hub said nothing)" in run.message()
 
 
 def test_rent_refuses_fewer_gpus_than_the_server_is_told_to_use(play: Play) -> None:
-    wish = {"launch_arguments": {"tensor_parallel_size": 2}, "rent_model_config": LLAMA}
+    wish = {
+        "inferops_server_arguments": {"tensor_parallel_size": 2},
+        "inferops_model_config": LLAMA,
+    }
     run = play("rent", "model", **wish)
     assert run.status != 0
-    assert "launch_extra_args ask for 2 GPUs and rent_gpu_count is 1" in run.message()
+    assert "inferops_server_extra_args ask for 2 GPUs and rent_gpu_count is 1" in run.message()
     assert play("rent", "model", rent_gpu_count=2, **wish).status == 0

@@ -28,7 +28,7 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(controller: Controller)
     """Two hosts at once, as verbose as it gets, with every kind of secret set."""
     secrets = {
         "inferops_server_api_key": "sk-key-of-the-server",
-        "launch_hub_token": "hf_of-the-hub",
+        "inferops_hub_token": "hf_of-the-hub",
     }
     with process_table_watched_for(ACCOUNT_KEY, *secrets.values()) as seen_in_process_table:
         run = controller.play("deploy", "-vvv", inferops_group="gpu_fleet", secret=secrets)
@@ -197,7 +197,7 @@ def test_a_host_that_vanishes_while_it_is_installed_is_released(controller: Cont
         ({"rent_filter": "ram_gib >"}, "is not a JMESPath expression"),
         ({"rent_filter": "ram_gib > `100000`"}, "Relax the first ones"),
         ({"rent_vram_gib": "4000"}, "Widen it"),
-        ({"stack_vllm_version": "0.0.1"}, "is not in the compatibility table"),
+        ({"inferops_vllm_version": "0.0.1"}, "is not in the compatibility table"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_rented(

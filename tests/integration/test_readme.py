@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -90,6 +92,22 @@ def test_the_inventory_of_the_readme_plans_both_hosts(tmp_path: Path) -> None:
     assert set(yaml.safe_load(EXAMPLE)["gpu_hosts"]["hosts"]) == {"gpu-1", "gpu-2"}
     output = dry_run(["ansible-playbook", "-i", str(inventory), "playbooks/deploy.yml"], tmp_path)
     assert output.count("Would rent offer") == 2
+
+
+def as_text(value: Any) -> str:
+    """A value of the inventory as an answer to a survey gives it."""
+    if isinstance(value, dict):
+        return json.dumps(value)
+    return ",".join(value) if isinstance(value, list) else str(value)
+
+
+def test_every_variable_of_the_readme_works_as_text_too(tmp_path: Path) -> None:
+    fleet = yaml.safe_load(EXAMPLE)["gpu_hosts"]
+    given = {**fleet["vars"], **fleet["hosts"]["gpu-2"], "inferops_hosts": ["gpu-1", "gpu-2"]}
+    words = [word for name, value in given.items() for word in ("-e", f"{name}='{as_text(value)}'")]
+    output = dry_run(["ansible-playbook", "playbooks/deploy.yml", *words], tmp_path)
+    assert output.count("Would rent offer") == 2
+    assert re.search(r"in (SE|DE|NL),", output)
 
 
 def test_every_target_that_the_readme_names_exists() -> None:

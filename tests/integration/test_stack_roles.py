@@ -86,7 +86,7 @@ def test_the_roles_install_in_any_order_again_and_from_a_kept_lock(
         )
         lock = tmp_path / "kept" / "lock.txt"
         lock.parent.mkdir()
-        wish = {"stack_vllm_version": "0.25.1", "stack_lock_file": str(lock)}
+        wish = {"inferops_vllm_version": "0.25.1", "stack_lock_file": str(lock)}
         for host in (first, second):
             host.prepare()
 
@@ -157,10 +157,8 @@ def test_pip_does_all_of_it_where_uv_cannot_be_had(tmp_path: Path, play: Play) -
         pack_pip(wheels)
         wish = {
             "stack_installer": "auto",
-            "stack_find_links": [str(wheels)],
+            "inferops_find_links": [str(wheels)],
             "stack_python": "",
-            "launch_find_links": [str(wheels)],
-            "launch_offline": True,
         }
         said = play(host, "torch", "numpy", "vllm", tasks=(SUPERVISORD,), **wish)
         assert "pip does the work of uv here" in " ".join(said.split())
@@ -179,7 +177,7 @@ def test_pip_does_all_of_it_where_uv_cannot_be_had(tmp_path: Path, play: Play) -
         old.chmod(0o755)
         said = play(host, check=True, **{**wish, "stack_python": "3.10"})
         assert "vLLM 0.30.0 with torch 2.13.0" in " ".join(said.split())
-        wish |= {"stack_python": str(old), "stack_vllm_version": "0.32.0"}
+        wish |= {"stack_python": str(old), "inferops_vllm_version": "0.32.0"}
         said = " ".join(play(host, status=2, **wish).split())
         assert "needs Python >=3.11,<3.15, here is 3.10.14" in said
 
@@ -203,7 +201,7 @@ def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
         before = frozen(image)
 
         python = str(image.home / "stack" / "venv" / "bin" / "python")
-        wish = {"stack_image_python": python, "inferops_index_url": "http://127.0.0.1:9/simple"}
+        wish = {"inferops_image_python": python, "inferops_index_url": "http://127.0.0.1:9/simple"}
         parts = ("torch", "numpy", "vllm")
         said = " ".join(play(host, *parts, **wish).split())
         assert f"nothing is installed: it is served from {python}" in said
@@ -211,8 +209,8 @@ def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
         assert not (host.home / "stack" / "venv").exists()
         assert frozen(image) == before
 
-        said = " ".join(play(host, status=2, stack_vllm_version="0.31.0", **wish).split())
-        assert "has vLLM 0.32.0 and stack_vllm_version asks for 0.31.0" in said
+        said = " ".join(play(host, status=2, inferops_vllm_version="0.31.0", **wish).split())
+        assert "has vLLM 0.32.0 and inferops_vllm_version asks for 0.31.0" in said
         # What the table knows to be impossible is refused before the proof would fail.
         said = " ".join(play(old, *parts, status=2, **wish).split())
         assert "needs a driver >= 580, here is 535.183.06" in said

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.tools import tree
 
 # Modules in no action group: they share no options with others.
@@ -22,7 +23,7 @@ UNGROUPED = {
     "model_fit",
     "model_info",
     "offer_check",
-    "rental_outcome",
+    "rental_attempt",
     "ssh_key_pair",
     "ssh_tunnel",
     "stack_plan",
@@ -42,7 +43,7 @@ HEADER = (
 )
 
 FILES = [path for path in tree.files() if path not in NOT_OURS]
-ROLES = sorted(path.parent for path in tree.REPOSITORY.glob("roles/*/tasks"))
+ROLES = sorted(path.parent for path in tree.REPOSITORY.glob("roles/*/meta"))
 MODULES = {path.stem for path in tree.REPOSITORY.glob("plugins/modules/*.py")}
 
 
@@ -110,47 +111,93 @@ def test_every_module_is_in_exactly_one_action_group_or_listed_as_ungrouped() ->
 def test_a_role_has_a_readme_and_a_molecule_scenario(role: Path) -> None:
     """The README is made from the argument specs by `make docs`."""
     assert (role / "README.md").is_file()
+    if not (role / "tasks").is_dir():  # what other roles go by
+        return
     assert (tree.REPOSITORY / "molecule" / role.name / "molecule.yml").is_file()
 
 
-@pytest.mark.parametrize("role", ROLES, ids=role_id)
-def test_the_argument_specs_of_a_role_document_exactly_its_defaults(role: Path) -> None:
-    """Same names and same values.
-
-    The checker of collection documentation refuses an expression as the default of anything but a
-    string, so there, and only there, the argument spec may say nothing.
-    """
+def options_of(role: Path) -> dict[str, dict[str, Any]]:
+    """The options of all entry points of a role."""
     specs = load(role / "meta" / "argument_specs.yml")["argument_specs"]
-    documented = {
+    return {
         name: option
         for entry in specs.values()
         for name, option in entry.get("options", {}).items()
     }
-    defaults_file = role / "defaults" / "main.yml"
-    defaults = load(defaults_file) if defaults_file.is_file() else {}
-    assert set(defaults) <= set(documented), "a default that no argument spec documents"
-    missing = object()
-    differing = {
-        name
-        for name, option in documented.items()
-        if option.get("default", missing) != defaults.get(name, missing)
-    }
-    inexpressible = {
-        name
-        for name in differing
-        if "default" not in documented[name]
-        and documented[name].get("type", "str") != "str"
-        and str(defaults.get(name)).startswith("{{")
-    }
-    assert differing == inexpressible
+
+
+def defaults_of(role: Path) -> dict[str, Any]:
+    file = role / "defaults" / "main.yml"
+    return dict(load(file)) if file.is_file() else {}
 
 
 @pytest.mark.parametrize("role", ROLES, ids=role_id)
-def test_the_variables_of_a_role_carry_its_name_or_the_collections(role: Path) -> None:
-    """`inferops_*` is shared by all roles, `<role>_*` belongs to one."""
-    specs = load(role / "meta" / "argument_specs.yml")["argument_specs"]
-    names = {name for entry in specs.values() for name in entry.get("options", {})}
-    assert not {n for n in names if not n.startswith((f"{role.name}_", "inferops_"))}
+def test_the_argument_specs_of_a_role_document_exactly_its_defaults(role: Path) -> None:
+    """Same names and same values. Where the default is an expression, the description tells it."""
+    defaults, documented = defaults_of(role), options_of(role)
+    assert set(defaults) <= set(documented), "a default that no argument spec documents"
+    told = {name: option["default"] for name, option in documented.items() if "default" in option}
+    assert told == {name: value for name, value in defaults.items() if "{{" not in str(value)}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=role_id)
+def test_no_argument_spec_holds_a_template_that_ansible_would_show_rendered(role: Path) -> None:
+    """When one value is wrong, Ansible prints the whole spec, with every default of it."""
+    assert "{{" not in (role / "meta" / "argument_specs.yml").read_text()
+    secrets = {name: option for name, option in options_of(role).items() if option.get("no_log")}
+    assert {option.get("default", "") for option in secrets.values()} <= {""}
+
+
+def test_a_fact_that_several_roles_share_has_one_name() -> None:
+    """No default that is another variable, and each role loads what it shares with others."""
+    aliases = {
+        name
+        for role in ROLES
+        for name, value in defaults_of(role).items()
+        if re.fullmatch(r"\{\{ \w+( \| default\(.*\))? \}\}", str(value))
+    }
+    # What may differ from it, but seldom does.
+    assert aliases == {"inferops_name", "inferops_model_home", "inferops_served_model_name"}
+    for role in ROLES:
+        needed = [] if role.name == "inferops" else [{"role": "inferops.gpu.inferops"}]
+        assert load(role / "meta" / "main.yml")["dependencies"] == needed
+
+
+@pytest.mark.parametrize("role", ROLES, ids=role_id)
+def test_the_variables_of_a_role_carry_its_name(role: Path) -> None:
+    """What is shared by all belongs to role inferops, and so does what single playbooks go by."""
+    own = (f"{role.name}_",)
+    if role.name == "inferops":
+        own += ("extend_", "status_")
+    assert not {name for name in options_of(role) if not name.startswith(own)}
+
+
+def test_every_variable_that_is_a_number_has_a_range() -> None:
+    """By the unit at the end of its name."""
+    numbers = {
+        name
+        for role in ROLES
+        for name, option in options_of(role).items()
+        if {"int", "float"} & {option["type"], option.get("elements")}
+    }
+    assert {name for name in numbers if variables.range_of(name) is None} == set()
+
+
+LONGEST_EXPRESSION = 160
+DECIDED_IN_PYTHON = [
+    *tree.REPOSITORY.glob("roles/rent/*/*.yml"),
+    *(tree.REPOSITORY / "playbooks/tasks" / name for name in ("plan.yml", "report.yml")),
+]
+
+
+@pytest.mark.parametrize(
+    "file", DECIDED_IN_PYTHON, ids=lambda file: f"{file.parts[-2]}/{file.name}"
+)
+def test_decisions_are_made_in_python_and_no_expression_is_long(file: Path) -> None:
+    """No test and no mutation reaches what Jinja decides."""
+    expressions = re.findall(r"{{.*?}}(?!})|{%.*?%}", file.read_text(), re.DOTALL)
+    long = [text for one in expressions if len(text := " ".join(one.split())) > LONGEST_EXPRESSION]
+    assert not long
 
 
 def test_the_collection_has_no_file_that_ignores_findings_of_sanity() -> None:

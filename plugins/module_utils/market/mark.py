@@ -66,6 +66,18 @@ def check_length(scope: str, name: str, most: int) -> None:
         )
 
 
+def draw_nonce() -> str:
+    """A nonce that no other create has."""
+    return secrets.token_hex(4)
+
+
+def check_nonce(nonce: str) -> str:
+    """Return *nonce* when it can be in a mark, else raise ValueError."""
+    if not _NONCE.fullmatch(nonce):
+        raise ValueError(f"Nonce {nonce!r} cannot mark a rental: use 8 digits of 0 to 9, a to f.")
+    return nonce
+
+
 @dataclass(frozen=True)
 class Mark:
     """Who a rental belongs to and until when it may bill.
@@ -88,12 +100,20 @@ class Mark:
 
     @classmethod
     def new(
-        cls, scope: str, name: str, deadline: int, lifetime_seconds: int, created_at: int = 0
+        cls,
+        scope: str,
+        name: str,
+        deadline: int,
+        lifetime_seconds: int,
+        created_at: int = 0,
+        *,
+        nonce: str | None = None,
     ) -> Mark:
-        """A mark with a fresh nonce; raises ValueError for unusable words."""
+        """A mark with this nonce or a fresh one; raises ValueError for unusable words."""
         check_word("Scope", scope)
         check_name(name)
-        return cls(scope, name, secrets.token_hex(4), deadline, lifetime_seconds, created_at)
+        nonce = draw_nonce() if nonce is None else check_nonce(nonce)
+        return cls(scope, name, nonce, deadline, lifetime_seconds, created_at)
 
     def encode(self) -> str:
         """The text for the provider's field."""

@@ -234,6 +234,16 @@ def rate(price_usd_per_hour: float | None) -> str:
     return f"{price_usd_per_hour:.4f} dollars an hour"
 
 
+def rental_since(rental: Mapping[str, Any]) -> float:
+    """From when on a rental, as modules return it, bills; 0 for unknown."""
+    return billing_since(rental.get("started_at"), (rental.get("mark") or {}).get("created_at"))
+
+
+def rental_cost_usd(rental: Mapping[str, Any], now: float) -> float:
+    """What a rental, as modules return it, has cost until *now*; an empty one has cost nothing."""
+    return cost_usd(rental.get("price_usd_per_hour"), rental_since(rental), now)
+
+
 @dataclass(frozen=True)
 class HostKey:
     """One Ed25519 host key: the OpenSSH PEM text, and the two words that clients pin.

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any, Callable
 
 from .clock import Clock
@@ -36,28 +37,34 @@ MARKET_OPTIONS: dict[str, Any] = {
     "controller_dir": {"type": "path", "default": "~/.ansible/inferops"},
 }
 
-#: What the host keys of a scope are derived from.
-SECRET_OPTIONS: dict[str, Any] = {"scope_secret": {"type": "str", "no_log": True}}
+#: Which rentals are meant, and what their host keys are derived from. Every market module takes all
+#: of these options, so that module_defaults of the action group give an account once.
+ACCOUNT_OPTIONS: dict[str, Any] = {
+    **MARKET_OPTIONS,
+    "scope": {"type": "str"},
+    "scope_secret": {"type": "str", "no_log": True},
+}
 _SECRET_ENV = "INFEROPS_SCOPE_SECRET"
 
 WISH_OPTIONS: dict[str, Any] = {
     "gpu_names": {"type": "list", "elements": "str", "default": []},
     "gpu_count": {"type": "int", "default": 1},
     "vram_gib": {"type": "float"},
-    "disk_gib": {"type": "int", "default": 40},
+    "disk_gib": {"type": "int"},
+    "least_disk_gib": {"type": "float", "default": 0.0},
     "compute_capability": {"type": "str"},
     "driver_version": {"type": "str"},
     "max_price_usd_per_hour": {"type": "float"},
     "min_reliability": {"type": "float"},
     "min_download_mbit_per_second": {"type": "float"},
     "countries": {"type": "list", "elements": "str", "default": []},
-    "verified": {"type": "bool", "default": True},
+    "verified": {"type": "bool"},
     "duration_hours": {"type": "float"},
     "filter": {"type": "str"},
     "exclude_machines": {"type": "list", "elements": "str", "default": []},
     "expected_hours": {"type": "float", "default": 24.0},
     "download_gib": {"type": "float", "default": 10.0},
-    "image_gib": {"type": "float", "default": 8.0},
+    "image_gib": {"type": "float"},
     "history_path": {"type": "path"},
 }
 
@@ -82,6 +89,11 @@ def make_lifecycle(
     notify: Callable[[str], None] = lambda line: None,
 ) -> Lifecycle:
     """The lifecycle of the scope in *options*, sharing with the controller's other processes."""
+    if not options["scope"]:
+        raise RequestRefused(
+            "scope is not set, so no rental is known to be yours.",
+            remedy="Name the set of rentals that this fleet owns, such as prod.",
+        )
     return Lifecycle(
         provider,
         options["scope"],
@@ -151,8 +163,18 @@ def _shared_file(options: Mapping[str, Any], what: str) -> SharedFile:
     return SharedFile(os.path.join(options["controller_dir"], "market", folder, f"{what}.json"))
 
 
+def with_usual(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, with what is usual at their provider where they were left open."""
+    usual = asdict(PROVIDERS[options["provider"]].usual)
+    left_open = {name for name in usual if name in options and options[name] is None}
+    filled = {**options, **{name: usual[name] for name in left_open}}
+    if "disk_gib" in left_open:
+        filled["disk_gib"] = max(filled["disk_gib"], math.ceil(options["least_disk_gib"]))
+    return filled
+
+
 def make_wish(options: Mapping[str, Any]) -> Wish:
-    """The wish in *options*, which have the shape of WISH_OPTIONS."""
+    """The wish in *options*, which have the shape of WISH_OPTIONS and what is usual in them."""
     given: dict[str, Any] = {}
     for field in fields(Wish):
         value = options[field.name]

@@ -256,7 +256,7 @@ def _single_changes(wish: Wish) -> Iterator[WayOut]:
     )
     yield from _possible(
         "only the GPUs of compute capability {wish.compute_capability}, by CUDA_VISIBLE_DEVICES in "
-        "launch_environment",
+        "inferops_server_environment",
         _fewer_gpus(wish),
     )
     yield from _possible("vLLM {chosen.version}", [replace(wish, vllm_version="auto")])

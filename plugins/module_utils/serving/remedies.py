@@ -17,8 +17,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
-from ..common.reasons import HUNG, NOT_READY, REQUESTED
-
 CONSENTS = ("model", "download", "stack", "driver", "gpu_reset", "other_servers")
 """What a user may allow beyond new arguments for the same model on the same stack."""
 
@@ -239,15 +237,13 @@ BY_CAUSE: dict[str, tuple[str, ...]] = {
     "engine_start_timeout": ("longer_engine_start", "download_first", "smaller_model"),
     "timeout": ("download_first", "longer_engine_start", "smaller_model"),
     "hung": BY_HEALTH["hung"],
+    "stopped": UNKNOWN,
     "port_uri": ("without_vllm_port",),
     "port_taken_inside": ("sweep_orphans", "without_vllm_port", "restart"),
     "port_invalid": ("by_hand",),
     "port_privileged": ("by_hand",),
 }
 """Where the thing to change does not say enough."""
-
-BY_REASON = {NOT_READY: BY_CAUSE["timeout"], HUNG: BY_HEALTH["hung"]}
-"""Why it was stopped, where the log names no cause."""
 
 ESTIMATES = (
     re.compile(r"estimated maximum model length is (\d+)"),
@@ -270,7 +266,6 @@ class Situation:
     """
 
     health: str = "not_running"
-    reason: str = ""
     cause_id: str = "unknown"
     change: str = "see the log"
     remedy: str = ""
@@ -460,8 +455,8 @@ def remedies_for(situation: Situation) -> tuple[str, ...]:
         return BY_HEALTH[situation.health]
     if situation.port_owners:
         return BY_CHANGE["port"]
-    if situation.cause_id == "unknown" or situation.reason == REQUESTED:
-        return BY_REASON.get(situation.reason, UNKNOWN)
+    if situation.cause_id == "unknown":
+        return UNKNOWN
     return BY_CAUSE.get(situation.cause_id) or BY_CHANGE.get(situation.change, UNKNOWN)
 
 

@@ -50,7 +50,11 @@ class Host:
 
     def ssh(self, *options: str) -> list[str]:
         """The command line of a new connection: no earlier one is used again."""
-        settings = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null"]
+        settings = [
+            "BatchMode=yes",
+            "StrictHostKeyChecking=accept-new",
+            "UserKnownHostsFile=/dev/null",
+        ]
         settings += ["LogLevel=ERROR", "ConnectTimeout=10", "IdentitiesOnly=yes"]
         chosen = [f"-o{setting}" for setting in settings]
         return ["ssh", "-F", "none", "-i", str(self.key), f"-p{self.port}", *chosen, *options]

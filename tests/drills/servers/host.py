@@ -165,7 +165,7 @@ class Host:
                 recover_apply=True,
                 recover_canary_seconds=15,
                 recover_start_timeout_seconds=200,
-                recover_stop_timeout_seconds=15,
+                inferops_stop_timeout_seconds=15,
                 recover_ladder=[{"model": OTHER_MODEL}],
                 **variables,
             )

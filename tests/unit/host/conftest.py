@@ -15,10 +15,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.action.model_server import ActionModule
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports, processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
@@ -27,7 +29,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree impo
     SERVER_MARKER,
     server_processes,
 )
-from ansible_collections.inferops.gpu.plugins.modules import model_server
+from ansible_collections.inferops.gpu.plugins.modules import model_server, model_server_info
 
 FAKE_VLLM = Path(__file__).with_name("fake_vllm.py")
 BIN = Path(sys.executable).parent
@@ -139,8 +141,35 @@ def tree(fake_python: str, free_port: int, wait_until: Wait) -> Iterator[Callabl
 
 
 @pytest.fixture
-def start(run_module: Call, home: Path, fake_python: str, free_port: int) -> Call:
-    """Run model_server for state=started; options and stand-in behaviour may be changed."""
+def run_action(run_module: Call) -> Call:
+    """Run model_server as a play does: its action plugin and the real main() of the modules.
+
+    Only the way to the host is left out: both ends are this process.
+    """
+    modules = {
+        f"inferops.gpu.{module.__name__.rpartition('.')[2]}": module
+        for module in (model_server, model_server_info)
+    }
+
+    class Direct(ActionModule):
+        def _execute_module(
+            self, module_name: str, module_args: dict[str, Any], task_vars: Any
+        ) -> dict[str, Any]:
+            check = self._task.check_mode
+            return run_module(modules[module_name], check=check, **module_args)
+
+    def run(check: bool = False, **options: Any) -> dict[str, Any]:
+        task = SimpleNamespace(args=options, check_mode=check, async_val=0, diff=True)
+        connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
+        action = Direct(task, connection, None, None, None, None)
+        return action.run(task_vars={"inventory_hostname": "gpu-1"})
+
+    return run
+
+
+@pytest.fixture
+def start(run_action: Call, home: Path, fake_python: str, free_port: int) -> Call:
+    """Start a server and wait for it as a play does; options and stand-in may be changed."""
 
     def call(check: bool = False, fake: dict[str, str] | None = None, **options: Any) -> Any:
         wanted = {
@@ -155,7 +184,7 @@ def start(run_module: Call, home: Path, fake_python: str, free_port: int) -> Cal
             "wait_timeout_seconds": 30,
             "stop_timeout_seconds": 5,
         }
-        return run_module(model_server, check=check, **{**wanted, **options})
+        return run_action(check=check, **{**wanted, **options})
 
     return call
 

@@ -77,7 +77,7 @@ def play(tmp_path: Path, home: Path, fake_python: str, free_port: int) -> Play:
 
 
 def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
-    output, result = play(fake={"FAKE_START_SECONDS": "2"})
+    output, result = play(fake={"FAKE_START_SECONDS": "6"})
     assert "gpu-1: loading weights 1/2 (" in output
     assert "gpu-1: running (" in output
     assert result["changed"]
@@ -85,7 +85,7 @@ def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
     shown = [phase["progress"] for phase in result["phases"]]
     assert "loading weights 1/2" in shown
     assert shown[-1] == "running"
-    again, result = play(fake={"FAKE_START_SECONDS": "2"})
+    again, result = play(fake={"FAKE_START_SECONDS": "6"})
     assert not result["changed"]
     assert result["completion"] == " the lazy dog."
     assert "gpu-1: running" not in again
@@ -113,12 +113,12 @@ def test_what_the_kernel_said_explains_a_death_that_the_log_does_not(
 ) -> None:
     """The host is a stand-in: nobody may write what a real kernel says."""
     killed = "Memory cgroup out of memory: Killed process 42 (VLLM::EngineCor) total-vm:9kB"
-    server = {"name": "main", "exit_code": 0, "signal": None, "log_path": "/log"}
+    server = {"name": "main", "log_path": "/log"}
+    symptoms = {"log": "EngineDeadError", "kernel_log": killed, "exit_code": 0}
 
     def ask(self: ActionModule, arguments: Any, **extra: Any) -> dict[str, Any]:
-        assert extra["kernel_log"]
-        tail = ["EngineDeadError"]
-        return {**server, "log_head": [], "log_tail": tail, "kernel_log": [killed]}
+        assert extra["symptoms"]
+        return {**server, "symptoms": symptoms}
 
     monkeypatch.setattr(ActionModule, "ask", ask)
     result = ActionModule.__new__(ActionModule).explain({}, {}, "died")

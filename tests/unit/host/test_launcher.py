@@ -264,7 +264,7 @@ def test_a_log_that_grows_without_end_stays_below_its_limit(
 
     wait_until(bounded)
     assert "non-default args" in log.head()
-    assert any("Resolved architecture" in line for line in observation.log_head(server, 5))
+    assert "Resolved architecture" in log.head()
     assert "line     393215" in log.tail()
     # The flood may be over before the launcher looks again, which it does twice a second.
     wait_until(lambda: record_of(server).phase == "running")

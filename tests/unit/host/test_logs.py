@@ -83,3 +83,26 @@ def test_a_log_that_cannot_be_kept_still_makes_room(
 
 def test_there_is_no_log_before_the_first_start(log: Log) -> None:
     assert (log.head(), log.tail()) == ("", "")
+
+
+def lines(first: int, last: int) -> str:
+    return "".join(f"line {number}\n".rjust(64) for number in range(first, last))
+
+
+def test_an_excerpt_of_a_short_log_is_the_log(log: Log) -> None:
+    assert log.excerpt(1000, 1000) == ""
+    os.write(log.begin(), lines(0, 20).encode())
+    assert log.excerpt(640, 640) == lines(0, 20)
+
+
+def test_an_excerpt_of_a_long_log_says_that_it_left_something_out(log: Log) -> None:
+    os.write(log.begin(), lines(0, 30).encode())
+    assert log.excerpt(640, 640) == f"{lines(0, 10)}\n{logs.LEFT_OUT}\n{lines(20, 30)}"
+
+
+def test_a_line_that_is_in_both_ends_of_a_cut_log_is_told_once(log: Log) -> None:
+    writer = log.begin()
+    os.write(writer, lines(0, 4000).encode())
+    log.keep_below(448_000)  # what is kept of the end begins before the kept head ends
+    os.write(writer, lines(4000, 4010).encode())
+    assert log.excerpt(MIB, MIB) == lines(0, 4010)

@@ -353,7 +353,7 @@ def test_info_reports_all_servers_and_returns_at_once_when_one_changes(
     everything = run_module(model_server_info, home=str(home), log_lines=2)
     assert [entry["name"] for entry in everything["servers"]] == ["main"]
     assert len(everything["servers"][0]["log_tail"]) == 2
-    assert "kernel_log" not in everything["servers"][0]
+    assert "symptoms" not in everything["servers"][0]
 
 
 def test_info_tells_what_the_kernel_said_since_the_start(
@@ -368,9 +368,32 @@ def test_info_tells_what_the_kernel_said_since_the_start(
         return ["x"]
 
     monkeypatch.setattr(kernel_log, "since", since)
-    (seen,) = run_module(model_server_info, home=str(home), kernel_log=True)["servers"]
-    assert seen["kernel_log"] == ["x"]
+    (seen,) = run_module(model_server_info, home=str(home), symptoms=True)["servers"]
+    assert seen["symptoms"]["kernel_log"] == "x"
     assert asked == [seen["started_at"]]
+
+
+def test_what_explains_a_failure_leaves_the_host_without_secrets(
+    start: Call, run_module: Call, home: Path, tmp_path: Path
+) -> None:
+    """Ansible masks the values that the module knows; what only looks like a token is ours."""
+    log = tmp_path / "said.log"
+    log.write_text("a client sent Authorization: Bearer another-key-5678\n")
+    dies = {"FAKE_DIE_WITH": "1", "FAKE_LOG_FILE": str(log)}
+    failed = start(api_key="key-of-clients-1234", fake=dies)
+    assert "Bearer (redacted)" in "\n".join(failed["log_tail"])
+    options = {"home": str(home), "log_lines": 100, "symptoms": True}
+    (seen,) = run_module(model_server_info, **options)["servers"]
+    assert "Bearer (redacted)" in seen["symptoms"]["log"]
+    said = json.dumps([failed, seen])
+    assert "another-key-5678" not in said
+    assert "key-of-clients-1234" not in said
+
+
+def test_a_server_that_runs_well_has_no_symptoms(start: Call, run_module: Call, home: Path) -> None:
+    start()
+    (seen,) = run_module(model_server_info, home=str(home), symptoms=True)["servers"]
+    assert seen["symptoms"] is None
 
 
 def test_info_about_an_unknown_server_says_stopped(run_module: Call, home: Path) -> None:

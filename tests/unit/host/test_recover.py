@@ -53,11 +53,11 @@ def recover(tmp_path: Path, home: Path) -> Callable[..., Run]:
             "inferops_rental": {"id": "7", "price_usd_per_hour": 0.36, "started_at": 0},
             "inferops_evidence_dir": str(tmp_path / "evidence"),
             "inferops_report_dir": str(tmp_path),
-            "recover_home": str(home),
-            "recover_server": "main",
+            "inferops_home": str(home),
+            "inferops_server": "main",
             "recover_canary_seconds": 2,
             "recover_stall_seconds": 2,
-            "recover_stop_timeout_seconds": 5,
+            "inferops_stop_timeout_seconds": 5,
             "recover_start_timeout_seconds": 30,
             **variables,
         }
@@ -222,7 +222,7 @@ def test_steps_are_taken_in_turn_until_one_helps_and_the_ladder_starts_afresh(
     ]
     assert run.report["permanent"] == {
         "inferops_model": "tiny/smaller",
-        "launch_arguments": {"dtype": "half"},
+        "inferops_server_arguments": {"dtype": "half"},
     }
 
 

@@ -462,7 +462,7 @@ def test_offline_without_a_folder_is_refused_at_once(
     home: Path, run_module: Callable[..., dict[str, Any]]
 ) -> None:
     failed = run_module(stack_lock, home=str(home), requirements=["engine"], offline=True)
-    assert "name one by stack_find_links" in failed["msg"]
+    assert "name one by inferops_find_links" in failed["msg"]
 
 
 @pytest.mark.parametrize("offline", [False, True])
@@ -600,7 +600,7 @@ def test_an_image_without_vllm_is_refused(
     refused = run_module(stack_image, home=str(home), python=python)
     assert f"{python} has no vllm, only 3 other packages" in refused["msg"]
     refused = run_module(stack_image, home=str(home), python="/nowhere/python")
-    assert "Name the interpreter that has vLLM by stack_image_python" in refused["msg"]
+    assert "Name the interpreter that has vLLM by inferops_image_python" in refused["msg"]
 
 
 def test_what_a_server_would_compile_with_and_lacks_is_told_before_the_download(

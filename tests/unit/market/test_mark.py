@@ -35,14 +35,14 @@ def test_an_old_mark_is_read_and_written_anew() -> None:
 
 
 def test_a_part_that_a_later_version_adds_is_forgiven_and_kept() -> None:
-    later = "inferops/prod/gpu-1/9f2c41aa/3/tovs80/1uo0/totxk0/pool-a/Some=thing"
+    later = "inferops/prod/gpu-1/9f2c41aa/3/tovs80/1uo0/totxk0/pool-a/Some.thing"
     mark = Mark.decode(later)
     assert mark is not None
     assert not is_damaged(later, "prod")
     assert (mark.scope, mark.name, mark.deadline) == ("prod", "gpu-1", 1795312800)
     assert mark.created_at == 1795226400
     moved = replace(mark, deadline=mark.deadline + DAY).encode()
-    assert moved.endswith("/totxk0/pool-a/Some=thing")
+    assert moved.endswith("/totxk0/pool-a/Some.thing")
     assert moved.split("/")[4] == "3"
 
 

@@ -6,21 +6,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
-from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
 from tests.tools.tree import REPOSITORY
+from tests.unit.market.conftest import Market
+from tests.unit.plays import on_the_host, play, role
 
 #: Nobody listens on this port: a host that has fallen silent.
 SILENT = {"host": "127.0.0.1", "port": 1}
@@ -37,39 +37,12 @@ RENTAL = {
 }
 
 
-def play(
-    tmp_path: Path, playbook: Path | list[dict[str, Any]], *arguments: str, **variables: Any
-) -> tuple[int, str]:
-    """Exit status and output, line breaks folded away, of a playbook with these variables."""
-    file = playbook if isinstance(playbook, Path) else tmp_path / "play.yml"
-    if not isinstance(playbook, Path):
-        file.write_text(yaml.safe_dump(playbook))
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text("gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\n")
-    folder = str(tmp_path / "controller")
-    given = {"inferops_scope": "test", "inferops_controller_dir": folder, **variables}
-    command = ["ansible-playbook", "-i", str(inventory), str(file), "-e", json.dumps(given)]
-    done = subprocess.run(
-        [Path(sys.executable).with_name(command[0]), *command[1:], *arguments],
-        cwd=REPOSITORY,
-        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "False", "VAST_API_KEY": "none"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
-
-
-def role(name: str, tasks_from: str) -> dict[str, Any]:
-    return {
-        "ansible.builtin.include_role": {"name": f"inferops.gpu.{name}", "tasks_from": tasks_from}
-    }
-
-
-def on_the_host(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"hosts": "gpu-1", "gather_facts": False, "tasks": list(tasks)}]
+@pytest.fixture
+def marketplace() -> Iterator[str]:
+    """The address of a marketplace that takes the key of every play here."""
+    simulated = Simulator(SimulatedMarket(PretendHosts()))
+    yield simulated.url
+    simulated.close()
 
 
 def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(
@@ -104,23 +77,39 @@ def test_a_host_that_was_found_is_held_against_what_is_paid_for(tmp_path: Path) 
     assert "instead of 64" in output
 
 
-def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path) -> None:
+def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path, marketplace: str) -> None:
     (tmp_path / "controller").mkdir()
     (tmp_path / "controller" / "known_hosts").write_text("a file where a folder should be")
-    simulated = Simulator(SimulatedMarket(PretendHosts()))
-    try:
-        status, output = play(
-            tmp_path,
-            on_the_host(role("teardown", "main")),
-            inferops_rental=RENTAL,
-            inferops_api_url=simulated.url,
-            inferops_api_key=ACCOUNT_KEY,
-            teardown_stop_timeout_seconds="60",
-        )
-    finally:
-        simulated.close()
+    status, output = play(
+        tmp_path,
+        on_the_host(role("teardown", "main")),
+        inferops_rental=RENTAL,
+        inferops_api_url=marketplace,
+        inferops_stop_timeout_seconds="60",
+    )
     assert status == 0, output
     assert "Nothing is rented under the name gpu-1" in output
+
+
+def test_the_status_tells_of_each_host_whatever_became_of_it(
+    tmp_path: Path, market: Market
+) -> None:
+    """The rental of gpu-1 does not answer, and gpu-2 was never rented."""
+    assert market.rent("gpu-1")["changed"]
+    status, output = play(
+        tmp_path,
+        REPOSITORY / "playbooks" / "status.yml",
+        inferops_api_url=market.simulator.url,
+        inferops_report_dir=str(tmp_path),
+    )
+    assert status == 0, output
+    assert re.search(r"gpu-1: rental \S+ of vastai is .*? dollars per hour, .*? so far; ", output)
+    assert "Scope test: 1 rentals, " in output
+    assert "gpu-1: it does not answer: " in output
+    assert "gpu-2: nothing is rented under this name" in output
+    report = json.loads((tmp_path / "status.json").read_text())
+    assert [rental["mark"]["name"] for rental in report["rentals"]] == ["gpu-1"]
+    assert set(report["hosts"]) == {"gpu-1", "gpu-2"}
 
 
 def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> None:
@@ -140,7 +129,11 @@ def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> 
             }
         ],
         "always": [
-            {"ansible.builtin.debug": {"msg": "{{ rent_last.stage }}, {{ rent_try_next }}"}}
+            {
+                "ansible.builtin.debug": {
+                    "msg": "{{ rent_verdict.attempt.stage }}, {{ rent_verdict.try_next }}"
+                }
+            }
         ],
         "ignore_unreachable": True,
     }
@@ -151,10 +144,8 @@ def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> 
         inferops_offer={},
         inferops_deadline={"at": 1, "enforced_by": "host"},
         rent_ready={"remaining_seconds": 3600},
-        rent_result={"nonce": "n"},
-        rent_attempts=[],
-        rent_creates_sent=1,
-        rent_spent_usd=0,
+        rent_result={"nonce": "9f2c41aa"},
+        rent_ledger={"nonce": "9f2c41aa", "creates_sent": 1},
         rent_max_attempts=1,
         inferops_evidence_dir=str(tmp_path / "evidence"),
     )
@@ -196,7 +187,9 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
 ) -> None:
     asked = role("rent", "model")
     asked["ansible.builtin.include_role"]["public"] = True
-    tasks = on_the_host(asked, {"ansible.builtin.debug": {"msg": "asked: {{ rent_hub_url }}"}})
+    tasks = on_the_host(
+        asked, {"ansible.builtin.debug": {"msg": "asked: {{ inferops_controller_hub_endpoint }}"}}
+    )
     mirror = "http://127.0.0.1:1"
     why = "any memory is taken, because its config.json is not known"
     status, output = play(tmp_path, tasks, inferops_model="a/b", inferops_hub_endpoint=mirror)
@@ -206,7 +199,7 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
     for model in ("", "/models/a"):  # neither is on a hub
         status, output = play(tmp_path, tasks, inferops_model=model)
         assert status == 0, output
-        assert f"{why} (give rent_model_config)" in output
+        assert f"{why} (give inferops_model_config)" in output
         assert "asked: https://huggingface.co" in output
 
 
@@ -218,9 +211,10 @@ def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
     """What role rent would rent of disk and wait for, for this model."""
     asked = role("rent", "disk")
     asked["ansible.builtin.include_role"]["public"] = True
-    told = "disk {{ rent_disk_gib }}, download {{ rent_download_gib }}, fit {{ rent_fit.why }}"
+    told = "disk {{ rent_disk_gib | default('open') }}, download {{ rent_download_gib }}, "
+    told += "fit {{ rent_fit.why }}"
     tasks = on_the_host(role("rent", "model"), asked, {"ansible.builtin.debug": {"msg": told}})
-    given = {"inferops_model": "a/b", "rent_model_config": LLAMA, **variables}
+    given = {"inferops_model": "a/b", "inferops_model_config": LLAMA, **variables}
     return play(tmp_path, tasks, "--limit", "gpu-1", **given)
 
 
@@ -228,8 +222,8 @@ def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
     ("variables", "said"),
     [
         # 14.96 GiB of weights, 8 of the stack and 1 that stays free; a tenth and 10 more.
-        ({}, "disk 40, download 18.5,"),
-        ({"model_cache_asked": {"size_gib": 130.0}}, "disk 163, download 133.5,"),
+        ({}, "disk open, download 18.5,"),
+        ({"model_cache_asked": {"size_gib": 130.0}}, "disk open, download 133.5,"),
         (
             {"model_cache_asked": {"size_gib": 130.0}, "rent_disk_gib": 140},
             "disk 140, download 133.5,",
@@ -237,10 +231,10 @@ def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
         ({"model_cache_asked": {"size_gib": 130.0}, "rent_disk_gib": 130}, "set it to 139 or more"),
         ({"rent_disk_gib": 20}, "a/b takes 15.0 GiB, its stack 8.0 GiB"),
         (
-            {"rent_disk_gib": 20, "stack_image_python": "/usr/bin/python3"},
+            {"rent_disk_gib": 20, "inferops_image_python": "/usr/bin/python3"},
             "disk 20, download 15.0,",
         ),
-        ({"rent_disk_gib": 20, "model_cache_home": "/volume"}, "disk 20, download 10,"),
+        ({"rent_disk_gib": 20, "inferops_model_home": "/volume"}, "disk 20, download 10,"),
         ({"rent_disk_gib": 20, "inferops_model": "/models/a"}, "disk 20, download 10,"),
     ],
 )
@@ -254,9 +248,28 @@ def test_the_disk_is_as_large_as_the_model_and_the_stack_need(
 
 def test_an_offer_is_sized_by_the_words_of_the_command_line_too(tmp_path: Path) -> None:
     _status, plain = disk_play(tmp_path)
-    _status, longer = disk_play(tmp_path, launch_extra_args=["--max-model-len", "131072"])
+    _status, longer = disk_play(tmp_path, inferops_server_extra_args=["--max-model-len", "131072"])
     assert "KV cache for 8192 tokens" in plain
     assert "KV cache for 131072 tokens" in longer
-    status, output = disk_play(tmp_path, launch_extra_args=["-tp", "2"])
+    status, output = disk_play(tmp_path, inferops_server_extra_args=["-tp", "2"])
     assert status != 0
     assert "ask for 2 GPUs and rent_gpu_count is 1" in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "40 GiB of disk"),  # as is usual at the provider
+        ({"model_cache_asked": {"size_gib": 130.0}}, "163 GiB of disk"),
+        ({"rent_disk_gib": "50"}, "50 GiB of disk"),
+    ],
+)
+def test_a_disk_that_is_left_open_is_as_large_as_is_needed_and_usual(
+    tmp_path: Path, marketplace: str, variables: dict[str, Any], said: str
+) -> None:
+    given = {"inferops_model": "a/b", "inferops_model_config": LLAMA, **variables}
+    given |= {"inferops_ssh_private_key_file": str(tmp_path / "key")}
+    rent = on_the_host(role("rent", "main"))
+    status, output = play(tmp_path, rent, "--check", inferops_api_url=marketplace, **given)
+    assert status == 0, output
+    assert said in output

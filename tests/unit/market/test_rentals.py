@@ -136,6 +136,25 @@ def test_duplicates_are_warned_of_and_all_released(market: Market) -> None:
     assert market.billing() == []
 
 
+def test_what_is_rented_carries_the_nonce_that_was_drawn_before_the_call(market: Market) -> None:
+    result = market.rent(nonce="9f2c41aa")
+    assert result["nonce"] == result["rental"]["mark"]["nonce"] == "9f2c41aa"
+    market.run("rental", name="gpu-1", scope="test", state="absent", nonce="9f2c41aa")
+    assert market.billing() == []
+
+
+@pytest.mark.parametrize("nonce", ["", "9F2C41AA", "9f2c41a", "9f2c41aa/1", "9f2c41aa\n"])
+def test_a_nonce_that_no_mark_can_carry_is_refused_before_anything_is_rented(
+    market: Market, nonce: str
+) -> None:
+    for result in (
+        market.rent(nonce=nonce),
+        market.run("rental", name="gpu-1", scope="test", state="absent", nonce=nonce),
+    ):
+        assert "cannot mark a rental" in result["msg"]
+    assert market.creates() == []
+
+
 def test_only_the_rental_with_the_nonce_is_released(market: Market) -> None:
     provider = market.provider()
     ranked = market.ranked()

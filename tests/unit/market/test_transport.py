@@ -231,3 +231,16 @@ def test_a_failed_create_does_not_show_the_key_of_its_instance(market: Market) -
     result = market.rent()
     assert "instance_api_key" in result["msg"]
     assert "5ecre7" not in str(result)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": "Bearer 5ecre7key"}, {"X-API-KEY": "5ecre7key"}]
+)
+def test_whatever_header_brings_the_key_no_message_shows_it(
+    market: Market, headers: dict[str, str]
+) -> None:
+    body = {"error": "no user has 5ecre7key"}
+    market.fault("reply", **LIST, status=400, body=body)
+    transport = Transport(market.simulator.url, headers, Pace(None, {}, market.clock), market.clock)
+    told = transport.request("GET", "/api/v1/instances/", kind="list", idempotent=True).excerpt()
+    assert "no user has ***" in told

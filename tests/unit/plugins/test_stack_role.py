@@ -44,7 +44,7 @@ def planned(tmp_path: Path, host: dict[str, Any], option: str = "--check", **var
         "ansible_python_interpreter": sys.executable,
         "ansible_async_dir": str(tmp_path / "async"),  # not where the user's home is said to be
         "stack_facts": host,
-        "stack_home": str(tmp_path / "home"),
+        "inferops_home": str(tmp_path / "home"),
         **variables,
     }
     command = ["ansible-playbook", option, "-i", "localhost,", "-c", "local", str(file)]
@@ -82,8 +82,8 @@ def test_the_python_that_is_asked_for_limits_the_plan(
     [
         # No release has kernels for both but one of CUDA 12.
         ({}, "vLLM 0.19.1 with torch"),
-        ({"launch_environment": {"CUDA_VISIBLE_DEVICES": "1"}}, "vLLM 0.32.0 with torch"),
-        ({"stack_vllm_version": "0.11.0"}, "here is 7.0 and 12.0"),
+        ({"inferops_server_environment": {"CUDA_VISIBLE_DEVICES": "1"}}, "vLLM 0.32.0 with torch"),
+        ({"inferops_vllm_version": "0.11.0"}, "here is 7.0 and 12.0"),
     ],
 )
 def test_the_plan_suits_every_gpu_that_the_server_will_see(
@@ -105,7 +105,7 @@ def offline(tmp_path: Path) -> dict[str, Any]:
     folder.mkdir()
     for wheel in (Wheel("vllm", "0.32.0", requires=("torch==2.13.0",)), Wheel("torch", "2.13.0")):
         wheel.write(folder)
-    return {"stack_find_links": [str(folder)], "stack_offline": True}
+    return {"inferops_find_links": [str(folder)], "inferops_offline": True}
 
 
 def test_a_disk_that_the_stack_does_not_fit_on_is_refused_before_the_download(

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import explain
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import (
+    STOPPED_BY_US,
+    Symptoms,
+    explain,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.remedies import (
     BY_CAUSE,
@@ -51,13 +55,16 @@ def test_every_known_cause_has_a_plan_that_ends(cause_id: str) -> None:
 
 
 def test_what_was_stopped_for_being_late_is_mended_by_its_cause_and_a_wish_is_not() -> None:
+    out_of_memory = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.71 GiB."
+
+    def by(log: str, reason: str) -> list[str]:
+        return ids(explain(Symptoms(log, reason=reason))["cause_id"], gpus=(GPU,))
+
     late, hung, asked = "not ready in time", "hung at its start", "requested"
-    assert ids("gpu_out_of_memory", reason=late, gpus=(GPU,)) == ids(
-        "gpu_out_of_memory", gpus=(GPU,)
-    )
-    assert ids(reason=late)[0] == BY_CAUSE["timeout"][0]
-    assert ids(reason=hung) == [*BY_HEALTH["hung"][::2], "complete_reset"]
-    assert ids("gpu_out_of_memory", reason=asked)[0] == UNKNOWN[0]
+    assert by(out_of_memory, late) == ids("gpu_out_of_memory", gpus=(GPU,))
+    assert by("", late)[0] == BY_CAUSE["timeout"][0]
+    assert by("", hung) == [*BY_HEALTH["hung"], "complete_reset"]
+    assert by(out_of_memory, asked)[0] == UNKNOWN[0]
 
 
 def test_the_complete_reset_takes_back_model_arguments_and_environment() -> None:
@@ -111,7 +118,8 @@ def test_the_tables_name_only_what_there_is() -> None:
     tables = (BY_CAUSE, BY_CHANGE, BY_HEALTH)
     used = {name for table in tables for names in table.values() for name in names} | set(UNKNOWN)
     assert used | {"complete_reset"} == set(REMEDIES)
-    known = {failure.id for failure in FAILURES} | {"timeout", "hung"}
+    known = {failure.id for failure in FAILURES}
+    known |= {ours["cause_id"] for ours in STOPPED_BY_US.values()}
     assert set(BY_CAUSE) <= known
     assert set(BY_CHANGE) <= {failure.change for failure in FAILURES}
 
@@ -254,7 +262,7 @@ def test_what_needs_consent_says_so_and_stays_in_the_plan() -> None:
 
 def test_what_only_a_person_can_decide_says_what_and_tears_nothing_down() -> None:
     log = "OSError: You are trying to access a gated repo."
-    failure = explain(log)
+    failure = explain(Symptoms(log))
     found = steps(failure["cause_id"], remedy=failure["remedy"])
     assert [step["id"] for step in found] == ["by_hand"]
     assert "Accept the licence" in found[0]["why"]

@@ -243,7 +243,7 @@ def require_space(
         raise StoreError(
             f"{gib(missing_bytes)} GiB are to be downloaded to {folder}{beside}, and the disk has "
             f"{gib(free)} GiB free, of which {gib(reserve_bytes)} stay free. Rent a larger disk "
-            "(rent_disk_gib), or put the model elsewhere (model_cache_home)."
+            "(rent_disk_gib), or put the model elsewhere (inferops_model_home)."
         )
 
 

@@ -120,11 +120,7 @@ def log_excerpt(log: Log, tail_bytes: int) -> str:
     """Head and tail of a log that may have gigabytes, or have been cut; what is missing is said."""
     if not log.path.exists():
         raise Missing(f"there is no {log.path.name} on the host")
-    whole = log.path.stat().st_size <= HEAD_BYTES + tail_bytes
-    if whole and not log.kept_head.exists():
-        return log.tail(HEAD_BYTES + tail_bytes)
-    between = "... what lies between is left out here ..."
-    return "\n".join([log.head(HEAD_BYTES), between, log.tail(tail_bytes)])
+    return log.excerpt(HEAD_BYTES, tail_bytes)
 
 
 def _file(path: Path) -> str:

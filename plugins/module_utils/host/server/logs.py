@@ -21,6 +21,8 @@ from typing import BinaryIO
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
+SAME_BYTES = 4096
+LEFT_OUT = "... what lies between is left out here ..."
 
 
 class Log:
@@ -74,6 +76,21 @@ class Log:
             with contextlib.suppress(OSError), path.open("rb") as stream:
                 return stream.read(max_bytes).decode(errors="replace")
         return ""
+
+    def excerpt(self, head_bytes: int, tail_bytes: int) -> str:
+        """Begin and end of the log of the latest start, what is in both once; a gap is said."""
+        was_cut = self.kept_head.exists()
+        if not was_cut and self._size() <= head_bytes + tail_bytes:
+            return self.tail(head_bytes + tail_bytes)
+        head, tail = self.head(head_bytes), self.tail(tail_bytes)
+        # Of a log that was cut, the older generation may begin before the kept head ends.
+        both = head.rfind(tail[:SAME_BYTES]) if was_cut else -1
+        if tail and both >= 0 and tail.startswith(head[both:]):
+            return head[:both] + tail
+        return "\n".join([head, LEFT_OUT, tail])
+
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
 
     @staticmethod
     def _write(path: Path, content: bytes) -> None:

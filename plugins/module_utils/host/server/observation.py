@@ -11,12 +11,11 @@ say the same. While a launcher lives, the record is its own to write.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable
 
-from ...common import limits, reasons
+from ...common import reasons
 from ..engines.vllm import phases
 from ..machine import locks, ports
 from ..machine.processes import Process, alive, command_line, started_at
@@ -240,16 +239,6 @@ def _seconds(record: Record) -> float:
     return (record.ready_at or record.ended_at or time.time()) - record.started_at
 
 
-def log_tail(server: Server, lines: int) -> list[str]:
-    """The last lines of the log of the latest start."""
-    return Log(server.log).tail().splitlines()[-lines:] if lines > 0 else []
-
-
-def log_head(server: Server, lines: int) -> list[str]:
-    """The first lines of the log of the latest start, also when the log was cut since."""
-    return Log(server.log).head().splitlines()[:lines] if lines > 0 else []
-
-
 def wait_for_change(
     server: Server,
     known_progress: str | None,
@@ -267,18 +256,3 @@ def wait_for_change(
         if clock() >= deadline:
             return seen
         sleep(POLL_SECONDS)
-
-
-def wait_until_settled(
-    server: Server, seconds: float, checks_seconds: Mapping[str, float]
-) -> tuple[dict[str, Any], limits.Limit | None]:
-    """Observe until the start has succeeded or failed, or has passed a limit; what was seen."""
-    began = time.monotonic()
-    seen = observe(server)
-    while seen["phase"] not in FINAL_PHASES:
-        elapsed = time.monotonic() - began
-        limit = limits.passed(seen, elapsed, seconds, checks_seconds)
-        if limit:
-            return seen, limit
-        seen = wait_for_change(server, seen["progress"], min(max(seconds - elapsed, 0.1), 5.0))
-    return seen, None

@@ -30,7 +30,7 @@ _NO_INDEX = (
 )
 _UNRESOLVED = (
     "Ask for another vLLM version, check the package sources, put the missing wheel into a "
-    "folder named by stack_find_links, or rent with the plan's container image."
+    "folder named by inferops_find_links, or rent with the plan's container image."
 )
 
 
@@ -60,8 +60,8 @@ class Sources:
         """Raise StackError where nothing could ever be found."""
         if self.offline and not self.find_links:
             raise StackError(
-                "No index may be asked (stack_offline), and no folder with wheels is given: name "
-                "one by stack_find_links, or allow an index."
+                "No index may be asked (inferops_offline), and no folder with wheels is given: "
+                "name one by inferops_find_links, or allow an index."
             )
 
     def environment(self) -> dict[str, str]:

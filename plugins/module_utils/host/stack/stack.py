@@ -289,7 +289,7 @@ class Stack:
         if "adopted" in recorded:
             raise StackError(
                 f"Nothing is installed into {self.python}, which is not ours. Run role stack again "
-                "to take it as it is now, or leave stack_image_python empty."
+                "to take it as it is now, or leave inferops_image_python empty."
             )
         # What was proven with packages that are replaced or removed is proven no more. What joins
         # them changes nothing: the lock limits it to the versions that are there.
@@ -408,7 +408,7 @@ def _search_path(python: Path) -> list[Path]:
     said = run(
         [str(python), "-c", "import json, sys; print(json.dumps(sys.path[1:]))"],
         f"Asking {python} where its packages are",
-        "Name the interpreter that has vLLM by stack_image_python.",
+        "Name the interpreter that has vLLM by inferops_image_python.",
     )
     return [Path(folder) for folder in json.loads(said)]
 

@@ -89,5 +89,5 @@ def _offers(search: Any) -> list[Offer] | None:
     """The offers of a search in the file, None when there is none or it was damaged."""
     try:
         return [Offer.from_dict(data) for data in search["offers"]]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         return None

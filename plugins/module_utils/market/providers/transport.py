@@ -11,7 +11,7 @@ import random
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from email.utils import parsedate_to_datetime
@@ -47,23 +47,27 @@ _SECRET = re.compile(
 class Response:
     """One answer: status code, parsed JSON (None when it is not JSON) and text.
 
-    ``credential`` is what the request was sent with: an answer may echo it anywhere.
+    ``secrets`` are what the request was sent with: an answer may echo them anywhere.
     """
 
-    def __init__(self, status: int, data: Any, text: str, credential: str = "") -> None:
+    def __init__(self, status: int, data: Any, text: str, secrets: Iterable[str] = ()) -> None:
         self.status = status
         self.data = data
         self.text = text
-        self._credential = credential
+        self._secrets = tuple(filter(None, secrets))
 
     def excerpt(self) -> str:
         """The start of the body on one line, without secrets, for messages."""
-        text = self.text.replace(self._credential, "***") if self._credential else self.text
+        text = self.text
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
         return " ".join(_SECRET.sub(r"\1\2***", text).split())[:200]
 
 
 class Transport:
-    """Sends requests to one provider under one credential, at its pace.
+    """Sends requests to one provider under one account, at its pace.
+
+    ``headers`` are what the account logs in with, and shown in no message.
 
     ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx.
     Any other request is sent again only after 429, which says that it was not carried out.
@@ -91,7 +95,8 @@ class Transport:
         self._clock = clock
         self._session = requests.Session()
         self._session.headers.update(headers)
-        self._credential = headers.get("Authorization", "").rpartition(" ")[2]
+        # Behind a word such as Bearer, or alone.
+        self._secrets = [value.rpartition(" ")[2] for value in headers.values()]
         self._offsets: deque[float] = deque(maxlen=_DATES_KEPT)
 
     @property
@@ -132,7 +137,7 @@ class Transport:
                 self._clock.sleep(_pause(attempt, None))
                 continue
             self._note_time(reply.headers.get("Date"))
-            response = Response(reply.status_code, _json(reply), reply.text, self._credential)
+            response = Response(reply.status_code, _json(reply), reply.text, self._secrets)
             if response.status not in passing:
                 return response
             asked = _asked_pause(reply.headers, self._clock.now() + self.clock_offset_seconds)

@@ -26,7 +26,7 @@ PORTS = (
     ),
     Failure(
         "port_taken",
-        (r"\[Errno 98\]", r"[Aa]ddress already in use"),
+        (r"\[Errno 98\]", r"[Aa]ddress already in use", r"^Port \d+ is taken by "),
         "The port is taken by another process.",
         "Stop that process, or set port to another one.",
         "port",

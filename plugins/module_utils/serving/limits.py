@@ -1,14 +1,14 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Has a server's start taken longer than it may? Asked on the host and on the controller alike."""
+"""Has a server's start taken longer than it may?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .reasons import HUNG, NOT_READY
+from ..common.reasons import HUNG, NOT_READY
 
 
 class Limit(NamedTuple):

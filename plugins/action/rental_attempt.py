@@ -1,0 +1,155 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keep the account of a run's attempts to rent. The module of the same name documents it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import rental_cost_usd
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import (
+    Attempt,
+    History,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attempts import (
+    KEEP,
+    RELEASE,
+    Failure,
+    Ledger,
+    Limits,
+    after_release,
+    judge,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcome import (
+    Failed,
+    Release,
+    failed_attempt,
+    failed_deploy,
+)
+
+_DICT: dict[str, Any] = {"type": "dict", "default": {}}
+_DICTS: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
+_ARGUMENTS: dict[str, Any] = {
+    "state": {
+        "type": "str",
+        "required": True,
+        "choices": ["begun", "served", "failed", "released", "ended"],
+    },
+    "ledger": _DICT,
+    "created": _DICT,
+    "rental": _DICT,
+    "result": _DICT,
+    "looks": _DICTS,
+    "verdict": _DICT,
+    "released": _DICTS,
+    "release_failed": _DICT,
+    "max_attempts": {"type": "int", "default": 5},
+    "budget_usd": {"type": "float", "default": 0.0},
+    "on_failure": {"type": "str", "choices": [RELEASE, KEEP], "default": RELEASE},
+    "history_path": {"type": "str", "default": ""},
+    "boot_seconds": {"type": "float", "default": 0.0},
+    "task": {"type": "str", "default": "an unknown task"},
+    "message": {"type": "str", "default": "no message"},
+    "unreachable": {"type": "bool", "default": False},
+    "evidence": {"type": "path", "default": ""},
+}
+
+
+class ActionModule(ActionBase):
+    """Decides by what it is given, and adds to the history; the play does the rest."""
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result that the documentation promises."""
+        super().run(tmp, task_vars)
+        _validation, self._options = self.validate_argument_spec(
+            argument_spec=_ARGUMENTS,
+            required_if=[("state", "released", ("verdict",))],
+        )
+        self._host = (task_vars or {}).get("inventory_hostname", "localhost")
+        self._now = Clock.from_environment().now()
+        self._cost_usd = rental_cost_usd(self._options["rental"], self._now)
+        self._ledger = Ledger.from_dict(self._options["ledger"])
+        told: dict[str, Any] = getattr(self, f"_{self._options['state']}")()
+        # An account is about a run, not a state to keep.
+        return {"changed": False, **told}
+
+    def _begun(self) -> dict[str, Any]:
+        return self._ledger.begun().to_dict()
+
+    def _served(self) -> dict[str, Any]:
+        self._remember("served")
+        return {"cost_usd": self._cost_usd}
+
+    def _failed(self) -> dict[str, Any]:
+        options = self._options
+        verdict = judge(
+            self._ledger,
+            options["created"],
+            Failure.of(options["result"], options["looks"]),
+            options["rental"],
+            self._cost_usd,
+            Limits(options["max_attempts"], options["budget_usd"]),
+            options["on_failure"],
+        )
+        if verdict.shunned:
+            self._remember("failed", verdict.attempt["stage"])
+        return verdict.to_dict()
+
+    def _released(self) -> dict[str, Any]:
+        options, verdict = self._options, self._options["verdict"]
+        before = Ledger.from_dict(verdict["ledger"])
+        ledger = after_release(before, verdict["attempt"], options["released"])
+        return {**ledger.to_dict(), "told": failed_attempt(ledger, options["max_attempts"])}
+
+    def _ended(self) -> dict[str, Any]:
+        options, created = self._options, self._options["created"]
+        evidence = options["evidence"]
+        message = failed_deploy(
+            Failed(
+                self._host,
+                options["task"],
+                options["message"],
+                options["unreachable"],
+                evidence if os.path.isdir(evidence) else "",
+            ),
+            Release(
+                self._ledger.open_nonce(created),
+                options["on_failure"],
+                options["released"],
+                options["release_failed"],
+                self._ledger.is_silent(created),
+            ),
+            self._ledger.counted(created),
+            options["rental"],
+            self._cost_usd,
+        )
+        return {"failed": True, "msg": message}
+
+    def _remember(self, outcome: str, stage: str = "") -> None:
+        """Add a line to the history, where there is one. It is a help, nothing relies on it."""
+        options, rental = self._options, self._options["rental"]
+        if not options["history_path"] or self._task.check_mode:
+            return
+        attempt = Attempt(
+            time=self._now,
+            provider=str(rental.get("provider") or ""),
+            machine_id=str(rental.get("machine_id") or ""),
+            outcome=outcome,
+            stage=stage,
+            seconds=options["boot_seconds"],
+            usd=self._cost_usd,
+        )
+        warning = History(options["history_path"]).add(attempt)
+        if warning:
+            Display().warning(warning)

@@ -1,0 +1,71 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters over values of variables, which may have come as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.validation import check_type_dict, check_type_list
+
+DOCUMENTATION = r"""
+name: as_type
+short_description: A list or a dictionary that may have come as text
+version_added: "0.1.0"
+description:
+  - Extra variables given as C(-e name=value) and answers to surveys are text. Options of modules
+    become what they should be by themselves, and filters such as P(ansible.builtin.bool#filter) do
+    it for flags and numbers. This one does it for lists and dictionaries.
+  - Text is JSON, or else a list's entries between commas, or a dictionary's C(key=value) pairs.
+positional: _input, kind
+options:
+  _input:
+    description: The value.
+    type: raw
+    required: true
+  kind:
+    description: What it should be.
+    type: str
+    choices: [list, dict]
+    required: true
+author:
+  - inferops.gpu contributors (@inferops)
+"""
+
+EXAMPLES = r"""
+- name: Show the options of the server, however they were given
+  ansible.builtin.debug:
+    msg: "{{ inferops_server_arguments | inferops.gpu.as_type('dict') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The list or dictionary.
+  type: raw
+  sample: {max_model_len: 8192}
+"""
+
+
+def as_type(value: Any, kind: str) -> Any:
+    """See DOCUMENTATION."""
+    try:
+        if kind == "dict":
+            return check_type_dict(value or {})
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            return check_type_list(json.loads(value))
+        return check_type_list(value or [])
+    except (TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"A {kind} is needed here: {error}") from error
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {"as_type": as_type}

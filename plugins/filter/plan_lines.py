@@ -1,0 +1,81 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters over pure knowledge: what people see of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+DOCUMENTATION = r"""
+name: plan_lines
+short_description: Show what would be installed and served
+version_added: "0.1.0"
+description:
+  - Plain lines for people about a plan that was made before anything is rented.
+positional: _input
+options:
+  _input:
+    description: A plan as filter P(inferops.gpu.stack_plan#filter) returns it.
+    type: dict
+    required: true
+  model:
+    description: The model that would be served.
+    type: str
+    required: true
+  port:
+    description: The port on the host's loopback.
+    type: str
+    required: true
+  image_python:
+    description: The Python of an image that has the stack already; empty where it is installed.
+    type: str
+    default: ""
+author:
+  - inferops.gpu contributors (@inferops)
+"""
+
+EXAMPLES = r"""
+- name: What would be installed on this offer?
+  ansible.builtin.debug:
+    msg: "{{ offer | inferops.gpu.stack_plan | inferops.gpu.plan_lines('Qwen/Qwen3-0.6B', 8000) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The lines.
+  type: list
+  elements: str
+"""
+
+
+def plan_lines(
+    plan: Mapping[str, Any], model: str, port: int | str, image_python: str = ""
+) -> list[str]:
+    """See DOCUMENTATION."""
+    if image_python:
+        image = f"take what {image_python} of the image has, and install nothing"
+    elif plan["image"]:
+        image = f"the same is prebuilt in the image {plan['image']} (rent_image, with {_WISH})"
+    else:
+        image = "no prebuilt image"
+    return [
+        f"Plan: {plan['why']}, from {' and '.join(plan['requirements'])}",
+        f"Plan: {image}",
+        f"Plan: serve {model} on the host's loopback, port {port}, reached by an SSH tunnel",
+        "Nothing was rented and nothing was changed. Run again without --check to do it.",
+    ]
+
+
+#: The variable that names the Python of an image.
+_WISH = "inferops_image_python"
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters by name."""
+        return {"plan_lines": plan_lines}

@@ -1,0 +1,211 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What one run has rented and spent, what is its to release, and whether it may try another host.
+
+A run rents in attempts: one call of module rental, and what follows it until the host works. All of
+this is decided here, from plain data; plays only do what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ..mark import draw_nonce
+
+#: A create on a machine that a parallel host rents is never sent.
+_NOT_SENT = "claimed"
+#: The shell's own words for a program that could not be run at all.
+_NEVER_RAN = (126, 127)
+RELEASE, KEEP = "release", "keep"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a run has sent and spent before the attempt that it is in now.
+
+    ``nonce`` is that attempt's, drawn before its call: a call that is killed after its create takes
+    along what it would have returned. ``attempts`` are those that failed and were released.
+    """
+
+    nonce: str = ""
+    creates_sent: int = 0
+    spent_usd: float = 0.0
+    attempts: tuple[dict[str, Any], ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
+        """The ledger that :meth:`to_dict` made *data* from; an empty one of a run without any."""
+        return cls(
+            nonce=str(data.get("nonce", "")),
+            creates_sent=int(data.get("creates_sent", 0)),
+            spent_usd=float(data.get("spent_usd", 0.0)),
+            attempts=tuple(data.get("attempts", ())),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The ledger as plain data, with the machines that are rented no more."""
+        machines = [one["machine_id"] for one in self.attempts if one["machine_id"]]
+        return {
+            "nonce": self.nonce,
+            "creates_sent": self.creates_sent,
+            "spent_usd": self.spent_usd,
+            "attempts": list(self.attempts),
+            "shunned": machines,
+        }
+
+    def begun(self) -> Ledger:
+        """With the nonce of another attempt."""
+        return replace(self, nonce=draw_nonce())
+
+    def counted(self, created: Mapping[str, Any]) -> Ledger:
+        """With what the creates of this attempt's call have cost by themselves.
+
+        What was rented on the way and released again was never listed, or too dear.
+        """
+        if self._is_older(created):
+            return self
+        sent = [one for one in created.get("attempts", ()) if one["outcome"] != _NOT_SENT]
+        return replace(
+            self,
+            creates_sent=self.creates_sent + len(sent),
+            spent_usd=self.spent_usd + sum(one["cost_usd"] for one in sent),
+        )
+
+    def open_nonce(self, created: Mapping[str, Any]) -> str:
+        """The nonce of what this attempt may have rented; empty where that is nothing.
+
+        *created* is what its call of module rental returned, empty before it was made. Only what
+        carries this nonce is this run's to release.
+        """
+        if self.is_silent(created):
+            return self.nonce
+        return self.nonce if created.get("nonce") == self.nonce else ""
+
+    def is_silent(self, created: Mapping[str, Any]) -> bool:
+        """Whether the call has ended without a word of its own: nobody knows what it has rented."""
+        spoke = "nonce" in created or "failure" in created
+        return bool(created) and not spoke and created.get("rc") not in _NEVER_RAN
+
+    def _is_older(self, created: Mapping[str, Any]) -> bool:
+        """Whether *created* comes from an attempt before this one."""
+        return created.get("nonce", "") not in ("", self.nonce)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may take: creates, and dollars where ``budget_usd`` is not 0."""
+
+    max_attempts: int
+    budget_usd: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended an attempt: the task's message, at which stage, and who is to blame for it.
+
+    Both are empty where the host has not failed: the market did, or this controller.
+    """
+
+    message: str
+    stage: str = ""
+    blame: str = ""
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any], looks: Iterable[Mapping[str, Any]] = ()) -> Failure:
+        """The failure in the result of a task. *looks* are those at the host before it.
+
+        A host that had let us in and does not answer any of them is to blame without a word.
+        """
+        silent = any(look.get("unreachable") for look in looks)
+        told = result.get("failure")
+        if not told or not isinstance(told, Mapping):
+            told = {"stage": "ssh", "blame": "machine"} if silent else {}
+        return cls(
+            message=str(result.get("msg") or "no message"),
+            stage=str(told.get("stage", "")),
+            blame=str(told.get("blame", "")),
+        )
+
+    @property
+    def is_the_machines(self) -> bool:
+        """Whether this machine is to blame, so that another one helps."""
+        return bool(self.stage) and self.blame == "machine"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a failed attempt.
+
+    ``release`` is the nonce by which it is released, empty where it is not. ``shunned`` is the
+    machine that is to blame, empty where none is.
+    """
+
+    try_next: bool
+    release: str
+    shunned: str
+    attempt: dict[str, Any]
+    ledger: Ledger
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as plain data."""
+        return {**asdict(self), "ledger": self.ledger.to_dict()}
+
+
+def judge(
+    ledger: Ledger,
+    created: Mapping[str, Any],
+    failure: Failure,
+    rental: Mapping[str, Any],
+    cost_usd: float,
+    limits: Limits,
+    on_failure: str,
+) -> Verdict:
+    """What becomes of an attempt that failed when its rental had cost so much.
+
+    Only a machine that is to blame makes room for the next one, and only where this run has rented
+    it, may release it and has a create left.
+    """
+    nonce = ledger.open_nonce(created)
+    release = nonce if on_failure == RELEASE else ""
+    counted = ledger.counted(created)
+    machine = str(rental.get("machine_id") or "")
+    try_next = (
+        bool(release)
+        and failure.is_the_machines
+        and counted.creates_sent < limits.max_attempts
+        and _leaves_enough(counted.spent_usd, cost_usd, limits.budget_usd)
+    )
+    attempt = {
+        "rental": str(rental.get("id") or ""),
+        "machine_id": machine,
+        "stage": failure.stage,
+        "blame": failure.blame,
+        "message": failure.message,
+        "cost_usd": cost_usd,
+    }
+    shunned = machine if failure.is_the_machines else ""
+    return Verdict(try_next, release, shunned, attempt, counted)
+
+
+def _leaves_enough(spent_usd: float, cost_usd: float, budget_usd: float) -> bool:
+    """Whether the rest of the budget lets the next attempt get at least as far as this one."""
+    return not budget_usd or spent_usd + 2 * cost_usd < budget_usd
+
+
+def after_release(
+    ledger: Ledger, attempt: Mapping[str, Any], released: Iterable[Mapping[str, Any]]
+) -> Ledger:
+    """The ledger after an attempt was released, for the next one.
+
+    A host that has ended by itself is not among the *released*, and has cost all the same.
+    """
+    cost = max(sum(one["cost_usd"] for one in released), attempt["cost_usd"])
+    return replace(
+        ledger,
+        spent_usd=ledger.spent_usd + cost,
+        attempts=(*ledger.attempts, {**attempt, "cost_usd": cost}),
+    ).begun()

@@ -1,0 +1,142 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a failed attempt and a failed deploy say: what failed, what bills, what it has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .attempts import RELEASE, Ledger
+
+_TEARDOWN = "playbook inferops.gpu.teardown"
+
+
+@dataclass(frozen=True)
+class Release:
+    """What became of what this run may have rented under ``nonce``, which is empty for nothing.
+
+    ``on_failure`` is what was asked for. ``released`` holds what was released and proven gone,
+    ``failed`` is what the task returned that could not do so. ``silent`` tells that the call which
+    may have rented it has ended without a word.
+    """
+
+    nonce: str
+    on_failure: str
+    released: Sequence[Mapping[str, Any]] = ()
+    failed: Mapping[str, Any] = field(default_factory=dict)
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A deploy that failed: of which host, at which task, and where its evidence lies, if any."""
+
+    host: str
+    task: str
+    message: str
+    unreachable: bool = False
+    evidence: str = ""
+
+
+def failed_attempt(ledger: Ledger, max_attempts: int) -> str:
+    """What is said of the last attempt of *ledger*, which makes room for the next one."""
+    attempt = ledger.attempts[-1]
+    return (
+        f"Attempt {ledger.creates_sent} of {max_attempts} failed at {attempt['stage']}: "
+        f"{attempt['message']} It was released and proven gone, for {attempt['cost_usd']:.4f} "
+        f"dollars. Machine {attempt['machine_id']} is shunned."
+    )
+
+
+def failed_deploy(
+    failed: Failed,
+    release: Release,
+    ledger: Ledger,
+    rental: Mapping[str, Any],
+    cost_usd: float,
+) -> str:
+    """The last message of a deploy. *rental* is what it had, with what that has cost so far.
+
+    *ledger* has counted what the last call's creates have cost by themselves.
+    """
+    parts = [
+        f'Deploying {failed.host} failed at "{failed.task}": {failed.message}',
+        "The host does not answer any more." if failed.unreachable else "",
+        _bill(release, rental, cost_usd),
+        _earlier(ledger),
+        f"Evidence: {failed.evidence}." if failed.evidence else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _bill(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
+    """What still bills, or may; nothing where nothing was rented."""
+    if release.failed:
+        return _not_released(release)
+    if release.released:
+        return " ".join(map(_gone, release.released))
+    if release.nonce and release.on_failure == RELEASE:
+        return _not_listed(release)
+    if release.nonce:
+        return _kept(release, rental, cost_usd)
+    if rental:
+        return (
+            f"Rental {rental.get('id')} is older than this run, so it was kept: {_rate(rental)} "
+            f"until {_TEARDOWN} releases it."
+        )
+    return ""
+
+
+def _gone(one: Mapping[str, Any]) -> str:
+    return (
+        f"Rental {one['id']} was released and proven gone; it cost {one['cost_usd']:.4f} dollars."
+    )
+
+
+def _not_released(release: Release) -> str:
+    told = f"ITS RELEASE FAILED AS WELL: {release.failed.get('msg') or 'no message'}"
+    if "failure" in release.failed:
+        return told
+    # It was killed, or never ran: nobody has said yet what that means.
+    carrying = f"Whatever carries its nonce {release.nonce}"
+    return f"{told}. {carrying} may bill until {_TEARDOWN} releases it."
+
+
+def _not_listed(release: Release) -> str:
+    sent = "A create was sent, but no"
+    if release.silent:
+        sent = "The call that rents ended without a word, so a rental may have been made. No"
+    return (
+        f"{sent} rental with its nonce {release.nonce} is listed. It may still appear and bill: "
+        f"run {_TEARDOWN} in a minute."
+    )
+
+
+def _kept(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
+    if release.silent:
+        return (
+            "The call that rents ended without a word, so a rental with its nonce "
+            f"{release.nonce} may have been made. It was kept as asked (rent_on_failure: keep), "
+            f"and bills until {_TEARDOWN} releases it."
+        )
+    named = rental.get("id") or f"with nonce {release.nonce}"
+    return (
+        f"Rental {named} was kept as asked (rent_on_failure: keep): it has cost {cost_usd:.4f} "
+        f"dollars and {_rate(rental, 'bills')} until {_TEARDOWN} releases it."
+    )
+
+
+def _rate(rental: Mapping[str, Any], bills: str = "it bills") -> str:
+    price = rental.get("price_usd_per_hour")
+    return f"{bills} {price:.4f} dollars per hour" if price else f"{bills} at an unknown price"
+
+
+def _earlier(ledger: Ledger) -> str:
+    """What attempts before the last one have cost, and creates that ended well by themselves."""
+    if not ledger.attempts and not ledger.spent_usd:
+        return ""
+    return f"{len(ledger.attempts)} earlier attempts cost {ledger.spent_usd:.4f} dollars."

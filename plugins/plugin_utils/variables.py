@@ -1,0 +1,209 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What variables the collection has and what they may be.
+
+Names, types and choices are those of the roles' argument specifications, which have no place for
+ranges: those are here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
+
+_ROOT = Path(__file__).resolve().parents[2]
+SHARED = "inferops_"
+#: How alike a name must be to count as meant. Role names are common words, so that a variable of
+#: the user's own such as ``stack_name`` must pass.
+_ALIKE = 0.85
+_KINDS = {
+    "str": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "list": "a list",
+    "dict": "a dictionary",
+}
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that a variable may have, and the words that may stand in for one."""
+
+    low: float = 0
+    high: float = math.inf
+    words: tuple[str, ...] = ()
+
+    def __contains__(self, value: Any) -> bool:
+        if isinstance(value, str) and value in self.words:
+            return True
+        try:
+            return self.low <= float(value) <= self.high
+        except (TypeError, ValueError):
+            return False
+
+    def __str__(self) -> str:
+        limits = f"at least {self.low:g}"
+        if self.high != math.inf:
+            limits = f"from {self.low:g} to {self.high:g}"
+        return " or ".join([*self.words, limits])
+
+
+#: By the end of a name, where its unit stands; the first that suits counts.
+RANGES: tuple[tuple[str, Range], ...] = (
+    ("inferops_server_port", Range(1, 65535, ("auto",))),
+    ("_ports", Range(1, 65535)),
+    ("_port", Range(0, 65535)),
+    ("extend_hours", Range(0.05)),
+    ("_share", Range(0, 1)),
+    ("_reliability", Range(0, 1)),
+    ("_count", Range(1)),
+    ("_attempts", Range(1)),
+    ("_steps", Range(1)),
+    ("_tokens", Range(1)),
+    ("_len", Range(1)),
+    ("_bytes", Range()),
+    ("_gib", Range()),
+    ("_hours", Range()),
+    ("_mbit_per_second", Range()),
+    ("_mib", Range(1)),
+    ("_orphans", Range()),
+    ("_seconds", Range()),
+    ("_usd", Range()),
+    ("_usd_per_hour", Range()),
+)
+
+
+def range_of(name: str) -> Range | None:
+    """The numbers that a variable of this name may have."""
+    return next((allowed for end, allowed in RANGES if name.endswith(end)), None)
+
+
+@cache
+def options() -> dict[str, dict[str, Any]]:
+    """Every variable that a role's argument specification documents, by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for file in sorted(_ROOT.glob("roles/*/meta/argument_specs.yml")):
+        for entry in yaml_load(file.read_text(encoding="utf-8"))["argument_specs"].values():
+            found.update(entry.get("options") or {})
+    return found
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of a variable must not be shown."""
+    return bool(options().get(name, {}).get("no_log"))
+
+
+def ours(variables: Mapping[str, Any]) -> list[str]:
+    """The names among *variables* that begin like those of the collection."""
+    prefixes = tuple(f"{part}_" for part in _mentioned())
+    return sorted(name for name in variables if name.startswith(prefixes))
+
+
+def unknown(name: str) -> str | None:
+    """What is wrong with a name that begins like ours, or None."""
+    mentioned = _mentioned()
+    if any(name in names for names in mentioned.values()):
+        return None
+    meant = _meant(name)
+    if meant:
+        return f"{name} is not a variable of inferops.gpu: did you mean {meant}?"
+    if name.startswith(SHARED):  # ours alone
+        return f"{name} is not a variable of inferops.gpu: see the README of its roles."
+    return None
+
+
+def coerce(name: str, value: Any) -> tuple[Any, str | None]:
+    """The value as the type that it is documented with, and what is wrong with it or None."""
+    option = options().get(name, {"type": "raw"})
+    rules = {key: option[key] for key in ("type", "choices", "elements") if key in option}
+    if isinstance(value, str) and value.lstrip().startswith("[") and rules.get("type") == "list":
+        if rules.get("elements") != "dict":
+            return value, (
+                f"{name} is text: write it without brackets, as in a,b, or give all variables as "
+                f"JSON, as in -e '{{\"{name}\": [...]}}'."
+            )
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            return value, f"{name} is no JSON: {error}."
+    result = ArgumentSpecValidator({name: rules}).validate({name: value})
+    if result.error_messages:
+        return value, _complaint(name, option, value, result.error_messages)
+    good = result.validated_parameters[name]
+    allowed = range_of(name)
+    if allowed and not all(number in allowed for number in _numbers(good)):
+        return good, f"{name} must be {allowed}, not {good}."
+    return good, None
+
+
+def _complaint(name: str, option: Mapping[str, Any], value: Any, told: list[str]) -> str:
+    """Why a value is refused. One of a wrong type is not shown where it is a secret."""
+    if "choices" in option:
+        return "; ".join(told) + "."
+    kind = _KINDS.get(option.get("type", "str"), option.get("type"))
+    if option.get("elements", "str") != "str":
+        kind = f"{kind}, each of its entries {_KINDS[option['elements']]}"
+    return f"{name} must be {kind}" + ("." if option.get("no_log") else f", not {value!r}.")
+
+
+def _numbers(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+    elif value is not None:
+        yield value
+
+
+def _meant(name: str) -> str | None:
+    """The variable that somebody probably meant by a name that the collection does not have."""
+    part = next(part for part in sorted(_mentioned(), key=len) if name.startswith(f"{part}_"))
+    rest = name.removeprefix(f"{part}_")
+    # What several roles go by has one name, whichever of them it is wanted for.
+    for shared in (f"{SHARED}{rest}", f"{SHARED}server_{rest}"):
+        if shared in options() and shared in _mentioned()[part]:
+            return shared
+    # Units come last in a name, so they are the first to be forgotten.
+    longer = [option for option in sorted(options()) if option.startswith(f"{name}_")]
+    alike = difflib.get_close_matches(name, options(), n=1, cutoff=_ALIKE)
+    return next(iter(longer + alike), None)
+
+
+@cache
+def _mentioned() -> dict[str, set[str]]:
+    """What each role or playbook mentions, its internal variables too.
+
+    Who goes by a variable that follows from others goes by those.
+    """
+    derived = {
+        name: _names(str(value))
+        for name, value in yaml_load(
+            (_ROOT / "roles" / "inferops" / "vars" / "main.yml").read_text(encoding="utf-8")
+        ).items()
+    }
+    found: dict[str, set[str]] = {}
+    for file in [*_ROOT.glob("roles/*/*/*.yml"), *_ROOT.glob("playbooks/*.yml")]:
+        part = file.parent.parent.name if file.parent.name != "playbooks" else file.stem
+        found.setdefault(part, set()).update(_names(file.read_text(encoding="utf-8")))
+    for file in _ROOT.glob("playbooks/tasks/*.yml"):
+        found.setdefault("deploy", set()).update(_names(file.read_text(encoding="utf-8")))
+    for names in found.values():
+        names |= {base for name in names & set(derived) for base in derived[name]}
+    return found
+
+
+def _names(text: str) -> set[str]:
+    return set(re.findall(r"\b[a-z]+_\w+", text))

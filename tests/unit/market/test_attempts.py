@@ -1,0 +1,193 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run counts, what is its to release, and when a failure makes room for another host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_nonce
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attempts import (
+    Failure,
+    Ledger,
+    Limits,
+    Verdict,
+    after_release,
+    judge,
+)
+
+NONCE = "9f2c41aa"
+RENTAL = {"id": "7", "machine_id": "42"}
+RENTED = {"outcome": "rented", "cost_usd": 0.0}
+FIVE_CREATES = Limits(5)
+LIES = Failure("driver 470 instead of 580", "driver", "machine")
+
+
+def ledger(creates_sent: int = 0, spent_usd: float = 0.0) -> Ledger:
+    return Ledger(NONCE, creates_sent, spent_usd)
+
+
+def created(*attempts: dict[str, Any], nonce: str = NONCE) -> dict[str, Any]:
+    """What module rental returned."""
+    return {"nonce": nonce, "attempts": list(attempts)}
+
+
+def verdict(
+    before: Ledger | None = None,
+    call: dict[str, Any] | None = None,
+    failure: Failure = LIES,
+    cost_usd: float = 0.1,
+    limits: Limits = FIVE_CREATES,
+    on_failure: str = "release",
+) -> Verdict:
+    """The verdict on an attempt that failed though nothing speaks against a next one."""
+    call = created(RENTED) if call is None else call
+    return judge(before or ledger(), call, failure, RENTAL, cost_usd, limits, on_failure)
+
+
+# Whose it is.
+
+
+def test_what_this_run_has_rented_is_released_by_its_nonce_and_another_one_is_tried() -> None:
+    told = verdict()
+    assert (told.try_next, told.release, told.shunned) == (True, NONCE, "42")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {},
+        created(nonce=""),
+        {"failed": True, "msg": "no", "failure": {"kind": "RequestRefused"}},
+        {"failed": True, "module_stdout": "", "rc": 127},
+    ],
+    ids=["no call was made", "an older one was kept", "it was refused", "no interpreter"],
+)
+def test_what_this_run_has_not_rented_is_not_its_to_release(call: dict[str, Any]) -> None:
+    told = verdict(call=call)
+    assert (told.try_next, told.release) == (False, "")
+
+
+def test_what_was_released_before_is_not_released_again() -> None:
+    old = created(RENTED)
+    again = after_release(ledger(), verdict().attempt, [])
+    assert again.open_nonce(old) == ""
+    assert again.counted(old) == again
+
+
+def test_a_failure_that_brings_its_nonce_is_released_by_it() -> None:
+    call = {"failed": True, "nonce": NONCE, "failure": {"kind": "UnclearCreate"}}
+    told = verdict(call=call, failure=Failure("it broke off"))
+    assert (told.try_next, told.release) == (False, NONCE)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"failed": True, "msg": "No start of json char found", "module_stdout": "", "rc": 137},
+        {"failed": True, "msg": "Task failed: Timed out after 5 second(s).", "timedout": {}},
+    ],
+    ids=["killed", "timed out"],
+)
+def test_a_call_that_ended_without_a_word_may_have_rented_and_is_released(
+    call: dict[str, Any],
+) -> None:
+    assert ledger().is_silent(call)
+    assert verdict(call=call, failure=Failure.of(call)).release == NONCE
+
+
+def test_what_is_to_be_kept_is_neither_released_nor_followed_by_another() -> None:
+    told = verdict(on_failure="keep")
+    assert (told.try_next, told.release) == (False, "")
+
+
+# Who is to blame.
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [Failure("market down"), Failure("no login", "login", "provider"), Failure("?", "", "machine")],
+)
+def test_another_host_is_tried_only_where_a_machine_is_to_blame(failure: Failure) -> None:
+    told = verdict(failure=failure)
+    assert (told.try_next, told.shunned, told.release) == (False, "", NONCE)
+
+
+def test_a_host_that_answers_no_more_is_to_blame_without_a_word() -> None:
+    gone = {"unreachable": True, "msg": "no route"}
+    failure = Failure.of({"msg": "silent"}, [{}, gone, {}])
+    assert (failure.stage, failure.blame, failure.message) == ("ssh", "machine", "silent")
+    told = {"failure": {"stage": "login", "blame": "provider"}}
+    assert Failure.of(told, [gone]).blame == "provider"
+    assert Failure.of({}, [{}, {}]) == Failure("no message")
+    # A host may answer anything.
+    assert Failure.of({"msg": "odd", "failure": ["ssh"]}) == Failure("odd")
+
+
+# Within the limits.
+
+
+def test_as_many_creates_are_sent_as_are_allowed_and_claimed_machines_cost_none() -> None:
+    claimed = {"outcome": "claimed", "cost_usd": 0.0}
+    gone = {"outcome": "gone", "cost_usd": 0.0}
+    call = created(claimed, gone, RENTED)
+    assert verdict(ledger(2), call).ledger.creates_sent == 4
+    assert verdict(ledger(2), call).try_next
+    assert not verdict(ledger(3), call).try_next
+
+
+@pytest.mark.parametrize(
+    ("spent", "cost", "budget", "goes_on"),
+    [
+        (0.0, 0.4, 1.0, True),
+        (0.0, 0.5, 1.0, False),
+        (0.3, 0.3, 1.0, True),
+        (0.5, 0.3, 1.0, False),
+        (99.0, 9.0, 0.0, True),
+    ],
+)
+def test_another_host_is_tried_only_where_the_budget_lets_it_get_as_far_as_the_last(
+    spent: float, cost: float, budget: float, goes_on: bool
+) -> None:
+    told = verdict(ledger(1, spent), cost_usd=cost, limits=Limits(5, budget))
+    assert told.try_next is goes_on
+
+
+def test_what_creates_have_cost_by_themselves_comes_out_of_the_budget() -> None:
+    dearer = {"outcome": "dearer", "cost_usd": 0.25}
+    told = verdict(call=created(dearer, RENTED), cost_usd=0.4, limits=Limits(5, 1.0))
+    assert told.ledger.spent_usd == 0.25
+    assert not told.try_next
+
+
+# What is remembered.
+
+
+def test_a_released_attempt_is_counted_with_what_the_release_says_that_it_cost() -> None:
+    told = verdict(ledger(1, 0.5), cost_usd=0.1)
+    after = after_release(told.ledger, told.attempt, [{"id": "7", "cost_usd": 0.12}])
+    assert after.spent_usd == pytest.approx(0.62)
+    assert after.creates_sent == 2
+    assert [one["cost_usd"] for one in after.attempts] == [0.12]
+    assert after.to_dict()["shunned"] == ["42"]
+
+
+def test_a_host_that_ended_by_itself_has_cost_all_the_same() -> None:
+    after = after_release(ledger(), verdict(cost_usd=0.1).attempt, [])
+    assert after.spent_usd == 0.1
+
+
+def test_every_attempt_has_a_nonce_of_its_own() -> None:
+    first = Ledger().begun()
+    second = after_release(first, verdict(first).attempt, [])
+    assert check_nonce(first.nonce) != check_nonce(second.nonce)
+
+
+def test_a_ledger_survives_its_way_through_a_play() -> None:
+    after = after_release(ledger(1, 0.5), verdict().attempt, [])
+    shown = {**after.to_dict(), "changed": False, "told": "Attempt 1 of 5 failed"}
+    assert Ledger.from_dict(shown) == after
+    assert Ledger.from_dict({}) == Ledger()

@@ -1,0 +1,167 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploys that fail, as real plays on a simulated market whose hosts never answer."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.drills.controller import kill_modules, rent_playbook
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import ACCOUNT_KEY
+from tests.simulator.market import Market as SimulatedMarket
+from tests.simulator.web import Request
+from tests.tools.tree import REPOSITORY
+from tests.unit.market.test_plays import play
+
+#: The market's time runs so much faster: what waits for minutes takes seconds here.
+SCALE = 30.0
+#: Tells the processes of a play from all others.
+MARKER = "INFEROPS_TEST_PLAY"
+MARKET_MODULES = (
+    "inferops.gpu.rental",
+    "inferops.gpu.rental_ready",
+    "inferops.gpu.rental_extend",
+    "inferops.gpu.rental_reap",
+)
+
+
+@dataclass
+class Deploy:
+    """A deploy of gpu-1 up to a reachable host, on a market of its own.
+
+    ``after_create`` and ``after_release`` are called when one is done and its answer is still to
+    come.
+    """
+
+    folder: Path
+    simulator: Simulator
+    after_create: Callable[[], None] = field(default=lambda: None)
+    after_release: Callable[[], None] = field(default=lambda: None)
+
+    def observe(self, phase: str, request: Request, _number: int) -> None:
+        if phase == "after" and request.method == "PUT" and "/asks/" in request.path:
+            self.after_create()
+        if phase == "after" and request.method == "DELETE":
+            self.after_release()
+
+    def run(self, **variables: Any) -> tuple[int, str]:
+        """The exit status and the output."""
+        nowhere = "http://127.0.0.1:1"
+        given = {
+            "inferops_model": "inferops/tiny-llama",
+            "inferops_accelerator": "cpu",
+            "inferops_hub_endpoint": nowhere,
+            "inferops_api_url": self.simulator.url,
+            "inferops_api_key": ACCOUNT_KEY,
+            "inferops_ssh_private_key_file": str(self.folder / "ssh" / "key"),
+            "inferops_evidence_dir": str(self.folder / "evidence"),
+            "rent_vram_gib": 24,
+            "rent_ready_timeout_seconds": 60,
+            **variables,
+        }
+        return play(self.folder, rent_playbook(self.folder), "--limit", "gpu-1", **given)
+
+    def billing(self) -> list[dict[str, Any]]:
+        """What exists in truth."""
+        return list(self.simulator.control.state()["rentals"])
+
+    def creates(self) -> int:
+        """How many creates were sent."""
+        entries = self.simulator.journal.entries()
+        return sum(one["method"] == "PUT" and "/asks/" in one["path"] for one in entries)
+
+
+@pytest.fixture
+def deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
+    market = SimulatedMarket(PretendHosts())
+    market.boot_seconds = 0
+    market.rescale(SCALE)
+    simulator = Simulator(market)
+    made = Deploy(tmp_path, simulator)
+    simulator.observe = made.observe
+    monkeypatch.setenv("INFEROPS_CLOCK", f"{market.clock.now()} {time.time()} {SCALE}")
+    monkeypatch.setenv(MARKER, str(tmp_path))
+    yield made
+    simulator.close()
+
+
+def test_a_module_that_is_killed_after_its_create_leaves_nothing_that_bills(
+    deploy: Deploy,
+) -> None:
+    deploy.after_create = lambda: kill_modules(f"{MARKER}={deploy.folder}")
+    status, output = deploy.run()
+    assert status != 0
+    assert deploy.creates() == 1
+    assert deploy.billing() == []
+    assert 'Rent the best offer, or keep what is rented": Module result' in output, output
+    assert "was released and proven gone; it cost" in output
+
+
+def test_a_module_that_is_killed_after_a_create_that_shows_late_is_named(deploy: Deploy) -> None:
+    deploy.simulator.control.plan_faults([{"kind": "list_lag", "seconds": 3600}])
+    deploy.after_create = lambda: kill_modules(f"{MARKER}={deploy.folder}")
+    status, output = deploy.run()
+    assert status != 0
+    (rental,) = deploy.billing()
+    nonce = rental["label"].split("/")[3]
+    assert "a rental may have been made" in output
+    assert f"No rental with its nonce {nonce} is listed. It may still appear and bill" in output
+
+
+def test_a_release_that_is_killed_says_that_the_rental_may_bill(deploy: Deploy) -> None:
+    deploy.after_release = lambda: kill_modules(f"{MARKER}={deploy.folder}")
+    status, output = deploy.run(rent_max_attempts=1)
+    assert status != 0
+    assert "ITS RELEASE FAILED AS WELL" in output
+    assert re.search("Whatever carries its nonce [0-9a-f]{8} may bill until playbook", output)
+
+
+def test_an_attempt_is_released_though_its_evidence_cannot_be_kept(deploy: Deploy) -> None:
+    (deploy.folder / "evidence").write_text("a file where a folder should be")
+    status, output = deploy.run(rent_max_attempts=2)
+    assert status != 0
+    assert "The evidence could not be kept" in output
+    assert "Attempt 1 of 2 failed at ssh" in output
+    assert "1 earlier attempts cost" in output
+    assert "was released and proven gone; it cost" in output
+    assert deploy.creates() == 2
+    assert deploy.billing() == []
+
+
+def test_what_is_to_be_kept_is_kept_and_named(deploy: Deploy) -> None:
+    status, output = deploy.run(rent_on_failure="keep")
+    assert status != 0
+    (rental,) = deploy.billing()
+    assert f"Rental {rental['id']} was kept as asked (rent_on_failure: keep)" in output
+    assert deploy.creates() == 1
+
+
+def test_no_time_limit_of_the_users_ends_a_task_that_rents_or_releases() -> None:
+    files = [*REPOSITORY.glob("roles/*/tasks/*.yml"), *REPOSITORY.glob("playbooks/**/*.yml")]
+    limited, seen = [], 0
+    for file in files:
+        for task in tasks_of(yaml.safe_load(file.read_text())):
+            if any(module in task for module in MARKET_MODULES):
+                seen += 1
+                limited += [task["name"]] if task.get("timeout") != 0 else []
+    assert seen >= 6
+    assert limited == []
+
+
+def tasks_of(node: Any) -> Iterator[dict[str, Any]]:
+    """Every task in a file of tasks or plays, and what holds others."""
+    if isinstance(node, dict):
+        yield node
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from tasks_of(part)

@@ -1,0 +1,137 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deploy that fails says of what bills, and of what it has cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attempts import Ledger
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcome import (
+    Failed,
+    Release,
+    failed_attempt,
+    failed_deploy,
+)
+
+NONCE = "9f2c41aa"
+RENTAL = {"id": "7", "price_usd_per_hour": 0.3412}
+TRIED = {"machine_id": "42", "stage": "driver", "message": "It lies.", "cost_usd": 0.02}
+FAILED = Failed("gpu-1", "Launch", "The server died.")
+NO_LEDGER = Ledger()
+NOTHING = Release("", "release")
+
+
+def message(
+    release: Release,
+    rental: dict[str, Any] | None = None,
+    ledger: Ledger = NO_LEDGER,
+    failed: Failed = FAILED,
+) -> str:
+    return failed_deploy(failed, release, ledger, rental or {}, 0.0841)
+
+
+def test_a_deploy_that_rented_nothing_says_what_failed_and_no_more() -> None:
+    assert message(NOTHING) == 'Deploying gpu-1 failed at "Launch": The server died.'
+
+
+def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
+    failed = Failed("gpu-1", "Launch", "No route.", unreachable=True, evidence="evidence/gpu-1")
+    assert message(NOTHING, failed=failed) == (
+        'Deploying gpu-1 failed at "Launch": No route. The host does not answer any more. '
+        "Evidence: evidence/gpu-1."
+    )
+
+
+@pytest.mark.parametrize(
+    ("release", "rental", "said"),
+    [
+        (
+            Release(NONCE, "release", [{"id": "7", "cost_usd": 0.09}]),
+            RENTAL,
+            "Rental 7 was released and proven gone; it cost 0.0900 dollars.",
+        ),
+        (
+            Release(NONCE, "release", failed={"msg": "Rental 7 may bill.", "failure": {}}),
+            RENTAL,
+            "ITS RELEASE FAILED AS WELL: Rental 7 may bill.",
+        ),
+        (
+            Release(NONCE, "release", failed={"msg": "No start of json char found", "rc": 137}),
+            RENTAL,
+            "ITS RELEASE FAILED AS WELL: No start of json char found. Whatever carries its nonce "
+            f"{NONCE} may bill until playbook inferops.gpu.teardown releases it.",
+        ),
+        (
+            Release(NONCE, "release"),
+            {},
+            f"A create was sent, but no rental with its nonce {NONCE} is listed. It may still "
+            "appear and bill: run playbook inferops.gpu.teardown in a minute.",
+        ),
+        (
+            Release(NONCE, "release", silent=True),
+            {},
+            "The call that rents ended without a word, so a rental may have been made. No rental "
+            f"with its nonce {NONCE} is listed. It may still appear and bill: run playbook "
+            "inferops.gpu.teardown in a minute.",
+        ),
+        (
+            Release(NONCE, "keep"),
+            RENTAL,
+            "Rental 7 was kept as asked (rent_on_failure: keep): it has cost 0.0841 dollars and "
+            "bills 0.3412 dollars per hour until playbook inferops.gpu.teardown releases it.",
+        ),
+        (
+            Release(NONCE, "keep", silent=True),
+            {},
+            "The call that rents ended without a word, so a rental with its nonce 9f2c41aa may "
+            "have been made. It was kept as asked (rent_on_failure: keep), and bills until "
+            "playbook inferops.gpu.teardown releases it.",
+        ),
+        (
+            Release("", "release"),
+            RENTAL,
+            "Rental 7 is older than this run, so it was kept: it bills 0.3412 dollars per hour "
+            "until playbook inferops.gpu.teardown releases it.",
+        ),
+        (
+            Release("", "release"),
+            {"id": "7", "price_usd_per_hour": None},
+            "Rental 7 is older than this run, so it was kept: it bills at an unknown price until "
+            "playbook inferops.gpu.teardown releases it.",
+        ),
+    ],
+    ids=[
+        "gone",
+        "unproven",
+        "killed",
+        "unlisted",
+        "unknown",
+        "kept",
+        "kept unseen",
+        "older",
+        "no price",
+    ],
+)
+def test_a_failed_deploy_says_what_bills(
+    release: Release, rental: dict[str, Any], said: str
+) -> None:
+    assert message(release, rental) == f"{message(NOTHING)} {said}"
+
+
+def test_a_failed_deploy_says_what_earlier_attempts_and_creates_have_cost() -> None:
+    tried = Ledger(NONCE, 3, 0.0312, (TRIED,))
+    assert message(NOTHING, ledger=tried).endswith("1 earlier attempts cost 0.0312 dollars.")
+    # Creates alone cost too: what was charged more than its offer said was released by the call.
+    creates = Ledger(NONCE, 1, 0.01)
+    assert message(NOTHING, ledger=creates).endswith("0 earlier attempts cost 0.0100 dollars.")
+
+
+def test_an_attempt_that_makes_room_says_where_it_failed_and_what_it_cost() -> None:
+    assert failed_attempt(Ledger(NONCE, 2, 0.02, (TRIED,)), 5) == (
+        "Attempt 2 of 5 failed at driver: It lies. It was released and proven gone, for 0.0200 "
+        "dollars. Machine 42 is shunned."
+    )

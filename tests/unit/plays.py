@@ -1,0 +1,53 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plays as users run them, without a host: what they say before, or instead of, any connection."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.simulator.market import ACCOUNT_KEY
+from tests.tools.tree import REPOSITORY
+
+
+def play(
+    tmp_path: Path, playbook: Path | list[dict[str, Any]], *arguments: str, **variables: Any
+) -> tuple[int, str]:
+    """Exit status and output, line breaks folded away, of a playbook with these variables."""
+    file = playbook if isinstance(playbook, Path) else tmp_path / "play.yml"
+    if not isinstance(playbook, Path):
+        file.write_text(yaml.safe_dump(playbook))
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\n")
+    folder = str(tmp_path / "controller")
+    given = {"inferops_scope": "test", "inferops_controller_dir": folder, **variables}
+    command = ["ansible-playbook", "-i", str(inventory), str(file), "-e", json.dumps(given)]
+    done = subprocess.run(
+        [Path(sys.executable).with_name(command[0]), *command[1:], *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "False", "VAST_API_KEY": ACCOUNT_KEY},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+def role(name: str, tasks_from: str) -> dict[str, Any]:
+    return {
+        "ansible.builtin.include_role": {"name": f"inferops.gpu.{name}", "tasks_from": tasks_from}
+    }
+
+
+def on_the_host(*tasks: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"hosts": "gpu-1", "gather_facts": False, "tasks": list(tasks)}]

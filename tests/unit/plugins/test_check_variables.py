@@ -1,0 +1,297 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one gate before every playbook: names, values as text, ranges, and what it never shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import Market
+from tests.tools.tree import REPOSITORY
+from tests.unit.plays import on_the_host, play, role
+
+PLAYBOOKS = sorted(
+    path for path in REPOSITORY.glob("playbooks/*.yml") if path.stem not in ("hosts",)
+)
+SECRETS = {
+    "inferops_api_key": "secret-of-the-account",
+    "inferops_scope_secret": "secret-of-the-scope",
+    "inferops_server_api_key": "secret-of-the-server",
+    "inferops_hub_token": "hf_secret-of-the-hub",
+}
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    simulated = Simulator(Market(PretendHosts()))
+    yield simulated
+    simulated.close()
+
+
+def playbook(name: str) -> Path:
+    return REPOSITORY / "playbooks" / f"{name}.yml"
+
+
+def as_text(**given: str) -> list[str]:
+    """Variables as a survey or a command line gives them."""
+    return [word for name, value in given.items() for word in ("-e", f"{name}='{value}'")]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("rent_name", "inferops_name"),
+        ("connect_name", "inferops_name"),
+        ("teardown_name", "inferops_name"),
+        ("endpoint_name", "inferops_name"),
+        ("extend_name", "inferops_name"),
+        ("reap_name", "inferops_name"),
+        ("rent_scope", "inferops_scope"),
+        ("teardown_scope", "inferops_scope"),
+        ("connect_provider", "inferops_provider"),
+        ("teardown_api_url", "inferops_api_url"),
+        ("reap_api_key", "inferops_api_key"),
+        ("launch_arguments", "inferops_server_arguments"),
+        ("launch_environment", "inferops_server_environment"),
+        ("stack_vllm_version", "inferops_vllm_version"),
+        ("inferops_modle", "inferops_model"),
+        ("rent_max_price", "rent_max_price_usd_per_hour"),
+        ("extend_hour", "extend_hours"),
+    ],
+)
+def test_a_name_that_is_not_ours_is_refused_with_the_one_that_was_meant(
+    name: str, meant: str
+) -> None:
+    assert variables.unknown(name) == (
+        f"{name} is not a variable of inferops.gpu: did you mean {meant}?"
+    )
+
+
+@pytest.mark.parametrize("name", ["stack_name", "status_page", "rent_per_month", "driver_license"])
+def test_a_variable_of_the_users_own_passes(name: str) -> None:
+    assert variables.unknown(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("recover_apply", "true", True),
+        ("launch_ignore_fit", "no", False),
+        ("rent_gpu_count", "1", 1),
+        ("rent_max_price_usd_per_hour", "0.6", 0.6),
+        ("inferops_hosts", "gpu-1", ["gpu-1"]),
+        ("rent_countries", "SE,DE", ["SE", "DE"]),
+        ("inferops_server_port", "auto", "auto"),
+        ("inferops_server_arguments", '{"max_model_len": 8192}', {"max_model_len": 8192}),
+        ("recover_ladder", '[{"model": "a/b"}]', [{"model": "a/b"}]),
+        ("inferops_check_timeouts_seconds", '{"health": 5}', {"health": 5}),
+    ],
+)
+def test_text_becomes_what_is_meant(name: str, text: str, value: Any) -> None:
+    assert variables.coerce(name, text) == (value, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("rent_gpu_count", "two", "rent_gpu_count must be a whole number, not 'two'."),
+        ("rent_gpu_count", "0", "rent_gpu_count must be at least 1, not 0."),
+        ("rent_deadline_hours", "-1", "must be at least 0, not -1.0."),
+        ("rent_max_price_usd_per_hour", "nan", "must be at least 0, not nan."),
+        ("rent_min_reliability", 95, "must be from 0 to 1, not 95.0."),
+        ("extend_hours", "0", "extend_hours must be at least 0.05, not 0.0."),
+        ("inferops_server_port", "70000", "must be auto or from 1 to 65535, not 70000."),
+        ("rent_ports", "8000,0", "must be from 1 to 65535, not [8000, 0]."),
+        ("inferops_check_timeouts_seconds", {"health": -5}, "must be at least 0"),
+        ("inferops_server_arguments", "5", "must be a dictionary, not '5'."),
+        ("rent_countries", '["SE"]', "write it without brackets, as in a,b"),
+        ("inferops_provider", "vast", "must be one of: vastai"),
+        ("inferops_api_key", {"a": "b"}, None),
+        (
+            "recover_ladder",
+            "a/b",
+            "recover_ladder must be a list, each of its entries a dictionary",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_what_can(name: str, value: Any, said: str) -> None:
+    _value, complaint = variables.coerce(name, value)
+    assert (said or "") in (complaint or "")
+    assert bool(complaint) == bool(said)
+
+
+def test_the_values_are_handed_back_as_their_types_and_without_secrets(tmp_path: Path) -> None:
+    tasks = on_the_host(
+        {"inferops.gpu.check_variables": {}, "register": "checked"},
+        {"ansible.builtin.debug": {"msg": "{{ checked['values'] | to_json }}"}},
+    )
+    text = as_text(
+        rent_gpu_count="2", inferops_server_arguments='{"seed": 1}', rent_countries="SE,DE"
+    )
+    status, output = play(tmp_path, tasks, "-vvv", *text, **SECRETS)
+    assert status == 0, output
+    assert '"rent_gpu_count": 2' in output
+    assert '"inferops_server_arguments": {"seed": 1}' in output
+    assert '"rent_countries": ["SE", "DE"]' in output
+    assert [secret for secret in SECRETS.values() if secret in output] == []
+
+
+@pytest.mark.parametrize("file", PLAYBOOKS, ids=lambda path: path.stem)
+def test_one_wrong_value_shows_no_secret_in_any_playbook(tmp_path: Path, file: Path) -> None:
+    wrong = {"inferops_provider": "vast", "inferops_model": "a/b", "extend_hours": 1}
+    secrets = {name: f"{{{{ '{value}' }}}}" for name, value in SECRETS.items()}
+    kept = tmp_path / "secrets.json"
+    kept.write_text(json.dumps(secrets))
+    status, output = play(tmp_path, file, "-vvv", "-e", f"@{kept}", **wrong)
+    assert status != 0
+    assert "value of inferops_provider must be one of: vastai, got: vast" in output
+    assert [secret for secret in SECRETS.values() if secret in output] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("rent", {"rent_gpu_count": "two"}),
+        ("launch", {"launch_timeout_seconds": "soon"}),
+        ("model_cache", {"model_cache_enabled": "perhaps"}),
+        ("reap", {"reap_release": "perhaps"}),
+        ("endpoint", {"endpoint_max_tokens": "many"}),
+    ],
+)
+def test_one_wrong_value_shows_no_secret_in_a_play_of_the_users_own(
+    tmp_path: Path, name: str, wrong: dict[str, str]
+) -> None:
+    tasks = on_the_host(role(name, "main"))
+    status, output = play(tmp_path, tasks, "-vvv", inferops_model="a/b", **wrong, **SECRETS)
+    assert status != 0
+    assert "argument_spec_data" in output
+    assert [secret for secret in SECRETS.values() if secret in output] == []
+
+
+def test_a_scope_that_renders_to_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INFEROPS_SCOPE", raising=False)
+    empty = "{{ lookup('ansible.builtin.env', 'INFEROPS_SCOPE') }}"
+    status, output = play(tmp_path, playbook("teardown"), inferops_scope=empty)
+    assert status != 0
+    assert "inferops_scope is not set: it is the set of rentals" in output
+
+
+def test_two_hosts_cannot_be_one_rental(tmp_path: Path) -> None:
+    status, output = play(tmp_path, playbook("teardown"), inferops_name="gpu-2")
+    assert status != 0
+    assert "inferops_name is gpu-2 for gpu-1 and for gpu-2: each host needs a rental" in output
+
+
+def rented(tmp_path: Path, simulator: Simulator, name: str) -> str:
+    """The id of a rental that a play of the user's own has made."""
+    task = {
+        "inferops.gpu.rental": {"name": name, "ssh_public_key": "ssh-ed25519 AAAA user"},
+        "delegate_to": "localhost",
+        "module_defaults": {"group/inferops.gpu.market": "{{ inferops_account }}"},
+    }
+    own = [{**on_the_host(task)[0], "roles": ["inferops.gpu.inferops"]}]
+    status, output = play(tmp_path, own, inferops_api_url=simulator.url)
+    assert status == 0, output
+    (rental,) = simulator.control.state()["rentals"]
+    return str(rental["id"])
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"rent_name": "other"},
+        {"teardown_name": "other"},
+        {"rent_name": "other", "connect_name": "other", "teardown_name": "other"},
+        {"rent_scope": "other", "teardown_api_url": "http://127.0.0.1:9"},
+    ],
+    ids=lambda named: "+".join(named),
+)
+def test_no_name_of_one_role_makes_deploy_and_teardown_look_at_different_rentals(
+    tmp_path: Path, simulator: Simulator, named: dict[str, str]
+) -> None:
+    for name in ("deploy", "teardown"):
+        status, output = play(
+            tmp_path,
+            playbook(name),
+            *as_text(**named),
+            inferops_model="a/b",
+            inferops_api_url=simulator.url,
+        )
+        assert status != 0
+        assert f"{next(iter(named))} is not a variable of inferops.gpu: did you mean" in output
+    assert simulator.journal.entries() == []
+
+
+def test_the_name_of_a_rental_is_the_same_for_all_roles(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    rental = rented(tmp_path, simulator, "other")
+    fleet = tmp_path / "fleet.yml"
+    fleet.write_text("gpu_hosts: {hosts: {gpu-1: {inferops_name: other}}}\n")
+    options = ("--check", "-i", str(fleet))
+    given = {"inferops_api_url": simulator.url, "inferops_model": ""}
+    given |= {"inferops_ssh_private_key_file": str(tmp_path / "key")}
+    shown = {"ansible.builtin.debug": {"msg": "rental {{ inferops_rental.id }}"}}
+    for tasks in (
+        on_the_host(role("connect", "lookup"), shown),
+        on_the_host(role("rent", "main"), shown),
+    ):
+        status, output = play(tmp_path, tasks, *options, **given)
+        assert status == 0, output
+        assert f"rental {rental}" in output
+    for name, said in (
+        ("reap", "adopted: 1"),
+        ("teardown", f"Would release rental {rental}"),
+        ("teardown", "Nothing is rented under the name gpu-2"),
+    ):
+        status, output = play(tmp_path, playbook(name), *options, **given)
+        assert status == 0, output
+        assert said in output
+
+
+def test_answers_of_a_survey_work_as_meant(tmp_path: Path, simulator: Simulator) -> None:
+    config = json.loads((REPOSITORY / "tests/unit/serving/fixtures/models.json").read_text())[0][
+        "config"
+    ]
+    text = as_text(
+        inferops_hosts="gpu-9",
+        inferops_group="survey",
+        inferops_model="a/b",
+        inferops_model_config=json.dumps(config),
+        inferops_server_arguments='{"max_model_len": 4096}',
+        inferops_server_extra_args="--seed,1",
+        inferops_server_environment='{"CUDA_VISIBLE_DEVICES": "0"}',
+        inferops_disk_reserve_gib="2",
+        inferops_stop_timeout_seconds="60",
+        inferops_controller_hub_endpoint="",
+        rent_gpu_count="1",
+        rent_exclude_machines="1,2",
+        rent_ready_timeout_seconds="0",
+        rent_deadline_hours="12",
+        rent_verified="false",
+        launch_ignore_fit="true",
+    )
+    status, output = play(
+        tmp_path,
+        playbook("deploy"),
+        "--check",
+        *text,
+        inferops_api_url=simulator.url,
+        inferops_ssh_private_key_file=str(tmp_path / "key"),
+    )
+    assert status == 0, output
+    assert "KV cache for 4096 tokens" in output
+    assert "Would rent offer" in output
+    assert "in 12.0 hours, enforced by host" in output
+    assert "gpu-9 : ok=" in output
