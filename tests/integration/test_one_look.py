@@ -92,14 +92,25 @@ def play(tmp_path: Path, host: Host, model: Path) -> Play:
         "stack_torch_index_url": host.index + "/whl/{backend}",
         "stack_vllm_index_url": f"{host.index}/vllm",
         "stack_python": sys.executable,
-        "stack_vllm_version": "0.25.1",
+        "inferops_vllm_version": "0.25.1",
         "launch_supervisor": "supervisord",
-        "launch_environment": {"FAKE_START_SECONDS": "0"},
+        "inferops_server_environment": {"FAKE_START_SECONDS": "0"},
     }
 
     def run(*options: str, **extra: Any) -> str:
         book = tmp_path / "play.json"
-        book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+        book.write_text(
+            json.dumps(
+                [
+                    {
+                        "hosts": "localhost",
+                        "gather_facts": False,
+                        "roles": ["inferops.gpu.inferops"],
+                        "tasks": tasks,
+                    }
+                ]
+            )
+        )
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,"]
         done = subprocess.run(
             [*command, str(book), *options, "-e", json.dumps({**variables, **extra})],
@@ -139,7 +150,7 @@ def test_only_what_differs_takes_the_whole_way(play: Play, host: Host, model: Pa
         assert LONG not in short
         assert "inferops.gpu.stack" not in short
 
-    wish = {"launch_arguments": {"max_model_len": 64}}
+    wish = {"inferops_server_arguments": {"max_model_len": 64}}
     other = play(**wish)
     assert LONG in other
     assert "changed=1 " in other
