@@ -54,9 +54,16 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(controller: Controller)
     assert told == []
     assert readable_by_others(controller.folder, ACCOUNT_KEY, *key_lines) == []
 
-    dry = controller.play("deploy", "--check", inferops_group="gpu_fleet", secret=secrets)
-    assert dry.status == 0, dry.output[-5000:]
-    assert set(re.findall(r"changed=(\d+)", dry.output)) == {"0"}
+    assert "ASYNC" not in run.output
+    for options in (["--check"], []):
+        again = controller.play("deploy", *options, inferops_group="gpu_fleet", secret=secrets)
+        assert again.status == 0, again.output[-5000:]
+        assert set(re.findall(r"changed=(\d+)", again.output)) == {"0"}
+        # One look is enough: nothing is planned, installed or started.
+        assert again.message().count("all is as asked, and a completion came back") == 2
+        assert "Resolve the lock" not in again.output
+        assert "Start the server" not in again.output
+    assert again.message().count("Endpoint: http://127.0.0.1:") == 2
     assert len(controller.creates()) == 2
 
     down = controller.play("teardown", inferops_group="gpu_fleet")

@@ -105,6 +105,18 @@ def test_the_roles_install_in_any_order_again_and_from_a_kept_lock(
         assert lock.read_text() == kept
         assert frozen(second) == frozen(first)
 
+        # All at once leaves the same, and each role finds its own receipt.
+        third = Host(tmp_path / "three", "535.183.06", gpu("Ampere"), url)
+        third.prepare()
+        whole = {"name": "inferops.gpu.vllm", "tasks_from": "whole"}
+        said = play(third, tasks=({"ansible.builtin.include_role": whole},), **wish)
+        assert "ASYNC" not in said
+        assert frozen(third) == frozen(first)
+        receipts = {path: path.read_bytes() for path in third.home.glob("stack/receipts/*.json")}
+        assert {path.stem for path in receipts} == {"torch", "numpy", "vllm"}
+        assert "changed=0" in play(third, "torch", "numpy", "vllm", **wish)
+        assert {path: path.read_bytes() for path in receipts} == receipts
+
 
 def test_a_host_that_nothing_suits_is_refused_with_what_would_help(
     tmp_path: Path, play: Play

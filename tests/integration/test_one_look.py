@@ -1,0 +1,166 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A deploy of what is so already takes one look, and any difference takes the whole way.
+
+The tasks of the playbook run for real on this machine, with stand-ins for the wheels, the driver
+and vLLM. No SSH leads to it, so the endpoint fails: what comes before it is what is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
+from tests.matrix import rig
+from tests.matrix.rig import Host, gpu
+from tests.tools.tree import REPOSITORY
+
+Play = Callable[..., str]
+
+SHORT = "all is as asked, and a completion came back"
+LONG = "Start the server and wait until it has answered a completion"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + b"1234")
+    (folder / "config.json").write_text('{"model_type": "brandnew"}')
+    return folder
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """A host with supervisord, whose servers end with the test."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    with rig.index(tmp_path / "index") as url:
+        made = Host(tmp_path / "h", "535.183.06", gpu("Ampere"), url)
+        made.prepare()
+        tool = made.home / "supervisor" / "venv"
+        known = tool / "lib" / "python3" / "site-packages" / "supervisor-4.3.0.dist-info"
+        known.mkdir(parents=True)
+        (tool / "bin").symlink_to(Path(sys.executable).parent)
+        yield made
+    layout = Layout(made.home)
+    for server in layout.servers():
+        assert not lifecycle.end(layout, server, timeout_seconds=1).left
+
+
+@pytest.fixture
+def play(tmp_path: Path, host: Host, model: Path) -> Play:
+    """Run the playbook's tasks from the look on; returns the output."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    serve = str(REPOSITORY / "playbooks" / "tasks" / "serve.yml")
+    tasks = [
+        {"ansible.builtin.set_fact": {"inferops_times": {"start": 1}}},
+        {
+            "block": [{"ansible.builtin.include_tasks": serve}],
+            "rescue": [{"ansible.builtin.debug": {"msg": "{{ ansible_failed_task.name }} failed"}}],
+        },
+    ]
+    variables = {
+        "deploy_roles": ["stack", "torch", "numpy", "vllm", "model_cache", "launch"],
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_host": "127.0.0.1",
+        "ansible_port": 1,
+        "ansible_user": "nobody",
+        "ansible_ssh_private_key_file": "/dev/null",
+        "inferops_known_hosts_file": "/dev/null",
+        "inferops_scope": "test",
+        "inferops_controller_dir": str(tmp_path / "controller"),
+        "inferops_home": str(host.home),
+        "inferops_model": str(model),
+        "inferops_server_port": port,
+        "inferops_index_url": f"{host.index}/simple",
+        "stack_torch_index_url": host.index + "/whl/{backend}",
+        "stack_vllm_index_url": f"{host.index}/vllm",
+        "stack_python": sys.executable,
+        "inferops_vllm_version": "0.25.1",
+        "launch_supervisor": "supervisord",
+        "inferops_server_environment": {"FAKE_START_SECONDS": "0"},
+    }
+
+    def run(*options: str, **extra: Any) -> str:
+        book = tmp_path / "play.json"
+        book.write_text(
+            json.dumps(
+                [
+                    {
+                        "hosts": "localhost",
+                        "gather_facts": False,
+                        "roles": ["inferops.gpu.inferops"],
+                        "tasks": tasks,
+                    }
+                ]
+            )
+        )
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", "localhost,"]
+        done = subprocess.run(
+            [*command, str(book), *options, "-e", json.dumps({**variables, **extra})],
+            cwd=REPOSITORY,
+            env=host.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return " ".join(done.stdout.split())
+
+    return run
+
+
+def test_only_what_differs_takes_the_whole_way(play: Play, host: Host, model: Path) -> None:
+    # The stand-in wheel has no server: the first deploy fails there, after the installation.
+    assert "died during startup" in play()
+    (packages,) = (host.home / "stack" / "venv" / "lib").glob("python*/site-packages")
+    server = packages / "vllm" / "entrypoints" / "openai"
+    server.mkdir(parents=True)
+    for folder in (server, server.parent):
+        (folder / "__init__.py").touch()
+    fake = REPOSITORY / "tests" / "unit" / "host" / "fake_vllm.py"
+    shutil.copy(fake, server / "api_server.py")
+    again = play()
+    assert "the server is error: died during startup" in again
+    assert LONG in again
+    assert "prove it with a completion failed" in again
+
+    for options in ((), ("--check",)):
+        short = play(*options)
+        assert SHORT in short
+        assert LONG not in short
+        assert "inferops.gpu.stack" not in short
+
+    wish = {"inferops_server_arguments": {"max_model_len": 64}}
+    other = play(**wish)
+    assert LONG in other
+    assert "changed=1 " in other
+    assert SHORT in play(**wish)
+
+    (host.home / "stack" / "receipts" / "numpy.json").write_text("{")
+    mended = play(**wish)
+    assert "not as asked yet: numpy is not proven for this lock, driver and boot" in mended
+    assert LONG in mended
+    assert "changed=0 " in mended
+    assert SHORT in play(**wish)
+    # Whether the hub has a newer model, only the hub knows.
+    assert SHORT not in play(**wish, model_cache_update=True)
