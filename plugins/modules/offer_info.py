@@ -100,10 +100,10 @@ offers:
       unchecked: []
   contains:
     machine_id:
-      description: The physical machine, for O(exclude_machines); null where nobody tells.
+      description: The physical machine, for O(exclude_machines); null where nobody says.
       type: str
     expected_cost:
-      description: The sum that the ranking goes by, in dollars, and its parts.
+      description: The sum by which offers are ranked, in dollars, and its parts.
       type: dict
     risk:
       description:
