@@ -111,7 +111,7 @@ offers:
           not tell is one of the reasons, such as C(driver not told, disk speed not told).
       type: dict
     unchecked:
-      description: Limits of the wish about which the offer tells nothing, so that it passes them.
+      description: Limits of the wish about which the offer says nothing, so that it passes them.
       type: list
       elements: str
 total:
