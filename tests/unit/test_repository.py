@@ -25,7 +25,6 @@ UNGROUPED = {
     "offer_check",
     "rental_attempt",
     "ssh_key_pair",
-    "ssh_tunnel",
     "stack_plan",
 }
 
@@ -184,20 +183,42 @@ def test_every_variable_that_is_a_number_has_a_range() -> None:
 
 
 LONGEST_EXPRESSION = 160
-DECIDED_IN_PYTHON = [
-    *tree.REPOSITORY.glob("roles/rent/*/*.yml"),
-    *(tree.REPOSITORY / "playbooks/tasks" / name for name in ("plan.yml", "report.yml")),
+WITH_EXPRESSIONS = [
+    path
+    for path in FILES
+    if path.parts[0] in ("roles", "playbooks", "molecule", "inventories")
+    and path.suffix in (".yml", ".yaml", ".j2")
 ]
 
 
-@pytest.mark.parametrize(
-    "file", DECIDED_IN_PYTHON, ids=lambda file: f"{file.parts[-2]}/{file.name}"
-)
+def conditions(node: Any) -> list[str]:
+    """The expressions that stand without braces, wherever they are in *node*."""
+    if isinstance(node, list):
+        return [text for one in node for text in conditions(one)]
+    if not isinstance(node, dict):
+        return []
+    bare = [node.get(word, []) for word in ("when", "that", "until", "changed_when", "failed_when")]
+    own = [one for value in bare for one in (value if isinstance(value, list) else [value])]
+    return [one for one in own if isinstance(one, str)] + conditions(list(node.values()))
+
+
+@pytest.mark.parametrize("file", WITH_EXPRESSIONS, ids=str)
 def test_decisions_are_made_in_python_and_no_expression_is_long(file: Path) -> None:
     """No test and no mutation reaches what Jinja decides."""
-    expressions = re.findall(r"{{.*?}}(?!})|{%.*?%}", file.read_text(), re.DOTALL)
+    text = text_of(file)
+    expressions = re.findall(r"{{.*?}}(?!})|{%.*?%}", text, re.DOTALL)
+    if file.suffix != ".j2":
+        expressions += conditions(yaml.safe_load(text))
     long = [text for one in expressions if len(text := " ".join(one.split())) > LONGEST_EXPRESSION]
     assert not long
+
+
+def test_expressions_are_looked_for_in_every_role_and_playbook() -> None:
+    """A list that is empty finds nothing."""
+    assert {path.parts[1] for path in WITH_EXPRESSIONS if path.parts[0] == "roles"} == {
+        role.name for role in ROLES
+    }
+    assert Path("playbooks/tasks/plan.yml") in WITH_EXPRESSIONS
 
 
 def test_the_collection_has_no_file_that_ignores_findings_of_sanity() -> None:
