@@ -53,7 +53,7 @@ options:
     type: str
     default: ""
   installer:
-    description: What will install it, as M(inferops.gpu.stack_installer) says.
+    description: What will install it, as M(inferops.gpu.stack_lock) says.
     type: str
     choices: [uv, pip]
     default: uv
