@@ -10,6 +10,7 @@ module: stack_lock
 short_description: Resolve the Python stack of a host into one lock
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.stack#role); its options and results may change.
   - Installs a pinned uv in an environment of its own, makes the environment for the server, and
     resolves all requirements at once into one lock.
   - Nothing else is installed. M(inferops.gpu.stack_packages) installs parts of the lock.

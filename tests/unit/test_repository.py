@@ -28,6 +28,25 @@ UNGROUPED = {
     "stack_plan",
 }
 
+# What playbooks of others may build on. Every other module serves the roles alone, and says so.
+PUBLIC = {
+    "deadline_switch",
+    "endpoint",
+    "evidence",
+    "gpu_info",
+    "model_cache",
+    "model_info",
+    "model_server",
+    "model_server_info",
+    "offer_info",
+    "rental",
+    "rental_extend",
+    "rental_info",
+    "rental_ready",
+    "rental_reap",
+    "server_cleanup",
+}
+
 # Hosts from which packages are downloaded. Which one to use is each machine's own setting.
 REGISTRY_HOST = re.compile(
     r"\b(?:pypi\.org|pythonhosted\.org|registry\.npmjs\.org|deb\.debian\.org|crates\.io)\b"
@@ -104,6 +123,15 @@ def test_every_module_is_in_exactly_one_action_group_or_listed_as_ungrouped() ->
     grouped = [name for names in groups.values() for name in names]
     assert sorted(grouped) == sorted(set(grouped)), "a module is in two groups"
     assert set(grouped) == MODULES - UNGROUPED
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_that_is_internal_to_the_roles_says_so_first(module: str) -> None:
+    text = (tree.REPOSITORY / "plugins" / "modules" / f"{module}.py").read_text()
+    documentation = re.search(r'DOCUMENTATION = r"""(.*?)"""', text, re.DOTALL)
+    assert documentation
+    first = yaml.safe_load(documentation[1])["description"][0]
+    assert first.startswith("Internal. Used by ") == (module not in PUBLIC)
 
 
 @pytest.mark.parametrize("role", ROLES, ids=role_id)
@@ -189,6 +217,22 @@ WITH_EXPRESSIONS = [
     if path.parts[0] in ("roles", "playbooks", "molecule", "inventories")
     and path.suffix in (".yml", ".yaml", ".j2")
 ]
+
+
+def tasks_in_the_background(node: Any) -> list[dict[str, Any]]:
+    """The tasks in *node* that run on while the play does, or while Ansible polls."""
+    if isinstance(node, list):
+        return [task for one in node for task in tasks_in_the_background(one)]
+    if not isinstance(node, dict):
+        return []
+    return [node] * ("async" in node) + tasks_in_the_background(list(node.values()))
+
+
+def test_no_task_is_polled_without_a_word() -> None:
+    """What is awaited says how far it is; Ansible's own polling says ASYNC POLL and no more."""
+    files = [file for file in WITH_EXPRESSIONS if file.suffix != ".j2"]
+    tasks = [one for file in files for one in tasks_in_the_background(load(file))]
+    assert {one["name"]: one["poll"] for one in tasks} == {"Download it in the background": 0}
 
 
 def conditions(node: Any) -> list[str]:
