@@ -75,7 +75,10 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
 
     down = controller.play("teardown", inferops_group="gpu_fleet")
     assert down.status == 0, down.output[-5000:]
-    assert down.message().count("Server: stopped, proven. Released and proven gone") == 2
+    assert (
+        down.message().count("Server: stopped, proven. Tunnel: closed. Released and proven gone")
+        == 2
+    )
     assert controller.rentals() == []
     assert container_names(controller.instance.name) == []
     assert tunnels(controller.folder / "c" / "tunnels") == []
