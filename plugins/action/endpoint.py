@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Open the way to a server and prove it. The module of the same name documents it."""
+"""Open the way to a server and prove it, or close it. The module of the same name documents it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,22 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "folder": {"type": "path", "default": "~/.ansible/inferops/tunnels"},
-    "host": {"type": "str", "required": True},
+    "host": {"type": "str"},
     "port": {"type": "int", "default": 22},
     "user": {"type": "str", "default": "root"},
-    "private_key_file": {"type": "path", "required": True, "no_log": False},
-    "known_hosts_file": {"type": "path", "required": True},
-    "remote_port": {"type": "int", "required": True},
+    "private_key_file": {"type": "path", "no_log": False},
+    "known_hosts_file": {"type": "path"},
+    "remote_port": {"type": "int"},
     "local_port": {"type": "int", "default": 0},
-    "model": {"type": "str", "required": True},
+    "model": {"type": "str"},
     "prompt": {"type": "str", "default": "Hello"},
     "max_tokens": {"type": "int", "default": 16},
     "api_key": {"type": "str", "no_log": True},
     "timeout_seconds": {"type": "float", "default": 60.0},
 }
+NEEDED = ("host", "private_key_file", "known_hosts_file", "remote_port", "model")
 TARGET = ("host", "port", "user", "private_key_file", "known_hosts_file", "remote_port")
 
 
@@ -49,16 +51,27 @@ class ActionModule(GuardedAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result that the documentation promises."""
         super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        _validation, given = self.validate_argument_spec(
+            argument_spec=ARGUMENTS, required_if=[("state", "present", NEEDED)]
+        )
         tunnel = Tunnel(given["folder"], given["name"])
-        target = Target(**{name: given[name] for name in TARGET})
-        dry_run = self._task.check_mode
+        act = self._present if given["state"] == "present" else self._absent
         try:
-            before, port = tunnel.keep(target, given["local_port"], dry_run)
+            return act(tunnel, given)
         except TunnelError as error:
             raise AnsibleActionFail(str(error)) from error
+
+    def _absent(self, tunnel: Tunnel, given: dict[str, Any]) -> dict[str, Any]:
+        was_open = tunnel.is_open()
+        if not self._task.check_mode:
+            tunnel.close()
+        return {"changed": was_open, "local_port": None}
+
+    def _present(self, tunnel: Tunnel, given: dict[str, Any]) -> dict[str, Any]:
+        target = Target(**{name: given[name] for name in TARGET})
+        before, port = tunnel.keep(target, given["local_port"], self._task.check_mode)
         result = {"changed": before is None or before != port, "local_port": port}
-        if dry_run or port is None:
+        if self._task.check_mode or port is None:
             return result
         question = {
             "model": given["model"],

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.drivers import (
     UBUNTU_SUFFIXES,
+    is_controller,
     plan_driver,
     reboot_reason,
 )
@@ -24,7 +26,8 @@ version_added: "0.1.0"
 description:
   - Decides from the facts of a host whether its NVIDIA driver is new enough, which packages of its
     distribution would make it so, and whether it has to boot.
-  - Containers, the controller itself and users without root are refused, each with the reason.
+  - Containers, the controller itself and users without root are refused, each with the reason. The
+    controller is told by its boot and its name, whatever the connection is called.
 positional: _input
 options:
   _input:
@@ -44,10 +47,6 @@ options:
     type: str
     choices: [open, proprietary]
     default: open
-  is_controller:
-    description: Whether the host is the machine on which Ansible runs.
-    type: bool
-    default: false
   packages:
     description: Packages to take in place of the distribution's.
     type: list
@@ -79,20 +78,32 @@ _value:
 """
 
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_HOSTNAME = Path("/proc/sys/kernel/hostname")
+
+
 def driver_plan(
     found: Mapping[str, Any],
     least: int | str,
     branch: int | str = 580,
     kernel_modules: str = "open",
-    is_controller: bool = False,
     packages: Sequence[str] = (),
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     if kernel_modules not in UBUNTU_SUFFIXES:
         raise AnsibleFilterError(f"kernel_modules is open or proprietary, not {kernel_modules!r}.")
     gpu, host, needed = found["gpu"], found["host"], _number(least)
-    plan = plan_driver(gpu, host, needed, _number(branch), kernel_modules, is_controller, packages)
+    is_here = is_controller(host, _told(_BOOT_ID), _told(_HOSTNAME))
+    plan = plan_driver(gpu, host, needed, _number(branch), kernel_modules, is_here, packages)
     return {**plan, "reboot": reboot_reason(gpu, needed)}
+
+
+def _told(file: Path) -> str | None:
+    """What the controller's kernel says; nothing where it is not Linux."""
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return None
 
 
 def _number(branch: int | str) -> int:

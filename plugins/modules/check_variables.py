@@ -10,6 +10,7 @@ module: check_variables
 short_description: Refuse misspelt, missing and ill-valued variables before anything is rented
 version_added: "0.1.0"
 description:
+  - Internal. Used by the playbooks; its options and results may change.
   - Compares the variables of the host with those that the roles of this collection document. A
     name that none of them knows, but that is close to one, is refused with the one that was
     probably meant.

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: endpoint
-short_description: Open the way to a server, and prove it with a completion
+short_description: Open the way to a server and prove it with a completion, or close it
 version_added: "0.1.0"
 description:
-  - Keeps an SSH tunnel from the controller to a server on a host's loopback, as
-    M(inferops.gpu.ssh_tunnel) does, and asks for a completion through it.
-  - Fails unless a completion with text came back.
+  - Keeps an SSH tunnel from the controller to a server on a host's loopback, and asks for a
+    completion through it. Fails unless one with text came back.
+  - The tunnel listens on the controller's loopback only. It outlives the play, until it is closed.
   - This is an action plugin. It runs on the controller.
 author:
   - inferops.gpu contributors (@inferops)
@@ -33,14 +33,18 @@ options:
     description: Name of the tunnel among those of O(folder).
     type: str
     required: true
+  state:
+    description: Whether the tunnel should be open and prove itself, or be closed.
+    type: str
+    choices: [present, absent]
+    default: present
   folder:
     description: Folder on the controller for control sockets. Only its owner may enter.
     type: path
     default: ~/.ansible/inferops/tunnels
   host:
-    description: Where SSH reaches the host.
+    description: Where SSH reaches the host. Needed for O(state=present).
     type: str
-    required: true
   port:
     description: Port of SSH.
     type: int
@@ -50,25 +54,24 @@ options:
     type: str
     default: root
   private_key_file:
-    description: Private key on the controller.
+    description: Private key on the controller. Needed for O(state=present).
     type: path
-    required: true
   known_hosts_file:
-    description: File on the controller in which the host's key is pinned.
+    description:
+      - File on the controller in which the host's key is pinned, as role
+        P(inferops.gpu.connect#role) writes it. Needed for O(state=present).
+      - A host whose key is not in it is refused.
     type: path
-    required: true
   remote_port:
-    description: Port on the host's loopback.
+    description: Port on the host's loopback. Needed for O(state=present).
     type: int
-    required: true
   local_port:
     description: Port on the controller's loopback. V(0) takes a free one and keeps it.
     type: int
     default: 0
   model:
-    description: The model that is asked.
+    description: The model that is asked. Needed for O(state=present).
     type: str
-    required: true
   prompt:
     description: What it is asked.
     type: str
@@ -99,26 +102,31 @@ EXAMPLES = r"""
     remote_port: 8000
     model: Qwen/Qwen3-8B
   register: reached
+
+- name: Close the tunnel
+  inferops.gpu.endpoint:
+    name: prod/gpu-1
+    state: absent
 """
 
 RETURN = r"""
 url:
   description: Where clients on the controller reach the server.
-  returned: success, not in check mode
+  returned: with O(state=present), not in check mode
   type: str
   sample: http://127.0.0.1:40213/v1
 model:
   description: The model that answered.
-  returned: success, not in check mode
+  returned: with O(state=present), not in check mode
   type: str
   sample: Qwen/Qwen3-8B
 completion:
   description: The text that came back.
-  returned: success, not in check mode
+  returned: with O(state=present), not in check mode
   type: str
   sample: ", my name is"
 local_port:
-  description: The local end of the tunnel. Null in check mode when it is not chosen yet.
+  description: The local end. Null when closed, or in check mode when it is not chosen yet.
   returned: success
   type: int
   sample: 40213

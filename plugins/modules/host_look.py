@@ -10,6 +10,8 @@ module: host_look
 short_description: See in one look what a host is, what it serves, and whether that is as asked
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.rent#role) and playbook C(deploy); its options and results
+    may change.
   - Brings what M(inferops.gpu.gpu_info) says of the host, how its server does, and what the model
     says of itself, in one call.
   - With O(wishes_of) it says whether a deploy that asked for exactly the same succeeded here, and

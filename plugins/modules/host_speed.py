@@ -10,6 +10,7 @@ module: host_speed
 short_description: Measure a host's disk and network for a few seconds
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.rent#role); its options and results may change.
   - Writes a file to the disk and flushes it, and reads from an address, both bounded in size and
     time. M(inferops.gpu.offer_check) compares the result with what the offer promised.
   - What cannot be measured is null, with the reason.

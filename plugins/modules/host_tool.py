@@ -10,6 +10,7 @@ module: host_tool
 short_description: Install a Python tool on a host, in an environment of its own
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.launch#role); its options and results may change.
   - Makes a virtual environment with the Python that runs the module, and installs one version of a
     tool there with pip. So it works with and without uv.
 author:

@@ -10,6 +10,8 @@ module: model_fit
 short_description: Compute whether a model fits on the host, before anything is started
 version_added: "0.1.0"
 description:
+  - Internal. Used by roles P(inferops.gpu.rent#role) and P(inferops.gpu.launch#role); its options
+    and results may change.
   - Looks at the host with M(inferops.gpu.host_look), and computes as filter
     P(inferops.gpu.model_fit#filter) does whether the model fits and what to start it with.
   - A server of ours that runs there is counted as if it had been stopped, where it is known what

@@ -10,6 +10,7 @@ module: offer_check
 short_description: Compare a rented host with the offer by which it was rented
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.rent#role); its options and results may change.
   - Puts what an offer promised beside what was measured on the host, and fails when a promise is
     broken. Role P(inferops.gpu.rent#role) releases such a host and takes the next offer.
 author:

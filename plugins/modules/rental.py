@@ -227,11 +227,14 @@ attempts:
           gone. They were never listed, stopped, too dear, or younger than another controller's.
       type: str
 released:
-  description: The rentals that were released, each with what it cost, or would be.
+  description:
+    - The rentals that were released, or would be, each with what it has cost. Where the provider
+      does not tell the price, that is null and the cost 0.
   returned: with O(state=absent)
   type: list
   elements: dict
-  sample: [{provider: vastai, id: "27011234", cost_usd: 0.0841}]
+  sample:
+    - {provider: vastai, id: "27011234", price_usd_per_hour: 0.3412, cost_usd: 0.0841}
 """
 
 from collections.abc import Callable
@@ -318,7 +321,12 @@ class Desk:
         doomed = [one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]
         now = self._clock.now()
         released = [
-            {"provider": one.provider, "id": one.id, "cost_usd": one.cost_usd(now)}
+            {
+                "provider": one.provider,
+                "id": one.id,
+                "price_usd_per_hour": one.price_usd_per_hour,
+                "cost_usd": one.cost_usd(now),
+            }
             for one in doomed
         ]
         if not self._module.check_mode:

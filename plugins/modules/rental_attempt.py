@@ -10,6 +10,7 @@ module: rental_attempt
 short_description: Keep the account of a run's attempts to rent, and decide what a failure costs
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.rent#role); its options and results may change.
   - A run rents in attempts. Each is a call of M(inferops.gpu.rental) and what follows it until the
     host works. This keeps what the attempts have sent and spent, says whether a failure makes room
     for the next one and what is this run's to release, and writes the last message of a deploy.

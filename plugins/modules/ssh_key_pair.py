@@ -10,6 +10,7 @@ module: ssh_key_pair
 short_description: Provide an SSH key pair that can be used without asking anybody
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.rent#role); its options and results may change.
   - Makes an Ed25519 key pair on the controller when there is none, and refuses one that is locked
     by a passphrase or damaged.
   - This is an action plugin. Hosts of one play share the pair.

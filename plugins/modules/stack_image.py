@@ -10,6 +10,7 @@ module: stack_image
 short_description: Take the vLLM that a host carries already, such as its container image's
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.stack#role); its options and results may change.
   - Reads which packages an environment holds and takes them as the lock. Nothing is installed
     there, now or later. M(inferops.gpu.stack_packages) proves its parts, and fails where it would
     have to change one.

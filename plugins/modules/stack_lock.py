@@ -10,10 +10,13 @@ module: stack_lock
 short_description: Resolve the Python stack of a host into one lock
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.stack#role); its options and results may change.
   - Installs a pinned uv in an environment of its own, makes the environment for the server, and
     resolves all requirements at once into one lock.
   - Nothing else is installed. M(inferops.gpu.stack_packages) installs parts of the lock.
   - Resolves again only when what it was resolved from has changed.
+  - Without O(requirements) it only provides what resolves, and says which one that is. pip brings
+    no Python along, so which requirements can be planned depends on it.
 author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
@@ -35,10 +38,10 @@ options:
     type: str
     default: ~/.inferops
   requirements:
-    description: Requirement lines, such as V(vllm==0.32.0).
+    description: Requirement lines, such as V(vllm==0.32.0). Without any, nothing is resolved.
     type: list
     elements: str
-    required: true
+    default: []
   constraints:
     description: Constraint lines.
     type: list
@@ -95,7 +98,8 @@ options:
     default: ""
   installer:
     description:
-      - What resolves and installs. With V(auto) it is uv, or pip where uv cannot be installed.
+      - What resolves and installs. With V(auto) it is uv, or pip where uv cannot be installed. In
+        check mode it takes it that uv can be had, unless it could not before.
       - pip takes O(python) where that is a path, else the host's own Python. It installs the lock
         as a whole with its first part.
     type: str
@@ -106,11 +110,14 @@ options:
     type: str
     default: 0.13.8
 seealso:
-  - module: inferops.gpu.stack_installer
   - module: inferops.gpu.stack_packages
 """
 
 EXAMPLES = r"""
+- name: Provide uv, or pip
+  inferops.gpu.stack_lock:
+  register: provided
+
 - name: Resolve the stack
   inferops.gpu.stack_lock:
     requirements: [vllm==0.32.0, torch==2.13.0]
@@ -120,35 +127,35 @@ EXAMPLES = r"""
 RETURN = r"""
 packages:
   description: Versions in the lock. Empty in check mode before the first resolution.
-  returned: success
+  returned: with O(requirements)
   type: dict
   sample: {numpy: 2.3.5, torch: 2.13.0, vllm: 0.32.0}
 to_install:
   description:
     - Packages of the lock that are not installed yet, or in another version. Empty in check mode
       before the first resolution.
-  returned: success
+  returned: with O(requirements)
   type: list
   elements: str
   sample: [torch, vllm]
 lock_file:
   description: The lock on the host.
-  returned: success
+  returned: with O(requirements)
   type: str
   sample: /root/.inferops/stack/lock.txt
 lock:
   description: The text of the lock, when it has hashes.
-  returned: success and O(hashes)
+  returned: with O(requirements) and O(hashes)
   type: str
   sample: "numpy==2.3.5 --hash=sha256:..."
 lock_sha256:
   description: Its hash, or null before the first resolution.
-  returned: success
+  returned: with O(requirements)
   type: str
   sample: 3a1f0a0d5b
 python:
   description: Interpreter of the environment.
-  returned: success
+  returned: with O(requirements)
   type: str
   sample: /root/.inferops/stack/venv/bin/python
 uv:
@@ -169,7 +176,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import Wanted
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
-    INSTALLER_OPTIONS,
     SOURCE_OPTIONS,
     make_sources,
 )
@@ -186,13 +192,21 @@ BESIDE = ("torch_backend", "torch_index_url", "extra_index_urls", "python_mirror
 def resolve(
     stack: Stack, options: dict[str, Any], tell: Callable[[str], None], dry_run: bool
 ) -> dict[str, Any]:
-    """Provide the lock; the result of the module. Raises StackError."""
+    """Provide what resolves, and the lock; the result of the module. Raises StackError."""
     sources = make_sources(options, **{name: options[name] for name in BESIDE})
-    before = stack.locked()
     tell("providing the installer")
     installer = stack.provide_installer(
         options["installer"], options["uv_version"], sources, dry_run
     )
+    provided: dict[str, Any] = {
+        "changed": installer.is_new,
+        "installer": installer.name,
+        "uv": str(stack.uv),
+        "warnings": [installer.warning] if installer.warning else [],
+    }
+    if not options["requirements"]:
+        return provided
+    before = stack.locked()
     wanted = Wanted(
         requirements=options["requirements"],
         constraints=options["constraints"],
@@ -206,9 +220,10 @@ def resolve(
     if stale and not dry_run:
         tell("resolving the lock")
         stack.resolve(wanted, options["lock"], options["compiles"])
-    warnings = [installer.warning] if installer.warning else []
-    warnings += lacking(stack.python) if options["compiles"] else []
+    if options["compiles"]:
+        provided["warnings"] += lacking(stack.python)
     return {
+        **provided,
         "changed": installer.is_new or stale,
         "packages": stack.locked(),
         "to_install": [name for name, change in stack.differences([]).items() if change["after"]],
@@ -216,10 +231,7 @@ def resolve(
         "lock": stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
         "lock_sha256": stack.lock_sha256(),
         "python": str(stack.python),
-        "uv": str(stack.uv),
-        "installer": installer.name,
         "diff": {"before": {"lock": before}, "after": {"lock": stack.locked()}},
-        "warnings": warnings,
     }
 
 
@@ -227,7 +239,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "home": {"type": "str", "default": "~/.inferops"},
-            "requirements": {"type": "list", "elements": "str", "required": True},
+            "requirements": {"type": "list", "elements": "str", "default": []},
             "constraints": {"type": "list", "elements": "str", "default": []},
             "excluded": {"type": "list", "elements": "str", "default": []},
             "python": {"type": "str", "default": ">=3.11,<3.14"},
@@ -238,7 +250,8 @@ def main() -> None:
             "lock": {"type": "str", "default": ""},
             "python_mirror": {"type": "str", "default": ""},
             "compiles": {"type": "bool", "default": False},
-            **INSTALLER_OPTIONS,
+            "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
+            "uv_version": {"type": "str", "default": "0.13.8"},
             **SOURCE_OPTIONS,
             **JOB_OPTIONS,
         },

@@ -10,6 +10,8 @@ module: stack_packages
 short_description: Install a part of the locked stack and prove it by running it
 version_added: "0.1.0"
 description:
+  - Internal. Used by roles P(inferops.gpu.torch#role), P(inferops.gpu.numpy#role),
+    P(inferops.gpu.vllm#role) and P(inferops.gpu.recover#role); its options and results may change.
   - Installs packages at the versions of the lock, then runs a script in the environment that
     proves that they work.
   - Fails when any other installed package is not what the lock says, and names what replaced it.

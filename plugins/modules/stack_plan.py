@@ -10,6 +10,7 @@ module: stack_plan
 short_description: Choose the stack for a host by its driver and GPUs
 version_added: "0.1.0"
 description:
+  - Internal. Used by role P(inferops.gpu.stack#role); its options and results may change.
   - Chooses vLLM, torch, their builds and the Python for a host, as filter
     P(inferops.gpu.stack_plan#filter) does for an offer, and shows why.
   - This is an action plugin. It decides on the controller.
@@ -53,7 +54,7 @@ options:
     type: str
     default: ""
   installer:
-    description: What will install it, as M(inferops.gpu.stack_installer) says.
+    description: What will install it, as M(inferops.gpu.stack_lock) says.
     type: str
     choices: [uv, pip]
     default: uv

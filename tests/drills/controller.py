@@ -63,7 +63,8 @@ def shortened(node: Any, left_out: list[str]) -> Any:
         kept = (one for one, name in zip(node, named, strict=True) if name not in NEEDLESS)
         return [shortened(one, left_out) for one in kept]
     if isinstance(node, dict):
-        paths = ("ansible.builtin.import_playbook", "ansible.builtin.include_tasks")
+        verbs = ("import_playbook", "import_tasks", "include_tasks")
+        paths = [f"ansible.builtin.{verb}" for verb in verbs]
         return {
             key: str(PLAYBOOKS / value) if key in paths else shortened(value, left_out)
             for key, value in node.items()

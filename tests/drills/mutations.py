@@ -29,6 +29,7 @@ MARKS = f"{UNIT}/test_mark.py"
 RULES = "tests/unit/drills/test_rules.py"
 ATTEMPTS = f"{UNIT}/test_attempts.py"
 OUTCOME = f"{UNIT}/test_outcome.py"
+ENDING = f"{UNIT}/test_ending.py"
 DISK = f"{UNIT}/test_disk.py"
 SHOWN = "tests/unit/plugins/test_shown_lines.py"
 
@@ -1665,6 +1666,46 @@ ATTEMPTING = (
         "if not ledger.attempts and not ledger.spent_usd:",
         "if not ledger.attempts:",
         (f"{OUTCOME}::test_a_failed_deploy_says_what_earlier_attempts_and_creates_have_cost",),
+    ),
+    Mutation(
+        "unproven-stop-called-proven",
+        "a teardown says of a server that may still run that it is proven stopped",
+        f"{MARKET}/rentals/ending.py",
+        'if server.get("stopped") == "proven":',
+        'if server.get("stopped"):',
+        (f"{ENDING}::test_what_is_unproven_about_the_server_is_told",),
+    ),
+    Mutation(
+        "remedy-of-a-stop-unsaid",
+        "nobody is told what is left of the server and what to do about it",
+        f"{MARKET}/rentals/ending.py",
+        'remedy = server.get("remedy") or "nobody',
+        'remedy = "nobody',
+        (f"{ENDING}::test_what_is_unproven_about_the_server_is_told",),
+    ),
+    Mutation(
+        "failed-stop-unsaid",
+        "a server that could not be stopped is told as one that nobody looked at",
+        f"{MARKET}/rentals/ending.py",
+        'if ending.failed or server.get("failed"):',
+        'if server.get("failed"):',
+        (f"{ENDING}::test_what_kept_the_server_from_being_looked_at_is_told",),
+    ),
+    Mutation(
+        "untold-price-is-nothing",
+        "a rental whose price nobody tells is said to have cost nothing",
+        f"{MARKET}/rentals/ending.py",
+        '    if rental.get("price_usd_per_hour") is None:\n',
+        "    if False:\n",
+        (f"{ENDING}::test_a_price_that_is_not_told_is_not_shown_as_nothing",),
+    ),
+    Mutation(
+        "pretended-release-told-as-done",
+        "a check says that a rental is gone which goes on billing",
+        f"{MARKET}/rentals/ending.py",
+        'verb = "Would release" if ending.dry_run else "Released and proven gone:"',
+        'verb = "Released and proven gone:"',
+        (f"{ENDING}::test_check_mode_says_what_would_be",),
     ),
     Mutation(
         "disk-without-room",

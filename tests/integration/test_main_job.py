@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import threading
@@ -23,13 +24,19 @@ from tests.rig.podman import podman
 from tests.simulator.hosts import container_names
 from tests.simulator.market import ACCOUNT_KEY
 
+#: Tells the processes of this test's plays from those of others on this machine.
+MARKER = "INFEROPS_TEST_PLAY"
 
-def test_a_fleet_serves_tells_no_secret_and_is_torn_down(controller: Controller) -> None:
+
+def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two hosts at once, as verbose as it gets, with every kind of secret set."""
     secrets = {
         "inferops_server_api_key": "sk-key-of-the-server",
         "inferops_hub_token": "hf_of-the-hub",
     }
+    monkeypatch.setenv(MARKER, str(controller.folder))
     with process_table_watched_for(ACCOUNT_KEY, *secrets.values()) as seen_in_process_table:
         run = controller.play("deploy", "-vvv", inferops_group="gpu_fleet", secret=secrets)
     assert run.status == 0, run.output[-5000:]
@@ -68,7 +75,10 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(controller: Controller)
 
     down = controller.play("teardown", inferops_group="gpu_fleet")
     assert down.status == 0, down.output[-5000:]
-    assert down.message().count("Server: stopped, proven. Released and proven gone") == 2
+    assert (
+        down.message().count("Server: stopped, proven. Tunnel: closed. Released and proven gone")
+        == 2
+    )
     assert controller.rentals() == []
     assert container_names(controller.instance.name) == []
     assert tunnels(controller.folder / "c" / "tunnels") == []
@@ -76,18 +86,25 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(controller: Controller)
 
 @contextmanager
 def process_table_watched_for(*secrets: str) -> Iterator[set[str]]:
-    """The command lines that showed one of *secrets* while the block ran."""
+    """The command lines that showed one of *secrets* while the block ran.
+
+    Those of the plays, and of whatever runs inside of a host.
+    """
+    marker = f"{MARKER}={os.environ[MARKER]}".encode()
+    here = Path("/proc/self/ns/pid").readlink()
     seen: set[str] = set()
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(0.5):
-            for file in Path("/proc").glob("[0-9]*/cmdline"):
+            for folder in Path("/proc").glob("[0-9]*"):
                 try:
-                    arguments = file.read_bytes().decode(errors="replace")
+                    ours = marker in (folder / "environ").read_bytes()
+                    inside = (folder / "ns" / "pid").readlink() != here
+                    arguments = (folder / "cmdline").read_bytes().decode(errors="replace")
                 except OSError:
                     continue
-                if any(secret in arguments for secret in secrets):
+                if (ours or inside) and any(secret in arguments for secret in secrets):
                     seen.add(arguments.replace("\0", " "))
 
     watcher = threading.Thread(target=watch)

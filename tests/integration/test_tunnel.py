@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.modules import ssh_tunnel
+from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel import (
+    Target,
+    Tunnel,
+    TunnelError,
+)
 from tests.demo.__main__ import tunnels
 from tests.integration.test_simulator_host import Market
 from tests.simulator import daemon
@@ -28,9 +32,18 @@ while True:
 """
 
 
+@dataclass(frozen=True)
+class Way:
+    """A tunnel, where it leads, and the folder of its control sockets."""
+
+    tunnel: Tunnel
+    target: Target
+    folder: Path
+
+
 @pytest.fixture
-def options(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    """The module's options for a host on whose loopback a banner is served."""
+def way(tmp_path: Path) -> Iterator[Way]:
+    """To a host on whose loopback a banner is served."""
     market = Market(tmp_path)
     try:
         row = market.rent()
@@ -39,16 +52,17 @@ def options(tmp_path: Path) -> Iterator[dict[str, Any]]:
         port = int(row["ports"]["22/tcp"][0]["HostPort"])
         known_hosts = tmp_path / "known_hosts"
         known_hosts.write_text(host_key("127.0.0.1", port))
-        yield {
-            "name": "test/gpu-1",
-            # Longer than the path of a socket may be.
-            "folder": str(tmp_path / ("a-long-folder-name-" * 6) / "tunnels"),
-            "host": "127.0.0.1",
-            "port": port,
-            "private_key_file": str(market.key),
-            "known_hosts_file": str(known_hosts),
-            "remote_port": REMOTE_PORT,
-        }
+        # Longer than the path of a socket may be.
+        folder = tmp_path / ("a-long-folder-name-" * 6) / "tunnels"
+        target = Target(
+            host="127.0.0.1",
+            port=port,
+            user="root",
+            private_key_file=str(market.key),
+            known_hosts_file=str(known_hosts),
+            remote_port=REMOTE_PORT,
+        )
+        yield Way(Tunnel(str(folder), "test/gpu-1"), target, folder)
     finally:
         daemon.stop(market.instance)
 
@@ -64,66 +78,57 @@ def banner(port: int) -> bytes:
         return connection.recv(16)
 
 
-def test_a_tunnel_opens_once_survives_its_note_and_closes(
-    options: dict[str, Any], run_module: Callable[..., dict[str, Any]]
-) -> None:
-    folder = Path(options["folder"])
-    assert run_module(ssh_tunnel, check=True, **options)["changed"]
-    assert tunnels(folder) == []
+def test_a_tunnel_opens_once_survives_its_note_and_closes(way: Way) -> None:
+    assert way.tunnel.keep(way.target, dry_run=True) == (None, None)
+    assert tunnels(way.folder) == []
 
-    opened = run_module(ssh_tunnel, **options)
-    assert opened["changed"]
-    assert banner(opened["local_port"]) == b"hello"
-    again = run_module(ssh_tunnel, **options)
-    assert not again["changed"]
-    assert again["local_port"] == opened["local_port"]
-    assert len(tunnels(folder)) == 1
+    before, port = way.tunnel.keep(way.target)
+    assert before is None
+    assert port is not None
+    assert banner(port) == b"hello"
+    assert way.tunnel.keep(way.target) == (port, port)
+    assert len(tunnels(way.folder)) == 1
 
-    for note in folder.glob("*.json"):
+    for note in way.folder.glob("*.json"):
         note.unlink()
-    reopened = run_module(ssh_tunnel, **options)
-    assert reopened["changed"]
-    assert banner(reopened["local_port"]) == b"hello"
-    assert len(tunnels(folder)) == 1
+    before, port = way.tunnel.keep(way.target)
+    assert before is None
+    assert port is not None
+    assert banner(port) == b"hello"
+    assert len(tunnels(way.folder)) == 1
 
-    closing = {"name": options["name"], "folder": options["folder"], "state": "absent"}
-    assert run_module(ssh_tunnel, **closing)["changed"]
-    assert tunnels(folder) == []
-    assert not run_module(ssh_tunnel, **closing)["changed"]
+    assert way.tunnel.is_open()
+    way.tunnel.close()
+    assert tunnels(way.folder) == []
+    assert not way.tunnel.is_open()
+    way.tunnel.close()
 
 
-def test_a_taken_local_port_is_told(
-    options: dict[str, Any], run_module: Callable[..., dict[str, Any]]
-) -> None:
+def test_a_taken_local_port_is_told(way: Way) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = run_module(ssh_tunnel, local_port=port, **options)
-    assert result["failed"]
-    assert "Check that the local port is free" in result["msg"]
-    assert tunnels(Path(options["folder"])) == []
+        with pytest.raises(TunnelError, match="Check that the local port is free"):
+            way.tunnel.keep(way.target, port)
+    assert tunnels(way.folder) == []
 
 
-def test_a_host_whose_key_is_not_pinned_is_refused(
-    options: dict[str, Any], run_module: Callable[..., dict[str, Any]]
-) -> None:
-    pinned = Path(options["known_hosts_file"])
+def test_a_host_whose_key_is_not_pinned_is_refused(way: Way) -> None:
+    pinned = Path(way.target.known_hosts_file)
     pinned.write_text("")
-    result = run_module(ssh_tunnel, **options)
-    assert result["failed"]
-    assert "Host key verification failed" in result["msg"]
+    with pytest.raises(TunnelError, match="Host key verification failed"):
+        way.tunnel.keep(way.target)
     assert pinned.read_text() == ""
-    assert tunnels(Path(options["folder"])) == []
+    assert tunnels(way.folder) == []
 
 
-def test_another_host_key_is_refused(
-    options: dict[str, Any], run_module: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
+def test_another_host_key_is_refused(way: Way, tmp_path: Path) -> None:
     stranger = tmp_path / "stranger"
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger], check=True, timeout=30
     )
     public = " ".join(stranger.with_suffix(".pub").read_text().split()[:2])
-    Path(options["known_hosts_file"]).write_text(f"[127.0.0.1]:{options['port']} {public}\n")
-    result = run_module(ssh_tunnel, **options)
-    assert result["failed"]
-    assert tunnels(Path(options["folder"])) == []
+    pinned = tmp_path / "strangers"
+    pinned.write_text(f"[127.0.0.1]:{way.target.port} {public}\n")
+    with pytest.raises(TunnelError):
+        way.tunnel.keep(replace(way.target, known_hosts_file=str(pinned)))
+    assert tunnels(way.folder) == []

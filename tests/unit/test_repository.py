@@ -25,8 +25,26 @@ UNGROUPED = {
     "offer_check",
     "rental_attempt",
     "ssh_key_pair",
-    "ssh_tunnel",
     "stack_plan",
+}
+
+# What playbooks of others may build on. Every other module serves the roles alone, and says so.
+PUBLIC = {
+    "deadline_switch",
+    "endpoint",
+    "evidence",
+    "gpu_info",
+    "model_cache",
+    "model_info",
+    "model_server",
+    "model_server_info",
+    "offer_info",
+    "rental",
+    "rental_extend",
+    "rental_info",
+    "rental_ready",
+    "rental_reap",
+    "server_cleanup",
 }
 
 # Hosts from which packages are downloaded. Which one to use is each machine's own setting.
@@ -107,6 +125,15 @@ def test_every_module_is_in_exactly_one_action_group_or_listed_as_ungrouped() ->
     assert set(grouped) == MODULES - UNGROUPED
 
 
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_that_is_internal_to_the_roles_says_so_first(module: str) -> None:
+    text = (tree.REPOSITORY / "plugins" / "modules" / f"{module}.py").read_text()
+    documentation = re.search(r'DOCUMENTATION = r"""(.*?)"""', text, re.DOTALL)
+    assert documentation
+    first = yaml.safe_load(documentation[1])["description"][0]
+    assert first.startswith("Internal. Used by ") == (module not in PUBLIC)
+
+
 @pytest.mark.parametrize("role", ROLES, ids=role_id)
 def test_a_role_has_a_readme_and_a_molecule_scenario(role: Path) -> None:
     """The README is made from the argument specs by `make docs`."""
@@ -184,20 +211,58 @@ def test_every_variable_that_is_a_number_has_a_range() -> None:
 
 
 LONGEST_EXPRESSION = 160
-DECIDED_IN_PYTHON = [
-    *tree.REPOSITORY.glob("roles/rent/*/*.yml"),
-    *(tree.REPOSITORY / "playbooks/tasks" / name for name in ("plan.yml", "report.yml")),
+WITH_EXPRESSIONS = [
+    path
+    for path in FILES
+    if path.parts[0] in ("roles", "playbooks", "molecule", "inventories")
+    and path.suffix in (".yml", ".yaml", ".j2")
 ]
 
 
-@pytest.mark.parametrize(
-    "file", DECIDED_IN_PYTHON, ids=lambda file: f"{file.parts[-2]}/{file.name}"
-)
+def tasks_in_the_background(node: Any) -> list[dict[str, Any]]:
+    """The tasks in *node* that run on while the play does, or while Ansible polls."""
+    if isinstance(node, list):
+        return [task for one in node for task in tasks_in_the_background(one)]
+    if not isinstance(node, dict):
+        return []
+    return [node] * ("async" in node) + tasks_in_the_background(list(node.values()))
+
+
+def test_no_task_is_polled_without_a_word() -> None:
+    """What is awaited says how far it is; Ansible's own polling says ASYNC POLL and no more."""
+    files = [file for file in WITH_EXPRESSIONS if file.suffix != ".j2"]
+    tasks = [one for file in files for one in tasks_in_the_background(load(file))]
+    assert {one["name"]: one["poll"] for one in tasks} == {"Download it in the background": 0}
+
+
+def conditions(node: Any) -> list[str]:
+    """The expressions that stand without braces, wherever they are in *node*."""
+    if isinstance(node, list):
+        return [text for one in node for text in conditions(one)]
+    if not isinstance(node, dict):
+        return []
+    bare = [node.get(word, []) for word in ("when", "that", "until", "changed_when", "failed_when")]
+    own = [one for value in bare for one in (value if isinstance(value, list) else [value])]
+    return [one for one in own if isinstance(one, str)] + conditions(list(node.values()))
+
+
+@pytest.mark.parametrize("file", WITH_EXPRESSIONS, ids=str)
 def test_decisions_are_made_in_python_and_no_expression_is_long(file: Path) -> None:
     """No test and no mutation reaches what Jinja decides."""
-    expressions = re.findall(r"{{.*?}}(?!})|{%.*?%}", file.read_text(), re.DOTALL)
+    text = text_of(file)
+    expressions = re.findall(r"{{.*?}}(?!})|{%.*?%}", text, re.DOTALL)
+    if file.suffix != ".j2":
+        expressions += conditions(yaml.safe_load(text))
     long = [text for one in expressions if len(text := " ".join(one.split())) > LONGEST_EXPRESSION]
     assert not long
+
+
+def test_expressions_are_looked_for_in_every_role_and_playbook() -> None:
+    """A list that is empty finds nothing."""
+    assert {path.parts[1] for path in WITH_EXPRESSIONS if path.parts[0] == "roles"} == {
+        role.name for role in ROLES
+    }
+    assert Path("playbooks/tasks/plan.yml") in WITH_EXPRESSIONS
 
 
 def test_the_collection_has_no_file_that_ignores_findings_of_sanity() -> None:

@@ -75,6 +75,15 @@ def plan_driver(
     }
 
 
+def is_controller(host: Mapping[str, Any], boot_id: str | None, hostname: str | None) -> bool:
+    """Whether *host* is the machine that says this of itself: the same boot of the same name.
+
+    Containers share the boot of the machine around them, so the boot alone does not tell.
+    """
+    told = (host.get("boot_id"), host.get("hostname"))
+    return None not in told and told == (boot_id, hostname)
+
+
 def reboot_reason(gpu: Mapping[str, Any], least: int) -> str | None:
     """Why a host has to boot before its driver works, by what gpu_info says after installing."""
     if gpu.get("state") in NEEDS_BOOT:

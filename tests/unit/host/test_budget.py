@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common import limits, reasons
+from ansible_collections.inferops.gpu.plugins.module_utils.common import reasons
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import budget, observation
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import records
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import limits
 
 GIB = 1024**3
 

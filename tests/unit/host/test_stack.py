@@ -31,7 +31,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack impo
 from ansible_collections.inferops.gpu.plugins.modules import (
     host_tool,
     stack_image,
-    stack_installer,
     stack_lock,
     stack_packages,
 )
@@ -536,9 +535,10 @@ def test_the_installer_is_known_before_anything_is_planned(
     version = UV_VERSION if there == "uv" else "999"
     asked = {"home": str(home), "installer": wish, "uv_version": version}
     asked["find_links"] = [str(wheels)]
-    said = run_module(stack_installer, **asked)
+    said = run_module(stack_lock, **asked)
     if provided:
         assert (said["installer"], said["changed"]) == (provided, is_new)
+        assert "lock_file" not in said
         assert bool(said.get("warnings")) == (wish == "auto" and there == "pip")
     else:
         assert "Installing uv==999 failed" in said["msg"]

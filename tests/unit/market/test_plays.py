@@ -88,7 +88,26 @@ def test_a_teardown_without_a_connection_still_ends_well(tmp_path: Path, marketp
         inferops_stop_timeout_seconds="60",
     )
     assert status == 0, output
+    assert "Server: not stopped: " in output
     assert "Nothing is rented under the name gpu-1" in output
+
+
+def test_evidence_of_a_host_that_is_not_connected_says_so(tmp_path: Path) -> None:
+    status, output = play(
+        tmp_path, on_the_host(role("evidence", "main")), inferops_evidence_dir=str(tmp_path / "e")
+    )
+    assert status == 0, output
+    (folder,) = (tmp_path / "e").iterdir()
+    summary = (folder / "summary.md").read_text()
+    assert summary.startswith("# gpu-1: evidence on demand\n\nNo failure was reported.\n")
+    assert "- everything on the host: no rental is connected under this name\n" in summary
+    assert json.loads((folder / "state.json").read_text()) == {
+        "rental": {},
+        "servers": [],
+        "failure": {},
+        "stack": {},
+        "promises": {},
+    }
 
 
 def test_the_status_tells_of_each_host_whatever_became_of_it(

@@ -222,3 +222,20 @@ def test_anything_but_a_text_is_no_completion(
 def test_a_port_where_nobody_listens_is_no_endpoint(server: dict[str, Any]) -> None:
     with pytest.raises(NoCompletion, match="status none"):
         complete(1, {}, "", 10)
+
+
+def test_an_endpoint_that_is_not_open_is_closed_already(play: Play, tmp_path: Path) -> None:
+    closing = {"name": "a/b", "folder": str(tmp_path / "tunnels"), "state": "absent"}
+    status, output = play(
+        {"inferops.gpu.endpoint": closing, "register": "closed"},
+        {"ansible.builtin.debug": {"msg": "port {{ closed.local_port }}."}},
+    )
+    assert status == 0, output
+    assert "port ." in output or "port None." in output
+    assert "changed=0" in output
+
+
+def test_an_endpoint_names_what_it_needs_to_be_opened(play: Play) -> None:
+    status, output = play({"inferops.gpu.endpoint": {"name": "a/b", "host": "203.0.113.7"}})
+    assert status != 0
+    assert "private_key_file, known_hosts_file, remote_port, model" in output

@@ -154,7 +154,7 @@ def test_the_answer_of_a_host_is_a_result_and_nothing_else(host: Host) -> None:
 def test_what_runs_on_while_its_task_polls_sets_no_variable_either(host: Host) -> None:
     answer = {**ANSWER, "ansible_job_id": "j1", "started": 1, "finished": 1}
     host.says(answer)
-    done = host.play({"inferops.gpu.stack_installer": {}, "async": 60, "poll": 1}, SHOW)
+    done = host.play({"inferops.gpu.stack_image": {}, "async": 60, "poll": 1}, SHOW)
     assert done.returncode == 0, done.stdout
     assert "<http://127.0.0.1:9><unset>" in done.stdout
 

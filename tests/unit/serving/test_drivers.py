@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.filter.driver_plan import driver_plan
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import boot_id
 
 UBUNTU = {
     "machine_kind": "virtual_machine",
@@ -21,6 +23,7 @@ UBUNTU = {
     "distribution_codename": "noble",
 }
 BOOKWORM = {**UBUNTU, "distribution": "debian", "distribution_codename": "bookworm"}
+HERE = {"boot_id": boot_id(), "hostname": platform.node()}
 CONTAINER = {**UBUNTU, "machine_kind": "container", "machine_kind_detail": "docker"}
 BARE = {"present": False, "state": "no_driver", "driver": {"pci_gpus": 1}}
 
@@ -87,7 +90,7 @@ def test_an_older_driver_is_upgraded() -> None:
     [
         (BARE, CONTAINER, {}, "This is a container (docker)"),
         (working("535.1"), CONTAINER, {}, "rent_driver_version"),
-        (BARE, UBUNTU, {"is_controller": True}, "This is the controller itself"),
+        (BARE, {**UBUNTU, **HERE}, {}, "This is the controller itself"),
         (BARE, {**UBUNTU, "is_root": False}, {}, "set ansible_become"),
         ({**BARE, "driver": {"pci_gpus": 0}}, UBUNTU, {}, "No NVIDIA GPU is on the PCI bus"),
         (BARE, BOOKWORM, {}, "Debian bookworm has driver 535 and no newer one"),
@@ -100,6 +103,14 @@ def test_what_must_not_or_cannot_be_changed_is_refused_with_the_reason(
     found = plan(gpu, host, **options)
     assert said in found["refusal"]
     assert found["packages"] == []
+
+
+@pytest.mark.parametrize("other", [{"boot_id": "another"}, {"hostname": "another"}])
+def test_another_machine_of_the_same_boot_or_name_is_not_the_controller(
+    other: dict[str, Any],
+) -> None:
+    """Containers share the boot of the machine around them, and names repeat."""
+    assert plan(BARE, {**UBUNTU, **HERE, **other})["refusal"] is None
 
 
 def test_packages_of_the_user_s_own_source_go_where_the_distribution_has_none() -> None:

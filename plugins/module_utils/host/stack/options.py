@@ -16,12 +16,6 @@ SOURCE_OPTIONS: dict[str, Any] = {
     "cache_dir": {"type": "str", "default": ""},
 }
 
-#: What resolves and installs: the module that provides it, and the one that uses it, agree.
-INSTALLER_OPTIONS: dict[str, Any] = {
-    "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
-    "uv_version": {"type": "str", "default": "0.13.8"},
-}
-
 
 def make_sources(options: dict[str, Any], **beside: Any) -> Sources:
     """What these options name, with what only some modules know."""

@@ -329,7 +329,7 @@ class VastAI(Provider):
             gpu_name=row.get("gpu_name") or "",
             gpu_count=int(_number(row, "num_gpus") or 0),
             vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
-            driver_version=_text(row, "driver_version"),
+            driver_version=row.get("driver_version") or None,
             download_mbit_per_second=_number(row, "inet_down"),
             ssh_user=self.ssh_user,
             ssh=tuple(_ssh_endpoints(row)),
@@ -478,7 +478,7 @@ def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
         # Vast.ai's MB are MiB: an RTX 4090 lists 24564.
         vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
         compute_capability=_text(row, "compute_cap") and f"{_told(row, 'compute_cap') / 100:.1f}",
-        driver_version=_text(row, "driver_version"),
+        driver_version=row.get("driver_version") or None,
         cuda_version=_text(row, "cuda_max_good"),
         disk_gib=_number(row, "disk_space"),
         disk_mb_per_second=_number(row, "disk_bw"),

@@ -1,0 +1,95 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a teardown says in the end: what ended, what is unproven, what was released for how much."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the tasks of a teardown returned. One that did not run has returned nothing.
+
+    ``server`` is of the one that stops the server, ``tunnel`` of the one that closes it, and
+    ``failed`` is what was said of a failure before the release.
+    """
+
+    name: str
+    scope: str
+    server: Result = field(default_factory=dict)
+    tunnel: Result = field(default_factory=dict)
+    released: Sequence[Result] = ()
+    failed: str = ""
+    dry_run: bool = False
+
+
+def ending_message(ending: Ending) -> str:
+    """The last words of a teardown that has come to its end."""
+    server, tunnel = _server(ending), _tunnel(ending)
+    parts = [f"Server: {server}." if server else "", f"Tunnel: {tunnel}." if tunnel else ""]
+    return " ".join(part for part in (*parts, _rentals(ending)) if part)
+
+
+def _server(ending: Ending) -> str:
+    """What became of the server; nothing where nothing is rented and so nobody could look."""
+    server = ending.server
+    if server.get("unreachable"):
+        return "not stopped, for its host does not answer" + _gone_with_it(ending)
+    if ending.failed or server.get("failed"):
+        why = ending.failed or str(server.get("msg") or "no message")
+        return f"not stopped: {_open(why)}" + _gone_with_it(ending)
+    if not server or server.get("skipped"):
+        return "not looked at" if ending.released else ""
+    if ending.dry_run:
+        return "would be stopped" if server.get("changed") else "none is there"
+    if server.get("stopped") == "proven":
+        return "stopped, proven"
+    remedy = server.get("remedy") or "nobody can tell whether something is left"
+    return f"stopped, unproven: {_open(str(remedy))}" + _gone_with_it(ending)
+
+
+def _gone_with_it(ending: Ending) -> str:
+    """What to do about a server that may still run: nothing, for its rental is proven gone."""
+    return "" if ending.dry_run else ". What may be left of it went with the rental"
+
+
+def _tunnel(ending: Ending) -> str:
+    """What became of the tunnel; nothing where none was open."""
+    tunnel = ending.tunnel
+    if tunnel.get("failed"):
+        return f"not closed: {_open(str(tunnel.get('msg') or 'no message'))}. Nothing answers in it"
+    if not tunnel.get("changed"):
+        return ""
+    return "would be closed" if ending.dry_run else "closed"
+
+
+def _rentals(ending: Ending) -> str:
+    """What was released, and what it has cost."""
+    if not ending.released:
+        return f"Nothing is rented under the name {ending.name} in scope {ending.scope}."
+    verb = "Would release" if ending.dry_run else "Released and proven gone:"
+    told = f"{verb} {', '.join(_one(rental, ending.dry_run) for rental in ending.released)}."
+    if len(ending.released) > 1:
+        untold = any(one.get("price_usd_per_hour") is None for one in ending.released)
+        cost = sum(one["cost_usd"] for one in ending.released)
+        told += f" Together: {'at least ' if untold else ''}{cost:.4f} dollars."
+    return told
+
+
+def _one(rental: Result, dry_run: bool) -> str:
+    named = f"rental {rental['id']} of {rental['provider']}"
+    if rental.get("price_usd_per_hour") is None:
+        return f"{named} at a price that is not told"
+    return f"{named} for {rental['cost_usd']:.4f} dollars{' so far' if dry_run else ''}"
+
+
+def _open(sentence: str) -> str:
+    """Without its full stop, for a sentence that goes on."""
+    return sentence.strip().rstrip(".")

@@ -1,0 +1,38 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What evidence tells, whether a task failed or somebody asked for it."""
+
+from __future__ import annotations
+
+from ansible_collections.inferops.gpu.plugins.filter.evidence_outcome import evidence_outcome
+
+LOG_SAYS = {"cause": "The log's."}
+COLLECTED = {"files": ["server.log", "gpu.json"], "missing": {"kernel.txt": "no permission"}}
+FAILURE = {"task": "Launch", "message": "It died.", "diagnosis": {"cause": "The task's."}}
+
+
+def test_on_demand_the_log_says_what_is_wrong() -> None:
+    outcome = evidence_outcome({**COLLECTED, "failure": LOG_SAYS})
+    assert outcome["task"] == "evidence on demand"
+    assert outcome["diagnosis"] == LOG_SAYS
+    assert outcome["missing"] == COLLECTED["missing"]
+    assert outcome["told"] == "It holds 2 files of the host."
+
+
+def test_a_failed_task_is_not_explained_by_what_an_older_log_says() -> None:
+    collected = {**COLLECTED, "failure": LOG_SAYS}
+    assert evidence_outcome(collected, FAILURE)["diagnosis"] == FAILURE["diagnosis"]
+    assert evidence_outcome(collected, {**FAILURE, "diagnosis": {}})["diagnosis"] == {}
+    assert evidence_outcome(collected, FAILURE)["message"] == "It died."
+
+
+def test_a_host_that_was_not_reached_lacks_everything_for_its_reason() -> None:
+    for collected, reason in (
+        ({"unreachable": True, "msg": "No route."}, "No route."),
+        ({}, "no rental is connected under this name"),
+    ):
+        outcome = evidence_outcome(collected)
+        assert outcome["missing"] == {"everything on the host": reason}
+        assert outcome["told"] == f"The host was not reached: {reason}"
+        assert outcome["diagnosis"] == {}
