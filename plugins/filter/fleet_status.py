@@ -50,7 +50,7 @@ _value:
     rentals:
       - >-
         gpu-1: rental 7 of vastai is running; 1 x RTX 4090; 0.3600 dollars per hour, 0.7200 so far;
-        ends in 22.0 hours, by the switch that was sent along with its create
+        ends in 22.0 hours, by the switch that was sent along with its rental request
       - "Scope prod: 1 rentals, 0.3600 dollars per hour."
     servers:
       - >-
@@ -81,7 +81,7 @@ _value:
 
 ENFORCERS = {
     # The list does not show whether a host has its switch: deploy and extend read it back.
-    "host": "the switch that was sent along with its create",
+    "host": "the switch that was sent along with its rental request",
     "provider": "its provider",
     "nobody": "nobody but playbook inferops.gpu.reap",
 }

@@ -86,7 +86,7 @@ servers:
 failure:
   description:
     - The same as RV(inferops.gpu.model_server#module:failure), from the log of the latest start.
-    - Empty for a server that runs, starts, or was stopped by a wish.
+    - Empty for a server that runs, starts, or was stopped on request.
   returned: success
   type: dict
   sample:

@@ -14,10 +14,10 @@ description:
     may change.
   - Brings what M(inferops.gpu.gpu_info) says of the host, how its server does, and what the model
     says of itself, in one call.
-  - With O(wishes_of) it tells whether a deploy that asked for exactly the same has been fulfilled
-    here and still is, so that nothing of it has to be done again. For that the specification of
-    the server, its process, the lock, its receipts, the packages, the GPUs and the files of the
-    model are looked at, and the server has to answer a completion.
+  - With O(wishes_of) it says whether a deploy that asked for exactly the same succeeded here, and
+    whether all of it is still so, so that nothing has to be done again. For that it looks at the
+    specification of the server, its process, the lock, its receipts, the packages, the GPUs and the
+    files of the model, and asks the server for a completion.
   - Changes nothing.
 author:
   - inferops.gpu contributors (@inferops)
@@ -51,8 +51,8 @@ options:
     default: ~/.cache/huggingface/hub
   wishes_of:
     description:
-      - Names of roles. Everything that they are told by variables is one wish, together with this
-        collection's own code. Without any, nothing is compared.
+      - Names of roles. All their variables, together with this collection's own code, are one wish.
+        Without any, nothing is compared.
     type: list
     elements: str
     default: []

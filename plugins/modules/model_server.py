@@ -165,7 +165,7 @@ options:
     default: 64
   reason:
     description:
-      - Why it is stopped, for its record. Playbook recover leaves what was stopped by a wish as it
+      - Why it is stopped, for its record. Playbook recover leaves what was stopped on request as it
         was, and looks for the cause of the others.
     type: str
     choices: [requested, not ready in time, hung at its start]

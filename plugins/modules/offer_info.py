@@ -100,10 +100,10 @@ offers:
       unchecked: []
   contains:
     machine_id:
-      description: The physical machine, for O(exclude_machines); null where nobody tells.
+      description: The physical machine, for O(exclude_machines); null where nobody says.
       type: str
     expected_cost:
-      description: The sum that the ranking goes by, in dollars, and its parts.
+      description: The sum by which offers are ranked, in dollars, and its parts.
       type: dict
     risk:
       description:
@@ -111,7 +111,7 @@ offers:
           not tell is one of the reasons, such as C(driver not told, disk speed not told).
       type: dict
     unchecked:
-      description: Limits of the wish about which the offer tells nothing, so that it passes them.
+      description: Limits of the wish about which the offer says nothing, so that it passes them.
       type: list
       elements: str
 total:

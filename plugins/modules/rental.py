@@ -11,15 +11,15 @@ short_description: Rent a GPU host, keep exactly one, or release it and prove it
 version_added: "0.1.0"
 description:
   - With O(state=present), makes sure that one rental exists under a name. The name, its scope, a
-    nonce and a deadline travel with the create in the field that the provider keeps, so any
+    nonce and a deadline travel with the rental request in the field that the provider keeps, so any
     controller with the account's key finds the rental again.
-  - A create is sent once. When its answer is lost, the provider's list decides. An offer that was
-    taken meanwhile makes room for the next one, and so does one that is charged above the maximum
+  - A rental request is sent once. When its answer is lost, the provider's list decides. When an
+    offer was taken meanwhile, the next one is tried; so it is when one is charged above the maximum
     or cannot be listed, after it was released and proven gone. Of several rentals of one name the
     oldest that lives wins.
-  - Every rental has a deadline. A switch that travels with the create releases it from the inside
-    when no controller comes back, with a key that is good for this rental only.
-  - For an existing rental the deadline moves only when the wish for it has changed.
+  - Every rental has a deadline. A switch that travels with the rental request ends it from the
+    inside when no controller comes back, with a key that is good for this rental only.
+  - For an existing rental the deadline moves only when a different one is asked for.
   - With O(state=absent), releases every rental of the name and proves it gone, by id and in the
     complete list, twice, with a credential that still works. What cannot be proven fails.
 author:
@@ -32,7 +32,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Searches and prices, but sends no create and no release.
+    details: Searches and prices, but sends no rental request and no release.
   diff_mode:
     support: full
   platform:
@@ -76,7 +76,7 @@ options:
   spent_usd:
     description:
       - What earlier attempts of the same run have cost. It is taken from O(budget_usd), and ends
-        this rental sooner; a later run that has spent nothing does not take it for another wish.
+        this rental sooner. A later run that has spent nothing does not take that for a new limit.
     type: float
     default: 0
   no_deadline:
@@ -96,20 +96,22 @@ options:
   host_keys:
     description:
       - With V(delivered), the host's SSH key is derived from O(scope_secret) and the nonce and
-        travels with the create, so that the first connection is already safe.
+        travels with the rental request, so that the first connection is already safe.
       - With V(first_contact), whatever key the host shows first is pinned.
     type: str
     choices: [delivered, first_contact]
     default: delivered
   max_attempts:
-    description: How many creates are sent. Offers on machines that parallel hosts rent cost none.
+    description:
+      - How many rental requests are sent at most. Offers on machines that parallel hosts rent cost
+        none.
     type: int
     default: 5
   nonce:
     description:
       - Eight digits of V(0) to V(9) and V(a) to V(f).
-      - With O(state=present), what is rented carries it; a fresh one is drawn without it. Who has
-        drawn it before the call can release by it also where the call is killed after its create.
+      - With O(state=present), what is rented carries it; a new one is drawn without it. Whoever
+        drew it before the call can release by it, even if the call is killed after the request.
       - With O(state=absent), releases only the rental that carries this nonce, as RV(nonce) of the
         call that rented it. A rental of the same name from another controller stays.
     type: str
@@ -204,7 +206,7 @@ deadline:
 attempts:
   description:
     - The offers that were tried, and what became of each. Its cost is an estimate, from the price
-      and the time between the create and the proof that it is gone.
+      and the time between the rental request and the proof that it is gone.
     - Also returned by a failure.
   returned: when something was rented, or was to be
   type: list
@@ -453,7 +455,7 @@ class Desk:
         except MarketError:
             raise
         except Exception as error:
-            # Whatever broke, a create may have been sent, and the nonce is what releases it.
+            # Whatever broke, a request may have been sent, and the nonce is what releases it.
             unclear = UnclearCreate(f"Renting broke off ({type(error).__name__}: {error}).")
         money = f"A rental may bill. See {self._provider.console_url}"
         fail(self._module, unclear, money, nonce=nonce, attempts=unclear.attempts)

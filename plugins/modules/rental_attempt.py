@@ -68,7 +68,7 @@ options:
     elements: dict
     default: []
   max_attempts:
-    description: How many creates a run may send.
+    description: How many rental requests a run may send.
     type: int
     default: 5
   budget_usd:
@@ -89,7 +89,8 @@ options:
     type: dict
     default: {}
   released:
-    description: The rentals that were released and proven gone, as M(inferops.gpu.rental) tells.
+    description:
+      - The rentals that were released and proven gone, as M(inferops.gpu.rental) returns them.
     type: list
     elements: dict
     default: []
@@ -162,7 +163,7 @@ nonce:
   type: str
   sample: 9f2c41aa
 creates_sent:
-  description: How many creates the attempts before it have sent.
+  description: How many rental requests the attempts before it have sent.
   returned: with O(state=begun) and O(state=released)
   type: int
   sample: 1
@@ -210,7 +211,7 @@ attempt:
   type: dict
   sample: {rental: "27011234", stage: driver, blame: machine, cost_usd: 0.0213}
 ledger:
-  description: The ledger with what the creates of the attempt have cost by themselves.
+  description: The ledger with what the rental requests of the attempt have cost by themselves.
   returned: with O(state=failed)
   type: dict
   sample: {creates_sent: 1, spent_usd: 0.0}

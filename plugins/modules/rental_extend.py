@@ -11,7 +11,7 @@ short_description: Move the deadline of a rental
 version_added: "0.1.0"
 description:
   - Moves the deadline in the rental's mark to so many hours from now. Later deploys keep it, unless
-    the wish for it changes.
+    a different one is asked for.
   - The switch on the host has to be moved too, with M(inferops.gpu.deadline_switch). The playbook
     C(inferops.gpu.extend) does both.
 author:

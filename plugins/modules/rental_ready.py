@@ -13,11 +13,11 @@ description:
   - Waits for the provider to call the rental running, attaches the SSH key to it, and then tries
     fresh SSH connections until a command has run. Progress is shown live.
   - An open port is not taken as proof, because marketplace proxies answer before the host does.
-  - Knows the host's SSH key beforehand. The one that came with the create, which the marketplace
-    has seen, is replaced over the first connection by one that it has not.
+  - Knows the host's SSH key beforehand. The one that came with the rental request, which the
+    marketplace has seen, is replaced over the first connection by one that it has not.
   - The time is computed from the image's size and the host's bandwidth. Gives up early on a rental
     that has ended, vanished or fallen silent, and on a host that neither answers nor refuses.
-  - When a marketplace has wiped the SSH key from the host, attaches it anew.
+  - When a marketplace has wiped the SSH key from the host, attaches it again.
   - This is an action plugin. It runs on the controller, and needs no C(delegate_to).
 author:
   - inferops.gpu contributors (@inferops)

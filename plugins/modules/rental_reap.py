@@ -14,7 +14,7 @@ description:
     nothing but the account's key, so it works from any controller.
   - Only judges, unless O(release=true). Then it releases what is past its deadline and what is a
     duplicate, and proves each gone.
-  - Fails when it cannot tell about a rental, or cannot prove a release. The verdicts are returned
+  - Fails when it cannot judge a rental, or cannot prove a release. The verdicts are returned
     then as well.
 author:
   - inferops.gpu contributors (@inferops)

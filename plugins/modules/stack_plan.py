@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: stack_plan
-short_description: Choose the stack for a host by what it says of itself
+short_description: Choose the stack for a host by its driver and GPUs
 version_added: "0.1.0"
 description:
   - Internal. Used by role P(inferops.gpu.stack#role); its options and results may change.

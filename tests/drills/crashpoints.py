@@ -46,7 +46,7 @@ MARKETS: dict[str, list[dict[str, Any]]] = {
     LYING: [{"kind": "lies", "driver_version": "470.256.02", "times": 1}],
 }
 #: With this task the second market's course leaves that of the first.
-TURN = "Settle the failed attempt"
+TURN = "Give up the failed attempt"
 KEPT = "is older than this run, so it was kept"
 #: Where the module that makes a call is killed alone, once that is done.
 MODULE_KILLED = "module killed after"
@@ -292,7 +292,7 @@ def after_turn(points: list[Point]) -> list[Point]:
     renting = [point for point in points if point.play == LYING]
     turns = [number for number, point in enumerate(renting) if TURN in point.what]
     if not turns:
-        raise SystemExit(f"nothing was ever settled: {listed(renting)}")
+        raise SystemExit(f"nothing was ever given up: {listed(renting)}")
     return renting[turns[0] :]
 
 

@@ -106,14 +106,15 @@ def core(request: pytest.FixtureRequest) -> Path:
 
 
 def test_the_tarball_holds_nothing_but_the_collection(collections: Path) -> None:
-    """No test, no development file, no cache."""
+    """The documents that the README links to, and no test, no development file, no cache."""
     manifest = json.loads(
         (collections / "ansible_collections" / "inferops" / "gpu" / "FILES.json").read_text()
     )
     top = {entry["name"].split("/")[0] for entry in manifest["files"]}
-    allowed = {".", "LICENSE", "README.md", "changelogs", *RUN_TIME_FOLDERS}
+    allowed = {".", "LICENSE", "README.md", "changelogs", "docs", *RUN_TIME_FOLDERS}
     documents = {"CHANGELOG.md", "CONTRIBUTING.md"}
     assert top - allowed - documents == set()
+    assert {"README.md", "docs"} <= top
     assert not [entry["name"] for entry in manifest["files"] if "__pycache__" in entry["name"]]
 
 

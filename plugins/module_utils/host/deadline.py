@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The dead-man switch on a rented host: whether it is armed, until when, and moving its deadline.
 
-The switch came with the create: a shell process that ends the rental from the inside once the
+The switch came with the request: a shell process that ends the rental from the inside once the
 file `deadline` (epoch seconds by the host's clock) has passed.
 """
 
@@ -20,7 +20,7 @@ from .machine.files import write_private
 from .machine.processes import command_line, environment_of, read_process
 
 FOLDER = Path("/var/lib/inferops-rental")
-"""Where the start script of the create puts the switch."""
+"""Where the start script of the rental request puts the switch."""
 
 HOST, NOBODY = "host", "nobody"
 """Who ends the rental at its deadline."""
@@ -64,7 +64,7 @@ def read(folder: Path = FOLDER, first_pid: int = 1) -> Switch:
     """The switch in this folder. `first_pid` has the environment of the container."""
     script = _SCRIPT.fullmatch(_text(folder / "switch.sh"))
     if script is None:
-        return Switch(None, None, f"{folder} holds no switch: none came with the create.", False)
+        return Switch(None, None, f"{folder} holds no switch: the request brought none.", False)
     written = _DEADLINE.fullmatch(_text(folder / "deadline").strip())
     deadline = int(written[0] if written else script[1])
     pid = _running(folder)

@@ -72,7 +72,7 @@ class RateLimited(ProviderUnavailable):
 
 
 class UnclearCreate(MarketError):
-    """A create was sent and nobody knows whether it took effect.
+    """A rental request was sent and nobody knows whether it took effect.
 
     ``rental_id`` is set when the provider named an id beside its error.
     """

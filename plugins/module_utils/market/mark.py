@@ -11,7 +11,7 @@ credentials reads scope, name, nonce, deadline and wished lifetime back from it.
 
 The 2 is the version. Numbers are written to the base of 36, because the shortest field of a
 provider has 64 characters. A later version may add parts behind these: who does not know them keeps
-them as they are. Version 1 had no version, decimal numbers and no time of the create.
+them as they are. Version 1 had no version, decimal numbers and no time of the rental request.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Mark:
 
     ``deadline`` is in whole seconds since the epoch, ``lifetime_seconds`` the wish that it came
     from; both are 0 when there is none. An extension moves the deadline alone, so that a later
-    deploy can tell it from a changed wish. ``created_at`` is the time of the create by the
+    deploy can tell it from a changed wish. ``created_at`` is the time of the rental request by the
     provider's clock, 0 when unknown. ``version`` and ``rest``, the parts behind those that are
     known, are kept for whoever knows them.
     """

@@ -87,10 +87,10 @@ class Offer:
 
 @dataclass(frozen=True)
 class Order:
-    """What a create asks for beside the offer itself.
+    """What a rental request asks for beside the offer itself.
 
-    ``host_key`` travels with the create where the provider lets it; None leaves the host's own.
-    ``created_at`` is the time of the create in epoch seconds.
+    ``host_key`` travels with the request where the provider lets it; None leaves the host's own.
+    ``created_at`` is the time of the rental request in epoch seconds.
     """
 
     mark: Mark
@@ -179,7 +179,7 @@ class Rental:
     def precedence(self) -> tuple[bool, str, str]:
         """Sorts the rentals of one name: the oldest that lives counts, the dead come last.
 
-        Where the provider tells no order, the time of the create in the mark does, which unlike
+        Where the provider tells no order, the time of the request in the mark does, which unlike
         a start is there from the beginning and never changes.
         """
         created_at = self.mark.created_at if self.mark else 0
@@ -187,7 +187,7 @@ class Rental:
 
     @property
     def since(self) -> float:
-        """From when on it bills, in epoch seconds: its start, else its create; 0 for unknown."""
+        """From when on it bills, in epoch seconds: its start, else its request; 0 for unknown."""
         return billing_since(self.started_at, self.mark.created_at if self.mark else 0)
 
     def cost_usd(self, now: float) -> float:
@@ -214,7 +214,7 @@ class Rental:
 
 
 def billing_since(started_at: float | None, created_at: float | None) -> float:
-    """The start of a rental, else the create in its mark; 0 when neither is known."""
+    """The start of a rental, else the rental request in its mark; 0 when neither is known."""
     return started_at or float(created_at or 0)
 
 

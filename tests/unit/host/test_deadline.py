@@ -95,7 +95,7 @@ def test_a_host_without_a_switch_is_ended_by_nobody_and_says_why(switch: Call) -
     result = switch(state="armed", remaining_seconds=DAY)
     assert (result["changed"], result["armed"]) == (False, False)
     assert result["enforced_by"] == "nobody"
-    assert "none came with the create" in result["problem"]
+    assert "the request brought none" in result["problem"]
 
 
 def test_a_host_without_its_release_key_is_ended_by_nobody(

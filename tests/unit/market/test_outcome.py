@@ -68,7 +68,8 @@ def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
         (
             Release(NONCE, "release"),
             {},
-            f"A create was sent, but no rental with its nonce {NONCE} is listed. It may still "
+            f"A rental request was sent, but no rental with its nonce {NONCE} is listed. It may "
+            "still "
             "appear and bill: run playbook inferops.gpu.teardown in a minute.",
         ),
         (

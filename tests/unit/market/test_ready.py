@@ -109,7 +109,7 @@ def test_a_host_is_ready_with_a_key_that_the_marketplace_has_never_seen(
     assert line in controller.known_hosts.read_text()
     assert result["rental"]["status"] == "running"
     assert set(result["seconds"]) == {"running", "ssh"}
-    assert "localhost: replacing the host key that came with the create" in output
+    assert "localhost: replacing the host key that came with the rental request" in output
     assert SECRET not in output
 
 

@@ -305,7 +305,7 @@ def test_the_delivered_host_key_is_replaced_before_the_host_counts_as_ready() ->
     reached = world.until_ssh()
     assert world.replaced == [DIRECT]
     assert reached.host_key == NEW.public
-    assert "replacing the host key that came with the create" in world.lines
+    assert "replacing the host key that came with the rental request" in world.lines
 
 
 def test_a_host_that_shows_a_pinned_key_is_given_no_other() -> None:

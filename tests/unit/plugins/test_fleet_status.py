@@ -53,9 +53,9 @@ def status(health: dict[str, Any], **changes: Any) -> dict[str, Any]:
 def test_a_rental_shows_its_price_and_who_ends_it_when() -> None:
     assert fleet({}, RENTAL, {**RENTAL, "cost_usd": 1})["rentals"] == [
         "gpu-1: rental 7 of vastai is running; 2 x RTX 4090; 0.3600 dollars per hour, 0.7200 so "
-        "far; ends in 22.0 hours, by the switch that was sent along with its create",
+        "far; ends in 22.0 hours, by the switch that was sent along with its rental request",
         "gpu-1: rental 7 of vastai is running; 2 x RTX 4090; 0.3600 dollars per hour, 1.0000 so "
-        "far; ends in 22.0 hours, by the switch that was sent along with its create",
+        "far; ends in 22.0 hours, by the switch that was sent along with its rental request",
         "Scope prod: 2 rentals, 0.7200 dollars per hour.",
     ]
     assert fleet({})["rentals"] == ["Scope prod: 0 rentals, 0.0000 dollars per hour."]

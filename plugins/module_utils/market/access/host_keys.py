@@ -4,7 +4,7 @@
 
 """SSH host keys that are derived, so that every later controller knows them without a file.
 
-Generation 1 travels with the create, where the marketplace sees it. Generation 2 replaces it over
+Generation 1 travels with the request, where the marketplace sees it. Generation 2 replaces it over
 the first connection and is known to nobody but the host and whoever has the scope's secret.
 """
 

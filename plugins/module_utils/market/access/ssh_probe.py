@@ -199,7 +199,7 @@ def _check_host_key(key: paramiko.PKey, endpoint: Endpoint, login: Login) -> Pro
             final=True,
         )
     if login.expected_keys and _line(key) not in login.expected_keys:
-        return Probe(HOST_KEY, "It does not show the host key that was delivered with the create.")
+        return Probe(HOST_KEY, "It does not show the host key that was delivered with the request.")
     if not login.expected_keys or _line(key) == login.expected_keys[0]:
         _pin(known, path, name, key)
     return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What travels with the create: who may log in, the host's key, and the dead-man switch.
+"""What travels with the rental request: who may log in, the host's key, and the dead-man switch.
 
 A provider runs the script as root at every start of the container, before or after sshd starts.
 It can run any number of times. No secret appears in an argument list.
@@ -22,7 +22,7 @@ MOST_CHARACTERS = 4096
 #: Where the host keeps the switch.
 FOLDER = "/var/lib/inferops-rental"
 HOST_KEY_FILE = "/etc/ssh/ssh_host_ed25519_key"
-#: While this file is there, the host key is not the one that came with the create.
+#: While this file is there, the host key is not the one that came with the rental request.
 _REPLACED = f"{FOLDER}/host_key_replaced"
 #: Who changes the host key, or lets sshd read it, holds this lock.
 _LOCK = f"{FOLDER}/host_key_lock"
@@ -119,7 +119,7 @@ reload_sshd
 """
 )
 
-# Only at its first start can a host's clock be compared with the create, so that is kept.
+# Only at its first start can a host's clock be compared with the rental request, so that is kept.
 _SWITCH = _Shell(
     r"""
 cd @{folder}
@@ -200,7 +200,7 @@ def start_script(
     deadline: int,
     release: SelfRelease | None,
 ) -> str:
-    """The POSIX script for one create; times are epoch seconds, a deadline of 0 is none.
+    """The POSIX script for one rental request; times are epoch seconds, a deadline of 0 is none.
 
     Raises ValueError when it is longer than a provider takes.
     """

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..clock import Clock
 
-#: How an attempt ends: the host served, it could not be used, or the create found the offer gone.
+#: How an attempt ends: the host served, it could not be used, or the request found the offer gone.
 SERVED, FAILED, GONE = "served", "failed", "gone"
 
 #: Older attempts count no more: machines get repaired, and nobody retries one that is shunned.

@@ -21,14 +21,14 @@ from ..wish import Wish, version_key
 from .history import History, Record
 from .shared_search import SharedSearch
 
-#: How often an offer fails, after its create, that nothing speaks against. Between what two
+#: How often an offer fails, after its rental request, that nothing speaks against. Between what two
 #: others report of offers that passed their filters: Vast.ai's own image tests 6 of 70,
 #: cloud-gpu-shopper 40 of 100. (Its naive client: 18 of the 35 offers that were not stale.)
 _FAILING = 0.3
 #: How many attempts that estimate is worth against what the history tells of a provider, and how
 #: many the estimate for one machine: two failures there outweigh all that it shows.
 _PROVIDER_WEIGHT, _MACHINE_WEIGHT = 20.0, 1.0
-#: Hours from the create until a failure is known, beside the image: a boot of 1 to 5 minutes, and
+#: Hours from the request until a failure is known, beside the image: a boot of 1 to 5 minutes, and
 #: an SSH that never answers, the usual failure, for which others wait 5 to 15 minutes.
 _FAILED_ATTEMPT_HOURS = 0.25
 #: Reliability is a machine's uptime so far, and weighs the more the longer a rental lives. New
@@ -102,7 +102,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Risk:
-    """How likely an attempt on an offer fails after its create, and what that rests on."""
+    """How likely an attempt on an offer fails after its rental request, and what that rests on."""
 
     failure_probability: float
     reasons: tuple[str, ...] = ()

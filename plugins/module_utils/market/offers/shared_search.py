@@ -5,7 +5,7 @@
 """One search for many hosts: whoever needs it first asks, the others read the answer.
 
 Searches are the calls that providers ration most. What others have taken since is found out by the
-create, which every offer but the first of a play faces anyway; machines that hosts of this play
+request, which every offer but the first of a play faces anyway; machines that hosts of this play
 rent are told by claims and by the list of rentals.
 """
 

@@ -9,10 +9,10 @@ What holds for every call. Errors are those of ``market.errors``, never a librar
 - CredentialError: the credential is refused, in whatever way the provider says so (401, 403, or
   words in a 404). Never retried.
 - RateLimited: certainly not carried out. The provider waits and tries again by itself, as far as
-  the wait is short, also for a create.
+  the wait is short, also for a rental request.
 - ProviderUnavailable: no usable answer: no connection, 5xx, a page for people, an empty or cut
   body, a row that cannot be understood. A read, a release, a new mark and a key are tried again by
-  the provider itself; a create never is, it becomes UnclearCreate.
+  the provider itself; a rental request never is, it becomes UnclearCreate.
 - RequestRefused: understood and refused. Trying the same again does not help.
 
 Numbers are finite and in the units of ``market.model``, ids are text, times are in epoch seconds by
@@ -89,7 +89,7 @@ class Provider(ABC):
     can_change_mark: ClassVar[bool] = False
     #: Stop a rental and start it again, paying only for its disk meanwhile.
     can_stop: ClassVar[bool] = False
-    #: Bring a host key along with the create; without, the first contact is trusted.
+    #: Bring a host key along with the rental request; without, the first contact is trusted.
     delivers_host_key: ClassVar[bool] = False
     #: Run a script of ours at the start of a host, before anybody logs in.
     runs_start_script: ClassVar[bool] = False
@@ -99,7 +99,7 @@ class Provider(ABC):
     tells_machines: ClassVar[bool] = False
     #: Tell what it has charged, to hold against what was estimated.
     tells_charges: ClassVar[bool] = False
-    #: HOST when a create can carry the dead-man switch, PROVIDER when the provider itself ends
+    #: HOST when a request can carry the dead-man switch, PROVIDER when the provider itself ends
     #: a rental, NOBODY when neither.
     enforces_deadline: ClassVar[str] = NOBODY
 
@@ -120,7 +120,7 @@ class Provider(ABC):
 
     @abstractmethod
     def rent(self, offer: Offer, order: Order) -> str:
-        """Send one create, which carries the order's mark from the start; return the rental's id.
+        """Send one request, which carries the order's mark from the start; return the rental's id.
 
         It carries the mark's deadline too, in a script for the host or in the provider's own field,
         as ``enforces_deadline`` says, and the host key where ``delivers_host_key``.
@@ -139,7 +139,7 @@ class Provider(ABC):
     def list_rentals(self) -> list[Rental]:
         """Every rental of the account, of all pages. Complete, or an error: never a part.
 
-        Retried by itself. Agrees with :meth:`get`, but may lag behind a create; an empty list is
+        Retried by itself. Agrees with :meth:`get`, but may lag behind a request; an empty list is
         for the caller to doubt. A rental that has ended is left out, or DEAD while it may bill.
         One whose row cannot be understood has status UNREADABLE, with the cause as its text; one
         without readable id or mark spoils the list.
@@ -173,7 +173,7 @@ class Provider(ABC):
         """Let the holder of *ssh_public_key* log in to a rental. Safe to repeat.
 
         Retried by itself. ``again`` repeats it although the provider says that the key is there:
-        the host may have lost it. A provider that takes keys only with the create does nothing.
+        the host may have lost it. A provider that takes keys only with the request does nothing.
         """
 
     @abstractmethod

@@ -30,7 +30,7 @@ else:
 
 #: Answers that say "not now": the same read may succeed a moment later.
 _PASSING = frozenset((429, 500, 502, 503, 504))
-#: Of these, what was certainly not carried out, so that even a create may be sent again.
+#: Of these, what was certainly not carried out, so that even a rental request may be sent again.
 _NOT_CARRIED_OUT = frozenset((429,))
 #: Our own pauses grow no longer than this; what the provider asks for is obeyed in full.
 _LONGEST_PAUSE_SECONDS = 30.0

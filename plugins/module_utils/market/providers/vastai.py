@@ -316,7 +316,7 @@ class VastAI(Provider):
         return Rental(
             provider=self.name,
             id=_id_or_none(row["id"]) or "",
-            # Ids are given out in the order of the creates.
+            # Ids are given out in the order of the rental requests.
             seniority=str(row["id"]).rjust(20, "0"),
             label=printable(label),
             mark=Mark.decode(label),
@@ -392,7 +392,7 @@ def _create_body(order: Order) -> dict[str, Any]:
 
 
 def _create_error(offer: Offer, response: Response) -> MarketError:
-    """The typed error for a create that named no rental."""
+    """The typed error for a rental request that named no rental."""
     doing = f"Renting offer {offer.id}"
     said = response.text.casefold()
     key_refused = any(words in said for words in _BAD_KEY)
@@ -418,7 +418,7 @@ def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
     """Whether a failed create has certainly rented nothing.
 
     A refusal by Vast.ai is a JSON object of its shape, or text in its words. Anything else comes
-    from a gateway, which may have passed the create on, and a time-out means that somebody stopped
+    from a gateway, which may have passed the request on, and a time-out means that somebody stopped
     waiting.
     """
     if not 400 <= response.status < 500:

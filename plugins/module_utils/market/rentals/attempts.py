@@ -16,7 +16,7 @@ from typing import Any
 
 from ..mark import draw_nonce
 
-#: A create on a machine that a parallel host rents is never sent.
+#: A rental request on a machine that a parallel host rents is never sent.
 _NOT_SENT = "claimed"
 #: The shell's own words for a program that could not be run at all.
 _NEVER_RAN = (126, 127)
@@ -27,8 +27,8 @@ RELEASE, KEEP = "release", "keep"
 class Ledger:
     """What a run has sent and spent before the attempt that it is in now.
 
-    ``nonce`` is that attempt's, drawn before its call: a call that is killed after its create takes
-    along what it would have returned. ``attempts`` are those that failed and were released.
+    ``nonce`` is that attempt's, drawn before its call: a call that is killed after its request
+    takes along what it would have returned. ``attempts`` are those that failed and were released.
     """
 
     nonce: str = ""
@@ -62,7 +62,7 @@ class Ledger:
         return replace(self, nonce=draw_nonce())
 
     def counted(self, created: Mapping[str, Any]) -> Ledger:
-        """With what the creates of this attempt's call have cost by themselves.
+        """With what the rental requests of this attempt's call have cost by themselves.
 
         What was rented on the way and released again was never listed, or too dear.
         """
@@ -167,7 +167,7 @@ def judge(
     """What becomes of an attempt that failed when its rental had cost so much.
 
     Only a machine that is to blame makes room for the next one, and only where this run has rented
-    it, may release it and has a create left.
+    it, may release it and has a rental request left.
     """
     nonce = ledger.open_nonce(created)
     release = nonce if on_failure == RELEASE else ""

@@ -72,7 +72,7 @@ _OUTCOMES = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds :meth:`Lifecycle.rent`: the creates that are sent, and what is really charged."""
+    """What bounds :meth:`Lifecycle.rent`: the requests that are sent, and the price charged."""
 
     max_attempts: int = 5
     max_price_usd_per_hour: float | None = None
@@ -171,7 +171,7 @@ class Lifecycle:
     def prove_none(self, name: str) -> list[Rental]:
         """Rentals of *name* after a second look with a credential that works.
 
-        One empty list proves nothing: a create that just happened may not be listed yet.
+        One empty list proves nothing: a rental request that just happened may not be listed yet.
         """
         found = _named(self._of_scope(self._own_listing()), name)
         if not found:
@@ -191,7 +191,7 @@ class Lifecycle:
         """Rent the first offer that can be had within *limits*.
 
         Each create is sent once and carries the mark of its order; the nonce is the same for all
-        of them. After an unclear answer the listing decides. Once a create may have taken
+        of them. After an unclear answer the listing decides. Once a rental request may have taken
         effect, every failure is an UnclearCreate; before that it is AttemptsExhausted or what
         the provider raises. Every error has the attempts.
         """
@@ -258,7 +258,7 @@ class Lifecycle:
         try:
             return self._provider.rent(offer, order)
         except UnclearCreate as error:
-            self._notify(f"unclear answer to the create, looking for mark {order.mark.nonce}")
+            self._notify(f"unclear answer to the request, looking for mark {order.mark.nonce}")
             rental = self._look_for(order.mark)
             if rental is None and error.rental_id is None:
                 raise UnclearCreate(

@@ -61,7 +61,7 @@ def failed_deploy(
 ) -> str:
     """The last message of a deploy. *rental* is what it had, with what that has cost so far.
 
-    *ledger* has counted what the last call's creates have cost by themselves.
+    *ledger* has counted what the last call's rental requests have cost by themselves.
     """
     parts = [
         f'Deploying {failed.host} failed at "{failed.task}": {failed.message}',
@@ -107,7 +107,7 @@ def _not_released(release: Release) -> str:
 
 
 def _not_listed(release: Release) -> str:
-    sent = "A create was sent, but no"
+    sent = "A rental request was sent, but no"
     if release.silent:
         sent = "The call that rents ended without a word, so a rental may have been made. No"
     return (

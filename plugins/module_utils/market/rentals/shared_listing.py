@@ -49,7 +49,7 @@ class SharedListing:
         return rentals
 
     def forget(self, released: str = "") -> None:
-        """Let nobody use what was listed before now: a create or a release has changed it.
+        """Let nobody use what was listed before now: a rental request or a release has changed it.
 
         *released* was proven gone and will not be missed.
         """

@@ -168,7 +168,7 @@ class Waiter:
         seen = self._probe(endpoint, login)
         if not seen.ready or new_host_key is None or seen.host_key not in login.expected_keys[1:]:
             return seen
-        self._notify("replacing the host key that came with the create")
+        self._notify("replacing the host key that came with the rental request")
         return self._replace_host_key(endpoint, login, new_host_key)
 
     def _tell(self, line: str, waited: float) -> None:

@@ -1,0 +1,130 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What README and docs/ tell people to run does what they say.
+
+Tried as a reader would who has the collection installed: in an empty folder, with the ansible.cfg
+and the inventories that the documents show; as dry runs against the simulated marketplace. What
+needs no run is in tests/unit/test_documents.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import ACCOUNT_KEY, Market
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXTS = [file.read_text() for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))]
+
+
+def blocks(language: str) -> list[str]:
+    """The blocks of one language in all documents."""
+    return [
+        block
+        for text in TEXTS
+        for block in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+    ]
+
+
+def commands() -> list[tuple[str, ...]]:
+    """The commands of Ansible, each once: a dry run makes the same of one with --check."""
+    lines = re.findall(r"^ansible.*$", "\n".join(blocks("console")), flags=re.MULTILINE)
+    words = (shlex.split(line, comments=True) for line in lines)
+    return list(dict.fromkeys(tuple(w for w in line if w != "--check") for line in words))
+
+
+COMMANDS = commands()
+FLEET = next(block for block in blocks("yaml") if block.startswith("gpu_hosts:"))
+RENTALS = next(block for block in blocks("yaml") if block.startswith("# fleet.rentals.yml"))
+PLAYS = [block for block in blocks("yaml") if block.startswith("- name:")]
+
+#: What says that a command has done its job where nothing is rented yet.
+SAID = {
+    "inferops.gpu.deploy": "Would rent offer",
+    "inferops.gpu.teardown": "Nothing is rented",
+    "inferops.gpu.status": "Scope prod: 0 rentals",
+    "inferops.gpu.reap": "counts",
+    "inferops.gpu.extend": "Nothing is rented under the name gpu-1",
+    "inferops.gpu.recover": "Nothing that can be reached is rented under the name gpu-1",
+    "inferops.gpu.support_bundle": ".tar.gz; read its summary.md first",
+    "--list": "_meta",
+}
+#: Those that need a rental fail without one.
+NEED_A_RENTAL = ("inferops.gpu.extend", "inferops.gpu.recover")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A reader's folder: the files that the documents show, and nothing else."""
+    (tmp_path / "ansible.cfg").write_text(blocks("ini")[0])
+    (tmp_path / "hosts.yml").write_text(FLEET)
+    (tmp_path / "fleet.rentals.yml").write_text(RENTALS)
+    return tmp_path
+
+
+def dry_run(command: tuple[str, ...], folder: Path, status: int = 0) -> str:
+    """The output of a command in check mode; it creates nothing."""
+    is_play = command[0] == "ansible-playbook"
+    simulator = Simulator(Market(PretendHosts()))
+    try:
+        finished = subprocess.run(
+            [*command, *(["--check"] if is_play else [])],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "HOME": str(folder),
+                "PWD": str(folder),  # where evidence is kept
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+                "VAST_URL": simulator.url,
+                "VAST_API_KEY": ACCOUNT_KEY,
+                "HF_ENDPOINT": "http://127.0.0.1:9",  # no test asks the real hub
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        calls = [(entry["method"], entry["path"]) for entry in simulator.journal.entries()]
+    finally:
+        simulator.close()
+    assert finished.returncode == status, finished.stdout
+    assert calls, finished.stdout
+    assert {method for method, path in calls if "/bundles" not in path} <= {"GET"}
+    # A long path makes Ansible break the line, anywhere.
+    return " ".join(finished.stdout.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_command_of_the_documents_works(command: tuple[str, ...], folder: Path) -> None:
+    name = next(word for word in command if word in SAID)
+    output = dry_run(command, folder, status=2 if name in NEED_A_RENTAL else 0)
+    assert SAID[name] in output
+    if name == "inferops.gpu.deploy":  # both hosts, whether an inventory or a variable names them
+        assert output.count("Would rent offer") == 2
+        assert re.search(r"country (SE|DE|NL),", output)
+
+
+def test_the_inventory_of_the_documents_holds_the_hosts_that_they_speak_of() -> None:
+    assert set(yaml.safe_load(FLEET)["gpu_hosts"]["hosts"]) == {"gpu-1", "gpu-2"}
+
+
+def test_the_plays_of_the_documents_work_for_both_hosts(folder: Path) -> None:
+    (folder / "plays.yml").write_text("\n".join(["---", *PLAYS]))
+    output = dry_run(("ansible-playbook", "-i", "hosts.yml", "plays.yml"), folder)
+    assert len(PLAYS) == 2
+    assert output.count("Would rent offer") == 2
+    assert not re.search(r"(failed|unreachable|rescued)=[1-9]", output)
