@@ -4,54 +4,32 @@
 
 """Documentation of the options that say which marketplace, and under which credential.
 
-What differs between providers is read from them.
+A unit test holds it against the providers that there are.
 """
 
 from __future__ import annotations
-
-from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
-    DEFAULT_PROVIDER,
-    PROVIDERS,
-)
-
-
-def _credentials() -> str:
-    """An option for each thing that some provider logs in with."""
-    read_from: dict[str, list[str]] = {}
-    for kind in PROVIDERS.values():
-        for credential in kind.credentials:
-            variables = " or ".join(f"E({name})" for name in credential.environment)
-            read_from.setdefault(credential.option, []).append(f"{variables} for V({kind.name})")
-    return "".join(
-        f"""
-  {option}:
-    description:
-      - What the account logs in with.
-      - Without it, the environment variable of the provider is read on the controller,
-        {", ".join(variables)}.
-    type: str"""
-        for option, variables in read_from.items()
-    )
-
-
-def _addresses() -> str:
-    return ", ".join(f"E({kind.url_env}) for V({kind.name})" for kind in PROVIDERS.values())
 
 
 class ModuleDocFragment:
     """Fragment ``inferops.gpu.market``."""
 
-    DOCUMENTATION = f"""
+    DOCUMENTATION = """
 options:
   provider:
     description: The marketplace.
     type: str
-    choices: [{", ".join(sorted(PROVIDERS))}]
-    default: {DEFAULT_PROVIDER}{_credentials()}
+    choices: [vastai]
+    default: vastai
+  api_key:
+    description:
+      - What the account logs in with.
+      - Without it, the environment variable of the provider is read on the controller,
+        E(VAST_API_KEY) for V(vastai).
+    type: str
   api_url:
     description:
       - Address of the provider's API, for a simulator or a proxy.
-      - Without it, the environment variable of the provider is read, {_addresses()},
+      - Without it, the environment variable of the provider is read, E(VAST_URL) for V(vastai),
         and then its public address is used.
     type: str
   controller_dir:

@@ -18,8 +18,8 @@ WATCH_SECONDS = 5.0
 PAUSE_SECONDS = 5.0
 #: How long a host may say that it is at work.
 MOST_SECONDS = 2 * 3600.0
-#: How long a host may be away while it works. Then the rental bills for nothing that anybody sees.
-MOST_SILENT_SECONDS = 600.0
+#: How long a host may be away while it works: it bills meanwhile, and most do not come back.
+MOST_SILENT_SECONDS = 90.0
 
 display = Display()
 

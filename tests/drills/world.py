@@ -319,12 +319,12 @@ class World:
 def row(rental: Rental, now: float) -> Row:
     """A rental as a row of the truth, by its label alone."""
     label = rental.label or ""
-    _product, scope, name, _nonce, deadline, _lifetime = label.split("/")
+    _product, scope, name, _nonce, _version, deadline = label.split("/")[:6]
     return Row(
         id=str(rental.id),
         scope=scope,
         name=name,
-        deadline=float(deadline),
+        deadline=float(int(deadline, 36)),
         created_at=rental.created_at,
         listed=rental.listed(now),
         label=label,

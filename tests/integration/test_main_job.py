@@ -61,7 +61,7 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
     assert told == []
     assert readable_by_others(controller.folder, ACCOUNT_KEY, *key_lines) == []
 
-    assert "ASYNC" not in run.output
+    assert "ASYNC POLL" not in run.output
     for options in (["--check"], []):
         again = controller.play("deploy", *options, inferops_group="gpu_fleet", secret=secrets)
         assert again.status == 0, again.output[-5000:]

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
 from tests.matrix import rig
 from tests.matrix.rig import Host, gpu
 from tests.tools.tree import REPOSITORY
@@ -57,7 +57,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         yield made
     layout = Layout(made.home)
     for server in layout.servers():
-        assert not lifecycle.end(layout, server, timeout_seconds=1).left
+        assert not lifecycle.end(server, timeout_seconds=1).left
 
 
 @pytest.fixture

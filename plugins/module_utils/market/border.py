@@ -46,14 +46,14 @@ def check_host(value: Any) -> None:
 
 def check_port(value: Any) -> None:
     """*value* is a TCP port."""
-    if type(value) is not int or not 0 < value <= _HIGHEST_PORT:
+    if not _is_whole(value) or not 0 < value <= _HIGHEST_PORT:
         raise ValueError(f"{shown(value)} is not a port")
 
 
 def port_of(value: Any) -> int:
     """The number that *value* is or tells; whether it is a port is not decided here."""
-    if type(value) is int:
-        return value
+    if _is_whole(value):
+        return int(value)
     _check(_PORT, value, "a port")
     return int(value)
 
@@ -89,6 +89,10 @@ def printable(text: str) -> str:
 def shown(value: Any) -> str:
     """*value* in an error message: the beginning of it, with nothing that a terminal obeys."""
     return ascii(value)[:60]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _told(values: Iterable[Any]) -> Iterator[Any]:

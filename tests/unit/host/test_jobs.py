@@ -68,7 +68,7 @@ def test_the_work_outlives_the_call_that_began_it(
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_until(lambda: (tmp_path / "begun").exists())
+    wait_until((tmp_path / "begun").exists)
     # As sshd does with what is left of a session.
     os.killpg(call.pid, signal.SIGHUP)
     call.kill()
@@ -83,7 +83,7 @@ def test_work_that_was_killed_is_not_waited_for(
 ) -> None:
     work = slow(tmp_path)
     assert Job(tmp_path / "jobs", ID).run(work, 0.5) is None
-    wait_until(lambda: (tmp_path / "begun").exists())
+    wait_until((tmp_path / "begun").exists)
     os.kill(int((tmp_path / "begun").read_text()), signal.SIGKILL)
     with pytest.raises(JobError, match="ended without a result"):
         Job(tmp_path / "jobs", ID).run(work, 30)

@@ -215,7 +215,7 @@ def rented(tmp_path: Path, simulator: Simulator, name: str) -> str:
         {"rent_name": "other", "connect_name": "other", "teardown_name": "other"},
         {"rent_scope": "other", "teardown_api_url": "http://127.0.0.1:9"},
     ],
-    ids=lambda named: "+".join(named),
+    ids="+".join,
 )
 def test_no_name_of_one_role_makes_deploy_and_teardown_look_at_different_rentals(
     tmp_path: Path, simulator: Simulator, named: dict[str, str]
