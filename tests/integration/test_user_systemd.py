@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 
 from tests.rig import image
 from tests.rig.podman import podman
+from tests.tools.leftovers import MARK
 
 ROOT = Path(__file__).parents[2]
 USER = "renter"
@@ -73,8 +75,10 @@ def host() -> Iterator[str]:
     """A container that boots systemd, with a user whose manager runs."""
     image.ensure()
     name = f"inferops-user-{uuid.uuid4().hex[:8]}"
-    options = ("--detach", "--rm", "--systemd=always", "--privileged", "--network=none")
-    podman("run", *options, "--name", name, image.NAME, "/sbin/init")
+    options = ["--detach", "--rm", "--systemd=always", "--privileged", "--network=none"]
+    # So that whoever checks for leftovers knows those of its own run from all others.
+    options += ["--pull=never", f"--label=inferops.check={os.environ.get(MARK, '')}"]
+    podman("run", *options, "--name", name, image.tag(), "/sbin/init")
     try:
         podman("exec", name, "sh", "-c", LOGIN, timeout=60)
         podman("exec", "--interactive", name, "tar", "-xC", f"/home/{USER}", stdin=_package())

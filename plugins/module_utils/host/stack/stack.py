@@ -99,7 +99,8 @@ class Stack:
         self._own_python = self._folder / "venv" / "bin" / "python"
         self.lock_file = self._folder / "lock.txt"
         self._input_file = self._folder / "lock-input.json"
-        self.jobs = self._folder / "jobs"
+        # Beside the stack: work that is refused leaves none.
+        self.jobs = self._folder.parent / "jobs"
 
     @property
     def python(self) -> Path:
