@@ -27,9 +27,11 @@ LOGIN = f"""
 set -e
 until systemctl is-system-running | grep -qE 'running|degraded'; do sleep 0.2; done
 useradd --create-home --uid 1000 {USER}
-mkdir -p /etc/systemd/system/user@.service.d /var/lib/systemd/linger
-printf '[Service]\\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\\n' \\
-  >/etc/systemd/system/user@.service.d/runtime.conf
+cd /etc/systemd/system
+mkdir -p user@.service.d user-runtime-dir@.service.d /var/lib/systemd/linger
+printf '[Service]\\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\\n' >user@.service.d/runtime.conf
+printf '[Service]\\nExecStart=\\nExecStart=install -d -m 0700 -o %%i /run/user/%%i\\n' \\
+  >user-runtime-dir@.service.d/plain.conf
 systemctl daemon-reload
 systemctl start user@1000.service
 """
