@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,17 +48,19 @@ def model(tmp_path: Path) -> Path:
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """A host with supervisord, whose servers end with the test."""
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-    with rig.index(tmp_path / "index") as url:
-        made = Host(tmp_path / "h", "535.183.06", gpu("Ampere"), url)
+    # supervisord's socket lies in it, and the path of a socket is short.
+    short = tempfile.TemporaryDirectory(prefix="inferops-test-", ignore_cleanup_errors=True)
+    with short as folder, rig.index(tmp_path / "index") as url:
+        made = Host(Path(folder) / "h", "535.183.06", gpu("Ampere"), url)
         made.prepare()
         tool = made.home / "supervisor" / "venv"
         known = tool / "lib" / "python3" / "site-packages" / "supervisor-4.3.0.dist-info"
         known.mkdir(parents=True)
         (tool / "bin").symlink_to(Path(sys.executable).parent)
         yield made
-    layout = Layout(made.home)
-    for server in layout.servers():
-        assert not lifecycle.end(server, timeout_seconds=1).left
+        layout = Layout(made.home)
+        for server in layout.servers():
+            assert not lifecycle.end(server, timeout_seconds=1).left
 
 
 @pytest.fixture
