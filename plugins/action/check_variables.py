@@ -6,48 +6,44 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 _NAME = "inferops_name"
 
 
-class ActionModule(GuardedAction):
+class ActionModule(WorkerAction):
     """Looks at names first, then at values."""
 
-    _supports_check_mode = True
-    _supports_async = False
-    _requires_connection = False
+    argument_spec: ClassVar = {"required": {"type": "dict", "default": {}}}
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        _validation, options = self.validate_argument_spec(
-            argument_spec={"required": {"type": "dict", "default": {}}}
-        )
-        variables = task_vars or {}
-        names = sorted({*known.ours(variables), *options["required"]} & set(variables))
+        required = given["required"]
+        names = sorted({*known.ours(variables), *required} & set(variables))
         complaints = [text for name in known.ours(variables) if (text := known.unknown(name))]
         values: dict[str, Any] = {}
         for name in names:
-            if name in known.options() or name in options["required"]:
+            if name in known.options() or name in required:
                 values[name], complaint = self._looked_at(name)
                 complaints += [complaint] if complaint else []
         complaints += [
             f"{name} is not set: it is {meaning}."
-            for name, meaning in options["required"].items()
+            for name, meaning in required.items()
             if values.get(name) in (None, "")
         ]
         complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
+        complaints = complaints or list(known.impossible(values))
         if complaints:
             raise AnsibleActionFail(" ".join(complaints))
         told = {name: value for name, value in values.items() if not known.is_secret(name)}
-        return {"changed": False, "checked": names, "values": told}
+        return {"changed": False, "checked": names, "values": told, "at": time.time()}
 
     def _looked_at(self, name: str) -> tuple[Any, str | None]:
         """The rendered value as its type, and what is wrong with it or None."""

@@ -12,31 +12,30 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 ARGUMENTS: dict[str, Any] = {
     "path": {"type": "path", "required": True},
-    "content": {"type": "str", "required": True},
+    "content": {"type": "str"},
     "public": {"type": "bool", "default": False},
 }
 
 
-class ActionModule(GuardedAction):
+class ActionModule(WorkerAction):
     """Compares, then replaces."""
 
-    _supports_check_mode = True
-    _supports_async = False
-    _requires_connection = False
+    argument_spec = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         path, mode = Path(given["path"]), 0o644 if given["public"] else 0o600
+        content, dry = given["content"], self._task.check_mode
         try:
-            changed = not _holds(path, given["content"], mode)
-            if changed and not self._task.check_mode:
-                _replace(path, given["content"], mode)
+            if not dry:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            changed = content is not None and not _holds(path, content, mode)
+            if changed and not dry:
+                _replace(path, content, mode)
         except OSError as error:
             raise AnsibleActionFail(f"{path} cannot be written: {error}") from error
         return {"changed": changed, "path": str(path)}
@@ -51,7 +50,6 @@ def _holds(path: Path, content: str, mode: int) -> bool:
 
 def _replace(path: Path, content: str, mode: int) -> None:
     """Whoever reads it sees the old text or the new one; parallel hosts may write the same."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w") as stream:

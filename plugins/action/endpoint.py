@@ -18,7 +18,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel impor
     Tunnel,
     TunnelError,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -41,19 +41,14 @@ NEEDED = ("host", "private_key_file", "known_hosts_file", "remote_port", "model"
 TARGET = ("host", "port", "user", "private_key_file", "known_hosts_file", "remote_port")
 
 
-class ActionModule(GuardedAction):
+class ActionModule(WorkerAction):
     """The tunnel, then the completion through it."""
 
-    _supports_check_mode = True
-    _supports_async = False
-    _requires_connection = False
+    argument_spec = ARGUMENTS
+    required_if = (("state", "present", NEEDED),)
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(
-            argument_spec=ARGUMENTS, required_if=[("state", "present", NEEDED)]
-        )
         tunnel = Tunnel(given["folder"], given["name"])
         act = self._present if given["state"] == "present" else self._absent
         try:

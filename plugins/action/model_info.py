@@ -13,26 +13,19 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
     MODEL_INFO_OPTIONS,
     model_info,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
-
-MODULE = "inferops.gpu.model_info"
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 display = Display()
 
 
-class ActionModule(GuardedAction):
+class ActionModule(WorkerAction):
     """Shows what the hub says. On another machine than the controller the module asks."""
 
-    _supports_check_mode = True
-    _requires_connection = False
+    module = "inferops.gpu.model_info"
+    argument_spec = MODEL_INFO_OPTIONS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
-        if self._task.delegate_to != "localhost":
-            return self._execute_module(module_name=MODULE, task_vars=variables)
-        _validation, given = self.validate_argument_spec(argument_spec=MODEL_INFO_OPTIONS)
         result = {"changed": False, **model_info(given)}
         if not result.get("failed"):
             host = variables.get("inventory_hostname", "localhost")

@@ -11,17 +11,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.checkin
     OFFER_CHECK_OPTIONS,
     offer_check,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 
-class ActionModule(GuardedAction):
+class ActionModule(WorkerAction):
     """The module's own work, in the worker."""
 
-    _supports_check_mode = True
-    _requires_connection = False
+    argument_spec = OFFER_CHECK_OPTIONS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=OFFER_CHECK_OPTIONS)
         return offer_check(given, self._task.check_mode)

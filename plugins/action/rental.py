@@ -1,13 +1,41 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-"""Action for rental: runs the module, guarded."""
+"""Rent, keep or release, without a process where nothing is to do. The module documents it."""
 
 from __future__ import annotations
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import ModuleAction
+from typing import Any
+
+from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk import (
+    RENTAL_OPTIONS,
+    RENTAL_REQUIRED_IF,
+    rental,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
+
+display = Display()
 
 
-class ActionModule(ModuleAction):
-    """Nothing beside what all of them do."""
+class ActionModule(WorkerAction):
+    """Looks in the worker, and is done where nothing is to be changed.
+
+    What spends or ends a rental is done by a process of its own: Ansible rescues a task whose
+    module was killed, and ends the whole run with a worker that was.
+    """
+
+    module = "inferops.gpu.rental"
+    argument_spec = RENTAL_OPTIONS
+    required_if = RENTAL_REQUIRED_IF
+
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The result that the documentation promises."""
+        dry = self._task.check_mode or given["state"] == "found"
+        if dry or given["state"] == "present":
+            host = variables.get("inventory_hostname", "localhost")
+            seen = rental(given, True, lambda line: display.vvv(line, host=host))
+            if dry or not seen.get("changed"):
+                return seen
+        return self._execute_module(module_name=self.module, task_vars=variables)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
@@ -33,6 +32,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcom
     failed_attempt,
     failed_deploy,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 _DICT: dict[str, Any] = {"type": "dict", "default": {}}
 _DICTS: dict[str, Any] = {"type": "list", "elements": "dict", "default": []}
@@ -62,21 +62,16 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(WorkerAction):
     """Decides by what it is given, and adds to the history; the play does the rest."""
 
-    _supports_check_mode = True
-    _supports_async = False
-    _requires_connection = False
+    argument_spec = _ARGUMENTS
+    required_if = (("state", "released", ("verdict",)),)
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        _validation, self._options = self.validate_argument_spec(
-            argument_spec=_ARGUMENTS,
-            required_if=[("state", "released", ("verdict",))],
-        )
-        self._host = (task_vars or {}).get("inventory_hostname", "localhost")
+        self._options = given
+        self._host = variables.get("inventory_hostname", "localhost")
         self._now = Clock.from_environment().now()
         self._cost_usd = rental_cost_usd(self._options["rental"], self._now)
         self._ledger = Ledger.from_dict(self._options["ledger"])

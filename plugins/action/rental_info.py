@@ -1,13 +1,25 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
-"""Action for rental_info: runs the module, guarded."""
+"""Tell what is rented, without a process for it. The module documents it."""
 
 from __future__ import annotations
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import ModuleAction
+from typing import Any
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import (
+    RENTAL_INFO_OPTIONS,
+    rental_info,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 
-class ActionModule(ModuleAction):
-    """Nothing beside what all of them do."""
+class ActionModule(WorkerAction):
+    """The module's own work, in the worker."""
+
+    module = "inferops.gpu.rental_info"
+    argument_spec = RENTAL_INFO_OPTIONS
+
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The result that the documentation promises."""
+        return rental_info(given)

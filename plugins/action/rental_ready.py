@@ -41,7 +41,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waitin
     Waiter,
     ready_budget,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 _ARGUMENTS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,
@@ -61,22 +61,18 @@ _ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(GuardedAction):
+class ActionModule(WorkerAction):
     """Polls the provider, attaches the key, probes SSH, replaces the delivered host key."""
 
-    _supports_check_mode = True
-    _supports_async = False
-    _requires_connection = False
+    argument_spec = _ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        _validation, options = self.validate_argument_spec(argument_spec=_ARGUMENTS)
-        self._host = (task_vars or {}).get("inventory_hostname", "localhost")
+        self._host = variables.get("inventory_hostname", "localhost")
         try:
-            return self._wait(with_usual(options))
+            return self._wait(with_usual(given))
         except MarketError as error:
-            error.money = error.money or f"Rental {options['id']} may bill."
+            error.money = error.money or f"Rental {given['id']} may bill."
             return {"failed": True, "msg": str(error), "failure": error.to_dict()}
 
     def _wait(self, options: dict[str, Any]) -> dict[str, Any]:

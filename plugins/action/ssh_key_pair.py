@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 ARGUMENTS: dict[str, Any] = {
     "private_key_file": {"type": "path", "required": True, "no_log": False},
@@ -20,17 +20,13 @@ ARGUMENTS: dict[str, Any] = {
 SECONDS = 60
 
 
-class ActionModule(GuardedAction):
+class ActionModule(WorkerAction):
     """Makes the pair once, and always tries it."""
 
-    _supports_check_mode = True
-    _supports_async = False
-    _requires_connection = False
+    argument_spec = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         file = Path(given["private_key_file"])
         if self._task.check_mode and not file.is_file():
             return {"changed": True, "public_key": None}

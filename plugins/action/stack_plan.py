@@ -20,7 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing impo
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 ARGUMENTS: dict[str, Any] = {
     "gpu": {"type": "dict", "required": True},
@@ -36,16 +36,13 @@ ARGUMENTS: dict[str, Any] = {
 display = Display()
 
 
-class ActionModule(GuardedAction):
+class ActionModule(WorkerAction):
     """Decides, and says why."""
 
-    _supports_check_mode = True
-    _requires_connection = False
+    argument_spec = ARGUMENTS
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        super().run(tmp, task_vars)
-        _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         gpu, host = given["gpu"], given["host"]
         names = ("accelerator", "vllm_version", "visible_devices", "python")
         wish = Wish(**{name: given[name] for name in names})
@@ -56,7 +53,7 @@ class ActionModule(GuardedAction):
                 choice = choose(gpu, host, wish, given["installer"])
         except StackImpossible as error:
             raise AnsibleActionFail(str(error)) from error
-        name = (task_vars or {}).get("inventory_hostname", "host")
+        name = variables.get("inventory_hostname", "host")
         for line in lines(choice.plan, given["image_python"]):
             display.display(f"{name}: {line}")
         return {"changed": False, "plan": choice.plan, "interpreter": choice.interpreter}

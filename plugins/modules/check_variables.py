@@ -17,6 +17,8 @@ description:
   - Values are rendered, made what their type wants them to be (answers to surveys and
     C(-e name=value) are text), and checked against type and choices of the roles' argument
     specifications, and against ranges.
+  - A model that no hub and no host can have is refused, and a version of vLLM that is not in the
+    compatibility table.
   - Two hosts of one play must not have the same C(inferops_name).
   - Every playbook begins with it, before a role's own argument specification is looked at.
   - This is an action plugin. It runs on the controller.
@@ -60,4 +62,9 @@ values:
   returned: success
   type: dict
   sample: {inferops_scope: prod, rent_vram_gib: 24.0}
+at:
+  description: When they were looked at, by the controller's clock, in seconds since the epoch.
+  returned: success
+  type: float
+  sample: 1763650000.5
 """

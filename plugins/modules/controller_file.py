@@ -34,9 +34,8 @@ options:
     type: path
     required: true
   content:
-    description: What it holds.
+    description: What it holds. Without it whatever it holds stays, and only its folder is made.
     type: str
-    required: true
   public:
     description: Whether others may read it.
     type: bool

@@ -106,9 +106,10 @@ from dataclasses import replace
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host import deadline
-from ansible_collections.inferops.gpu.plugins.module_utils.host.deadline import Switch
-
-_SAME_SECONDS = 60
+from ansible_collections.inferops.gpu.plugins.module_utils.host.deadline import (
+    SAME_SECONDS,
+    Switch,
+)
 
 
 def _wanted(module: AnsibleModule, present: int, now: float) -> int:
@@ -123,7 +124,7 @@ def _wanted(module: AnsibleModule, present: int, now: float) -> int:
             msg="The new deadline has passed, so the host would end at once. If that is wanted, "
             "release the rental: inferops.gpu.rental with state: absent."
         )
-    return present if abs(wish - present) < _SAME_SECONDS else int(wish)
+    return present if abs(wish - present) < SAME_SECONDS else int(wish)
 
 
 def _armed(module: AnsibleModule, wanted: int) -> Switch:

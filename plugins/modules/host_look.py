@@ -60,6 +60,9 @@ options:
     description: The digest of that wish. It is computed on the controller, from O(wishes_of).
     type: str
     default: ""
+  switch_seconds:
+    description: Seconds until the deadline that the host's switch has to be set for, if it has to.
+    type: float
 seealso:
   - module: inferops.gpu.gpu_info
   - module: inferops.gpu.model_server_info
@@ -105,6 +108,11 @@ switch:
   returned: success
   type: dict
   sample: {armed: true, remaining_seconds: 82800}
+switch_is_set:
+  description: Whether that switch is set for O(switch_seconds). True where it does not have to be.
+  returned: success
+  type: bool
+  sample: true
 installed:
   description: Whether a stack was proven here before, however long ago.
   returned: success
@@ -208,6 +216,7 @@ def main() -> None:
             "hub_dir": {"type": "path", "default": "~/.cache/huggingface/hub"},
             "wishes_of": {"type": "list", "elements": "str", "default": []},
             "wishes": {"type": "str", "default": ""},
+            "switch_seconds": {"type": "float"},
         },
         supports_check_mode=True,
     )
@@ -231,13 +240,15 @@ def main() -> None:
             told = [answer.detail] if answer.waiting_for else []
     unknown = {"config": None, "weights_bytes": None}
     model = described(given["model"], Path(given["hub_dir"])) if given["model"] else unknown
+    switch, now, wanted = deadline.read(), time.time(), given["switch_seconds"]
     module.exit_json(
         changed=False,
         gpu=report.to_dict(),
         host=facts.host_facts(layout.home),
         server=seen,
         model=model,
-        switch=deadline.read().to_dict(time.time()),
+        switch=switch.to_dict(now),
+        switch_is_set=wanted is None or switch.is_set_for(wanted, now),
         installed=Stack(str(layout.home)).was_proven(PARTS[-1]),
         as_asked=bool(given["wishes"]) and not told,
         differs=told,

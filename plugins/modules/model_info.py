@@ -80,6 +80,7 @@ files:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.ending import end
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
     MODEL_INFO_OPTIONS,
     model_info,
@@ -88,10 +89,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
 
 def main() -> None:
     module = AnsibleModule(argument_spec=MODEL_INFO_OPTIONS, supports_check_mode=True)
-    result = model_info(module.params)
-    if result.pop("failed", False):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    end(module, model_info(module.params))
 
 
 if __name__ == "__main__":

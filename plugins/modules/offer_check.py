@@ -110,6 +110,7 @@ failure:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.ending import end
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.checking import (
     OFFER_CHECK_OPTIONS,
     offer_check,
@@ -118,12 +119,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.checkin
 
 def main() -> None:
     module = AnsibleModule(argument_spec=OFFER_CHECK_OPTIONS, supports_check_mode=True)
-    result = offer_check(module.params, module.check_mode)
-    for sentence in result.pop("warnings", []):
-        module.warn(sentence)
-    if result.pop("failed", False):
-        module.fail_json(**result)
-    module.exit_json(**result)
+    end(module, offer_check(module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -79,97 +79,18 @@ deadline_enforced_by:
   sample: host
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
-    derive,
-    known_hosts_lines,
+from ansible_collections.inferops.gpu.plugins.module_utils.common.ending import end
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import (
+    RENTAL_INFO_OPTIONS,
+    rental_info,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
-from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    ACCOUNT_OPTIONS,
-    make_lifecycle,
-    make_provider,
-    scope_secret,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
-    SHARED_FOR_SECONDS,
-    duplicates_warning,
-)
-
-
-def _told(rental: Rental, secret: str | None, now: float) -> dict[str, Any]:
-    mark = rental.mark
-    deadline = mark.deadline if mark else 0
-    return {
-        **rental.to_dict(),
-        "cost_usd": rental.cost_usd(now),
-        "remaining_seconds": round(deadline - now) if deadline else None,
-        "known_hosts": _known_hosts(rental, secret),
-    }
-
-
-def _known_hosts(rental: Rental, secret: str | None) -> list[str]:
-    if rental.mark is None or secret is None:
-        return []
-    return known_hosts_lines(rental.ssh, derive(secret, rental.mark, generation=2).public)
-
-
-def _deadline_warning(told: Mapping[str, Any], warn_hours: float) -> str:
-    remaining = told["remaining_seconds"]
-    if remaining is None or remaining >= warn_hours * 3600:
-        return ""
-    name = told["mark"]["name"]
-    if remaining < 0:
-        return (
-            f"{name}: rental {told['id']} is past its deadline and still bills "
-            f"{rate(told['price_usd_per_hour'])}. Run playbook inferops.gpu.reap."
-        )
-    return (
-        f"{name}: rental {told['id']} ends in {remaining / 60:.0f} minutes. "
-        "Playbook inferops.gpu.extend renews it."
-    )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **ACCOUNT_OPTIONS,
-            "name": {"type": "str"},
-            "warn_hours": {"type": "float", "default": 0.0},
-        },
-        supports_check_mode=True,
-    )
-    name = module.params["name"]
-    clock = Clock.from_environment()
-    try:
-        provider = make_provider(module.params, clock)
-        lifecycle = make_lifecycle(module.params, provider, clock)
-        rentals = lifecycle.rentals(SHARED_FOR_SECONDS, name)
-        if name:
-            rentals = [rental for rental in rentals if rental.mark and rental.mark.name == name]
-        secret = scope_secret(module.params) if provider.delivers_host_key else None
-        now = lifecycle.now()
-        told = [_told(rental, secret, now) for rental in rentals]
-    except (MarketError, ValueError) as error:
-        fail(module, error, "What is rented, and so what bills, is unknown.")
-    if name and len(rentals) > 1:
-        module.warn(duplicates_warning(rentals))
-    for one in told:
-        warning = _deadline_warning(one, module.params["warn_hours"])
-        if warning:
-            module.warn(warning)
-    module.exit_json(
-        changed=False,
-        rentals=told,
-        deadline_enforced_by=provider.enforces_deadline,
-    )
+    module = AnsibleModule(argument_spec=RENTAL_INFO_OPTIONS, supports_check_mode=True)
+    end(module, rental_info(module.params))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,13 @@ own modules (stat, slurp, command) keep their facts; where facts are not injecte
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
@@ -60,3 +63,45 @@ class GuardedAction(ActionBase):
 
 class ModuleAction(GuardedAction, NormalAction):
     """Runs the module of the same name and adds nothing."""
+
+
+class WorkerAction(GuardedAction):
+    """Does its work on the controller, in the process that Ansible has forked for the task anyway.
+
+    Where the task belongs to another machine, :attr:`module` does it there, if there is one.
+    """
+
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+
+    argument_spec: ClassVar[dict[str, Any]] = {}
+    required_if: ClassVar[Sequence[tuple[Any, ...]]] = ()
+    module: ClassVar[str] = ""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result that the documentation promises, without the values that are secret."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        place = self._task.delegate_to or variables.get("inventory_hostname")
+        if self.module and place not in constants.LOCALHOST:
+            return self._execute_module(module_name=self.module, task_vars=variables)
+        os.environ.update(self._environment())
+        _validation, given = self.validate_argument_spec(
+            argument_spec=self.argument_spec, required_if=self.required_if
+        )
+        hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}
+        secrets = {str(given[name]) for name in hidden if given.get(name)}
+        result: dict[str, Any] = remove_values(self.work(given, variables), secrets)
+        return result
+
+    def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The result, of arguments in the shape of :attr:`argument_spec`."""
+        raise NotImplementedError
+
+    def _environment(self) -> dict[str, str]:
+        """What the play, the block and the task put into the environment of their modules."""
+        found: dict[str, str] = {}
+        for given in self._task.environment or ():
+            found.update(self._templar.template(given) or {})
+        return {name: str(value) for name, value in found.items()}

@@ -23,11 +23,17 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+    StackImpossible,
+)
+
 _ROOT = Path(__file__).resolve().parents[2]
 SHARED = "inferops_"
 #: How alike a name must be to count as meant. Role names are common words, so that a variable of
 #: the user's own such as ``stack_name`` must pass.
 _ALIKE = 0.85
+_MODEL = re.compile(r"/[^\0]+|[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _KINDS = {
     "str": "text",
     "bool": "true or false",
@@ -147,6 +153,22 @@ def coerce(name: str, value: Any) -> tuple[Any, str | None]:
     if allowed and not all(number in allowed for number in _numbers(good)):
         return good, f"{name} must be {allowed}, not {good}."
     return good, None
+
+
+def impossible(values: Mapping[str, Any]) -> Iterator[str]:
+    """What no host can serve, of variables that are each well-formed."""
+    model = values.get("inferops_model")
+    if model and not _MODEL.fullmatch(model):
+        yield (
+            f"inferops_model is {json.dumps(model)}, which is no model: write organisation/name as "
+            "on the hub, such as Qwen/Qwen3-0.6B, or an absolute path on the host."
+        )
+    accelerator, version = values.get("inferops_accelerator"), values.get("inferops_vllm_version")
+    if accelerator and version:
+        try:
+            plan_for({}, accelerator, version)
+        except StackImpossible as error:
+            yield str(error)
 
 
 def _complaint(name: str, option: Mapping[str, Any], value: Any, told: list[str]) -> str:

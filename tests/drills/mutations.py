@@ -32,6 +32,7 @@ OUTCOME = f"{UNIT}/test_outcome.py"
 ENDING = f"{UNIT}/test_ending.py"
 DISK = f"{UNIT}/test_disk.py"
 SHOWN = "tests/unit/plugins/test_shown_lines.py"
+DEADLINE = "tests/unit/host/test_deadline.py"
 
 
 @dataclass(frozen=True)
@@ -312,7 +313,7 @@ PROOFS = (
     Mutation(
         "failed-release-is-success",
         "a teardown that could not release ends well",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "        if unproven:\n            raise UnprovenAbsence(",
         "        if False:\n            raise UnprovenAbsence(",
         (f"{RULES}::test_a_teardown_that_cannot_be_proven_fails",),
@@ -471,7 +472,7 @@ CREATES = (
     Mutation(
         "machines-in-use-rented-again",
         "two hosts end on one machine",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "wish = make_wish(options).without_machines(machines_in_use)",
         "wish = make_wish(options)",
         (f"{RULES}::test_two_hosts_of_a_fleet_never_share_a_machine",),
@@ -495,7 +496,7 @@ CREATES = (
     Mutation(
         "defect-hides-the-nonce",
         "a defect after a create ends the run without what releases it",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "        except Exception as error:\n",
         "        except ZeroDivisionError as error:\n",
         (f"{LIMITED}::test_whatever_breaks_after_a_create_leaves_the_nonce",),
@@ -566,7 +567,7 @@ PRICES = (
     Mutation(
         "spent-budget-spent-again",
         "each attempt may spend the whole budget",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "left = lifetime.seconds_left(offer.price_usd_per_hour)",
         "left = seconds",
         (
@@ -576,7 +577,7 @@ PRICES = (
     Mutation(
         "deploy-gives-back-what-was-spent",
         "the next deploy moves a deadline past the budget",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "        seconds = lifetime.seconds(offer.price_usd_per_hour)\n",
         "        seconds = lifetime.seconds_left(offer.price_usd_per_hour)\n",
         (
@@ -586,7 +587,7 @@ PRICES = (
     Mutation(
         "no-price-is-a-new-wish",
         "a row without a price moves a deadline past the budget",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "unpriced = bool(lifetime.budget_usd) and kept.price_usd_per_hour is None",
         "unpriced = False",
         (f"{LIMITED}::test_a_row_that_shows_no_price_moves_no_deadline",),
@@ -622,7 +623,7 @@ OWNERSHIP = (
     Mutation(
         "release-by-name-instead-of-nonce",
         "a failed run ends the rental of another run",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "[one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]",
         "[one for one in look(name)]",
         (f"{RENTALS}::test_only_the_rental_with_the_nonce_is_released",),
@@ -785,7 +786,7 @@ DEADLINES = (
     Mutation(
         "created-by-our-own-clock",
         "a host counts its lifetime from the wrong hour",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "created_at=now,",
         "created_at=int(self._clock.now()),",
         (f"{TRANSPORT}::test_a_controller_that_is_behind_tells_hosts_the_same_lifetime",),
@@ -797,24 +798,24 @@ CHECK_MODE = (
     Mutation(
         "check-mode-creates",
         "a dry run rents",
-        f"{MODULES}/rental.py",
-        "        if self._module.check_mode:\n            diff =",
+        f"{MARKET}/rentals/desk.py",
+        "        if self._dry_run:\n            diff =",
         "        if False:\n            diff =",
         (f"{RENTALS}::test_check_mode_prices_the_offer_and_creates_nothing",),
     ),
     Mutation(
         "check-mode-releases",
         "a dry run ends what serves",
-        f"{MODULES}/rental.py",
-        "        if not self._module.check_mode:\n            self._release_all(doomed)",
+        f"{MARKET}/rentals/desk.py",
+        "        if not self._dry_run:\n            self._release_all(doomed)",
         "        if True:\n            self._release_all(doomed)",
         (f"{RENTALS}::test_check_mode_releases_nothing",),
     ),
     Mutation(
         "check-mode-resolves-duplicates",
         "a dry run ends a duplicate",
-        f"{MODULES}/rental.py",
-        "        if not self._module.check_mode:\n            self._release_all(settled)",
+        f"{MARKET}/rentals/desk.py",
+        "        if not self._dry_run:\n            self._release_all(settled)",
         "        if True:\n            self._release_all(settled)",
         (f"{RULES}::test_check_mode_leaves_duplicates_alone",),
     ),
@@ -1414,7 +1415,7 @@ SEAM = (
     Mutation(
         "mark-cut-by-its-field",
         "a rental whose mark does not fit is lost with its create",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         "        check_length(scope, name, self._provider.label_length)\n",
         "",
         (f"{UNTOLD}::test_a_name_that_a_providers_field_cannot_hold_is_refused_before_the_create",),
@@ -1442,7 +1443,7 @@ SEAM = (
     Mutation(
         "undeliverable-host-key-expected",
         "the secret of a host key is sent to a provider that loses it",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         'if options["host_keys"] == "delivered" and self._provider.delivers_host_key:',
         'if options["host_keys"] == "delivered":',
         (f"{UNTOLD}::test_no_host_key_is_made_where_none_can_be_delivered",),
@@ -1598,7 +1599,7 @@ ATTEMPTING = (
     Mutation(
         "drawn-nonce-ignored",
         "what a killed call has rented cannot be found by the nonce that was drawn",
-        f"{MODULES}/rental.py",
+        f"{MARKET}/rentals/desk.py",
         'self._lifecycle.now(), options["nonce"])',
         "self._lifecycle.now(), None)",
         (f"{RENTALS}::test_what_is_rented_carries_the_nonce_that_was_drawn_before_the_call",),
@@ -1887,6 +1888,50 @@ LOOKING = (
         'if not asked or asked.get("wishes") != wishes:',
         "if not asked:",
         (f"{LOOK}::test_another_wish_is_not_what_was_asked",),
+    ),
+    Mutation(
+        "found-rental-changes-are-forgotten",
+        "a deploy leaves a deadline that was asked for elsewhere, and a duplicate that bills",
+        f"{MARKET}/rentals/desk.py",
+        '"as_asked": usable and not kept["changed"],',
+        '"as_asked": usable,',
+        (f"{RENTALS}::test_what_renting_would_change_is_not_as_asked_and_stays",),
+    ),
+    Mutation(
+        "found-rental-that-died-serves",
+        "a deploy looks at a host that is gone, and calls it as asked",
+        f"{MARKET}/rentals/desk.py",
+        "usable = rental.status == RUNNING and bool(rental.ssh)",
+        "usable = bool(rental.ssh)",
+        (f"{RENTALS}::test_what_is_rented_as_asked_is_found_and_nothing_is_changed",),
+    ),
+    Mutation(
+        "finding-releases",
+        "a look at what is rented releases a duplicate",
+        f"{MARKET}/rentals/desk.py",
+        'dry_run or given["state"] == "found"',
+        "dry_run",
+        (f"{RENTALS}::test_what_renting_would_change_is_not_as_asked_and_stays",),
+    ),
+    Mutation(
+        "dead-switch-counts-as-set",
+        "a host whose switch is dead is left alone, and nobody ends it",
+        f"{HOST}/deadline.py",
+        "return self.armed and abs(apart) < SAME_SECONDS",
+        "return abs(apart) < SAME_SECONDS",
+        (
+            f"{DEADLINE}::test_a_switch_is_set_for_a_deadline_when_it_is_armed_and_a_minute_apart_at_most",
+        ),
+    ),
+    Mutation(
+        "switch-of-another-deadline-counts-as-set",
+        "a host is ended hours after its deadline, or before it",
+        f"{HOST}/deadline.py",
+        "return self.armed and abs(apart) < SAME_SECONDS",
+        "return self.armed",
+        (
+            f"{DEADLINE}::test_a_switch_is_set_for_a_deadline_when_it_is_armed_and_a_minute_apart_at_most",
+        ),
     ),
     Mutation(
         "specification-not-compared",

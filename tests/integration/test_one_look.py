@@ -69,16 +69,15 @@ def play(tmp_path: Path, host: Host, model: Path) -> Play:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    serve = str(REPOSITORY / "playbooks" / "tasks" / "serve.yml")
+    steps = [REPOSITORY / "playbooks" / "tasks" / f"{name}.yml" for name in ("serve", "prove")]
     tasks = [
-        {"ansible.builtin.set_fact": {"inferops_times": {"start": 1}}},
         {
-            "block": [{"ansible.builtin.include_tasks": serve}],
+            "block": [{"ansible.builtin.include_tasks": str(step)} for step in steps],
             "rescue": [{"ansible.builtin.debug": {"msg": "{{ ansible_failed_task.name }} failed"}}],
         },
     ]
     variables = {
-        "deploy_roles": ["stack", "torch", "numpy", "vllm", "model_cache", "launch"],
+        "rent_wishes_of": ["stack", "torch", "numpy", "vllm", "model_cache", "launch"],
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "ansible_host": "127.0.0.1",

@@ -29,6 +29,9 @@ _SCRIPT = re.compile(r"original=(\d{10})\nkey_variable=(\w+)\n.*\ndone\s*", re.D
 _DEADLINE = re.compile(r"[1-9]\d{9}")
 _START_SECONDS = 5.0
 
+SAME_SECONDS = 60
+"""Deadlines that are less apart are the same one."""
+
 
 @dataclass(frozen=True)
 class Switch:
@@ -47,6 +50,11 @@ class Switch:
     def armed(self) -> bool:
         """Whether the host will end its rental."""
         return not self.problem
+
+    def is_set_for(self, remaining_seconds: float, now: float) -> bool:
+        """Whether the host will end its rental then, so that nothing is to be done."""
+        apart = (self.deadline or 0) - now - remaining_seconds
+        return self.armed and abs(apart) < SAME_SECONDS
 
     def to_dict(self, now: float) -> dict[str, object]:
         """The switch as a module returns it; `now` is in epoch seconds."""

@@ -74,7 +74,8 @@ class RateLimited(ProviderUnavailable):
 class UnclearCreate(MarketError):
     """A rental request was sent and nobody knows whether it took effect.
 
-    ``rental_id`` is set when the provider named an id beside its error.
+    ``rental_id`` is set when the provider named an id beside its error. ``nonce`` is that of the
+    mark that was sent.
     """
 
     remedy_default = "Run teardown for this name, then try again."
@@ -84,6 +85,7 @@ class UnclearCreate(MarketError):
     ) -> None:
         super().__init__(cause, remedy=remedy, money=money)
         self.rental_id = rental_id
+        self.nonce = ""
 
 
 class UnprovenAbsence(MarketError):

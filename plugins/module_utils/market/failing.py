@@ -16,9 +16,14 @@ from .errors import MarketError, RequestRefused
 def fail(
     module: AnsibleModule, error: MarketError | ValueError, money: str, **result: Any
 ) -> NoReturn:
-    """End *module* with *error*; *money* is what is at stake unless the error knows better."""
+    """End *module* with *error*, as in :func:`failure`."""
+    module.fail_json(**{**failure(error, money, **result), "failed": True})
+    raise AssertionError("unreachable: fail_json exits")
+
+
+def failure(error: MarketError | ValueError, money: str, **result: Any) -> dict[str, Any]:
+    """A failed result; *money* is what is at stake unless the error knows better."""
     if not isinstance(error, MarketError):
         error = RequestRefused(str(error))
     error.money = error.money or money
-    module.fail_json(msg=str(error), failure=error.to_dict(), **result)
-    raise AssertionError("unreachable: fail_json exits")
+    return {"failed": True, "msg": str(error), "failure": error.to_dict(), **result}

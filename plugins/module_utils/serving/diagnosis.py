@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, NamedTuple
 
 from .engines.registry import DEFAULT
@@ -28,15 +29,6 @@ _PREFIX = re.compile(
     rf"(?:{_PROCESS})*"
 )
 _CALM = ("DEBUG", "INFO", "WARNING")
-_NOISE = tuple(re.compile(noise.signature) for noise in NOISE)
-_IN_PASSING = tuple(re.compile(noise.signature) for noise in IN_PASSING)
-_SIGNATURES = {
-    failure.id: tuple(re.compile(signature) for signature in failure.signatures)
-    for failure in FAILURES
-}
-_KERNEL_SIGNATURES = {
-    failure.id: tuple(re.compile(signature) for signature in failure.kernel) for failure in FAILURES
-}
 _XID = re.compile(r"NVRM: Xid \([^)]*\): (\d+),")
 _LOOKS_BAD = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|\bfatal\b|\bFATAL\b")
 _SIGNAL_NAMES = {
@@ -131,15 +123,23 @@ def explain(
     }
 
 
+@cache
+def _compiled(signatures: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
+    """Compiled when they are needed: all of them take a fifth of a second, and most runs none."""
+    return tuple(re.compile(signature) for signature in signatures)
+
+
 def _read(log_text: str) -> _Log:
     log = _Log([], [])
+    noise = _compiled(tuple(entry.signature for entry in NOISE))
+    in_passing = _compiled(tuple(entry.signature for entry in IN_PASSING))
     for line in re.split(r"[\r\n]+", _ANSI.sub("", log_text)):
         prefix = _PREFIX.match(line.strip())
         message = _PREFIX.sub("", line.strip()).strip()
-        if not message or _any(_NOISE, message):
+        if not message or _any(noise, message):
             continue
         calm = prefix is not None and prefix["level"] in _CALM
-        (log.calm if calm or _any(_IN_PASSING, message) else log.grave).append(message)
+        (log.calm if calm or _any(in_passing, message) else log.grave).append(message)
     return log
 
 
@@ -151,8 +151,8 @@ def _by_text(known: list[Failure], lines: list[str], kernel_lines: list[str]) ->
     """Those of the known entries that the lines show, in the catalogue's order."""
     found = []
     for failure in known:
-        proofs = _proofs(_KERNEL_SIGNATURES[failure.id], kernel_lines)
-        proofs = (proofs + _proofs(_SIGNATURES[failure.id], lines))[:MAX_EVIDENCE_LINES]
+        proofs = _proofs(_compiled(failure.kernel), kernel_lines)
+        proofs = (proofs + _proofs(_compiled(failure.signatures), lines))[:MAX_EVIDENCE_LINES]
         if proofs:
             details = next((match.groupdict() for match in proofs if match.groupdict()), {})
             evidence = [match.string.strip()[:MAX_LINE] for match in proofs]

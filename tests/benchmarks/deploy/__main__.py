@@ -196,18 +196,24 @@ def skipped_proofs(container: str, stack: Stack, completion: str) -> int:
 
 
 def slowest(plays: Iterable[Played]) -> list[str]:
-    """The slowest tasks, by their median seconds over these plays."""
-    by_name: dict[str, list[float]] = defaultdict(list)
+    """The slowest tasks, by the medians of their seconds over these plays: elapsed, of the CPU."""
+    by_name: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for played in plays:
-        totals: dict[str, float] = defaultdict(float)
+        totals: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
         for task in played.tasks:
-            totals[task["name"]] += task["seconds"]
-        for name, seconds in totals.items():
-            by_name[name].append(seconds)
-    ranked = sorted(((median(taken), name) for name, taken in by_name.items()), reverse=True)
-    rest = sum(seconds for seconds, _name in ranked[SLOWEST:])
-    lines = [f"{seconds:7.2f} s  {name}" for seconds, name in ranked[:SLOWEST]]
-    return [*lines, f"{rest:7.2f} s  in {len(ranked[SLOWEST:])} more tasks"]
+            elapsed, cpu = totals[task["name"]]
+            totals[task["name"]] = elapsed + task["seconds"], cpu + task["cpu_seconds"]
+        for name, taken in totals.items():
+            by_name[name].append(taken)
+    ranked = sorted(
+        ((*map(median, zip(*taken, strict=True)), name) for name, taken in by_name.items()),
+        reverse=True,
+    )
+    rest = [(elapsed, cpu) for elapsed, cpu, _name in ranked[SLOWEST:]]
+    shown = ranked[:SLOWEST]
+    if rest:
+        shown.append((*map(sum, zip(*rest, strict=True)), f"in {len(rest)} more tasks"))
+    return [f"{elapsed:7.2f} s {cpu:7.2f} CPU s  {name}" for elapsed, cpu, name in shown]
 
 
 def in_words(took: Took) -> str:

@@ -169,6 +169,17 @@ def test_a_deadline_can_be_given_as_a_time(host: Host, switch: Call) -> None:
     assert switch(state="armed", deadline=wanted)["deadline"] == wanted
 
 
+def test_a_switch_is_set_for_a_deadline_when_it_is_armed_and_a_minute_apart_at_most(
+    host: Host,
+) -> None:
+    now = host.start() - DAY
+    assert host.read().is_set_for(DAY, now)
+    assert host.read().is_set_for(DAY - 59, now)
+    assert not host.read().is_set_for(DAY + 61, now)
+    host.kill_switch()
+    assert not host.read().is_set_for(DAY, now)
+
+
 def test_less_than_a_minute_is_no_change(host: Host, switch: Call) -> None:
     original = host.start()
     result = switch(state="armed", deadline=original + 59)

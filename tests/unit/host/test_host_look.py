@@ -80,9 +80,9 @@ def look(run_module: Call, home: Path, model: Path, monkeypatch: pytest.MonkeyPa
     """Look as the next deploy does. Which Pythons this machine has takes seconds to find out."""
     monkeypatch.setattr(facts, "pythons", lambda home: [])
 
-    def call(wishes: str = "all of it", check: bool = True) -> dict[str, Any]:
+    def call(wishes: str = "all of it", check: bool = True, **more: Any) -> dict[str, Any]:
         asked = {"home": str(home), "server": "main", "model": str(model), "wishes": wishes}
-        return run_module(host_look, check=check, **asked)
+        return run_module(host_look, check=check, **asked, **more)
 
     return call
 
@@ -99,6 +99,11 @@ def test_a_deploy_that_was_fulfilled_is_recognised_by_a_completion(
     assert found["model"] == {"config": '{"model_type": "llama"}', "weights_bytes": None}
     assert found["host"]["home"] == str(home)
     assert not found["gpu"]["present"]
+
+
+def test_a_switch_that_is_not_there_is_told_where_one_has_to_be(look: Call) -> None:
+    assert look()["switch_is_set"]
+    assert not look(switch_seconds=3600)["switch_is_set"]
 
 
 def test_another_wish_is_not_what_was_asked(deploy: Call, look: Call) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
@@ -20,7 +19,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presen
     PRESENT,
     UNKNOWN,
 )
-from tests.unit.market.conftest import Market, order
+from tests.unit.market.conftest import Market, die, order
 
 
 def reap(market: Market, **options: object) -> dict:
@@ -29,14 +28,6 @@ def reap(market: Market, **options: object) -> dict:
 
 def verdicts(result: dict) -> dict[str, str]:
     return {one["name"]: one["verdict"] for one in result["verdicts"]}
-
-
-def die(market: Market, number: int, status: str) -> None:
-    """Let a host go down by itself as soon as it runs, which takes a thread's time."""
-    rental = market.simulator.market.rentals[number]
-    while not rental.running:
-        time.sleep(0.001)
-    market.simulator.market.die(rental, status)
 
 
 # Duplicates.

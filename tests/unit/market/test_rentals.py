@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
@@ -14,7 +16,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnprovenAbsence,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from tests.unit.market.conftest import PUBLIC_KEY, Market, as_order, order
+from tests.unit.market.conftest import PUBLIC_KEY, Market, as_order, die, order
 
 
 def test_a_rental_carries_scope_name_nonce_and_deadline(market: Market) -> None:
@@ -264,3 +266,36 @@ def test_a_create_that_was_not_carried_out_for_its_rate_is_sent_again(market: Ma
     market.lifecycle().rent(market.ranked(), as_order())
     assert len(market.creates()) == 2
     assert len(market.billing()) == 1
+
+
+def found(market: Market, **options: object) -> dict[str, Any]:
+    """What a deploy finds before it does anything."""
+    return market.run("rental", name="gpu-1", scope="test", state="found", **options)
+
+
+def test_what_is_rented_as_asked_is_found_and_nothing_is_changed(market: Market) -> None:
+    nothing = found(market)
+    assert (nothing["changed"], nothing["rental"], nothing["as_asked"]) == (False, None, False)
+    rental = market.rent()["rental"]
+    market.pass_hours(0.1)
+    result = found(market)
+    assert (result["changed"], result["as_asked"]) == (False, True)
+    assert result["rental"]["id"] == rental["id"]
+    assert result["rental"]["known_hosts"][0].split()[1] == "ssh-ed25519"
+    assert result["deadline"]["enforced_by"] == "host"
+    assert result["deadline"]["remaining_seconds"] == pytest.approx(23.9 * 3600, abs=120)
+    die(market, int(rental["id"]), "exited")
+    market.pass_hours(0.1)
+    assert not found(market)["as_asked"]
+
+
+def test_what_renting_would_change_is_not_as_asked_and_stays(market: Market) -> None:
+    market.rent(deadline_hours=24)
+    market.pass_hours(0.1)
+    before = market.billing()
+    assert not found(market, deadline_hours=48)["as_asked"]
+    market.create(market.ranked()[1].offer)
+    market.pass_hours(0.2)
+    assert not found(market)["as_asked"], "a duplicate is to be released"
+    assert [row["label"] for row in market.billing()][:1] == [row["label"] for row in before]
+    assert len(market.billing()) == 2

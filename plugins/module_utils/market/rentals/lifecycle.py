@@ -155,12 +155,12 @@ class Lifecycle:
         it, its id is enough.
         """
         found = self._of_scope(self._listed(self._clock.now() - max_age_seconds))
-        _readable(found if name is None else _named(found, name))
+        _readable(found if name is None else named(found, name))
         return found
 
     def find(self, name: str) -> list[Rental]:
         """Every rental of one name, the one that counts first; the others are duplicates."""
-        return _named(self._of_scope(self._listed(self._clock.now())), name)
+        return named(self._of_scope(self._listed(self._clock.now())), name)
 
     def account(self) -> tuple[list[Rental], list[Rental]]:
         """The scope's rentals, by precedence, and those whose mark of the scope is damaged."""
@@ -173,10 +173,10 @@ class Lifecycle:
 
         One empty list proves nothing: a rental request that just happened may not be listed yet.
         """
-        found = _named(self._of_scope(self._own_listing()), name)
+        found = named(self._of_scope(self._own_listing()), name)
         if not found:
             self._clock.sleep(LOOKS_APART_SECONDS)
-            found = _named(self._of_scope(self._own_listing()), name)
+            found = named(self._of_scope(self._own_listing()), name)
             self._provider.check_credential()
         return found
 
@@ -282,7 +282,7 @@ class Lifecycle:
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
             try:
                 # Older listings cannot know it; each look is newer than the one before.
-                listed = _readable(_named(self._of_scope(self._listed(created)), mark.name))
+                listed = _readable(named(self._of_scope(self._listed(created)), mark.name))
             except MarketError as error:
                 last = error.cause
                 continue
@@ -526,7 +526,7 @@ def duplicates_warning(rentals: list[Rental]) -> str:
     )
 
 
-def _named(rentals: list[Rental], name: str) -> list[Rental]:
+def named(rentals: list[Rental], name: str) -> list[Rental]:
     return [rental for rental in rentals if rental.mark and rental.mark.name == name]
 
 

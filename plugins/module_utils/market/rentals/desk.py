@@ -1,0 +1,350 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rent, keep or release: the work of module rental, wherever it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..access.host_keys import derive
+from ..clock import Clock
+from ..errors import MarketError, UnclearCreate, UnprovenAbsence
+from ..failing import failure
+from ..mark import Mark, check_length, check_nonce
+from ..model import RUNNING, Offer, Order, Rental, check_public_key
+from ..offers.history import History
+from ..offers.ranking import RankedOffer, choose
+from ..options import (
+    ACCOUNT_OPTIONS,
+    WISH_OPTIONS,
+    make_lifecycle,
+    make_provider,
+    make_usage,
+    make_wish,
+    scope_secret,
+    with_usual,
+)
+from ..providers.provider import Provider
+from .info import known_hosts
+from .lifecycle import (
+    NOTHING_BILLS,
+    SHARED_FOR_SECONDS,
+    Limits,
+    Rented,
+    duplicates_warning,
+    named,
+)
+from .lifetime import Lifetime, enforcer, is_new_wish
+
+RENTAL_OPTIONS: dict[str, Any] = {
+    **ACCOUNT_OPTIONS,
+    **WISH_OPTIONS,
+    "state": {"type": "str", "choices": ["present", "absent", "found"], "default": "present"},
+    "name": {"type": "str", "required": True},
+    "image": {"type": "str"},
+    "ssh_public_key": {"type": "str"},
+    "ports": {"type": "list", "elements": "int", "default": []},
+    "deadline_hours": {"type": "float", "default": 24.0},
+    "budget_usd": {"type": "float", "default": 0.0},
+    "spent_usd": {"type": "float", "default": 0.0},
+    "no_deadline": {"type": "bool", "default": False},
+    "reaper": {"type": "bool", "default": False},
+    "allow_unenforced_deadline": {"type": "bool", "default": False},
+    "host_keys": {
+        "type": "str",
+        "choices": ["delivered", "first_contact"],
+        "default": "delivered",
+    },
+    "max_attempts": {"type": "int", "default": 5},
+    "nonce": {"type": "str"},
+}
+RENTAL_REQUIRED_IF = [("state", "present", ("ssh_public_key",))]
+
+#: What is at stake where an error does not know better.
+_STAKES = {
+    "present": "This call rented nothing; what it could not see may bill.",
+    "absent": "Whatever is rented under this name may go on billing.",
+    "found": "This call rented nothing; what it could not see may bill.",
+}
+_NONE_RENTED: dict[str, Any] = {"rental": None}
+
+
+def rental(
+    given: Mapping[str, Any], dry_run: bool, notify: Callable[[str], None]
+) -> dict[str, Any]:
+    """The result of module rental, which documents it; a failure says so under `failed`.
+
+    *given* has the shape of RENTAL_OPTIONS. *notify* gets one line for each decision. Sentences for
+    the user are under `warnings`.
+    """
+    warnings: list[str] = []
+    stakes = _STAKES[given["state"]]
+    try:
+        provider = make_provider(given)
+        stakes += f" See {provider.console_url}"
+        desk = Desk(given, provider, dry_run or given["state"] == "found", notify, warnings.append)
+        result = getattr(desk, given["state"])()
+    except UnclearCreate as error:
+        # By its nonce whoever comes next releases what may have been rented.
+        result = failure(error, stakes, attempts=error.attempts, nonce=error.nonce)
+    except (MarketError, ValueError) as error:
+        result = failure(error, stakes, attempts=getattr(error, "attempts", []))
+    return {**result, "warnings": warnings}
+
+
+class Desk:
+    """Where one call rents, keeps and releases."""
+
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        provider: Provider,
+        dry_run: bool,
+        notify: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._options = with_usual(given)
+        self._clock = Clock.from_environment()
+        self._provider = provider
+        self._dry_run = dry_run
+        self._lifecycle = make_lifecycle(given, provider, self._clock, notify)
+        self._warn = warn
+
+    def present(self) -> dict[str, Any]:
+        """Keep the one rental of the name, or rent one."""
+        name = self._options["name"]
+        listed = self._lifecycle.rentals(SHARED_FOR_SECONDS, name)
+        existing = named(listed, name)
+        if existing:
+            return self._keep(existing)
+        return self._rent({rental.machine_id for rental in listed if rental.machine_id})
+
+    def found(self) -> dict[str, Any]:
+        """What :meth:`present` would keep, and whether it would leave all of it as it is."""
+        existing = named(
+            self._lifecycle.rentals(SHARED_FOR_SECONDS, self._options["name"]),
+            self._options["name"],
+        )
+        if not existing:
+            return {"changed": False, "rental": None, "as_asked": False}
+        kept = self._keep(existing)
+        rental = existing[0]
+        usable = rental.status == RUNNING and bool(rental.ssh)
+        secret = scope_secret(self._options) if self._provider.delivers_host_key else None
+        return {
+            "changed": False,
+            "rental": {**rental.to_dict(), "known_hosts": known_hosts(rental, secret)},
+            "as_asked": usable and not kept["changed"],
+            "deadline": kept["deadline"],
+        }
+
+    def absent(self) -> dict[str, Any]:
+        """Release every rental of the name, or only the one that carries the nonce."""
+        name, nonce = self._options["name"], self._options["nonce"]
+        if nonce is not None:
+            check_nonce(nonce)
+        look = self._lifecycle.find if self._dry_run else self._lifecycle.prove_none
+        doomed = [one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]
+        now = self._clock.now()
+        released = [
+            {
+                "provider": one.provider,
+                "id": one.id,
+                "price_usd_per_hour": one.price_usd_per_hour,
+                "cost_usd": one.cost_usd(now),
+            }
+            for one in doomed
+        ]
+        if not self._dry_run:
+            self._release_all(doomed)
+        return {
+            "changed": bool(doomed),
+            "rental": None,
+            "released": released,
+            "diff": {
+                "before": {"rentals": [_shown(rental) for rental in doomed]},
+                "after": {"rentals": []},
+            },
+        }
+
+    # Keep.
+
+    def _keep(self, existing: list[Rental]) -> dict[str, Any]:
+        kept = existing[0]
+        duplicates = self._resolve(existing)
+        moved = self._moved(kept)
+        return {
+            "changed": moved != kept or any(one["released"] for one in duplicates),
+            "rental": moved.to_dict(),
+            "nonce": "",
+            "duplicates": duplicates,
+            "deadline": self._deadline(moved.mark, moved.since),
+            "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(moved)}},
+        }
+
+    def _resolve(self, existing: list[Rental]) -> list[dict[str, Any]]:
+        """The younger rentals of the name, released when nobody else is about to do so."""
+        now = self._clock.now()
+        settled = self._lifecycle.settled_duplicates(existing)
+        waiting = [rental for rental in existing[1:] if rental not in settled]
+        if waiting:
+            self._warn(
+                duplicates_warning([existing[0], *waiting])
+                + " Run again in some minutes to release it, or run playbook inferops.gpu.reap."
+            )
+        if not self._dry_run:
+            self._release_all(settled)
+        return [
+            {"id": one.id, "cost_usd": one.cost_usd(now), "released": one in settled}
+            for one in existing[1:]
+        ]
+
+    def _moved(self, kept: Rental) -> Rental:
+        """The rental with its deadline where a changed wish wants it."""
+        lifetime = self._lifetime()
+        seconds = lifetime.seconds(kept.price_usd_per_hour)
+        unpriced = bool(lifetime.budget_usd) and kept.price_usd_per_hour is None
+        if kept.mark is None or unpriced or not is_new_wish(kept.mark, seconds):
+            return kept
+        left = lifetime.seconds_left(kept.price_usd_per_hour)
+        deadline = int(kept.since or self._lifecycle.now()) + left if left else 0
+        return self._lifecycle.move_deadline(kept, deadline, seconds, self._dry_run)
+
+    # Rent.
+
+    def _rent(self, machines_in_use: set[str]) -> dict[str, Any]:
+        options = self._options
+        wish = make_wish(options).without_machines(machines_in_use)
+        history = History(options["history_path"])
+        try:
+            ranked = choose(self._lifecycle.search, wish, make_usage(options), history)
+        except MarketError as error:
+            error.money = error.money or NOTHING_BILLS
+            raise
+        mark = self._mark(ranked[0].offer, self._lifecycle.now(), options["nonce"])
+        result: dict[str, Any] = {
+            "changed": True,
+            "rental": None,
+            "offer": ranked[0].to_dict(),
+            "disk_gib": options["disk_gib"],
+            "nonce": "",
+            "deadline": self._deadline(mark, self._lifecycle.now()),
+        }
+        if self._dry_run:
+            diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
+            return {**result, "diff": diff}
+        return {**result, **self._create(ranked, mark)}
+
+    def _create(self, ranked: list[RankedOffer], mark: Mark) -> dict[str, Any]:
+        options = self._options
+        public_key = check_public_key(options["ssh_public_key"])
+        host_key = None
+        if options["host_keys"] == "delivered" and self._provider.delivers_host_key:
+            host_key = derive(scope_secret(options), mark, generation=1)
+
+        def order_for(offer: Offer) -> Order:
+            now = self._lifecycle.now()
+            return Order(
+                mark=self._mark(offer, now, mark.nonce),
+                image=options["image"],
+                disk_gib=options["disk_gib"],
+                ssh_public_key=public_key,
+                created_at=now,
+                host_key=host_key,
+                ports=tuple(options["ports"]),
+            )
+
+        rented = self._first(ranked, order_for, mark.nonce)
+        rental = rented.rental
+        return {
+            "rental": rental.to_dict(),
+            # An older rental that won was not rented by this offer.
+            "offer": rented.offer.to_dict() if rented.own else {},
+            "attempts": rented.attempts,
+            "nonce": mark.nonce if rented.own else "",
+            "deadline": self._deadline(rental.mark, self._lifecycle.now()),
+            "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rental)}},
+        }
+
+    def _first(
+        self, ranked: list[RankedOffer], order_for: Callable[[Offer], Order], nonce: str
+    ) -> Rented:
+        """What the lifecycle rents. A failure after which a rental may exist brings its nonce."""
+        options = self._options
+        limits = Limits(
+            options["max_attempts"], options["max_price_usd_per_hour"], self._lifetime()
+        )
+        try:
+            return self._lifecycle.rent(ranked, order_for, limits)
+        except UnclearCreate as error:
+            unclear = error
+        except MarketError:
+            raise
+        except Exception as error:
+            # Whatever broke, a request may have been sent, and the nonce is what releases it.
+            unclear = UnclearCreate(f"Renting broke off ({type(error).__name__}: {error}).")
+        unclear.nonce = nonce
+        unclear.money = unclear.money or f"A rental may bill. See {self._provider.console_url}"
+        raise unclear
+
+    def _lifetime(self) -> Lifetime:
+        options = self._options
+        return Lifetime(
+            options["deadline_hours"],
+            options["budget_usd"],
+            options["no_deadline"],
+            options["spent_usd"],
+        )
+
+    def _mark(self, offer: Offer, now: int, nonce: str | None) -> Mark:
+        """A mark with the deadline that this offer's price allows; without a nonce a fresh one."""
+        lifetime = self._lifetime()
+        seconds = lifetime.seconds(offer.price_usd_per_hour)
+        left = lifetime.seconds_left(offer.price_usd_per_hour)
+        deadline = now + left if left else 0
+        scope, name = self._options["scope"], self._options["name"]
+        check_length(scope, name, self._provider.label_length)
+        return Mark.new(scope, name, deadline, seconds, now, nonce=nonce)
+
+    def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
+        at = mark.deadline if mark else 0
+        options = self._options
+        return {
+            "at": at,
+            "hours": round((at - since) / 3600, 2) if at else None,
+            "remaining_seconds": at - self._lifecycle.now() if at else None,
+            "enforced_by": enforcer(
+                at,
+                self._provider.enforces_deadline,
+                options["reaper"],
+                options["allow_unenforced_deadline"] or options["no_deadline"],
+            ),
+        }
+
+    def _release_all(self, rentals: list[Rental]) -> None:
+        unproven = []
+        for rental in rentals:
+            try:
+                self._lifecycle.release(rental)
+            except UnprovenAbsence as error:
+                # The others must not go on billing because of this one.
+                unproven.append(error)
+        if unproven:
+            raise UnprovenAbsence(
+                " ".join(error.cause for error in unproven),
+                remedy=unproven[0].remedy,
+                money=" ".join(error.money for error in unproven),
+            )
+
+
+def _shown(rental: Rental) -> dict[str, Any]:
+    """What a diff shows of a rental."""
+    return {
+        "provider": rental.provider,
+        "id": rental.id,
+        "label": rental.label,
+        "gpu": f"{rental.gpu_count} x {rental.gpu_name}",
+        "price_usd_per_hour": rental.price_usd_per_hour,
+    }

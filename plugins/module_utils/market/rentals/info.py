@@ -1,0 +1,85 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is rented: the work of module rental_info, wherever it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..access.host_keys import derive, known_hosts_lines
+from ..clock import Clock
+from ..errors import MarketError
+from ..failing import failure
+from ..model import Rental, rate
+from ..options import ACCOUNT_OPTIONS, make_lifecycle, make_provider, scope_secret
+from .lifecycle import SHARED_FOR_SECONDS, duplicates_warning, named
+
+RENTAL_INFO_OPTIONS: dict[str, Any] = {
+    **ACCOUNT_OPTIONS,
+    "name": {"type": "str"},
+    "warn_hours": {"type": "float", "default": 0.0},
+}
+
+
+def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of module rental_info, which documents it; sentences are under `warnings`.
+
+    *given* has the shape of RENTAL_INFO_OPTIONS. A failure says so under `failed`.
+    """
+    name = given["name"]
+    clock = Clock.from_environment()
+    try:
+        provider = make_provider(given, clock)
+        lifecycle = make_lifecycle(given, provider, clock)
+        rentals = lifecycle.rentals(SHARED_FOR_SECONDS, name)
+        if name:
+            rentals = named(rentals, name)
+        secret = scope_secret(given) if provider.delivers_host_key else None
+        now = lifecycle.now()
+        told = [_told(rental, secret, now) for rental in rentals]
+    except (MarketError, ValueError) as error:
+        return failure(error, "What is rented, and so what bills, is unknown.")
+    warnings = [duplicates_warning(rentals)] if name and len(rentals) > 1 else []
+    warnings += filter(None, (_deadline_warning(one, given["warn_hours"]) for one in told))
+    return {
+        "changed": False,
+        "rentals": told,
+        "deadline_enforced_by": provider.enforces_deadline,
+        "warnings": warnings,
+    }
+
+
+def _told(rental: Rental, secret: str | None, now: float) -> dict[str, Any]:
+    mark = rental.mark
+    deadline = mark.deadline if mark else 0
+    return {
+        **rental.to_dict(),
+        "cost_usd": rental.cost_usd(now),
+        "remaining_seconds": round(deadline - now) if deadline else None,
+        "known_hosts": known_hosts(rental, secret),
+    }
+
+
+def known_hosts(rental: Rental, secret: str | None) -> list[str]:
+    """The lines of a known_hosts file that the host has to match, from the scope's secret."""
+    if rental.mark is None or secret is None:
+        return []
+    return known_hosts_lines(rental.ssh, derive(secret, rental.mark, generation=2).public)
+
+
+def _deadline_warning(told: Mapping[str, Any], warn_hours: float) -> str:
+    remaining = told["remaining_seconds"]
+    if remaining is None or remaining >= warn_hours * 3600:
+        return ""
+    name = told["mark"]["name"]
+    if remaining < 0:
+        return (
+            f"{name}: rental {told['id']} is past its deadline and still bills "
+            f"{rate(told['price_usd_per_hour'])}. Run playbook inferops.gpu.reap."
+        )
+    return (
+        f"{name}: rental {told['id']} ends in {remaining / 60:.0f} minutes. "
+        "Playbook inferops.gpu.extend renews it."
+    )
