@@ -36,7 +36,7 @@ PLAY_SECONDS, DIE_SECONDS = 180, 10
 # The user's own settings and accounts stay out.
 NOT_INHERITED = ("ANSIBLE_", "INFEROPS_CLOCK", "INFEROPS_SCOPE", "VAST")
 # What deploy.yml does once a host is reachable.
-NEEDLESS = ("Serve",)
+NEEDLESS = ("Serve", "Prove it")
 
 Hear = Callable[["Play", dict[str, Any]], None]
 
@@ -46,27 +46,37 @@ Hear = Callable[["Play", dict[str, Any]], None]
 
 def rent_playbook(folder: Path) -> Path:
     """Write playbooks/deploy.yml without what follows a reachable host; return its path."""
-    plays = yaml.safe_load((PLAYBOOKS / "deploy.yml").read_text())
     left_out: list[str] = []
-    draft = folder / "rent.yml"
-    draft.write_text(yaml.safe_dump(shortened(plays, left_out), sort_keys=False))
+    copies = folder / "shortened"
+    copies.mkdir(exist_ok=True)
+    draft = shortened(PLAYBOOKS / "deploy.yml", copies, left_out)
     if sorted(left_out) != sorted(NEEDLESS):
-        raise ValueError(f"deploy.yml should have exactly one task {NEEDLESS}, left out {left_out}")
+        raise ValueError(f"deploy.yml should have each task of {NEEDLESS} once, not {left_out}")
     return draft
 
 
-def shortened(node: Any, left_out: list[str]) -> Any:
-    """Return a part of a playbook without the needless tasks, and with absolute paths."""
+def shortened(file: Path, folder: Path, left_out: list[str]) -> Path:
+    """Write a copy of a file and of those that it includes, without the needless tasks."""
+    copy = folder / file.name
+    content = without_needless(yaml.safe_load(file.read_text()), file.parent, folder, left_out)
+    copy.write_text(yaml.safe_dump(content, sort_keys=False))
+    return copy
+
+
+def without_needless(node: Any, base: Path, folder: Path, left_out: list[str]) -> Any:
+    """Return a part of a playbook without them; what it includes is copied as well."""
     if isinstance(node, list):
         named = [one.get("name") if isinstance(one, dict) else None for one in node]
         left_out += [name for name in named if name in NEEDLESS]
         kept = (one for one, name in zip(node, named, strict=True) if name not in NEEDLESS)
-        return [shortened(one, left_out) for one in kept]
+        return [without_needless(one, base, folder, left_out) for one in kept]
     if isinstance(node, dict):
         verbs = ("import_playbook", "import_tasks", "include_tasks")
-        paths = [f"ansible.builtin.{verb}" for verb in verbs]
+        files = [f"ansible.builtin.{verb}" for verb in verbs]
         return {
-            key: str(PLAYBOOKS / value) if key in paths else shortened(value, left_out)
+            key: str(shortened(base / value, folder, left_out))
+            if key in files
+            else without_needless(value, base, folder, left_out)
             for key, value in node.items()
         }
     return node

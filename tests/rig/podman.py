@@ -11,6 +11,8 @@ import subprocess
 from pathlib import Path
 
 CONTAINERS_CONF = Path(__file__).with_name("containers.conf")
+#: Where the monitors of containers run, which leave a file there for one that ran out of memory.
+FOLDER = Path(__file__).parents[2] / ".rig"
 
 
 class PodmanError(RuntimeError):
@@ -38,9 +40,11 @@ def podman(
     """
     if shutil.which("podman") is None:
         raise PodmanError("podman is not installed; run `make setup`")
+    FOLDER.mkdir(exist_ok=True)
     try:
         done = subprocess.run(
             command(*args),
+            cwd=FOLDER,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             env=environment(),
