@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
@@ -84,6 +88,117 @@ def test_a_call_that_cannot_be_made_fails_at_once_with_its_own_reason() -> None:
     with pytest.raises((ProviderUnavailable, ValueError), match=r"[Hh]eader"):
         transport.request("GET", "/", kind="list", idempotent=False)
     assert sum(waits) == 0
+
+
+# Answers that are hostile.
+
+
+Speak = Callable[[socket.socket, bytes], None]
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Speak], str]]:
+    """Start a server that answers each connection by a function; returns its address."""
+    with contextlib.ExitStack() as stack:
+
+        def start(speak: Speak) -> str:
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def listen() -> None:
+                with contextlib.suppress(OSError):
+                    while True:
+                        connection, _address = server.accept()
+                        with connection, contextlib.suppress(OSError):
+                            speak(connection, connection.recv(65536))
+
+            threading.Thread(target=listen, daemon=True).start()
+            return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+        yield start
+
+
+def asked(url: str, **headers: str) -> Response:
+    transport = Transport(url, headers, Pace(None, {}, Clock()), Clock(), tries=1)
+    return transport.request("GET", "/", kind="list", idempotent=True)
+
+
+def says(head: str, body: bytes = b"") -> Speak:
+    """Answer each request so."""
+    return lambda connection, _request: connection.sendall(
+        f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    )
+
+
+def test_the_logins_of_other_services_in_netrc_stay_out(
+    serve: Callable[[Speak], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login someone password password-of-another-service\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(netrc))
+    heard: list[bytes] = []
+
+    def speak(connection: socket.socket, request: bytes) -> None:
+        heard.append(request)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    assert asked(serve(speak), Authorization="Bearer our-key").data == {}
+    assert b"Authorization: Bearer our-key\r\n" in heard[0]
+    assert b"Basic" not in heard[0]
+
+
+def test_the_key_follows_no_redirect_and_the_new_address_is_named(
+    serve: Callable[[Speak], str],
+) -> None:
+    visits: list[bytes] = []
+    elsewhere = serve(lambda _connection, request: visits.append(request))
+    url = serve(says(f"307 Temporary Redirect\r\nLocation: {elsewhere}/"))
+    with pytest.raises(ProviderUnavailable, match=f"redirect to '{elsewhere}/'.*set api_url"):
+        asked(url, Authorization="Bearer our-key")
+    assert visits == []
+
+
+def packed(mebibytes: int) -> bytes:
+    return gzip.compress(b" " * (mebibytes * 2**20))
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("200 OK", b" " * (33 * 2**20)),
+        ("200 OK\r\nContent-Encoding: gzip", packed(400)),
+        ("200 OK\r\nContent-Encoding: br", b"{}"),
+        ("200 OK\r\nContent-Encoding: gzip", b"not packed"),
+    ],
+)
+def test_an_answer_without_end_or_packed_oddly_is_given_up(
+    serve: Callable[[Speak], str], head: str, body: bytes
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ProviderUnavailable, match="got no answer"):
+        asked(serve(says(head, body)))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 2**10
+
+
+def test_an_answer_that_is_packed_is_read(serve: Callable[[Speak], str]) -> None:
+    body = gzip.compress(b'{"instances": []}')
+    assert asked(serve(says("200 OK\r\nContent-Encoding: gzip", body))).data == {"instances": []}
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"[" * 100 + b"]" * 100, b'{"a":' * 900 + b"1"])
+def test_json_that_is_deeper_than_any_of_a_provider_is_no_json(
+    serve: Callable[[Speak], str], body: bytes
+) -> None:
+    assert asked(serve(says("200 OK", body))).data is None
+
+
+def test_an_answer_that_breaks_off_is_none(serve: Callable[[Speak], str]) -> None:
+    def cut(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}")
+
+    with pytest.raises(ProviderUnavailable, match="got no answer"):
+        asked(serve(cut))
 
 
 # Too many calls.

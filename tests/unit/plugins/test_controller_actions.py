@@ -171,6 +171,8 @@ def test_a_file_is_written_for_its_owner_and_again_changes_nothing(
 def server() -> Iterator[dict[str, Any]]:
     """A server that answers with what it is told, and keeps what it was asked."""
     told: dict[str, Any] = {"status": 200, "body": {"choices": [{"text": " the lazy dog."}]}}
+    # How many bytes are written at once: with 1 the answer drips.
+    told.update(pace=2**20, gone=threading.Event())
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -181,7 +183,9 @@ def server() -> Iterator[dict[str, Any]]:
             self.send_response(told["status"])
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            for number in range(0, len(content), told["pace"]):
+                self.wfile.write(content[number : number + told["pace"]])
+                told["gone"].wait(0.05 if told["pace"] == 1 else 0)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing."""
@@ -190,6 +194,7 @@ def server() -> Iterator[dict[str, Any]]:
     threading.Thread(target=served.serve_forever, daemon=True).start()
     told["port"] = served.server_port
     yield told
+    told["gone"].set()
     served.shutdown()
     served.server_close()
 
@@ -208,6 +213,8 @@ def test_a_completion_is_the_proof_and_the_key_is_shown(server: dict[str, Any]) 
         (200, {"choices": [{"text": "  "}]}, "an empty text"),
         (200, {"choices": []}, "no text"),
         (200, b"<html>", "no text"),
+        (200, b"[" * 100_000, "no text"),
+        (200, b" " * (2 * 2**20), "no text"),
         (200, {"choices": [{"text": None}]}, "an empty text"),
     ],
 )
@@ -217,6 +224,12 @@ def test_anything_but_a_text_is_no_completion(
     server.update(status=status, body=body)
     with pytest.raises(NoCompletion, match=said):
         complete(server["port"], {}, "", 10)
+
+
+def test_an_answer_that_drips_outlives_no_limit(server: dict[str, Any]) -> None:
+    server.update(body=b" " * 2000, pace=1)
+    with pytest.raises(NoCompletion, match="not complete after"):
+        complete(server["port"], {}, "", 0.3)
 
 
 def test_a_port_where_nobody_listens_is_no_endpoint(server: dict[str, Any]) -> None:

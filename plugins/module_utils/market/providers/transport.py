@@ -9,20 +9,19 @@ from __future__ import annotations
 import math
 import random
 import re
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from ...common.answers import CHUNK_BYTES, UnreadableAnswer, parse, read, within
 from ..clock import Clock
 from ..errors import CredentialError, ProviderUnavailable, RateLimited
 from .pace import LONGEST_WAIT_SECONDS, Pace
 
 try:
     import requests
+    from urllib3.exceptions import HTTPError
 except ImportError:  # reported by the caller through REQUESTS_MISSING
     REQUESTS_MISSING = True
 else:
@@ -32,6 +31,10 @@ else:
 _PASSING = frozenset((429, 500, 502, 503, 504))
 #: Of these, what was certainly not carried out, so that even a rental request may be sent again.
 _NOT_CARRIED_OUT = frozenset((429,))
+#: A listing of thousands of rentals, or a search of all offers, takes a tenth of it.
+_MOST_BYTES = 32 * 2**20
+#: Answers that name another address.
+_ELSEWHERE = frozenset((301, 302, 303, 307, 308))
 #: Our own pauses grow no longer than this; what the provider asks for is obeyed in full.
 _LONGEST_PAUSE_SECONDS = 30.0
 #: So many of the last answers tell the provider's time.
@@ -42,6 +45,25 @@ _EPOCH_SECONDS = 1e9
 _SECRET = re.compile(
     r"(instance_api_key|jupyter_token|api_key|\bbearer)(\W+)[\w.~+/-]+", re.IGNORECASE
 )
+
+
+class _LogIn:
+    """Puts what the account logs in with on each request."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def __call__(self, request: Any) -> Any:
+        request.headers.update(self._headers)
+        return request
+
+
+class _Reply(NamedTuple):
+    """What came over the wire, read to its end."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    text: str
 
 
 class Response:
@@ -67,7 +89,8 @@ class Response:
 class Transport:
     """Sends requests to one provider under one account, at its pace.
 
-    ``headers`` are what the account logs in with, and shown in no message.
+    ``headers`` are what the account logs in with, and shown in no message. They go to *base_url*
+    alone: no redirect is followed, and no .netrc is looked at.
 
     ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx.
     Any other request is sent again only after 429, which says that it was not carried out.
@@ -94,7 +117,8 @@ class Transport:
         self._pace = pace
         self._clock = clock
         self._session = requests.Session()
-        self._session.headers.update(headers)
+        # With a hook of our own, the library looks for no login in the user's .netrc.
+        self._session.auth = _LogIn(headers)
         # Behind a word such as Bearer, or alone.
         self._secrets = [value.rpartition(" ")[2] for value in headers.values()]
         self._offsets: deque[float] = deque(maxlen=_DATES_KEPT)
@@ -137,7 +161,14 @@ class Transport:
                 self._clock.sleep(_pause(attempt, None))
                 continue
             self._note_time(reply.headers.get("Date"))
-            response = Response(reply.status_code, _json(reply), reply.text, self._secrets)
+            response = Response(reply.status_code, parse(reply.text), reply.text, self._secrets)
+            if response.status in _ELSEWHERE:
+                raise ProviderUnavailable(
+                    f"{method} {self._base_url}{path} is answered by a redirect to "
+                    f"{reply.headers.get('Location', 'nowhere')[:200]!r}, which the account's key "
+                    "does not follow.",
+                    remedy="If that is the provider's new address, set api_url to it.",
+                )
             if response.status not in passing:
                 return response
             asked = _asked_pause(reply.headers, self._clock.now() + self.clock_offset_seconds)
@@ -158,19 +189,32 @@ class Transport:
     def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> Any:
         """One request with its whole answer; raises RequestException when that takes too long.
 
-        The library's own timeout starts anew with every byte.
+        An answer without end, also one that only unpacks without end, is given up.
         """
 
         def send() -> Any:
-            return self._session.request(
+            with self._session.request(
                 method,
                 self._base_url + path,
                 params=query,
                 json=body,
                 timeout=self._timeout_seconds,
-            )
+                allow_redirects=False,
+                stream=True,
+            ) as reply:
+                chunks = iter(lambda: reply.raw.read(CHUNK_BYTES, decode_content=False), b"")
+                try:
+                    content = read(chunks, reply.headers.get("Content-Encoding", ""), _MOST_BYTES)
+                except UnreadableAnswer as error:
+                    raise requests.exceptions.ContentDecodingError(str(error)) from error
+                except HTTPError as error:
+                    raise requests.ConnectionError(str(error)) from error
+                return _Reply(reply.status_code, reply.headers, content.decode(errors="replace"))
 
-        return _within(self._timeout_seconds, send)
+        try:
+            return within(self._timeout_seconds, send)
+        except TimeoutError as error:
+            raise requests.Timeout(str(error)) from error
 
     def _note_time(self, date: str | None) -> None:
         try:
@@ -192,31 +236,6 @@ def expect_ok(response: Response, doing: str) -> Any:
             f"{doing}: unusable answer (HTTP {response.status}: {response.excerpt()})."
         )
     return response.data
-
-
-def _json(reply: Any) -> Any:
-    try:
-        return reply.json()
-    except ValueError:
-        return None
-
-
-def _within(seconds: float, send: Callable[[], Any]) -> Any:
-    """What *send* returns or raises; after so many seconds it is left alone."""
-    answer: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(send())
-        except Exception as error:
-            answer.set_exception(error)
-
-    # A pool would wait for it at the end of the process.
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return answer.result(seconds)
-    except FutureTimeoutError as error:
-        raise requests.Timeout(f"its answer was not complete after {seconds:.0f} s") from error
 
 
 def _asked_pause(headers: Mapping[str, str], now: float) -> float | None:

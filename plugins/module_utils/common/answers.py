@@ -1,0 +1,92 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What others answer, read within bounds: they may send anything, slowly and without end."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
+
+#: What is sent to us has a handful of levels.
+MOST_DEPTH = 64
+CHUNK_BYTES = 64 * 2**10
+#: Of zlib: a header of gzip or of zlib, whichever there is.
+_EITHER_HEADER = 32 + zlib.MAX_WBITS
+
+
+class UnreadableAnswer(ValueError):
+    """An answer that is longer, or packed otherwise, than any that was asked for."""
+
+
+def within(seconds: float, ask: Callable[[], Answer]) -> Answer:
+    """What *ask* returns or raises; TimeoutError after so many seconds, and it is left alone.
+
+    The time limits of sockets start anew with every byte.
+    """
+    answer: Future[Answer] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except Exception as error:
+            answer.set_exception(error)
+
+    # A pool would wait for it at the end of the process.
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except FutureTimeoutError as error:
+        raise TimeoutError(f"the answer was not complete after {seconds:.0f} s") from error
+
+
+def read(chunks: Iterable[bytes], encoding: str, most_bytes: int) -> bytes:
+    """The body in *chunks*, unpacked; raises UnreadableAnswer above *most_bytes* unpacked bytes.
+
+    *encoding* is the answer's Content-Encoding.
+    """
+    encoding = encoding.strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise UnreadableAnswer(f"its Content-Encoding is {encoding[:20]!r}, which nobody asked for")
+    unpack = None if encoding in ("", "identity") else zlib.decompressobj(_EITHER_HEADER)
+    body = bytearray()
+    for chunk in chunks:
+        left = most_bytes + 1 - len(body)
+        try:
+            body += unpack.decompress(chunk, left) if unpack else chunk[:left]
+        except zlib.error as error:
+            raise UnreadableAnswer(f"it is no {encoding}: {error}") from error
+        if len(body) > most_bytes:
+            raise UnreadableAnswer(f"it is longer than {most_bytes >> 20} MiB")
+    return bytes(body)
+
+
+def parse(text: str) -> Any:
+    """The JSON in *text*; None where it is not JSON, or deeper than what anybody sends."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return data if _depth_fits(data) else None
+
+
+def _depth_fits(data: Any) -> bool:
+    level = [data]
+    for _depth in range(MOST_DEPTH):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, (dict, list))
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return True
+    return False
