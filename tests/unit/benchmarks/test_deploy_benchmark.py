@@ -102,10 +102,13 @@ def test_proofs_are_counted_by_what_they_left_on_the_host(monkeypatch: pytest.Mo
 
 
 def test_the_slowest_tasks_come_first_and_the_rest_is_summed_up() -> None:
-    tasks = [{"name": f"task {number}", "seconds": float(number)} for number in range(20)]
+    tasks = [
+        {"name": f"task {number}", "seconds": float(number), "cpu_seconds": 0.5}
+        for number in range(20)
+    ]
     lines = bench.slowest([Played(1, 1, tasks, {}), Played(1, 1, tasks, {})])
-    assert lines[0].split(maxsplit=2) == ["19.00", "s", "task 19"]
-    assert lines[-1].split() == ["28.00", "s", "in", "8", "more", "tasks"]
+    assert lines[0].split(maxsplit=5) == ["19.00", "s", "0.50", "CPU", "s", "task 19"]
+    assert lines[-1].split() == ["28.00", "s", "4.00", "CPU", "s", "in", "8", "more", "tasks"]
 
 
 def test_the_stopwatch_counts_what_a_host_ran_and_not_what_was_skipped(tmp_path: Path) -> None:
