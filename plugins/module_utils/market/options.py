@@ -23,7 +23,7 @@ from .providers.registry import DEFAULT_PROVIDER, PROVIDERS
 from .rentals.claims import Claims
 from .rentals.lifecycle import Lifecycle
 from .rentals.shared_listing import SharedListing
-from .shared_file import SharedFile
+from .shared_file import MOMENTS_SECONDS, PATIENCE_SECONDS, SharedFile
 from .wish import Wish
 
 MARKET_OPTIONS: dict[str, Any] = {
@@ -160,7 +160,10 @@ def _shared_file(options: Mapping[str, Any], what: str) -> SharedFile:
     """A file that all processes of this controller with the same account share."""
     account = " ".join((_api_url(options), *_credentials(options).values())).encode()
     folder = f"{options['provider']}-{hashlib.sha256(account).hexdigest()[:12]}"
-    return SharedFile(os.path.join(options["controller_dir"], "market", folder, f"{what}.json"))
+    path = os.path.join(options["controller_dir"], "market", folder, f"{what}.json")
+    # Who asks the provider for all holds these two meanwhile; the others are held for moments.
+    waits = what in ("listing", "search")
+    return SharedFile(path, PATIENCE_SECONDS if waits else MOMENTS_SECONDS)
 
 
 def with_usual(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,22 +13,31 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..common.answers import parse
+
 #: Whoever holds the lock longer is stuck: the others go on without the file. Real seconds.
-_PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS, MOMENTS_SECONDS = 30.0, 5.0
 _LOOK_EVERY_SECONDS = 0.05
+#: Of listings of thousands of rentals; whatever is longer is not ours.
+_MOST_BYTES = 32 * 2**20
 
 
 class SharedFile:
-    """One JSON object in one file, readable by its owner only; its folder is made when needed."""
+    """One JSON object in one file, readable by its owner only; its folder is made when needed.
 
-    def __init__(self, path: str, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+    One that is odd, or held for ever, is given up: from then on this process goes without it.
+    """
+
+    def __init__(self, path: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._path = os.path.expanduser(path)
         self._patience_seconds = patience_seconds
+        self._given_up = ""
 
     @contextmanager
     def locked(self) -> Iterator[dict[str, Any]]:
@@ -37,16 +46,28 @@ class SharedFile:
         Other processes wait, but not for ever. What cannot be read counts as empty. Raises
         OSError, also after the block when it cannot be written back.
         """
-        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        if self._given_up:
+            raise OSError(self._given_up)
         # What a crash has left may be no text at all.
-        with os.fdopen(descriptor, "r+", encoding="utf-8", errors="replace") as file:
+        with os.fdopen(self._opened(), "r+", encoding="utf-8", errors="replace") as file:
             self._lock(file.fileno())
-            data = _parsed(file.read())
+            data = parse(file.read(_MOST_BYTES))
+            data = data if isinstance(data, dict) else {}
             yield data
             file.seek(0)
             file.truncate()
             json.dump(data, file)
+
+    def _opened(self) -> int:
+        """A descriptor of the file itself, wherever somebody has put something else."""
+        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
+        # Not to wait for whoever reads a pipe.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(self._path, flags, 0o600)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(f"{self._path} is no file")
+        return descriptor
 
     def _lock(self, descriptor: int) -> None:
         limit = time.monotonic() + self._patience_seconds
@@ -56,13 +77,6 @@ class SharedFile:
                 return
             except BlockingIOError as error:
                 if time.monotonic() >= limit:
-                    raise TimeoutError(f"{self._path} stays locked") from error
+                    self._given_up = f"{self._path} stays locked"
+                    raise TimeoutError(self._given_up) from error
                 time.sleep(_LOOK_EVERY_SECONDS)
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}

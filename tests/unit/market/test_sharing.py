@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market import shared_file
+from ansible_collections.inferops.gpu.plugins.module_utils.market import options, shared_file
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.claims import Claims
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.shared_listing import (
@@ -86,6 +90,62 @@ def test_who_holds_a_shared_file_for_ever_is_not_waited_for(market: Market, tmp_
         claims = Claims(file, market.clock)
         assert claims.take("20811", "gpu-1")
         claims.drop("20811", "gpu-1")
+
+
+def test_a_file_that_stays_locked_is_waited_for_once(tmp_path: Path) -> None:
+    path = tmp_path / "pace.json"
+    path.touch()
+    clock = Clock()
+    pace = Pace(SharedFile(str(path), patience_seconds=0.2), {}, clock)
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        began = time.monotonic()
+        for _call in range(50):
+            pace.wait("destroy")
+        assert time.monotonic() - began < 5
+
+
+def test_a_rental_is_proven_gone_while_another_process_holds_every_shared_file(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "MOMENTS_SECONDS", 0.2)
+    monkeypatch.setattr(options, "PATIENCE_SECONDS", 0.2)
+    market.rent()
+    with contextlib.ExitStack() as stack:
+        for path in market.controller_dir.glob("market/*/*.json"):
+            fcntl.flock(stack.enter_context(path.open()), fcntl.LOCK_EX)
+        assert market.run("rental", name="gpu-1", scope="test", state="absent")["changed"]
+    assert market.billing() == []
+
+
+@pytest.mark.parametrize("odd", ["fifo", "folder", "link", "huge"])
+def test_what_is_no_file_of_ours_is_given_up(tmp_path: Path, odd: str) -> None:
+    path, theirs = tmp_path / "pace.json", tmp_path / "theirs"
+    theirs.write_text("theirs")
+    if odd == "fifo":
+        os.mkfifo(path)
+    elif odd == "folder":
+        path.mkdir()
+    elif odd == "link":
+        path.symlink_to(theirs)
+    else:
+        with path.open("wb") as file:
+            file.truncate(2**40)
+    waits: list[float] = []
+    Pace(SharedFile(str(path)), {"list": 2.0}, Clock(sleep=waits.append)).wait("list")
+    assert waits == [0.0]
+    assert theirs.read_text() == "theirs"
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_from_releasing(
+    market: Market, tmp_path: Path
+) -> None:
+    file = SharedFile(str(tmp_path / "pace.json"))
+    ahead = Clock(now=lambda: market.clock.now() + 3000)
+    Pace(file, {"destroy": 2.0}, ahead).wait("destroy")
+    waits: list[float] = []
+    Pace(file, {"destroy": 2.0}, Clock(sleep=waits.append, now=market.clock.now)).wait("destroy")
+    assert waits == [0.0]
 
 
 def test_a_listing_that_was_damaged_is_asked_for_again(market: Market, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import Any
 
 from ..clock import Clock
 from ..errors import RateLimited
@@ -34,7 +35,7 @@ class Pace:
         self._file = file
         self._seconds_between = seconds_between
         self._clock = clock
-        self._own: dict[str, float] = {}
+        self._own: dict[str, Any] = {}
 
     def wait(self, kind: str) -> None:
         """Sleep until it is this caller's turn to call *kind*; RateLimited when that is far."""
@@ -60,16 +61,22 @@ class Pace:
         except OSError:
             return self._take(self._own, kind, pause, between)
 
-    def _take(self, slots: dict[str, float], kind: str, pause: float, between: float) -> float:
+    def _take(self, slots: dict[str, Any], kind: str, pause: float, between: float) -> float:
         now = self._clock.now()
-        slot = max(now + pause, _slot(slots.get(kind)))
-        if slot - now > _FURTHEST_SECONDS:
-            slot = now + pause
+        slot = max(now + pause, _slot(slots.get(kind), now))
         # Who does not wait so long takes no slot either.
-        slots[kind] = slot + (between if slot - now <= LONGEST_WAIT_SECONDS else 0.0)
+        following = slot + (between if slot - now <= LONGEST_WAIT_SECONDS else 0.0)
+        slots[kind] = {"at": following, "noted_at": now}
         return max(0.0, slot - now)
 
 
-def _slot(told: object) -> float:
-    """The time that a file tells, which may be damaged; 0 for none."""
-    return float(told) if isinstance(told, float) else 0.0
+def _slot(told: Any, now: float) -> float:
+    """The next free time that a file tells; 0 for none, where it is damaged or of another clock.
+
+    A clock that was set back since would keep everybody away, also from releasing.
+    """
+    try:
+        at, noted_at = float(told["at"]), float(told["noted_at"])
+    except (TypeError, KeyError, ValueError, OverflowError):
+        return 0.0
+    return at if noted_at <= now and at - now <= _FURTHEST_SECONDS else 0.0
