@@ -171,8 +171,14 @@ def test_the_argument_specs_of_a_role_document_exactly_its_defaults(role: Path) 
 def test_no_argument_spec_holds_a_template_that_ansible_would_show_rendered(role: Path) -> None:
     """When one value is wrong, Ansible prints the whole spec, with every default of it."""
     assert "{{" not in (role / "meta" / "argument_specs.yml").read_text()
-    secrets = {name: option for name, option in options_of(role).items() if option.get("no_log")}
-    assert {option.get("default", "") for option in secrets.values()} <= {""}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=role_id)
+def test_what_may_hold_a_password_is_shown_in_no_message(role: Path) -> None:
+    """An address may hold one, and so may what a server's environment is made of."""
+    names = r"\w+_(key|secret|token|url|urls|endpoint|mirror|links|environment)"
+    may = {name for name in options_of(role) if re.fullmatch(names, name)}
+    assert may == {name for name, option in options_of(role).items() if option.get("no_log")}
 
 
 def test_a_fact_that_several_roles_share_has_one_name() -> None:

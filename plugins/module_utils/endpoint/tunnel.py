@@ -19,6 +19,9 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+#: What a user sets for his own hosts, such as to forward the agent or to run a command of this
+#: machine, is for none that is rented from a stranger: ssh reads no settings of his.
+_SSH = ("ssh", "-F", "/dev/null")
 _OPEN_SECONDS, _CONTROL_SECONDS = 60, 15
 _TRIES = 3
 
@@ -116,7 +119,7 @@ class Tunnel:
             "GlobalKnownHostsFile": "/dev/null",
             "UserKnownHostsFile": os.path.expanduser(target.known_hosts_file),
         }
-        command = ["ssh", "-f", "-N", "-o", "ControlMaster=yes", "-p", str(target.port)]
+        command = [*_SSH, "-f", "-N", "-o", "ControlMaster=yes", "-p", str(target.port)]
         command += ["-i", os.path.expanduser(target.private_key_file)]
         command += ["-L", f"127.0.0.1:{port}:127.0.0.1:{target.remote_port}"]
         command += [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
@@ -140,7 +143,7 @@ class Tunnel:
     def _control(self, request: str) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
-                ["ssh", "-S", self._socket.name, "-O", request, "tunnel"],
+                [*_SSH, "-S", self._socket.name, "-O", request, "tunnel"],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -59,6 +59,18 @@ def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(
     assert "ControlMaster=no" in command
 
 
+def test_what_a_user_sets_for_his_own_hosts_is_not_for_a_rented_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_SSH_ARGS", "-o ForwardAgent=yes -o PermitLocalCommand=yes")
+    tasks = on_the_host(role("connect", "connection"), {"ansible.builtin.ping": {}})
+    _status, output = play(tmp_path, tasks, "-vvv", inferops_rental=RENTAL)
+    (command,) = set(re.findall("SSH: EXEC (.*?) 127.0.0.1", output))
+    assert command.split()[:3] == ["ssh", "-F", "/dev/null"]
+    asked = re.findall(r"(ForwardAgent|PermitLocalCommand)=(\w+)", command)
+    assert dict(reversed(asked)) == {"ForwardAgent": "no", "PermitLocalCommand": "no"}
+
+
 def test_a_host_that_was_found_is_held_against_what_is_paid_for(tmp_path: Path) -> None:
     status, output = play(
         tmp_path,
