@@ -19,6 +19,7 @@ from typing import Any
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
 _PORT = re.compile(r"[0-9]{1,5}")
+_VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){0,4}(?:[-+~.][A-Za-z0-9.]{1,20})?")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 #: A name that ends so is a way to write an IPv4 address.
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
@@ -63,6 +64,13 @@ def check_texts(*values: Any) -> None:
     for value in _told(values):
         if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
             raise ValueError(f"{shown(value)} is not a short text")
+
+
+def check_versions(*values: Any) -> None:
+    """Each of *values* is a version such as 580.95.05, empty, or untold."""
+    for value in _told(values):
+        if value != "":
+            _check(_VERSION, value, "a version")
 
 
 def check_numbers(*values: Any) -> None:

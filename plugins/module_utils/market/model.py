@@ -21,6 +21,7 @@ from .border import (
     check_prices,
     check_texts,
     check_user,
+    check_versions,
 )
 from .errors import RequestRefused
 from .mark import Mark
@@ -66,8 +67,8 @@ class Offer:
         check_id(self.id)
         if self.machine_id is not None:
             check_id(self.machine_id)
-        check_texts(self.gpu_name, self.compute_capability, self.driver_version)
-        check_texts(self.cuda_version, self.country)
+        check_texts(self.gpu_name, self.country)
+        check_versions(self.compute_capability, self.driver_version, self.cuda_version)
         check_numbers(self.gpu_count, self.vram_gib, self.disk_gib, self.disk_mb_per_second)
         check_numbers(self.ram_gib, self.cpu_cores, self.reliability, self.direct_ports)
         check_numbers(self.download_mbit_per_second, self.upload_mbit_per_second)
@@ -168,7 +169,8 @@ class Rental:
         if self.machine_id is not None:
             check_id(self.machine_id)
         check_user(self.ssh_user)
-        check_texts(self.gpu_name, self.driver_version)
+        check_texts(self.gpu_name)
+        check_versions(self.driver_version)
         check_numbers(self.started_at, self.gpu_count, self.vram_gib)
         check_numbers(self.download_mbit_per_second)
         check_prices(self.price_usd_per_hour)

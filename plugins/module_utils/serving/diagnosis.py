@@ -179,7 +179,7 @@ def _by_signal(known: list[Failure], name: str | None) -> list[Diagnosis]:
 
 def _filled(failure: Failure, evidence: list[str], details: dict[str, str]) -> Diagnosis:
     xid = _XID.search(evidence[0])
-    meaning = f" Xid {xid[1]}: {XIDS[int(xid[1])]}." if xid else ""
+    meaning = f" Xid {xid[1]}: {XIDS.get(int(xid[1]), 'see the list of NVIDIA')}." if xid else ""
     return Diagnosis(
         id=failure.id,
         kind=failure.kind,

@@ -41,6 +41,8 @@ HOSTILE_FIELDS: list[dict[str, Any]] = [
     {"gpu_name": "x" * 10_000},
     {"gpu_name": 5090},
     {"driver_version": 570},
+    {"driver_version": "58²"},
+    {"driver_version": "580.95.05; reboot"},
     {"dph_total": -1},
 ]
 
@@ -115,6 +117,7 @@ def test_a_create_that_answers_with_a_hostile_id_is_found_by_its_mark(market: Ma
         {"gpu_name": "\x1b]0;owned\x07"},
         {"geolocation": "Here, S\u202eE"},
         {"driver_version": 570.5},
+        {"driver_version": "58²"},
         {"cuda_max_good": "13\n"},
         {"dph_total": -0.5},
     ],
