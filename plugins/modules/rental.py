@@ -118,6 +118,13 @@ options:
       - With O(state=absent), releases only the rental that carries this nonce, as RV(nonce) of the
         call that rented it. A rental of the same name from another controller stays.
     type: str
+  id:
+    description:
+      - With O(state=absent), the rental of this id is released and proven gone as well, whatever
+        its label says by now. People write into labels in the provider's console, and a rental
+        that lost its mark goes on billing. Give only an id that this module or
+        M(inferops.gpu.rental_info) has returned.
+    type: str
 seealso:
   - module: inferops.gpu.offer_info
   - module: inferops.gpu.rental_info

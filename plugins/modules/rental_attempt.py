@@ -205,6 +205,11 @@ release:
   returned: with O(state=failed)
   type: str
   sample: 9f2c41aa
+release_id:
+  description: The id of what is released by that nonce, empty where it is not known.
+  returned: with O(state=failed)
+  type: str
+  sample: "27011234"
 attempt:
   description: The attempt that has failed, as in RV(attempts).
   returned: with O(state=failed)

@@ -160,4 +160,6 @@ def _one_of(value: str | None, accepted: tuple[str, ...]) -> bool | None:
 
 def version_key(version: str) -> tuple[int, ...]:
     """A dotted version as comparable numbers; parts that are no number count as 0."""
-    return tuple(int(part) if part.isascii() and part.isdigit() else 0 for part in version.split("."))
+    return tuple(
+        int(part) if part.isascii() and part.isdigit() else 0 for part in version.split(".")
+    )

@@ -56,6 +56,15 @@ def test_what_this_run_has_rented_is_released_by_its_nonce_and_another_one_is_tr
     assert (told.try_next, told.release, told.shunned) == (True, NONCE, "42")
 
 
+def test_what_is_released_is_named_by_its_id_as_well() -> None:
+    call = {**created(RENTED), "rental": {"id": "27011234"}}
+    assert verdict(call=call).release_id == "27011234"
+    assert verdict(call={**call, "rental": None}).release_id == ""
+    assert verdict(call=call, on_failure="keep").release_id == ""
+    # An older rental of the name won: it is not this run's.
+    assert verdict(call={**call, "nonce": ""}).release_id == ""
+
+
 @pytest.mark.parametrize(
     "call",
     [

@@ -299,3 +299,36 @@ def test_what_renting_would_change_is_not_as_asked_and_stays(market: Market) -> 
     assert not found(market)["as_asked"], "a duplicate is to be released"
     assert [row["label"] for row in market.billing()][:1] == [row["label"] for row in before]
     assert len(market.billing()) == 2
+
+
+@pytest.mark.parametrize("label", ["", "keep this one", "someone-else/gpu-1"])
+def test_a_label_that_was_replaced_meanwhile_hides_no_rental_from_its_release(
+    market: Market, label: str
+) -> None:
+    rental = market.rent()["rental"]
+    market.simulator.market.rentals[int(rental["id"])].label = label
+    by_name = {"name": "gpu-1", "scope": "test", "state": "absent"}
+    assert not market.run("rental", **by_name)["changed"]
+    dry = market.run("rental", **by_name, id=rental["id"], check=True)
+    assert [one["id"] for one in dry["released"]] == [rental["id"]]
+    assert market.billing() != []
+    result = market.run("rental", **by_name, nonce=rental["mark"]["nonce"], id=rental["id"])
+    assert [one["id"] for one in result["released"]] == [rental["id"]]
+    assert market.billing() == []
+    assert not market.run("rental", **by_name, id=rental["id"])["changed"]
+
+
+def test_an_id_of_which_nobody_can_say_whether_it_is_there_is_unproven(market: Market) -> None:
+    rental = market.rent()["rental"]
+    market.simulator.market.rentals[int(rental["id"])].label = "keep"
+    market.fault("reply", on="get", times=99, status=500, body="oops")
+    by_name = {"name": "gpu-1", "scope": "test", "state": "absent", "id": rental["id"]}
+    result = market.run("rental", **by_name)
+    assert result["failed"]
+    assert result["failure"]["kind"] == "UnprovenAbsence"
+
+
+@pytest.mark.parametrize("odd", ["7 -oProxyCommand=id", "../7", ""])
+def test_an_id_that_none_can_be_is_refused(market: Market, odd: str) -> None:
+    result = market.run("rental", name="gpu-1", scope="test", state="absent", id=odd)
+    assert "is not an id" in result["msg"]

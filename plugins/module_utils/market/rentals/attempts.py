@@ -140,12 +140,14 @@ class Failure:
 class Verdict:
     """What becomes of a failed attempt.
 
-    ``release`` is the nonce by which it is released, empty where it is not. ``shunned`` is the
+    ``release`` is the nonce by which it is released, empty where it is not, and ``release_id`` its
+    id where that is known: labels are written into, ids are not. ``shunned`` is the
     machine that is to blame, empty where none is.
     """
 
     try_next: bool
     release: str
+    release_id: str
     shunned: str
     attempt: dict[str, Any]
     ledger: Ledger
@@ -188,7 +190,9 @@ def judge(
         "cost_usd": cost_usd,
     }
     shunned = machine if failure.is_the_machines else ""
-    return Verdict(try_next, release, shunned, attempt, counted)
+    made = created.get("rental") if release else None
+    release_id = str((made or {}).get("id") or "")
+    return Verdict(try_next, release, release_id, shunned, attempt, counted)
 
 
 def _leaves_enough(spent_usd: float, cost_usd: float, budget_usd: float) -> bool:

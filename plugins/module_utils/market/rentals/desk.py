@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..access.host_keys import derive
+from ..border import check_id
 from ..clock import Clock
 from ..errors import MarketError, UnclearCreate, UnprovenAbsence
 from ..failing import failure
@@ -59,6 +60,7 @@ RENTAL_OPTIONS: dict[str, Any] = {
     },
     "max_attempts": {"type": "int", "default": 5},
     "nonce": {"type": "str"},
+    "id": {"type": "str"},
 }
 RENTAL_REQUIRED_IF = [("state", "present", ("ssh_public_key",))]
 
@@ -141,12 +143,13 @@ class Desk:
         }
 
     def absent(self) -> dict[str, Any]:
-        """Release every rental of the name, or only the one that carries the nonce."""
+        """Release every rental of the name, or only that of the nonce; and that of the id."""
         name, nonce = self._options["name"], self._options["nonce"]
         if nonce is not None:
             check_nonce(nonce)
         look = self._lifecycle.find if self._dry_run else self._lifecycle.prove_none
         doomed = [one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]
+        doomed += self._relabelled(doomed)
         now = self._clock.now()
         released = [
             {
@@ -168,6 +171,21 @@ class Desk:
                 "after": {"rentals": []},
             },
         }
+
+    def _relabelled(self, doomed: list[Rental]) -> list[Rental]:
+        """The rental of the given id, where its label is not what it was made with."""
+        rental_id = self._options["id"]
+        if rental_id is None or rental_id in (one.id for one in doomed):
+            return []
+        check_id(rental_id)
+        rental = self._lifecycle.by_id(rental_id)
+        if rental is None:
+            return []
+        self._warn(
+            f"The label of rental {rental.id} is {rental.label!r}, which is not the mark that it "
+            "was made with: it is released by its id."
+        )
+        return [rental]
 
     # Keep.
 

@@ -180,6 +180,26 @@ class Lifecycle:
             self._provider.check_credential()
         return found
 
+    def by_id(self, rental_id: str) -> Rental | None:
+        """The rental of an id that is known to be ours, whatever its label says; None when gone.
+
+        People write into labels. Raises UnprovenAbsence where nobody can say whether it is there.
+        """
+        try:
+            rental = self._provider.get(rental_id)
+        except ProviderUnavailable:
+            rental = None
+        if rental is not None:
+            return rental
+        verdict = self.judge(rental_id)
+        if verdict.presence == GONE:
+            return None
+        raise UnprovenAbsence(
+            f"Rental {rental_id} could not be proven gone: {verdict.reason}.",
+            remedy=f"Run teardown again, or end it at {self._provider.console_url}",
+            money="It may bill.",
+        )
+
     # Rent.
 
     def rent(
