@@ -230,6 +230,14 @@ def _permanent(case: Case) -> dict[str, Any]:
     return {INVENTORY[name]: value for name, value in found.items() if value}
 
 
+def _is_template(value: Any) -> bool:
+    """Whether Ansible would run a part of it, on the controller, once it is in an inventory.
+
+    The host says what its server was started with, and may say anything.
+    """
+    return any(mark in json.dumps(value) for mark in ("{{", "{%", "{#"))
+
+
 def _report(
     case: Case, plan: Sequence[Mapping[str, Any]], failure: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -242,7 +250,7 @@ def _report(
         "tried": [{**step, "message": redact(step["message"])} for step in case.tried],
         # Needs a person, consent or more steps.
         "left": [] if case.serves else list(plan),
-        "permanent": _permanent(case),
+        "permanent": {} if _is_template(_permanent(case)) else _permanent(case),
         "model": case.spec["model"],
         "served_model_name": case.spec["served_model_name"] or case.spec["model"],
         "port": case.spec["port"],
@@ -304,6 +312,13 @@ def _told(case: Case, report: Mapping[str, Any]) -> list[str]:
     if not lines or not report["mended"]:
         return lines
     permanent = report["permanent"]
+    if _is_template(_permanent(case)):
+        return [
+            *lines,
+            "The next deploy undoes it. What would have to be put into the inventory is not shown, "
+            "because the host's specification of the server holds a template of Ansible: look at "
+            "it, and distrust this host.",
+        ]
     advice = (
         f"Put this into the inventory, or the next deploy undoes it: {json.dumps(permanent)}"
         if permanent

@@ -190,6 +190,15 @@ def test_what_the_next_deploy_would_undo_is_named_for_the_inventory() -> None:
     }
     assert found["told"][0] == "1. fit_gpu_memory_utilization, 1.5 s: helped"
     assert found["told"][1].startswith("Put this into the inventory, or the next deploy undoes it:")
+
+
+@pytest.mark.parametrize("template", ["{{ lookup('pipe', 'id') }}", "{% set x = 1 %}", "{# x #}"])
+def test_a_template_that_the_host_tells_is_never_advised_for_the_inventory(template: str) -> None:
+    now = {**SPEC, "arguments": {"dtype": template}}
+    found = verdict({**SERVES, "spec": now}, first=SPEC, tried=[taken(verdict(), helped=True)])
+    assert found["report"]["permanent"] == {}
+    assert template not in str(found["told"])
+    assert "distrust this host" in found["told"][1]
     same = verdict(SERVES, first=SPEC, tried=[taken(verdict(), helped=True)])
     assert same["report"]["permanent"] == {}
     assert same["told"][1] == "Nothing in the inventory needs to change."
