@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
-from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    GuardedAction,
+    tell,
+)
 
 MODULE = "inferops.gpu.host_look"
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_PREFIX = "inferops_"
 #: Where a play keeps the result of this look.
 RESULT = "inferops_look"
-
-display = Display()
 
 
 class ActionModule(GuardedAction):
@@ -51,7 +51,7 @@ class ActionModule(GuardedAction):
         if "as_asked" in result:
             result["at"] = time.time()
             if roles and (result["installed"] or result["as_asked"]):
-                display.display(f"{variables.get('inventory_hostname', 'host')}: {line(result)}")
+                tell(variables.get("inventory_hostname", "host"), line(result))
         return result
 
     def digest(self, roles: list[str], variables: dict[str, Any]) -> str:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.utils.display import Display
-
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    GuardedAction,
+    tell,
+)
 
 MODULE = "inferops.gpu.model_cache"
 WATCH_SECONDS = 5
-
-display = Display()
 
 
 class ActionModule(GuardedAction):
@@ -47,7 +46,7 @@ class ActionModule(GuardedAction):
             if progress and progress != told:
                 told = progress
                 host = variables.get("inventory_hostname", "host")
-                display.display(f"{host}: {line(progress)}")
+                tell(host, line(progress))
 
 
 def line(progress: dict[str, Any]) -> str:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    GuardedAction,
+    tell,
+)
 
 LOOK = "inferops.gpu.host_look"
 ARGUMENTS: dict[str, Any] = {
@@ -30,8 +32,6 @@ ARGUMENTS: dict[str, Any] = {
     "accelerator": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
     "refuse": {"type": "bool", "default": True},
 }
-
-display = Display()
 
 
 class ActionModule(GuardedAction):
@@ -67,7 +67,7 @@ class ActionModule(GuardedAction):
         }
         chosen = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
         host = variables.get("inventory_hostname", "host")
-        display.display(f"{host}: Fit: {fit['fits']}, {fit['why']}{chosen}")
+        tell(host, f"Fit: {fit['fits']}, {fit['why']}{chosen}")
         if fit["fits"] == "no" and given["refuse"]:
             message = (
                 f"{given['model']} does not fit on this host: {fit['why']}. "

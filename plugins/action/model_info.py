@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.utils.display import Display
-
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
     MODEL_INFO_OPTIONS,
     model_info,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
-
-display = Display()
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    WorkerAction,
+    tell,
+)
 
 
 class ActionModule(WorkerAction):
@@ -29,7 +28,7 @@ class ActionModule(WorkerAction):
         result = {"changed": False, **model_info(given)}
         if not result.get("failed"):
             host = variables.get("inventory_hostname", "localhost")
-            display.display(f"{host}: {line(given['model'], result)}")
+            tell(host, line(given["model"], result))
         return result
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import REQUESTED
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
@@ -25,14 +24,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation i
     explain,
     symptoms_of,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    GuardedAction,
+    tell,
+)
 
 MODULE = "inferops.gpu.model_server"
 INFO_MODULE = "inferops.gpu.model_server_info"
 POLL_SECONDS = 5
 TAIL_LINES = 60
-
-display = Display()
 
 
 class ActionModule(GuardedAction):
@@ -89,7 +89,7 @@ class ActionModule(GuardedAction):
             if server["progress"] != known:
                 seconds = round(time.monotonic() - began, 1)
                 phases.append({"progress": server["progress"], "seconds": seconds})
-                display.display(f"{host}: {server['progress']} ({seconds:.0f} s)")
+                tell(host, f"{server['progress']} ({seconds:.0f} s)")
         result["server"] = server
         if server["phase"] == "running":
             return {**result, "completion": server["completion"]}

@@ -10,8 +10,6 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from ansible.utils.display import Display
-
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import (
     derive,
     known_hosts_lines,
@@ -41,7 +39,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waitin
     Waiter,
     ready_budget,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    WorkerAction,
+    tell,
+)
 
 _ARGUMENTS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,
@@ -108,7 +109,7 @@ class ActionModule(WorkerAction):
         }
 
     def _tell(self, line: str) -> None:
-        Display().display(f"{self._host}: {line}")
+        tell(self._host, line)
 
 
 def _budget(options: dict[str, Any]) -> Budget:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import (
     Choice,
@@ -20,7 +19,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing impo
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    WorkerAction,
+    tell,
+)
 
 ARGUMENTS: dict[str, Any] = {
     "gpu": {"type": "dict", "required": True},
@@ -32,8 +34,6 @@ ARGUMENTS: dict[str, Any] = {
     "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
     "image_python": {"type": "str", "default": ""},
 }
-
-display = Display()
 
 
 class ActionModule(WorkerAction):
@@ -55,7 +55,7 @@ class ActionModule(WorkerAction):
             raise AnsibleActionFail(str(error)) from error
         name = variables.get("inventory_hostname", "host")
         for line in lines(choice.plan, given["image_python"]):
-            display.display(f"{name}: {line}")
+            tell(name, line)
         return {"changed": False, "plan": choice.plan, "interpreter": choice.interpreter}
 
 

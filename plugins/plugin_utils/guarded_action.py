@@ -13,7 +13,7 @@ own modules (stat, slurp, command) keep their facts; where facts are not injecte
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from ansible import constants
@@ -21,10 +21,16 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
+from ansible.utils.display import Display
+
+from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_in, plain_line
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 
 #: By these a result steers the controller. Ansible itself removes add_host, add_group and what
 #: begins with _ansible_ from the answers of modules.
 STEERING = ("ansible_facts", "ansible_stats")
+_PRINTED = ("warnings", "deprecations", "exception")
+_MOST_LETTERS, _MOST_WARNINGS = 4000, 20
 
 
 def refuse_injected_facts() -> None:
@@ -36,6 +42,32 @@ def refuse_injected_facts() -> None:
             "false in section [defaults] of ansible.cfg, or ANSIBLE_INJECT_FACT_VARS=false in the "
             "environment, and run again."
         )
+
+
+def tell(host: str, text: str) -> None:
+    """Show one line about a host, whoever the text comes from."""
+    Display().display(f"{host}: {plain_line(text)}")
+
+
+def _from_outside(result: dict[str, Any]) -> dict[str, Any]:
+    """The result of a module as data that steers nothing: not the controller, nor a terminal.
+
+    Ansible prints the message of a failure, its warnings and its exception as they are.
+    """
+    kept = {key: value for key, value in result.items() if key not in (*STEERING, *_PRINTED)}
+    told: dict[str, Any] = plain_in(kept)
+    if "msg" in told:
+        told["msg"] = _sentence(told["msg"])
+    warnings = result.get("warnings")
+    if isinstance(warnings, list) and warnings:
+        texts = (getattr(getattr(one, "event", None), "msg", one) for one in warnings)
+        told["warnings"] = [_sentence(text) for text in texts][:_MOST_WARNINGS]
+    return told
+
+
+def _sentence(text: Any, secrets: Iterable[str] = ()) -> str:
+    """*text* as one line without secrets."""
+    return redact(plain_line(str(text), _MOST_LETTERS), secrets)
 
 
 class GuardedAction(ActionBase):
@@ -52,8 +84,7 @@ class GuardedAction(ActionBase):
     def _execute_module(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The result of a module without what steers the controller."""
         result: dict[str, Any] = super()._execute_module(*args, **kwargs)
-        for key in STEERING:
-            result.pop(key, None)
+        result = _from_outside(result)
         # Ansible's own finding about the host, which it looks for again when it is not kept.
         if self._discovered_interpreter_key:
             found = {self._discovered_interpreter_key: self._discovered_interpreter}
@@ -92,8 +123,12 @@ class WorkerAction(GuardedAction):
         )
         hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}
         secrets = {str(given[name]) for name in hidden if given.get(name)}
-        result: dict[str, Any] = remove_values(self.work(given, variables), secrets)
-        return result
+        try:
+            result = self.work(given, variables)
+        except AnsibleActionFail as error:
+            # Without its cause, whose text Ansible would print as it is.
+            raise AnsibleActionFail(_sentence(error, secrets)) from None
+        return _from_outside(remove_values(result, secrets))
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result, of arguments in the shape of :attr:`argument_spec`."""

@@ -10,9 +10,12 @@ import uuid
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    GuardedAction,
+    tell,
+)
 
 WATCH_SECONDS = 5.0
 PAUSE_SECONDS = 5.0
@@ -20,8 +23,6 @@ PAUSE_SECONDS = 5.0
 MOST_SECONDS = 2 * 3600.0
 #: How long a host may be away while it works: it bills meanwhile, and most do not come back.
 MOST_SILENT_SECONDS = 90.0
-
-display = Display()
 
 
 class JobAction(GuardedAction):
@@ -47,19 +48,19 @@ class JobAction(GuardedAction):
             except AnsibleConnectionFailure as error:
                 if time.monotonic() - heard > MOST_SILENT_SECONDS:
                     raise
-                display.display(f"{host}: the connection broke, the work goes on: {error}")
+                tell(host, f"the connection broke, the work goes on: {error}")
                 time.sleep(PAUSE_SECONDS)
                 continue
             heard = time.monotonic()
             if "running" not in result:
                 return result
-            display.display(f"{host}: {line(result['running'])}")
+            tell(host, line(result["running"]))
         raise AnsibleActionFail(f"The host has not done it within {MOST_SECONDS / 3600:g} hours.")
 
 
 def line(running: dict[str, Any]) -> str:
     """installing vllm: 412 MiB written, 12 s"""
-    doing = "".join(letter for letter in str(running.get("doing")) if letter.isprintable())
+    doing = plain_line(str(running.get("doing")), 80)
     grown, seconds = running.get("grown_mib"), running.get("seconds")
     written = f"{grown:d} MiB written, " if isinstance(grown, int) and grown else ""
-    return f"{doing[:80]}: {written}{seconds if isinstance(seconds, int) else '?'} s"
+    return f"{doing}: {written}{seconds if isinstance(seconds, int) else '?'} s"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,8 @@ SHOW = {
     }
 }
 
+SHOW_TOLD = {"ansible.builtin.debug": {"var": "told"}}
+
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
@@ -149,6 +152,24 @@ def test_the_answer_of_a_host_is_a_result_and_nothing_else(host: Host) -> None:
     for module in GROUPS["host"]:
         assert f"{module} told changed failed phase server warnings; 0 facts" in output
     assert "<http://127.0.0.1:9><unset>" in output
+
+
+TOKEN = "hf_abcdefghijklmnopqrstuvwxyz"
+FORGED = f"\x1b]0;owned\x07\x1b[2Jit failed\nPLAY RECAP ****\ngpu-1 : ok=99 {TOKEN}"
+
+
+@pytest.mark.parametrize("key", ["msg", "warnings", "deprecations", "exception", "phase"])
+def test_no_text_of_a_host_steers_a_terminal_or_forges_a_line_of_ansible(
+    host: Host, key: str
+) -> None:
+    listed = key in ("warnings", "deprecations")
+    host.says({"changed": False, "failed": key != "phase", key: [FORGED] if listed else FORGED})
+    done = host.play({"inferops.gpu.gpu_info": {}, "register": "told"}, SHOW_TOLD)
+    assert "\x1b" not in done.stdout
+    assert "\x07" not in done.stdout
+    assert len(re.findall(r"(?m)^PLAY RECAP", done.stdout)) == 1
+    if key != "phase":
+        assert TOKEN not in done.stdout
 
 
 def test_what_runs_on_while_its_task_polls_sets_no_variable_either(host: Host) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.playbook.task import Task
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils import jobs
+from ansible_collections.inferops.gpu.plugins.plugin_utils import guarded_action, jobs
 
 WORKING = {"running": {"doing": "installing vllm", "seconds": 12, "grown_mib": 412}}
 DONE = {"changed": True}
@@ -22,7 +22,7 @@ def follow(answers: list[Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, li
     """What comes of these answers, what was shown, and with which jobs the host was called."""
     shown: list[str] = []
     called: list[Any] = []
-    monkeypatch.setattr(jobs.display, "display", shown.append)
+    monkeypatch.setattr(guarded_action.Display, "display", lambda _, line: shown.append(line))
     monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0)
     task = Task()
     task.args, task.check_mode = {"name": "vllm"}, False
@@ -69,5 +69,5 @@ def test_a_host_that_stays_away_or_never_ends_is_not_waited_for(
 
 def test_what_a_host_says_of_its_work_is_not_believed() -> None:
     odd = {"doing": "\x1b[2Jwiping" + "x" * 500, "seconds": "many", "grown_mib": "9"}
-    assert jobs.line(odd) == f"[2Jwiping{'x' * 71}: ? s"
+    assert jobs.line(odd) == f"wiping{'x' * 74}: ? s"
     assert jobs.line({}) == "None: ? s"

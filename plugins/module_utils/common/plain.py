@@ -1,0 +1,45 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes text from outside plain, before a terminal or a file gets it.
+
+Terminals obey escape sequences, and people believe a line that looks like one of Ansible's own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+#: Colours and movements of the cursor, titles of windows.
+_SEQUENCES = re.compile(r"\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+#: What else is not shown: control characters, and those that change the direction of text.
+_UNSHOWN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+#: What outside text nests in at most; deeper is cut off.
+_MOST_DEPTH = 64
+
+
+def plain(text: str) -> str:
+    """*text* as lines without control characters. A carriage return begins a new line."""
+    lines = _SEQUENCES.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _UNSHOWN.sub("", lines)
+
+
+def plain_line(text: str, most: int = 500) -> str:
+    """*text* as one line of so many characters at most."""
+    return " ".join(plain(text[: 8 * most]).split())[:most]
+
+
+def plain_in(value: Any, depth: int = 0) -> Any:
+    """*value* with every text in it plain, those that are names in a mapping too."""
+    if isinstance(value, str):
+        return plain(value)
+    if depth == _MOST_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {plain_in(name): plain_in(one, depth + 1) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_in(one, depth + 1) for one in value]
+    return value
