@@ -895,7 +895,7 @@ LIMITS = (
         "dripping-answer-awaited",
         "an answer that never ends holds up the whole play",
         f"{MARKET}/providers/transport.py",
-        "return _within(self._timeout_seconds, send)",
+        "return within(self._timeout_seconds, send)",
         "return send()",
         (f"{TRANSPORT}::test_an_answer_that_drips_ends_the_call",),
     ),
