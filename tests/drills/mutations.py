@@ -1898,6 +1898,22 @@ LOOKING = (
         (f"{RENTALS}::test_a_label_that_was_replaced_meanwhile_hides_no_rental_from_its_release",),
     ),
     Mutation(
+        "id-of-another-name-is-released",
+        "a teardown of one host ends the rental of another",
+        f"{MARKET}/rentals/desk.py",
+        "        if mark is not None:\n            # A whole mark",
+        "        if False:\n            # A whole mark",
+        (f"{RENTALS}::test_an_id_of_another_name_is_left_alone",),
+    ),
+    Mutation(
+        "empty-name-stands-for-the-scope",
+        "a name that renders to nothing finds the rental of another host",
+        f"{MARKET}/rentals/info.py",
+        "        if name is not None:\n            # An empty",
+        "        if name:\n            # An empty",
+        (f"{RENTALS}::test_an_empty_name_stands_for_no_rental",),
+    ),
+    Mutation(
         "silence-about-an-id-is-its-absence",
         "a rental that the provider cannot show is said to be gone",
         f"{MARKET}/rentals/lifecycle.py",

@@ -17,6 +17,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from tests.unit.market.conftest import PUBLIC_KEY, Market, as_order, die, order
+from tests.unit.market.wire import SAYINGS
 
 
 def test_a_rental_carries_scope_name_nonce_and_deadline(market: Market) -> None:
@@ -332,3 +333,33 @@ def test_an_id_of_which_nobody_can_say_whether_it_is_there_is_unproven(market: M
 def test_an_id_that_none_can_be_is_refused(market: Market, odd: str) -> None:
     result = market.run("rental", name="gpu-1", scope="test", state="absent", id=odd)
     assert "is not an id" in result["msg"]
+
+
+def test_an_id_of_another_name_is_left_alone(market: Market) -> None:
+    rental = market.rent("gpu-2")["rental"]
+    for name in ("gpu-1", "gpu-3"):
+        result = market.run("rental", name=name, scope="test", state="absent", id=rental["id"])
+        assert result["failure"]["kind"] == "UnprovenAbsence"
+        assert "left alone" in result["msg"]
+    own = {"name": "gpu-2", "scope": "test", "state": "absent", "id": rental["id"]}
+    assert market.run("rental", **own, nonce="00000000")["failed"]
+    assert [str(row["id"]) for row in market.billing()] == [rental["id"]]
+    assert market.run("rental", **own)["changed"]
+    assert market.billing() == []
+
+
+def test_a_list_that_is_behind_hides_no_rental_whose_id_is_known(market: Market) -> None:
+    rental = market.rent()["rental"]
+    market.fault("reply", on="list", times=9, **SAYINGS["empty list"])
+    own = {"name": "gpu-1", "scope": "test", "state": "absent", "id": rental["id"]}
+    # One that has listed it before would distrust the list.
+    fresh = {"controller_dir": str(market.controller_dir / "fresh")}
+    assert [one["id"] for one in market.run("rental", **own, **fresh)["released"]] == [rental["id"]]
+    assert market.billing() == []
+
+
+def test_an_empty_name_stands_for_no_rental(market: Market) -> None:
+    market.rent("gpu-2")
+    for module, options in (("rental_info", {}), ("rental", {"state": "absent"})):
+        assert market.run(module, name="", scope="test", **options)["failed"]
+    assert len(market.billing()) == 1

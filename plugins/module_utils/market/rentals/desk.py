@@ -13,8 +13,8 @@ from ..border import check_id
 from ..clock import Clock
 from ..errors import MarketError, UnclearCreate, UnprovenAbsence
 from ..failing import failure
-from ..mark import Mark, check_length, check_nonce
-from ..model import RUNNING, Offer, Order, Rental, check_public_key
+from ..mark import Mark, check_length, check_name, check_nonce
+from ..model import RUNNING, Offer, Order, Rental, check_public_key, rate
 from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose
 from ..options import (
@@ -84,6 +84,8 @@ def rental(
     warnings: list[str] = []
     stakes = _STAKES[given["state"]]
     try:
+        # An empty name would stand for none, and look like one that is not rented.
+        check_name(given["name"])
         provider = make_provider(given)
         stakes += f" See {provider.console_url}"
         desk = Desk(given, provider, dry_run or given["state"] == "found", notify, warnings.append)
@@ -181,6 +183,19 @@ class Desk:
         rental = self._lifecycle.by_id(rental_id)
         if rental is None:
             return []
+        mark, nonce = rental.mark, self._options["nonce"]
+        ours = (self._options["scope"], self._options["name"])
+        if mark is not None and (mark.scope, mark.name) == ours and nonce in (None, mark.nonce):
+            # The list was behind, and did not show it.
+            return [rental]
+        if mark is not None:
+            # A whole mark is nothing that somebody wrote over: it is another name's, or nonce's.
+            raise UnprovenAbsence(
+                f"Rental {rental.id} carries the mark {rental.label!r}, which is not the one that "
+                "is to be released, so it was left alone.",
+                remedy=f"Run teardown for its own name, or end it at {rental.console_url}",
+                money=f"It bills {rate(rental.price_usd_per_hour)}.",
+            )
         self._warn(
             f"The label of rental {rental.id} is {rental.label!r}, which is not the mark that it "
             "was made with: it is released by its id."

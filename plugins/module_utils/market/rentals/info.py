@@ -12,6 +12,7 @@ from ..access.host_keys import derive, known_hosts_lines
 from ..clock import Clock
 from ..errors import MarketError
 from ..failing import failure
+from ..mark import check_name
 from ..model import Rental, rate
 from ..options import ACCOUNT_OPTIONS, make_lifecycle, make_provider, scope_secret
 from .lifecycle import SHARED_FOR_SECONDS, duplicates_warning, named
@@ -31,6 +32,9 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
     name = given["name"]
     clock = Clock.from_environment()
     try:
+        if name is not None:
+            # An empty one would stand for the whole scope.
+            check_name(name)
         provider = make_provider(given, clock)
         lifecycle = make_lifecycle(given, provider, clock)
         rentals = lifecycle.rentals(SHARED_FOR_SECONDS, name)
