@@ -28,6 +28,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     ACCOUNT_OPTIONS,
+    HOST_KEYS_OPTION,
     make_provider,
     scope_secret,
     with_usual,
@@ -49,11 +50,7 @@ _ARGUMENTS: dict[str, Any] = {
     "id": {"type": "str", "required": True},
     "ssh_private_key_file": {"type": "path", "required": True},
     "known_hosts_file": {"type": "path", "required": True},
-    "host_keys": {
-        "type": "str",
-        "choices": ["delivered", "first_contact"],
-        "default": "delivered",
-    },
+    "host_keys": HOST_KEYS_OPTION,
     "image_gib": {"type": "float"},
     "download_mbit_per_second": {"type": "float", "default": 0.0},
     "history_path": {"type": "path"},

@@ -154,6 +154,7 @@ rental:
   description:
     - The rental, or null when there is none.
     - What the provider does not tell of it, or not yet, is null.
+    - With O(state=found) it has C(known_hosts) as well, as M(inferops.gpu.rental_info) returns it.
   returned: success
   type: dict
   sample:
@@ -204,7 +205,7 @@ duplicates:
   sample: [{id: "27011299", cost_usd: 0.02, released: true}]
 deadline:
   description: Until when the rental may bill, in epoch seconds, and who sees to it.
-  returned: with O(state=present)
+  returned: with O(state=present), and with O(state=found) where there is one
   type: dict
   sample: {at: 1795312800, hours: 24.0, remaining_seconds: 86400, enforced_by: host}
   contains:

@@ -807,8 +807,8 @@ CHECK_MODE = (
         "check-mode-releases",
         "a dry run ends what serves",
         f"{MARKET}/rentals/desk.py",
-        "        if not self._dry_run:\n            self._release_all(doomed)",
-        "        if True:\n            self._release_all(doomed)",
+        "self._release_all([] if self._dry_run else doomed, unproven)",
+        "self._release_all(doomed, unproven)",
         (f"{RENTALS}::test_check_mode_releases_nothing",),
     ),
     Mutation(
@@ -1893,8 +1893,8 @@ LOOKING = (
         "label-is-the-only-handle",
         "a rental whose label was replaced is said to be gone, and bills",
         f"{MARKET}/rentals/desk.py",
-        "        doomed += self._relabelled(doomed)\n",
-        "",
+        "            doomed += self._by_id(doomed)\n",
+        "            pass\n",
         (f"{RENTALS}::test_a_label_that_was_replaced_meanwhile_hides_no_rental_from_its_release",),
     ),
     Mutation(
@@ -1912,6 +1912,14 @@ LOOKING = (
         "        if name is not None:\n            # An empty",
         "        if name:\n            # An empty",
         (f"{RENTALS}::test_an_empty_name_stands_for_no_rental",),
+    ),
+    Mutation(
+        "one-unproven-id-keeps-all",
+        "an id of which nothing is known keeps the rentals of the name billing",
+        f"{MARKET}/rentals/desk.py",
+        "        except UnprovenAbsence as error:\n            unproven.append(error)\n        now",
+        "        except ZeroDivisionError as error:\n            unproven.append(error)\n        now",
+        (f"{RENTALS}::test_an_id_that_is_left_alone_keeps_no_other_from_its_release",),
     ),
     Mutation(
         "silence-about-an-id-is-its-absence",

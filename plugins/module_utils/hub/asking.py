@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import threading
+import http.client
 from typing import Any
 
+from ..common.answers import within
 from .hub import File, Hub, HubError, Listing
 from .options import HUB_OPTIONS, MODEL_NAME, make_hub
 from .selection import needed
@@ -29,23 +30,12 @@ def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
 
 def ask_in_time(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
     """The same, given up in time whatever hangs: name servers know no timeout of ours."""
-    outcome: list[Any] = []
-
-    def run() -> None:
-        try:
-            outcome.append(ask(hub, given))
-        except (HubError, ValueError) as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(REQUESTS * given["timeout_seconds"])
-    if not outcome:
-        raise hub.unreachable("it does not answer in time")
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    listing, files = outcome[0]
-    return listing, files
+    try:
+        return within(REQUESTS * given["timeout_seconds"], lambda: ask(hub, given))
+    except TimeoutError as error:
+        raise hub.unreachable("it does not answer in time") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise hub.unreachable(error) from error
 
 
 def model_info(given: dict[str, Any]) -> dict[str, Any]:

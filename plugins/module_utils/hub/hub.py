@@ -80,7 +80,7 @@ class Hub:
                 return Listing(
                     told["id"], told["sha"], bool(told.get("gated")), _files(told["siblings"])
                 )
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise HubError(
                     "refused",
                     f"{self.endpoint} does not answer as a model hub does ({error!r}).",

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..common.ending import end
 from .errors import MarketError, RequestRefused
 
 
@@ -17,8 +18,7 @@ def fail(
     module: AnsibleModule, error: MarketError | ValueError, money: str, **result: Any
 ) -> NoReturn:
     """End *module* with *error*, as in :func:`failure`."""
-    module.fail_json(**{**failure(error, money, **result), "failed": True})
-    raise AssertionError("unreachable: fail_json exits")
+    end(module, failure(error, money, **result))
 
 
 def failure(error: MarketError | ValueError, money: str, **result: Any) -> dict[str, Any]:

@@ -46,6 +46,13 @@ ACCOUNT_OPTIONS: dict[str, Any] = {
 }
 _SECRET_ENV = "INFEROPS_SCOPE_SECRET"
 
+#: Which keys a host may show when it is first connected to.
+HOST_KEYS_OPTION: dict[str, Any] = {
+    "type": "str",
+    "choices": ["delivered", "first_contact"],
+    "default": "delivered",
+}
+
 WISH_OPTIONS: dict[str, Any] = {
     "gpu_names": {"type": "list", "elements": "str", "default": []},
     "gpu_count": {"type": "int", "default": 1},

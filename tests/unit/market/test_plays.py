@@ -45,14 +45,20 @@ def marketplace() -> Iterator[str]:
     simulated.close()
 
 
-def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ANSIBLE_SSH_ARGS", "-o StrictHostKeyChecking=no -o ControlMaster=no")
+def ssh_command(tmp_path: Path) -> str:
+    """The options with which Ansible connects to a rental, here one that does not answer."""
     tasks = on_the_host(role("connect", "connection"), {"ansible.builtin.ping": {}})
     status, output = play(tmp_path, tasks, "-vvv", inferops_rental=RENTAL)
     assert status != 0
     (command,) = set(re.findall("SSH: EXEC (.*?) 127.0.0.1", output))
+    return command
+
+
+def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_SSH_ARGS", "-o StrictHostKeyChecking=no -o ControlMaster=no")
+    command = ssh_command(tmp_path)
     # ssh goes by the first of each.
     asked = re.findall("StrictHostKeyChecking=[a-z-]+", command)
     assert asked[0] == "StrictHostKeyChecking=yes"
@@ -63,9 +69,7 @@ def test_what_a_user_sets_for_his_own_hosts_is_not_for_a_rented_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANSIBLE_SSH_ARGS", "-o ForwardAgent=yes -o PermitLocalCommand=yes")
-    tasks = on_the_host(role("connect", "connection"), {"ansible.builtin.ping": {}})
-    _status, output = play(tmp_path, tasks, "-vvv", inferops_rental=RENTAL)
-    (command,) = set(re.findall("SSH: EXEC (.*?) 127.0.0.1", output))
+    command = ssh_command(tmp_path)
     assert command.split()[:3] == ["ssh", "-F", "/dev/null"]
     asked = re.findall(r"(ForwardAgent|PermitLocalCommand)=(\w+)", command)
     assert dict(reversed(asked)) == {"ForwardAgent": "no", "PermitLocalCommand": "no"}

@@ -348,6 +348,14 @@ def test_an_id_of_another_name_is_left_alone(market: Market) -> None:
     assert market.billing() == []
 
 
+def test_an_id_that_is_left_alone_keeps_no_other_from_its_release(market: Market) -> None:
+    other = market.rent("gpu-2")["rental"]
+    market.rent("gpu-1")
+    own = {"name": "gpu-1", "scope": "test", "state": "absent", "id": other["id"]}
+    assert market.run("rental", **own)["failed"]
+    assert [str(row["id"]) for row in market.billing()] == [other["id"]]
+
+
 def test_a_list_that_is_behind_hides_no_rental_whose_id_is_known(market: Market) -> None:
     rental = market.rent()["rental"]
     market.fault("reply", on="list", times=9, **SAYINGS["empty list"])

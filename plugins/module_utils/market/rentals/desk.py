@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..access.host_keys import derive
@@ -19,6 +19,7 @@ from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose
 from ..options import (
     ACCOUNT_OPTIONS,
+    HOST_KEYS_OPTION,
     WISH_OPTIONS,
     make_lifecycle,
     make_provider,
@@ -53,11 +54,7 @@ RENTAL_OPTIONS: dict[str, Any] = {
     "no_deadline": {"type": "bool", "default": False},
     "reaper": {"type": "bool", "default": False},
     "allow_unenforced_deadline": {"type": "bool", "default": False},
-    "host_keys": {
-        "type": "str",
-        "choices": ["delivered", "first_contact"],
-        "default": "delivered",
-    },
+    "host_keys": HOST_KEYS_OPTION,
     "max_attempts": {"type": "int", "default": 5},
     "nonce": {"type": "str"},
     "id": {"type": "str"},
@@ -127,10 +124,8 @@ class Desk:
 
     def found(self) -> dict[str, Any]:
         """What :meth:`present` would keep, and whether it would leave all of it as it is."""
-        existing = named(
-            self._lifecycle.rentals(SHARED_FOR_SECONDS, self._options["name"]),
-            self._options["name"],
-        )
+        name = self._options["name"]
+        existing = named(self._lifecycle.rentals(SHARED_FOR_SECONDS, name), name)
         if not existing:
             return {"changed": False, "rental": None, "as_asked": False}
         kept = self._keep(existing)
@@ -151,7 +146,11 @@ class Desk:
             check_nonce(nonce)
         look = self._lifecycle.find if self._dry_run else self._lifecycle.prove_none
         doomed = [one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]
-        doomed += self._relabelled(doomed)
+        unproven: list[UnprovenAbsence] = []
+        try:
+            doomed += self._by_id(doomed)
+        except UnprovenAbsence as error:
+            unproven.append(error)
         now = self._clock.now()
         released = [
             {
@@ -162,8 +161,7 @@ class Desk:
             }
             for one in doomed
         ]
-        if not self._dry_run:
-            self._release_all(doomed)
+        self._release_all([] if self._dry_run else doomed, unproven)
         return {
             "changed": bool(doomed),
             "rental": None,
@@ -174,8 +172,11 @@ class Desk:
             },
         }
 
-    def _relabelled(self, doomed: list[Rental]) -> list[Rental]:
-        """The rental of the given id, where its label is not what it was made with."""
+    def _by_id(self, doomed: list[Rental]) -> list[Rental]:
+        """The rental of the given id, where its label or a list that is behind has hidden it.
+
+        Raises UnprovenAbsence for one of another name, and where nobody knows whether it is there.
+        """
         rental_id = self._options["id"]
         if rental_id is None or rental_id in (one.id for one in doomed):
             return []
@@ -356,8 +357,9 @@ class Desk:
             ),
         }
 
-    def _release_all(self, rentals: list[Rental]) -> None:
-        unproven = []
+    def _release_all(self, rentals: list[Rental], unproven: Iterable[UnprovenAbsence] = ()) -> None:
+        """Release each; raise UnprovenAbsence for those that fail and for the *unproven*."""
+        unproven = list(unproven)
         for rental in rentals:
             try:
                 self._lifecycle.release(rental)

@@ -547,6 +547,7 @@ def duplicates_warning(rentals: list[Rental]) -> str:
 
 
 def named(rentals: list[Rental], name: str) -> list[Rental]:
+    """Those of *rentals* whose mark carries *name*."""
     return [rental for rental in rentals if rental.mark and rental.mark.name == name]
 
 
