@@ -1917,8 +1917,8 @@ LOOKING = (
         "one-unproven-id-keeps-all",
         "an id of which nothing is known keeps the rentals of the name billing",
         f"{MARKET}/rentals/desk.py",
-        "        except UnprovenAbsence as error:\n            unproven.append(error)\n        now",
-        "        except ZeroDivisionError as error:\n            unproven.append(error)\n        now",
+        "        except UnprovenAbsence as error:\n            unproven.append(error)\n        n",
+        "        except ZeroDivisionError as error:\n            unproven.append(error)\n        n",
         (f"{RENTALS}::test_an_id_that_is_left_alone_keeps_no_other_from_its_release",),
     ),
     Mutation(
