@@ -5,60 +5,208 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 
 SECRET = "Xy12" + "abcd" * 6
+#: A line of a private key.
+PEM = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtz"
+SHAPES = [
+    f"using hf_{SECRET} for the hub",
+    f"key sk-{SECRET}",
+    f"curl -H 'Authorization: Bearer {SECRET}' http://127.0.0.1:8000",
+    f'{{"Authorization": "Basic {SECRET}"}}',
+    f"Authorization: {SECRET}",
+    f"x-api-key: {SECRET}",
+    f"GET https://host/api?api_key={SECRET}&page=2",
+    f"https://user:{SECRET}@mirror.example/simple",
+    f"https://{SECRET}@mirror.example/simple",
+    f"https://bucket/file?X-Amz-Signature={SECRET}",
+    f"VLLM_API_KEY={SECRET}",
+    f"export AWS_SECRET_ACCESS_KEY='{SECRET}'",
+    f'"HF_TOKEN": "{SECRET}"',
+    f"'api_key': '{SECRET}', 'port': 8000",
+    f"api_key={SECRET}",
+    f"python -m server --api-key {SECRET} --port 8000",
+    f"['--api-key', '{SECRET}', '--port']",
+    f"--hf-token={SECRET}",
+    f"password: {SECRET}",
+    f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----",
+    f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET} and the log ends here",
+    f'{{"api_key": "{SECRET}", "x": 1}}',
+    f'{{"apiKey":"{SECRET}"}}',
+    f'{{"accessToken": "{SECRET}"}}',
+    f'{{"client_secret":"{SECRET}"}}',
+    f'{{"clientSecret" : "{SECRET}"}}',
+    f'{{"password": "two words {SECRET}"}}',
+    f'{{\\"api_key\\": \\"{SECRET}\\"}}',
+    f'{{"tokens": ["{SECRET}", "other"]}}',
+    f'{{"api_keys": ["{SECRET}"]}}',
+    f'{{"credentials": {{"user": "me", "pass": "{SECRET}"}}}}',
+    f'{{"secrets": {{"db": "{SECRET}"}}}}',
+    f"{{'hub_token': '{SECRET}'}}",
+    f'{{"refreshToken": "{SECRET}"}}',
+    f'{{"secretAccessKey": "{SECRET}"}}',
+    f'{{"headers": {{"X-Api-Key": "{SECRET}"}}}}',
+    f'{{"privateKey": "{SECRET}"}}',
+    f'{{"ssh_key": "{SECRET}"}}',
+    f"['--hf-token', '{SECRET}']",
+    f'["--api-key", "{SECRET}"]',
+    f"--api-key,{SECRET}",
+    f"('Authorization', 'Bearer {SECRET}')",
+    f'["X-Api-Key", "{SECRET}"]',
+    f"('password', '{SECRET}')",
+    f'["HF_TOKEN={SECRET}", "A=b"]',
+    f"-e HF_TOKEN={SECRET}",
+    f"--env VLLM_API_KEY={SECRET}",
+    f"tokens:\n  - {SECRET}\n  - other",
+    f"api_keys: [{SECRET}, b]",
+    f"{PEM}\n{PEM}\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----",
+    f"-----BEGIN OPENSSH PRIVATE KEY-----\\n{SECRET}\\n-----END OPENSSH PRIVATE KEY-----\\n",
+    f"-----BEGIN PRIVATE KEY-----\n{SECRET}",
+    f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{SECRET}\n-----END PGP PRIVATE KEY BLOCK-----",
+    f"-----BEGIN ENCRYPTED PRIVATE KEY-----\r\n{SECRET}\r\n-----END ENCRYPTED PRIVATE KEY-----",
+    f"{PEM}\\n{SECRET}\\n-----END RSA PRIVATE KEY-----",
+    f"API_KEYS={SECRET}",
+    f"API_KEY_2={SECRET}",
+    f"TOKEN2={SECRET}",
+    f"HF_TOKENS={SECRET}",
+    f"SECRET_1={SECRET}",
+    f"passwords: {SECRET}",
+    f"db_password2={SECRET}",
+    f"MY_SECRETS='{SECRET}'",
+    f"AWS_KEYS={SECRET}",
+    f"KEY1={SECRET}",
+    f"HF_TOKEN=\\\n  {SECRET}",
+    f"--api-key \\\n  {SECRET}",
+    f"Authorization: Bearer\n  {SECRET}",
+    f"api_key: >-\n  {SECRET}",
+    f"token: |\n  {SECRET}\nnext: 1",
+    f"password:\n  {SECRET}\nport: 1",
+    f"ghp_{SECRET}",
+    f"github_pat_{SECRET}",
+    f"glpat-{SECRET}",
+    f"AKIA{'A1B2C3D4E5F6G7H8'}",
+    f"AIza{SECRET}{SECRET[:8]}",
+    f"xoxb-{SECRET}",
+    f"eyJ{SECRET}.eyJ{SECRET}.{SECRET}",
+    f"nvapi-{SECRET}",
+    f"rpa_{SECRET}",
+    f"r8_{SECRET}",
+    f"Proxy-Authorization: Basic {SECRET}",
+    f"Set-Cookie: session={SECRET}; Path=/",
+    f"Cookie: sid={SECRET}",
+    f"Authorization: Token {SECRET}",
+    f"Authorization: ApiKey {SECRET}",
+    f"X-Auth-Token: {SECRET}",
+    f"Api-Key: {SECRET}",
+    f"Authorization: Digest username={SECRET}",
+    f"curl -u me:{SECRET} https://x",
+    f"docker login -u me -p {SECRET} ghcr.io",
+    f"machine x login me password {SECRET}",
+    f"sshpass -p {SECRET} ssh x",
+    f"vastai set api-key {SECRET}",
+    f"<password>{SECRET}</password>",
+    f"api_key%3D{SECRET}",
+    f"url?token={SECRET}#x",
+    f"passphrase: {SECRET}",
+    f"pwd={SECRET}",
+    f"DB_PASS={SECRET}",
+    f"token => {SECRET}",
+    f"api key: {SECRET}",
+    f"--token={SECRET}",
+    f"password is {SECRET}",
+    f"redis://:{SECRET}@host:1/0",
+    f"access_key_id: {SECRET}",
+    f"signing_key: {SECRET}",
+]
+HARMLESS = [
+    "max_num_batched_tokens=2048, tokenizer='a/b', tokenizer_mode=auto",
+    "eos_token='</s>', bos_token_id=1, pad_token: <pad>",
+    "non-default args: {'model': 'a/b', 'hf_overrides': {}, 'api_key': None}",
+    "KeyError: 'model.layers.0.weight'",
+    "SafetensorError: Error while deserializing header: incomplete metadata",
+    "GPU KV cache size: 2,097,152 tokens",
+    "POST /v1/completions?stream=true HTTP/1.1 200",
+    "Loading https://hub.example/org/model/resolve/main/config.json",
+    "--tokenizer a/b --max-model-len 512 --kv-cache-dtype fp8",
+    "Set HF_TOKEN to a token of that account.",
+    "The API key was refused.",
+    "Checking the API key: the provider refused it",
+    "The token may not read gated models",
+    "num_key_value_heads: 8",
+    "tokens per second: 812.5",
+    "Avg prompt throughput: 10.0 tokens/s",
+    "keys: ['a', 'b']",
+    "missing keys: ['lm_head.weight']",
+    "unexpected key(s) in state_dict: 'x'",
+    "token_ids=[1, 2, 3]",
+    "key=model.layers.1",
+    "SSH key pair at /root/.ssh/id",
+    "passed: 12, failed: 3",
+    "compass: north",
+    "bypass=true",
+    "--passthrough x",
+    "author: me",
+    "the password is required",
+    "a token is needed",
+    "--enable-prefix-caching --disable-log-requests",
+    "num_tokens: 12",
+    "logprobs.token=the",
+    "RuntimeError: secrets are not supported",
+    "keyboard: us",
+    "monkey: banana",
+    "known_hosts: [203.0.113.7]:33526 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINkmoC",
+    "Basic usage of the server",
+    "Bearer authentication is required",
+    "host key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINkmoC",
+    "nonce 9f2c41aa",
+    "total_tokens=100 prompt_tokens=20",
+    "{'stop_token_ids': [1], 'tokens': 5}",
+    "Token 5 of 10",
+    "cookie jar",
+]
+#: What a pattern could need forever for.
+LONG = [
+    "A" * 200_000,
+    "a_" * 50_000,
+    "token" * 20_000,
+    "key " * 30_000,
+    "password=" * 10_000,
+    '"' * 50_000,
+]
+LONG += ["api_key: [" * 10_000, "\n  x" * 30_000, f"{PEM}\n" * 3_000, "docker login " * 10_000]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"using hf_{SECRET} for the hub",
-        f"key sk-{SECRET}",
-        f"curl -H 'Authorization: Bearer {SECRET}' http://127.0.0.1:8000",
-        f'{{"Authorization": "Basic {SECRET}"}}',
-        f"Authorization: {SECRET}",
-        f"x-api-key: {SECRET}",
-        f"GET https://host/api?api_key={SECRET}&page=2",
-        f"https://user:{SECRET}@mirror.example/simple",
-        f"https://{SECRET}@mirror.example/simple",
-        f"https://bucket/file?X-Amz-Signature={SECRET}",
-        f"VLLM_API_KEY={SECRET}",
-        f"export AWS_SECRET_ACCESS_KEY='{SECRET}'",
-        f'"HF_TOKEN": "{SECRET}"',
-        f"'api_key': '{SECRET}', 'port': 8000",
-        f"api_key={SECRET}",
-        f"python -m server --api-key {SECRET} --port 8000",
-        f"['--api-key', '{SECRET}', '--port']",
-        f"--hf-token={SECRET}",
-        f"password: {SECRET}",
-        f"-----BEGIN OPENSSH PRIVATE KEY-----\n{SECRET}\n-----END OPENSSH PRIVATE KEY-----",
-        f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET} and the log ends here",
-    ],
-)
+@pytest.mark.parametrize("text", SHAPES)
 def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
     assert SECRET not in redact(text)
+    assert "A1B2C3D4E5F6G7H8" not in redact(text)
     assert "(redacted)" in redact(text)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "max_num_batched_tokens=2048, tokenizer='a/b', tokenizer_mode=auto",
-        "eos_token='</s>', bos_token_id=1, pad_token: <pad>",
-        "non-default args: {'model': 'a/b', 'hf_overrides': {}, 'api_key': None}",
-        "KeyError: 'model.layers.0.weight'",
-        "SafetensorError: Error while deserializing header: incomplete metadata",
-        "GPU KV cache size: 2,097,152 tokens",
-        "POST /v1/completions?stream=true HTTP/1.1 200",
-        "Loading https://hub.example/org/model/resolve/main/config.json",
-        "--tokenizer a/b --max-model-len 512 --kv-cache-dtype fp8",
-    ],
-)
+def test_what_is_joined_to_a_secret_stays() -> None:
+    assert redact(f"'api_key': '{SECRET}', 'port': 8000") == "'api_key': '(redacted)', 'port': 8000"
+    assert redact(f"--api-key {SECRET} --port 8000") == "--api-key (redacted) --port 8000"
+    assert redact(f"token: |\n  {SECRET}\nnext: 1").endswith("\nnext: 1")
+
+
+@pytest.mark.parametrize("text", HARMLESS)
 def test_what_explains_a_failure_stays(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize("text", LONG, ids=range(len(LONG)))
+def test_a_log_that_says_one_thing_for_ever_is_read_in_a_time_that_grows_with_it(text: str) -> None:
+    began = time.process_time()
+    redact(text[: len(text) // 8])
+    part = time.process_time() - began
+    redact(text)
+    # Eight times the text: a quadratic pattern would need 64 times as long.
+    assert time.process_time() - began - part < 24 * max(part, 0.02)
 
 
 def test_known_values_are_taken_out_wherever_they_stand_and_short_ones_are_not() -> None:
