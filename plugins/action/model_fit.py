@@ -78,9 +78,11 @@ class ActionModule(GuardedAction):
 
 
 def _config(given: Any) -> Mapping[str, Any] | str:
-    """The config that was given, read where it is a file."""
+    """The config that was given, as data or as JSON text, or else the file that it names."""
     if not given or isinstance(given, Mapping):
         return given or ""
+    if str(given).lstrip().startswith("{"):
+        return str(given)
     try:
         return Path(str(given)).expanduser().read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

@@ -22,9 +22,15 @@ options:
     type: str
     default: ""
   token:
-    description: Token of an account that may read the model. Only gated and private ones need it.
+    description:
+      - Token of an account that may read the model. It is sent only where the hub refuses to answer
+        without, as for gated and private models, and never over http.
     type: str
     default: ""
+  token_always:
+    description: Send the token along with every request, and over http too.
+    type: bool
+    default: false
   include:
     description:
       - Patterns of the files to take, such as V(*.safetensors). Without any, what a server needs,

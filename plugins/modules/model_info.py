@@ -32,6 +32,10 @@ options:
     description: Name of the model on the hub.
     type: str
     required: true
+  config:
+    description: Read the model's config.json as well.
+    type: bool
+    default: false
 seealso:
   - module: inferops.gpu.model_cache
 """
@@ -76,6 +80,16 @@ files:
   type: list
   elements: str
   sample: [config.json, model.safetensors, tokenizer.json]
+config:
+  description: The model's config.json, null without O(config) or where it has none.
+  returned: success
+  type: dict
+  sample: {model_type: qwen3, hidden_size: 4096}
+needs_token:
+  description: Whether the hub gives it with the token only, null when nothing is known.
+  returned: success
+  type: bool
+  sample: false
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -6,16 +6,25 @@
 from __future__ import annotations
 
 import http.client
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from ..common.answers import within
+from ..common.answers import parse, within
 from .hub import File, Hub, HubError, Listing
 from .options import HUB_OPTIONS, MODEL_NAME, make_hub
 from .selection import needed
 
-MODEL_INFO_OPTIONS: dict[str, Any] = {"model": {"type": "str", "required": True}, **HUB_OPTIONS}
-#: A listing and a byte, each with its own timeout.
-REQUESTS = 2
+MODEL_INFO_OPTIONS: dict[str, Any] = {
+    "model": {"type": "str", "required": True},
+    "config": {"type": "bool", "default": False},
+    **HUB_OPTIONS,
+}
+#: A listing, a byte and a config, each with its own timeout.
+REQUESTS = 3
+_CONFIG = "config.json"
+_MOST_CONFIG_BYTES = 2 * 2**20
+
+Answer = TypeVar("Answer")
 
 
 def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
@@ -28,10 +37,22 @@ def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
     return listing, files
 
 
-def ask_in_time(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
-    """The same, given up in time whatever hangs: name servers know no timeout of ours."""
+def ask_with_config(
+    hub: Hub, given: dict[str, Any]
+) -> tuple[Listing, list[File], dict[str, Any] | None]:
+    """The same, and the model's config.json where it is asked for; None where there is none."""
+    listing, files = ask(hub, given)
+    config = None
+    if given["config"] and any(file.name == _CONFIG for file in listing.files):
+        with hub.read(listing.model, listing.commit, _CONFIG, first=0) as (answer, _first):
+            config = parse(answer.read(_MOST_CONFIG_BYTES).decode(errors="replace"))
+    return listing, files, config if isinstance(config, dict) else None
+
+
+def in_time(hub: Hub, given: dict[str, Any], ask_hub: Callable[[], Answer]) -> Answer:
+    """What *ask_hub* returns, given up in time whatever hangs: name servers know no timeout."""
     try:
-        return within(REQUESTS * given["timeout_seconds"], lambda: ask(hub, given))
+        return within(REQUESTS * given["timeout_seconds"], ask_hub)
     except TimeoutError as error:
         raise hub.unreachable("it does not answer in time") from error
     except (OSError, http.client.HTTPException) as error:
@@ -43,10 +64,11 @@ def model_info(given: dict[str, Any]) -> dict[str, Any]:
     if not MODEL_NAME.fullmatch(given["model"]):
         return _failed(f"model: {given['model']!r} is not organisation/name of a hub.")
     try:
-        listing, files = ask_in_time(make_hub(given), given)
+        hub = make_hub(given)
+        listing, files, config = in_time(hub, given, lambda: ask_with_config(hub, given))
     except HubError as error:
         if error.kind == "unreachable":
-            unknown = dict.fromkeys(("commit", "gated", "size_gib"))
+            unknown = dict.fromkeys(("commit", "gated", "size_gib", "config", "needs_token"))
             return {"reachable": False, "note": str(error), "files": [], **unknown}
         failure = {"kind": error.kind, "cause": error.cause, "remedy": error.remedy}
         return _failed(str(error), failure=failure)
@@ -59,6 +81,8 @@ def model_info(given: dict[str, Any]) -> dict[str, Any]:
         "gated": listing.gated,
         "size_gib": round(sum(file.size for file in files) / 1024**3, 2),
         "files": [file.name for file in files],
+        "config": config,
+        "needs_token": hub.needs_token,
     }
 
 

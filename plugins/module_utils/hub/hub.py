@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The model hub's HTTP API, or a mirror's: which files a model has, and their bytes.
 
-The token goes to the hub alone: the hub sends downloads to other servers, and these get none.
+The token goes to the hub alone: the hub sends downloads to other servers, and these get none. The
+hub gets it only where it lets nobody in without, and never over http.
 """
 
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import json
 import os
 import urllib.error
@@ -21,6 +23,8 @@ from typing import Any
 
 PUBLIC = "https://huggingface.co"
 USER_AGENT = "inferops.gpu"
+#: How a hub says that it gives this to nobody without a token; what is private is not found.
+_WANTS_TOKEN = (401, 403, 404)
 
 
 class HubError(Exception):
@@ -64,10 +68,16 @@ def default_endpoint() -> str:
 class Hub:
     """One hub, as one account sees it."""
 
-    def __init__(self, endpoint: str, token: str | None, timeout_seconds: float) -> None:
+    def __init__(
+        self, endpoint: str, token: str | None, timeout_seconds: float, token_always: bool = False
+    ) -> None:
+        """With *token_always* the token goes along with every request, and over http too."""
         self.endpoint = endpoint.rstrip("/")
         self.token = token
         self.timeout_seconds = timeout_seconds
+        self.token_always = token_always
+        #: Whether something was given for the token's sake alone.
+        self.needs_token = False
         self.opener = urllib.request.build_opener(_Redirects(token))
 
     def listing(self, model: str, revision: str) -> Listing:
@@ -109,11 +119,8 @@ class Hub:
     def _get(
         self, url: str, model: str, revision: str, headers: dict[str, str] | None = None
     ) -> Iterator[http.client.HTTPResponse]:
-        request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT, **(headers or {})})
-        if self.token:
-            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
         try:
-            answer = self.opener.open(request, timeout=self.timeout_seconds)
+            answer = self._ask(url, headers or {})
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(error, model, revision) from error
@@ -121,6 +128,37 @@ class Hub:
             raise self.unreachable(getattr(error, "reason", error)) from error
         with answer:
             yield answer
+
+    def _ask(self, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+        """The answer without the token, or else, where that is refused, with it."""
+        if self.token and (self.needs_token or self.token_always):
+            return self._open(url, headers, self.token)
+        try:
+            return self._open(url, headers)
+        except urllib.error.HTTPError as error:
+            asked = _origin(error.url or url) == _origin(url)
+            if not self.token or error.code not in _WANTS_TOKEN or not asked:
+                raise
+            self._refuse_http(url)
+            answer = self._open(url, headers, self.token)
+        self.needs_token = True
+        return answer
+
+    def _open(self, url: str, headers: dict[str, str], token: str = "") -> http.client.HTTPResponse:
+        request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT, **headers})
+        if token:
+            request.add_unredirected_header("Authorization", f"Bearer {token}")
+        answer: http.client.HTTPResponse = self.opener.open(request, timeout=self.timeout_seconds)
+        return answer
+
+    def _refuse_http(self, url: str) -> None:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+            raise HubError(
+                "refused",
+                f"{self.endpoint} wants a token, which everybody on the way to it could read.",
+                "Use its https address, or set inferops_hub_token_always.",
+            )
 
     def unreachable(self, why: object) -> HubError:
         """The error for a hub, or a server that it names, that does not answer properly."""
@@ -215,6 +253,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return following
 
     http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ HUB_OPTIONS: dict[str, Any] = {
     "revision": {"type": "str", "default": "main"},
     "endpoint": {"type": "str", "default": ""},
     "token": {"type": "str", "no_log": True, "default": ""},
+    "token_always": {"type": "bool", "default": False},
     "include": {"type": "list", "elements": "str", "default": []},
     "exclude": {"type": "list", "elements": "str", "default": []},
     "timeout_seconds": {"type": "float", "default": 30.0},
@@ -25,4 +26,5 @@ HUB_OPTIONS: dict[str, Any] = {
 def make_hub(options: dict[str, Any]) -> Hub:
     """The hub that these options name, or else this machine's settings."""
     endpoint = options["endpoint"] or default_endpoint()
-    return Hub(endpoint, options["token"] or None, options["timeout_seconds"])
+    token = options["token"] or None
+    return Hub(endpoint, token, options["timeout_seconds"], options["token_always"])

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models import store as model_store
+from ansible_collections.inferops.gpu.plugins.module_utils.hub import asking
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import hub as hub_client
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import File
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import needed
@@ -209,7 +210,8 @@ def test_a_refusal_is_told_apart_by_what_the_hub_says(
     hub.trouble.refusal = refusal
     result = cache(token="hf_some")
     assert (result["failure"]["kind"], said in result["msg"]) == (kind, True), result["msg"]
-    assert len(hub.seen) == (model_store.ATTEMPTS if kind == "unreachable" else 1)
+    # Once without the token, and once with it.
+    assert len(hub.seen) == (model_store.ATTEMPTS if kind == "unreachable" else 2)
 
 
 def test_a_link_that_is_no_longer_good_is_asked_for_anew(
@@ -251,7 +253,7 @@ def test_the_token_stays_with_the_hub_when_bytes_lie_elsewhere(
         assert result["complete"], result
         assert {request.path.rpartition("/")[2] for request in other.seen} == {WEIGHTS}
         assert not [request for request in other.seen if "authorization" in request.headers]
-        assert all("authorization" in request.headers for request in hub.seen)
+        assert f"Bearer {TOKEN}" in tokens(hub)
     finally:
         other.close()
 
@@ -262,7 +264,7 @@ def test_a_renamed_model_is_found_with_the_token_by_the_hub_s_own_redirect(
     hub.trouble.moved = {"inferops/old-name": GATED}
     result = cache("inferops/old-name", token=TOKEN)
     assert result["complete"], result
-    assert all("authorization" in request.headers for request in hub.seen)
+    assert tokens(hub) == {f"Bearer {TOKEN}"}
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_arrives(
@@ -484,3 +486,44 @@ def test_a_play_shows_the_progress_of_a_download_that_it_has_started(
     assert "gpu-1: model 1.0 of 4.0 GiB, 98 MB/s" in told
     assert f"{store.folder}/{commit(hub.models / NAME)} True" in told
     assert TOKEN not in told
+
+
+def tokens(hub: Hub) -> set[str]:
+    """What the hub was shown."""
+    return {request.headers.get("authorization", "") for request in hub.seen} - {""}
+
+
+def test_the_hub_of_a_public_model_never_sees_the_token(cache: Run, hub: Hub) -> None:
+    assert cache(token=TOKEN)["complete"]
+    assert tokens(hub) == set()
+    hub.seen.clear()
+    assert cache(token=TOKEN, token_always=True, update=True)["complete"]
+    assert tokens(hub) == {f"Bearer {TOKEN}"}
+
+
+def test_a_gated_model_gets_the_token_when_it_was_refused_without(cache: Run, hub: Hub) -> None:
+    assert cache(GATED, token=TOKEN)["complete"]
+    shown = [request.headers.get("authorization", "") for request in hub.seen]
+    assert shown[0] == ""
+    assert tokens(hub) == {f"Bearer {TOKEN}"}
+
+
+def test_the_token_is_sent_to_nobody_over_http(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_client, "_is_loopback", lambda host: False)
+    given = {"model": GATED, "revision": "main", "include": [], "exclude": [], "config": False}
+    address = {"endpoint": f"http://127.0.0.1:{hub.port}", "timeout_seconds": 30.0}
+    told = asking.model_info({**given, **address, "token": TOKEN, "token_always": False})
+    assert "https" in told["failure"]["remedy"]
+    assert tokens(hub) == set()
+    allowed = asking.model_info({**given, **address, "token": TOKEN, "token_always": True})
+    assert allowed["needs_token"] is False
+    assert tokens(hub) == {f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize(("model", "wanted"), [(NAME, False), (GATED, True)])
+def test_who_asks_learns_whether_a_host_needs_the_token(hub: Hub, model: str, wanted: bool) -> None:
+    given = {"model": model, "revision": "main", "include": [], "exclude": [], "config": True}
+    address = {"endpoint": f"http://127.0.0.1:{hub.port}", "timeout_seconds": 30.0}
+    told = asking.model_info({**given, **address, "token": TOKEN, "token_always": False})
+    assert told["needs_token"] is wanted
+    assert told["config"]["model_type"] == "llama"
