@@ -38,8 +38,10 @@ RACES, SEED = 20, 1
 LEAST_CONTENDED = 4
 # Slow enough that a held call does not use up the product's budgets, which are simulated seconds.
 SCALE = 3.0
-# How long a call waits for one of the other controller, in real seconds.
+# How long a call waits for one of the other controller, in real seconds, and how often at most.
 PATIENCE_SECONDS = 2.0
+MOST_HELD = 20
+RENTS = ("PUT", True)
 # Every second race is run in a market whose lists lag, by up to so many simulated seconds.
 MOST_LAG_SECONDS = 8.0
 # What a failure has to say, and how the money in its last message is told.
@@ -48,15 +50,20 @@ MONEY = ("dollars", "nothing bills", "may bill")
 
 
 class Referee:
-    """Lets one call through at a time. In each race another controller tends to be the faster."""
+    """Lets one call through at a time. In each race another controller tends to be the faster.
 
-    def __init__(self, urls: Sequence[str], lot: random.Random) -> None:
+    Where they are to ``meet``, none rents before the other one is about to: both have seen nothing.
+    """
+
+    def __init__(self, urls: Sequence[str], lot: random.Random, meet: bool) -> None:
         self.lot = lot
+        self.patience = MOST_HELD if meet else 0
         self.letters = dict(zip(urls, "AB", strict=True))
         self.luck = {url: lot.uniform(0.05, 1) for url in urls}
         self.news = threading.Condition()
         self.racing = set(urls)
-        self.waiting: set[str] = set()
+        #: Who waits, and whether it is to rent.
+        self.waiting: dict[str, bool] = {}
         self.served: str | None = None
         self.order = ""
 
@@ -64,7 +71,7 @@ class Referee:
         """Hold a call until it is its turn; let the next one come when it is done."""
         with self.news:
             if phase == "before":
-                self.waiting.add(request.listener)
+                self.waiting[request.listener] = (request.method, "/asks/" in request.path) == RENTS
                 self.news.notify_all()
                 self.news.wait_for(lambda: self.served == request.listener, PLAY_SECONDS)
             else:
@@ -82,14 +89,21 @@ class Referee:
         with self.news:
             while self.racing:
                 if self.news.wait_for(lambda: self.waiting and self.served is None, timeout=1):
-                    self.news.wait_for(lambda: self.waiting >= self.racing, PATIENCE_SECONDS)
+                    self.news.wait_for(lambda: set(self.waiting) >= self.racing, PATIENCE_SECONDS)
                     self.admit()
 
     def admit(self) -> None:
-        """Draw whose turn it is."""
-        waiting = sorted(self.waiting)
+        """Draw whose turn it is; nobody's, while who is to rent waits for the other one."""
+        if all(self.waiting.get(url) for url in self.racing):
+            self.patience = 0
+        waiting = sorted(
+            url for url, rents in self.waiting.items() if not (rents and self.patience)
+        )
+        if not waiting:
+            self.patience -= 1
+            return
         (self.served,) = self.lot.choices(waiting, [self.luck[url] for url in waiting])
-        self.waiting.remove(self.served)
+        del self.waiting[self.served]
         self.order += self.letters[self.served]
         self.news.notify_all()
 
@@ -130,7 +144,7 @@ def race(stage: Stage, drill: Drill, start: tuple[int, int]) -> Verdict:
     stage.clear()
     number = start[1]
     lot = random.Random(f"{start[0]}/{number}")
-    referee = Referee(stage.urls, lot)
+    referee = Referee(stage.urls, lot, meet=number % 4 < 2)
     lags = [round(lot.uniform(1, MOST_LAG_SECONDS), 1) for _create in range(2)]
     verdict = Verdict(number, max(lags) if number % 2 else 0.0)
     if verdict.lag_seconds:
