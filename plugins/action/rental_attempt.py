@@ -83,6 +83,7 @@ class ActionModule(WorkerAction):
         return self._ledger.begun().to_dict()
 
     def _served(self) -> dict[str, Any]:
+        self._remember_last_attempt()
         self._remember("served")
         return {"cost_usd": self._cost_usd}
 
@@ -97,7 +98,10 @@ class ActionModule(WorkerAction):
             Limits(options["max_attempts"], options["budget_usd"]),
             options["on_failure"],
         )
-        if verdict.shunned:
+        if verdict.attempt["blame"]:
+            self._remember_last_attempt()
+        # What may not be the machine's fault waits for what becomes of the next one.
+        if verdict.shunned and not (verdict.try_next and verdict.attempt["sign"]):
             self._remember("failed", verdict.attempt["stage"])
         return verdict.to_dict()
 
@@ -131,20 +135,26 @@ class ActionModule(WorkerAction):
         )
         return {"failed": True, "msg": message}
 
+    def _remember_last_attempt(self) -> None:
+        """Add the attempt before this one, if it was left open: the next one did not fail alike."""
+        last = self._ledger.attempts[-1] if self._ledger.attempts else {}
+        if last.get("sign") and last["blame"] == "machine":
+            self._add(last["machine_id"], "failed", last["stage"], usd=last["cost_usd"])
+
     def _remember(self, outcome: str, stage: str = "") -> None:
+        options = self._options
+        machine = str(options["rental"].get("machine_id") or "")
+        self._add(machine, outcome, stage, options["boot_seconds"], self._cost_usd)
+
+    def _add(
+        self, machine: str, outcome: str, stage: str, seconds: float = 0.0, usd: float = 0.0
+    ) -> None:
         """Add a line to the history, where there is one. It is a help, nothing relies on it."""
-        options, rental = self._options, self._options["rental"]
-        if not options["history_path"] or self._task.check_mode:
+        path = self._options["history_path"]
+        if not path or self._task.check_mode:
             return
-        attempt = Attempt(
-            time=self._now,
-            provider=str(rental.get("provider") or ""),
-            machine_id=str(rental.get("machine_id") or ""),
-            outcome=outcome,
-            stage=stage,
-            seconds=options["boot_seconds"],
-            usd=self._cost_usd,
-        )
-        warning = History(options["history_path"]).add(attempt)
+        provider = str(self._options["rental"].get("provider") or "")
+        attempt = Attempt(self._now, provider, machine, outcome, stage, seconds, usd)
+        warning = History(path).add(attempt)
         if warning:
             Display().warning(warning)

@@ -35,6 +35,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
+    YOUNG_SECONDS,
     Budget,
     Reached,
     Waiter,
@@ -56,6 +57,7 @@ _ARGUMENTS: dict[str, Any] = {
     "history_path": {"type": "path"},
     "machine_id": {"type": "str", "default": ""},
     "timeout_seconds": {"type": "float"},
+    "nonce": {"type": "str"},
 }
 
 
@@ -82,18 +84,17 @@ class ActionModule(WorkerAction):
         budget = _budget(options)
         waiter = Waiter(provider, clock, self._tell)
         start = clock.monotonic()
-        rental = waiter.until_running(options["id"], budget)
+
+        def login_for(rental: Rental) -> Login:
+            return _login(options, rental, _host_keys(options, provider, rental))
+
+        rental = waiter.until_running(options["id"], budget, login_for)
         running_at = clock.monotonic()
         if options["timeout_seconds"] is not None:
             left = max(0.0, options["timeout_seconds"] - (running_at - start))
             budget = replace(budget, ssh_seconds=left)
         keys = _host_keys(options, provider, rental)
-        login = Login(
-            rental.ssh_user,
-            options["ssh_private_key_file"],
-            options["known_hosts_file"],
-            tuple(key.public for key in keys),
-        )
+        login = _login(options, rental, keys)
         new_host_key = keys[0] if keys else None
         reached = waiter.until_ssh(rental, login, public_key, budget, new_host_key)
         seconds = {
@@ -133,6 +134,26 @@ def _host_keys(options: dict[str, Any], provider: Provider, rental: Rental) -> l
         )
     secret = scope_secret(options)
     return [derive(secret, mark, generation) for generation in (2, 1)]
+
+
+def _login(options: dict[str, Any], rental: Rental, keys: list[HostKey]) -> Login:
+    """Who logs in, and which of *keys* the host may show.
+
+    The marketplace has seen the first one, which came with the rental request. So it counts only
+    for the run that made the request, and only while that is young.
+    """
+    mark = rental.mark
+    age = Clock.from_environment().now() - rental.since
+    is_ours = mark is not None and mark.nonce == options["nonce"] and age < YOUNG_SECONDS
+    believed = [key.public for key in (keys if is_ours else keys[:1])]
+    seen_by_others = [key.public for key in keys[1:] if key.public not in believed]
+    return Login(
+        rental.ssh_user,
+        options["ssh_private_key_file"],
+        options["known_hosts_file"],
+        tuple(believed),
+        tuple(seen_by_others),
+    )
 
 
 def _as_it_is(options: dict[str, Any], provider: Provider, clock: Clock) -> dict[str, Any]:

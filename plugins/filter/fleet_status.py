@@ -24,7 +24,7 @@ positional: _input
 options:
   _input:
     description:
-      - C(scope); C(rentals) and C(deadline_enforced_by), of M(inferops.gpu.rental_info).
+      - C(scope); C(rentals), of M(inferops.gpu.rental_info).
       - C(hosts), by name. Each has C(rental), the one that it was looked up as, empty when there is
         none, and C(found), the result of M(inferops.gpu.model_server_info) with
         O(ignore:health_check) and O(ignore:symptoms), skipped where there was no address yet. A
@@ -94,7 +94,7 @@ def fleet_status(fleet: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: host_status(seen) for name, seen in hosts.items() if seen}
     return {
         "rentals": [
-            *(_rental_line(rental, fleet["deadline_enforced_by"]) for rental in rentals),
+            *map(_rental_line, rentals),
             _sum_line(fleet["scope"], rentals),
         ],
         "servers": [line for name in hosts for line in _host_lines(name, told.get(name))],
@@ -127,15 +127,18 @@ def _host_lines(name: str, told: Mapping[str, Any] | None) -> list[str]:
     return lines or [f"{name}: no server was started here"]
 
 
-def _rental_line(rental: Mapping[str, Any], enforced_by: str) -> str:
+def _rental_line(rental: Mapping[str, Any]) -> str:
     left = rental["remaining_seconds"]
     if left is None:
         ends = "no deadline"
     elif left < 0:
         ends = "PAST its deadline"
     else:
-        ends = f"ends in {left / 3600:.1f} hours, by {ENFORCERS[enforced_by]}"
-    price = rental["price_usd_per_hour"]
+        ends = f"ends in {left / 3600:.1f} hours, by {ENFORCERS[rental['enforced_by']]}"
+    contract = rental["contract_remaining_seconds"]
+    if contract is not None and (left is None or contract < left):
+        ends = f"its contract ends in {contract / 3600:.1f} hours"
+    price = rental["billed_usd_per_hour"]
     bills = "price not told" if price is None else f"{price:.4f} dollars per hour"
     return (
         f"{rental['mark']['name']}: rental {rental['id']} of {rental['provider']} is "
@@ -145,7 +148,7 @@ def _rental_line(rental: Mapping[str, Any], enforced_by: str) -> str:
 
 
 def _sum_line(scope: str, rentals: Sequence[Mapping[str, Any]]) -> str:
-    price = sum(rental["price_usd_per_hour"] or 0 for rental in rentals)
+    price = sum(rental["billed_usd_per_hour"] or 0 for rental in rentals)
     return f"Scope {scope}: {len(rentals)} rentals, {price:.4f} dollars per hour."
 
 

@@ -24,6 +24,10 @@ options:
     description: A rental as M(inferops.gpu.rental) returns it; an empty one has cost nothing.
     type: dict
     required: true
+  clock_offset_seconds:
+    description: The provider's clock minus this one's, by which the start of the rental is told.
+    type: float
+    default: 0
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -42,9 +46,9 @@ _value:
 """
 
 
-def rental_cost(rental: Mapping[str, Any]) -> float:
+def rental_cost(rental: Mapping[str, Any], clock_offset_seconds: float = 0.0) -> float:
     """See DOCUMENTATION."""
-    return rental_cost_usd(rental, Clock.from_environment().now())
+    return rental_cost_usd(rental, Clock.from_environment().now() + clock_offset_seconds)
 
 
 class FilterModule:

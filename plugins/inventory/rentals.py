@@ -62,6 +62,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     make_lifecycle,
     make_provider,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
+    damaged_warning,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
+    SHARED_FOR_SECONDS,
+)
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -80,12 +86,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         market = {name: self.get_option(name) for name in (*MARKET_OPTIONS, "scope")}
         clock = Clock.from_environment()
         try:
-            rentals = make_lifecycle(market, make_provider(market, clock), clock).rentals()
+            lifecycle = make_lifecycle(market, make_provider(market, clock), clock)
+            rentals = lifecycle.rentals(SHARED_FOR_SECONDS)
+            damaged = lifecycle.damaged(SHARED_FOR_SECONDS)
         except MarketError as error:
             error.money = error.money or "What is rented, and so what bills, is unknown."
             raise AnsibleParserError(f"{path}: {error}") from error
         except ValueError as error:
             raise AnsibleParserError(f"{path}: {error}") from error
+        if damaged:
+            self.display.warning(damaged_warning(damaged))
         group = self.inventory.add_group(self.get_option("group"))
         # Another inventory may name the same hosts; of our own, the first rental of a name counts.
         seen: set[str] = set()

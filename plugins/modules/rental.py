@@ -57,6 +57,16 @@ options:
       - Without it the one that is usual at the provider,
         C(vastai/base-image:@vastai-automatic-tag) for V(vastai).
     type: str
+  registry_username:
+    description:
+      - Who gets the image, where its registry wants a login. The registry is what stands before the
+        first slash of O(image), or Docker Hub.
+    type: str
+  registry_password:
+    description:
+      - Password or token for O(registry_username). The marketplace and the host's owner see it, so
+        give one that may do nothing but read this image.
+    type: str
   ssh_public_key:
     description: Public key that may log in. Needed to rent.
     type: str

@@ -57,7 +57,9 @@ options:
     type: dict
     default: {}
   result:
-    description: With O(state=failed), what the task that failed returned.
+    description:
+      - With O(state=failed), what the task that failed returned. The second machine that fails in
+        the same way is not to blame, and neither is the first.
     type: dict
     default: {}
   looks:
@@ -182,10 +184,11 @@ attempts:
       machine_id: "20811"
       stage: driver
       blame: machine
+      sign: ""
       message: "driver 470.256.02 instead of 580.95.05"
       cost_usd: 0.0213
 shunned:
-  description: The machines of these attempts.
+  description: The machines of these attempts that were to blame.
   returned: with O(state=begun) and O(state=released)
   type: list
   elements: str

@@ -131,7 +131,7 @@ def main() -> None:
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
             )
-        stakes += f" Rental {found[0].id} goes on billing {rate(found[0].price_usd_per_hour)}."
+        stakes += f" Rental {found[0].id} goes on billing {rate(found[0].billed_usd_per_hour)}."
         now = lifecycle.now()
         rental = extended(module, lifecycle, found[0], now)
     except (MarketError, ValueError) as error:
@@ -140,7 +140,7 @@ def main() -> None:
     module.exit_json(
         changed=rental != found[0],
         rental=rental.to_dict(),
-        cost_usd=rental.cost_usd(clock.now()),
+        cost_usd=lifecycle.cost_usd(rental),
         remaining_seconds=round(deadline - now) if deadline else None,
         diff={"before": shown(found[0]), "after": shown(rental)},
     )

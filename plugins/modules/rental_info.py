@@ -49,7 +49,7 @@ EXAMPLES = r"""
 
 - name: Show it
   ansible.builtin.debug:
-    msg: "{{ fleet.rentals | map(attribute='price_usd_per_hour') | sum }} dollars per hour"
+    msg: "{{ fleet.rentals | map(attribute='billed_usd_per_hour') | sum }} dollars per hour"
 """
 
 RETURN = r"""
@@ -70,13 +70,11 @@ rentals:
       price_usd_per_hour: 0.3412
       started_at: 1795226400.0
       cost_usd: 0.0841
+      billed_usd_per_hour: 0.3412
       remaining_seconds: 85512
+      contract_remaining_seconds: 2591000
+      enforced_by: host
       known_hosts: ["[203.0.113.7]:33526 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH"]
-deadline_enforced_by:
-  description: Who ends a rental at its deadline, V(host), V(provider) or V(nobody).
-  returned: success
-  type: str
-  sample: host
 """
 
 from ansible.module_utils.basic import AnsibleModule

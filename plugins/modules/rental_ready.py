@@ -12,6 +12,7 @@ version_added: "0.1.0"
 description:
   - Waits for the provider to call the rental running, attaches the SSH key to it, and then tries
     fresh SSH connections until a command has run. Progress is shown live.
+  - A status may be behind, so nothing is given up before the way in was tried.
   - An open port is not taken as proof, because marketplace proxies answer before the host does.
   - Knows the host's SSH key beforehand. The one that came with the rental request, which the
     marketplace has seen, is replaced over the first connection by one that it has not.
@@ -71,6 +72,11 @@ options:
     description: The rented machine, so that its own boots in O(history_path) count.
     type: str
     default: ""
+  nonce:
+    description:
+      - That of the run, as M(inferops.gpu.rental_attempt) has drawn it. Only the run that has made
+        the rental, and only within an hour, believes the host key that came with the request.
+    type: str
   timeout_seconds:
     description: How long to wait for everything together, instead of the computed time.
     type: float
@@ -89,6 +95,7 @@ EXAMPLES = r"""
     known_hosts_file: ~/.ansible/inferops/known_hosts/{{ inferops_rental.id }}
     image_gib: 12
     download_mbit_per_second: "{{ inferops_rental.download_mbit_per_second }}"
+    nonce: "{{ rent_ledger.nonce }}"
 """
 
 RETURN = r"""
@@ -154,7 +161,9 @@ failure:
       type: str
       sample: boot
     blame:
-      description: Who is to blame. With V(HostFault) only.
+      description:
+        - Who is to blame, V(machine), V(provider), or V(run) where the run that rented the host was
+          cut off before it was proven to be ours. With V(HostFault) only.
       type: str
       sample: machine
 """

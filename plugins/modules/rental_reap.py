@@ -185,7 +185,7 @@ def too_many_orphans(module: AnsibleModule, judged: list[Judgement]) -> MarketEr
     most = module.params["max_orphans"]
     if not module.params["release"] or len(doomed) <= most:
         return None
-    usd_per_hour = sum(one.rental.price_usd_per_hour or 0.0 for one in doomed)
+    usd_per_hour = sum(one.rental.billed_usd_per_hour or 0.0 for one in doomed)
     return RequestRefused(
         f"{len(doomed)} orphans would be released, more than max_orphans ({most}) allows, so none "
         "was.",
@@ -211,7 +211,7 @@ def problem(judged: list[Judgement], unproven: list[UnprovenAbsence]) -> MarketE
     if not unknown and not unproven:
         return None
     told = [f"Rental {one.rental.id} cannot be judged: {one.reason}." for one in unknown]
-    rates = [f"{one.rental.id} bills {rate(one.rental.price_usd_per_hour)}" for one in unknown]
+    rates = [f"{one.rental.id} bills {rate(one.rental.billed_usd_per_hour)}" for one in unknown]
     told += [error.cause for error in unproven]
     places = dict.fromkeys(one.rental.console_url for one in unknown)
     remedy = f"See {', '.join(places)}. " if places else ""

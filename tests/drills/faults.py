@@ -87,6 +87,8 @@ class Run:
             ssh_public_key=PUBLIC_KEY,
             disk_gib=DISK_GIB,
             deadline_hours=LIFETIME_HOURS,
+            # Longer than it is extended, however late that is.
+            duration_hours=2 * EXTENDED_HOURS,
             max_price_usd_per_hour=MOST_USD_PER_HOUR,
             budget_usd=BUDGET_USD,
         )

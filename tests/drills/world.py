@@ -317,9 +317,11 @@ class World:
 
 
 def row(rental: Rental, now: float) -> Row:
-    """A rental as a row of the truth, by its label alone."""
+    """A rental as a row of the truth, by the mark in its label, or else by the one it came with."""
     label = rental.label or ""
-    _product, scope, name, _nonce, _version, deadline = label.split("/")[:6]
+    words = [word for word in label.split() if word.count("/") >= 5]
+    mark = words[0] if words else rental.wish["label"]
+    _product, scope, name, _nonce, _version, deadline = mark.split("/")[:6]
     return Row(
         id=str(rental.id),
         scope=scope,

@@ -27,6 +27,7 @@ SECONDS_BETWEEN = {
     "change": 1.0,
     "keys": 1.0,
     "user": 1.0,
+    "charges": 1.0,
 }
 ROUNDING_SECONDS = 0.001  # epoch seconds with a fraction are not exact
 PUBLIC = ("search", "names")  # these need no key, yet refuse a wrong one
@@ -74,6 +75,11 @@ def no_user_right(kind: str, method: str) -> Reply | None:
     return forbidden() if kind == "user" else None
 
 
+def no_billing_right(kind: str, method: str) -> Reply | None:
+    """A key without the right to read bills."""
+    return forbidden() if kind == "charges" else None
+
+
 def read_only(kind: str, method: str) -> Reply | None:
     """A key that may only read."""
     writes = kind in ("create", "destroy", "change") or (kind == "keys" and method != "GET")
@@ -92,6 +98,7 @@ STATES: dict[str, Callable[[str, str], Reply | None]] = {
     "revoked-empty-lists": revoked_empty_lists,
     "session-expired": session_expired,
     "no-user-right": no_user_right,
+    "no-billing-right": no_billing_right,
     "read-only": read_only,
 }
 

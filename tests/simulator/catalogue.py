@@ -343,6 +343,26 @@ LISTS = (
         ({"kind": "list_without", "label": "", "times": 1},),
     ),
     NamedFault(
+        "list-replicas-behind",
+        "Four lists in a row that are whole in themselves miss everything, though the key works.",
+        "skypilot #4431",
+        ({"kind": "list_without", "label": "", "times": 4},),
+    ),
+    NamedFault(
+        "list-shows-exited",
+        "Three lists show as exited what runs, and reads by id show it as it is.",
+        "skypilot #9319",
+        (
+            {
+                "kind": "row_is",
+                **LIST,
+                "times": 3,
+                "of": "/gpu-1/",
+                "fields": {"actual_status": "exited"},
+            },
+        ),
+    ),
+    NamedFault(
         "list-unavailable",
         "Two lists in a row end in a gateway time-out.",
         "dstack #775",
@@ -485,6 +505,12 @@ ACCOUNTS = (
         "The key lacks the right to read its user, and can do all the rest.",
         "docs.vast.ai/api-reference/permissions",
         settings={"account": "no-user-right"},
+    ),
+    NamedFault(
+        "key-cannot-read-bills",
+        "The key lacks the right to read bills, and can do all the rest.",
+        "docs.vast.ai/api-reference/permissions",
+        settings={"account": "no-billing-right"},
     ),
     NamedFault(
         "key-reads-only",
@@ -703,6 +729,30 @@ HOSTS = (
 )
 
 AROUND = (
+    NamedFault(
+        "label-gets-a-word",
+        "Somebody writes a word behind the mark, ten minutes after the rental began to run.",
+        "vast-ai/docs guides/instances/manage-instances.mdx",
+        ({"kind": "relabels", "label": "{label} keep"},),
+    ),
+    NamedFault(
+        "label-gets-a-word-in-front",
+        "Somebody writes a word before the mark, ten minutes after the rental began to run.",
+        "vast-ai/docs guides/instances/manage-instances.mdx",
+        ({"kind": "relabels", "label": "keep {label}"},),
+    ),
+    NamedFault(
+        "label-is-replaced",
+        "Somebody replaces the mark, ten minutes after the rental began to run.",
+        "vast-ai/docs guides/instances/manage-instances.mdx",
+        ({"kind": "relabels", "label": "our demo"},),
+    ),
+    NamedFault(
+        "label-is-emptied-while-it-boots",
+        "Somebody empties the label as soon as the rental runs.",
+        "vast-ai/docs guides/instances/manage-instances.mdx",
+        ({"kind": "relabels", "label": "", "after_seconds": 0.0},),
+    ),
     NamedFault(
         "label-change-forgotten",
         "Changing a label is answered with success and not kept.",

@@ -134,12 +134,12 @@ def list_without(given: Parameters, traits: Traits) -> Traits:
 
 
 def row_is(given: Parameters, call: Call) -> Reply:
-    """Show other values in the fields of every rental, in lists and reads by id."""
+    """Show other values in the fields of rentals whose label holds a text, in lists and reads."""
     told = call.answer()
     body = decoded(told)
     rows = body.get("instances")
     for row in rows if isinstance(rows, list) else [rows]:
-        if isinstance(row, dict):
+        if isinstance(row, dict) and given["of"] in (row.get("label") or ""):
             row.update(given["fields"])
     return json_reply(body, told.status) if rows else told
 
@@ -272,6 +272,12 @@ def with_event(
     return replace(traits, events=(*traits.events, (float(given["after_seconds"]), event)))
 
 
+def relabels(given: Parameters, traits: Traits) -> Traits:
+    """Let somebody write into its label some time after the rental began to run."""
+    label = str(given["label"])
+    return with_event(given, traits, lambda market, rental: market.relabel(rental, label))
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of fault: what it does, its parameters, and the requests that it is for."""
@@ -293,6 +299,7 @@ BOOT = {"seconds": None, "statuses": None, "status_msg": ""}
 LIES = {"driver_version": None, "gpu_count": None, "vram_factor": 1.0, "disk_factor": 1.0}
 NO_MONEY = {"error": "insufficient_credit"}
 WIPE = {"after_seconds": 3600.0, "keep_attached": True}
+RELABELS = {"after_seconds": 600.0, "label": "{label} keep"}
 DIES = {"after_seconds": 3600.0, "status": "exited"}
 KINDS = {
     "reply": Kind(REPLY, answer=reply),
@@ -306,7 +313,7 @@ KINDS = {
     "short_page": Kind({}, answer=short_page, requests=LISTS),
     "drop_token": Kind({}, answer=drop_token, requests=LIST),
     "list_is": Kind({"body": None, "whole": False}, answer=list_is, requests=LISTS),
-    "row_is": Kind({"fields": {}}, answer=row_is, requests=ROWS),
+    "row_is": Kind({"fields": {}, "of": ""}, answer=row_is, requests=ROWS),
     "unfiltered": Kind({}, traits=unfiltered, requests=SEARCH),
     "destroy_late": Kind({"seconds": 10.0}, answer=destroy_late, requests=DESTROY),
     "list_without": Kind({"label": ""}, traits=list_without, requests=LISTS),
@@ -323,5 +330,6 @@ KINDS = {
     "attach_delay": Kind({"seconds": 15.0}, traits=attach_delay, requests=CREATE),
     "wipe_keys": Kind(WIPE, traits=wipe_keys, requests=CREATE),
     "host_key_changes": Kind({"after_seconds": 3600.0}, traits=host_key_changes, requests=CREATE),
+    "relabels": Kind(RELABELS, traits=relabels, requests=CREATE),
     "dies": Kind(DIES, traits=dies, requests=CREATE),
 }

@@ -141,6 +141,7 @@ class Market:
         # An id is never used again, not even by a later process.
         self.ids = itertools.count(int(time.time()) % 100_000_000)
         self.rentals: dict[int, Rental] = {}
+        self.ended: list[Rental] = []
         self.reset_account()
 
     def reset_account(self, seed: int = offer_table.DEFAULT_SEED) -> None:
@@ -161,6 +162,7 @@ class Market:
         """Destroy every rental and start afresh, with the offers of ``seed``."""
         self.destroy_all()
         with self.lock:
+            self.ended.clear()
             self.clock = Clock()
             self.reset_account(seed)
 
@@ -358,6 +360,7 @@ class Market:
             if rental is None:
                 return None
             rental.gone.set()
+            self.ended.append(rental)
             for offer in self.taken.pop(number, []):
                 fresh = {"id": self.next_offer_id, "ask_contract_id": self.next_offer_id}
                 self.offers[self.next_offer_id] = {**offer, **fresh}
@@ -424,6 +427,11 @@ class Market:
         if not keep_attached:
             rental.usable_at = dict.fromkeys(rental.keys, math.inf)
         self.authorize(rental)
+
+    def relabel(self, rental: Rental, label: str) -> None:
+        """Let somebody write a label in the console; {label} in it is what was there."""
+        if not rental.gone.is_set():
+            rental.label = label.replace("{label}", rental.label or "")
 
     def change_host_key(self, rental: Rental) -> None:
         """Let another SSH host key answer at the rental's address."""

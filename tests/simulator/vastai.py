@@ -9,6 +9,7 @@ Chosen where its documentation leaves it open: a search answers at most 64 offer
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from tests.simulator.web import Reply, Request, json_reply
 
 SEARCH_LIMIT, PAGE_LIMIT = 64, 25
 DEFAULT_STORAGE_GIB, MINIMUM_DISK_GIB = 5.0, 8
-LABEL_LENGTH, LATER_LABEL_LENGTH, ONSTART_LENGTH = 256, 1024, 4096
+LABEL_LENGTH, LATER_LABEL_LENGTH, ONSTART_LENGTH = 256, 1024, 4048
 OFFER_TYPES = ("on-demand", "ondemand", "bid", "reserved", "ask")
 NOT_FILTERS = ("order", "type", "limit", "allocated_storage", "chunked", "georegion")
 
@@ -266,14 +267,11 @@ def list_instances(market: Market, request: Request, traits: Traits) -> Reply:
     filters = json.loads(request.query.get("select_filters") or "{}")
     order = json.loads(request.query.get("order_by") or '[{"col": "id", "dir": "asc"}]')
     limit = min(int(request.query.get("limit") or PAGE_LIMIT), PAGE_LIMIT)
-    after = request.query.get("after_token") or ""
     rows = listed_rows(market, traits)
     found = ordered(
         (row for row in rows if matches(row, filters)), [(o["col"], o["dir"]) for o in order]
     )
-    ids = [str(row["id"]) for row in found]
-    start = ids.index(after) + 1 if after in ids else 0
-    page = found[start : start + limit]
+    page, token = one_page(found, limit, request.query.get("after_token") or "")
     labels = [row["label"] for row in rows if row["label"]]
     return json_reply(
         {
@@ -281,10 +279,80 @@ def list_instances(market: Market, request: Request, traits: Traits) -> Reply:
             "instances_found": len(found),
             "total_instances": len(rows),
             "label_counts": {label: labels.count(label) for label in labels},
-            "next_token": str(page[-1]["id"]) if start + limit < len(found) else None,
+            "next_token": token,
             "instances": page,
         }
     )
+
+
+def one_page(rows: list[dict[str, Any]], limit: int, after: str) -> tuple[list[Any], str | None]:
+    """Return the rows behind a token, and the token of what follows them. Raises Refusal."""
+    start = 0
+    if after:
+        ids = [row["id"] for row in rows]
+        start = ids.index(token_id(after)) + 1 if token_id(after) in ids else len(rows)
+    page = rows[start : start + limit]
+    return page, token_of(page[-1]["id"]) if start + limit < len(rows) else None
+
+
+def token_of(number: int) -> str:
+    """Return a token, which says nothing to people, of what follows this row."""
+    return base64.b64encode(json.dumps({"values": {"id": number}}).encode()).decode()
+
+
+def token_id(token: str) -> int:
+    """Return the row that a token is of. Raises Refusal for what is no token."""
+    try:
+        return int(json.loads(base64.b64decode(token, validate=True))["values"]["id"])
+    except (ValueError, KeyError, TypeError):
+        raise Refusal(400, "invalid_args", "after_token is not a token of ours") from None
+
+
+DAY = 86_400
+
+
+def list_charges(market: Market, request: Request) -> Reply:
+    """One page of what instances have cost on the given days, those that have ended among them."""
+    filters = json.loads(request.query.get("select_filters") or "{}")
+    days = filters.get("day") if isinstance(filters, dict) else None
+    if not isinstance(days, dict) or not {"gte", "lte"} <= set(days):
+        raise Refusal(400, "invalid_args", "select_filters needs day with gte and lte")
+    limit = min(int(request.query.get("limit") or 20), 100)
+    with market.lock:
+        market.settle()
+        now = market.clock.now()
+        rows = [
+            charge_row(one)
+            for one in (*market.ended, *market.rentals.values())
+            if not one.stranger and one.visible(now) and one.settled_at >= days["gte"]
+        ]
+    rows.sort(key=lambda row: row["id"])
+    page, token = one_page(rows, limit, request.query.get("after_token") or "")
+    shown = [{key: value for key, value in row.items() if key != "id"} for row in page]
+    told = {"success": True, "count": len(page), "total": len(rows), "next_token": token}
+    return json_reply({**told, "results": shown})
+
+
+def charge_row(rental: Rental) -> dict[str, Any]:
+    """Return what a rental has cost, of whole days."""
+    start = int(rental.created_at) // DAY * DAY
+    end = (int(rental.settled_at) // DAY + 1) * DAY
+    parts = {"gpu": rental.gpu_usd, "storage": rental.storage_usd}
+    return {
+        "id": rental.id,
+        "start": start,
+        "end": end,
+        "type": "instance",
+        "source": f"instance-{rental.id}",
+        "description": f"Instance {rental.id} Charges - {(end - start) // DAY} days",
+        "amount": round(rental.charged_usd, 3),
+        "metadata": {"label": rental.label, "template_id": None},
+        "items": [
+            {"start": start, "end": end, "type": kind, "source": None, "amount": round(usd, 3),
+             "metadata": {}, "items": []}
+            for kind, usd in parts.items()
+        ],
+    }  # fmt: skip
 
 
 # --- change ---
@@ -411,5 +479,6 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (  # method, path, handler, 
     ("POST", "/api/v0/ssh", add_account_key, "keys"),
     ("DELETE", f"/api/v0/ssh/{KEY}", delete_account_key, "keys"),
     ("GET", "/api/v0/users/current", current_user, "user"),
+    ("GET", "/api/v0/charges", list_charges, "charges"),
 )
 MISBEHAVING = (search, create, list_instances, list_instances_v0)  # these are told how

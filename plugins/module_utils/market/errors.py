@@ -99,6 +99,9 @@ class HostFault(MarketError):
 
     ``stage`` names where it failed (boot, ssh, login, driver, vram, disk, network). ``blame`` is
     ``machine``, which the next attempt shuns, or ``provider``: then no other machine of it helps.
+    ``run`` is another run of ours, which was cut off before the host was proven to be ours.
+    ``sign`` is what another machine would show too if the fault were not the machine's; empty where
+    it can be nobody else's.
     """
 
     remedy_default = "Release it and take another offer."
@@ -109,16 +112,19 @@ class HostFault(MarketError):
         *,
         stage: str,
         blame: str = "machine",
+        sign: str = "",
         remedy: str = "",
         money: str = "",
     ) -> None:
         super().__init__(cause, remedy=remedy, money=money)
         self.stage = stage
         self.blame = blame
+        self.sign = sign
 
     def to_dict(self) -> dict[str, Any]:
         """The error as plain data, with who is to blame."""
-        return {**super().to_dict(), "stage": self.stage, "blame": self.blame}
+        told = {"stage": self.stage, "blame": self.blame, "sign": self.sign}
+        return {**super().to_dict(), **told}
 
 
 class AttemptsExhausted(MarketError):

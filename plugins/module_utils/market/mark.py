@@ -9,6 +9,9 @@ credentials reads scope, name, nonce, deadline and wished lifetime back from it.
 
     inferops/<scope>/<name>/<nonce>/2/<deadline>/<lifetime>/<created>
 
+People write into that field as well. Where a provider keeps a second copy that they do not, it
+tells whose a rental is whatever has become of the first one.
+
 The 2 is the version. Numbers are written to the base of 36, because the shortest field of a
 provider has 64 characters. A later version may add parts behind these: who does not know them keeps
 them as they are. Version 1 had no version, decimal numbers and no time of the rental request.
@@ -98,6 +101,11 @@ class Mark:
     version: int = VERSION
     rest: str = ""
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What never changes: scope, name and nonce."""
+        return self.scope, self.name, self.nonce
+
     @classmethod
     def new(
         cls,
@@ -143,10 +151,22 @@ class Mark:
         return cls(scope, name, nonce, deadline, lifetime_seconds, created_at, version, rest)
 
 
+def mark_of(label: str, copy: str | None = None) -> Mark | None:
+    """The mark of a rental whose field shows *label*; None when it is not one of ours.
+
+    *copy* is the one that nobody writes into, as it was at the rental request. A deadline that has
+    moved since then is only in the label, and counts as long as one word of that is still the mark.
+    """
+    kept = Mark.decode(copy)
+    if kept is None:
+        return Mark.decode(label)
+    words = (Mark.decode(word) for word in label.split())
+    return next((mark for mark in words if mark and mark.identity == kept.identity), kept)
+
+
 def is_damaged(text: str | None, scope: str) -> bool:
     """Whether *text* looks like a mark of *scope* that somebody has changed by hand."""
-    looks_ours = (text or "").startswith(f"{PREFIX}/{scope}/")
-    return looks_ours and Mark.decode(text) is None
+    return f"{PREFIX}/{scope}/" in (text or "") and Mark.decode(text) is None
 
 
 def _base_36(number: int) -> str:

@@ -9,6 +9,7 @@ An offer, a rental or an endpoint whose fields are not of their kind cannot be m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -101,6 +102,48 @@ class Order:
     created_at: int
     host_key: HostKey | None = None
     ports: tuple[int, ...] = ()
+    registry: RegistryLogin | None = None
+
+
+#: What can stand in a command line as it is.
+_REGISTRY_WORD = re.compile(r"""[^-\s'"`\\$][^\s'"`\\$]{0,999}""")
+
+
+@dataclass(frozen=True)
+class RegistryLogin:
+    """Who gets an image that not everybody gets."""
+
+    host: str
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for part in (self.host, self.username, self.password):
+            if not _REGISTRY_WORD.fullmatch(part):
+                raise ValueError(
+                    "a part of its login is missing, begins with a dash, or has blanks or quotes"
+                )
+
+    @classmethod
+    def for_image(
+        cls, image: str, username: str | None, password: str | None
+    ) -> RegistryLogin | None:
+        """The login for the registry of *image*; None without one. Raises RequestRefused for half.
+
+        As container engines read it, what is before the first slash is a registry where it has a
+        dot or a port, and else the image is Docker Hub's.
+        """
+        if not username and not password:
+            return None
+        first, slash, _rest = image.partition("/")
+        host = first if slash and ("." in first or ":" in first or first == "localhost") else ""
+        try:
+            return cls(host or "docker.io", username or "", password or "")
+        except ValueError as error:
+            raise RequestRefused(
+                f"The image cannot be fetched so: {error}.",
+                remedy="Set registry_username and registry_password, or neither of them.",
+            ) from error
 
 
 def check_public_key(text: str) -> str:
@@ -140,6 +183,9 @@ class Endpoint:
 class Rental:
     """What we pay for, as its provider shows it. None is what it does not tell, or not yet.
 
+    ``label`` is what its provider shows in the field of the mark, and ``mark`` whose it is.
+    It bills ``price_usd_per_hour`` while it runs, and ``stopped_usd_per_hour`` when it does not.
+    ``ends_at`` is when its machine's owner wants it back, in epoch seconds.
     ``seniority`` sorts the rentals of a provider by their creation and never changes; empty where
     the provider tells no order. ``started_at`` is in epoch seconds.
     """
@@ -163,6 +209,8 @@ class Rental:
     ssh: tuple[Endpoint, ...]
     ports: dict[str, Endpoint]
     console_url: str
+    stopped_usd_per_hour: float | None = None
+    ends_at: float | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -171,9 +219,9 @@ class Rental:
         check_user(self.ssh_user)
         check_texts(self.gpu_name)
         check_versions(self.driver_version)
-        check_numbers(self.started_at, self.gpu_count, self.vram_gib)
+        check_numbers(self.started_at, self.ends_at, self.gpu_count, self.vram_gib)
         check_numbers(self.download_mbit_per_second)
-        check_prices(self.price_usd_per_hour)
+        check_prices(self.price_usd_per_hour, self.stopped_usd_per_hour)
         for port in self.ports:
             check_port(int(port))
 
@@ -186,6 +234,18 @@ class Rental:
         """
         created_at = self.mark.created_at if self.mark else 0
         return self.status in DEAD, self.seniority or f"{created_at:020d}", self.id
+
+    @property
+    def billed_usd_per_hour(self) -> float | None:
+        """What it bills as it is now."""
+        if self.status in DEAD and self.stopped_usd_per_hour is not None:
+            return self.stopped_usd_per_hour
+        return self.price_usd_per_hour
+
+    @property
+    def is_written_over(self) -> bool:
+        """Whether somebody has written into its label: the mark is known from its second copy."""
+        return self.mark is not None and Mark.decode(self.label) != self.mark
 
     @property
     def since(self) -> float:
@@ -213,6 +273,14 @@ class Rental:
                 "ports": {port: Endpoint(**way) for port, way in data["ports"].items()},
             }
         )
+
+
+@dataclass(frozen=True)
+class Charge:
+    """What a rental has cost, by its provider's bills. ``label`` is what it shows there."""
+
+    label: str
+    usd: float
 
 
 def billing_since(started_at: float | None, created_at: float | None) -> float:

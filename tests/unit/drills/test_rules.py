@@ -23,7 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presen
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
 from tests.simulator.market import ACCOUNT_KEY
-from tests.unit.market.conftest import Market, fault, order
+from tests.unit.market.conftest import MOST_HOURS, Market, fault, order
 
 
 def absent(market: Market, **options: Any) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def test_what_has_no_deadline_is_never_past_it(market: Market) -> None:
 
 
 def test_an_extension_that_the_provider_forgets_is_no_success(market: Market) -> None:
-    market.rent()
+    market.rent(duration_hours=MOST_HOURS)
     market.fault("reply", on="change_mark", saying="done")
     result = market.run("rental_extend", scope="test", name="gpu-1", hours=99)
     assert result["failed"]
@@ -197,7 +197,7 @@ def test_an_extension_that_the_provider_forgets_is_no_success(market: Market) ->
 def test_the_dead_man_switch_travels_with_the_create(market: Market) -> None:
     at = market.rent(deadline_hours=5)["deadline"]["at"]
     script = market.creates()[0]["body"]["onstart"]
-    assert f"deadline={at}" in script
+    assert f"original={at}\n" in script
     assert "CONTAINER_API_KEY" in script
 
 

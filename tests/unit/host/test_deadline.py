@@ -23,7 +23,7 @@ from ansible_collections.inferops.gpu.plugins.modules import deadline_switch
 from tests.simulator import daemon
 
 DAY = 86400
-RELEASE = start_script.SelfRelease("DELETE", "http://127.0.0.1:9/$RENTAL_ID", "RENTAL_KEY")
+RELEASE = start_script.SelfRelease("DELETE", "GET", "http://127.0.0.1:9/$RENTAL_ID", "RENTAL_KEY")
 Call = Callable[..., dict[str, Any]]
 
 
@@ -41,7 +41,7 @@ class Host:
     def start(self) -> int:
         """Run the start script of a create; returns its deadline."""
         now = int(time.time())
-        script = start_script.start_script("ssh-ed25519 AAAA", None, now, now + DAY, RELEASE)
+        script = start_script.start_script("ssh-ed25519 AAAA", None, now + DAY, RELEASE)
         script = script.replace(start_script.FOLDER, str(self.folder))
         script = script.replace("~root", str(self.root))
         subprocess.run(["sh", "-c", script], check=True, timeout=30)

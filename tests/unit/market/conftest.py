@@ -42,6 +42,8 @@ from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
 from tests.unit.market import wire
 
+#: For offers that can be had longer than any test extends them.
+MOST_HOURS = 100.0
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
 MODULES = {
     "offer_info": offer_info,

@@ -23,6 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     RUNNING,
+    Charge,
     Endpoint,
     Offer,
     Order,
@@ -147,6 +148,15 @@ class FakeProvider(Provider):
     def get(self, rental_id: str) -> Rental | None:
         """One of them."""
         return self._play("get", lambda: self.world.rentals.get(rental_id))
+
+    def charged(self, since: float) -> dict[str, Charge]:
+        """All that ever was."""
+
+        def told() -> dict[str, Charge]:
+            orders = self.world.orders.items()
+            return {one: Charge(order.mark.encode(), 0.1) for one, order in orders}
+
+        return self._play("charged", told)
 
     def release(self, rental_id: str) -> None:
         """Forget it."""

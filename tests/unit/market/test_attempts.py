@@ -200,3 +200,51 @@ def test_a_ledger_survives_its_way_through_a_play() -> None:
     shown = {**after.to_dict(), "changed": False, "told": "Attempt 1 of 5 failed"}
     assert Ledger.from_dict(shown) == after
     assert Ledger.from_dict({}) == Ledger()
+
+
+# What fails on every machine alike.
+
+BLACK_HOLED = Failure("no connection was answered", "ssh", "machine", "black-holed")
+
+
+def after(failure: Failure, machine: str = "41") -> Ledger:
+    """The ledger of a run in which one machine has failed so before."""
+    attempt = {"rental": "6", "machine_id": machine, "stage": failure.stage, "cost_usd": 0.1}
+    told = {"blame": failure.blame, "sign": failure.sign, "message": failure.message}
+    return after_release(ledger(1), {**attempt, **told}, [])
+
+
+def judged_after(before: Ledger, failure: Failure) -> Verdict:
+    call = created(RENTED, nonce=before.nonce)
+    return judge(before, call, failure, RENTAL, 0.1, FIVE_CREATES, "release")
+
+
+def test_the_second_machine_that_fails_alike_is_not_to_blame_and_ends_the_run() -> None:
+    told = judged_after(after(BLACK_HOLED), BLACK_HOLED)
+    assert (told.try_next, told.shunned) == (False, "")
+    assert told.release
+    assert "other ports than 80 and 443" in told.attempt["message"]
+
+
+def test_two_machines_that_fail_otherwise_are_both_to_blame() -> None:
+    other = Failure("it shows another host key", "ssh", "machine", "host key")
+    told = judged_after(after(BLACK_HOLED), other)
+    assert (told.try_next, told.shunned) == (True, "42")
+
+
+def test_what_is_measured_on_a_machine_is_its_own_fault_however_often() -> None:
+    assert judged_after(after(LIES), LIES).try_next
+
+
+def test_the_same_machine_twice_proves_nothing() -> None:
+    assert judged_after(after(BLACK_HOLED, machine="42"), BLACK_HOLED).try_next
+
+
+def test_what_a_run_that_was_cut_off_has_left_is_released_and_another_one_is_rented() -> None:
+    cut_off = Failure("it shows its first key", "ssh", "run")
+    rental = {**RENTAL, "mark": {"nonce": "01234567"}}
+    call = {**created(nonce=""), "rental": rental}
+    told = judge(ledger(), call, cut_off, rental, 0.1, FIVE_CREATES, "release")
+    assert (told.try_next, told.release, told.release_id) == (True, "01234567", "7")
+    assert told.shunned == ""
+    assert judge(ledger(), call, cut_off, rental, 0.1, FIVE_CREATES, "keep").release == ""

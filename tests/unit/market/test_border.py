@@ -141,7 +141,11 @@ def test_a_hostile_offer_is_left_out_and_hides_no_other(
 
 def test_a_label_of_a_thousand_digits_is_a_strangers(market: Market) -> None:
     market.rent()
-    market.fault("row_is", fields={"label": f"inferops/x/y/9f2c41aa/{'1' * 5000}/0"}, times=99)
+    market.fault(
+        "row_is",
+        fields={"extra_env": [], "label": f"inferops/x/y/9f2c41aa/{'1' * 5000}/0"},
+        times=99,
+    )
     (listed,) = market.provider().list_rentals()
     assert listed.mark is None
 

@@ -109,7 +109,7 @@ def test_a_module_that_is_killed_after_its_create_leaves_nothing_that_bills(
 
 
 def test_a_module_that_is_killed_after_a_create_that_shows_late_is_named(deploy: Deploy) -> None:
-    deploy.simulator.control.plan_faults([{"kind": "list_lag", "seconds": 3600}])
+    deploy.simulator.control.plan_faults([{"kind": "hidden", "seconds": 3600}])
     deploy.after_create = lambda: kill_modules(f"{MARKER}={deploy.folder}")
     status, output = deploy.run()
     assert status != 0
@@ -165,3 +165,30 @@ def tasks_of(node: Any) -> Iterator[dict[str, Any]]:
         yield node
     for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
         yield from tasks_of(part)
+
+
+def test_a_limit_for_every_task_kills_no_call_that_rents_or_releases(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # In these seconds the create and the wait for the host are far from over.
+    monkeypatch.setenv("ANSIBLE_TASK_TIMEOUT", "4")
+    slow = {"kind": "delay", "seconds": 6.0, "method": "PUT", "path": "/asks/"}
+    deploy.simulator.control.plan_faults([slow])
+    status, output = deploy.run(rent_max_attempts=1)
+    assert status != 0
+    assert "Timed out after" not in output
+    assert "was released and proven gone; it cost" in output
+    assert deploy.billing() == []
+
+
+def test_the_second_host_that_fails_alike_ends_the_run_and_neither_is_shunned(
+    deploy: Deploy,
+) -> None:
+    deploy.simulator.control.plan_faults([{"kind": "boot", "statuses": ["exited"], "times": 9}])
+    history = deploy.folder / "history"
+    status, output = deploy.run(rent_max_attempts=5, inferops_history_path=str(history))
+    assert status != 0
+    assert deploy.creates() == 2
+    assert "none of them is to blame" in output
+    assert deploy.billing() == []
+    assert not history.exists() or "failed" not in history.read_text()

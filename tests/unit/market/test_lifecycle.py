@@ -19,7 +19,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presen
     PRESENT,
     UNKNOWN,
 )
-from tests.unit.market.conftest import Market, die, order
+from tests.unit.market.conftest import MOST_HOURS, Market, die, order
 
 
 def reap(market: Market, **options: object) -> dict:
@@ -91,6 +91,8 @@ def test_a_young_duplicate_is_left_to_its_own_controller(market: Market) -> None
 def test_a_create_that_shows_minutes_later_is_reaped_as_a_duplicate(market: Market) -> None:
     market.fault("list_lag", seconds=180)
     market.create(market.ranked()[0].offer)
+    # Nor do the bills show it yet.
+    market.fault("reply", on="charged", status=403, body={}, times=9)
     kept = market.rent()["rental"]
     assert kept["id"] != str(market.billing()[0]["id"])
     market.pass_hours(0.2)
@@ -129,7 +131,7 @@ def test_a_deadline_that_nobody_enforces_needs_an_explicit_yes() -> None:
 
 
 def test_a_deploy_moves_the_deadline_only_when_the_wish_changes(market: Market) -> None:
-    market.rent(deadline_hours=10)
+    market.rent(duration_hours=MOST_HOURS, deadline_hours=10)
     before = market.billing()[0]["label"]
     market.pass_hours(1)
     assert not market.rent(deadline_hours=10)["changed"]
@@ -144,7 +146,7 @@ def test_a_deploy_moves_the_deadline_only_when_the_wish_changes(market: Market) 
 
 
 def test_an_extension_survives_the_next_deploy(market: Market) -> None:
-    market.rent(deadline_hours=10)
+    market.rent(duration_hours=MOST_HOURS, deadline_hours=10)
     extended = market.run("rental_extend", scope="test", name="gpu-1", hours=30)
     assert extended["changed"]
     assert extended["remaining_seconds"] == pytest.approx(108000, abs=60)
@@ -246,6 +248,7 @@ def test_a_damaged_mark_cannot_be_judged_and_fails(market: Market) -> None:
     market.rent()
     rental = next(iter(market.simulator.market.rentals.values()))
     rental.label = (rental.label or "").rsplit("/", 1)[0]
+    rental.wish["env"].clear()
     result = reap(market, release=True)
     assert result["failed"]
     assert result["counts"]["unknown"] == 1
@@ -368,13 +371,13 @@ def test_parallel_hosts_share_one_listing(market: Market) -> None:
 
 
 def test_a_moved_deadline_is_confirmed_through_a_hiccup(market: Market) -> None:
-    market.rent()
+    market.rent(duration_hours=MOST_HOURS)
     market.fault("garble", on="get", times=2)
     assert market.run("rental_extend", scope="test", name="gpu-1", hours=90)["changed"]
 
 
 def test_a_deadline_that_may_have_moved_is_never_told_as_unmoved(market: Market) -> None:
-    market.rent()
+    market.rent(duration_hours=MOST_HOURS)
     market.fault("reply", on="get", saying="key refused", times=9)
     result = market.run("rental_extend", scope="test", name="gpu-1", hours=90)
     assert result["failed"]
@@ -386,3 +389,32 @@ def test_an_empty_account_is_believed_only_when_seen_empty_twice(market: Market)
     market.controller_dir = market.controller_dir / "fresh"
     market.fault("list_without", label="", on="list", times=1)
     assert len(market.run("rental_info", scope="test")["rentals"]) == 1
+
+
+def test_an_extension_beyond_the_contract_is_refused(market: Market) -> None:
+    rental = market.rent(duration_hours=48)["rental"]
+    left = (rental["ends_at"] - market.clock.now()) / 3600
+    for check in (True, False):
+        result = market.run(
+            "rental_extend", check=check, scope="test", name="gpu-1", hours=left + 1
+        )
+        assert "wants it back" in result["msg"]
+        assert f"at most {left:.1f} hours" in result["failure"]["remedy"]
+    assert market.run("rental_extend", scope="test", name="gpu-1", hours=left - 1)["changed"]
+
+
+def test_a_rental_that_has_stopped_is_ended_by_nobody_and_tells_what_it_costs(
+    market: Market,
+) -> None:
+    market.rent()
+    market.pass_hours(1)
+    number = market.billing()[0]["id"]
+    die(market, number, "stopped")
+    market.pass_hours(9)
+    (told,) = market.run("rental_info", scope="test")["rentals"]
+    assert told["enforced_by"] == "nobody"
+    assert told["billed_usd_per_hour"] < told["price_usd_per_hour"] / 2
+    charged = market.simulator.market.rentals[number].charged_usd
+    assert told["cost_usd"] == pytest.approx(charged, abs=0.001)
+    gone = market.run("rental", name="gpu-1", scope="test", state="absent")["released"]
+    assert gone[0]["cost_usd"] == pytest.approx(charged, abs=0.001)

@@ -13,6 +13,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import (
     Mark,
     check_length,
     is_damaged,
+    mark_of,
 )
 from tests.unit.market.conftest import Market
 
@@ -110,3 +111,11 @@ def test_a_rental_that_the_first_version_made_is_kept_and_released(market: Marke
     gone = market.run("rental", name="gpu-1", scope="test", state="absent")
     assert [one["id"] for one in gone["released"]] == [str(rental.id)]
     assert market.billing() == []
+
+
+def test_a_mark_that_was_written_over_by_another_one_stays_what_it_was() -> None:
+    kept = Mark("prod", "gpu-1", "9f2c41aa", 1795312800, 3600, 1795226400)
+    other = Mark("prod", "gpu-2", "00000000", 1999999999, 3600, 1795226400)
+    assert mark_of(other.encode(), kept.encode()) == kept
+    assert mark_of(f"{other.encode()} {kept.encode()}", kept.encode()) == kept
+    assert mark_of(other.encode()) == other

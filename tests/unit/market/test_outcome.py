@@ -20,6 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcom
 NONCE = "9f2c41aa"
 RENTAL = {"id": "7", "price_usd_per_hour": 0.3412}
 TRIED = {"machine_id": "42", "stage": "driver", "message": "It lies.", "cost_usd": 0.02}
+TRIED["blame"] = "machine"
 FAILED = Failed("gpu-1", "Launch", "The server died.")
 NO_LEDGER = Ledger()
 NOTHING = Release("", "release")

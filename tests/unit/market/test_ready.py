@@ -101,7 +101,7 @@ def controller(tmp_path: Path, ssh: SshHost) -> Iterator[Controller]:
 def test_a_host_is_ready_with_a_key_that_the_marketplace_has_never_seen(
     controller: Controller, ssh: SshHost
 ) -> None:
-    output, result = controller.ready(id=controller.rent())
+    output, result = controller.ready(id=controller.rent(), nonce=MARK.nonce)
     assert result["ssh"] == {"user": "root", "host": "127.0.0.1", "port": ssh.endpoint.port}
     assert result["host_key"] == REPLACED.public
     line = f"[127.0.0.1]:{ssh.endpoint.port} {REPLACED.public}"
@@ -111,6 +111,17 @@ def test_a_host_is_ready_with_a_key_that_the_marketplace_has_never_seen(
     assert set(result["seconds"]) == {"running", "ssh"}
     assert "localhost: replacing the host key that came with the rental request" in output
     assert SECRET not in output
+
+
+def test_the_first_host_key_is_believed_by_no_other_run(
+    controller: Controller, ssh: SshHost
+) -> None:
+    for others in ({}, {"nonce": "00000000"}):
+        result = controller.ready(id=controller.rent(), timeout_seconds=3, **others)[1]
+        assert "first host key" in result["failure"]["cause"]
+    # No key of ours, and above all not the next host key, went to whoever showed it.
+    assert ssh.commands == []
+    assert not controller.known_hosts.exists()
 
 
 def test_first_contact_trusts_whatever_is_shown_when_asked_to(

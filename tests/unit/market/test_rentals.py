@@ -16,7 +16,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnprovenAbsence,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from tests.unit.market.conftest import PUBLIC_KEY, Market, as_order, die, order
+from tests.unit.market.conftest import (
+    MOST_HOURS,
+    PUBLIC_KEY,
+    Market,
+    as_order,
+    die,
+    fault,
+    order,
+)
 from tests.unit.market.wire import SAYINGS
 
 
@@ -291,7 +299,7 @@ def test_what_is_rented_as_asked_is_found_and_nothing_is_changed(market: Market)
 
 
 def test_what_renting_would_change_is_not_as_asked_and_stays(market: Market) -> None:
-    market.rent(deadline_hours=24)
+    market.rent(duration_hours=MOST_HOURS, deadline_hours=24)
     market.pass_hours(0.1)
     before = market.billing()
     assert not found(market, deadline_hours=48)["as_asked"]
@@ -307,8 +315,11 @@ def test_a_label_that_was_replaced_meanwhile_hides_no_rental_from_its_release(
     market: Market, label: str
 ) -> None:
     rental = market.rent()["rental"]
-    market.simulator.market.rentals[int(rental["id"])].label = label
+    shown = market.simulator.market.rentals[int(rental["id"])]
+    shown.label = label
+    shown.wish["env"].clear()
     by_name = {"name": "gpu-1", "scope": "test", "state": "absent"}
+    market.fault("reply", on="charged", status=403, body={}, times=9)
     assert not market.run("rental", **by_name)["changed"]
     dry = market.run("rental", **by_name, id=rental["id"], check=True)
     assert [one["id"] for one in dry["released"]] == [rental["id"]]
@@ -358,7 +369,10 @@ def test_an_id_that_is_left_alone_keeps_no_other_from_its_release(market: Market
 
 def test_a_list_that_is_behind_hides_no_rental_whose_id_is_known(market: Market) -> None:
     rental = market.rent()["rental"]
-    market.fault("reply", on="list", times=9, **SAYINGS["empty list"])
+    market.faults(
+        fault("reply", on="list", times=9, **SAYINGS["empty list"]),
+        fault("reply", on="charged", status=403, body={}, times=9),
+    )
     own = {"name": "gpu-1", "scope": "test", "state": "absent", "id": rental["id"]}
     # One that has listed it before would distrust the list.
     fresh = {"controller_dir": str(market.controller_dir / "fresh")}

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.start_s
     FOLDER,
     HOST_KEY_FILE,
     MOST_CHARACTERS,
+    PACKED,
     SelfRelease,
     replacement_script,
     start_script,
@@ -38,16 +43,19 @@ HOST_KEY, SUCCESSOR = (derive("secret", MARK, generation) for generation in (1, 
 API_KEY = "key-of-this-rental-alone"
 RELEASE = SelfRelease(
     method="DELETE",
+    read_method="GET",
     url="${API_URL:-https://default.example}/instances/$RENTAL_ID/",
     key_variable="RENTAL_KEY",
 )
 DAY = 86400
-#: Writes down how it was called, with what input, and what time it was.
+#: Writes down how it was called and with what input, and answers what the host's provider shows.
 CURL = f"""#!{sys.executable}
 import json, os, sys
 call = {{"arguments": sys.argv[1:], "stdin": sys.stdin.read()}}
 with open(os.environ["CALLS"], "a") as file:
     file.write(json.dumps(call) + "\\n")
+if os.path.exists(os.environ["CALLS"] + ".answer"):
+    print(open(os.environ["CALLS"] + ".answer").read())
 """
 
 
@@ -62,6 +70,7 @@ class Host:
     root: Path
     container: dict[str, str] = field(default_factory=dict)
     session: dict[str, str] = field(default_factory=dict)
+    user_key: str = USER_KEY
 
     def __post_init__(self) -> None:
         for folder in ("home", "proc", "bin"):
@@ -87,17 +96,24 @@ class Host:
         created_at: float | None = None,
         lifetime_seconds: int = DAY,
         host_key: HostKey | None = None,
+        packed: bool = False,
     ) -> None:
         """Start the container: run the script of a create at this time."""
         created = int(created_at or time.time())
         deadline = created + lifetime_seconds if lifetime_seconds else 0
-        script = start_script(USER_KEY, host_key, created, deadline, RELEASE)
+        script = start_script(self.user_key, host_key, deadline, RELEASE)
+        if packed:
+            words = script.split()
+            assert words[-7:] == ["|", "base64", "-d", "|", "gzip", "-dc", "|", "sh"][-7:]
+            script = gzip.decompress(base64.b64decode(words[2])).decode()
         first = "".join(f"{name}={value}\0" for name, value in self.container.items())
         (self.root / "environ").write_text(first)
         tools = f"{self.root / 'bin'}:{os.environ['PATH']}"
         environment = {"PATH": tools, "CALLS": str(self.root / "calls"), **self.session}
-        command = ["sh", "-c", self.here(script)]
-        subprocess.run(command, env=environment, check=True, timeout=30)
+        here = self.here(script)
+        if packed:
+            here = PACKED.substitute(text=base64.b64encode(gzip.compress(here.encode())).decode())
+        subprocess.run(["sh", "-c", here], env=environment, check=True, timeout=30)
 
     def replace_key(self, private: str) -> None:
         """What the controller runs over its first connection; here no sshd can read the key."""
@@ -121,9 +137,24 @@ class Host:
         assert daemon.wait(lambda: self.text("pid").strip().isdigit(), 60)
         return int(self.text("pid"))
 
-    def calls(self, tool_wrote: str = "calls") -> list[dict[str, Any]]:
-        """What was called so far."""
-        file = self.root / tool_wrote
+    def shows(self, deadline: float | None, off_seconds: float = 0.0, label: str = "") -> None:
+        """Let the provider's row show a deadline in its mark, and the answer another time."""
+        mark = replace(MARK, deadline=int(deadline or 0), lifetime_seconds=DAY, created_at=1)
+        row = {"instances": {"id": 4711, "label": label or mark.encode(), "onstart": "..."}}
+        date = formatdate(time.time() + off_seconds, usegmt=True)
+        head = f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Type: application/json\r\n\r\n"
+        (self.root / "calls.answer").write_text(head + json.dumps(row), newline="")
+
+    def asked(self) -> list[dict[str, Any]]:
+        """The calls that ask for the rental's own row."""
+        return [call for call in self._called() if _method(call) == "GET"]
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The calls that end the rental."""
+        return [call for call in self._called() if _method(call) == "DELETE"]
+
+    def _called(self) -> list[dict[str, Any]]:
+        file = self.root / "calls"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def text(self, name: str) -> str:
@@ -148,6 +179,12 @@ def host(tmp_path: Path) -> Iterator[Host]:
         (made.state / "host_key_replaced").touch()  # ends the wait for sshd
     if made.text("switch.sh"):
         made.crash()
+
+
+def _method(call: dict[str, Any]) -> str:
+    """In curl's configuration, or python's last argument."""
+    told = re.search("request=([A-Z]+)", call["stdin"])
+    return told[1] if told else str(call["arguments"][-1])
 
 
 def alive(pid: int) -> Callable[[], bool]:
@@ -281,12 +318,64 @@ def test_a_restart_undoes_no_extension(host: Host) -> None:
 
 
 @pytest.mark.parametrize("off_seconds", [-3 * 365 * DAY, -3600, 3 * 3600, 3 * 365 * DAY])
-def test_a_host_whose_clock_is_wrong_counts_from_its_first_start(
+def test_a_host_whose_clock_is_wrong_ends_by_the_providers_clock(
     host: Host, off_seconds: int
 ) -> None:
-    now = time.time()
-    host.start(now - off_seconds, lifetime_seconds=7200)
-    assert int(host.text("deadline")) == pytest.approx(now + 7200, abs=30)
+    """The time of the provider is so many seconds ahead of this host's."""
+    created = time.time() + off_seconds
+    host.shows(created + 7200, off_seconds)
+    host.start(created, lifetime_seconds=7200)
+    assert daemon.wait(lambda: bool(host.asked()), 60)
+    wanted = pytest.approx(time.time() + 7200, abs=30)
+    assert daemon.wait(lambda: int(host.text("deadline") or 0) == wanted, 60)
+    assert host.calls() == []
+
+
+def test_a_container_that_was_recreated_keeps_the_deadline_of_its_request(host: Host) -> None:
+    """It starts as if for the first time, 23 of 24 hours later."""
+    created = int(time.time()) - 23 * 3600
+    host.shows(created + DAY)
+    host.start(created, lifetime_seconds=DAY)
+    assert daemon.wait(lambda: bool(host.asked()), 60)
+    time.sleep(0.2)
+    assert int(host.text("deadline")) == pytest.approx(created + DAY, abs=5)
+
+
+def test_a_container_that_was_recreated_keeps_its_extension(host: Host) -> None:
+    """It starts past the deadline that it was made with, and its mark has another one."""
+    created = int(time.time()) - 30 * 3600
+    host.shows(created + 2 * DAY)
+    host.start(created, lifetime_seconds=DAY)
+    assert daemon.wait(lambda: bool(host.asked()), 60)
+    wanted = pytest.approx(created + 2 * DAY, abs=5)
+    assert daemon.wait(lambda: int(host.text("deadline") or 0) == wanted, 60)
+    assert host.calls() == []
+
+
+def test_a_deadline_that_nobody_could_tell_the_host_holds(host: Host) -> None:
+    now = int(time.time())
+    host.shows(now + DAY, label=f"keep {replace(MARK, deadline=now + DAY).encode()} please")
+    host.start(now - 7200, lifetime_seconds=3600)
+    wanted = pytest.approx(now + DAY, abs=5)
+    assert daemon.wait(lambda: int(host.text("deadline") or 0) == wanted, 60)
+    assert host.calls() == []
+
+
+def test_a_mark_without_a_deadline_ends_nothing(host: Host) -> None:
+    host.shows(None)
+    host.start(time.time() - 7200, lifetime_seconds=3600)
+    assert daemon.wait(lambda: host.text("deadline").startswith(("8999", "9000")), 60)
+    assert host.calls() == []
+
+
+@pytest.mark.parametrize("label", ["our demo", "inferops/prod/gpu-1/9f2c41aa/2/-/0/0", "-"])
+def test_a_label_that_is_no_mark_leaves_the_deadline(host: Host, label: str) -> None:
+    created = int(time.time()) - 60
+    host.shows(None, label=label)
+    host.start(created, lifetime_seconds=3600)
+    assert daemon.wait(lambda: bool(host.asked()), 60)
+    time.sleep(0.2)
+    assert int(host.text("deadline")) == created + 3600
 
 
 def test_a_slow_boot_costs_lifetime_and_never_adds_to_it(host: Host) -> None:
@@ -328,15 +417,24 @@ def test_a_switch_that_was_killed_leaves_no_lock_behind(host: Host) -> None:
 
 def test_the_longest_usual_key_fits_and_a_longer_one_is_refused() -> None:
     rsa = f"ssh-rsa {'A' * 716} user@a-machine-with-a-long-name.example"
-    script = start_script(rsa, HOST_KEY, 1795312800, 1795399200, RELEASE)
+    script = start_script(rsa, HOST_KEY, 1795399200, RELEASE)
     assert len(script) <= MOST_CHARACTERS
     with pytest.raises(ValueError, match="ssh-ed25519"):
-        start_script("ssh-rsa " + "A" * 2000, HOST_KEY, 1795312800, 1795399200, RELEASE)
+        start_script(f"ssh-rsa {os.urandom(2000).hex()}", HOST_KEY, 1795399200, RELEASE)
+
+
+def test_a_script_that_is_packed_does_the_same(host: Host) -> None:
+    host.user_key = f"ssh-rsa {os.urandom(358).hex()} user@example"
+    host.start(time.time() - 60, lifetime_seconds=30, host_key=HOST_KEY, packed=True)
+    keys = host.root / "home" / ".ssh" / "authorized_keys"
+    assert host.user_key in keys.read_text()
+    assert host.host_key.read_text().strip() == HOST_KEY.private.strip()
+    assert daemon.wait(lambda: bool(host.calls()), 60)
 
 
 def test_no_key_can_break_out_of_the_script(host: Host) -> None:
     mean = "ssh-ed25519 AAAA'; touch mean; '"
-    script = start_script(mean, None, 0, 0, None)
+    script = start_script(mean, None, 0, None)
     subprocess.run(["sh", "-c", host.here(script)], cwd=host.root, check=True, timeout=30)
     assert not (host.root / "mean").exists()
 
@@ -346,5 +444,5 @@ def test_every_usual_shell_can_read_it(shell: str) -> None:
     command = [*shell.split(), "-n"]
     if subprocess.run(["which", command[0]], capture_output=True, check=False).returncode:
         pytest.skip(f"{shell} is not installed")
-    script = start_script(USER_KEY, HOST_KEY, 1795312800, 1795399200, RELEASE)
+    script = start_script(USER_KEY, HOST_KEY, 1795399200, RELEASE)
     subprocess.run(command, input=script, text=True, check=True, timeout=30)

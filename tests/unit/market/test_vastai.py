@@ -214,3 +214,58 @@ def test_attaching_a_key_twice_is_one_key(market: Market) -> None:
 
 def test_the_secrets_of_vast_ai_are_what_they_were() -> None:
     assert VastAI.credentials == (Credential("api_key", ("VAST_API_KEY",)),)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "advice"),
+    [
+        (
+            410,
+            {"success": False, "error": "deprecated_endpoint", "msg": "Use v1."},
+            "newer version",
+        ),
+        (
+            404,
+            {"success": False, "error": "deprecated_endpoint", "msg": "Use v1."},
+            "newer version",
+        ),
+        (404, {"success": False, "error": "not_found", "msg": "no such endpoint"}, "newer version"),
+        (400, {"success": False, "error": "spend_rate_limit", "msg": "Exceeded."}, "spend rate"),
+        (400, {"success": False, "error": "missing_billing", "msg": "Add one."}, "payment method"),
+        (402, {"success": False, "error": "payment_required", "msg": "Pay."}, "Add credit"),
+    ],
+)
+def test_what_refuses_every_offer_is_no_offer_that_is_gone(
+    market: Market, status: int, body: dict[str, Any], advice: str
+) -> None:
+    market.fault("reply", on="create", status=status, body=body, times=9)
+    result = market.rent()
+    assert result["failure"]["kind"] == "RequestRefused"
+    assert advice in result["failure"]["remedy"]
+    assert len(market.creates()) == 1
+
+
+def test_the_login_of_a_registry_goes_to_the_market_and_into_no_message(market: Market) -> None:
+    login = {"registry_username": "robot", "registry_password": "very-secret"}
+    result = market.rent(image="ghcr.io/example/worker:1", **login)
+    # The simulator's log of requests tells no secrets.
+    (rental,) = market.simulator.market.rentals.values()
+    assert rental.wish["image_login"] == "-u robot -p very-secret ghcr.io"
+    assert "very-secret" not in str(result)
+    assert market.rent("gpu-2")["changed"]
+    assert market.creates()[1]["body"]["image_login"] is None
+
+
+@pytest.mark.parametrize(
+    "login",
+    [{"registry_username": "robot"}, {"registry_username": "a b", "registry_password": "c"}],
+)
+def test_half_a_login_is_refused_before_anything_is_rented(
+    market: Market, login: dict[str, str]
+) -> None:
+    for check in (True, False):
+        result = market.run(
+            "rental", check=check, name="gpu-1", scope="test", ssh_public_key=PUBLIC_KEY, **login
+        )
+        assert "registry_username" in result["msg"]
+    assert market.creates() == []

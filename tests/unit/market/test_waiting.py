@@ -91,6 +91,7 @@ class World:
     lines: list[str] = field(default_factory=list)
     after_attach: Callable[[], None] = lambda: None
     key_works: bool = True
+    clock_offset_seconds: float = 0.0
 
     # The provider.
 
@@ -128,12 +129,16 @@ class World:
         self.seconds += seconds
 
     def waiter(self) -> Waiter:
-        clock = Clock(monotonic=lambda: self.seconds, sleep=self.sleep)
+        def now() -> float:
+            return self.seconds
+
+        clock = Clock(monotonic=now, sleep=self.sleep, now=now)
         provider = cast(Provider, self)
         return Waiter(provider, clock, self.lines.append, self.probe, self.replace_host_key)
 
-    def until_running(self) -> Rental:
-        return self.waiter().until_running("4711", BUDGET)
+    def until_running(self, tries_ssh: bool = False) -> Rental:
+        login_for = (lambda _rental: LOGIN) if tries_ssh else None
+        return self.waiter().until_running("4711", BUDGET, login_for)
 
     def until_ssh(self) -> Reached:
         return self.waiter().until_ssh(RENTAL, LOGIN, "ssh-ed25519 AAAA", BUDGET, NEW)
@@ -415,3 +420,105 @@ def test_a_host_that_refuses_connections_is_to_blame_whatever_became_of_the_key(
     with pytest.raises(HostFault) as caught:
         world.until_ssh()
     assert (caught.value.stage, caught.value.blame) == ("ssh", "machine")
+
+
+# A status that is behind.
+
+
+@pytest.mark.parametrize("status", [STARTING, SILENT, STOPPED, FAILED])
+def test_a_host_that_lets_us_in_is_not_given_up_for_its_status(status: str) -> None:
+    world = World(shown={0: replace(RENTAL, status=status, status_text=status, started_at=-7200.0)})
+    assert world.until_running(tries_ssh=True).status == status
+    assert world.seconds <= 60
+    assert "lets us in" in " ".join(world.lines)
+
+
+def test_a_young_host_is_tried_when_its_boot_takes_long() -> None:
+    world = World(shown={0: STARTING}, direct={0: "refused", 100: "ready"})
+    assert world.until_running(tries_ssh=True).status == STARTING
+    assert 100 <= world.seconds <= 140
+
+
+def test_a_host_that_lets_nobody_in_is_given_up_as_before() -> None:
+    world = World(shown={0: SILENT}, direct={0: "refused"})
+    with pytest.raises(HostFault, match="no sign of life"):
+        world.until_running(tries_ssh=True)
+
+
+# What no machine can help.
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("loading: unauthorized: authentication required", "rent_registry_username"),
+        (
+            "created: pull access denied for private/image, repository does not exist or may "
+            "require authorization",
+            "rent_registry_username",
+        ),
+        (
+            'created: Error response from daemon: Head "https://ghcr.io/v2/e/worker/manifests/1": '
+            "denied",
+            "rent_registry_username",
+        ),
+        (
+            "created: Error response from daemon: manifest for example/image:tag not found",
+            "Correct rent_image",
+        ),
+        ("created: manifest unknown", "Correct rent_image"),
+    ],
+)
+@pytest.mark.parametrize("status", [STARTING, STOPPED, FAILED])
+def test_an_image_that_no_host_can_get_is_told_whatever_the_status(
+    text: str, remedy: str, status: str
+) -> None:
+    rental = replace(RENTAL, status=status, status_text=text, ssh=())
+    with pytest.raises(RequestRefused, match="No host can get the image") as caught:
+        World(shown={0: rental}).until_running()
+    assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "created: docker_build() error writing dockerfile",
+        "loading: failed to extract layer ...: no space left on device",
+    ],
+)
+def test_what_one_machine_lacks_is_no_fault_of_the_image(text: str) -> None:
+    rental = replace(RENTAL, status=FAILED, status_text=text, ssh=())
+    with pytest.raises(HostFault):
+        World(shown={0: rental}).until_running()
+
+
+# The first host key.
+
+SPENT = Login("root", "key", "known_hosts", (NEW.public,), (DELIVERED,))
+
+
+def first_key(age_seconds: float) -> HostFault:
+    """What is said of a host that shows it on and on."""
+    rental = replace(RENTAL, started_at=-age_seconds)
+    world = World(shown={0: rental}, direct={0: "first host key"})
+    with pytest.raises(HostFault) as caught:
+        world.waiter().until_ssh(rental, SPENT, "ssh-ed25519 AAAA", BUDGET, NEW)
+    assert world.replaced == []
+    assert 60 <= world.seconds <= 75
+    return caught.value
+
+
+def test_a_host_whose_run_was_cut_off_is_told_and_given_no_key() -> None:
+    assert first_key(600).blame == "run"
+
+
+def test_a_host_that_shows_its_first_key_again_was_recreated_and_is_kept() -> None:
+    fault = first_key(7200)
+    assert fault.blame == "provider"
+    assert "recreated" in fault.cause
+
+
+def test_another_run_that_replaces_the_first_key_in_time_is_waited_for() -> None:
+    world = World(direct={0: "first host key", 30: Probe("ready", "", host_key=NEW.public)})
+    reached = world.waiter().until_ssh(RENTAL, SPENT, "ssh-ed25519 AAAA", BUDGET, NEW)
+    assert reached.host_key == NEW.public

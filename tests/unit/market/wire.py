@@ -21,6 +21,7 @@ CALLS: dict[str, tuple[str, str]] = {
     "change_mark": ("PUT", r"/instances/\d+/?$"),
     "attach_key": ("ANY", r"/instances/\d+/ssh/"),
     "check_credential": ("GET", r"/users/current"),
+    "charged": ("GET", r"/api/v0/charges/"),
 }
 
 #: What a rental's row shows while the provider does not tell its price.

@@ -31,15 +31,16 @@ RENTAL = {
     "status_text": "running",
     "gpu_count": 2,
     "gpu_name": "RTX 4090",
-    "price_usd_per_hour": 0.36,
+    "billed_usd_per_hour": 0.36,
     "cost_usd": 0.72,
     "remaining_seconds": 79_200,
+    "contract_remaining_seconds": 2_000_000,
+    "enforced_by": "host",
 }
 
 
-def fleet(hosts: dict[str, Any], *rentals: Any, enforced_by: str = "host") -> dict[str, Any]:
-    known = {"rentals": list(rentals), "deadline_enforced_by": enforced_by}
-    return fleet_status({"scope": "prod", **known, "hosts": hosts})
+def fleet(hosts: dict[str, Any], *rentals: Any) -> dict[str, Any]:
+    return fleet_status({"scope": "prod", "rentals": list(rentals), "hosts": hosts})
 
 
 def status(health: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def test_a_rental_shows_its_price_and_who_ends_it_when() -> None:
 
 
 def test_a_price_that_is_not_told_is_said_to_be_unknown() -> None:
-    untold = {**RENTAL, "price_usd_per_hour": None}
+    untold = {**RENTAL, "billed_usd_per_hour": None}
     told = fleet({}, untold, RENTAL)["rentals"]
     assert "2 x RTX 4090; price not told, 0.7200 so far" in told[0]
     assert told[-1] == "Scope prod: 2 rentals, 0.3600 dollars per hour."
@@ -71,15 +72,20 @@ def test_a_price_that_is_not_told_is_said_to_be_unknown() -> None:
 @pytest.mark.parametrize(
     ("left", "enforced_by", "words"),
     [
-        (None, "host", "no deadline"),
+        (None, "host", "its contract ends in 555.6 hours"),
         (-1, "host", "PAST its deadline"),
         (0, "provider", "ends in 0.0 hours, by its provider"),
         (3600, "nobody", "ends in 1.0 hours, by nobody but playbook inferops.gpu.reap"),
     ],
 )
 def test_a_rental_says_whether_it_ends(left: float | None, enforced_by: str, words: str) -> None:
-    told = fleet({}, {**RENTAL, "remaining_seconds": left}, enforced_by=enforced_by)
+    told = fleet({}, {**RENTAL, "remaining_seconds": left, "enforced_by": enforced_by})
     assert told["rentals"][0].endswith(f"so far; {words}")
+
+
+def test_a_contract_that_ends_before_the_deadline_is_told() -> None:
+    told = fleet({}, {**RENTAL, "contract_remaining_seconds": 7200})
+    assert told["rentals"][0].endswith("its contract ends in 2.0 hours")
 
 
 def test_a_host_of_which_nothing_is_known_says_why_and_takes_no_other_line_away() -> None:

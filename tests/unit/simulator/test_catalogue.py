@@ -23,6 +23,7 @@ from .conftest import PUBLIC_KEY, Client
 
 Told = list[str]
 PAGE = "/api/v1/instances/"
+CHARGES = '{"day": {"gte": 0, "lte": 4000000000}}'
 
 
 def ask(client: Client, told: Told, method: str, path: str, body: Any = None) -> Any:
@@ -56,6 +57,7 @@ def tour(client: Client) -> Told:
             ask(client, told, "GET", f"{PAGE}?after_token={token}")
     ask(client, told, "GET", PAGE)
     ask(client, told, "GET", PAGE)
+    ask(client, told, "GET", f"/api/v0/charges/?select_filters={CHARGES}")
     own = [rental.id for rental in client.simulator.market.rentals.values() if not rental.stranger]
     for number in own:
         path = f"/api/v0/instances/{number}/"

@@ -32,6 +32,8 @@ else:
 #: black-holed one got no answer at all.
 REFUSED, BLACK_HOLED, CONNECT = "refused", "black-holed", "connect"
 BANNER, KEY_EXCHANGE, HOST_KEY, LOGIN = "banner", "key exchange", "host key", "login"
+#: A host that shows a key which proves nothing, because others have it too.
+FIRST_KEY = "first host key"
 COMMAND, READY = "command", "ready"
 
 _NO_ANSWER = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
@@ -44,13 +46,14 @@ class Login:
 
     ``expected_keys`` are public key lines, the first one preferred. The preferred one is pinned in
     ``known_hosts_file`` when it is seen, and nothing else. Without any, what the first connection
-    shows is pinned.
+    shows is pinned. ``seen_by_others`` are keys that prove nothing, because others have them too.
     """
 
     user: str
     private_key_file: str
     known_hosts_file: str
     expected_keys: tuple[str, ...] = ()
+    seen_by_others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,12 @@ def _check_host_key(key: paramiko.PKey, endpoint: Endpoint, login: Login) -> Pro
             f"It shows another host key than the one pinned in {path}. Someone may be in between, "
             "or the address went to another machine, or the scope's secret changed.",
             final=True,
+        )
+    if _line(key) in login.seen_by_others:
+        return Probe(
+            FIRST_KEY,
+            "It shows the host key that came with its rental request, which the marketplace has "
+            "seen. Only the run that rented it believes that, and replaces it.",
         )
     if login.expected_keys and _line(key) not in login.expected_keys:
         return Probe(HOST_KEY, "It does not show the host key that was delivered with the request.")

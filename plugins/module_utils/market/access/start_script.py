@@ -10,15 +10,18 @@ It can run any number of times. No secret appears in an argument list.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import re
 import shlex
 import string
 from dataclasses import dataclass
 
+from ..mark import PREFIX
 from ..model import HostKey
 
-#: The least that a provider takes of a script.
-MOST_CHARACTERS = 4096
+#: The least that a provider takes of a script (docs.vast.ai, api-reference).
+MOST_CHARACTERS = 4048
 #: Where the host keeps the switch.
 FOLDER = "/var/lib/inferops-rental"
 HOST_KEY_FILE = "/etc/ssh/ssh_host_ed25519_key"
@@ -26,10 +29,6 @@ HOST_KEY_FILE = "/etc/ssh/ssh_host_ed25519_key"
 _REPLACED = f"{FOLDER}/host_key_replaced"
 #: Who changes the host key, or lets sshd read it, holds this lock.
 _LOCK = f"{FOLDER}/host_key_lock"
-
-#: A clock that shows another time than this at the first start of a host is wrong.
-_CLOCK_EARLY_SECONDS = 300
-_CLOCK_LATE_SECONDS = 7200
 
 #: Shell function: lets the listening sshd read its keys again, and tells whether there was one.
 #: Sessions live on. A sshd that does not catch the signal, because it starts or still reads its
@@ -119,50 +118,61 @@ reload_sshd
 """
 )
 
-# Only at its first start can a host's clock be compared with the rental request, so that is kept.
+# A container that was recreated has lost its deadline, and begins with that of the rental request.
 _SWITCH = _Shell(
     r"""
 cd @{folder}
 if [ ! -s switch.sh ]; then
-  deadline=@{deadline}
-  now=$(date +%s)
-  [ $now -ge @{earliest} ] && [ $now -le @{latest} ] || deadline=$((now+@{lifetime}))
-  {
-    echo original=$deadline
-    cat <<'END'
+  cat >switch.new <<'END'
+original=@{deadline}
 key_variable=@{key_variable}
 @{switch}
 END
-  } >switch.new &&
   mv switch.new switch.sh
-  [ -e deadline ] || echo $deadline >deadline
+  [ -e deadline ] || echo @{deadline} >deadline
 fi
 setsid nohup sh @{folder}/switch.sh </dev/null >/dev/null 2>&1 &
 """
 )
 
 #: One process, by its lock, compares the clock with the file ``deadline`` until the host is gone.
-#: A file that does not hold ten digits counts as the original deadline.
+#: A file that does not hold ten digits counts as the original deadline. At its start, every hour
+#: and before it ends anything it asks the provider for the rental's own row. The deadline in the
+#: mark counts, so that one that was moved holds although nobody could tell the host. So does the
+#: time of the answer, for the host's clock may be wrong.
 _SWITCH_LOOP = _Shell(
     r"""
 cd @{folder}
 exec 9>lock
 flock -n 9 || exit
 echo $$ >pid
-release() {
-  for name in @{variables}; do
-    eval "$name=\${$name:-\$(tr '\\0' '\\n' </proc/1/environ | sed -n s/^$name=//p)}"
-  done
-  url="@{url}"
-  key=$@{key_variable}
-  printf 'url="%s"\nrequest=@{method}\ndata="{}"\nheader="Content-Type: application/json"
-header="Authorization: Bearer %s"' "$url" "$key" | curl -qfsSm60 -K - ||
+for name in @{variables}; do
+  eval "$name=\${$name:-\$(tr '\\0' '\\n' </proc/1/environ | sed -n s/^$name=//p)}"
+done
+url="@{url}"
+key=$@{key_variable}
+call() {
+  printf 'url="%s"\nrequest=%s\ndata="{}"\nheader="Content-Type: application/json"
+header="Authorization: Bearer %s"' "$url" $2 "$key" | curl -q${1}sSm60 -K - ||
   printf '%s %s' "$url" "$key" | python3 -c 'import sys, urllib.request as web
 url, key = sys.stdin.read().split()
 headers = {"Content-Type": "application/json", "Authorization": "Bearer " + key}
-web.build_opener().open(web.Request(url, b"{}", headers, method="@{method}"), timeout=60)'
+request = web.Request(url, b"{}", headers, method=sys.argv[1])
+told = web.build_opener().open(request, timeout=60)
+print(told.headers, told.read().decode())' $2
 }
-while :; do
+offset=0
+look() {
+  row=$(call i @{read_method} | tr -d '\r')
+  now=$(echo "$row" | sed -n 's/^[Dd]ate: *//p' | head -n 1)
+  [ "$now" ] && now=$(date -d "$now" +%s) && offset=$((now-$(date +%s)))
+  at=$(echo "$row" |
+    sed -n 's|.*"label": *"[^"]*@{prefix}/[^/" ]*/[^/" ]*/[^/" ]*/[^/" ]*/\([0-9a-z]*\)/.*|\1|p' |
+    awk '{for(n=0;$0!="";$0=substr($0,2))n=n*36+index("@{digits}",substr($0,1,1));printf "%.0f",n}')
+  [ "$at" = 0 ] && at=9000000000
+  [ ${#at} = 10 ] && echo $((at-offset)) >deadline
+}
+due() {
   deadline=
   read -r deadline <deadline
   case $deadline in
@@ -170,25 +180,40 @@ while :; do
     ??????????) ;;
     *) deadline=;;
   esac
+  [ $(date +%s) -ge ${deadline:-$((original-offset))} ]
+}
+tick=0
+while :; do
   pause=5
-  if [ $(date +%s) -ge ${deadline:-$original} ]; then
-    { date; release; } >log 2>&1
-    pause=30
-  fi 9>&-
+  {
+    [ $((tick%720)) = 0 ] && look
+    tick=$((tick+1))
+    if due && { look; due; }; then
+      date
+      call f @{method}
+      pause=30
+    fi
+  } 2>log >&2 9>&-
   sleep $pause 9>&-
 done"""
 )
+#: The digits of a mark's numbers, but for the 0: what is not among them counts 0.
+_DIGITS = "123456789abcdefghijklmnopqrstuvwxyz"
+
+# Longer than a provider takes, which a long SSH key makes it.
+PACKED = _Shell("#!/bin/sh\necho @{text} | base64 -d | gzip -dc | sh\n")
 
 
 @dataclass(frozen=True)
 class SelfRelease:
-    """How a host ends its own rental.
+    """How a host ends its own rental, and reads its own row, by another ``method`` of HTTP.
 
     ``url`` is shell text that the host expands. The variables in it and ``key_variable``, whose
     key is good for this rental only, come from the container's environment.
     """
 
     method: str
+    read_method: str
     url: str
     key_variable: str
 
@@ -196,11 +221,10 @@ class SelfRelease:
 def start_script(
     ssh_public_key: str,
     host_key: HostKey | None,
-    created_at: int,
     deadline: int,
     release: SelfRelease | None,
 ) -> str:
-    """The POSIX script for one rental request; times are epoch seconds, a deadline of 0 is none.
+    """The POSIX script for one rental request; *deadline* is in epoch seconds, 0 is none.
 
     Raises ValueError when it is longer than a provider takes.
     """
@@ -218,12 +242,12 @@ def start_script(
         script += _SWITCH.substitute(
             folder=FOLDER,
             deadline=deadline,
-            earliest=created_at - _CLOCK_EARLY_SECONDS,
-            latest=created_at + _CLOCK_LATE_SECONDS,
-            lifetime=deadline - created_at,
             key_variable=release.key_variable,
             switch=_switch_loop(release),
         )
+    if len(script) > MOST_CHARACTERS:
+        packed = base64.b64encode(gzip.compress(script.encode(), 9, mtime=0)).decode()
+        script = PACKED.substitute(text=packed)
     if len(script) > MOST_CHARACTERS:
         raise ValueError(
             f"The start script of the host has {len(script)} characters, which is more than the "
@@ -255,4 +279,7 @@ def _switch_loop(release: SelfRelease) -> str:
         url=release.url,
         key_variable=release.key_variable,
         method=release.method,
+        read_method=release.read_method,
+        prefix=PREFIX,
+        digits=_DIGITS,
     ).strip()

@@ -29,7 +29,7 @@ from typing import ClassVar
 
 from ..clock import Clock
 from ..mark import Mark
-from ..model import Offer, Order, Rental
+from ..model import Charge, Offer, Order, Rental
 from ..wish import Wish
 from .pace import Pace
 
@@ -97,8 +97,12 @@ class Provider(ABC):
     sends_webhooks: ClassVar[bool] = False
     #: Tell machines apart, so that one that failed can be shunned.
     tells_machines: ClassVar[bool] = False
-    #: Tell what it has charged, to hold against what was estimated.
+    #: Tell what it has charged: a second view of what is rented beside its lists.
     tells_charges: ClassVar[bool] = False
+    #: Get an image from a registry that wants a login.
+    takes_registry_login: ClassVar[bool] = False
+    #: Keep a second copy of the mark in a place where people do not write.
+    keeps_second_mark: ClassVar[bool] = False
     #: HOST when a request can carry the dead-man switch, PROVIDER when the provider itself ends
     #: a rental, NOBODY when neither.
     enforces_deadline: ClassVar[str] = NOBODY
@@ -123,7 +127,8 @@ class Provider(ABC):
         """Send one request, which carries the order's mark from the start; return the rental's id.
 
         It carries the mark's deadline too, in a script for the host or in the provider's own field,
-        as ``enforces_deadline`` says, and the host key where ``delivers_host_key``.
+        as ``enforces_deadline`` says, the host key where ``delivers_host_key``, and the login of a
+        registry where ``takes_registry_login``.
 
         Never retried, here or above, but for a 429, which says that it was not carried out. The
         error decides what happens next, so in doubt it is UnclearCreate:
@@ -142,7 +147,8 @@ class Provider(ABC):
         Retried by itself. Agrees with :meth:`get`, but may lag behind a request; an empty list is
         for the caller to doubt. A rental that has ended is left out, or DEAD while it may bill.
         One whose row cannot be understood has status UNREADABLE, with the cause as its text; one
-        without readable id or mark spoils the list.
+        without readable id or mark spoils the list. One whose label was written over has the mark
+        of its second copy, where ``keeps_second_mark``.
         """
 
     @abstractmethod
@@ -152,6 +158,15 @@ class Provider(ABC):
         Retried by itself. Gone is an answer in the provider's own shape and words, about this id.
         A 404 with other words, a page, an empty body, another rental's row and every error are not.
         """
+
+    def charged(self, since: float) -> dict[str, Charge]:
+        """What was charged after *since* (epoch seconds), by the rental's id, of whole days.
+
+        In the order of their creation. Only called where ``tells_charges``. Retried by itself.
+        Those that have ended are among them, and one that is younger than the provider's bills may
+        be missing.
+        """
+        raise NotImplementedError(f"{self.name} does not tell what it charges")
 
     @abstractmethod
     def release(self, rental_id: str) -> None:

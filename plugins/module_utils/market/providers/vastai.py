@@ -4,7 +4,8 @@
 
 """Vast.ai. Facts from its OpenAPI documents (github.com/vast-ai/docs) and client (vastai 1.9.1).
 
-One ask on one machine is an offer, one instance is a rental, ``label`` keeps the mark.
+One ask on one machine is an offer, one instance is a rental, ``label`` keeps the mark, and so does
+a variable of the container's environment, which the console does not let people change.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ..errors import (
     RequestRefused,
     UnclearCreate,
 )
-from ..mark import Mark
+from ..mark import Mark, mark_of
 from ..model import (
     FAILED,
     RUNNING,
@@ -36,6 +37,7 @@ from ..model import (
     STARTING,
     STOPPED,
     UNREADABLE,
+    Charge,
     Endpoint,
     Offer,
     Order,
@@ -65,6 +67,7 @@ _STATUS = {
 #: that is good for this instance only. VAST_URL is the official client's own override.
 _SELF_RELEASE = SelfRelease(
     method="DELETE",
+    read_method="GET",
     url="${VAST_URL:-https://console.vast.ai}/api/v0/instances/$CONTAINER_ID/",
     key_variable="CONTAINER_API_KEY",
 )
@@ -74,9 +77,38 @@ _BAD_KEY = ("auth_error", "invalid user key", "session expired")
 #: unless it says in so many words that the list was old.
 _NO_SUCH_OFFER = ("no_such_ask", "is not available", "stale_inventory")
 _STALE = "stale_inventory"
+#: What refuses every offer alike, by words or by a status: its cause and what helps.
+_REFUSALS = (
+    (
+        ("spend_rate_limit", "spend rate limit"),
+        "the account spends as fast as it may",
+        "Wait, release what is not needed, or ask Vast.ai to raise the account's spend rate limit.",
+    ),
+    (
+        ("missing_billing", "payment method"),
+        "the account has no payment method",
+        "Add a payment method on the billing page of the console.",
+    ),
+    (
+        ("credit", "402"),
+        "the account lacks credit",
+        "Add credit, or set a lower maximum price.",
+    ),
+    (
+        ("deprecated_endpoint", "404", "405", "410"),
+        "the marketplace does not offer this call any more",
+        "Install a newer version of inferops.gpu, and see whether inferops_api_url is right.",
+    ),
+)
 _HOURS_PER_MONTH = 720.0
 #: What a field of a wrong type ends in.
 _DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+#: The variable of the container that holds the second copy of the mark.
+_MARK_VARIABLE = "INFEROPS_MARK"
+_INSTANCE_CHARGES = re.compile(r"instance-([0-9]+)")
+_CHARGES_PAGE_SIZE = 100
+#: Until when charges are asked for, from their beginning: later than any clock is wrong.
+_MOST_DAYS = 400
 #: Words in ``status_msg`` after which an instance that is still starting never runs.
 _FATAL_MESSAGES = ("OCI runtime create failed", "Error response from daemon", "manifest unknown")
 
@@ -97,6 +129,7 @@ class VastAI(Provider):
         "change": 1.0,
         "search": 6.0,
         "user": 1.0,
+        "charges": 1.0,
     }
     label_length = 256
     ssh_user = "root"
@@ -116,6 +149,8 @@ class VastAI(Provider):
     runs_start_script = True
     tells_machines = True
     tells_charges = True
+    keeps_second_mark = True
+    takes_registry_login = True
     enforces_deadline = HOST
 
     def __init__(
@@ -177,29 +212,32 @@ class VastAI(Provider):
 
     def list_rentals(self) -> list[Rental]:
         """All pages of ``/api/v1/instances/``, counted against ``total_instances``."""
-        rows: list[dict[str, Any]] = []
-        token: str | None = None
+        order = {"order_by": json.dumps([{"col": "id", "dir": "asc"}]), "limit": _PAGE_SIZE}
+        rows, total = self._pages("/api/v1/instances/", "list", order, "instances")
+        if not all(isinstance(row, dict) for row in rows):
+            raise ProviderUnavailable("Listing rentals: a row of the list is none.")
+        return self._complete(rows, total)
+
+    def _pages(
+        self, path: str, kind: str, query: Mapping[str, Any], field: str
+    ) -> tuple[list[Any], Any]:
+        """The rows of all pages, and how many instances the last one says that there are."""
+        rows: list[Any] = []
+        asked = dict(query)
         for _page in range(_MOST_PAGES):
-            query: dict[str, Any] = {
-                "order_by": json.dumps([{"col": "id", "dir": "asc"}]),
-                "limit": _PAGE_SIZE,
-            }
-            if token:
-                query["after_token"] = token
-            response = self._transport.request(
-                "GET", "/api/v1/instances/", kind="list", query=query, idempotent=True
-            )
-            data = _ok(response, "Listing rentals")
-            page = data.get("instances")
-            if not isinstance(page, list) or not all(isinstance(row, dict) for row in page):
+            response = self._transport.request("GET", path, kind=kind, query=asked, idempotent=True)
+            data = _ok(response, f"Reading {path}")
+            page = data.get(field)
+            if not isinstance(page, list):
                 raise ProviderUnavailable(
-                    f"Listing rentals: the answer has no list of instances ({response.excerpt()})."
+                    f"Reading {path}: the answer has no list of {field} ({response.excerpt()})."
                 )
             rows.extend(page)
             token = data.get("next_token")
             if not token:
-                return self._complete(rows, data.get("total_instances"))
-        raise ProviderUnavailable(f"Listing rentals: no end after {_MOST_PAGES} pages.")
+                return rows, data.get("total_instances")
+            asked["after_token"] = token
+        raise ProviderUnavailable(f"Reading {path}: no end after {_MOST_PAGES} pages.")
 
     def get(self, rental_id: str) -> Rental | None:
         """One instance; gone is ``{"instances": null}`` or 404 ``no_such_instance``."""
@@ -222,6 +260,15 @@ class VastAI(Provider):
                 f"({response.excerpt()})."
             )
         return self._rental(row)
+
+    def charged(self, since: float) -> dict[str, Charge]:
+        """All pages of ``/api/v0/charges/``, of whole days; needs the right to read bills."""
+        days = {"gte": int(since), "lte": int(since) + _MOST_DAYS * 86400}
+        filters = json.dumps({"day": days, "type": {"in": ["instance"]}})
+        query = {"select_filters": filters, "limit": _CHARGES_PAGE_SIZE}
+        rows, _total = self._pages("/api/v0/charges/", "charges", query, "results")
+        found = dict(filter(None, map(_charged, rows)))
+        return dict(sorted(found.items(), key=lambda one: int(one[0])))
 
     def release(self, rental_id: str) -> None:
         """``DELETE /instances/{id}/``."""
@@ -297,7 +344,8 @@ class VastAI(Provider):
         except ProviderUnavailable as error:
             if not isinstance(row.get("label") or "", str):
                 raise
-            bare = self._understood({"id": row["id"], "label": row.get("label")})
+            known = {field: row.get(field) for field in ("id", "label", "extra_env")}
+            bare = self._understood(known)
             return replace(bare, status=UNREADABLE, status_text=error.cause)
 
     def _rental(self, row: dict[str, Any]) -> Rental:
@@ -312,14 +360,14 @@ class VastAI(Provider):
             ) from error
 
     def _understood(self, row: dict[str, Any]) -> Rental:
-        label = row.get("label") or ""
+        label = printable(row.get("label") or "")
         return Rental(
             provider=self.name,
             id=_id_or_none(row["id"]) or "",
             # Ids are given out in the order of the rental requests.
             seniority=str(row["id"]).rjust(20, "0"),
-            label=printable(label),
-            mark=Mark.decode(label),
+            label=label,
+            mark=mark_of(label, _second_mark(row)),
             status=_status(row),
             status_text=_status_text(row),
             # 0 is what it shows before it knows.
@@ -335,6 +383,8 @@ class VastAI(Provider):
             ssh=tuple(_ssh_endpoints(row)),
             ports=_ports(row),
             console_url=self._console_url,
+            stopped_usd_per_hour=_number(row, "storage_total_cost"),
+            ends_at=_number(row, "end_date"),
         )
 
 
@@ -377,18 +427,27 @@ def _create_body(order: Order) -> dict[str, Any]:
         "image": order.image,
         "disk": float(order.disk_gib),
         "label": order.mark.encode(),
-        "env": {f"-p {port}:{port}": "1" for port in order.ports},
+        "env": {
+            _MARK_VARIABLE: order.mark.encode(),
+            **{f"-p {port}:{port}": "1" for port in order.ports},
+        },
         "onstart": start_script(
             order.ssh_public_key,
             order.host_key,
-            order.created_at,
             order.mark.deadline,
             _SELF_RELEASE,
         ),
+        "image_login": _image_login(order),
         "runtype": "ssh_direc ssh_proxy",
         # Without it a lost race leaves a stopped instance that bills its disk.
         "cancel_unavail": True,
     }
+
+
+def _image_login(order: Order) -> str | None:
+    """How Vast.ai takes the login of a registry: as options of ``docker login``."""
+    login = order.registry
+    return f"-u {login.username} -p {login.password} {login.host}" if login else None
 
 
 def _create_error(offer: Offer, response: Response) -> MarketError:
@@ -401,13 +460,11 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
     if key_refused or response.status in (401, 403):
         return CredentialError(f"{doing}: the API key was refused ({response.excerpt()}).")
-    if offer_gone or response.status in (404, 410):
+    if offer_gone:
         return OfferGone(f"{doing}: it is gone ({response.excerpt()}).")
-    if "credit" in said:
-        return RequestRefused(
-            f"{doing}: the account lacks credit ({response.excerpt()}).",
-            remedy="Add credit, or set a lower maximum price.",
-        )
+    for words, cause, remedy in _REFUSALS:
+        if any(word in said for word in words) or str(response.status) in words:
+            return RequestRefused(f"{doing}: {cause} ({response.excerpt()}).", remedy=remedy)
     return RequestRefused(
         f"{doing}: refused ({response.excerpt()}).",
         remedy="Change the option that this names, such as image, disk_gib or ports.",
@@ -494,6 +551,24 @@ def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
         max_duration_hours=_number(row, "duration", _SECONDS_PER_HOUR, 1),
         direct_ports=None if ports is None else int(ports),
     )
+
+
+def _second_mark(row: dict[str, Any]) -> str | None:
+    """The copy of the mark in the container's environment; None where that is not shown."""
+    told = row.get("extra_env") or ()
+    pairs = told.items() if isinstance(told, dict) else told
+    kept = (one[1] for one in pairs if len(one) == 2 and one[0] == _MARK_VARIABLE)
+    return next((str(value) for value in kept), None)
+
+
+def _charged(row: Any) -> tuple[str, Charge] | None:
+    """The rental's id and what it was charged; None for what is no such charge."""
+    try:
+        source = _INSTANCE_CHARGES.fullmatch(row["source"])
+        label = printable((row.get("metadata") or {}).get("label") or "")
+        return (source[1], Charge(label, _told(row, "amount"))) if source else None
+    except _DAMAGED:
+        return None
 
 
 def _status(row: dict[str, Any]) -> str:

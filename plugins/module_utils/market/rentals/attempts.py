@@ -48,7 +48,8 @@ class Ledger:
 
     def to_dict(self) -> dict[str, Any]:
         """The ledger as plain data, with the machines that are rented no more."""
-        machines = [one["machine_id"] for one in self.attempts if one["machine_id"]]
+        blamed = (one for one in self.attempts if one["blame"] == "machine")
+        machines = [one["machine_id"] for one in blamed if one["machine_id"]]
         return {
             "nonce": self.nonce,
             "creates_sent": self.creates_sent,
@@ -85,6 +86,12 @@ class Ledger:
             return self.nonce
         return self.nonce if created.get("nonce") == self.nonce else ""
 
+    def has_seen(self, sign: str, machine: str) -> bool:
+        """Whether another machine of this run has failed in the same way."""
+        return bool(sign) and any(
+            one.get("sign") == sign and one["machine_id"] != machine for one in self.attempts
+        )
+
     def is_silent(self, created: Mapping[str, Any]) -> bool:
         """Whether the call has ended without a word of its own: nobody knows what it has rented."""
         spoke = "nonce" in created or "failure" in created
@@ -107,12 +114,14 @@ class Limits:
 class Failure:
     """What ended an attempt: the task's message, at which stage, and who is to blame for it.
 
-    Both are empty where the host has not failed: the market did, or this controller.
+    Both are empty where the host has not failed: the market did, or this controller. ``sign`` is
+    what another machine would show too if it were not the machine's.
     """
 
     message: str
     stage: str = ""
     blame: str = ""
+    sign: str = ""
 
     @classmethod
     def of(cls, result: Mapping[str, Any], looks: Iterable[Mapping[str, Any]] = ()) -> Failure:
@@ -128,7 +137,13 @@ class Failure:
             message=str(result.get("msg") or "no message"),
             stage=str(told.get("stage", "")),
             blame=str(told.get("blame", "")),
+            sign=str(told.get("sign", "")),
         )
+
+    @property
+    def is_a_cut_off_runs(self) -> bool:
+        """Whether another run has left the host before it could be proven to be ours."""
+        return self.blame == "run"
 
     @property
     def is_the_machines(self) -> bool:
@@ -169,15 +184,19 @@ def judge(
     """What becomes of an attempt that failed when its rental had cost so much.
 
     Only a machine that is to blame makes room for the next one, and only where this run has rented
-    it, may release it and has a rental request left.
+    it, may release it and has a rental request left. So does what a run that was cut off has left.
     """
     nonce = ledger.open_nonce(created)
+    if failure.is_a_cut_off_runs:
+        nonce = str((rental.get("mark") or {}).get("nonce") or "")
     release = nonce if on_failure == RELEASE else ""
     counted = ledger.counted(created)
     machine = str(rental.get("machine_id") or "")
+    alike = ledger.has_seen(failure.sign, machine)
     try_next = (
         bool(release)
-        and failure.is_the_machines
+        and not alike
+        and (failure.is_the_machines or failure.is_a_cut_off_runs)
         and counted.creates_sent < limits.max_attempts
         and _leaves_enough(counted.spent_usd, cost_usd, limits.budget_usd)
     )
@@ -185,14 +204,29 @@ def judge(
         "rental": str(rental.get("id") or ""),
         "machine_id": machine,
         "stage": failure.stage,
-        "blame": failure.blame,
-        "message": failure.message,
+        "blame": "" if alike else failure.blame,
+        "sign": failure.sign,
+        "message": f"{failure.message} {_alike(failure.sign)}" if alike else failure.message,
         "cost_usd": cost_usd,
     }
-    shunned = machine if failure.is_the_machines else ""
+    shunned = machine if failure.is_the_machines and not alike else ""
     made = created.get("rental") if release else None
     release_id = str((made or {}).get("id") or "")
     return Verdict(try_next, release, release_id, shunned, attempt, counted)
+
+
+#: What to look at when two machines have failed in the same way, by the beginning of their sign.
+_COMMON_CAUSES = {
+    "black-holed": "See whether this controller may connect to other ports than 80 and 443.",
+    "host key": "See whether inferops_scope_secret is the one that this scope was begun with.",
+    "login": "See whether inferops_ssh_private_key_file is the key that the hosts are given.",
+    "ended": "See the account's credit, and whether rent_image can run there.",
+}
+
+
+def _alike(sign: str) -> str:
+    helps = next((text for word, text in _COMMON_CAUSES.items() if sign.startswith(word)), "")
+    return f"Another machine has failed in the same way, so none of them is to blame. {helps}"
 
 
 def _leaves_enough(spent_usd: float, cost_usd: float, budget_usd: float) -> bool:

@@ -11,10 +11,10 @@ from typing import Any
 from ..access.host_keys import derive
 from ..border import check_id
 from ..clock import Clock
-from ..errors import MarketError, UnclearCreate, UnprovenAbsence
+from ..errors import MarketError, RequestRefused, UnclearCreate, UnprovenAbsence
 from ..failing import failure
 from ..mark import Mark, check_length, check_name, check_nonce
-from ..model import RUNNING, Offer, Order, Rental, check_public_key, rate
+from ..model import RUNNING, Offer, Order, RegistryLogin, Rental, check_public_key, rate
 from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose
 from ..options import (
@@ -30,6 +30,7 @@ from ..options import (
 )
 from ..providers.provider import Provider
 from .info import known_hosts
+from .labels import refuse_damaged, written_over_warning
 from .lifecycle import (
     NOTHING_BILLS,
     SHARED_FOR_SECONDS,
@@ -46,6 +47,8 @@ RENTAL_OPTIONS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent", "found"], "default": "present"},
     "name": {"type": "str", "required": True},
     "image": {"type": "str"},
+    "registry_username": {"type": "str"},
+    "registry_password": {"type": "str", "no_log": True},
     "ssh_public_key": {"type": "str"},
     "ports": {"type": "list", "elements": "int", "default": []},
     "deadline_hours": {"type": "float", "default": 24.0},
@@ -87,6 +90,7 @@ def rental(
         stakes += f" See {provider.console_url}"
         desk = Desk(given, provider, dry_run or given["state"] == "found", notify, warnings.append)
         result = getattr(desk, given["state"])()
+        warnings += desk.doubts
     except UnclearCreate as error:
         # By its nonce whoever comes next releases what may have been rented.
         result = failure(error, stakes, attempts=error.attempts, nonce=error.nonce)
@@ -113,6 +117,11 @@ class Desk:
         self._lifecycle = make_lifecycle(given, provider, self._clock, notify)
         self._warn = warn
 
+    @property
+    def doubts(self) -> list[str]:
+        """What makes the answer less sure than it should be."""
+        return self._lifecycle.doubts
+
     def present(self) -> dict[str, Any]:
         """Keep the one rental of the name, or rent one."""
         name = self._options["name"]
@@ -120,6 +129,10 @@ class Desk:
         existing = named(listed, name)
         if existing:
             return self._keep(existing)
+        refuse_damaged(self._lifecycle.damaged(SHARED_FOR_SECONDS), name, RequestRefused)
+        unlisted = [] if self._dry_run else self._lifecycle.unlisted(listed, name)
+        if unlisted:
+            return self._keep(unlisted)
         return self._rent({rental.machine_id for rental in listed if rental.machine_id})
 
     def found(self) -> dict[str, Any]:
@@ -151,13 +164,13 @@ class Desk:
             doomed += self._by_id(doomed)
         except UnprovenAbsence as error:
             unproven.append(error)
-        now = self._clock.now()
+        self._warn_of_labels(doomed)
         released = [
             {
                 "provider": one.provider,
                 "id": one.id,
                 "price_usd_per_hour": one.price_usd_per_hour,
-                "cost_usd": one.cost_usd(now),
+                "cost_usd": self._lifecycle.cost_usd(one),
             }
             for one in doomed
         ]
@@ -171,6 +184,10 @@ class Desk:
                 "after": {"rentals": []},
             },
         }
+
+    def _warn_of_labels(self, rentals: list[Rental]) -> None:
+        for warning in filter(None, map(written_over_warning, rentals)):
+            self._warn(warning)
 
     def _by_id(self, doomed: list[Rental]) -> list[Rental]:
         """The rental of the given id, where its label or a list that is behind has hidden it.
@@ -195,7 +212,7 @@ class Desk:
                 f"Rental {rental.id} carries the mark {rental.label!r}, which is not the one that "
                 "is to be released, so it was left alone.",
                 remedy=f"Run teardown for its own name, or end it at {rental.console_url}",
-                money=f"It bills {rate(rental.price_usd_per_hour)}.",
+                money=f"It bills {rate(rental.billed_usd_per_hour)}.",
             )
         self._warn(
             f"The label of rental {rental.id} is {rental.label!r}, which is not the mark that it "
@@ -207,6 +224,7 @@ class Desk:
 
     def _keep(self, existing: list[Rental]) -> dict[str, Any]:
         kept = existing[0]
+        self._warn_of_labels([kept])
         duplicates = self._resolve(existing)
         moved = self._moved(kept)
         return {
@@ -220,7 +238,6 @@ class Desk:
 
     def _resolve(self, existing: list[Rental]) -> list[dict[str, Any]]:
         """The younger rentals of the name, released when nobody else is about to do so."""
-        now = self._clock.now()
         settled = self._lifecycle.settled_duplicates(existing)
         waiting = [rental for rental in existing[1:] if rental not in settled]
         if waiting:
@@ -231,7 +248,7 @@ class Desk:
         if not self._dry_run:
             self._release_all(settled)
         return [
-            {"id": one.id, "cost_usd": one.cost_usd(now), "released": one in settled}
+            {"id": one.id, "cost_usd": self._lifecycle.cost_usd(one), "released": one in settled}
             for one in existing[1:]
         ]
 
@@ -258,6 +275,7 @@ class Desk:
             error.money = error.money or NOTHING_BILLS
             raise
         mark = self._mark(ranked[0].offer, self._lifecycle.now(), options["nonce"])
+        self._registry()
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
@@ -274,6 +292,7 @@ class Desk:
     def _create(self, ranked: list[RankedOffer], mark: Mark) -> dict[str, Any]:
         options = self._options
         public_key = check_public_key(options["ssh_public_key"])
+        registry = self._registry()
         host_key = None
         if options["host_keys"] == "delivered" and self._provider.delivers_host_key:
             host_key = derive(scope_secret(options), mark, generation=1)
@@ -288,6 +307,7 @@ class Desk:
                 created_at=now,
                 host_key=host_key,
                 ports=tuple(options["ports"]),
+                registry=registry,
             )
 
         rented = self._first(ranked, order_for, mark.nonce)
@@ -301,6 +321,20 @@ class Desk:
             "deadline": self._deadline(rental.mark, self._lifecycle.now()),
             "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rental)}},
         }
+
+    def _registry(self) -> RegistryLogin | None:
+        """The login for the image's registry; raises RequestRefused where nobody takes one."""
+        options = self._options
+        login = RegistryLogin.for_image(
+            options["image"], options["registry_username"], options["registry_password"]
+        )
+        if login and not self._provider.takes_registry_login:
+            raise RequestRefused(
+                f"{self._provider.name} takes no login for a registry.",
+                remedy="Use an image that everybody gets, or another provider.",
+                money=NOTHING_BILLS,
+            )
+        return login
 
     def _first(
         self, ranked: list[RankedOffer], order_for: Callable[[Offer], Order], nonce: str
@@ -349,6 +383,7 @@ class Desk:
             "at": at,
             "hours": round((at - since) / 3600, 2) if at else None,
             "remaining_seconds": at - self._lifecycle.now() if at else None,
+            "clock_offset_seconds": round(self._lifecycle.now() - self._clock.now()),
             "enforced_by": enforcer(
                 at,
                 self._provider.enforces_deadline,

@@ -13,9 +13,11 @@ from ..clock import Clock
 from ..errors import MarketError
 from ..failing import failure
 from ..mark import check_name
-from ..model import Rental, rate
+from ..model import RUNNING, SILENT, Rental, rate
 from ..options import ACCOUNT_OPTIONS, make_lifecycle, make_provider, scope_secret
-from .lifecycle import SHARED_FOR_SECONDS, duplicates_warning, named
+from ..providers.provider import HOST, NOBODY, Provider
+from .labels import damaged_warning, written_over_warning
+from .lifecycle import SHARED_FOR_SECONDS, Lifecycle, duplicates_warning, named
 
 RENTAL_INFO_OPTIONS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,
@@ -38,32 +40,45 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
         provider = make_provider(given, clock)
         lifecycle = make_lifecycle(given, provider, clock)
         rentals = lifecycle.rentals(SHARED_FOR_SECONDS, name)
+        damaged = lifecycle.damaged(SHARED_FOR_SECONDS)
         if name:
             rentals = named(rentals, name)
         secret = scope_secret(given) if provider.delivers_host_key else None
-        now = lifecycle.now()
-        told = [_told(rental, secret, now) for rental in rentals]
+        told = [_told(rental, secret, lifecycle, provider) for rental in rentals]
     except (MarketError, ValueError) as error:
         return failure(error, "What is rented, and so what bills, is unknown.")
     warnings = [duplicates_warning(rentals)] if name and len(rentals) > 1 else []
+    warnings += [damaged_warning(damaged)] if damaged else []
+    warnings += filter(None, map(written_over_warning, rentals))
     warnings += filter(None, (_deadline_warning(one, given["warn_hours"]) for one in told))
     return {
         "changed": False,
         "rentals": told,
-        "deadline_enforced_by": provider.enforces_deadline,
         "warnings": warnings,
     }
 
 
-def _told(rental: Rental, secret: str | None, now: float) -> dict[str, Any]:
-    mark = rental.mark
-    deadline = mark.deadline if mark else 0
+def _told(
+    rental: Rental, secret: str | None, lifecycle: Lifecycle, provider: Provider
+) -> dict[str, Any]:
+    now = lifecycle.now()
+    deadline = rental.mark.deadline if rental.mark else 0
     return {
         **rental.to_dict(),
-        "cost_usd": rental.cost_usd(now),
+        "billed_usd_per_hour": rental.billed_usd_per_hour,
+        "cost_usd": lifecycle.cost_usd(rental),
         "remaining_seconds": round(deadline - now) if deadline else None,
+        "contract_remaining_seconds": round(rental.ends_at - now) if rental.ends_at else None,
+        "enforced_by": _enforced_by(rental, provider),
         "known_hosts": known_hosts(rental, secret),
     }
+
+
+def _enforced_by(rental: Rental, provider: Provider) -> str:
+    """Who ends it at its deadline: a host that does not run ends nothing."""
+    if provider.enforces_deadline == HOST and rental.status not in (RUNNING, SILENT):
+        return NOBODY
+    return provider.enforces_deadline
 
 
 def known_hosts(rental: Rental, secret: str | None) -> list[str]:
@@ -81,7 +96,7 @@ def _deadline_warning(told: Mapping[str, Any], warn_hours: float) -> str:
     if remaining < 0:
         return (
             f"{name}: rental {told['id']} is past its deadline and still bills "
-            f"{rate(told['price_usd_per_hour'])}. Run playbook inferops.gpu.reap."
+            f"{rate(told['billed_usd_per_hour'])}. Run playbook inferops.gpu.reap."
         )
     return (
         f"{name}: rental {told['id']} ends in {remaining / 60:.0f} minutes. "

@@ -24,15 +24,16 @@ from ..errors import (
     UnclearCreate,
     UnprovenAbsence,
 )
-from ..mark import Mark, check_word, is_damaged
+from ..mark import Mark, check_word, is_damaged, mark_of
 from ..model import DEAD, UNREADABLE, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
 from .claims import Claims
+from .labels import refuse_damaged
 from .lifetime import Lifetime
 from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict, judge
-from .reaping import is_settled
+from .reaping import is_settled, waits
 from .shared_listing import SharedListing
 
 #: How long a new rental may stay out of the listing, and how often to look.
@@ -45,6 +46,9 @@ SHARED_FOR_SECONDS = 5.0
 _LISTING_TRIES = 3
 #: Of the rentals that a listing misses, so many are asked for by their ids.
 _MISSING_LOOKED_AT = 10
+#: Rentals that were charged for in this time may still be there.
+_CHARGED_SECONDS = 2 * 86_400.0
+_CHARGED_LOOKED_AT = 3
 #: Prices come rounded: a difference below this is none.
 _SAME_PRICE_USD = 0.0001
 #: A deadline this close would end a rental before anybody has read the answer.
@@ -136,6 +140,8 @@ class Lifecycle:
         self.search = search or SharedSearch(provider, None, clock)
         self._notify = notify
         self._offset_seconds: float | None = None
+        #: What makes an answer less sure than it should be, as sentences for the user.
+        self.doubts: list[str] = []
 
     def now(self) -> int:
         """The time by the provider's clock, which is the one that all controllers share."""
@@ -165,20 +171,68 @@ class Lifecycle:
     def account(self) -> tuple[list[Rental], list[Rental]]:
         """The scope's rentals, by precedence, and those whose mark of the scope is damaged."""
         listed = self._own_listing()
-        damaged = [rental for rental in listed if is_damaged(rental.label, self._scope)]
-        return self._of_scope(listed), damaged
+        return self._of_scope(listed), self._damaged(listed)
+
+    def damaged(self, max_age_seconds: float) -> list[Rental]:
+        """Rentals whose label looks like a mark of the scope and is none, and has no second copy.
+
+        Each may be of any name.
+        """
+        return self._damaged(self._listed(self._clock.now() - max_age_seconds))
 
     def prove_none(self, name: str) -> list[Rental]:
-        """Rentals of *name* after a second look with a credential that works.
+        """Rentals of *name* after a second look with a credential that works, and by another view.
 
         One empty list proves nothing: a rental request that just happened may not be listed yet.
+        Raises UnprovenAbsence when none is there but one that may be of any name.
         """
         found = named(self._of_scope(self._own_listing()), name)
         if not found:
             self._clock.sleep(LOOKS_APART_SECONDS)
-            found = named(self._of_scope(self._own_listing()), name)
+            listed = self._own_listing()
+            found = named(self._of_scope(listed), name) or self.unlisted(listed, name)
             self._provider.check_credential()
+            if not found:
+                refuse_damaged(self._damaged(listed), name, UnprovenAbsence)
         return found
+
+    def unlisted(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
+        """Rentals of the scope, or of *name*, that are charged for and that *listed* misses.
+
+        Lists come from replicas, and each of them may be behind. What is charged is another view.
+        """
+        if not self._provider.tells_charges:
+            return []
+        try:
+            charged = self._provider.charged(self._clock.now() - _CHARGED_SECONDS)
+        except MarketError as error:
+            self._doubt(f"What is rented is known by the provider's lists alone: {error.cause}")
+            return []
+        known = {rental.id for rental in listed}
+        #: Most of them have ended. Of each name the youngest is the likeliest to live.
+        youngest: dict[str, str] = {}
+        for rental_id, charge in charged.items():
+            mark = mark_of(charge.label)
+            ours = mark and mark.scope == self._scope and name in (None, mark.name)
+            if mark and ours and rental_id not in known:
+                youngest[mark.name] = rental_id
+        seen = map(self._provider.get, list(youngest.values())[-_CHARGED_LOOKED_AT:])
+        found = self._of_scope([rental for rental in seen if rental])
+        return found if name is None else named(found, name)
+
+    def cost_usd(self, rental: Rental) -> float:
+        """What *rental* has cost so far; of one that has stopped by its bills, where they tell."""
+        if rental.status in DEAD and self._provider.tells_charges:
+            try:
+                charge = self._provider.charged(rental.since).get(rental.id)
+                return round(charge.usd, 4) if charge else rental.cost_usd(self.now())
+            except MarketError as error:
+                self._notify(f"the bills of {rental.id}: {error.cause}")
+        return rental.cost_usd(self.now())
+
+    def _doubt(self, sentence: str) -> None:
+        if sentence not in self.doubts:
+            self.doubts.append(sentence)
 
     def by_id(self, rental_id: str) -> Rental | None:
         """The rental of an id that is known to be ours, whatever its label says; None when gone.
@@ -390,8 +444,9 @@ class Lifecycle:
     # Change and end.
 
     def settled_duplicates(self, rentals: list[Rental]) -> list[Rental]:
-        """Of one name's rentals, by precedence, those that no controller is about to release."""
-        return [rental for rental in rentals[1:] if is_settled(rental, self._clock.now())]
+        """Of one name's rentals, by precedence, those that may be released."""
+        now = self._clock.now()
+        return [one for one in rentals[1:] if is_settled(one, now) and not waits(one, rentals[0])]
 
     def move_deadline(
         self, rental: Rental, deadline: int, lifetime_seconds: int, pretend: bool = False
@@ -412,6 +467,14 @@ class Lifecycle:
             raise RequestRefused(
                 f"The new deadline of rental {rental.id} has passed already.",
                 remedy="Give it a longer life, or run teardown to end it now.",
+                money=money,
+            )
+        if rental.ends_at and deadline > max(rental.ends_at, rental.mark.deadline):
+            hours = (rental.ends_at - self.now()) / 3600
+            raise RequestRefused(
+                f"The contract of rental {rental.id} ends in {hours:.1f} hours, before its new "
+                "deadline: its machine's owner wants it back then.",
+                remedy=f"Extend it by at most {hours:.1f} hours, or rent another one in time.",
                 money=money,
             )
         mark = replace(rental.mark, deadline=deadline, lifetime_seconds=lifetime_seconds)
@@ -530,11 +593,33 @@ class Lifecycle:
                     f"Listing rentals: {rental_id} is missing, yet the provider shows it by its "
                     "id, so the list cannot be trusted."
                 )
+        for rental in [] if self._of_scope(listed) else self.unlisted(listed):
+            raise ProviderUnavailable(
+                f"Listing rentals: {rental.id} is missing, yet the provider charges for it and "
+                "shows it by its id, so the list cannot be trusted."
+            )
         return listed
 
     def _of_scope(self, listed: list[Rental]) -> list[Rental]:
-        mine = (one for one in listed if one.mark and one.mark.scope == self._scope)
-        return sorted(mine, key=lambda rental: rental.precedence)
+        mine = [one for one in listed if one.mark and one.mark.scope == self._scope]
+        several = Counter(one.mark.name for one in mine if one.mark)
+        sure = (self._sure(one) if one.mark and several[one.mark.name] > 1 else one for one in mine)
+        return sorted(sure, key=lambda rental: rental.precedence)
+
+    def _sure(self, rental: Rental) -> Rental:
+        """*rental* with its status by its id where a list calls it dead.
+
+        One odd list must not make another one of the same name count.
+        """
+        if rental.status not in DEAD:
+            return rental
+        try:
+            return self._provider.get(rental.id) or rental
+        except ProviderUnavailable:
+            return rental
+
+    def _damaged(self, listed: list[Rental]) -> list[Rental]:
+        return [one for one in listed if one.mark is None and is_damaged(one.label, self._scope)]
 
 
 def duplicates_warning(rentals: list[Rental]) -> str:
@@ -563,6 +648,8 @@ def _readable(rentals: list[Rental]) -> list[Rental]:
 
 
 def _rate(billed: Offer | Rental) -> str:
+    if isinstance(billed, Rental):
+        return rate(billed.billed_usd_per_hour)
     return rate(billed.price_usd_per_hour)
 
 

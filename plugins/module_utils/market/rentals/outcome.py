@@ -45,10 +45,12 @@ class Failed:
 def failed_attempt(ledger: Ledger, max_attempts: int) -> str:
     """What is said of the last attempt of *ledger*, which makes room for the next one."""
     attempt = ledger.attempts[-1]
+    told = f"It was released and proven gone, for {attempt['cost_usd']:.4f} dollars."
+    if attempt["blame"] != "machine":
+        return f"{attempt['message']} {told}"
     return (
         f"Attempt {ledger.creates_sent} of {max_attempts} failed at {attempt['stage']}: "
-        f"{attempt['message']} It was released and proven gone, for {attempt['cost_usd']:.4f} "
-        f"dollars. Machine {attempt['machine_id']} is shunned."
+        f"{attempt['message']} {told} Machine {attempt['machine_id']} is shunned."
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..mark import Mark
-from ..model import DEAD, Rental
+from ..model import DEAD, RUNNING, Rental
 
 ADOPTED, ORPHAN, EXPIRED, DUPLICATE, UNKNOWN = (
     "adopted",
@@ -115,10 +115,21 @@ def _by_name(rental: Rental, first: Rental, clocks: Clocks, named: bool, strict:
         reason = f"{first.id} {ahead} under the same name"
         if not settled:
             reason += "; its own controller may be releasing it"
+        if waits(rental, first):
+            reason += " and has not run yet"
+            settled = False
         return Judgement(rental, DUPLICATE, reason, settled)
     if not named:
         return Judgement(rental, ORPHAN, "the inventory does not name it", strict)
     return Judgement(rental, ADOPTED, "the rental of its name that counts", False)
+
+
+def waits(rental: Rental, first: Rental) -> bool:
+    """Whether a dead rental stays until the younger *first* of its name, which lives, has run.
+
+    What has served, and may be shown wrongly, is never ended for what has not served yet.
+    """
+    return rental.status in DEAD and first.status not in (*DEAD, RUNNING)
 
 
 def is_settled(rental: Rental, now: float) -> bool:

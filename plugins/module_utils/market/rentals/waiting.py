@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..access import ssh_probe
-from ..access.ssh_probe import BLACK_HOLED, HOST_KEY, LOGIN, Login, Probe
+from ..access.ssh_probe import BLACK_HOLED, FIRST_KEY, HOST_KEY, LOGIN, Login, Probe
 from ..clock import Clock
 from ..errors import HostFault, MarketError, ProviderUnavailable, RequestRefused
 from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental, rate
 from ..providers.provider import Provider
+from .images import ImageRefusal, image_refusal
 
 #: A healthy host needed more than twice the time that its bandwidth promised; some boot three times
 #: as slowly as they did before.
@@ -35,6 +36,10 @@ _SSH_POLL_SECONDS = 3.0
 _LOOK_EVERY_SECONDS = 15.0
 _TELL_EVERY_SECONDS = 60.0
 
+#: A host that is older than a boot takes may serve while its status lags: its way in is tried at
+#: once, and that of a younger one when it has had this time; then again after each pause.
+_STATUS_LAGS_SECONDS = 300.0
+_TRY_EVERY_SECONDS = 30.0
 #: A state that ends the wait must be seen this often in a row: listings waver.
 _ENDED_LOOKS = 2
 _SILENT_SECONDS = 60.0
@@ -42,9 +47,10 @@ _VANISHED_SECONDS = 30.0
 _BLACK_HOLED_SECONDS = 90.0
 _LOGIN_REFUSED_SECONDS = 60.0
 _MOST_REATTACHMENTS = 2
-
-#: What container engines say about an image that no host can get.
-_BAD_IMAGE = ("manifest unknown", "pull access denied", "repository does not exist")
+#: A run that lives replaces the first host key within seconds once SSH answers.
+_UNREPLACED_SECONDS = 60.0
+#: For so long after its request a rental may still show the key that came with it.
+YOUNG_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -108,14 +114,30 @@ class Waiter:
         self._replace_host_key = replace_host_key
         self._told: tuple[str, float] = ("", 0.0)
 
-    def until_running(self, rental_id: str, budget: Budget) -> Rental:
-        """The rental, once it runs and there is a way to its SSH."""
-        watch = _Watch(self._provider, rental_id)
+    def until_running(
+        self, rental_id: str, budget: Budget, login_for: Callable[[Rental], Login] | None = None
+    ) -> Rental:
+        """The rental, once it runs and there is a way to its SSH, or that way lets us in.
+
+        A status may be behind, so nothing is given up before its way in was tried with what
+        *login_for* returns for it.
+        """
+        watch = _Watch(self._provider, rental_id, self._clock)
+        tried_at = self._clock.monotonic()
         for waited in self._clock.ticks(budget.running_seconds, _RUNNING_POLL_SECONDS):
-            rental = watch.look(self._clock.monotonic())
+            now = self._clock.monotonic()
+            rental = watch.look(now)
             self._tell(f"rental {rental_id} is {watch.text}", waited)
             if rental and rental.status == RUNNING and rental.ssh:
                 return rental
+            due = now - tried_at >= _TRY_EVERY_SECONDS or (waited == 0 and watch.may_serve)
+            if rental and login_for and (watch.lost or due):
+                tried_at = now
+                if self._lets_in(rental, login_for(rental)):
+                    self._notify(f"rental {rental_id} is shown as {watch.text}, and lets us in")
+                    return rental
+            if watch.lost:
+                raise watch.lost
         if watch.unanswered:
             raise watch.unanswered
         raise HostFault(
@@ -138,7 +160,7 @@ class Waiter:
 
         *new_host_key* replaces any other expected key that the host shows.
         """
-        watch = _Watch(self._provider, rental.id, rental)
+        watch = _Watch(self._provider, rental.id, self._clock, rental)
         access = _Access(self._provider, rental.id, ssh_public_key, self._notify)
         looked_at = self._clock.monotonic()
         for waited in self._clock.ticks(budget.ssh_seconds, _SSH_POLL_SECONDS):
@@ -151,6 +173,8 @@ class Waiter:
                 tried[endpoint] = seen = self._visit(endpoint, login, new_host_key)
                 if seen.ready:
                     return Reached(rental, endpoint, seen.host_key)
+            if watch.lost:
+                raise watch.lost
             access.judge(tried, self._clock.monotonic(), watch)
             self._tell(f"SSH waits: {access.stages()}", waited)
         if watch.unanswered:
@@ -161,8 +185,12 @@ class Waiter:
             remedy=access.remedy,
             stage=access.failed_at,
             blame=access.blame,
+            sign=access.sign,
             money=watch.money,
         )
+
+    def _lets_in(self, rental: Rental, login: Login) -> bool:
+        return any(self._probe(endpoint, login).ready for endpoint in rental.ssh)
 
     def _visit(self, endpoint: Endpoint, login: Login, new_host_key: HostKey | None) -> Probe:
         seen = self._probe(endpoint, login)
@@ -195,17 +223,23 @@ class _Lasting:
 
 
 class _Watch:
-    """Looks at a rental from time to time, and raises once it is lost."""
+    """Looks at a rental from time to time, and tells when it is lost by its status."""
 
-    def __init__(self, provider: Provider, rental_id: str, seen: Rental | None = None) -> None:
+    def __init__(
+        self, provider: Provider, rental_id: str, clock: Clock, seen: Rental | None = None
+    ) -> None:
         self._provider = provider
         self._rental_id = rental_id
+        self._clock = clock
         self._seen = seen
         self._ended_looks = 0
+        self._refusals = 0
         self._vanished = _Lasting()
         self._silent = _Lasting()
         #: Why the last look brought no answer.
         self.unanswered: MarketError | None = None
+        #: Why the last look says that no waiting helps.
+        self.lost: MarketError | None = None
         self.text = "never seen"
 
     @property
@@ -213,7 +247,21 @@ class _Watch:
         """What is at stake."""
         if self._seen is None:
             return "It may bill."
-        return f"It bills {rate(self._seen.price_usd_per_hour)} until it is released."
+        return f"It bills {rate(self._seen.billed_usd_per_hour)} until it is released."
+
+    @property
+    def may_serve(self) -> bool:
+        """Whether it is older than a boot takes."""
+        return bool(self._seen and self._seen.since) and self._age() >= _STATUS_LAGS_SECONDS
+
+    @property
+    def is_young(self) -> bool:
+        """Whether its rental request was made a short time ago, by the provider's clock."""
+        return self._age() < YOUNG_SECONDS
+
+    def _age(self) -> float:
+        since = self._seen.since if self._seen else 0.0
+        return self._clock.now() + self._provider.clock_offset_seconds - since
 
     def look(self, now: float) -> Rental | None:
         """The rental as it is, None when that cannot be told; *now* is monotonic."""
@@ -230,29 +278,41 @@ class _Watch:
         self.unanswered = None
         self.text = rental.status_text if rental else "not known to the provider"
         self._seen = rental or self._seen
-        self._judge(rental, now)
+        self.lost = self._judge(rental, now)
         return rental
 
-    def _judge(self, rental: Rental | None, now: float) -> None:
+    def _judge(self, rental: Rental | None, now: float) -> MarketError | None:
+        """Why it is lost, if it is."""
         status = rental.status if rental else None
-        if status == FAILED and any(words in self.text for words in _BAD_IMAGE):
-            raise RequestRefused(
-                f"No host can get the image of rental {self._rental_id}: {self.text}.",
-                remedy="Change the image.",
+        refusal = self._refusal(rental)
+        self._refusals = self._refusals + 1 if refusal else 0
+        if refusal and (status == FAILED or self._refusals >= _ENDED_LOOKS):
+            return RequestRefused(
+                f"No host can get the image of rental {self._rental_id}, because {refusal.cause}: "
+                f"{self.text}.",
+                remedy=refusal.remedy,
                 money=self.money,
             )
         self._ended_looks = self._ended_looks + 1 if status in (FAILED, STOPPED) else 0
         if self._ended_looks >= _ENDED_LOOKS:
-            raise self._fault(f"ended by itself: {self.text}")
+            return self._fault(f"ended by itself: {self.text}", sign=f"ended: {self.text}")
         if self._vanished.seconds(rental is None, now) >= _VANISHED_SECONDS:
-            raise self._fault(
+            return self._fault(
                 f"vanished: for {_VANISHED_SECONDS:.0f} s its provider knows it no more"
             )
         if self._silent.seconds(status == SILENT, now) >= _SILENT_SECONDS:
-            raise self._fault(f"gave no sign of life for {_SILENT_SECONDS:.0f} s: {self.text}")
+            return self._fault(f"gave no sign of life for {_SILENT_SECONDS:.0f} s: {self.text}")
+        return None
 
-    def _fault(self, what: str) -> HostFault:
-        return HostFault(f"Rental {self._rental_id} {what}.", stage="boot", money=self.money)
+    def _refusal(self, rental: Rental | None) -> ImageRefusal | None:
+        """Why no host can get its image, whatever its status is; None while it runs."""
+        if rental is None or rental.status == RUNNING:
+            return None
+        return image_refusal(self.text)
+
+    def _fault(self, what: str, sign: str = "") -> HostFault:
+        told = f"Rental {self._rental_id} {what}."
+        return HostFault(told, stage="boot", sign=sign, money=self.money)
 
 
 class _Access:
@@ -275,12 +335,18 @@ class _Access:
         self._reattachments = 0
         self._refused = _Lasting()
         self._black_holed = _Lasting()
+        self._unreplaced = _Lasting()
         self._tried: dict[Endpoint, Probe] = {}
 
     @property
     def failed_at(self) -> str:
         """The stage, in the words of HostFault."""
         return "login" if self._at(LOGIN) else "ssh"
+
+    @property
+    def sign(self) -> str:
+        """The furthest that any way got, where that need not be the machine's fault."""
+        return next((stage for stage in (LOGIN, HOST_KEY, BLACK_HOLED) if self._at(stage)), "")
 
     @property
     def blame(self) -> str:
@@ -335,6 +401,8 @@ class _Access:
         """Give up what leads nowhere, and have a key that was lost attached anew."""
         self._tried = tried
         self._refuse_what_waiting_cannot_help(watch)
+        if self._unreplaced.seconds(self._at(FIRST_KEY), now) >= _UNREPLACED_SECONDS:
+            raise self._cut_off(watch)
         # When the provider is out of reach as well, it may be our own network.
         black_holed = not watch.unanswered and self._all_at(BLACK_HOLED)
         if self._black_holed.seconds(black_holed, now) >= _BLACK_HOLED_SECONDS:
@@ -342,6 +410,7 @@ class _Access:
                 f"Rental {self._rental_id} runs, but no connection to it was answered or refused "
                 f"for {_BLACK_HOLED_SECONDS:.0f} s.",
                 stage="ssh",
+                sign=BLACK_HOLED,
                 money=watch.money,
             )
         lost = self._refused.seconds(self._at(LOGIN), now) >= _LOGIN_REFUSED_SECONDS
@@ -350,11 +419,31 @@ class _Access:
             self._attached = False
             self._refused = _Lasting()
 
+    def _cut_off(self, watch: _Watch) -> HostFault:
+        """Nobody has replaced its first host key: it has never served, or was recreated since."""
+        told = f"Rental {self._rental_id} still shows the host key that came with its request"
+        if watch.is_young:
+            return HostFault(
+                f"{told}, because the run that rented it was cut off.",
+                stage="ssh",
+                blame="run",
+                remedy="Release it and rent another one: nothing can be proven to run on it.",
+                money=watch.money,
+            )
+        return HostFault(
+            f"{told}, which the marketplace has seen: either nobody has ever used it, or its "
+            "container was recreated, and all that was on it is lost.",
+            stage="ssh",
+            blame="provider",
+            remedy="Run teardown for it, and deploy again.",
+            money=watch.money,
+        )
+
     def _refuse_what_waiting_cannot_help(self, watch: _Watch) -> None:
         for way, seen in self._tried.items():
             cause = f"SSH to {way.host}:{way.port}: {seen.detail}"
             if seen.final and seen.stage == HOST_KEY:
-                raise HostFault(cause, stage="ssh", money=watch.money)
+                raise HostFault(cause, stage="ssh", sign=HOST_KEY, money=watch.money)
             if seen.final:
                 raise RequestRefused(cause, money=watch.money)
 

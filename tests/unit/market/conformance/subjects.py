@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
@@ -19,6 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     RateLimited,
     UnclearCreate,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
@@ -84,6 +86,10 @@ class Subject(ABC):
         """Let somebody else rent an offer."""
 
     @abstractmethod
+    def relabel(self, rental_id: str, label: str) -> None:
+        """Let somebody write a label."""
+
+    @abstractmethod
     def settle(self) -> None:
         """Wait until what was created runs."""
 
@@ -144,6 +150,10 @@ class SimulatedVastAI(Subject):
         """Off the market."""
         self.market.offers.pop(int(offer_id))
 
+    def relabel(self, rental_id: str, label: str) -> None:
+        """In the books."""
+        self.market.rentals[int(rental_id)].label = label
+
     def settle(self) -> None:
         """Let the threads that boot hosts come to their end."""
         for rental in self.market.rentals.values():
@@ -168,6 +178,7 @@ class Fake(Subject):
         "release": "release",
         "change_mark": "change_mark",
         "attach_key": "attach_key",
+        "charged": "charged",
         "check_credential": "check_credential",
     }
 
@@ -218,6 +229,11 @@ class Fake(Subject):
     def take(self, offer_id: str) -> None:
         """Off the market."""
         self.world.offers = [one for one in self.world.offers if one.id != offer_id]
+
+    def relabel(self, rental_id: str, label: str) -> None:
+        """In the dictionary."""
+        rental = self.world.rentals[rental_id]
+        self.world.rentals[rental_id] = replace(rental, label=label, mark=Mark.decode(label))
 
     def settle(self) -> None:
         """All run at once."""

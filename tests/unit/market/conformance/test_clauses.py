@@ -317,6 +317,43 @@ def test_a_rental_that_was_released_is_gone_from_reads_and_lists(subject: Subjec
     assert all(one.status in DEAD for one in provider.list_rentals())
 
 
+@pytest.mark.parametrize("label", ["our demo", "", "{mark} keep", "keep {mark}"])
+def test_a_label_that_was_written_over_leaves_the_mark_where_a_second_one_is_kept(
+    subject: Subject, label: str
+) -> None:
+    rental = rented(subject)
+    subject.relabel(rental.id, label.format(mark=rental.label))
+    kept = rental.mark if subject.kind.keeps_second_mark else None
+    (listed,) = subject.provider().list_rentals()
+    read = subject.provider().get(rental.id)
+    assert read is not None
+    assert listed.mark == read.mark == kept
+    assert listed.is_written_over == subject.kind.keeps_second_mark
+
+
+def test_what_is_charged_names_every_rental_by_its_label(subject: Subject) -> None:
+    if not subject.kind.tells_charges:
+        return
+    first, second = rented(subject, "gpu-1"), rented(subject, "gpu-2")
+    provider = subject.provider()
+    provider.release(first.id)
+    subject.clock.sleep(3600)
+    charged = provider.charged(subject.clock.now() - 86400)
+    told = [(rental_id, charge.label) for rental_id, charge in charged.items()]
+    assert told == [(first.id, first.label), (second.id, second.label)]
+    assert charged[second.id].usd > 0
+
+
+@pytest.mark.parametrize("trouble", sorted(set(TROUBLES) - set(REFUSING)))
+def test_charges_that_cannot_be_read_are_no_empty_bill(subject: Subject, trouble: str) -> None:
+    if not subject.kind.tells_charges:
+        return
+    rented(subject)
+    subject.spoil("charged", trouble)
+    with pytest.raises(ProviderUnavailable):
+        subject.provider().charged(subject.clock.now() - 86400)
+
+
 @pytest.mark.parametrize("trouble", sorted(TROUBLES))
 @pytest.mark.parametrize("call", sorted(READS))
 def test_an_answer_that_is_none_says_nothing(subject: Subject, call: str, trouble: str) -> None:

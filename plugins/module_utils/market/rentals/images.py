@@ -1,0 +1,51 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What container engines say of an image that no host can get: another machine would not help."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ImageRefusal:
+    """Texts, as a regular expression, with what they mean and what helps."""
+
+    said: re.Pattern[str]
+    cause: str
+    remedy: str
+
+
+_LOGIN = "Give rent_registry_username and rent_registry_password, or change rent_image."
+#: Sources: containerd and moby, remote errors of the registry protocol; ghcr.io answers a private
+#: image like one that does not exist.
+_REFUSALS = (
+    ImageRefusal(
+        re.compile(
+            r"unauthorized|authentication required|no basic auth credentials"
+            r"|pull access denied|access to the resource is denied|may require authorization"
+            r"|(?:https?://|ghcr\.io)\S*\"?:? denied|error from registry: denied|403 forbidden",
+            re.IGNORECASE,
+        ),
+        "its registry lets nobody in without a login, or has no such image",
+        _LOGIN,
+    ),
+    ImageRefusal(
+        re.compile(
+            r"manifest unknown|manifest for \S+ not found|name unknown"
+            r"|repository \S* ?does not exist|repository name not known|invalid reference format"
+            r"|no matching manifest for",
+            re.IGNORECASE,
+        ),
+        "its registry has no such image or tag",
+        "Correct rent_image.",
+    ),
+)
+
+
+def image_refusal(text: str) -> ImageRefusal | None:
+    """What *text*, which a provider shows of a rental, says against its image; None for nothing."""
+    return next((one for one in _REFUSALS if one.said.search(text)), None)

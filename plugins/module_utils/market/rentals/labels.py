@@ -1,0 +1,45 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is said of rentals into whose label somebody has written, and when that stops a run."""
+
+from __future__ import annotations
+
+from ..errors import MarketError
+from ..model import Rental, rate
+
+
+def damaged_warning(damaged: list[Rental]) -> str:
+    """What to tell about rentals of which nobody can say whose they are."""
+    told = ", ".join(
+        f"{one.id} ({one.label!r}, {rate(one.billed_usd_per_hour)})" for one in damaged
+    )
+    return (
+        f"The label of {told} looks like a mark of this scope and is none: somebody has written "
+        f"into it. Whether it is needed is unknown; see {damaged[0].console_url}"
+    )
+
+
+def refuse_damaged(damaged: list[Rental], name: str, kind: type[MarketError]) -> None:
+    """Raise an error of this *kind* where one of the *damaged* may be the rental of *name*."""
+    if not damaged:
+        return
+    told = ", ".join(f"{one.id} ({one.label!r})" for one in damaged)
+    raise kind(
+        f"Whether {name} is rented is unknown: the label of rental {told} looks like a mark of "
+        "this scope and is none, because somebody has written into it.",
+        remedy=f"Take out what was written, or end the rental, at {damaged[0].console_url}",
+        money=" ".join(f"{one.id} bills {rate(one.billed_usd_per_hour)}." for one in damaged),
+    )
+
+
+def written_over_warning(rental: Rental) -> str:
+    """What to tell about a rental into whose label somebody has written; nothing of another."""
+    if not rental.is_written_over:
+        return ""
+    return (
+        f"The label of rental {rental.id} was changed by hand to {rental.label!r}. It is known by "
+        "the second copy of its mark, which holds the deadline that it was made with: an "
+        "extension is kept as long as the mark stands in the label as a word of its own."
+    )
