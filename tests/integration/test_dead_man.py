@@ -160,6 +160,7 @@ class Fleet:
             "scope_secret": SECRET,
             "ssh_private_key_file": str(self.market.key),
             "known_hosts_file": f"{self.market.key}.{rental.id}",
+            "nonce": rental.mark.nonce if rental.mark else "",
         }
         arguments = ["localhost", "-m", "inferops.gpu.rental_ready", "-a", json.dumps(options)]
         return self.ansible(*arguments)

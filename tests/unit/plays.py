@@ -28,7 +28,9 @@ def play(
     inventory = tmp_path / "hosts.yml"
     inventory.write_text("gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\n")
     folder = str(tmp_path / "controller")
-    given = {"inferops_scope": "test", "inferops_controller_dir": folder, **variables}
+    # Without a market of the test's own, nobody is asked for anything.
+    nowhere = {"inferops_api_url": "http://127.0.0.1:9", "inferops_controller_dir": folder}
+    given = {"inferops_scope": "test", **nowhere, **variables}
     command = ["ansible-playbook", "-i", str(inventory), str(file), "-e", json.dumps(given)]
     done = subprocess.run(
         [Path(sys.executable).with_name(command[0]), *command[1:], *arguments],

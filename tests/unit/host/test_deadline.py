@@ -45,7 +45,9 @@ class Host:
         script = script.replace(start_script.FOLDER, str(self.folder))
         script = script.replace("~root", str(self.root))
         subprocess.run(["sh", "-c", script], check=True, timeout=30)
-        assert daemon.wait(lambda: self.read().pid is not None, 60)
+        # It writes down its deadline once it has looked for its own row.
+        written = self.folder / "deadline"
+        assert daemon.wait(lambda: self.read().pid is not None and written.exists(), 60)
         return now + DAY
 
     def kill_switch(self) -> None:

@@ -129,7 +129,6 @@ key_variable=@{key_variable}
 @{switch}
 END
   mv switch.new switch.sh
-  [ -e deadline ] || echo @{deadline} >deadline
 fi
 setsid nohup sh @{folder}/switch.sh </dev/null >/dev/null 2>&1 &
 """
@@ -137,9 +136,9 @@ setsid nohup sh @{folder}/switch.sh </dev/null >/dev/null 2>&1 &
 
 #: One process, by its lock, compares the clock with the file ``deadline`` until the host is gone.
 #: A file that does not hold ten digits counts as the original deadline. At its start, every hour
-#: and before it ends anything it asks the provider for the rental's own row. The deadline in the
-#: mark counts, so that one that was moved holds although nobody could tell the host. So does the
-#: time of the answer, for the host's clock may be wrong.
+#: and before it ends anything it asks the provider for the rental's own row. A later deadline in
+#: the mark counts, so that one that was moved holds although nobody could tell the host. So does
+#: the time of the answer, for the host's clock may be wrong.
 _SWITCH_LOOP = _Shell(
     r"""
 cd @{folder}
@@ -162,6 +161,16 @@ told = web.build_opener().open(request, timeout=60)
 print(told.headers, told.read().decode())' $2
 }
 offset=0
+current() {
+  deadline=
+  read -r deadline <deadline
+  case $deadline in
+    *[!0-9]*|0*) deadline=;;
+    ??????????) ;;
+    *) deadline=;;
+  esac
+  : ${deadline:=$((original-offset))}
+}
 look() {
   row=$(call i @{read_method} | tr -d '\r')
   now=$(echo "$row" | sed -n 's/^[Dd]ate: *//p' | head -n 1)
@@ -170,17 +179,13 @@ look() {
     sed -n 's|.*"label": *"[^"]*@{prefix}/[^/" ]*/[^/" ]*/[^/" ]*/[^/" ]*/\([0-9a-z]*\)/.*|\1|p' |
     awk '{for(n=0;$0!="";$0=substr($0,2))n=n*36+index("@{digits}",substr($0,1,1));printf "%.0f",n}')
   [ "$at" = 0 ] && at=9000000000
-  [ ${#at} = 10 ] && echo $((at-offset)) >deadline
+  current
+  [ ${#at} = 10 ] && [ $((at-offset)) -gt $deadline ] && echo $((at-offset)) >deadline
+  [ -e deadline ] || echo $deadline >deadline
 }
 due() {
-  deadline=
-  read -r deadline <deadline
-  case $deadline in
-    *[!0-9]*|0*) deadline=;;
-    ??????????) ;;
-    *) deadline=;;
-  esac
-  [ $(date +%s) -ge ${deadline:-$((original-offset))} ]
+  current
+  [ $(date +%s) -ge $deadline ]
 }
 tick=0
 while :; do
