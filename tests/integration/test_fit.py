@@ -245,7 +245,7 @@ def test_rent_takes_any_memory_when_the_hub_does_not_tell(play: Play, hub: Hub) 
     )
     assert run.status == 0, run.output
     why = "any memory is taken, because its config.json is not known"
-    assert f"{why} (Model meta-llama/gated is gated" in run.message()
+    assert f"{why} ({address} has no model meta-llama/gated" in run.message()
     hub.close()
     run = play("rent", "model", inferops_controller_hub_endpoint=address)
     assert run.status == 0, run.output

@@ -108,7 +108,7 @@ def test_status_tells_the_deadline_and_extend_moves_it_also_after_the_key_was_wi
 ) -> None:
     fault = {"kind": "wipe_keys", "after_seconds": 3600, "keep_attached": False}
     controller.simulator("POST", "faults", [{**fault, "times": 1}])
-    assert controller.play(rent).status == 0
+    assert controller.play(rent, rent_duration_hours=50).status == 0
     controller.simulator("POST", "clock", {"advance_seconds": 3700})
     told = controller.play("status", clock_scale=10)
     assert told.status == 0, told.output[-5000:]
