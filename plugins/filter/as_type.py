@@ -58,6 +58,9 @@ def as_type(value: Any, kind: str) -> Any:
             return check_type_dict(value or {})
         if isinstance(value, str) and value.lstrip().startswith("["):
             return check_type_list(json.loads(value))
+        if isinstance(value, str):
+            # As people write it, with blanks behind the commas, or as an answer that was left out.
+            return [word for word in map(str.strip, value.split(",")) if word]
         return check_type_list(value or [])
     except (TypeError, ValueError) as error:
         raise AnsibleFilterError(f"A {kind} is needed here: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Callable
@@ -184,12 +185,31 @@ def with_usual(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_wish(options: Mapping[str, Any]) -> Wish:
-    """The wish in *options*, which have the shape of WISH_OPTIONS and what is usual in them."""
+    """The wish in *options*, which have the shape of WISH_OPTIONS and what is usual in them.
+
+    Raises RequestRefused for a country that is none.
+    """
     given: dict[str, Any] = {}
     for field in fields(Wish):
         value = options[field.name]
-        given[field.name] = tuple(value) if isinstance(value, list) else value
+        given[field.name] = _words(value) if isinstance(value, list) else value
+    given["countries"] = tuple(map(_country, given["countries"]))
     return Wish(**given)
+
+
+def _words(values: list[Any]) -> tuple[str, ...]:
+    """What a list holds; one that was given as text has blanks around its words, or none at all."""
+    return tuple(word for word in (str(value).strip() for value in values) if word)
+
+
+def _country(word: str) -> str:
+    if not re.fullmatch("[A-Za-z]{2}", word):
+        raise RequestRefused(
+            f"countries has {word!r}, which is not the code of a country.",
+            remedy="Give the two letters of each, such as SE for Sweden (ISO 3166).",
+            money="Nothing was rented.",
+        )
+    return word.upper()
 
 
 def make_usage(options: Mapping[str, Any]) -> Usage:

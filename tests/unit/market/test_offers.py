@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import Usage, rank
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
-from tests.unit.market.conftest import Market
+from tests.unit.market.conftest import PUBLIC_KEY, Market
 
 
 def offer(**changes: object) -> Offer:
@@ -147,3 +149,30 @@ def test_dear_traffic_counts() -> None:
     dear = offer(id="dear", price_usd_per_hour=0.39, download_usd_per_gib=0.1)
     ranked = rank([dear, offer(id="flat")], Usage(hours=4, download_gib=40))
     assert ranked[0].offer.id == "flat"
+
+
+@pytest.mark.parametrize("countries", [["se"], [" SE ", ""], "SE, se"])
+def test_a_country_is_meant_however_it_is_written(market: Market, countries: Any) -> None:
+    wanted = market.run("offer_info", countries=["SE"], limit=50)["offers"]
+    assert wanted
+    assert market.run("offer_info", countries=countries, limit=50)["offers"] == wanted
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_country_that_is_none_is_refused_with_what_is_meant(market: Market, check: bool) -> None:
+    result = market.run(
+        "rental", check=check, name="gpu-1", scope="test", ssh_public_key=PUBLIC_KEY,
+        countries=["Sweden"],
+    )  # fmt: skip
+    assert "'Sweden'" in result["msg"]
+    assert "SE for Sweden" in result["failure"]["remedy"]
+
+
+@pytest.mark.parametrize("field", [{"rented": True}, {"external": True}, {"cpu_arch": "arm64"}])
+def test_what_a_search_did_not_leave_out_is_left_out(
+    market: Market, field: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = market.ranked()[0].offer.id
+    market.simulator.market.offers[int(victim)].update(field)
+    market.fault("unfiltered", times=9)
+    assert victim not in {one.offer.id for one in market.ranked()}

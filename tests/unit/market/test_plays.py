@@ -20,7 +20,7 @@ from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market as SimulatedMarket
 from tests.tools.tree import REPOSITORY
 from tests.unit.market.conftest import Market
-from tests.unit.plays import on_the_host, play, role
+from tests.unit.plays import faster, on_the_host, play, role
 
 #: Nobody listens on this port: a host that has fallen silent.
 SILENT = {"host": "127.0.0.1", "port": 1}
@@ -38,9 +38,12 @@ RENTAL = {
 
 
 @pytest.fixture
-def marketplace() -> Iterator[str]:
+def marketplace(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a marketplace that takes the key of every play here."""
-    simulated = Simulator(SimulatedMarket(PretendHosts()))
+    market = SimulatedMarket(PretendHosts())
+    for name, value in faster(market).items():
+        monkeypatch.setenv(name, value)
+    simulated = Simulator(market)
     yield simulated.url
     simulated.close()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
 from tests.tools.tree import REPOSITORY
-from tests.unit.plays import on_the_host, play, role
+from tests.unit.plays import faster, on_the_host, play, role
 
 PLAYBOOKS = sorted(
     path for path in REPOSITORY.glob("playbooks/*.yml") if path.stem not in ("hosts",)
@@ -38,9 +37,6 @@ SECRETS = {
 }
 
 
-SCALE = 30.0
-
-
 def shown(output: str) -> list[str]:
     """The secrets that an output shows."""
     return re.findall(r"secret-of-[a-z-]+", output)
@@ -50,8 +46,8 @@ def shown(output: str) -> list[str]:
 def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
     """A market whose time runs faster: nobody waits for its pace here."""
     market = Market(PretendHosts())
-    market.rescale(SCALE)
-    monkeypatch.setenv("INFEROPS_CLOCK", f"{market.clock.now()} {time.time()} {SCALE}")
+    for name, value in faster(market).items():
+        monkeypatch.setenv(name, value)
     simulated = Simulator(market)
     yield simulated
     simulated.close()

@@ -14,6 +14,7 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
 from tests.tools.tree import REPOSITORY
+from tests.unit.plays import faster
 from tests.unit.plugins.test_guarded_actions import PLAYBOOKS, ansible
 
 FLEET = "gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\nother: {hosts: {web: {}}}\n"
@@ -29,7 +30,9 @@ def run(
         "inferops_scope": "test",
         "inferops_controller_dir": str(folder / "controller"),
     }
-    simulator = Simulator(Market(PretendHosts()))
+    market = Market(PretendHosts())
+    clock = faster(market)
+    simulator = Simulator(market)
     try:
         done = ansible(
             REPOSITORY / "playbooks" / f"{playbook}.yml",
@@ -40,6 +43,7 @@ def run(
             defaults=False,
             VAST_URL=simulator.url,
             VAST_API_KEY=ACCOUNT_KEY,
+            **clock,
         )
         asked = [entry["path"] for entry in simulator.journal.entries()]
     finally:

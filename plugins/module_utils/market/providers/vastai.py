@@ -107,6 +107,8 @@ _DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, Arithme
 _MARK_VARIABLE = "INFEROPS_MARK"
 _INSTANCE_CHARGES = re.compile(r"instance-([0-9]+)")
 _CHARGES_PAGE_SIZE = 100
+#: What images and wheels are built for.
+_CPU_ARCHITECTURE = "amd64"
 #: Until when charges are asked for, from their beginning: later than any clock is wrong.
 _MOST_DAYS = 400
 #: Words in ``status_msg`` after which an instance that is still starting never runs.
@@ -394,6 +396,8 @@ def _search_body(wish: Wish) -> dict[str, Any]:
         "type": "on-demand",
         "rentable": {"eq": True},
         "rented": {"eq": False},
+        "external": {"eq": False},
+        "cpu_arch": {"eq": _CPU_ARCHITECTURE},
         "num_gpus": {"eq": wish.gpu_count},
         "disk_space": {"gte": wish.disk_gib},
         "direct_port_count": {"gte": 1},
@@ -510,9 +514,14 @@ def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
 
 
 def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
-    """The offer in *row*; None for what is not for rent or cannot be understood: others can."""
+    """The offer in *row*; None for what is not for rent or cannot be understood: others can.
+
+    What the search has asked for is looked at again: filters have been ignored.
+    """
     try:
-        return _offer(row, disk_gib) if row.get("rentable", True) else None
+        theirs = row.get("rented") or row.get("external") or not row.get("rentable", True)
+        foreign = (row.get("cpu_arch") or _CPU_ARCHITECTURE) != _CPU_ARCHITECTURE
+        return None if theirs or foreign else _offer(row, disk_gib)
     except _DAMAGED:
         return None
 
