@@ -790,7 +790,7 @@ DEADLINES = (
         f"{MARKET}/rentals/desk.py",
         "created_at=now,",
         "created_at=int(self._clock.now()),",
-        (f"{TRANSPORT}::test_a_controller_that_is_behind_tells_hosts_the_same_lifetime",),
+        (f"{TRANSPORT}::test_a_controller_that_is_behind_loses_no_hour_when_the_price_differs",),
     ),
 )
 

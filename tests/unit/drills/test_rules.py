@@ -25,6 +25,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file im
 from tests.simulator.market import ACCOUNT_KEY
 from tests.unit.market.conftest import MOST_HOURS, Market, fault, order
 
+#: Without the bills as a second view, lists alone decide.
+NO_BILLS = fault("reply", on="charged", status=403, body={}, times=99)
+
 
 def absent(market: Market, **options: Any) -> dict[str, Any]:
     """Tear down what has the name gpu-1."""
@@ -98,13 +101,14 @@ def test_gone_takes_both_the_list_and_the_id(
 
 
 def test_a_create_that_shows_seconds_later_is_found_by_a_teardown(market: Market) -> None:
-    market.fault("list_lag", seconds=4)
+    market.faults(fault("list_lag", seconds=4), NO_BILLS)
     market.create(market.ranked()[0].offer)
     assert len(absent(market)["released"]) == 1
     assert market.billing() == []
 
 
 def test_what_another_host_listed_never_proves_that_nothing_is_rented(market: Market) -> None:
+    market.faults(NO_BILLS)
     assert market.run("rental_info", scope="test")["rentals"] == []
     market.create(market.ranked()[0].offer)
     assert len(absent(market)["released"]) == 1

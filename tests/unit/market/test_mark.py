@@ -107,6 +107,7 @@ def test_a_rental_that_the_first_version_made_is_kept_and_released(market: Marke
     market.create(offer)
     (rental,) = market.simulator.market.rentals.values()
     rental.label = f"inferops/test/gpu-1/9f2c41aa/{int(market.clock.now()) + DAY}/{DAY}"
+    rental.wish["env"].clear()
     assert not market.rent()["changed"]
     gone = market.run("rental", name="gpu-1", scope="test", state="absent")
     assert [one["id"] for one in gone["released"]] == [str(rental.id)]

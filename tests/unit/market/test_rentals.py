@@ -332,7 +332,9 @@ def test_a_label_that_was_replaced_meanwhile_hides_no_rental_from_its_release(
 
 def test_an_id_of_which_nobody_can_say_whether_it_is_there_is_unproven(market: Market) -> None:
     rental = market.rent()["rental"]
-    market.simulator.market.rentals[int(rental["id"])].label = "keep"
+    shown = market.simulator.market.rentals[int(rental["id"])]
+    shown.label = "keep"
+    shown.wish["env"].clear()
     market.fault("reply", on="get", times=99, status=500, body="oops")
     by_name = {"name": "gpu-1", "scope": "test", "state": "absent", "id": rental["id"]}
     result = market.run("rental", **by_name)

@@ -309,6 +309,13 @@ def test_a_controller_that_is_behind_tells_hosts_the_same_lifetime(market: Marke
     assert result["deadline"]["remaining_seconds"] == pytest.approx(10 * HOUR, abs=300)
 
 
+def test_a_controller_that_is_behind_loses_no_hour_when_the_price_differs(market: Market) -> None:
+    skew = {"kind": "clock_skew", "method": "ANY", "path": "", "seconds": 3 * HOUR, "times": 99}
+    market.faults(skew, {"kind": "price_change", "factor": 0.9})
+    market.rent(deadline_hours=10)
+    assert deadline_hours(market) == pytest.approx(13, abs=0.1)
+
+
 # Secrets.
 
 
