@@ -39,6 +39,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waitin
     Budget,
     Reached,
     Waiter,
+    age_seconds,
     ready_budget,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
@@ -86,7 +87,8 @@ class ActionModule(WorkerAction):
         start = clock.monotonic()
 
         def login_for(rental: Rental) -> Login:
-            return _login(options, rental, _host_keys(options, provider, rental))
+            keys = _host_keys(options, provider, rental)
+            return _login(options, rental, keys, age_seconds(rental, provider, clock))
 
         rental = waiter.until_running(options["id"], budget, login_for)
         running_at = clock.monotonic()
@@ -94,7 +96,7 @@ class ActionModule(WorkerAction):
             left = max(0.0, options["timeout_seconds"] - (running_at - start))
             budget = replace(budget, ssh_seconds=left)
         keys = _host_keys(options, provider, rental)
-        login = _login(options, rental, keys)
+        login = login_for(rental)
         new_host_key = keys[0] if keys else None
         reached = waiter.until_ssh(rental, login, public_key, budget, new_host_key)
         seconds = {
@@ -136,15 +138,16 @@ def _host_keys(options: dict[str, Any], provider: Provider, rental: Rental) -> l
     return [derive(secret, mark, generation) for generation in (2, 1)]
 
 
-def _login(options: dict[str, Any], rental: Rental, keys: list[HostKey]) -> Login:
+def _login(
+    options: dict[str, Any], rental: Rental, keys: list[HostKey], age_seconds: float
+) -> Login:
     """Who logs in, and which of *keys* the host may show.
 
     The marketplace has seen the first one, which came with the rental request. So it counts only
     for the run that made the request, and only while that is young.
     """
     mark = rental.mark
-    age = Clock.from_environment().now() - rental.since
-    is_ours = mark is not None and mark.nonce == options["nonce"] and age < YOUNG_SECONDS
+    is_ours = mark is not None and mark.nonce == options["nonce"] and age_seconds < YOUNG_SECONDS
     believed = [key.public for key in (keys if is_ours else keys[:1])]
     seen_by_others = [key.public for key in keys[1:] if key.public not in believed]
     return Login(

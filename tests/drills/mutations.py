@@ -2201,8 +2201,8 @@ FIELD = (
         "first-key-believed-by-any-run",
         "a marketplace that has seen the first host key gets the second one's private half",
         "plugins/action/rental_ready.py",
-        'is_ours = mark is not None and mark.nonce == options["nonce"] and age < YOUNG_SECONDS',
-        "is_ours = True",
+        'mark is not None and mark.nonce == options["nonce"] and age_seconds < YOUNG_SECONDS',
+        "True",
         (f"{UNIT}/test_ready.py::test_the_first_host_key_is_believed_by_no_other_run",),
     ),
     Mutation(

@@ -488,6 +488,13 @@ def test_a_play_shows_the_progress_of_a_download_that_it_has_started(
     assert TOKEN not in told
 
 
+def asked_for(hub: Hub, model: str, **options: Any) -> dict[str, Any]:
+    """What module model_info returns, with a token."""
+    usual = {name: option.get("default") for name, option in asking.MODEL_INFO_OPTIONS.items()}
+    address = {"endpoint": f"http://127.0.0.1:{hub.port}", "token": TOKEN}
+    return asking.model_info({**usual, "model": model, **address, **options})
+
+
 def tokens(hub: Hub) -> set[str]:
     """What the hub was shown."""
     return {request.headers.get("authorization", "") for request in hub.seen} - {""}
@@ -510,20 +517,16 @@ def test_a_gated_model_gets_the_token_when_it_was_refused_without(cache: Run, hu
 
 def test_the_token_is_sent_to_nobody_over_http(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_client, "_is_loopback", lambda host: False)
-    given = {"model": GATED, "revision": "main", "include": [], "exclude": [], "config": False}
-    address = {"endpoint": f"http://127.0.0.1:{hub.port}", "timeout_seconds": 30.0}
-    told = asking.model_info({**given, **address, "token": TOKEN, "token_always": False})
+    told = asked_for(hub, GATED)
     assert "https" in told["failure"]["remedy"]
     assert tokens(hub) == set()
-    allowed = asking.model_info({**given, **address, "token": TOKEN, "token_always": True})
+    allowed = asked_for(hub, GATED, token_always=True)
     assert allowed["needs_token"] is False
     assert tokens(hub) == {f"Bearer {TOKEN}"}
 
 
 @pytest.mark.parametrize(("model", "wanted"), [(NAME, False), (GATED, True)])
 def test_who_asks_learns_whether_a_host_needs_the_token(hub: Hub, model: str, wanted: bool) -> None:
-    given = {"model": model, "revision": "main", "include": [], "exclude": [], "config": True}
-    address = {"endpoint": f"http://127.0.0.1:{hub.port}", "timeout_seconds": 30.0}
-    told = asking.model_info({**given, **address, "token": TOKEN, "token_always": False})
+    told = asked_for(hub, model, config=True)
     assert told["needs_token"] is wanted
     assert told["config"]["model_type"] == "llama"

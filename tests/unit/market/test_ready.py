@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,14 @@ def test_the_first_host_key_is_believed_by_no_other_run(
     # No key of ours, and above all not the next host key, went to whoever showed it.
     assert ssh.commands == []
     assert not controller.known_hosts.exists()
+
+
+def test_a_controller_that_is_ahead_believes_the_first_key_of_its_own_rental(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFEROPS_CLOCK", f"{time.time() + 7200} {time.time()} 1")
+    result = controller.ready(id=controller.rent(), nonce=MARK.nonce)[1]
+    assert result["host_key"] == REPLACED.public
 
 
 def test_first_contact_trusts_whatever_is_shown_when_asked_to(

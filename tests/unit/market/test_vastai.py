@@ -233,6 +233,12 @@ def test_the_secrets_of_vast_ai_are_what_they_were() -> None:
         (400, {"success": False, "error": "spend_rate_limit", "msg": "Exceeded."}, "spend rate"),
         (400, {"success": False, "error": "missing_billing", "msg": "Add one."}, "payment method"),
         (402, {"success": False, "error": "payment_required", "msg": "Pay."}, "Add credit"),
+        # A number in a text is no status.
+        (
+            400,
+            {"success": False, "error": "invalid_args", "msg": "ask 4021404"},
+            "Change the option",
+        ),
     ],
 )
 def test_what_refuses_every_offer_is_no_offer_that_is_gone(

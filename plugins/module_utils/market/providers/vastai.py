@@ -77,25 +77,29 @@ _BAD_KEY = ("auth_error", "invalid user key", "session expired")
 #: unless it says in so many words that the list was old.
 _NO_SUCH_OFFER = ("no_such_ask", "is not available", "stale_inventory")
 _STALE = "stale_inventory"
-#: What refuses every offer alike, by words or by a status: its cause and what helps.
-_REFUSALS = (
+#: What refuses every offer alike, by words or by statuses: its cause and what helps.
+_REFUSALS: tuple[tuple[tuple[str, ...], tuple[int, ...], str, str], ...] = (
     (
         ("spend_rate_limit", "spend rate limit"),
+        (),
         "the account spends as fast as it may",
         "Wait, release what is not needed, or ask Vast.ai to raise the account's spend rate limit.",
     ),
     (
         ("missing_billing", "payment method"),
+        (),
         "the account has no payment method",
         "Add a payment method on the billing page of the console.",
     ),
     (
-        ("credit", "402"),
+        ("credit",),
+        (402,),
         "the account lacks credit",
         "Add credit, or set a lower maximum price.",
     ),
     (
-        ("deprecated_endpoint", "404", "405", "410"),
+        ("deprecated_endpoint",),
+        (404, 405, 410),
         "the marketplace does not offer this call any more",
         "Install a newer version of inferops.gpu, and see whether inferops_api_url is right.",
     ),
@@ -466,8 +470,8 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return CredentialError(f"{doing}: the API key was refused ({response.excerpt()}).")
     if offer_gone:
         return OfferGone(f"{doing}: it is gone ({response.excerpt()}).")
-    for words, cause, remedy in _REFUSALS:
-        if any(word in said for word in words) or str(response.status) in words:
+    for words, statuses, cause, remedy in _REFUSALS:
+        if response.status in statuses or any(word in said for word in words):
             return RequestRefused(f"{doing}: {cause} ({response.excerpt()}).", remedy=remedy)
     return RequestRefused(
         f"{doing}: refused ({response.excerpt()}).",

@@ -25,7 +25,7 @@ from ..errors import (
     UnprovenAbsence,
 )
 from ..mark import Mark, check_word, is_damaged, mark_of
-from ..model import DEAD, UNREADABLE, Offer, Order, Rental, cost_usd, rate
+from ..model import DEAD, UNREADABLE, Charge, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
@@ -209,7 +209,7 @@ class Lifecycle:
             self._doubt(f"What is rented is known by the provider's lists alone: {error.cause}")
             return []
         known = {rental.id for rental in listed}
-        #: Most of them have ended. Of each name the youngest is the likeliest to live.
+        # Most of them have ended. Of each name the youngest is the likeliest to live.
         youngest: dict[str, str] = {}
         for rental_id, charge in charged.items():
             mark = mark_of(charge.label)
@@ -222,13 +222,18 @@ class Lifecycle:
 
     def cost_usd(self, rental: Rental) -> float:
         """What *rental* has cost so far; of one that has stopped by its bills, where they tell."""
-        if rental.status in DEAD and self._provider.tells_charges:
-            try:
-                charge = self._provider.charged(rental.since).get(rental.id)
-                return round(charge.usd, 4) if charge else rental.cost_usd(self.now())
-            except MarketError as error:
-                self._notify(f"the bills of {rental.id}: {error.cause}")
-        return rental.cost_usd(self.now())
+        charge = self._charge(rental) if rental.status in DEAD else None
+        return round(charge.usd, 4) if charge else rental.cost_usd(self.now())
+
+    def _charge(self, rental: Rental) -> Charge | None:
+        """By the bills, where they tell."""
+        if not self._provider.tells_charges:
+            return None
+        try:
+            return self._provider.charged(rental.since).get(rental.id)
+        except MarketError as error:
+            self._notify(f"the bills of {rental.id}: {error.cause}")
+            return None
 
     def _doubt(self, sentence: str) -> None:
         if sentence not in self.doubts:

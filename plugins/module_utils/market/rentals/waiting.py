@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -207,6 +208,11 @@ class Waiter:
             self._told = (line, waited)
 
 
+def age_seconds(rental: Rental, provider: Provider, clock: Clock) -> float:
+    """How long ago *rental* began, by its provider's clock, which has told when that was."""
+    return clock.now() + provider.clock_offset_seconds - rental.since
+
+
 class _Lasting:
     """For how long something has been so."""
 
@@ -260,8 +266,7 @@ class _Watch:
         return self._age() < YOUNG_SECONDS
 
     def _age(self) -> float:
-        since = self._seen.since if self._seen else 0.0
-        return self._clock.now() + self._provider.clock_offset_seconds - since
+        return age_seconds(self._seen, self._provider, self._clock) if self._seen else math.inf
 
     def look(self, now: float) -> Rental | None:
         """The rental as it is, None when that cannot be told; *now* is monotonic."""
