@@ -14,23 +14,13 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.tools import tree
-from tests.tools.pythons import find_or_install_python
-
-RUN_TIME_FOLDERS = ("meta", "plugins", "roles", "playbooks")
-# What ansible-galaxy writes beside them, and Ansible reads to know the version.
-RUN_TIME_FILES = ("MANIFEST.json", "FILES.json")
-
-NEWEST_CORE = "2.21.5"
-NEWEST_CORE_PYTHON_MINORS = (13, 12, 14)
-CONTROLLER_LIBRARIES = ("jmespath", "paramiko", "requests")
+from tests.tools import cores, tree
 
 INVENTORY = """
 gpu_hosts:
@@ -47,18 +37,7 @@ gpu_hosts:
 @pytest.fixture(scope="module")
 def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of collections with nothing in it but ours, cut down to the run-time folders."""
-    tarball = tree.build(tmp_path_factory.mktemp("dist"))
-    folder = tmp_path_factory.mktemp("collections")
-    with tarfile.open(tarball) as archive:
-        wanted = [
-            member
-            for member in archive.getmembers()
-            if member.name.split("/")[0] in RUN_TIME_FOLDERS or member.name in RUN_TIME_FILES
-        ]
-        # Debian 12's Python knows no filters yet, and newer ones ask for one.
-        archive.extraction_filter = getattr(tarfile, "data_filter", None)
-        archive.extractall(folder / "ansible_collections" / "inferops" / "gpu", members=wanted)
-    return folder
+    return cores.install(tmp_path_factory.mktemp("collections"))
 
 
 @pytest.fixture(scope="module")
@@ -79,30 +58,10 @@ def simulator() -> Iterator[str]:
         subprocess.run([*command, "stop", *name], cwd=tree.REPOSITORY, timeout=120, check=True)
 
 
-def newest_core() -> Path:
-    """The commands of a virtual environment with the newest ansible-core (kept in .rig)."""
-    folder = tree.REPOSITORY / ".rig" / f"core-{NEWEST_CORE}"
-    ready = folder / ".ready"
-    if not ready.exists():
-        python = find_or_install_python(NEWEST_CORE_PYTHON_MINORS)
-        subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
-        libraries = (f"ansible-core=={NEWEST_CORE}", *CONTROLLER_LIBRARIES)
-        subprocess.run(
-            [folder / "bin" / "pip", "install", "--quiet", *libraries], timeout=600, check=True
-        )
-        ready.touch()
-    return folder / "bin"
-
-
-@pytest.fixture(scope="module", params=["2.19", "2.21"])
+@pytest.fixture(scope="module", params=[cores.OLDEST, cores.NEWEST])
 def core(request: pytest.FixtureRequest) -> Path:
     """The folder of an ansible-core's commands: the pinned one, and the newest."""
-    commands = Path(sys.executable).parent if request.param == "2.19" else newest_core()
-    version = subprocess.run(
-        [commands / "ansible", "--version"], stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
-    assert f"[core {request.param}." in version
-    return commands
+    return cores.commands(request.param)
 
 
 def test_the_tarball_holds_nothing_but_the_collection(collections: Path) -> None:
@@ -111,7 +70,7 @@ def test_the_tarball_holds_nothing_but_the_collection(collections: Path) -> None
         (collections / "ansible_collections" / "inferops" / "gpu" / "FILES.json").read_text()
     )
     top = {entry["name"].split("/")[0] for entry in manifest["files"]}
-    allowed = {".", "LICENSE", "README.md", "changelogs", "docs", *RUN_TIME_FOLDERS}
+    allowed = {".", "LICENSE", "README.md", "changelogs", "docs", *cores.RUN_TIME_FOLDERS}
     documents = {"CHANGELOG.md", "CONTRIBUTING.md"}
     assert top - allowed - documents == set()
     assert {"README.md", "docs"} <= top

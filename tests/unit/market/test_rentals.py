@@ -89,6 +89,44 @@ def test_a_create_that_may_have_happened_rents_nothing_else(market: Market) -> N
     assert len(market.creates()) == 1
 
 
+def test_an_answer_that_names_another_s_rental_ends_nobody_s(market: Market) -> None:
+    """Ours is found by its mark, and the one that was named goes on."""
+    innocent = int(market.rent("his", scope="of-a-colleague")["rental"]["id"])
+    told = {"success": True, "new_contract": innocent}
+    market.fault("reply_after_commit", on="create", times=1, status=200, body=told)
+    result = market.rent()
+    assert result["changed"]
+    ours = int(result["rental"]["id"])
+    assert ours != innocent
+    assert {row["id"] for row in market.billing()} == {innocent, ours}
+
+
+@pytest.mark.parametrize("said", ["done", "refused"])
+def test_an_answer_that_names_another_s_rental_where_none_was_made_ends_nobody_s(
+    market: Market, said: str
+) -> None:
+    innocent = int(market.rent("his", scope="of-a-colleague")["rental"]["id"])
+    told = {"success": said == "done", "error": "oops", "new_contract": innocent}
+    market.fault("reply", on="create", times=1, status=200, body=told)
+    result = market.rent()
+    assert f"with rental {innocent}, which is another's" in result["msg"]
+    assert [row["id"] for row in market.billing()] == [innocent]
+    assert len(market.creates()) == 2
+
+
+def test_an_old_rental_without_a_mark_is_not_taken_for_a_new_one(market: Market) -> None:
+    stranger = int(market.rent("his")["rental"]["id"])
+    row = {"label": "sky-serve-1-head", "extra_env": []}
+    market.faults(
+        fault("row_is", fields=row, of="/his/", times=99),
+        fault("reply", on="create", status=200, body={"success": True, "new_contract": stranger}),
+    )
+    market.pass_hours(7)
+    result = market.rent()
+    assert "which is another's (label 'sky-serve-1-head')" in result["msg"]
+    assert [row["id"] for row in market.billing()] == [stranger]
+
+
 def test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released(market: Market) -> None:
     provider = market.provider()
     ranked = market.ranked()

@@ -39,6 +39,8 @@ from .shared_listing import SharedListing
 #: How long a new rental may stay out of the listing, and how often to look.
 _LISTING_LAG_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 3.0
+#: What began so long before its request is another's, whatever is wrong with a clock.
+_OLDER_SECONDS = 6 * 3600.0
 #: Proving a release may take this long.
 _ABSENCE_BUDGET_SECONDS = 90.0
 #: Hosts of one play that look within this time share one listing.
@@ -321,7 +323,7 @@ class Lifecycle:
 
         try:
             rental = self._settle(order.mark, self._create(offer, order), offer, limits)
-            if rental.mark is not None and rental.mark.nonce == order.mark.nonce:
+            if _carries(rental, order.mark):
                 return self._within(limits, rental, offer, order), _attempt(offer, "rented", "")
         except OfferGone as error:
             # What others still read of that search may be gone as well.
@@ -348,6 +350,8 @@ class Lifecycle:
             if rental is not None and rental.status not in DEAD:
                 return rental.id
             # It exists, but nobody can use it: a stopped rental bills its disk.
+            if rental is None:
+                self._refuse_another_s(error.rental_id or "", order.mark, offer)
             self._end_own(rental.id if rental else error.rental_id or "", offer)
             price = rental.price_usd_per_hour if rental else offer.price_usd_per_hour
             raise _Unwanted("unusable", error.cause, price) from error
@@ -367,7 +371,8 @@ class Lifecycle:
                 continue
             finally:
                 created = self._clock.now()
-            own = next((rental for rental in listed if rental.id == rental_id), None)
+            # The mark is ours alone, while an answer may name any id.
+            own = next((rental for rental in listed if _carries(rental, mark)), None)
             if own is None:
                 continue
             winner = listed[0]
@@ -379,6 +384,7 @@ class Lifecycle:
                 continue
             return winner
         # What no listing shows cannot be kept: its absence could never be proven.
+        self._refuse_another_s(rental_id, mark, offer)
         self._notify(f"rental {rental_id} was created but {last}: releasing it")
         self._end_own(rental_id, offer)
         raise _Unwanted(
@@ -432,9 +438,30 @@ class Lifecycle:
             except MarketError:
                 continue
             for rental in listed:
-                if rental.mark and rental.mark.nonce == mark.nonce:
+                if _carries(rental, mark):
                     return rental
         return None
+
+    def _refuse_another_s(self, rental_id: str, mark: Mark, offer: Offer) -> None:
+        """Raise UnclearCreate where an answer named a rental that ours cannot be.
+
+        It carries another mark, or is older than the request. What cannot be seen is taken for ours.
+        """
+        try:
+            seen = self._provider.get(rental_id)
+        except MarketError:
+            return
+        if seen is None or _carries(seen, mark):
+            return
+        older = seen.started_at is not None and seen.started_at < mark.created_at - _OLDER_SECONDS
+        if seen.mark is None and not older:
+            # Somebody may have written over its label meanwhile.
+            return
+        raise UnclearCreate(
+            f"The provider answered the rental request with rental {rental_id}, which is another's "
+            f"(label {seen.label!r}), so it was left alone.",
+            money=f"One that was rented may bill {_rate(offer)}. Nothing else was rented.",
+        )
 
     def _end_own(self, rental_id: str, offer: Offer | None = None) -> None:
         """End what our own create made and nobody wants; when that fails, it may still bill."""
@@ -656,6 +683,10 @@ def _rate(billed: Offer | Rental) -> str:
     if isinstance(billed, Rental):
         return rate(billed.billed_usd_per_hour)
     return rate(billed.price_usd_per_hour)
+
+
+def _carries(rental: Rental, mark: Mark) -> bool:
+    return rental.mark is not None and rental.mark.nonce == mark.nonce
 
 
 def _exhausted(attempts: list[dict[str, Any]]) -> AttemptsExhausted:

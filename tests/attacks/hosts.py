@@ -1,0 +1,185 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the owner of a rented host may try: every answer of the host is his."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from tests.attacks.registry import attack, each
+from tests.attacks.stage import NAME, SCOPE, SECRETS, Stage, key_pair, on_market, plays
+from tests.tools.tree import REPOSITORY
+from tests.unit.market.ssh_host import SshHost, as_paramiko
+
+HOST_MODULES = yaml.safe_load((REPOSITORY / "meta" / "runtime.yml").read_text())["action_groups"][
+    "host"
+]
+#: Options without which an action of ours would refuse the task, or go on asking.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "evidence": {"dest": "evidence"},
+    "model_server": {"wait": False},
+}
+#: What the module of evidence says of a server that does well.
+RUNNING = {"phase": "running", "reason": None, "symptoms": None}
+SEEN = "account goes to <{{ inferops_api_url | default('usual') }}>"
+SHOW = {"ansible.builtin.debug": {"msg": SEEN}}
+LOOK = {"inferops.gpu.gpu_info": {}, "register": "told"}
+
+
+def evil(stage: Stage) -> dict[str, Any]:
+    """Variables that a host would like to set."""
+    return {"inferops_api_url": stage.stranger, "stack_lock_file": str(stage.precious)}
+
+
+def shown_harm(stage: Stage, text: str) -> None:
+    """Was a variable of the host's taken?"""
+    stage.harmed(f"<{stage.stranger}>" in text, "the host set a variable of the controller")
+
+
+@each(
+    "host-sets-variables",
+    {
+        "by-facts": ("ansible_facts", False),
+        "by-facts-to-be-kept": ("ansible_facts", True),
+        "by-statistics": ("ansible_stats", False),
+        "by-adding-a-host": ("add_host", False),
+    },
+)
+def sets_variables(stage: Stage, how: tuple[str, bool]) -> None:
+    key, kept = how
+    told: Any = evil(stage)
+    if key == "ansible_stats":
+        told = {"data": told, "per_host": False, "aggregate": True}
+    if key == "add_host":
+        told = {"host_name": "localhost", "host_vars": told, "groups": ["gpu_hosts"]}
+    stage.host.answers({"changed": False, key: told, "_ansible_facts_cacheable": kept})
+    tasks = [{f"inferops.gpu.{name}": OPTIONS.get(name, {})} for name in HOST_MODULES]
+    cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(stage.work)}
+    environment = {"ANSIBLE_SHOW_CUSTOM_STATS": "true", **(cache if kept else {})}
+    what = [*plays(*tasks, SHOW), *plays(SHOW, hosts="all,localhost")]
+    played = stage.play(what, environment=environment)
+    if kept:
+        played = stage.play(plays(SHOW), environment=environment)
+    stage.tried(played.status == 0 and stage.host.times_asked >= len(HOST_MODULES))
+    shown_harm(stage, played.text)
+    stage.harmed("CUSTOM STATS" in stage.output, "the host left statistics for later jobs")
+
+
+@attack
+def host_sets_variables_by_modules_of_ansible_s_own(stage: Stage) -> None:
+    stage.host.answers({"changed": False, "ansible_facts": evil(stage)})
+    own = ({"ansible.builtin.stat": {"path": "/"}}, {"ansible.builtin.setup": {}})
+    played = stage.play(plays(*own, SHOW))
+    stage.tried(played.status == 0 and stage.host.seen)
+    shown_harm(stage, played.text)
+
+
+@attack
+def host_sets_variables_where_facts_are_injected(stage: Stage) -> None:
+    """By Ansible's very defaults nothing of ours may run."""
+    stage.host.answers({"changed": False, "ansible_facts": evil(stage)})
+    refused = stage.play(plays(LOOK, SHOW), environment={"ANSIBLE_INJECT_FACT_VARS": "true"})
+    stage.tried("inject_facts_as_vars = false" in refused.text)
+    stage.harmed(stage.host.seen, "the host was asked")
+
+
+@attack
+def host_answers_a_job_that_runs_on(stage: Stage) -> None:
+    answer = {"ansible_job_id": "j1", "started": 1, "finished": 1, "ansible_facts": evil(stage)}
+    stage.host.answers(answer)
+    job = {"inferops.gpu.stack_image": {}, "async": 60, "poll": 1}
+    played = stage.play(plays(job, SHOW))
+    stage.tried(played.status == 0 and stage.host.seen)
+    shown_harm(stage, played.text)
+
+
+@each("host-sends-a-template", {"in-a-result": False, "in-a-failure": True})
+def sends_a_template(stage: Stage, failed: bool) -> None:
+    template = f"{{{{ lookup('ansible.builtin.pipe', 'touch {stage.owned}') }}}}"
+    stage.host.answers({"failed": failed, "msg": template, "phase": template, "path": template})
+    reads = {
+        "ansible.builtin.debug": {"msg": "{{ told.phase }} {{ told.msg | inferops.gpu.redact }}"}
+    }
+    keeps = {"ansible.builtin.set_fact": {"kept": "{{ told.phase }}", "{{ told.path }}": 1}}
+    uses = {"ansible.builtin.debug": {"msg": "{{ kept }} {{ kept | trim }} {{ told }}"}}
+    look = {**LOOK, "ignore_errors": True}
+    keeps["ignore_errors"] = True
+    played = stage.play(plays(look, reads, keeps, uses))
+    stage.tried("lookup(" in played.text and stage.host.seen)
+
+
+@each(
+    "host-names-a-file-of-evidence",
+    {
+        "above": "../../precious",
+        "by-its-path": "{precious}",
+        "as-an-option": "-rf",
+        "hidden": ".bashrc",
+        "with-a-line-break": "a\nb",
+    },
+)
+def names_a_file(stage: Stage, name: str) -> None:
+    name = name.format(precious=stage.precious)
+    parts = {name: "of the attacker", "state.json": "{}"}
+    stage.host.answers({"changed": False, "parts": parts, "server": RUNNING})
+    collects = {"inferops.gpu.evidence": {"dest": str(stage.work / "evidence" / "one")}}
+    played = stage.play(plays(collects))
+    there = sorted(file.name for file in (stage.work / "evidence").rglob("*") if file.is_file())
+    stage.tried(played.status == 0 and "state.json" in there)
+    stage.harmed(there != ["state.json"], f"the host wrote {there}")
+
+
+@each(
+    "host-answers",
+    {
+        "with-json-as-deep-as-it-likes": "[" * 200_000,
+        "with-no-json": "Segmentation fault",
+        "with-another-type": "[1, 2, 3]",
+        "with-numbers-too-large": json.dumps({"changed": False, "free_gib": 10**400}),
+    },
+)
+def answers_badly(stage: Stage, text: str) -> None:
+    stage.host.prints(text)
+    played = stage.play(plays({**LOOK, "ignore_errors": True}, SHOW))
+    stage.tried(stage.host.seen and SEEN[:16] in played.text)
+
+
+@attack
+def host_has_another_s_key(stage: Stage) -> None:
+    """Who sits at the rental's address gets neither a login nor the second key's private half."""
+    stranger = derive("of a stranger", Mark(SCOPE, NAME, "0", 0, 0), 1)
+    with SshHost(as_paramiko(stranger.private)) as impostor:
+        at = {"ssh_host": "127.0.0.1", "ssh_port": impostor.endpoint.port, "ports": {}}
+        simulator = stage.market({"kind": "row_is", "fields": at, "times": 999})
+        mark = stage.rented(simulator)
+        wait = {
+            "inferops.gpu.rental_ready": {
+                "id": "{{ found.rentals[0].id }}",
+                "nonce": mark.nonce,
+                "ssh_private_key_file": str(key_pair(stage)),
+                "known_hosts_file": str(stage.controller / "known_hosts"),
+                "timeout_seconds": 60,
+            },
+        }
+        find = {"inferops.gpu.rental_info": {"name": mark.name}, "register": "found"}
+        played = stage.play(on_market(stage, simulator, find, wait), simulator=simulator)
+        stage.tried(played.status != 0 and "host key" in played.text)
+        stage.harmed(impostor.commands, "the impostor was told something")
+
+
+@attack
+def host_reads_what_it_is_sent(stage: Stage) -> None:
+    """Environment and arguments of all modules that run on the host."""
+    tasks = [
+        {f"inferops.gpu.{name}": OPTIONS.get(name, {}), "ignore_errors": True}
+        for name in HOST_MODULES
+    ]
+    played = stage.play(plays(*tasks), inferops_server_api_key=SECRETS["server key"])
+    stage.tried(played.status == 0 and stage.host.times_asked >= len(HOST_MODULES))
+    stage.harmed(SECRETS["server key"] in stage.host.seen, "a host saw a key for nothing")

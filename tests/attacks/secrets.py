@@ -1,0 +1,188 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ways on which keys, tokens and passwords get to where nobody should see them.
+
+That none is shown, kept or sent is judged after each attack; see ``Stage.judge``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.attacks.registry import attack, each
+from tests.attacks.stage import NAME, SECRETS, Stage, key_pair, on_market, plays
+from tests.simulator.web import Reply, Request, json_reply
+
+INDEX = f"https://me:{SECRETS['index password']}@127.0.0.1:9/simple"
+#: All of them, as variables of the fleet.
+GIVEN = {
+    "inferops_api_key": SECRETS["account key"],
+    "inferops_scope_secret": SECRETS["scope secret"],
+    "inferops_server_api_key": SECRETS["server key"],
+    "inferops_hub_token": SECRETS["hub token"],
+    "inferops_index_url": INDEX,
+    "inferops_find_links": [INDEX],
+}
+
+
+@each(
+    "secret-is-shown-by-a-wrong",
+    {
+        "choice": {"inferops_provider": "vast"},
+        "type": {"inferops_disk_reserve_gib": "much"},
+        "name-of-a-variable": {"inferops_no_such_variable": 1},
+        "dictionary": {"inferops_server_arguments": "max_model_len"},
+        "address": {"inferops_api_url": f"http://me:{SECRETS['index password']}@nowhere:port"},
+    },
+)
+def by_a_wrong(stage: Stage, wrong: dict[str, Any]) -> None:
+    played = stage.play(
+        "inferops.gpu.deploy",
+        "-vvvvv",
+        "-e",
+        json.dumps(wrong),
+        hosts={NAME: {}},
+        inferops_model="a/b",
+        **GIVEN,
+    )
+    stage.tried(played.status != 0)
+
+
+@each("secret-is-shown-at-vvvvv-by", {name: name for name in ("deploy", "status", "teardown")})
+def by_verbosity(stage: Stage, playbook: str) -> None:
+    simulator = stage.market()
+    if playbook != "deploy":
+        stage.rented(simulator)
+    played = stage.play(
+        f"inferops.gpu.{playbook}",
+        "-vvvvv",
+        *(["--check", "--diff"] if playbook == "deploy" else []),
+        simulator=simulator,
+        hosts={NAME: {"ansible_timeout": 3}},
+        inferops_model="inferops/tiny-llama",
+        inferops_ssh_private_key_file=str(key_pair(stage)),
+        **GIVEN,
+    )
+    stage.tried("Would rent" in played.text or played.status == 0 or "UNREACHABLE" in played.text)
+
+
+@attack
+def secret_is_said_back_by_a_host(stage: Stage) -> None:
+    """A server's log has its key, and a module that failed says so."""
+    keys = f"api_key='{SECRETS['server key']}' HF_TOKEN={SECRETS['hub token']}"
+    stage.host.answers({"failed": True, "msg": f"died: {keys}", "warnings": [keys]})
+    tells = {
+        "inferops.gpu.model_server": {
+            "name": "main",
+            "model": "a/b",
+            "api_key": SECRETS["server key"],
+            "wait": False,
+        },
+        "ignore_errors": True,
+        "register": "told",
+    }
+    redacts = {"ansible.builtin.debug": {"msg": "{{ told.msg | inferops.gpu.redact }}"}}
+    played = stage.play(plays(tells, redacts), "-vvvvv")
+    stage.tried(stage.host.times_asked and played.status == 0)
+
+
+@attack
+def secret_goes_to_a_hub_over_http(stage: Stage) -> None:
+    """For a gated model that needs the token, from a mirror in plain text."""
+    seen: list[Request] = []
+
+    def hub(request: Request) -> Reply:
+        seen.append(request)
+        return json_reply({"error": "gated"}, 401)
+
+    ask = {
+        "inferops.gpu.model_info": {
+            "model": "a/b",
+            "endpoint": stage.serve(hub),
+            "token": SECRETS["hub token"],
+        },
+        "ignore_errors": True,
+    }
+    stage.play(plays(ask, hosts="localhost"), hosts={NAME: {}})
+    stage.tried(seen)
+    sent = [one for one in seen if SECRETS["hub token"] in str(one.headers)]
+    stage.harmed(sent, "the token went over http")
+
+
+@attack
+def secret_goes_to_a_hub_for_a_model_that_is_public(stage: Stage) -> None:
+    seen: list[Request] = []
+
+    def hub(request: Request) -> Reply:
+        seen.append(request)
+        files = [{"rfilename": "config.json", "size": 2, "blobId": "0" * 40}]
+        return json_reply({"id": "a/b", "sha": "0" * 40, "gated": False, "siblings": files})
+
+    ask = {
+        "inferops.gpu.model_info": {
+            "model": "a/b",
+            "endpoint": stage.serve(hub),
+            "token": SECRETS["hub token"],
+        },
+        "ignore_errors": True,
+    }
+    stage.play(plays(ask, hosts="localhost"), hosts={NAME: {}})
+    stage.tried(seen)
+    sent = [one for one in seen if SECRETS["hub token"] in str(one.headers)]
+    stage.harmed(sent, "the token went to the hub")
+
+
+@attack
+def secret_is_kept_by_the_fact_cache(stage: Stage) -> None:
+    """Where the operator keeps facts between runs."""
+    simulator = stage.market()
+    stage.rented(simulator)
+    cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": "facts"}
+    played = stage.play(
+        "inferops.gpu.status",
+        simulator=simulator,
+        environment=cache,
+        hosts={NAME: {"ansible_timeout": 3}},
+        inferops_ssh_private_key_file=str(key_pair(stage)),
+        **GIVEN,
+    )
+    stage.tried(played.status == 0)
+
+
+@attack
+def secret_is_in_a_log_of_the_operator(stage: Stage) -> None:
+    """ANSIBLE_LOG_PATH keeps all that is shown, and more."""
+    simulator = stage.market()
+    log = {"ANSIBLE_LOG_PATH": str(stage.work / "ansible.log"), "ANSIBLE_DEBUG": "true"}
+    played = stage.play(
+        "inferops.gpu.deploy",
+        "--check",
+        simulator=simulator,
+        environment=log,
+        hosts={NAME: {}},
+        inferops_model="inferops/tiny-llama",
+        inferops_ssh_private_key_file=str(key_pair(stage)),
+        **GIVEN,
+    )
+    stage.tried("Would rent" in played.text and (stage.work / "ansible.log").exists())
+
+
+@attack
+def secret_travels_in_the_request(stage: Stage) -> None:
+    """What the marketplace keeps of a rental: environment, start script, label."""
+    simulator = stage.market()
+    rent = {
+        "inferops.gpu.rental": {
+            "name": NAME,
+            "image": "some/image",
+            "ssh_public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example",
+        }
+    }
+    played = stage.play(on_market(stage, simulator, rent), simulator=simulator)
+    (rental,) = simulator.market.rentals.values() or [None]
+    stage.tried(played.status == 0 and rental)
+    wish = json.dumps(rental.wish if rental else {})
+    for name in ("account key", "scope secret", "hub token"):
+        stage.harmed(SECRETS[name] in wish, f"the rental has the {name}")
