@@ -7,7 +7,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	diagnosis conformance crashpoints races faults mutants ranking bench server-drill stack-matrix \
+	attack diagnosis conformance crashpoints races faults mutants ranking bench server-drill stack-matrix \
 	compatibility docs \
 	format lock build clean
 
@@ -69,6 +69,11 @@ faults: image ## Every fault of the marketplace alone, and 200 combinations
 
 mutants: $(READY) ## Break the safety rules one by one; a test must notice each
 	@$(BIN)/python -m tests.drills.mutants
+
+# ONLY= names attacks, comma-separated. MUTANT= breaks a rule of `make mutants` first.
+attack: $(READY) ## Hostile hosts, markets, names, files, terminals: none may get anything (half an hour)
+	@PYTHONPATH=collections $(BIN)/python -m tests.attacks $(if $(ONLY),--only $(ONLY)) \
+	  $(if $(MUTANT),--mutant $(MUTANT))
 
 ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)

@@ -26,6 +26,7 @@ from pathlib import Path
 from tests.attacks import files, hosts, markets, names, secrets, terminals
 from tests.attacks.registry import ATTACKS, listed
 from tests.attacks.stage import Setting, Stage
+from tests.drills import mutants
 from tests.tools import cores
 
 #: They register their attacks as they are imported.
@@ -47,6 +48,13 @@ class Outcome:
     def __str__(self) -> str:
         verdict = "; ".join(self.harms) or ("withstood" if self.met else "NOT TRIED")
         return f"{self.name} [{self.setting}]: {'SUCCEEDED: ' if self.harms else ''}{verdict}"
+
+
+def broken(collections: Path, mutant: str) -> None:
+    """Break one rule of the installed collection: what attacks it must succeed then."""
+    (mutation,) = mutants.chosen(mutant)
+    file = collections / "ansible_collections" / "inferops" / "gpu" / mutation.file
+    file.write_text(mutation.applied_to(file.read_text()))
 
 
 def settings(
@@ -108,6 +116,7 @@ def main() -> int:
     parser.add_argument("--only", help="names of attacks, comma-separated")
     parser.add_argument("--core", choices=[cores.OLDEST, cores.NEWEST])
     parser.add_argument("--configuration", choices=CONFIGURATIONS)
+    parser.add_argument("--mutant", help="break this rule of `make mutants` first")
     chosen = parser.parse_args()
     # Its threads tell of each connection that ended early, which is what impostors are for.
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -116,8 +125,11 @@ def main() -> int:
     if strange and not chosen.only:
         print("listed and not written, or written and not listed:", *strange)
     with tempfile.TemporaryDirectory(prefix="inferops-attacked-") as folder:
+        collections = cores.install(Path(folder))
+        if chosen.mutant:
+            broken(collections, chosen.mutant)
         where = settings(
-            cores.install(Path(folder)),
+            collections,
             [chosen.core] if chosen.core else (cores.OLDEST, cores.NEWEST),
             [chosen.configuration] if chosen.configuration else CONFIGURATIONS,
         )

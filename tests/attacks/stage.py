@@ -158,7 +158,11 @@ def _program(path: Path, shell: str) -> None:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(errors="replace") if path.exists() else ""
+    """The beginning of a file. What this process holds counts as memory of the plays it starts."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        return file.read(_MOST_READ_BYTES).decode(errors="replace")
 
 
 @dataclass
@@ -341,12 +345,11 @@ class Stage:
         if steering:
             shown = ascii(self.output[max(0, steering.start() - 60) : steering.end() + 20])
             self.harms.append(f"the terminal was steered: {shown}")
+        kept = {file: _read(file) for file in self._kept()}
         for name, secret in SECRETS.items():
             self.harmed(secret in self.output, f"the {name} was shown")
-            for file in self._kept():
-                self.harmed(
-                    secret in file.read_text(errors="replace"), f"the {name} lies in {file}"
-                )
+            for file, text in kept.items():
+                self.harmed(secret in text, f"the {name} lies in {file}")
         for name, secret in SECRETS.items():
             self.harmed(secret in self.host.called_by, f"the {name} is in an argument list")
         for name in ("account key", "scope secret", "hub token"):

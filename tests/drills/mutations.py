@@ -34,6 +34,7 @@ DISK = f"{UNIT}/test_disk.py"
 LABELS = f"{UNIT}/test_labels.py"
 MODELS = "tests/unit/host/test_model_cache.py"
 SHOWN = "tests/unit/plugins/test_shown_lines.py"
+GUARDED = "tests/unit/plugins/test_guarded_actions.py"
 DEADLINE = "tests/unit/host/test_deadline.py"
 
 
@@ -2357,6 +2358,32 @@ FIELD = (
         "            if not _REGISTRY_WORD.fullmatch(part):\n",
         "            if not part:\n",
         (f"{VASTAI}::test_half_a_login_is_refused_before_anything_is_rented",),
+    ),
+    Mutation(
+        "answer-ends-what-it-names",
+        "a wrong id in the answer to a rental request releases a colleague's rental",
+        f"{MARKET}/rentals/lifecycle.py",
+        "        self._refuse_another_s(rental_id, mark, offer)\n        self._notify(",
+        "        self._notify(",
+        (
+            f"{RENTALS}::test_an_answer_that_names_another_s_rental_where_none_was_made_ends_nobody_s",
+        ),
+    ),
+    Mutation(
+        "answer-outranks-the-mark",
+        "a wrong id in the answer to a rental request hides the rental that was made",
+        f"{MARKET}/rentals/lifecycle.py",
+        "            own = next((rental for rental in listed if _carries(rental, mark)), None)\n",
+        "            own = next((rental for rental in listed if rental.id == rental_id), None)\n",
+        (f"{RENTALS}::test_an_answer_that_names_another_s_rental_ends_nobody_s",),
+    ),
+    Mutation(
+        "text-of-a-host-printed-as-it-is",
+        "a rented host steers the operator's terminal, and forges the end of a run",
+        "plugins/plugin_utils/guarded_action.py",
+        '        told["msg"] = _sentence(told["msg"])\n',
+        '        told["msg"] = result["msg"]\n',
+        (f"{GUARDED}::test_no_text_of_a_host_steers_a_terminal_or_forges_a_line_of_ansible",),
     ),
 )
 

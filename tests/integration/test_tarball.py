@@ -71,7 +71,7 @@ def test_the_tarball_holds_nothing_but_the_collection(collections: Path) -> None
     )
     top = {entry["name"].split("/")[0] for entry in manifest["files"]}
     allowed = {".", "LICENSE", "README.md", "changelogs", "docs", *cores.RUN_TIME_FOLDERS}
-    documents = {"CHANGELOG.md", "CONTRIBUTING.md"}
+    documents = {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
     assert top - allowed - documents == set()
     assert {"README.md", "docs"} <= top
     assert not [entry["name"] for entry in manifest["files"] if "__pycache__" in entry["name"]]

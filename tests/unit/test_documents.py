@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 ROLE_READMES = sorted(ROOT.glob("roles/*/README.md"))
-DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *DOCS, *ROLE_READMES]
+DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *DOCS, *ROLE_READMES]
 REFERENCE = (ROOT / "docs/reference.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 ONE_SCREEN = 90
@@ -71,7 +71,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_every_make_target_that_is_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     defined = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    for document in (README, ROOT / "CONTRIBUTING.md", *DOCS):
+    for document in (README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *DOCS):
         named = set(re.findall(r"`make ([a-z-]+)|^make ([a-z-]+)", document.read_text(), re.M))
         assert {one or other for one, other in named} <= defined, document.name
 

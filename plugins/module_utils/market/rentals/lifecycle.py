@@ -445,7 +445,7 @@ class Lifecycle:
     def _refuse_another_s(self, rental_id: str, mark: Mark, offer: Offer) -> None:
         """Raise UnclearCreate where an answer named a rental that ours cannot be.
 
-        It carries another mark, or is older than the request. What cannot be seen is taken for ours.
+        It has another mark, or is older than the request. What cannot be seen is taken for ours.
         """
         try:
             seen = self._provider.get(rental_id)
