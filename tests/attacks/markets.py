@@ -204,6 +204,8 @@ def answers(stage: Stage, make: Any) -> None:
 @each("market-never-stops", {"with-a-flood": True, "while-it-drips": False})
 def never_stops(stage: Stage, fast: bool) -> None:
     with Flood(fast) as flood:
+        # Each of the tries of a call may take as long as an answer may.
+        stage.most_seconds = 600.0
         asked_in_vain(stage, flood.url)
         stage.tried(flood.asked)
 
@@ -289,7 +291,9 @@ def offers(stage: Stage, fields: dict[str, Any]) -> None:
         inferops_ssh_private_key_file=str(key_pair(stage)),
     )
     stage.tried(lied and "Would rent offer" in played.text)
-    shown = [text for text in told.values() if isinstance(text, str) and text in played.output]
+    # A name may be any text that steers nothing; the others make no sense.
+    senseless = [value for key, value in told.items() if key != "gpu_name"]
+    shown = [value for value in senseless if str(value) in played.output]
     stage.harmed(shown, f"the offer was taken as it says: {shown}")
 
 
@@ -328,14 +332,16 @@ def writes_a_label(stage: Stage, label: str) -> None:
         f"plugin: inferops.gpu.rentals\nscope: {SCOPE}\napi_url: {simulator.url}\n"
         f"controller_dir: {stage.controller}\n"
     )
-    show = {"ansible.builtin.debug": {"msg": "{{ groups }} {{ ansible_host | default('here') }}"}}
+    which = "{{ 'a rental' if inferops_rental is defined else 'the controller' }}"
+    show = {"ansible.builtin.debug": {"msg": f"{{{{ groups }}}} this is {which}"}}
     enabled = {"ANSIBLE_INVENTORY_ENABLED": "inferops.gpu.rentals,ansible.builtin.yaml"}
     (play,) = plays(show, hosts="localhost")
     played = stage.play(
         [play], "-i", str(source), simulator=simulator, environment=enabled, hosts={NAME: {}}
     )
     stage.tried(met(simulator) >= 1)
-    stage.harmed("here" not in played.text, "a rental stands in for the controller")
+    stand_in = "this is the controller" not in played.text
+    stage.harmed(stand_in, "a rental stands in for the controller")
     stage.play("inferops.gpu.status", simulator=simulator, hosts={NAME: {}})
     torn = stage.play("inferops.gpu.teardown", simulator=simulator, hosts={NAME: {}})
     told = "nothing is rented" in torn.text.lower() and torn.status == 0

@@ -9,13 +9,18 @@ That none is shown, kept or sent is judged after each attack; see ``Stage.judge`
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import Any
+
+import yaml
 
 from tests.attacks.registry import attack, each
 from tests.attacks.stage import NAME, SECRETS, Stage, key_pair, on_market, plays
 from tests.simulator.web import Reply, Request, json_reply
+from tests.tools.tree import REPOSITORY
 
 INDEX = f"https://me:{SECRETS['index password']}@127.0.0.1:9/simple"
+PLAYBOOKS = ("deploy", "extend", "reap", "recover", "status", "support_bundle", "teardown")
 #: All of them, as variables of the fleet.
 GIVEN = {
     "inferops_api_key": SECRETS["account key"],
@@ -50,7 +55,60 @@ def by_a_wrong(stage: Stage, wrong: dict[str, Any]) -> None:
     stage.tried(played.status != 0)
 
 
-@each("secret-is-shown-at-vvvvv-by", {name: name for name in ("deploy", "status", "teardown")})
+#: By type, what a value of that type can never be; the secret in it is one that was mistyped.
+WRONG = {
+    "int": "many",
+    "float": "much",
+    "bool": "perhaps",
+    "list": {"not": SECRETS["server key"]},
+    "dict": SECRETS["server key"],
+    "str": {"not": SECRETS["server key"]},
+}
+
+
+def wrong_values() -> dict[str, Any]:
+    """One wrong value of each shared variable."""
+    specs = yaml.safe_load((REPOSITORY / "roles/inferops/meta/argument_specs.yml").read_text())
+    found = {}
+    for name, option in specs["argument_specs"]["shared"]["options"].items():
+        # Which hosts there are is asked before any host has variables.
+        if option["type"] != "raw" and name not in ("inferops_group", "inferops_hosts"):
+            found[name] = "nonsense" if "choices" in option else WRONG[option["type"]]
+    return found
+
+
+@each(
+    "secret-is-shown-by-any-wrong-value-in",
+    {name: name for name in ("deploy", "extend", "recover", "support_bundle", "teardown")},
+)
+def by_any_wrong_value(stage: Stage, playbook: str) -> None:
+    """One host for each shared variable, and the secrets come from a vault."""
+    vault, password = stage.folder / "group_vars" / "gpu_hosts.yml", stage.folder / "password"
+    vault.parent.mkdir()
+    vault.write_text(yaml.safe_dump({"inferops_model": "a/b", "extend_hours": 1, **GIVEN}))
+    password.write_text("password of the vault\n")
+    subprocess.run(
+        [
+            *(str(stage.setting.commands / "ansible-vault"), "encrypt", str(vault)),
+            *("--vault-password-file", str(password)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=60,
+        check=True,
+    )
+    wrong = wrong_values()
+    hosts = {name.replace("_", "-"): {name: value} for name, value in wrong.items()}
+    unlock = ("--vault-password-file", str(password), "--forks", "20")
+    played = stage.play(f"inferops.gpu.{playbook}", "-vvvvv", *unlock, "--check", hosts=hosts)
+    told = [
+        name for name in wrong if f"{name} must be" in played.text or f"of {name}" in played.text
+    ]
+    stage.tried(len(told) == len(wrong))
+    stage.output += f"not refused: {sorted(set(wrong) - set(told))}"
+
+
+@each("secret-is-shown-at-vvvvv-by", {name: name for name in PLAYBOOKS})
 def by_verbosity(stage: Stage, playbook: str) -> None:
     simulator = stage.market()
     if playbook != "deploy":
@@ -63,9 +121,11 @@ def by_verbosity(stage: Stage, playbook: str) -> None:
         hosts={NAME: {"ansible_timeout": 3}},
         inferops_model="inferops/tiny-llama",
         inferops_ssh_private_key_file=str(key_pair(stage)),
+        extend_hours=1,
         **GIVEN,
     )
-    stage.tried("Would rent" in played.text or played.status == 0 or "UNREACHABLE" in played.text)
+    # Nobody is at the rental's address: what needs the host says so.
+    stage.tried("TASK [" in played.text and simulator.journal.entries())
 
 
 @attack

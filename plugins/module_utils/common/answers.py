@@ -58,15 +58,19 @@ def read(chunks: Iterable[bytes], encoding: str, most_bytes: int) -> bytes:
         raise UnreadableAnswer(f"its Content-Encoding is {encoding[:20]!r}, which nobody asked for")
     unpack = None if encoding in ("", "identity") else zlib.decompressobj(_EITHER_HEADER)
     body = bytearray()
-    for chunk in chunks:
-        left = most_bytes + 1 - len(body)
-        try:
-            body += unpack.decompress(chunk, left) if unpack else chunk[:left]
-        except zlib.error as error:
-            raise UnreadableAnswer(f"it is no {encoding}: {error}") from error
-        if len(body) > most_bytes:
-            raise UnreadableAnswer(f"it is longer than {most_bytes >> 20} MiB")
-    return bytes(body)
+    try:
+        for chunk in chunks:
+            left = most_bytes + 1 - len(body)
+            try:
+                body += unpack.decompress(chunk, left) if unpack else chunk[:left]
+            except zlib.error as error:
+                raise UnreadableAnswer(f"it is no {encoding}: {error}") from error
+            if len(body) > most_bytes:
+                raise UnreadableAnswer(f"it is longer than {most_bytes >> 20} MiB")
+        return bytes(body)
+    finally:
+        # An error remembers where it came from, and so would keep the body of every try.
+        body.clear()
 
 
 def parse(text: str) -> Any:
