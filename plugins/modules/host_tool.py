@@ -33,7 +33,9 @@ options:
     type: str
     required: true
   version:
-    description: The version to have.
+    description:
+      - The version to have. Of those that the roles ask for by themselves the files are known by
+        their hashes, and no others are installed; of another version any file is.
     type: str
     required: true
   folder:
@@ -69,14 +71,14 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import (
-    StackError,
-    has_tool,
-    install_tool,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
     SOURCE_OPTIONS,
     make_sources,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.tools import (
+    has_tool,
+    install_tool,
 )
 
 

@@ -11,8 +11,9 @@ short_description: Resolve the Python stack of a host into one lock
 version_added: "0.1.0"
 description:
   - Internal. Used by role P(inferops.gpu.stack#role); its options and results may change.
-  - Installs a pinned uv in an environment of its own, makes the environment for the server, and
-    resolves all requirements at once into one lock.
+  - Installs a pinned uv in an environment of its own, resolves all requirements at once into one
+    lock, and makes an environment for it. What was there stands until that is done, and a server
+    keeps the environment that it runs from.
   - Nothing else is installed. M(inferops.gpu.stack_packages) installs parts of the lock.
   - Resolves again only when what it was resolved from has changed.
   - Without O(requirements) it only provides what resolves, and says which one that is. pip brings
@@ -66,21 +67,27 @@ options:
     description: A mirror to use instead of O(torch_backend).
     type: str
     default: ""
-  extra_index_urls:
-    description: Indexes beside the package index, for wheels that it does not have.
-    type: list
-    elements: str
-    default: []
-  hashes:
-    description: Whether the lock pins the hash of each file. Then nothing else can be installed.
-    type: bool
-    default: false
-  lock:
-    description:
-      - A lock that was resolved before, to be used instead of resolving. It must hold what
-        O(requirements) pin, and hashes when O(hashes) is true.
+  vllm_index_url:
+    description: Where vLLM's other builds come from. Nothing but vllm is taken from there.
     type: str
     default: ""
+  hashes:
+    description:
+      - Whether the lock pins the hash of each file. Then nothing else can be installed. Without, it
+        is warned of.
+    type: bool
+    default: true
+  lock:
+    description:
+      - A lock that was resolved before. The host resolves all the same, to its versions. It must
+        hold what is needed and nothing else, and of its hashes those are taken that the host's own
+        sources tell, too.
+    type: str
+    default: ""
+  tells_lock:
+    description: Whether RV(lock) is returned.
+    type: bool
+    default: false
   compiles:
     description:
       - Whether a server there compiles at run time, as on a GPU. Then a Python without headers is
@@ -106,7 +113,7 @@ options:
     choices: [auto, uv, pip]
     default: auto
   uv_version:
-    description: The version of uv.
+    description: The version of uv. Only the files of the default one are known by their hashes.
     type: str
     default: 0.13.8
 seealso:
@@ -144,8 +151,8 @@ lock_file:
   type: str
   sample: /root/.inferops/stack/lock.txt
 lock:
-  description: The text of the lock, when it has hashes.
-  returned: with O(requirements) and O(hashes)
+  description: The text of the lock; before the first resolution it is empty.
+  returned: with O(requirements) and O(tells_lock)
   type: str
   sample: "numpy==2.3.5 --hash=sha256:..."
 lock_sha256:
@@ -157,7 +164,7 @@ python:
   description: Interpreter of the environment.
   returned: with O(requirements)
   type: str
-  sample: /root/.inferops/stack/venv/bin/python
+  sample: /root/.inferops/stack/venvs/3a1f0a0d5b7c/bin/python
 uv:
   description: Where uv is, or would be.
   returned: success
@@ -186,7 +193,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.working im
     finish,
 )
 
-BESIDE = ("torch_backend", "torch_index_url", "extra_index_urls", "python_mirror")
+BESIDE = ("torch_backend", "torch_index_url", "vllm_index_url", "python_mirror")
+_NO_HASHES = (
+    "The lock has no hashes (stack_hashes): any file of these versions is installed, whatever is "
+    "in it."
+)
 
 
 def resolve(
@@ -222,13 +233,16 @@ def resolve(
         stack.resolve(wanted, options["lock"], options["compiles"])
     if options["compiles"]:
         provided["warnings"] += lacking(stack.python)
+    if not options["hashes"]:
+        provided["warnings"].append(_NO_HASHES)
+    if options["tells_lock"]:
+        provided["lock"] = stack.lock_file.read_text() if stack.locked() else ""
     return {
         **provided,
         "changed": installer.is_new or stale,
         "packages": stack.locked(),
         "to_install": [name for name, change in stack.differences([]).items() if change["after"]],
         "lock_file": str(stack.lock_file),
-        "lock": stack.lock_file.read_text() if options["hashes"] and stack.locked() else "",
         "lock_sha256": stack.lock_sha256(),
         "python": str(stack.python),
         "diff": {"before": {"lock": before}, "after": {"lock": stack.locked()}},
@@ -245,9 +259,10 @@ def main() -> None:
             "python": {"type": "str", "default": ">=3.11,<3.14"},
             "torch_backend": {"type": "str", "default": ""},
             "torch_index_url": {"type": "str", "default": ""},
-            "extra_index_urls": {"type": "list", "elements": "str", "default": []},
-            "hashes": {"type": "bool", "default": False},
+            "vllm_index_url": {"type": "str", "default": ""},
+            "hashes": {"type": "bool", "default": True},
             "lock": {"type": "str", "default": ""},
+            "tells_lock": {"type": "bool", "default": False},
             "python_mirror": {"type": "str", "default": ""},
             "compiles": {"type": "bool", "default": False},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},

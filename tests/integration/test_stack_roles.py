@@ -153,19 +153,21 @@ def test_pip_does_all_of_it_where_uv_cannot_be_had(tmp_path: Path, play: Play) -
         shutil.rmtree(host.home / "bootstrap")
         wheels = tmp_path / "wheels"
         wheels.mkdir()
-        Wheel("supervisor", "4.3.0").write(wheels)
+        # Not the version whose files are known: this is a stand-in.
+        Wheel("supervisor", "4.3.1").write(wheels)
         pack_pip(wheels)
         wish = {
             "stack_installer": "auto",
             "inferops_find_links": [str(wheels)],
             "stack_python": "",
+            "launch_supervisord_version": "4.3.1",
         }
         said = play(host, "torch", "numpy", "vllm", tasks=(SUPERVISORD,), **wish)
         assert "pip does the work of uv here" in " ".join(said.split())
         assert not list(host.home.rglob("bin/uv"))
         assert list(host.home.glob("stack/venv/lib/python3*/site-packages/vllm-0.32.0.dist-info"))
         venv = host.home / "supervisor" / "venv"
-        assert list(venv.glob("lib/python*/site-packages/supervisor-4.3.0.dist-info"))
+        assert list(venv.glob("lib/python*/site-packages/supervisor-4.3.1.dist-info"))
         again = play(host, "torch", "numpy", "vllm", tasks=(SUPERVISORD,), **wish)
         assert "changed=0" in again
 

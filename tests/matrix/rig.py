@@ -16,7 +16,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,7 +27,7 @@ from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.inferops.gpu.plugins.modules import stack_lock, stack_packages
-from tests.matrix.wheels import PHYSICS, write_index
+from tests.matrix.wheels import PHYSICS, Wheel, all_wheels, write_index
 from tests.tools.tree import REPOSITORY
 
 #: The uv that the role installs; here it is the one of the development tools.
@@ -52,9 +52,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def index(folder: Path) -> Iterator[str]:
-    """Stand-in wheels, served from *folder*; yields the address."""
-    write_index(folder)
+def index(folder: Path, wheels: Iterable[Wheel] | None = None) -> Iterator[str]:
+    """Wheels, by default all stand-ins, served from *folder*; yields the address."""
+    write_index(folder, all_wheels() if wheels is None else wheels)
     handler = functools.partial(_Quiet, directory=str(folder))
     server = _Server(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -156,7 +156,7 @@ class Host:
             "torch_backend": plan["torch_backend"],
             "torch_index_url": f"{self.index}/whl/{plan['torch_backend']}",
             "index_url": f"{self.index}/simple",
-            "extra_index_urls": [f"{url}/" for url in vllm],
+            "vllm_index_url": "".join(f"{url}/" for url in vllm),
             "uv_version": UV_VERSION,
         }
         return self.run(stack_lock, home=str(self.home), **{**wanted, **options})

@@ -14,7 +14,7 @@ import hashlib
 import html
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import FAMILY
 
 HERE = Path(__file__).parent
 RELEASES: dict[str, dict[str, dict[str, Any]]] = json.loads((HERE / "releases.json").read_text())
@@ -204,6 +206,7 @@ def vllm_wheels() -> Iterator[Wheel]:
 def leaves() -> Iterator[Wheel]:
     """An empty package for whatever is asked for and was not recorded."""
     asked: dict[str, list[Requirement]] = {}
+    backends = {"cpu", *(build for builds in PHYSICS["torch_builds"].values() for build in builds)}
     for releases in RELEASES.values():
         for release in releases.values():
             for line in release["requires_dist"]:
@@ -215,6 +218,9 @@ def leaves() -> Iterator[Wheel]:
         gone = PHYSICS["withdrawn"].get(name, [])
         for version in sorted(versions_for(requirements) - set(gone)):
             yield Wheel(name, version)
+            # PyTorch's index has what torch and vLLM need of its family, for each build.
+            for backend in backends if name in FAMILY else ():
+                yield Wheel(name, version, index=f"whl/{backend}")
 
 
 def versions_for(requirements: list[Requirement]) -> set[str]:
@@ -228,16 +234,16 @@ def versions_for(requirements: list[Requirement]) -> set[str]:
     return {"1.0", *after, *(str(version) for version in named)}
 
 
-def write_index(folder: Path) -> None:
-    """Write all wheels and their index pages (PEP 503, metadata beside the wheels) to *folder*."""
+def write_index(folder: Path, wheels: Iterable[Wheel]) -> None:
+    """Write wheels and their index pages (PEP 503, metadata beside the wheels) to *folder*."""
     pages: dict[str, list[Wheel]] = {}
-    for wheel in all_wheels():
+    for wheel in wheels:
         pages.setdefault(f"{wheel.index}/{canonicalize_name(wheel.name)}", []).append(wheel)
-    for page, wheels in pages.items():
+    for page, those_of_it in pages.items():
         place = folder / page
         place.mkdir(parents=True, exist_ok=True)
         links = []
-        for wheel in wheels:
+        for wheel in those_of_it:
             path = wheel.write(place)
             path.with_name(f"{path.name}.metadata").write_text(wheel.metadata)
             digest = hashlib.sha256(path.read_bytes()).hexdigest()

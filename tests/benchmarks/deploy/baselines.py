@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.lock import read, versions
 from tests.benchmarks.deploy.floor import complete
 from tests.benchmarks.deploy.machine import BenchError, Host, inside
 from tests.tools.tree import REPOSITORY
@@ -83,8 +84,14 @@ class Stack:
     @property
     def versions(self) -> dict[str, str]:
         """The version of each part; vLLM's package for CPUs has another name."""
-        pins = dict(line.split("==") for line in self.lock.splitlines() if "==" in line)
+        pins = versions(read(self.lock))
         return {part: pins.get(part) or pins[f"{part}-cpu"] for part in PARTS}
+
+    @property
+    def pins(self) -> bytes:
+        """The lock without its hashes, as the runbook writes down versions."""
+        found = versions(read(self.lock))
+        return "".join(f"{name}=={version}\n" for name, version in found.items()).encode()
 
     @property
     def assignments(self) -> list[str]:
@@ -148,7 +155,7 @@ def seed_way(host: Host, stack: Stack) -> Took:
     host.run(f"{pip} torch=={versions['torch']} {torch_index}")
     host.run(f"{python} -c 'import torch; print(torch.__version__)'")
     host.run(f"{pip} numpy=={versions['numpy']}")
-    host.run("cat >requirements.txt", stack.lock.encode())
+    host.run("cat >requirements.txt", stack.pins)
     # What else vLLM asks for is in the lock; torchvision is not, and would break the import.
     host.run(f"{pip} --no-deps --requirement requirements.txt")
     lap("install")
@@ -179,7 +186,7 @@ def require_life(host: Host, pid: str) -> None:
 
 def fill_cache_of_pip(host: Host, stack: Stack) -> None:
     """Let pip download everything once, as uv has by then."""
-    host.run("cat >requirements.txt", stack.lock.encode())
+    host.run("cat >requirements.txt", stack.pins)
     host.run(
         "python3 -m venv venv && "
         "venv/bin/pip install --quiet --no-deps --requirement requirements.txt"

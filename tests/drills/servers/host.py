@@ -42,7 +42,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
     except OSError:
         continue
     name, tail = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 1 :].split()
-    ours = words[0].startswith(("VLLM::", "/root/.inferops/stack/venv/", "drill-escaped"))
+    ours = words[0].startswith(("VLLM::", "/root/.inferops/stack/venv", "drill-escaped"))
     if ours and tail[0] not in "ZX":
         found.append({"pid": int(pid), "name": name, "ppid": int(tail[1]), "title": words[0]})
 print(json.dumps(found))

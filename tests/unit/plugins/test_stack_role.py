@@ -123,3 +123,20 @@ def test_a_disk_that_the_stack_does_not_fit_on_is_refused_before_the_download(
     (packages / "torch-2.13.0.dist-info").rmdir()
     host["host"]["disk_free_mib"] = 8 * 1024
     assert "failed=0" in planned(tmp_path, host, "--diff", **offline)
+
+
+def test_a_lock_file_is_written_once_and_an_edited_one_reaches_no_host(
+    tmp_path: Path, offline: dict[str, Any]
+) -> None:
+    kept = tmp_path / "kept" / "lock.txt"
+    wish = {**offline, "stack_lock_file": str(kept)}
+    assert "failed=0" in planned(tmp_path, facts(), "--diff", **wish)
+    text = kept.read_text()
+    assert text.count("--hash=sha256:") == 2
+    assert "failed=0" in planned(tmp_path, facts(), "--diff", **wish)
+    assert kept.read_text() == text
+    evil = f"{text}evil @ file:///tmp/evil.whl\n"
+    kept.write_text(evil)
+    refused = planned(tmp_path, facts(), "--diff", **wish)
+    assert "The lock file is not given to any host. Line 5 of the lock has 'evil'" in refused
+    assert kept.read_text() == evil

@@ -4,7 +4,8 @@
 
 """What resolves a lock and installs from it: uv, and pip for hosts that cannot have uv.
 
-Both work on the same files in one folder: the inputs, the lock, and the environment in ``venv``.
+Both keep their inputs in one folder and work on one environment. No name comes from two indexes:
+PyTorch's family comes from PyTorch's alone, vLLM's other builds from vLLM's, all else from neither.
 """
 
 from __future__ import annotations
@@ -15,23 +16,33 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ...common import lock
+from ...common.lock import Pin, Pins, normalised
 from ..machine.files import write_private
 
 _LONGEST_COMMAND_SECONDS = 3600
-LOCK_LINE = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _KEPT = "Check disk space and the package sources, then run again: what is there is kept."
-_NO_INDEX = (
-    "Check the host's way to the package index, give a mirror as inferops_index_url, or put its "
-    "wheel into a folder named by inferops_find_links."
-)
 _UNRESOLVED = (
     "Ask for another vLLM version, check the package sources, put the missing wheel into a "
     "folder named by inferops_find_links, or rent with the plan's container image."
 )
+_NO_PIN = "Ask for packages by name and version alone (stack_extra_requirements)."
+
+#: What uv 0.13 takes from PyTorch's index alone when it is told a build of torch.
+FAMILY = frozenset(
+    (
+        *("fbgemm-gpu", "fbgemm-gpu-genai", "pytorch-triton", "pytorch-triton-rocm"),
+        *("pytorch-triton-xpu", "torch", "torch-tensorrt", "torchao", "torcharrow", "torchaudio"),
+        *("torchcodec", "torchcsprng", "torchdistx", "torchrec", "torchserve", "torchtext"),
+        *("torchtune", "torchvision", "triton", "triton-rocm", "triton-xpu", "xformers"),
+    )
+)
+_PYTORCH, _VLLM = "pytorch", "vllm"
 
 
 class StackError(Exception):
@@ -45,9 +56,11 @@ class Sources:
     """Where packages come from. Empty values leave the choice to uv and its environment."""
 
     torch_backend: str = ""
+    #: A mirror of PyTorch's index.
     torch_index_url: str = ""
     index_url: str = ""
-    extra_index_urls: list[str] = field(default_factory=list)
+    #: Where vLLM's other builds come from, and only they.
+    vllm_index_url: str = ""
     find_links: list[str] = field(default_factory=list)
     #: Where wheels are kept on the host, for the next installation.
     cache_dir: str = ""
@@ -70,7 +83,6 @@ class Sources:
         A mirror or a folder replaces uv's own choice of PyTorch's index.
         """
         variables = {}
-        beside = self._beside()
         if self.cache_dir:
             variables["PIP_CACHE_DIR"] = variables["UV_CACHE_DIR"] = self.cache_dir
         if self.python_mirror:
@@ -84,29 +96,53 @@ class Sources:
             variables["UV_FIND_LINKS"] = ",".join(self.find_links)
         if self.index_url and not self.offline:
             variables["PIP_INDEX_URL"] = variables["UV_DEFAULT_INDEX"] = self.index_url
-        if beside:
-            # Versions asked for end with their build (+cu129): the best match is the right one.
-            variables["UV_INDEX"] = " ".join(beside)
-            variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-        if self.torch_backend and not self.torch_index_url and not self.find_links:
+        if self._chooses_pytorch:
             variables["UV_TORCH_BACKEND"] = self.torch_backend
         return variables
 
     def environment_of_pip(self) -> dict[str, str]:
-        """The same for pip where it does uv's work: it does not know PyTorch's indexes."""
-        beside = self._beside()
-        if self.torch_backend and not self.torch_index_url and not self.find_links:
-            beside.insert(0, f"https://download.pytorch.org/whl/{self.torch_backend}")
+        """The same for pip, which knows no index of PyTorch's, and asks all of them for each name.
+
+        What it finds is asked for again, each name at its own index alone: `index_of_pip`.
+        """
+        beside = list(self.beside_of_pip().values())
         extra = {"PIP_EXTRA_INDEX_URL": " ".join(beside)} if beside else {}
         return {**self.environment(), **extra}
+
+    def beside_of_pip(self) -> dict[str, str]:
+        """The indexes beside the package index, with PyTorch's own spelt out."""
+        own = f"https://download.pytorch.org/whl/{self.torch_backend}"
+        return {**({_PYTORCH: own} if self._chooses_pytorch else {}), **self.beside()}
 
     def options_of_uv(self) -> list[str]:
         """What uv has no variable for (0.13: UV_NO_INDEX is none)."""
         return ["--no-index"] if self.offline else []
 
-    def _beside(self) -> list[str]:
-        urls = (self.torch_index_url, *self.extra_index_urls)
-        return [url for url in urls if url and not self.offline]
+    def beside(self) -> dict[str, str]:
+        """The indexes beside the package index, by name."""
+        named = {_PYTORCH: self.torch_index_url, _VLLM: self.vllm_index_url}
+        return {name: url for name, url in named.items() if url and not self.offline}
+
+    def elsewhere(self) -> set[str]:
+        """The names that never come from the package index."""
+        beside = self.beside()
+        return {name for name in (*FAMILY, "vllm") if index_of(name, beside)}
+
+    @property
+    def _chooses_pytorch(self) -> bool:
+        """Whether uv itself asks PyTorch's index for the family, and only that."""
+        return bool(self.torch_backend and not self.torch_index_url and not self.find_links)
+
+
+def write_lines(file: Path, lines: Iterable[str]) -> None:
+    write_private(file, "".join(f"{line}\n" for line in lines))
+
+
+def index_of(name: str, beside: Mapping[str, str]) -> str:
+    """Which of the indexes *beside* the package index a package comes from; "" for none."""
+    name = normalised(name)
+    index = _PYTORCH if name in FAMILY else _VLLM if name == "vllm" else ""
+    return index if index in beside else ""
 
 
 @dataclass(frozen=True)
@@ -119,7 +155,7 @@ class Wanted:
     python: str
     sources: Sources
     #: Whether the lock pins the hash of each file, too.
-    hashes: bool = False
+    hashes: bool = True
     #: What resolves and installs, uv or pip.
     installer: str = "uv"
 
@@ -128,14 +164,19 @@ class Wanted:
         return sha256(json.dumps(asdict(self), sort_keys=True))
 
 
+def left_out(wanted: Wanted) -> list[str]:
+    """Overrides that take packages out of a resolution: their marker is never true."""
+    return [f"{name}; sys_platform == 'never'" for name in wanted.excluded]
+
+
 class Uv:
     """uv: resolves fast, knows PyTorch's indexes, brings the Python that is asked for."""
 
-    def __init__(self, bootstrap: Path, folder: Path) -> None:
+    def __init__(self, bootstrap: Path, folder: Path, environment: Path) -> None:
         self._uv = bootstrap / "bin" / "uv"
         self._folder = folder
-        self._python = folder / "venv" / "bin" / "python"
-        self._lock_file = folder / "lock.txt"
+        self._environment = environment
+        self._python = environment / "bin" / "python"
 
     def make_environment(self, python: str, sources: Sources, managed: bool = False) -> None:
         """Make a fresh environment with an interpreter that suits *python*.
@@ -145,161 +186,189 @@ class Uv:
         command = [str(self._uv), "venv", "--quiet", "--clear", "--python", python]
         command += ["--managed-python"] if managed else []
         run(
-            [*command, str(self._folder / "venv")],
+            [*command, str(self._environment)],
             f"Making an environment with Python {python}",
             "Install such a Python, or let the host reach uv's Python downloads or a mirror of "
             "them (stack_python_mirror).",
             sources.environment(),
         )
 
-    def resolve(self, wanted: Wanted) -> None:
-        """Write the lock."""
-        hashed = ["--generate-hashes"] if wanted.hashes else []
-        self._compile(
-            "requirements.in",
-            [*hashed, "--quiet", *self._limits("constraints.in")],
-            ["--output-file", str(self._lock_file)],
-            "Resolving the lock",
-            wanted.sources,
+    def resolve(self, wanted: Wanted, preferred: Mapping[str, str]) -> dict[str, Pin]:
+        """The pins of all that is wanted, in *preferred* versions where nothing speaks against.
+
+        uv asks an index beside for direct requirements alone. So what others need of PyTorch's
+        family is looked for, in whatever version, until each such name is a direct requirement.
+        """
+        direct, sources = list(wanted.requirements), wanted.sources
+        resolved = self._folder / "resolved.txt"
+        options = ["--output-file", str(resolved)]
+        options += ["--generate-hashes"] if wanted.hashes else []
+        for name in sources.elsewhere():
+            # What is only looked for must not run: reading about a source archive may.
+            options += ["--only-binary", name]
+        while True:
+            sought = sources.elsewhere() - set(map(_name, direct))
+            limits = [line for line in wanted.constraints if _name(line) not in sought]
+            any_version = sorted(sought - set(map(normalised, wanted.excluded)))
+            # Without hashes: uv would take those of this file for the index's own.
+            write_lines(resolved, _lines(preferred))
+            self._compile(
+                direct,
+                limits,
+                [*left_out(wanted), *any_version],
+                options,
+                "Resolving the lock",
+                sources,
+            )
+            found = _read(resolved.read_text())
+            if not sought & found.keys():
+                return found
+            direct += sorted(sought & found.keys())
+
+    def install(
+        self, pins: Pins, packages: list[str], sources: Sources, reinstall: bool = False
+    ) -> None:
+        """Install *packages* with what they need, or without any make all as the lock says."""
+        chosen = {name: pins[name] for name in self._needed(pins, packages, sources)}
+        options = ["--quiet", "--python", str(self._python), *sources.options_of_uv()]
+        options += ["--reinstall"] if reinstall else []
+        if any(pin.hashes for pin in chosen.values()):
+            hashes = self._folder / "hashes.txt"
+            write_private(hashes, lock.render(chosen))
+            options += ["--require-hashes", "--constraint", str(hashes)]
+        project = str(self._project(_lines(lock.versions(chosen)), sources))
+        what = ["install", "--no-deps", *options, "--requirement", project]
+        run(
+            [str(self._uv), "pip", *(what if packages else ["sync", *options, project])],
+            f"Installing {', '.join(packages) or 'the locked packages'}",
+            _KEPT,
+            sources.environment(),
         )
 
-    def install(self, packages: list[str], sources: Sources, reinstall: bool = False) -> None:
-        """Install *packages* with what they need, or without any make all as the lock says."""
-        common = ["--quiet", "--python", str(self._python), *sources.options_of_uv()]
-        common += ["--reinstall"] if reinstall else []
-        hashed = ["--require-hashes"] if "--hash=" in self._lock_file.read_text() else []
-        if packages and hashed:
-            part = self._write_part(packages, sources)
-            command = ["install", *common, *hashed, "--no-deps", "--requirement", str(part)]
-        elif packages:
-            command = ["install", *common, *self._limits("lock.txt"), *packages]
-        else:
-            command = ["sync", *common, *hashed, str(self._lock_file)]
-        doing = f"Installing {', '.join(packages) or 'the locked packages'}"
-        run([str(self._uv), "pip", *command], doing, _KEPT, sources.environment())
-
-    def _limits(self, constraints: str) -> list[str]:
-        files = (self._folder / constraints, self._folder / "overrides.in")
-        return ["--constraint", str(files[0]), "--override", str(files[1])]
+    def _needed(self, pins: Pins, packages: list[str], sources: Sources) -> Iterable[str]:
+        """The names of *packages* and of all that they need; without any, of all pins."""
+        if not packages:
+            return pins
+        limits = _lines(lock.versions(pins))
+        direct = [*packages, *(name for name in pins if name in sources.elsewhere())]
+        overrides = (self._folder / "overrides.in").read_text().splitlines()
+        doing = f"Finding what {', '.join(packages)} needs"
+        return _read(self._compile(direct, limits, overrides, [], doing, sources))
 
     def _compile(
-        self, inputs: str, limits: list[str], output: list[str], doing: str, sources: Sources
+        self,
+        direct: list[str],
+        limits: list[str],
+        overrides: list[str],
+        options: list[str],
+        doing: str,
+        sources: Sources,
     ) -> str:
-        command = [str(self._uv), "pip", "compile", "--no-header", "--no-annotate"]
-        command += ["--python", str(self._python), *sources.options_of_uv()]
-        command += [*limits, *output, str(self._folder / inputs)]
-        return run(command, doing, _UNRESOLVED, sources.environment())
+        command = [str(self._uv), "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
+        command += ["--python", str(self._python), *sources.options_of_uv(), *options]
+        for option, lines in (("--constraint", limits), ("--override", overrides)):
+            file = self._folder / f"{option[2:]}s.txt"
+            write_lines(file, lines)
+            command += [option, str(file)]
+        project = str(self._project(direct, sources))
+        return run([*command, project], doing, _UNRESOLVED, sources.environment())
 
-    def _write_part(self, packages: list[str], sources: Sources) -> Path:
-        """Write the lock's own entries, hashes included, of *packages* and all that they need."""
-        write_private(self._folder / "part.in", "".join(f"{name}\n" for name in packages))
-        doing = f"Finding what {', '.join(packages)} needs"
-        listed = self._compile("part.in", self._limits("lock.txt"), [], doing, sources)
-        needed = pinned(listed).keys()
-        entries = re.split(r"\n(?=\S)", self._lock_file.read_text())
-        part = self._folder / "part.txt"
-        chosen = [entry for entry in entries if pinned(entry).keys() & needed]
-        write_private(part, "\n".join(chosen) + "\n")
-        return part
+    def _project(self, direct: Iterable[str], sources: Sources) -> Path:
+        """Write what is asked for as a project: only there uv reads which index a name is from.
+
+        An address may hold a password; the file is private.
+        """
+        beside = sources.beside()
+        lines = ["[project]", 'name = "inferops-stack"', 'version = "0"']
+        lines += [f"dependencies = {json.dumps(list(direct))}", "[tool.uv.sources]"]
+        for name in sorted({normalised(_name(line)) for line in direct}):
+            if index_of(name, beside):
+                lines.append(f'{name} = {{ index = "{index_of(name, beside)}" }}')
+        for name, url in beside.items():
+            lines += ["[[tool.uv.index]]", f'name = "{name}"', f"url = {json.dumps(url)}"]
+            lines.append("explicit = true")
+        project = self._folder / "pyproject.toml"
+        write_private(project, "\n".join(lines) + "\n")
+        return project
 
 
 class Pip:
     """pip: what every host has. It takes the host's own Python, and the lock only as a whole."""
 
-    def __init__(self, bootstrap: Path, folder: Path) -> None:
+    def __init__(self, bootstrap: Path, folder: Path, environment: Path) -> None:
         self._folder = folder
-        python = str(folder / "venv" / "bin" / "python")
-        self._pip = [str(bootstrap / "bin" / "pip"), "--python", python]
-        self._lock_file = folder / "lock.txt"
+        self._environment = environment
+        self._pip = [str(bootstrap / "bin" / "pip"), "--python", str(environment / "bin/python")]
 
     def make_environment(self, python: str, _sources: Sources) -> None:
         """Make a fresh environment: *python* where it is a path, else the host's own."""
         interpreter = python if os.path.isfile(python) else host_python()
         run(
-            [interpreter, "-m", "venv", "--clear", "--without-pip", str(self._folder / "venv")],
+            [interpreter, "-m", "venv", "--clear", "--without-pip", str(self._environment)],
             f"Making an environment with {interpreter}",
             "On Debian and Ubuntu: apt-get install python3-venv.",
         )
 
-    def resolve(self, wanted: Wanted) -> None:
-        """Write the lock, from what pip would install."""
-        inputs = ["--requirement", str(self._folder / "requirements.in")]
+    def resolve(self, wanted: Wanted, _preferred: Mapping[str, str]) -> dict[str, Pin]:
+        """The pins of what pip would install."""
         limits = ["--constraint", str(self._folder / "constraints.in")]
-        command = [*self._pip, "install", "--quiet", "--dry-run", "--ignore-installed"]
-        said = run(
-            [*command, "--report", "-", *inputs, *limits],
-            "Resolving the lock with pip",
-            _UNRESOLVED,
-            wanted.sources.environment_of_pip(),
-        )
+        inputs = ["--requirement", str(self._folder / "requirements.in"), *limits]
+        doing = "Resolving the lock with pip"
+        found = self._report(inputs, doing, wanted.sources.environment_of_pip())
         left_out = {normalised(name) for name in wanted.excluded}
-        entries = []
-        for package in json.loads(said)["install"]:
-            name, version = package["metadata"]["name"], package["metadata"]["version"]
-            if normalised(name) not in left_out:
-                digest = package["download_info"]["archive_info"]["hashes"]["sha256"]
-                pin = f"{normalised(name)}=={version}"
-                entries.append(f"{pin} --hash=sha256:{digest}" if wanted.hashes else pin)
-        write_private(self._lock_file, "".join(f"{entry}\n" for entry in sorted(entries)))
+        pins = {name: pin for name, pin in found.items() if name not in left_out}
+        pins = self._each_from_its_index(pins, wanted.sources)
+        return pins if wanted.hashes else {name: Pin(pin.version) for name, pin in pins.items()}
 
-    def install(self, packages: list[str], sources: Sources, reinstall: bool = False) -> None:
+    def _each_from_its_index(self, pins: Pins, sources: Sources) -> dict[str, Pin]:
+        """The same versions, each with the file that its own index gives.
+
+        pip asks every index for every name and takes the highest version. A version that is only
+        at an index which is not that name's is an error: where uv takes another one, pip cannot.
+        """
+        beside = sources.beside_of_pip()
+        if not beside:
+            return dict(pins)
+        found = {}
+        for index, url in [("", sources.index_url), *beside.items()]:
+            chosen = {name: pin for name, pin in pins.items() if index_of(name, beside) == index}
+            alone = {**sources.environment(), **({"PIP_INDEX_URL": url} if url else {})}
+            doing = f"Finding {', '.join(chosen)} at the index that it must come from"
+            if chosen:
+                found.update(
+                    self._report(["--no-deps", *_lines(lock.versions(chosen))], doing, alone)
+                )
+        return found
+
+    def _report(self, inputs: list[str], doing: str, environment: dict[str, str]) -> dict[str, Pin]:
+        command = [*self._pip, "install", "--quiet", "--dry-run", "--ignore-installed"]
+        said = run([*command, "--report", "-", *inputs], doing, _UNRESOLVED, environment)
+        pins = {}
+        for package in json.loads(said)["install"]:
+            digest = package["download_info"]["archive_info"]["hashes"]["sha256"]
+            pin = Pin(package["metadata"]["version"], frozenset([digest]))
+            pins[normalised(package["metadata"]["name"])] = pin
+        return pins
+
+    def install(
+        self, pins: Pins, packages: list[str], sources: Sources, reinstall: bool = False
+    ) -> None:
         """Make all as the lock says, whatever part of it is asked for."""
-        quietly = ["--quiet", "--no-deps", "--requirement", str(self._lock_file)]
-        hashed = ["--require-hashes"] if "--hash=" in self._lock_file.read_text() else []
-        anew = ["--force-reinstall"] if reinstall else []
-        install = [*self._pip, "install", *quietly, *hashed, *anew]
-        run(install, "Installing the lock", _KEPT, sources.environment_of_pip())
-        listed = run([*self._pip, "list", "--format=json"], "Listing packages", _KEPT)
-        there = {normalised(package["name"]) for package in json.loads(listed)}
-        foreign = sorted(there - pinned(self._lock_file.read_text()).keys())
+        listed = self._folder / "hashes.txt"
+        write_private(listed, lock.render(pins))
+        options = ["--quiet", "--no-deps", "--requirement", str(listed)]
+        options += ["--require-hashes"] if any(pin.hashes for pin in pins.values()) else []
+        options += ["--force-reinstall"] if reinstall else []
+        run(
+            [*self._pip, "install", *options],
+            "Installing the lock",
+            _KEPT,
+            sources.environment_of_pip(),
+        )
+        there = json.loads(run([*self._pip, "list", "--format=json"], "Listing packages", _KEPT))
+        foreign = sorted({normalised(package["name"]) for package in there} - pins.keys())
         if foreign:
             run([*self._pip, "uninstall", "--yes", *foreign], "Removing packages", _KEPT)
-
-
-def has_tool(folder: Path, requirement: str) -> bool:
-    """Whether the environment *folder* holds this tool, given as name==version."""
-    name, _equals, version = requirement.partition("==")
-    installed = folder.glob("lib/python*/site-packages/*.dist-info")
-    return (normalised(name), version) in map(name_and_version, installed)
-
-
-def install_tool(folder: Path, requirement: str, sources: Sources, uv: Path | None = None) -> None:
-    """Install a tool into the environment *folder*, which is made when missing.
-
-    It takes no more than the host's own Python with venv: uv itself comes this way. *uv* does the
-    same in a tenth of the time, where it finds the tool: pip may know an index that it does not.
-    """
-    sources.require()
-    if uv is not None and uv.exists():
-        with suppress(StackError):
-            _install_tool_by_uv(folder, requirement, sources, uv)
-            return
-    if not (folder / "bin" / "pip").exists():
-        run(
-            [host_python(), "-m", "venv", "--clear", str(folder)],
-            f"Making an environment for {requirement}",
-            "On Debian and Ubuntu: apt-get install python3-venv.",
-        )
-    run(
-        [str(folder / "bin" / "pip"), "install", "--quiet", requirement],
-        f"Installing {requirement}",
-        _NO_INDEX,
-        sources.environment(),
-    )
-
-
-def _install_tool_by_uv(folder: Path, requirement: str, sources: Sources, uv: Path) -> None:
-    environment = sources.environment()
-    if not (folder / "bin" / "python").exists():
-        make = [str(uv), "venv", "--quiet", "--clear", "--python", host_python(), str(folder)]
-        run(make, f"Making an environment for {requirement}", _KEPT, environment)
-    install = [str(uv), "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
-    run(
-        [*install, *sources.options_of_uv(), requirement],
-        f"Installing {requirement}",
-        _NO_INDEX,
-        environment,
-    )
 
 
 def run(
@@ -349,14 +418,22 @@ def host_python() -> str:
     return getattr(sys, "_base_executable", "") or sys.executable
 
 
-def pinned(lock: str) -> dict[str, str]:
-    """Versions in the text of a lock by normalised name."""
-    matches = (LOCK_LINE.match(line) for line in lock.splitlines())
-    return {normalised(found[1]): found[2] for found in matches if found}
+def _read(text: str) -> dict[str, Pin]:
+    """The pins that an installer printed."""
+    try:
+        return lock.read(text)
+    except lock.LockError as error:
+        raise StackError(f"What was resolved is no lock. {error} {_NO_PIN}") from error
 
 
-def normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _lines(versions: Mapping[str, str]) -> list[str]:
+    return [f"{name}=={version}" for name, version in versions.items()]
+
+
+def _name(requirement: str) -> str:
+    """The name that a requirement line begins with, normalised."""
+    found = _NAME.match(requirement.strip())
+    return normalised(found[0]) if found else ""
 
 
 def name_and_version(metadata_folder: Path) -> tuple[str, str]:

@@ -2,10 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Python stack on the host: uv, one environment, one lock, receipts of what was proven.
+"""The Python stack on the host: uv, one lock, its environment, receipts of what was proven.
 
 Everything lies below ``<home>/stack``. The lock is resolved once; parts are installed from it
 and proven by running them. A receipt stands while lock, proof, driver and boot are the same.
+
+Each lock has an environment of its own below ``venvs``, and ``venv`` links to the one in use. So a
+server that runs from an earlier one keeps all its files, whatever becomes of the next.
 """
 
 from __future__ import annotations
@@ -16,34 +19,40 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ...common import lock
+from ...common.lock import LockError, Pin, normalised
 from ..machine.files import read_json, write_json, write_private
-from ..machine.processes import boot_id
+from ..machine.processes import boot_id, snapshot
 from .installers import (
-    LOCK_LINE,
     Pip,
     Sources,
     StackError,
     Uv,
     Wanted,
-    has_tool,
-    install_tool,
+    left_out,
     name_and_version,
-    normalised,
-    pinned,
     run,
     sha256,
+    write_lines,
 )
 from .toolchain import has_headers
+from .tools import has_tool, install_tool
 
 _REQUIREMENT = re.compile(r"^Requires-Dist: ([A-Za-z0-9._-]+)[^;=]*\(?==\s*([^\s;,)+]+)")
 #: An import of vLLM takes seconds, on a slow disk a minute; a GPU that hangs never answers.
 MOST_PROOF_SECONDS = 600.0
 #: The first with --python and --report alike (pip's changelog).
 _LEAST_PIP = (23, 1)
+#: The last that runs on Python 3.9.
+_PIP = "pip==25.3"
+_NO_HASHES = (
+    "Take an index that tells the sha256 of its files, or set stack_hashes to false: then any file "
+    "of these versions is installed, whatever is in it."
+)
 _DRIVER_VERSION_FILE = Path("/sys/module/nvidia/version")
 
 #: What roles of these names prove, each with a receipt; the last one needs the others.
@@ -96,7 +105,8 @@ class Stack:
         self._bootstrap = root / "bootstrap"
         self._folder = root / "stack"
         self.uv = self._bootstrap / "bin" / "uv"
-        self._own_python = self._folder / "venv" / "bin" / "python"
+        self._link = self._folder / "venv"
+        self._environments = self._folder / "venvs"
         self.lock_file = self._folder / "lock.txt"
         self._input_file = self._folder / "lock-input.json"
         # Beside the stack: work that is refused leaves none.
@@ -106,7 +116,12 @@ class Stack:
     def python(self) -> Path:
         """Interpreter of the environment: ours, or the one that was there and was adopted."""
         adopted = (read_json(self._input_file) or {}).get("adopted")
-        return Path(adopted) if adopted else self._own_python
+        return Path(adopted) if adopted else self._environment / "bin" / "python"
+
+    @property
+    def _environment(self) -> Path:
+        """Our environment in use, by its own path: the link leads elsewhere some day."""
+        return Path(os.path.realpath(self._link))
 
     def packages_of(self, python: Path) -> dict[str, str]:
         """Versions of what an environment holds that is not ours, by normalised name."""
@@ -139,8 +154,18 @@ class Stack:
                 )
         missing = not self._pip_is_ready()
         if missing and not dry_run:
-            install_tool(self._bootstrap, f"pip>={'.'.join(map(str, _LEAST_PIP))}", sources)
+            self._install_pip(sources)
         return Installer("pip", missing, warning)
+
+    def _install_pip(self, sources: Sources) -> None:
+        """Install the pip whose files are known, or one that the user has put into a folder."""
+        try:
+            install_tool(self._bootstrap, _PIP, sources)
+        except StackError:
+            if not sources.find_links:
+                raise
+            least = f"pip>={'.'.join(map(str, _LEAST_PIP))}"
+            install_tool(self._bootstrap, least, replace(sources, offline=True))
 
     def installer(self) -> str | None:
         """What the lock was resolved with, uv or pip; None before the first one."""
@@ -154,79 +179,109 @@ class Stack:
         return any(_numbers(version) >= _LEAST_PIP for version in versions)
 
     def is_locked(self, wanted: Wanted, given: str = "") -> bool:
-        """Whether the lock was resolved from exactly this, or is the one that was given."""
+        """Whether the lock was resolved from exactly this, with the one that was given."""
         recorded = read_json(self._input_file) or {}
-        if given and sha256(given) != self.lock_sha256():
-            return False
         return (
             recorded.get("fingerprint") == wanted.fingerprint()
+            and recorded.get("given_sha256") == _sha256_of(given)
             and recorded.get("lock_sha256") == self.lock_sha256()
             and self.python.exists()
         )
 
     def resolve(self, wanted: Wanted, given: str = "", compiles: bool = False) -> None:
-        """Make the environment and resolve its lock, or take the *given* one. Installs nothing.
+        """Resolve the lock, or check the *given* one, and make its environment. Installs nothing.
 
-        Where a server *compiles*, a Python that has no headers is left for one of uv's own.
+        All that can fail is done beside what is there, which stands until then. Where a server
+        *compiles*, a Python that has no headers is left for one of uv's own.
         """
         wanted.sources.require()
-        installer = self._installer(wanted.installer)
-        recorded = read_json(self._input_file) or {}
-        if not self._own_python.exists() or recorded.get("python") != wanted.python:
-            installer.make_environment(wanted.python, wanted.sources)
-            if compiles and isinstance(installer, Uv) and not os.path.isabs(wanted.python):
-                self._complete(installer, wanted)
-        self._write_inputs(wanted)
-        if given:
-            self._take(given, wanted)
-        else:
-            installer.resolve(wanted)
+        draft = self._folder / "draft"
+        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            pins = self._resolve_in(draft, wanted, given, compiles)
+            self._take(draft, lock.render(pins))
+        except LockError as error:
+            raise StackError(f"{error} {lock.ANEW}") from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
         write_json(
             self._input_file,
             {
                 "fingerprint": wanted.fingerprint(),
+                "given_sha256": _sha256_of(given),
                 "lock_sha256": self.lock_sha256(),
-                "python": wanted.python,
                 "sources": asdict(wanted.sources),
                 "installer": wanted.installer,
-                "superseded": self.installed(),
             },
         )
 
-    def _complete(self, uv: Uv, wanted: Wanted) -> None:
-        """Take a Python of uv's own where the host's has no headers, and one can be had."""
-        if not has_headers(self._own_python):
-            # Without one the host's serves, with the warning that the caller gives.
-            with suppress(StackError):
-                uv.make_environment(wanted.python, wanted.sources, managed=True)
+    def _resolve_in(
+        self, draft: Path, wanted: Wanted, given: str, compiles: bool
+    ) -> dict[str, Pin]:
+        """The pins of the lock, found with the inputs and an empty environment in *draft*."""
+        held = lock.read(given)
+        if given:
+            backend = wanted.sources.torch_backend
+            lock.require_plan(held, wanted.requirements, backend, wanted.hashes)
+        # A lock that was given is a wish for versions. What is in their files, this host asks its
+        # own sources, so neither the file nor the host that wrote it brings anything else.
+        limits = [f"{name}=={pin.version}" for name, pin in held.items()]
+        wanted = replace(wanted, constraints=[*wanted.constraints, *limits])
+        self._write_inputs(draft, wanted)
+        installer = self._installer(wanted.installer, draft, draft / "venv")
+        installer.make_environment(wanted.python, wanted.sources)
+        if compiles and isinstance(installer, Uv) and not os.path.isabs(wanted.python):
+            _complete(installer, draft / "venv" / "bin" / "python", wanted)
+        pins = installer.resolve(wanted, self.locked())
+        if wanted.hashes and lock.unhashed(pins):
+            raise StackError(
+                f"The package sources tell no hash of {lock.unhashed(pins)}. {_NO_HASHES}"
+            )
+        return lock.agreed(held, pins) if given else pins
 
-    def _write_inputs(self, wanted: Wanted) -> None:
-        files = {
-            "requirements": wanted.requirements,
-            "constraints": wanted.constraints,
-            # A marker that is never true takes a package out of the resolution.
-            "overrides": [f"{name}; sys_platform == 'never'" for name in wanted.excluded],
-        }
-        for name, lines in files.items():
-            write_private(self._folder / f"{name}.in", "".join(f"{line}\n" for line in lines))
+    def _take(self, draft: Path, text: str) -> None:
+        """Make this lock the one in use, with the inputs and the environment of *draft*."""
+        drafted = draft / "venv"
+        name = sha256(text + (drafted / "pyvenv.cfg").read_text())[:12]
+        environment, before = self._environments / name, self._environment
+        if not (environment / "bin" / "python").exists():
+            self._environments.mkdir(mode=0o700, exist_ok=True)
+            shutil.rmtree(environment, ignore_errors=True)
+            # The scripts for shells are all that knows its own place in an empty environment.
+            for script in drafted.glob("bin/activate*"):
+                script.write_text(script.read_text().replace(str(drafted), str(environment)))
+            drafted.rename(environment)
+        for inputs in draft.glob("*.in"):
+            write_private(self._folder / inputs.name, inputs.read_text())
+        write_private(self.lock_file, text)
+        link = draft / "link"
+        link.symlink_to(environment)
+        if self._link.is_dir() and not self._link.is_symlink():
+            before = self._link.rename(self._environments / "before")
+        link.replace(self._link)
+        self._remove_unused({environment.name, before.name})
 
-    def _take(self, given: str, wanted: Wanted) -> None:
-        """Write a lock that was resolved before, when it fulfils what is wanted."""
-        holds = pinned(given)
-        builds = ("", wanted.sources.torch_backend)
-        for requirement in wanted.requirements:
-            found = LOCK_LINE.match(requirement)
-            held = holds.get(normalised(found[1]), "") if found else ""
-            version, _plus, build = held.partition("+")
-            if found and found[2] not in (held, version if build in builds else held):
-                raise StackError(
-                    f"The plan asks for {requirement} ({wanted.sources.torch_backend}), and the "
-                    f"lock file given holds {held or 'none'}. Remove the file to resolve it anew, "
-                    "or ask for the version that it holds."
-                )
-        if wanted.hashes and "--hash=" not in given:
-            raise StackError("The lock file given has no hashes. Remove it to resolve it anew.")
-        write_private(self.lock_file, given)
+    def _remove_unused(self, kept: set[str]) -> None:
+        """Remove the environments of earlier locks that nothing runs from, nor will."""
+        for environment in self._environments.iterdir():
+            if environment.name not in kept and not self._is_used(environment):
+                shutil.rmtree(environment, ignore_errors=True)
+
+    def _is_used(self, environment: Path) -> bool:
+        """Whether a process has files of it open as code, or a service would be started from it."""
+        place = f"{os.path.realpath(environment)}/"
+        told = [Path("/proc") / str(pid) / "maps" for pid in snapshot()]
+        told += self._folder.parent.glob("*/*/spec.json")
+        for file in told:
+            with suppress(OSError):
+                if place in file.read_text(errors="replace"):
+                    return True
+        return False
+
+    def _write_inputs(self, folder: Path, wanted: Wanted) -> None:
+        write_lines(folder / "requirements.in", wanted.requirements)
+        write_lines(folder / "constraints.in", wanted.constraints)
+        write_lines(folder / "overrides.in", left_out(wanted))
 
     def lock_sha256(self) -> str | None:
         """The lock's hash, or None when there is no lock."""
@@ -234,7 +289,14 @@ class Stack:
 
     def locked(self) -> dict[str, str]:
         """Versions in the lock by normalised name."""
-        return pinned(self.lock_file.read_text()) if self.lock_file.exists() else {}
+        return lock.versions(self._pins())
+
+    def _pins(self) -> dict[str, Pin]:
+        """The lock; one that was damaged holds nothing, and is resolved anew."""
+        try:
+            return lock.read(self.lock_file.read_text())
+        except (OSError, LockError):
+            return {}
 
     def installed(self) -> dict[str, str]:
         """Versions in the environment by normalised name, read off its metadata folders."""
@@ -259,17 +321,13 @@ class Stack:
         }
 
     def replaced(self) -> list[str]:
-        """What is installed in another version than the lock's, and which package brought it.
-
-        What was there before the lock was resolved waits for its turn: nobody replaced it.
-        """
-        waiting = (read_json(self._input_file) or {}).get("superseded", {})
+        """What is installed in another version than the lock's, and which package brought it."""
         locked = self.locked()
         return [
             f"{name} {locked[name]} was replaced by {version} while installing "
             f"{' and '.join(self._asking_for(name, version)) or 'something beside the lock'}"
             for name, version in sorted(self.installed().items())
-            if name in locked and version not in (locked[name], waiting.get(name))
+            if name in locked and version != locked[name]
         ]
 
     def _asking_for(self, name: str, version: str) -> list[str]:
@@ -280,7 +338,7 @@ class Stack:
         ]
 
     def _metadata_folders(self) -> list[Path]:
-        if self.python != self._own_python:
+        if "adopted" in (read_json(self._input_file) or {}):
             return _metadata_folders(_search_path(self.python))
         return _metadata_folders(self.python.parent.parent.glob("lib/python*/site-packages"))
 
@@ -299,12 +357,14 @@ class Stack:
         # them changes nothing: the lock limits it to the versions that are there.
         if reinstall or any(change["before"] for change in self.differences([]).values()):
             shutil.rmtree(self._folder / "receipts", ignore_errors=True)
-        self._installer(recorded.get("installer", "uv")).install(
-            packages, Sources(**recorded.get("sources", {})), reinstall
+        installer = self._installer(
+            recorded.get("installer", "uv"), self._folder, self._environment
         )
+        sources = Sources(**recorded.get("sources", {}))
+        installer.install(self._pins(), packages, sources, reinstall)
 
-    def _installer(self, name: str) -> Uv | Pip:
-        return (Pip if name == "pip" else Uv)(self._bootstrap, self._folder)
+    def _installer(self, name: str, folder: Path, environment: Path) -> Uv | Pip:
+        return (Pip if name == "pip" else Uv)(self._bootstrap, folder, environment)
 
     def prove(
         self, name: str, script: str, environment: dict[str, str]
@@ -398,6 +458,19 @@ class Stack:
             "driver_version": _driver_version(),
             "boot_id": boot_id(),
         }
+
+
+def _sha256_of(given: str) -> str:
+    """What is recorded of a lock that was given, "" for none."""
+    return sha256(given) if given else ""
+
+
+def _complete(uv: Uv, python: Path, wanted: Wanted) -> None:
+    """Take a Python of uv's own where the host's has no headers, and one can be had."""
+    if not has_headers(python):
+        # Without one the host's serves, with the warning that the caller gives.
+        with suppress(StackError):
+            uv.make_environment(wanted.python, wanted.sources, managed=True)
 
 
 def _driver_version() -> str | None:

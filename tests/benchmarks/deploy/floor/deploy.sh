@@ -28,7 +28,7 @@ python3 -m venv bootstrap
 bootstrap/bin/pip install --quiet "uv==$uv_version"
 lap uv
 bootstrap/bin/uv venv --quiet --python /usr/bin/python3 venv
-bootstrap/bin/uv pip sync --quiet --python venv/bin/python "${sources[@]}" lock.txt
+bootstrap/bin/uv pip sync --quiet --require-hashes --python venv/bin/python "${sources[@]}" lock.txt
 lap install
 
 # The three proofs in one process: each library is imported once.
