@@ -1253,8 +1253,8 @@ DECISIONS = (
         "removed-argument-kept",
         "the next deploy brings back the argument that a step took away",
         f"{SERVING}/recovery.py",
-        '"arguments": {**changed, **gone},',
-        '"arguments": changed,',
+        "== _text(value) != _text(first",
+        "== _text(value) != None != _text(first",
         (f"{RECOVERY}::test_what_the_next_deploy_would_undo_is_named_for_the_inventory",),
     ),
     Mutation(
@@ -2360,6 +2360,67 @@ FIELD = (
     ),
 )
 
+HOSTILE_LOGS = "tests/unit/serving/test_hostile_logs.py"
+
+#: A host, a hub and other users of a machine are not trusted.
+TRUST = (
+    Mutation(
+        "pattern-without-end",
+        "a host that says one word for ever holds the controller up for minutes",
+        f"{SERVING}/failures/endings.py",
+        'OURS + r".{0,40}: segfault at"',
+        'OURS + r".*: segfault at"',
+        (
+            f"{HOSTILE_LOGS}::test_no_pattern_of_the_catalogue_can_be_held_up_by_one_word_said"
+            "_for_ever",
+        ),
+        2,
+    ),
+    Mutation(
+        "log-read-to-its-end",
+        "a host that answers with millions of lines holds the controller up",
+        f"{SERVING}/diagnosis.py",
+        "    if len(lines) > MOST_LINES:\n",
+        "    if False:\n",
+        (f"{HOSTILE_LOGS}::test_of_a_log_without_end_its_begin_and_its_end_are_read",),
+    ),
+    Mutation(
+        "unknown-xid-silent",
+        "an error of the GPU that is new is not told",
+        f"{SERVING}/failures/endings.py",
+        "(?!45\\b)\\d{1,9}",
+        "(?:154)",
+        (f"{HOSTILE_LOGS}::test_an_xid_that_nobody_knows_is_explained_as_one",),
+        4,
+    ),
+    Mutation(
+        "value-of-the-host-advised",
+        "a host writes into the user's inventory by way of what recover tells to put there",
+        f"{SERVING}/recovery.py",
+        'for name, value in done["arguments"].items()\n        if _text(now',
+        'for name, value in now["arguments"].items()\n        if _text(now',
+        (f"{RECOVERY}::test_the_host_brings_no_name_and_no_value_of_its_own_into_the_inventory",),
+        4,
+    ),
+    Mutation(
+        "undone-step-advised",
+        "the inventory is to hold what did not help",
+        f"{SERVING}/recovery.py",
+        "if now[name] == done[name] != first[name]",
+        "if done[name] != first[name]",
+        (f"{RECOVERY}::test_a_step_that_does_not_hold_is_not_advised",),
+    ),
+    Mutation(
+        "template-to-paste",
+        "what is pasted into the inventory runs on the controller",
+        f"{SERVING}/recovery.py",
+        'any(mark in text for mark in ("{{", "{%", "{#"))',
+        "False",
+        (f"{RECOVERY}::test_a_template_is_never_to_be_pasted",),
+        4,
+    ),
+)
+
 MUTATIONS = (
     *ANSWERS,
     *PROOFS,
@@ -2378,4 +2439,5 @@ MUTATIONS = (
     *LOOKING,
     *WORKING,
     *FIELD,
+    *TRUST,
 )
