@@ -2360,6 +2360,8 @@ FIELD = (
     ),
 )
 
+HOSTILE_HUB = "tests/unit/host/test_hostile_hub.py"
+HUB = "plugins/module_utils/hub/hub.py"
 HOSTILE_LOGS = "tests/unit/serving/test_hostile_logs.py"
 
 #: A host, a hub and other users of a machine are not trusted.
@@ -2418,6 +2420,57 @@ TRUST = (
         "False",
         (f"{RECOVERY}::test_a_template_is_never_to_be_pasted",),
         4,
+    ),
+    Mutation(
+        "commit-may-be-a-path",
+        "a hub chooses which folder of the host a model is written to",
+        HUB,
+        '_text(told.get("sha"), COMMIT, "commit of 40 hexadecimal digits")',
+        'str(told.get("sha"))',
+        (f"{HOSTILE_HUB}::test_a_commit_is_forty_digits_and_never_a_path",),
+        4,
+    ),
+    Mutation(
+        "file-outside-of-the-model",
+        "a hub writes wherever it likes on the host",
+        HUB,
+        '    if {"", ".", ".."} & set(parts):\n',
+        "    if False:\n",
+        (f"{HOSTILE_HUB}::test_a_file_lies_within_the_model_under_a_name_of_its_own",),
+        3,
+    ),
+    Mutation(
+        "manifest-from-the-hub",
+        "a hub writes itself what was proven of its files",
+        HUB,
+        "    if parts[0].startswith(_OUR_PREFIX) or name.endswith(_OUR_SUFFIX):\n",
+        "    if name.endswith(_OUR_SUFFIX):\n",
+        (f"{HOSTILE_HUB}::test_a_file_lies_within_the_model_under_a_name_of_its_own",),
+        2,
+    ),
+    Mutation(
+        "files-without-number",
+        "a hub fills the host's disk with empty files",
+        HUB,
+        "or len(rows) > MOST_FILES:",
+        "or False:",
+        (f"{HOSTILE_HUB}::test_an_odd_listing_is_refused_wherever_it_is_asked_for",),
+    ),
+    Mutation(
+        "size-taken-for-proof",
+        "what a mirror names no checksum for is told as proven",
+        "plugins/modules/model_cache.py",
+        '("sizes" if unproven else "checksums") if copy else None',
+        '"checksums" if copy else None',
+        (f"{HOSTILE_HUB}::test_what_has_no_checksum_is_complete_and_not_proven",),
+    ),
+    Mutation(
+        "old-file-of-the-same-size-kept",
+        "a file that was changed on the host is taken for the model's",
+        "plugins/module_utils/host/models/store.py",
+        "file.checksum and _size(path) ==",
+        "_size(path) ==",
+        (f"{HOSTILE_HUB}::test_a_file_that_was_touched_is_not_believed_without_a_checksum",),
     ),
 )
 
