@@ -2472,6 +2472,31 @@ TRUST = (
         "_size(path) ==",
         (f"{HOSTILE_HUB}::test_a_file_that_was_touched_is_not_believed_without_a_checksum",),
     ),
+    Mutation(
+        "workers-on-the-hosts-address",
+        "neighbours of the host talk to the workers of a server, which ask for no key",
+        f"{HOST}/engines/vllm/environment.py",
+        "        environment.update(WITHIN_THE_HOST)\n",
+        "        pass\n",
+        (
+            "tests/unit/host/test_model_server.py"
+            "::test_the_workers_of_a_server_listen_on_the_loopback",
+            "tests/unit/host/test_launcher.py"
+            "::test_the_processes_of_a_server_meet_on_the_loopback_unless_the_user_says_otherwise",
+        ),
+        2,
+    ),
+    Mutation(
+        "open-worker-not-told",
+        "nobody learns that a worker listens beyond the loopback",
+        f"{HOST}/machine/ports.py",
+        "if entry.state == LISTEN and not _address(entry.address).is_loopback",
+        "if False",
+        (
+            "tests/unit/host/test_model_server.py"
+            "::test_a_worker_that_listens_beyond_the_loopback_is_told",
+        ),
+    ),
 )
 
 MUTATIONS = (
