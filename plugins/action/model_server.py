@@ -46,6 +46,7 @@ class ActionModule(GuardedAction):
     ) -> dict[str, Any]:
         super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
+        self.seen_warnings: list[str] = []
         arguments = dict(self._task.args)
         wait = _wait(arguments)
         result = self.call(MODULE, arguments)
@@ -69,6 +70,7 @@ class ActionModule(GuardedAction):
         answer = self.call(INFO_MODULE, {**known, **extra})
         if answer.get("failed"):
             raise AnsibleActionFail(f"The server cannot be observed: {answer.get('msg')}")
+        self.seen_warnings = answer.get("warnings", [])
         return answer["servers"][0]
 
     def follow(self, result: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -92,6 +94,7 @@ class ActionModule(GuardedAction):
                 tell(host, f"{server['progress']} ({seconds:.0f} s)")
         result["server"] = server
         if server["phase"] == "running":
+            result["warnings"] = [*result.get("warnings", []), *self.seen_warnings]
             return {**result, "completion": server["completion"]}
         asked = server["reason"] == REQUESTED
         event = "was stopped while it started" if asked else f"failed to start: {server['reason']}"

@@ -12,6 +12,8 @@ version_added: "0.1.0"
 description:
   - Downloads the files that a server needs from the model hub or a mirror of it, several at once.
     A download that broke goes on where it ended. Each file is proven by its checksum.
+  - A mirror may name no checksums. Such files count as complete by their size and not as proven,
+    and RV(unproven_files) and a warning name them.
   - A copy that is complete is kept, and the hub is not asked again.
   - A model that is gated, private or missing is refused with what to change, and so is a disk that
     is too small, before anything is downloaded.
@@ -103,6 +105,19 @@ size_gib:
   returned: success
   type: float
   sample: 15.26
+proven_by:
+  description:
+    - V(checksums) where each file has the one that the hub names, V(sizes) where the hub names none
+      for RV(unproven_files). Null for a path. In check mode, what could be proven.
+  returned: success
+  type: str
+  sample: checksums
+unproven_files:
+  description: Files of which the hub names no checksum, so that only their sizes were compared.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 download_gib:
   description: How much was downloaded, or in check mode would be.
   returned: success
@@ -136,11 +151,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store imp
     gib,
     patiently,
     require_space,
+    without_checksum,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import Hub, HubError
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import (
+    MODEL_NAME,
+    Hub,
+    HubError,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.options import (
     HUB_OPTIONS,
-    MODEL_NAME,
     make_hub,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import needed
@@ -158,12 +177,20 @@ class Run:
 
     def exit(self, copy: Copy | None, commit: str | None, **result: Any) -> None:
         """End well. What the result does not say was not done."""
+        unproven = result.setdefault("unproven_files", copy.unproven() if copy else [])
+        if unproven:
+            self.module.warn(
+                f"The hub names no checksum for {len(unproven)} files of {self.params['model']}, "
+                f"such as {unproven[0]}: only their sizes were compared, so damage and changes on "
+                "the way go unnoticed. Take a hub that names checksums, or compare them yourself."
+            )
         usual = {
             "changed": False,
             "complete": True,
             "path": str(copy.folder) if copy else self.params["model"],
             "commit": commit,
             "size_gib": gib(copy.size()) if copy else None,
+            "proven_by": ("sizes" if unproven else "checksums") if copy else None,
             "download_gib": 0.0,
             "files": [],
         }
@@ -240,6 +267,7 @@ class Run:
             size_gib=gib(sum(file.size for file in files)),
             download_gib=gib(missing_bytes),
             files=names,
+            unproven_files=without_checksum(files),
             diff={"before": {"files": []}, "after": {"files": names}},
         )
 

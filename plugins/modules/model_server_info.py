@@ -266,6 +266,21 @@ servers:
         start_at_boot: false
         environment_names: [HF_TOKEN, VLLM_API_KEY]
         supervisor: systemd
+    exposed:
+      description:
+        - Where its processes listen beyond the host's loopback, without its own port. A warning
+          names each.
+        - Each has address, port and the process, as RV(ignore:processes) of other results do.
+      type: list
+      elements: dict
+      sample:
+        - address: "0.0.0.0"
+          port: 41235
+          pid: 4250
+          ppid: 4242
+          name: VLLM::EngineCor
+          state: S
+          command: VLLM::EngineCore
     health:
       description:
         - C(state) is V(serving), V(unproven), V(hung), V(not_answering), V(starting) or
@@ -360,6 +375,25 @@ def health(
     return found
 
 
+def exposed(server: Server) -> list[dict[str, Any]]:
+    """Where processes of it listen beyond the loopback, without the address that it is to have."""
+    spec = server.spec()
+    return [
+        {"address": one.address, "port": one.port, **one.process.describe()}
+        for one in ports.beyond_loopback(server.processes())
+        if spec is None or one.port != spec.port
+    ]
+
+
+def warning(server: Server, found: dict[str, Any]) -> str:
+    """What to say of such an address."""
+    return (
+        f"Process {found['pid']} ({found['name']}) of server {server.name} listens on "
+        f"{found['address']} port {found['port']}, beyond the host's loopback, and may ask for no "
+        "key: see that nobody else reaches that port."
+    )
+
+
 def is_well(seen: dict[str, Any]) -> bool:
     """Whether it runs and nothing speaks against it."""
     state = seen.get("health", {}).get("state", "serving")
@@ -402,6 +436,9 @@ def main() -> None:
             seen["log_tail"] = symptoms.last_lines(server, module.params["log_lines"])
         module.no_log_values.update(secret_values(server.environment()))
         seen["spec"] = shown(layout, server)
+        seen["exposed"] = exposed(server) if seen["processes"] else []
+        for found in seen["exposed"]:
+            module.warn(warning(server, found))
         if module.params["health_check"] != "none":
             seen["health"] = health(layout, server, seen, module.params)
         if module.params["symptoms"]:

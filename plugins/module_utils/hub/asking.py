@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..common.answers import parse, within
-from .hub import File, Hub, HubError, Listing
-from .options import HUB_OPTIONS, MODEL_NAME, make_hub
+from .hub import MODEL_NAME, File, Hub, HubError, Listing
+from .options import HUB_OPTIONS, make_hub
 from .selection import needed
 
 MODEL_INFO_OPTIONS: dict[str, Any] = {
@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 
 
 def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
-    """The model and the files of it that a server needs. Raises HubError and ValueError."""
+    """The model and the files of it that a server needs. Raises HubError."""
     listing = hub.listing(given["model"], given["revision"])
     files = needed(listing.files, given["include"], given["exclude"])
     if listing.gated and files:

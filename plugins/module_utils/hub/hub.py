@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import http.client
 import ipaddress
-import json
 import os
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -21,10 +21,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ..common.answers import UnreadableAnswer, parse
+
 PUBLIC = "https://huggingface.co"
 USER_AGENT = "inferops.gpu"
 #: How a hub says that it gives this to nobody without a token; what is private is not found.
 _WANTS_TOKEN = (401, 403, 404)
+
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""A commit is a folder on the host: nothing else may stand in its place."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+#: A path below the model's folder, without what leads elsewhere or cannot be shown.
+_FILE_NAME = re.compile(r"[^\x00-\x1f\x7f\\]{1,500}")
+#: Of names that the folder of a copy has for its own use.
+_OUR_PREFIX, _OUR_SUFFIX = ".inferops", ".incomplete"
+MOST_FILES, MOST_FILE_BYTES = 10_000, 2**50
+_MOST_LISTING_BYTES = 32 * 2**20
 
 
 class HubError(Exception):
@@ -42,12 +56,19 @@ class HubError(Exception):
 
 @dataclass(frozen=True)
 class File:
-    """One file of a model. Large ones have a SHA-256, the others the id that git gives them."""
+    """One file of a model. Large ones have a SHA-256, the others the id that git gives them; a
+    mirror may tell neither.
+    """
 
     name: str
     size: int
     sha256: str | None
     git_id: str | None
+
+    @property
+    def checksum(self) -> str | None:
+        """By which its bytes can be proven; None where only its size is known."""
+        return self.sha256 or self.git_id
 
 
 @dataclass(frozen=True)
@@ -86,14 +107,11 @@ class Hub:
         url = f"{self.endpoint}/api/models/{model}/revision/{place}?blobs=true"
         with self._get(url, model, revision) as answer:
             try:
-                told = json.load(answer)
-                return Listing(
-                    told["id"], told["sha"], bool(told.get("gated")), _files(told["siblings"])
-                )
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                return _listing(_told(answer))
+            except ValueError as error:
                 raise HubError(
                     "refused",
-                    f"{self.endpoint} does not answer as a model hub does ({error!r}).",
+                    f"{self.endpoint} does not answer as a model hub does: {error}.",
                     "Set the endpoint to one that does.",
                 ) from error
 
@@ -267,16 +285,62 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def _files(rows: list[dict[str, Any]]) -> list[File]:
-    files = []
-    for row in rows:
-        large = row.get("lfs") or {}
-        files.append(
-            File(
-                name=row["rfilename"],
-                size=int(large.get("size") or row["size"]),
-                sha256=large.get("sha256"),
-                git_id=None if large else row.get("blobId"),
-            )
-        )
-    return files
+# What follows checks an answer before anything else sees it: names in it become paths on the host.
+# Each raises ValueError, whose text says what is wrong.
+
+
+def _told(answer: http.client.HTTPResponse) -> dict[str, Any]:
+    body = answer.read(_MOST_LISTING_BYTES + 1)
+    if len(body) > _MOST_LISTING_BYTES:
+        raise UnreadableAnswer(f"its listing is longer than {_MOST_LISTING_BYTES >> 20} MiB")
+    return _object(parse(body.decode(errors="replace")), "its listing")
+
+
+def _listing(told: dict[str, Any]) -> Listing:
+    rows = told.get("siblings")
+    if not isinstance(rows, list) or len(rows) > MOST_FILES:
+        raise ValueError(f"it names no list of at most {MOST_FILES} files")
+    files = [_file(_object(row, "a file")) for row in rows]
+    if len({file.name for file in files}) < len(files):
+        raise ValueError("it names a file twice")
+    return Listing(
+        _text(told.get("id"), MODEL_NAME, "name of a model"),
+        _text(told.get("sha"), COMMIT, "commit of 40 hexadecimal digits"),
+        bool(told.get("gated")),
+        files,
+    )
+
+
+def _file(row: dict[str, Any]) -> File:
+    large = _object(row.get("lfs") or {}, "a file")
+    name = _text(row.get("rfilename"), _FILE_NAME, "name of a file")
+    parts = name.split("/")
+    if {"", ".", ".."} & set(parts):
+        raise ValueError(f"it names a file outside of the model: {name!r}")
+    if parts[0].startswith(_OUR_PREFIX) or name.endswith(_OUR_SUFFIX):
+        raise ValueError(f"a file of it has a name that downloads use themselves: {name!r}")
+    size = large.get("size") or row.get("size")
+    if type(size) is not int or not 0 <= size <= MOST_FILE_BYTES:
+        raise ValueError(f"{size!r} is no size of {name!r}")
+    return File(
+        name=name,
+        size=size,
+        sha256=_checksum(large.get("sha256"), _SHA256),
+        git_id=None if large else _checksum(row.get("blobId"), COMMIT),
+    )
+
+
+def _checksum(told: Any, pattern: re.Pattern[str]) -> str | None:
+    return None if told is None else _text(told, pattern, "checksum")
+
+
+def _text(told: Any, pattern: re.Pattern[str], what: str) -> str:
+    if not isinstance(told, str) or not pattern.fullmatch(told):
+        raise ValueError(f"{str(told)[:80]!r} is no {what}")
+    return told
+
+
+def _object(told: Any, what: str) -> dict[str, Any]:
+    if not isinstance(told, dict):
+        raise ValueError(f"{what} is no JSON object")
+    return told

@@ -5,12 +5,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from .hub import Hub, default_endpoint
-
-MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 HUB_OPTIONS: dict[str, Any] = {
     "revision": {"type": "str", "default": "main"},

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 
 from .hub import File
 
@@ -22,8 +21,7 @@ CONSOLIDATED = "consolidated*.safetensors"
 def needed(files: Iterable[File], included: Sequence[str], excluded: Sequence[str]) -> list[File]:
     """The files to download. Without patterns of the user's own, each weight once.
 
-    Old formats count only where there is no safetensors file. Raises ValueError for a name that
-    would leave the model's folder.
+    Old formats count only where there is no safetensors file.
     """
     patterns = tuple(included) or INCLUDED
     without = tuple(excluded) or EXCLUDED
@@ -35,12 +33,7 @@ def needed(files: Iterable[File], included: Sequence[str], excluded: Sequence[st
         _fits(name, WEIGHTS) and not _fits(name, (CONSOLIDATED,)) for name in names
     ):
         without += (CONSOLIDATED,)
-    chosen = [f for f in files if _fits(f.name, patterns) and not _fits(f.name, without)]
-    for file in chosen:
-        path = PurePosixPath(file.name)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"The hub names a file outside of the model: {file.name!r}.")
-    return chosen
+    return [f for f in files if _fits(f.name, patterns) and not _fits(f.name, without)]
 
 
 def _fits(name: str, patterns: Iterable[str]) -> bool:

@@ -16,6 +16,12 @@ from .failures.gpu import XIDS
 MAX_EVIDENCE_LINES = 3
 MAX_LINE = 300
 
+MOST_CHARACTERS, MOST_LINES, PIECE = 4 * 2**20, 20_000, 4096
+"""What is read of one log, its begin and its end, and how much of a line is looked at together.
+
+The host may say anything, in a line without end as well: with these the time for it has a bound.
+"""
+
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _PROCESS = r"\(\w+(?: \w+)?(?: rank=\d+)? pid=\d+(?:, ip=[\d.]+)?\) ?"
 # What stands before a message: the name of a container, the journal's or a container's time,
@@ -29,7 +35,7 @@ _PREFIX = re.compile(
     rf"(?:{_PROCESS})*"
 )
 _CALM = ("DEBUG", "INFO", "WARNING")
-_XID = re.compile(r"NVRM: Xid \([^)]*\): (\d+),")
+_XID = re.compile(r"NVRM: Xid \([^)]{1,60}\): (\d{1,9})\b")
 _LOOKS_BAD = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|\bfatal\b|\bFATAL\b")
 _SIGNAL_NAMES = {
     4: "SIGILL",
@@ -86,7 +92,8 @@ def diagnose(
     """
     log = _read(log_text)
     known = [failure for failure in FAILURES if failure.engine in ("", engine)]
-    found = _by_text(known, log.grave, kernel_log.splitlines())
+    kernel = [piece for line in _bounded(kernel_log) for piece in _pieces(line)]
+    found = _by_text(known, log.grave, kernel)
     roots = [diagnosis for diagnosis in found if diagnosis.kind == ROOT]
     envelopes = [diagnosis for diagnosis in found if diagnosis.kind == ENVELOPE]
     if not roots and (envelopes or exit_code or signal):
@@ -133,14 +140,30 @@ def _read(log_text: str) -> _Log:
     log = _Log([], [])
     noise = _compiled(tuple(entry.signature for entry in NOISE))
     in_passing = _compiled(tuple(entry.signature for entry in IN_PASSING))
-    for line in re.split(r"[\r\n]+", _ANSI.sub("", log_text)):
-        prefix = _PREFIX.match(line.strip())
-        message = _PREFIX.sub("", line.strip()).strip()
-        if not message or _any(noise, message):
-            continue
+    for line in _bounded(log_text):
+        prefix = _PREFIX.match(line)
         calm = prefix is not None and prefix["level"] in _CALM
-        (log.calm if calm or _any(in_passing, message) else log.grave).append(message)
+        message = line[prefix.end() if prefix else 0 :]
+        for piece in _pieces(message):
+            if not _any(noise, piece):
+                (log.calm if calm or _any(in_passing, piece) else log.grave).append(piece)
     return log
+
+
+def _bounded(text: str) -> list[str]:
+    """The lines of a text without colours: of one that is too long, its begin and its end."""
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[: MOST_CHARACTERS // 4]}\n{text[-MOST_CHARACTERS // 4 * 3 :]}"
+    lines = [line for part in re.split(r"[\r\n]+", _ANSI.sub("", text)) if (line := part.strip())]
+    if len(lines) > MOST_LINES:
+        lines = lines[: MOST_LINES // 4] + lines[-MOST_LINES // 4 * 3 :]
+    return lines
+
+
+def _pieces(message: str) -> list[str]:
+    """A message in pieces of a bounded length; nearly all are one."""
+    cut = (message[at : at + PIECE].strip() for at in range(0, len(message), PIECE))
+    return [piece for piece in cut if piece]
 
 
 def _any(patterns: tuple[re.Pattern[str], ...], line: str) -> bool:

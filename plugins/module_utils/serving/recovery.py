@@ -30,6 +30,8 @@ INVENTORY = {
 }
 """The variables by which a user keeps what has helped."""
 
+_WHOLE = ("model", "port")
+
 LIVING = ("starting", "running")
 
 
@@ -210,32 +212,65 @@ def _reset_refusal(gpus: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _permanent(case: Case) -> dict[str, Any]:
-    """What a later deploy would undo, unless the inventory says it too. Null takes one away."""
-    first, now = case.first or case.spec, case.spec
-    gone = dict.fromkeys(name for name in first["arguments"] if name not in now["arguments"])
-    changed = {
-        name: value
-        for name, value in now["arguments"].items()
-        if name not in first["arguments"] or first["arguments"][name] != value
-    }
-    environment: dict[str, Any] = {}
-    for step in case.tried:
-        environment.update(step["environment"])
-    found = {
-        "arguments": {**changed, **gone},
-        "environment": environment,
-        "model": now["model"] if now["model"] != first["model"] else None,
-        "port": now["port"] if now["port"] != first["port"] else None,
-    }
-    return {INVENTORY[name]: value for name, value in found.items() if value}
+    """What a later deploy would undo, unless the inventory says it too. Null takes one away.
 
-
-def _is_template(value: Any) -> bool:
-    """Whether Ansible would run a part of it, on the controller, once it is in an inventory.
-
-    The host says what its server was started with, and may say anything.
+    Only what our own steps have changed, in the words of the steps: the host confirms that it
+    holds, and brings no name and no value of its own into an inventory.
     """
-    return any(mark in json.dumps(value) for mark in ("{{", "{%", "{#"))
+    first, now = case.first or case.spec, case.spec
+    done = _merged(case.tried)
+    arguments = {
+        name: value
+        for name, value in done["arguments"].items()
+        if _text(now["arguments"].get(name)) == _text(value) != _text(first["arguments"].get(name))
+    }
+    environment = {
+        name: value
+        for name, value in done["environment"].items()
+        if value is not None or name in first["environment_names"]
+    }
+    found = {
+        "arguments": arguments,
+        "environment": environment,
+        **{
+            name: done[name] for name in ("model", "port") if now[name] == done[name] != first[name]
+        },
+    }
+    return {INVENTORY[name]: found[name] for name in INVENTORY if found.get(name)}
+
+
+def _strange(case: Case) -> dict[str, Any]:
+    """Arguments that differ from the first ones, and no step has changed them: the host says so."""
+    first, done = (case.first or case.spec)["arguments"], _merged(case.tried)["arguments"]
+    return {
+        name: value
+        for name, value in case.spec["arguments"].items()
+        if name not in done and _text(value) != _text(first.get(name))
+    }
+
+
+def _merged(steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the steps have changed, the later ones last."""
+    done: dict[str, Any] = {"arguments": {}, "environment": {}, "model": "", "port": None}
+    for step in steps:
+        done["arguments"].update(step["arguments"])
+        done["environment"].update(step["environment"])
+        done["model"] = step["model"] or done["model"]
+        done["port"] = step["port"] or done["port"]
+    return done
+
+
+def _text(value: Any) -> str | None:
+    """A number and its text are one wish, as the host keeps it."""
+    return None if value is None else str(value)
+
+
+def for_inventory(values: Mapping[str, Any]) -> str | None:
+    """Values as YAML that can be pasted: every text is quoted. None where Ansible would run a part
+    of it on the controller.
+    """
+    text = json.dumps(values)
+    return None if any(mark in text for mark in ("{{", "{%", "{#")) else text
 
 
 def _report(
@@ -250,7 +285,7 @@ def _report(
         "tried": [{**step, "message": redact(step["message"])} for step in case.tried],
         # Needs a person, consent or more steps.
         "left": [] if case.serves else list(plan),
-        "permanent": {} if _is_template(_permanent(case)) else _permanent(case),
+        "permanent": _permanent(case) if for_inventory(_permanent(case)) else {},
         "model": case.spec["model"],
         "served_model_name": case.spec["served_model_name"] or case.spec["model"],
         "port": case.spec["port"],
@@ -311,19 +346,18 @@ def _told(case: Case, report: Mapping[str, Any]) -> list[str]:
     ]
     if not lines or not report["mended"]:
         return lines
-    permanent = report["permanent"]
-    if _is_template(_permanent(case)):
-        return [
-            *lines,
+    permanent = _permanent(case)
+    text = for_inventory(permanent)
+    if text is None or for_inventory(_strange(case)) is None:
+        advice = (
             "The next deploy undoes it. What would have to be put into the inventory is not shown, "
-            "because the host's specification of the server holds a template of Ansible: look at "
-            "it, and distrust this host.",
-        ]
-    advice = (
-        f"Put this into the inventory, or the next deploy undoes it: {json.dumps(permanent)}"
-        if permanent
-        else "Nothing in the inventory needs to change."
-    )
+            "because what the server was started with holds a template of Ansible that no step has "
+            "put there: look at it, and distrust this host."
+        )
+    elif permanent:
+        advice = f"Put this into the inventory, or the next deploy undoes it: {text}"
+    else:
+        advice = "Nothing in the inventory needs to change."
     return [*lines, advice]
 
 

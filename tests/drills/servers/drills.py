@@ -204,6 +204,17 @@ def two_servers(host: Host) -> Iterator[str]:
 
 
 @drill
+def within_the_host(host: Host) -> Iterator[str]:
+    host.serving()
+    found = host.listeners()
+    require(found, "nothing of it listens: there is nothing to show")
+    beyond = [one for one in found if not one["address"].startswith(("127.", "::1", "::ffff:127."))]
+    require(not beyond, f"beyond the loopback: {beyond}")
+    require(not host.info()["exposed"], "model_server_info tells of an address that is none")
+    yield f"{len(found)} listeners, all on the loopback"
+
+
+@drill
 def stop_twice(host: Host) -> Iterator[str]:
     host.serving()
     results: list[dict[str, Any]] = []

@@ -48,6 +48,27 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
 print(json.dumps(found))
 """
 
+#: Prints where the processes with these PIDs listen.
+LISTENERS = """
+import ipaddress, json, os, sys
+ours, found = set(), []
+for pid in json.loads(sys.argv[1]):
+    for handle in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            ours.add(os.readlink(f"/proc/{pid}/fd/{handle}"))
+        except OSError:
+            pass
+for table in ("tcp", "tcp6"):
+    for row in open(f"/proc/net/{table}").read().splitlines()[1:]:
+        fields = row.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in ours:
+            text, port = fields[1].split(":")
+            words = [bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8)]
+            address = str(ipaddress.ip_address(b"".join(words)))
+            found.append({"address": address, "port": int(port, 16)})
+print(json.dumps(found))
+"""
+
 
 class Failed(Exception):
     """The drill has shown that something is not as it must be."""
@@ -185,6 +206,13 @@ class Host:
         """Every living process of an inference server, whoever it belongs to."""
         done = podman("exec", self.container, "/usr/bin/python3", "-c", TRUTH)
         return [Seen(**row) for row in json.loads(done.stdout)]
+
+    def listeners(self) -> list[dict[str, Any]]:
+        """Where these processes listen, by the kernel's tables."""
+        pids = json.dumps([seen.pid for seen in self.processes()])
+        done = podman("exec", self.container, "/usr/bin/python3", "-c", LISTENERS, pids)
+        found: list[dict[str, Any]] = json.loads(done.stdout)
+        return found
 
     def named(self, name: str) -> list[Seen]:
         """Those of these processes whose kernel name begins so."""

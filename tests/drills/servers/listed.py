@@ -41,6 +41,7 @@ LISTED = (
     Listed("record-corrupt", "a damaged record is rebuilt from the process table", ONE),
     Listed("record-missing", "a lost record is rebuilt from the process table", OTHER),
     Listed("two-servers", "one of two servers is stopped, the other untouched", ONE),
+    Listed("within-the-host", "no process of a server listens beyond the loopback", BOTH),
     Listed("port-of-own-server", "an older server of ours on the port is replaced", OTHER),
     Listed("port-of-stranger", "a stranger on the port is named before anything starts", OTHER),
     Listed("model-missing", "a missing model is named", OTHER),

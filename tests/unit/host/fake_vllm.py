@@ -18,6 +18,8 @@ behave through its environment:
   FAKE_HANG_FILE         while this file exists completions never come, and health stays green
   FAKE_SHARED_MEMORY     a word: main process and engine hold shared memory, a semaphore and a
                          socket named after it, and a System V segment, and never remove them
+  FAKE_WORKER_PORT       its processes share a socket that listens there, at the address that vLLM
+                         takes among its workers
   FAKE_FLOOD_MIB         it numbers lines of its log, so many MiB of them, once it listens
 """
 
@@ -184,6 +186,9 @@ def main() -> None:
         signal.signal(signal.SIGTERM, swallow_first)
     say(f"non-default args: {{'model': '{option('--model')}'}}")
     share("main")
+    if "FAKE_WORKER_PORT" in os.environ:
+        address = os.environ.get("VLLM_HOST_IP") or "0.0.0.0"
+        KEPT.append(socket.create_server((address, int(os.environ["FAKE_WORKER_PORT"]))))
     if "FAKE_NO_CHILDREN" not in os.environ:
         spawn_tree()
     say("Resolved architecture: LlamaForCausalLM")

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Wish
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.environment import (
+    WITHIN_THE_HOST,
     server_environment,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
@@ -34,6 +36,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service.tree imp
 
 Wait = Callable[..., Any]
 MakeSpec = Callable[..., Spec]
+ALONE = Wish("/opt/vllm/bin/python", "tiny", None, "127.0.0.1", 8000, {})
 
 
 @pytest.fixture
@@ -300,11 +303,51 @@ def test_the_server_gets_what_keeps_its_marker_readable(
 @pytest.mark.parametrize(("seconds", "given"), [(60, None), (5000, "5000")])
 def test_the_engine_may_load_as_long_as_the_start_may_take(seconds: int, given: str | None) -> None:
     path = {"PATH": "/usr/bin"}
-    made = server_environment(path, {}, "/opt/vllm/bin/python", seconds)
+    made = server_environment(path, {}, ALONE, seconds)
     assert made.get("VLLM_ENGINE_READY_TIMEOUT_S") == given
     own = {"VLLM_ENGINE_READY_TIMEOUT_S": "7"}
-    made = server_environment(path, own, "/opt/vllm/bin/python", seconds)
+    made = server_environment(path, own, ALONE, seconds)
     assert made["VLLM_ENGINE_READY_TIMEOUT_S"] == "7"
+
+
+def test_the_processes_of_a_server_meet_on_the_loopback_unless_the_user_says_otherwise() -> None:
+    of_the_image = {"PATH": "/usr/bin", "NCCL_SOCKET_IFNAME": "eth0", "VLLM_HOST_IP": "10.0.0.7"}
+    made = server_environment(of_the_image, {}, ALONE)
+    assert WITHIN_THE_HOST.items() <= made.items()
+    assert made["VLLM_HOST_IP"] == "127.0.0.1"
+    asked = {"GLOO_SOCKET_IFNAME": "eth1", "VLLM_HOST_IP": "10.0.0.9"}
+    made = server_environment(of_the_image, asked, ALONE)
+    assert asked.items() <= made.items()
+    assert made["NCCL_SOCKET_IFNAME"] == "lo"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra_args"),
+    [
+        ({"distributed_executor_backend": "ray"}, ()),
+        ({"data-parallel-backend": "ray"}, ()),
+        ({"nnodes": 2}, ()),
+        ({"--master-addr": "10.0.0.7"}, ()),
+        ({"kv_transfer_config": {"kv_connector": "NixlConnector"}}, ()),
+        ({}, ("--nnodes", "2")),
+        ({}, ("--data_parallel_address=10.0.0.7",)),
+        ({}, ("--distributed-executor-backend=ray",)),
+        ({}, ("--distributed-executor-backend", "ray")),
+    ],
+)
+def test_a_server_on_several_hosts_keeps_its_address(
+    arguments: dict[str, Any], extra_args: tuple[str, ...]
+) -> None:
+    spread = replace(ALONE, arguments=arguments, extra_args=extra_args)
+    own = {"PATH": "/usr/bin", "VLLM_HOST_IP": "10.0.0.7"}
+    made = server_environment(own, {}, spread)
+    assert made["VLLM_HOST_IP"] == "10.0.0.7"
+    assert "GLOO_SOCKET_IFNAME" not in made
+
+
+def test_an_option_that_is_left_out_sends_no_server_abroad() -> None:
+    wish = replace(ALONE, arguments={"nnodes": None, "kv_transfer_config": False, "seed": 1})
+    assert server_environment({"PATH": "/usr/bin"}, {}, wish)["VLLM_HOST_IP"] == "127.0.0.1"
 
 
 def test_a_dead_server_is_not_called_running_when_its_launcher_died_too(

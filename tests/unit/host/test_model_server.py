@@ -369,6 +369,29 @@ def test_info_reports_all_servers_and_returns_at_once_when_one_changes(
     assert "symptoms" not in everything["servers"][0]
 
 
+@pytest.mark.vllm
+def test_the_workers_of_a_server_listen_on_the_loopback(
+    start: Call, run_module: Call, home: Path, another_port: int
+) -> None:
+    result = start(fake={"FAKE_WORKER_PORT": str(another_port)})
+    assert result["server"]["exposed"] == []
+    assert not result.get("warnings")
+    assert not run_module(model_server_info, home=str(home)).get("warnings")
+
+
+@pytest.mark.vllm
+def test_a_worker_that_listens_beyond_the_loopback_is_told(
+    start: Call, run_module: Call, home: Path, another_port: int
+) -> None:
+    result = start(fake={"FAKE_WORKER_PORT": str(another_port), "VLLM_HOST_IP": "0.0.0.0"})
+    looked = run_module(model_server_info, home=str(home))
+    for warnings in (result["warnings"], looked["warnings"]):
+        (told,) = map(str, warnings)
+        assert f"of server main listens on 0.0.0.0 port {another_port}" in told
+    (found,) = looked["servers"][0]["exposed"]
+    assert (found["address"], found["port"]) == ("0.0.0.0", another_port)
+
+
 def test_info_tells_what_the_kernel_said_since_the_start(
     start: Call, run_module: Call, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

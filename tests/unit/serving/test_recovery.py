@@ -8,8 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.recovery import Case, decide
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.recovery import (
+    Case,
+    decide,
+    for_inventory,
+)
 
 SPEC = {
     "model": "org/large",
@@ -180,16 +185,23 @@ def test_what_the_next_deploy_would_undo_is_named_for_the_inventory() -> None:
         "port": 8001,
         "arguments": {"dtype": "half"},
     }
-    step = {**taken(verdict(), helped=True), "environment": {"HF_HUB_DISABLE_XET": "1"}}
-    found = verdict({**SERVES, "spec": now}, first=SPEC, tried=[step])
+    began = {**taken(verdict()), "model": "org/medium", "arguments": {"max_model_len": 4096}}
+    step = {
+        **taken(verdict(), helped=True),
+        "model": "org/small",
+        "port": 8001,
+        "arguments": {"dtype": "half", "max_model_len": None},
+        "environment": {"HF_HUB_DISABLE_XET": "1"},
+    }
+    found = verdict({**SERVES, "spec": now}, first=SPEC, tried=[began, step])
     assert found["report"]["permanent"] == {
         "inferops_server_arguments": {"dtype": "half", "max_model_len": None},
         "inferops_server_environment": {"HF_HUB_DISABLE_XET": "1"},
         "inferops_model": "org/small",
         "inferops_server_port": 8001,
     }
-    assert found["told"][0] == "1. fit_gpu_memory_utilization, 1.5 s: helped"
-    assert found["told"][1].startswith("Put this into the inventory, or the next deploy undoes it:")
+    assert found["told"][1] == "2. fit_gpu_memory_utilization, 1.5 s: helped"
+    assert found["told"][2].startswith("Put this into the inventory, or the next deploy undoes it:")
 
 
 @pytest.mark.parametrize("template", ["{{ lookup('pipe', 'id') }}", "{% set x = 1 %}", "{# x #}"])
@@ -202,6 +214,50 @@ def test_a_template_that_the_host_tells_is_never_advised_for_the_inventory(templ
     same = verdict(SERVES, first=SPEC, tried=[taken(verdict(), helped=True)])
     assert same["report"]["permanent"] == {}
     assert same["told"][1] == "Nothing in the inventory needs to change."
+
+
+@pytest.mark.parametrize(
+    "value", ["!unsafe x", "yes", "1e5", "a: b\n- c", "\"}, 'x': {'", "- x", "&a", "{{ 1 }}", None]
+)
+def test_the_host_brings_no_name_and_no_value_of_its_own_into_the_inventory(value: Any) -> None:
+    now = {
+        **SPEC,
+        "model": str(value),
+        "port": value,
+        "arguments": {"trust_remote_code": value, str(value): value, "max_model_len": value},
+        "environment_names": ["HF_TOKEN", str(value)],
+    }
+    step = {**taken(verdict(), helped=True), "environment": {str(value): None}}
+    found = verdict({**SERVES, "spec": now}, first=SPEC, tried=[step])
+    kept = found["report"]["permanent"].get("inferops_server_arguments", {})
+    assert set(found["report"]["permanent"]) <= {"inferops_server_arguments"}
+    assert set(kept) <= {"max_model_len"}
+    assert value is None or not kept
+
+
+def test_a_step_that_does_not_hold_is_not_advised() -> None:
+    step = {**taken(verdict(), helped=True), "arguments": {"dtype": "half"}, "port": 9000}
+    found = verdict(SERVES, first=SPEC, tried=[step])
+    assert found["report"]["permanent"] == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "1.0", "null", "a: b", "- x", "!unsafe x", "a # b", "'", '"']
+)
+def test_what_is_to_be_pasted_is_quoted(text: str) -> None:
+    pasted = for_inventory({text: [text, 8000, None, True]})
+    assert pasted is not None
+    assert yaml.safe_load(pasted) == {text: [text, 8000, None, True]}
+
+
+@pytest.mark.parametrize("value", ["{{ x }}", {"{% x %}": 1}, ["{# x"], {"a": {"b": "{{x"}}])
+def test_a_template_is_never_to_be_pasted(value: Any) -> None:
+    assert for_inventory({"inferops_model": value}) is None
+    ladder = [{"model": "{{ x }}"}]
+    step = {**taken(verdict(ladder=ladder), helped=True), "model": "{{ x }}", "arguments": {}}
+    found = verdict({**SERVES, "spec": {**SPEC, "model": "{{ x }}"}}, first=SPEC, tried=[step])
+    assert found["report"]["permanent"] == {}
+    assert "{{" not in str(found["told"])
 
 
 def test_the_report_keeps_how_it_was_before_and_what_is_left() -> None:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,13 +23,23 @@ AUTOMATIC = 200
 LISTEN = "0A"
 
 
+class Listening(NamedTuple):
+    """One process that listens, and where."""
+
+    address: str
+    port: int
+    process: Process
+
+
 class _Entry(NamedTuple):
     state: str
     inode: str
+    address: str
+    port: int
 
 
-def _entries(port: int) -> list[_Entry]:
-    """The kernel's TCP table for this local port, both families."""
+def _entries(port: int | None = None) -> list[_Entry]:
+    """The kernel's TCP table for this local port, or for all, both families."""
     found = []
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -36,30 +48,58 @@ def _entries(port: int) -> list[_Entry]:
             continue
         for line in lines:
             fields = line.split()
-            if int(fields[1].rpartition(":")[2], 16) == port:
-                found.append(_Entry(state=fields[3], inode=fields[9]))
+            address, _colon, number = fields[1].rpartition(":")
+            if port is None or int(number, 16) == port:
+                found.append(_Entry(fields[3], fields[9], address, int(number, 16)))
     return found
 
 
-def _holds(process: Process, links: set[str]) -> bool:
+def _address(table: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address as the kernel prints it: words of 32 bits, each in the order of the machine."""
+    words = [table[at : at + 8] for at in range(0, len(table), 8)]
+    packed = b"".join(int(word, 16).to_bytes(4, sys.byteorder) for word in words)
+    found = ipaddress.ip_address(packed)
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _links(process: Process) -> Iterator[str]:
+    """What the handles of a process lead to, as far as this user may see."""
     folder = f"/proc/{process.pid}/fd"
     try:
         handles = os.listdir(folder)
     except OSError:
-        return False
+        return
     for handle in handles:
         try:
-            if os.readlink(f"{folder}/{handle}") in links:
-                return True
+            yield os.readlink(f"{folder}/{handle}")
         except OSError:
             continue
-    return False
+
+
+def _holds(process: Process, links: set[str]) -> bool:
+    return any(link in links for link in _links(process))
 
 
 def listeners(port: int, among: Iterable[Process]) -> list[Process]:
     """Those of the given processes that listen on the port."""
     links = {f"socket:[{entry.inode}]" for entry in _entries(port) if entry.state == LISTEN}
     return [process for process in among if _holds(process, links)] if links else []
+
+
+def beyond_loopback(among: Iterable[Process]) -> list[Listening]:
+    """Those of the given processes that other machines may reach, and where."""
+    open_ones = {
+        f"socket:[{entry.inode}]": (str(_address(entry.address)), entry.port)
+        for entry in _entries()
+        if entry.state == LISTEN and not _address(entry.address).is_loopback
+    }
+    found = {}
+    for process in among:
+        for link in _links(process) if open_ones else ():
+            if link in open_ones:
+                # A child inherits the socket of its parent: the first one stands for both.
+                found.setdefault(link, Listening(*open_ones[link], process))
+    return sorted(found.values(), key=lambda one: (one.port, one.address))
 
 
 def owners(port: int) -> list[Process]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...hub.hub import File, Hub, HubError, Listing
+from ...hub.hub import COMMIT, File, Hub, HubError, Listing
 from ..machine.files import read_json, write_json
 
 MANIFEST, PROGRESS, LOCK = ".inferops.json", ".progress.json", ".lock"
@@ -55,7 +55,8 @@ class Store:
     def commit_of(self, revision: str) -> str | None:
         """The commit that a revision was when its copy was completed; None without a copy."""
         known = (read_json(self.folder / "refs.json") or {}).get(revision, revision)
-        return known if (self.folder / known / MANIFEST).is_file() else None
+        is_one = isinstance(known, str) and COMMIT.fullmatch(known)
+        return known if is_one and (self.folder / known / MANIFEST).is_file() else None
 
     def remember(self, revision: str, commit: str) -> None:
         refs = read_json(self.folder / "refs.json") or {}
@@ -109,6 +110,10 @@ class Copy:
         """Files that were proven and are not here any more as they were."""
         return [name for name, mark in self.manifest().items() if self._mark(name) != mark]
 
+    def unproven(self) -> list[str]:
+        """Files of which the hub named no checksum: nothing but their size is known to be right."""
+        return [str(name) for name in (read_json(self.folder / MANIFEST) or {}).get("unproven", [])]
+
     def size(self) -> int:
         return sum(mark["size"] for mark in self.manifest().values())
 
@@ -119,14 +124,22 @@ class Copy:
     def adopt(self, file: File) -> bool:
         """Prove a file that is here without a mark, such as one that was touched or copied."""
         path = self.folder / file.name
-        return _size(path) == file.size and _is_genuine(file, _hashed(path, file))
+        return bool(
+            file.checksum and _size(path) == file.size and _is_genuine(file, _hashed(path, file))
+        )
 
     def note(self, files: Sequence[File], patterns: Sequence[Sequence[str]]) -> None:
-        """Write down that these files are proven, and which patterns had chosen them."""
+        """Write down that these files are here, which of them nothing proves but their size, and
+        which patterns had chosen them.
+        """
         marks = {file.name: self._mark(file.name) for file in files}
         write_json(
             self.folder / MANIFEST,
-            {"files": marks, "patterns": [list(each) for each in patterns]},
+            {
+                "files": marks,
+                "unproven": without_checksum(files),
+                "patterns": [list(each) for each in patterns],
+            },
         )
 
     def _mark(self, name: str) -> dict[str, int] | None:
@@ -247,6 +260,11 @@ def require_space(
         )
 
 
+def without_checksum(files: Sequence[File]) -> list[str]:
+    """Those of which the hub tells nothing but the size."""
+    return [file.name for file in files if not file.checksum]
+
+
 def gib(size_bytes: float) -> float:
     """Bytes as GiB for people."""
     return round(size_bytes / 1024**3, 2)
@@ -322,7 +340,7 @@ def _hashed(path: Path, file: File) -> str | None:
 
 
 def _is_genuine(file: File, digest: str | None) -> bool:
-    return digest == (file.sha256 or file.git_id)
+    return digest == file.checksum
 
 
 def _size(path: Path) -> int:

@@ -27,12 +27,12 @@ VLLM = Spelling(
     values={("number_format", "float16"): "half"},
     usual={"memory_share": 0.9, "requests_at_once": 256, "gpus_per_layer": 1},
     fitting_context=(
-        re.compile(r"estimated maximum model length is (\d+)"),
-        re.compile(r"tokens that can be stored in KV cache \((\d+)\)"),
-        re.compile(r"derived max_model_len \(\w+=(\d+)"),
+        re.compile(r"estimated maximum model length is (\d{1,15})"),
+        re.compile(r"tokens that can be stored in KV cache \((\d{1,15})\)"),
+        re.compile(r"derived max_model_len \(\w{1,60}=(\d{1,15})"),
     ),
     asked_context=(
-        re.compile(r"max seq len \((\d+)\)"),
-        re.compile(r"Using max model len (\d+)"),
+        re.compile(r"max seq len \((\d{1,15})\)"),
+        re.compile(r"Using max model len (\d{1,15})"),
     ),
 )

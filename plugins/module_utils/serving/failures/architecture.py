@@ -14,7 +14,10 @@ from .entry import MODELS, OF_VLLM, Failure
 ARCHITECTURE = (
     Failure(
         "architecture_broken",
-        (r"Model architectures \[.*\] failed to be inspected", r"Error in inspecting model arch"),
+        (
+            r"Model architectures \[.{0,500}\] failed to be inspected",
+            r"Error in inspecting model arch",
+        ),
         "The code of the model's architecture cannot be imported.",
         "See the traceback before it; mostly a package of another version is installed.",
         "stack",
@@ -23,7 +26,7 @@ ARCHITECTURE = (
     ),
     Failure(
         "architecture_unsupported",
-        (r"Model architectures \[(?P<names>[^\]]*)\] are not supported",),
+        (r"Model architectures \[(?P<names>[^\]]{0,2000})\] are not supported",),
         "This vLLM version does not know the model's architecture ({names}).",
         "Install a newer vLLM, or serve the model with another engine.",
         "vllm version",

@@ -75,7 +75,7 @@ DOWNLOAD = (
             r"We couldn't connect to 'https?://\S+' to load",
             r"An error happened while trying to locate the file(?:s)? on the Hub",
             r"Max retries exceeded with url",
-            r"ConnectError: .*Name or service not known",
+            r"ConnectError: .{0,500}Name or service not known",
             r"Temporary failure in name resolution",
             r"Network is unreachable",
         ),

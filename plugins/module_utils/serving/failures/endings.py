@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import MEMORY, OF_VLLM, TROUBLESHOOTING, VLLM, Failure
+from .entry import MEMORY, OF_VLLM, TROUBLESHOOTING, VLLM, XID, Failure
 
 # The names that the processes of a server have in the kernel's log, cut to 15 characters there.
 OURS = r"(?:python|pt_main_thread|vllm|VLLM::|ray)"
@@ -15,7 +15,7 @@ ENDINGS = (
         "host_out_of_memory",
         (
             r"died unexpectedly \(exit code: -9\)",
-            r"Failed core proc\(s\): \{[^}]*: -9\b",
+            r"Failed core proc\(s\): \{[^}]{0,500}: -9\b",
             r"node running low on memory",
             r"can't allocate memory|\[Errno 12\]|^MemoryError",
         ),
@@ -27,7 +27,7 @@ ENDINGS = (
         signals=("SIGKILL",),
         kernel=(
             r"[Kk]ill(?:ed)? process \d+,? \(" + OURS,
-            r"oom-kill:.*\btask=" + OURS,
+            r"oom-kill:.{0,500}\btask=" + OURS,
             r"memory events count an out-of-memory kill",
         ),
     ),
@@ -35,7 +35,7 @@ ENDINGS = (
         "illegal_instruction",
         (
             r"died unexpectedly \(exit code: -4\)",
-            r"Failed core proc\(s\): \{[^}]*: -4\b",
+            r"Failed core proc\(s\): \{[^}]{0,500}: -4\b",
             r"Illegal instruction",
         ),
         "The program uses an instruction that this processor does not have.",
@@ -43,13 +43,13 @@ ENDINGS = (
         "dtype",
         f"{VLLM}/getting_started/installation/cpu/",
         signals=("SIGILL",),
-        kernel=(r"traps: " + OURS + r".* invalid opcode",),
+        kernel=(r"traps: " + OURS + r".{0,500} invalid opcode",),
     ),
     Failure(
         "crash",
         (
             r"died unexpectedly \(exit code: -(?:6|11)\)",
-            r"Failed core proc\(s\): \{[^}]*: -(?:6|11)\b",
+            r"Failed core proc\(s\): \{[^}]{0,500}: -(?:6|11)\b",
             r"Segmentation fault|SIGSEGV received|Segfault encountered",
         ),
         "A process crashed inside native code.",
@@ -58,7 +58,7 @@ ENDINGS = (
         "stack",
         TROUBLESHOOTING,
         signals=("SIGSEGV", "SIGABRT"),
-        kernel=(OURS + r".*: segfault at",),
+        kernel=(OURS + r".{0,40}: segfault at",),
     ),
     Failure(
         "engine_hung",
@@ -87,5 +87,14 @@ ENDINGS = (
         "nothing",
         TROUBLESHOOTING,
         signals=("SIGTERM", "SIGINT"),
+    ),
+    Failure(
+        "gpu_error_unknown",
+        (),
+        "The GPU's driver reported an error that this collection does not know.",
+        "Look its number up in NVIDIA's list. If it comes again, rent another host.",
+        "host",
+        XID,
+        kernel=(r"NVRM: Xid \([^)]{1,60}\): (?!45\b)\d{1,9}\b",),
     ),
 )

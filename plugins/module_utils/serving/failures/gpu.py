@@ -88,7 +88,7 @@ GPU = (
         "Release this host, exclude its machine and rent another one.",
         "host",
         XID,
-        kernel=(r"NVRM: Xid \([^)]*\): (?:48|6[1-4]|74|79|9[2-5]|119|120),",),
+        kernel=(r"NVRM: Xid \([^)]{1,60}\): (?:48|6[1-4]|74|79|9[2-5]|119|120),",),
     ),
     Failure(
         "gpu_kernel_fault",
@@ -103,7 +103,7 @@ GPU = (
         "another host.",
         "vllm version",
         f"{VLLM_ISSUES}/50189",
-        kernel=(r"NVRM: Xid \([^)]*\): (?:13|31|43),",),
+        kernel=(r"NVRM: Xid \([^)]{1,60}\): (?:13|31|43),",),
     ),
     Failure(
         "gpu_busy",
@@ -116,7 +116,7 @@ GPU = (
 )
 
 # The driver's error numbers in the kernel's log, in NVIDIA's words. 45 stands in no entry: it is
-# what the driver cleans up after any killed process.
+# what the driver cleans up after any killed process. Of others the last entry of ENDINGS knows.
 XIDS = {
     13: "graphics engine exception",
     31: "GPU memory page fault",

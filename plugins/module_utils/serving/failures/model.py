@@ -75,7 +75,7 @@ MODEL = (
     ),
     Failure(
         "model_config_damaged",
-        (r"It looks like the config file at .* is not a valid JSON file",),
+        (r"It looks like the config file at .{0,500} is not a valid JSON file",),
         "The model's config.json is damaged.",
         "Delete the model's files on the host and download them again.",
         "model files",
@@ -114,7 +114,7 @@ MODEL = (
     ),
     Failure(
         "model_type_unknown",
-        (r"has model type `(?P<type>[^`]+)` but Transformers does not recognize",),
+        (r"has model type `(?P<type>[^`]{1,200})` but Transformers does not recognize",),
         "The installed transformers does not know the model type {type}.",
         "Install a vLLM version that supports this model, with the transformers it asks for.",
         "vllm version",
@@ -131,7 +131,7 @@ MODEL = (
     ),
     Failure(
         "chat_template_missing",
-        (r"The supplied chat template .*appears path-like, but doesn't exist",),
+        (r"The supplied chat template .{0,500}appears path-like, but doesn't exist",),
         "The chat template file is not on the host.",
         "Correct the path in chat_template, or copy the file to the host first.",
         "chat_template",

@@ -12,7 +12,7 @@ NOISE = (
     Noise(r"destroy_process_group\(\) was not called", "said at every end"),
     Noise(r"resource_tracker: There appear to be \d+ leaked", "said at every forced end"),
     Noise(r"nanobind: leaked|^ - leaked |nanobind: this is likely", "said at every end"),
-    Noise(r"\[shutdown\] .*force killing", "how vLLM ends its engine, also on request"),
+    Noise(r"\[shutdown\] .{0,500}force killing", "how vLLM ends its engine, also on request"),
     Noise(r"\b(?:Future|Deprecation)Warning\b", "for developers"),
     Noise(r"^raise |^File \"", "source text inside a traceback, not what happened"),
     Noise(r"Triton is (?:not )?installed", "usual on machines without GPU"),

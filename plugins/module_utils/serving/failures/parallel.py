@@ -14,7 +14,7 @@ PARALLEL = (
             r"World size \(\d+\) is larger than the number of available GPUs",
             r"world_size \(\d+\) (?:is less than than|must be less than or equal to)",
             r"number of required GPUs exceeds the total number of available GPUs",
-            r"set tensor_parallel_size .* less than max local gpu count",
+            r"set tensor_parallel_size .{0,500} less than max local gpu count",
         ),
         "More GPUs are asked for than the host has.",
         "Lower tensor_parallel_size times pipeline_parallel_size, or rent more GPUs.",
@@ -52,7 +52,7 @@ PARALLEL = (
     ),
     Failure(
         "nccl",
-        (r"NCCL error\b.* unhandled (?:system|cuda) error", r"\bnccl\w+Error: "),
+        (r"NCCL error\b.{0,500} unhandled (?:system|cuda) error", r"\bnccl\w+Error: "),
         "The GPUs cannot talk to each other (NCCL).",
         "Set NCCL_DEBUG=INFO and read its lines; NCCL_P2P_DISABLE=1 helps on some consumer GPUs.",
         "environment",

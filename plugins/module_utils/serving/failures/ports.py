@@ -10,7 +10,7 @@ from .entry import ENGINE_ARGUMENTS, OF_VLLM, TROUBLESHOOTING, VLLM, VLLM_ISSUES
 PORTS = (
     Failure(
         "port_uri",
-        (r"VLLM_PORT '[^']*' appears to be a URI",),
+        (r"VLLM_PORT '[^']{0,500}' appears to be a URI",),
         "VLLM_PORT holds a URI, as a Kubernetes service named vllm sets it.",
         "Remove VLLM_PORT from the environment, or rename the service.",
         "VLLM_PORT",
@@ -19,7 +19,7 @@ PORTS = (
     ),
     Failure(
         "port_taken_inside",
-        (r"EADDRINUSE", r"server socket has failed to .*errno: 98\b"),
+        (r"EADDRINUSE", r"server socket has failed to .{0,500}errno: 98\b"),
         "A port that the workers use among themselves is taken.",
         "End servers that are left from earlier, or set VLLM_PORT to a free range.",
         "VLLM_PORT",
@@ -44,8 +44,8 @@ PORTS = (
     Failure(
         "port_privileged",
         (
-            r"\[Errno 13\] .*bind|error while attempting to bind .*permission denied",
-            r"server socket has failed to .*errno: 13\b",
+            r"\[Errno 13\] .{0,500}bind|error while attempting to bind .{0,500}permission denied",
+            r"server socket has failed to .{0,500}errno: 13\b",
         ),
         "This user may not bind that port.",
         "Set port to a number above 1023.",

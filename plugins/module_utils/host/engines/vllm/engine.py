@@ -36,7 +36,7 @@ class Vllm(Engine):
         start_seconds: int,
     ) -> dict[str, str]:
         own = {**own, **temporary_variables(temporary)}
-        return server_environment(own, asked, wish.python, start_seconds)
+        return server_environment(own, asked, wish, start_seconds)
 
     def check_options(
         self, wish: Wish, environment: Mapping[str, str], memory: Path, keep: bool

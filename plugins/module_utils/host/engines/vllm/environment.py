@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..engine import Wish
 from .caches import inductor_cache
 
 ENGINE_READY_SECONDS = 600
@@ -22,26 +23,63 @@ SOCKET_NAME_LENGTH = 36
 NOT_INHERITED = ("VLLM_PORT",)
 """Of a cluster: Kubernetes sets it to an address beside a service named vllm."""
 
+WITHIN_THE_HOST = {
+    "VLLM_HOST_IP": "127.0.0.1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "NCCL_SOCKET_IFNAME": "lo",
+    "TP_SOCKET_IFNAME": "lo",
+}
+"""Where the processes of one server meet. They ask each other for no key, and without these they
+listen on the address by which the host reaches the internet.
+"""
+
+BEYOND_THE_HOST = (
+    "data-parallel-address",
+    "data-parallel-rpc-port",
+    "data-parallel-size-local",
+    "ec-transfer-config",
+    "kv-transfer-config",
+    "master-addr",
+    "nnodes",
+    "node-rank",
+)
+"""Options by which a server is a part of one on several hosts. Ray knows a host by its address."""
+
+
+def is_alone(wish: Wish) -> bool:
+    """Whether all processes of the server are on this host, as far as its options tell."""
+    options = {
+        name.strip("-").replace("_", "-"): value
+        for name, value in wish.arguments.items()
+        if value is not None and value is not False
+    }
+    words = [word for extra in wish.extra_args for word in extra.split("=", 1)]
+    named = {*options, *(word.strip("-").replace("_", "-") for word in words)}
+    return not named & {*BEYOND_THE_HOST, "ray"} and "ray" not in options.values()
+
 
 def server_environment(
     own: Mapping[str, str],
     asked: Mapping[str, str],
-    python: str,
+    wish: Wish,
     start_seconds: int = 0,
 ) -> dict[str, str]:
     """The launcher's variables without those of a cluster, then ours, then what was asked for.
 
-    The engine gets as much time to load as the start as a whole.
+    The engine gets as much time to load as the start as a whole. Where the server is alone, its
+    processes meet on the loopback.
 
     SPT_NOENV keeps setproctitle, which vLLM uses to rename its processes, from writing the new
     title over the environment that /proc shows: the marker would be lost with it.
     """
     environment = {key: value for key, value in own.items() if key not in NOT_INHERITED}
     # Compilers and tools of the virtual environment (ninja) are looked up by name.
-    environment["PATH"] = f"{Path(python).parent}:{environment['PATH']}"
+    environment["PATH"] = f"{Path(wish.python).parent}:{environment['PATH']}"
     environment["NO_COLOR"] = "1"
     # A worker that dies of a fault says so itself: vLLM often finds no exit code for it.
     environment["PYTHONFAULTHANDLER"] = "1"
+    if is_alone(wish):
+        environment.update(WITHIN_THE_HOST)
     if start_seconds > ENGINE_READY_SECONDS:
         environment["VLLM_ENGINE_READY_TIMEOUT_S"] = str(start_seconds)
     environment.update(asked)

@@ -28,8 +28,8 @@ PHASES = (
     Phase(r"Starting to load model", "loading weights"),
     Phase(r"Time spent downloading weights", "loading weights"),
     Phase(
-        r"(?:checkpoint shards|Downloading|Fetching \d+ files):\s+(?P<percent>\d+)%.*?"
-        r"\|\s*(?P<done>\d+)/(?P<total>\d+)",
+        r"(?:checkpoint shards|Downloading|Fetching \d+ files):\s{1,9}(?P<percent>\d+)%.{0,200}?"
+        r"\|\s{0,9}(?P<done>\d+)/(?P<total>\d+)",
         "loading weights {done}/{total}",
     ),
     Phase(r"Loading weights took|Model loading took", "weights loaded"),
