@@ -24,12 +24,9 @@ class ActionModule(GuardedAction):
 
     _supports_check_mode = True
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        super().run(tmp, task_vars)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         result = self._execute_module(
-            module_name=MODULE, module_args=self._task.args, task_vars=task_vars
+            module_name=MODULE, module_args=self._task.args, task_vars=variables
         )
         if result.get("failed") or "parts" not in result:
             return result

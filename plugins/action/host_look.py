@@ -37,11 +37,8 @@ class ActionModule(GuardedAction):
 
     _supports_check_mode = True
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        variables, arguments = task_vars or {}, dict(self._task.args)
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        arguments = dict(self._task.args)
         roles = arguments.get("wishes_of") or []
         if roles:
             arguments["wishes"] = self.digest(roles, variables)

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import turns
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     GuardedAction,
     tell,
@@ -18,38 +21,43 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import
 
 MODULE = "inferops.gpu.model_cache"
 WATCH_SECONDS = 5
+COUNTED = ("bytes_done", "bytes_total", "bytes_per_second")
 
 
 class ActionModule(GuardedAction):
     """Runs the module, again for as long as somebody else downloads."""
 
+    #: A terabyte at 25 MB/s. Role model_cache has a time limit of its own.
+    most_seconds = 12 * 3600
     _supports_check_mode = True
     _supports_async = True
     _supports_diff = True
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         if self._task.async_val:
             return self._execute_module(module_name=MODULE, task_vars=variables, wrap_async=True)
         arguments = {"watch_seconds": WATCH_SECONDS, **self._task.args}
-        told = None
-        while True:
+        told = ""
+        for _elapsed in turns(self.most_seconds):
             result = self._execute_module(
                 module_name=MODULE, module_args=arguments, task_vars=variables
             )
-            progress = result.get("progress")
             if result.get("failed") or "progress" not in result:
                 return result
-            if progress and progress != told:
+            progress = line(result["progress"])
+            if progress not in ("", told):
                 told = progress
-                host = variables.get("inventory_hostname", "host")
-                tell(host, line(progress))
+                tell(variables.get("inventory_hostname", "host"), progress)
+        raise AnsibleActionFail(
+            f"The model is not complete within {self.most_seconds / 3600:g} hours. Run again: what "
+            "is there is kept."
+        )
 
 
-def line(progress: dict[str, Any]) -> str:
-    """model 3.0 of 15.3 GiB, 98 MB/s"""
-    done, total = progress["bytes_done"] / 1024**3, progress["bytes_total"] / 1024**3
-    return f"model {done:.1f} of {total:.1f} GiB, {progress['bytes_per_second'] / 1e6:.0f} MB/s"
+def line(progress: Any) -> str:
+    """model 3.0 of 15.3 GiB, 98 MB/s; nothing where nobody knows it yet."""
+    try:
+        done, total, rate = (float(progress[name]) for name in COUNTED)
+    except (TypeError, KeyError, ValueError, OverflowError):
+        return ""
+    return f"model {done / 1024**3:.1f} of {total / 1024**3:.1f} GiB, {rate / 1e6:.0f} MB/s"

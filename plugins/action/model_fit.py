@@ -39,11 +39,7 @@ class ActionModule(GuardedAction):
 
     _supports_check_mode = True
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         asked = {name: given[name] for name in ("home", "server", "model", "hub_dir")}
         look = self._execute_module(module_name=LOOK, module_args=asked, task_vars=variables)

@@ -10,6 +10,7 @@ begins. The catalogue of failures is consulted here too: it need not travel to t
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation i
     explain,
     symptoms_of,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import turns
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     GuardedAction,
     tell,
@@ -33,6 +35,8 @@ MODULE = "inferops.gpu.model_server"
 INFO_MODULE = "inferops.gpu.model_server_info"
 POLL_SECONDS = 5
 TAIL_LINES = 60
+#: A start has a dozen phases, and weights in a hundred files.
+MOST_PHASES = 500
 
 
 class ActionModule(GuardedAction):
@@ -41,11 +45,8 @@ class ActionModule(GuardedAction):
     _supports_check_mode = True
     _supports_diff = True
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        self.task_vars = task_vars or {}
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        self.task_vars = variables
         self.seen_warnings: list[str] = []
         arguments = dict(self._task.args)
         wait = _wait(arguments)
@@ -76,19 +77,21 @@ class ActionModule(GuardedAction):
     def follow(self, result: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
         """Show the phases until the server serves, has died, or the time is up."""
         host = self.task_vars.get("inventory_hostname", "host")
-        allowed, began = result["wait_budget"], time.monotonic()
+        allowed = limits.allowed(result.get("wait_budget"), arguments.get("wait_timeout_seconds"))
         phases: list[dict[str, Any]] = []
+        began = time.monotonic()
         result["phases"] = phases
         server: dict[str, Any] = {"phase": "starting", "progress": None}
-        while server["phase"] in ("starting", "stopping"):
-            elapsed = time.monotonic() - began
-            limit = limits.passed(server, elapsed, allowed["seconds"], allowed["checks_seconds"])
+        for elapsed in turns(math.inf):
+            if server["phase"] not in ("starting", "stopping"):
+                break
+            limit = limits.passed(server, elapsed, allowed.seconds, allowed.checks_seconds)
             if limit:
                 return self.timed_out(result, arguments, limit)
-            known, left = server["progress"], max(allowed["seconds"] - elapsed, 0.1)
+            known, left = server["progress"], max(allowed.seconds - elapsed, 0.1)
             wait = min(POLL_SECONDS, left)
             server = self.ask(arguments, wait_seconds=wait, known_progress=known)
-            if server["progress"] != known:
+            if server["progress"] != known and len(phases) < MOST_PHASES:
                 seconds = round(time.monotonic() - began, 1)
                 phases.append({"progress": server["progress"], "seconds": seconds})
                 tell(host, f"{server['progress']} ({seconds:.0f} s)")

@@ -23,15 +23,13 @@ class ActionModule(JobAction):
 
     module = "inferops.gpu.stack_lock"
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         asked = self._task.args
         try:
             given = lock.read(str(asked.get("lock") or ""))
         except lock.LockError as error:
             raise AnsibleActionFail(f"The lock file is not given to any host. {error}") from error
-        result = super().run(tmp, task_vars)
+        result = super().act(variables)
         if not result.get("lock"):
             return result
         try:

@@ -18,8 +18,8 @@ description:
     seconds and, where the rental's price is known, the dollars spent on these hosts so far.
   - At the end of a playbook it prints the seconds that each role took.
   - Tasks that finish quickly print nothing.
-  - The price is taken from any task result that has RV(ignore:rental.price_usd_per_hour) and
-    RV(ignore:rental.started_at), as the results of the module M(inferops.gpu.rental) do.
+  - The price is that of the modules that ask the marketplace from the controller, such as
+    M(inferops.gpu.rental). What a rented host says of it is not looked at.
 notes:
   - The lines are plain text, so that they also read well in AWX and in log files.
 requirements:
@@ -45,11 +45,13 @@ options:
         key: repeat_every_seconds
 """
 
+import math
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
+from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
@@ -57,6 +59,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     rental_since,
 )
 
+# Whose results tell the price of a host, where they are run on the controller.
+_TELLING = tuple(f"inferops.gpu.{name}" for name in ("rental", "rental_ready", "rental_extend"))
 # More hosts than this are counted, not named.
 _HOSTS_NAMED = 3
 _LOOK_EVERY_SECONDS = 0.5
@@ -71,13 +75,26 @@ class _RunningTask:
         self.started_by_host: dict[str, float] = {}
 
 
+def _told_by_us(result: Any) -> bool:
+    """Whether a result comes from the marketplace, by the controller, and not from a host."""
+    place = result.task_fields.get("delegate_to") or result.host.get_name()
+    return place in constants.LOCALHOST and result.task.resolved_action in _TELLING
+
+
 def _is_priced(rental: Any) -> bool:
     """Whether a result's `rental` has a price (still), and a time since when it is charged."""
-    return (
-        isinstance(rental, Mapping)
-        and isinstance(rental.get("price_usd_per_hour"), (int, float))
-        and bool(rental_since(rental))
-    )
+    if not isinstance(rental, Mapping) or not isinstance(rental.get("mark") or {}, Mapping):
+        return False
+    price = rental.get("price_usd_per_hour")
+    times = (rental.get("started_at"), (rental.get("mark") or {}).get("created_at"))
+    if not _is_number(price) or not all(one is None or _is_number(one) for one in times):
+        return False
+    return bool(rental_since(rental))
+
+
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0
 
 
 def _host_list(hosts: list[str]) -> str:
@@ -154,7 +171,7 @@ class CallbackModule(CallbackBase):
                 running.started_by_host.pop(host, None)
                 if not running.started_by_host:
                     del self._running[result.task._uuid]
-            if "rental" in result.result:
+            if "rental" in result.result and _told_by_us(result):
                 self._rentals.pop(host, None)
                 if _is_priced(result.result["rental"]):
                     self._rentals[host] = result.result["rental"]

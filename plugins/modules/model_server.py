@@ -133,7 +133,8 @@ options:
     description:
       - How long to wait. A server that is not ready by then is stopped as a whole.
       - Without it, the time comes from the size of the model and the measured speed of its disk, or
-        is 1800 seconds when the model is not on the host yet. RV(wait_budget) explains it.
+        is 1800 seconds when the model is not on the host yet. RV(wait_budget) explains it. The
+        controller waits for 4 hours at most, whatever the host says.
     type: int
   check_timeouts_seconds:
     description:

@@ -17,20 +17,25 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_in, plain_line
-from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
+    redact,
+    redact_in,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded, refuse_length
 
 #: By these a result steers the controller. Ansible itself removes add_host, add_group and what
 #: begins with _ansible_ from the answers of modules.
 STEERING = ("ansible_facts", "ansible_stats")
 _PRINTED = ("warnings", "deprecations", "exception")
 _MOST_LETTERS, _MOST_WARNINGS = 4000, 20
+_MOST_FAILED_LETTERS = 2**18
 
 
 def refuse_injected_facts() -> None:
@@ -56,13 +61,24 @@ def _from_outside(result: dict[str, Any]) -> dict[str, Any]:
     """
     kept = {key: value for key, value in result.items() if key not in (*STEERING, *_PRINTED)}
     told: dict[str, Any] = plain_in(kept)
-    if "msg" in told:
-        told["msg"] = _sentence(told["msg"])
     warnings = result.get("warnings")
     if isinstance(warnings, list) and warnings:
         texts = (getattr(getattr(one, "event", None), "msg", one) for one in warnings)
         told["warnings"] = [_sentence(text) for text in texts][:_MOST_WARNINGS]
     return told
+
+
+def _shown(result: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
+    """The result of an action as it may be printed: a failed one is, with all that it holds."""
+    told: dict[str, Any] = remove_values(_from_outside(result), secrets)
+    if "msg" in told:
+        told["msg"] = _sentence(told["msg"])
+    if not told.get("failed"):
+        return told
+    if len(repr(told)) > _MOST_FAILED_LETTERS:
+        told = {name: told[name] for name in ("changed", "failed", "msg", "rc") if name in told}
+    shortened: dict[str, Any] = redact_in(told, most=_MOST_LETTERS)
+    return shortened
 
 
 def _sentence(text: Any, secrets: Iterable[str] = ()) -> str:
@@ -71,29 +87,75 @@ def _sentence(text: Any, secrets: Iterable[str] = ()) -> str:
 
 
 class GuardedAction(ActionBase):
-    """What all actions of this collection have in common."""
+    """What all actions of this collection have in common. Each does its own in :meth:`act`."""
+
+    #: How long one answer of a host may take: nothing that has no limit of its own takes as long.
+    most_seconds: ClassVar[int] = 1800
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Refuse to go on where hosts can set variables."""
+        """The result, without secrets; nothing is done where hosts can set variables."""
         refuse_injected_facts()
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        return result
+        ActionBase.run(self, tmp, task_vars)
+        self.secrets: set[str] = set()
+        try:
+            result = self.act(task_vars or {})
+        except AnsibleConnectionFailure as error:
+            raise AnsibleConnectionFailure(_sentence(error, self.secrets)) from None
+        except AnsibleActionFail as error:
+            # Without its cause, whose text Ansible would print as it is.
+            raise AnsibleActionFail(_sentence(error, self.secrets)) from None
+        return self._with_interpreter(_shown(result, self.secrets))
+
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """The result. What it adds to :attr:`secrets` is shown nowhere."""
+        raise NotImplementedError
 
     def _execute_module(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The result of a module without what steers the controller."""
-        result: dict[str, Any] = super()._execute_module(*args, **kwargs)
-        result = _from_outside(result)
-        # Ansible's own finding about the host, which it looks for again when it is not kept.
-        if self._discovered_interpreter_key:
-            found = {self._discovered_interpreter_key: self._discovered_interpreter}
-            result["ansible_facts"] = found
-        return result
+
+        def ask() -> dict[str, Any]:
+            result: dict[str, Any] = super(GuardedAction, self)._execute_module(*args, **kwargs)
+            return _from_outside(result)
+
+        return bounded(self.most_seconds, ask) if self._is_elsewhere() else ask()
+
+    def _low_level_execute_command(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What a command has printed, if that is not too much."""
+
+        def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = super(GuardedAction, self)._low_level_execute_command(
+                *args, **kwargs
+            )
+            return answer
+
+        answer = bounded(self.most_seconds, ask) if self._is_elsewhere() else ask()
+        refuse_length(answer)
+        return answer
+
+    def _is_elsewhere(self) -> bool:
+        """Whether somebody else may answer. A process of this machine would inherit the limits."""
+        return bool(self._connection.transport != "local")
+
+    def _with_interpreter(self, result: dict[str, Any]) -> dict[str, Any]:
+        """The result with Ansible's own finding about the host.
+
+        It looks for it again when it is not kept.
+        """
+        if not self._discovered_interpreter_key:
+            return result
+        found = {self._discovered_interpreter_key: self._discovered_interpreter}
+        return {**result, "ansible_facts": found}
 
 
 class ModuleAction(GuardedAction, NormalAction):
     """Runs the module of the same name and adds nothing."""
+
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """The result of the module."""
+        result: dict[str, Any] = NormalAction.run(self, None, variables)
+        return result
 
 
 class WorkerAction(GuardedAction):
@@ -110,10 +172,8 @@ class WorkerAction(GuardedAction):
     required_if: ClassVar[Sequence[tuple[Any, ...]]] = ()
     module: ClassVar[str] = ""
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises, without the values that are secret."""
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
         place = self._task.delegate_to or variables.get("inventory_hostname")
         if self.module and place not in constants.LOCALHOST:
             return self._execute_module(module_name=self.module, task_vars=variables)
@@ -122,13 +182,8 @@ class WorkerAction(GuardedAction):
             argument_spec=self.argument_spec, required_if=self.required_if
         )
         hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}
-        secrets = {str(given[name]) for name in hidden if given.get(name)}
-        try:
-            result = self.work(given, variables)
-        except AnsibleActionFail as error:
-            # Without its cause, whose text Ansible would print as it is.
-            raise AnsibleActionFail(_sentence(error, secrets)) from None
-        return _from_outside(remove_values(result, secrets))
+        self.secrets = {str(given[name]) for name in hidden if given.get(name)}
+        return self.work(given, variables)
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result, of arguments in the shape of :attr:`argument_spec`."""

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
+from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import turns
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     GuardedAction,
     tell,
@@ -29,18 +30,16 @@ class JobAction(GuardedAction):
     """Starts the work on the host, and asks for its result until there is one."""
 
     module = ""
+    #: Of one call, which watches for seconds.
+    most_seconds = 300
     _supports_check_mode = True
     _supports_diff = True
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        super().run(tmp, task_vars)
-        variables = task_vars or {}
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         job = {"job": uuid.uuid4().hex, "watch_seconds": WATCH_SECONDS, **self._task.args}
         host = variables.get("inventory_hostname", "host")
-        began = heard = time.monotonic()
-        while time.monotonic() - began < MOST_SECONDS:
+        heard = time.monotonic()
+        for _elapsed in turns(MOST_SECONDS):
             try:
                 result = self._execute_module(
                     module_name=self.module, module_args=job, task_vars=variables
@@ -58,8 +57,9 @@ class JobAction(GuardedAction):
         raise AnsibleActionFail(f"The host has not done it within {MOST_SECONDS / 3600:g} hours.")
 
 
-def line(running: dict[str, Any]) -> str:
+def line(running: Any) -> str:
     """installing vllm: 412 MiB written, 12 s"""
+    running = running if isinstance(running, dict) else {}
     doing = plain_line(str(running.get("doing")), 80)
     grown, seconds = running.get("grown_mib"), running.get("seconds")
     written = f"{grown:d} MiB written, " if isinstance(grown, int) and grown else ""

@@ -36,6 +36,8 @@ MODELS = "tests/unit/host/test_model_cache.py"
 SHOWN = "tests/unit/plugins/test_shown_lines.py"
 GUARDED = "tests/unit/plugins/test_guarded_actions.py"
 DEADLINE = "tests/unit/host/test_deadline.py"
+BOUNDS = "tests/unit/plugins/test_bounds.py"
+GUARDED = "tests/unit/plugins/test_guarded_actions.py"
 
 
 @dataclass(frozen=True)
@@ -2662,6 +2664,106 @@ TRUST = (
     ),
 )
 
+#: A6: nobody holds the controller or fills it.
+BOUNDED = (
+    Mutation(
+        "answer-without-end-read",
+        "a host's answer fills the memory of the controller",
+        "plugins/plugin_utils/bounds.py",
+        "        if _peak_mib() > most_mib:\n",
+        "        if False:\n",
+        (f"{BOUNDS}::test_a_host_that_answers_without_end_does_not_fill_the_controller",),
+    ),
+    Mutation(
+        "answer-that-is-endless-work",
+        "a host's answer keeps a processor of the controller busy for ever",
+        "plugins/plugin_utils/bounds.py",
+        "        if next(ticks, None) is None:\n",
+        "        if False:\n",
+        (f"{BOUNDS}::test_a_host_whose_answer_is_work_without_end_is_given_up",),
+    ),
+    Mutation(
+        "silence-tried-again",
+        "a host that never answers is waited for once more by whoever tries again",
+        "plugins/plugin_utils/bounds.py",
+        "class _Enough(BaseException):",
+        "class _Enough(Exception):",
+        (f"{BOUNDS}::test_a_host_that_never_answers_is_given_up_also_where_ansible_tries_again",),
+    ),
+    Mutation(
+        "long-answer-kept",
+        "a host's long answer becomes a result, in memory and on the screen",
+        "plugins/plugin_utils/guarded_action.py",
+        "        refuse_length(answer)\n",
+        "",
+        (f"{BOUNDS}::test_an_answer_that_is_too_long_is_refused_and_not_shown",),
+    ),
+    Mutation(
+        "hosts-time-obeyed",
+        "a host says for how long the controller waits",
+        "plugins/module_utils/serving/limits.py",
+        "min(float(seconds), MOST_START_SECONDS)",
+        "float(seconds)",
+        (
+            f"{BOUNDS}"
+            "::test_a_start_takes_no_longer_than_the_controller_allows_whatever_the_host_says",
+        ),
+    ),
+    Mutation(
+        "asked-as-often-as-the-host-wants",
+        "a host that answers at once is asked without a pause, and floods the screen",
+        "plugins/plugin_utils/bounds.py",
+        "        time.sleep(max(0.0, LEAST_TURN_SECONDS - spent))\n",
+        "        time.sleep(0 * spent)\n",
+        (f"{BOUNDS}::test_a_host_is_asked_no_more_often_than_the_controller_wants",),
+    ),
+    Mutation(
+        "list-that-never-ends-in-time",
+        "a marketplace whose pages drip holds the controller for hours",
+        f"{MARKET}/providers/vastai.py",
+        "if time.monotonic() > until or letters > _MOST_LISTING_LETTERS:",
+        "if letters > _MOST_LISTING_LETTERS:",
+        (f"{VASTAI}::test_a_list_without_end_is_given_up_by_pages_time_and_size",),
+    ),
+)
+
+PROGRESS = "tests/unit/plugins/test_progress.py"
+#: A4: nothing from outside is believed.
+TOLD = (
+    Mutation(
+        "price-told-by-a-host",
+        "a host says what has been spent on it",
+        "plugins/callback/progress.py",
+        "return place in constants.LOCALHOST and result.task.resolved_action in _TELLING",
+        "return result.task.resolved_action in _TELLING",
+        (f"{PROGRESS}::test_a_host_that_tells_a_price_of_its_own_is_not_believed",),
+    ),
+    Mutation(
+        "price-told-by-any-module",
+        "a module that looks at hosts says what has been spent",
+        "plugins/callback/progress.py",
+        "return place in constants.LOCALHOST and result.task.resolved_action in _TELLING",
+        "return result.task.resolved_action not in _TELLING or place in constants.LOCALHOST",
+        (f"{PROGRESS}::test_a_host_that_tells_a_price_of_its_own_is_not_believed",),
+    ),
+)
+
+#: A3: what leaves goes through one redaction.
+SHOWN_RESULTS = (
+    Mutation(
+        "failed-result-shown-as-it-is",
+        "a secret in any field of a failed task is printed",
+        "plugins/plugin_utils/guarded_action.py",
+        "    shortened: dict[str, Any] = redact_in(told, most=_MOST_LETTERS)\n",
+        "    shortened = told\n",
+        (
+            f"{GUARDED}"
+            "::test_no_text_of_a_host_steers_a_terminal_or_forges_a_line_of_ansible[failure]",
+            f"{BOUNDS}::test_an_answer_that_is_no_result_is_shown_in_short_and_without_secrets",
+        ),
+    ),
+)
+
 MUTATIONS = (
     *ANSWERS,
     *PROOFS,
@@ -2682,4 +2784,7 @@ MUTATIONS = (
     *FIELD,
     *LOCKED,
     *TRUST,
+    *BOUNDED,
+    *TOLD,
+    *SHOWN_RESULTS,
 )

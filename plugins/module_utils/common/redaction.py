@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 REDACTED = "(redacted)"
 SHORTEST_SECRET = 4
@@ -113,6 +114,25 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern in _LOOKS:
         text = pattern.sub(rf"\g<1>{REDACTED}", text)
     return _without_named(text)
+
+
+def redact_in(value: Any, secrets: Iterable[str] = (), most: int | None = None) -> Any:
+    """*value* with every text in it redacted, and cut to *most* letters.
+
+    In a mapping, the name decides as well as the text.
+    """
+    if isinstance(value, str):
+        return redact(value[:most], secrets)
+    if isinstance(value, dict):
+        return {
+            name: REDACTED
+            if isinstance(one, str) and _is_secret(str(name), one)
+            else redact_in(one, secrets, most)
+            for name, one in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [redact_in(one, secrets, most) for one in value]
+    return value
 
 
 def _without_named(text: str) -> str:

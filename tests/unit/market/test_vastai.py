@@ -14,6 +14,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     ProviderUnavailable,
     UnclearCreate,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers import vastai as product
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import (
     Credential,
 )
@@ -106,6 +107,19 @@ def test_a_short_list_is_not_trusted(market: Market) -> None:
     body = {"success": True, "instances": [], "total_instances": 3, "next_token": None}
     market.fault("reply", method="GET", path="/api/v1/instances/", times=1, status=200, body=body)
     with pytest.raises(ProviderUnavailable, match="0 came of 3"):
+        market.provider().list_rentals()
+
+
+@pytest.mark.parametrize("limit", ["_MOST_PAGES", "_MOST_LISTING_SECONDS", "_MOST_LISTING_LETTERS"])
+def test_a_list_without_end_is_given_up_by_pages_time_and_size(
+    market: Market, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(product, limit, 1)
+    if limit == "_MOST_LISTING_SECONDS":
+        monkeypatch.setattr(product, limit, -1.0)
+    body = {"success": True, "instances": [], "total_instances": 9, "next_token": "more"}
+    market.fault("reply", method="GET", path="/api/v1/instances/", times=9, status=200, body=body)
+    with pytest.raises(ProviderUnavailable, match="no end after 1 pages"):
         market.provider().list_rentals()
 
 

@@ -158,12 +158,15 @@ TOKEN = "hf_abcdefghijklmnopqrstuvwxyz"
 FORGED = f"\x1b]0;owned\x07\x1b[2Jit failed\nPLAY RECAP ****\ngpu-1 : ok=99 {TOKEN}"
 
 
-@pytest.mark.parametrize("key", ["msg", "warnings", "deprecations", "exception", "phase"])
+@pytest.mark.parametrize(
+    "key", ["msg", "warnings", "deprecations", "exception", "failure", "phase"]
+)
 def test_no_text_of_a_host_steers_a_terminal_or_forges_a_line_of_ansible(
     host: Host, key: str
 ) -> None:
     listed = key in ("warnings", "deprecations")
-    host.says({"changed": False, "failed": key != "phase", key: [FORGED] if listed else FORGED})
+    said: Any = [FORGED] if listed else {"cause": FORGED} if key == "failure" else FORGED
+    host.says({"changed": False, "failed": key != "phase", key: said})
     done = host.play({"inferops.gpu.gpu_info": {}, "register": "told"}, SHOW_TOLD)
     assert "\x1b" not in done.stdout
     assert "\x07" not in done.stdout

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.callback import progress
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 PLAYBOOK = """
@@ -20,7 +22,12 @@ PLAYBOOK = """
   gather_facts: false
   tasks:
     - name: Rent
-      rental:
+      inferops.gpu.rental:
+      delegate_to: localhost
+    - name: Ask a host that tells a price
+      inferops.gpu.gpu_info:
+    - name: Ask it as if it were the controller
+      inferops.gpu.rental:
     - ansible.builtin.include_role:
         name: slow
     - name: Fail quickly
@@ -30,12 +37,30 @@ SLOW_ROLE = """
 - name: Sleep
   ansible.builtin.command: sleep 2.6
 """
-# 3600 dollars per hour is a dollar per second.
-RENTAL_MODULE = """
-import json, time
-rental = {"price_usd_per_hour": 3600, "started_at": time.time()}
-print(json.dumps({"changed": False, "rental": rental}))
+# 3600 dollars per hour is a dollar per second; a host that lies says thousands.
+STAND_IN = """
+import time
+from ansible.plugins.action import ActionBase
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        price = 3600 if self._task.delegate_to else 3600e4
+        rental = {"price_usd_per_hour": price, "started_at": time.time()}
+        return {"changed": False, "rental": rental}
 """
+
+
+def collection(folder: Path) -> Path:
+    """This collection, with actions that know the price by themselves; its collections path."""
+    ours = folder / "collections" / "ansible_collections" / "inferops" / "gpu"
+    (ours / "plugins" / "action").mkdir(parents=True)
+    for place, but in ((".", "plugins"), ("plugins", "action")):
+        for entry in (REPOSITORY / place).iterdir():
+            if entry.name not in (but, "collections", ".git", ".venv"):
+                (ours / place / entry.name).symlink_to(entry)
+    for name in ("rental", "gpu_info"):
+        (ours / "plugins" / "action" / f"{name}.py").write_text(STAND_IN)
+    return folder / "collections"
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +70,13 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
     for path, text in {
         "play.yml": PLAYBOOK,
         "roles/slow/tasks/main.yml": SLOW_ROLE,
-        "library/rental.py": "#!/usr/bin/python" + RENTAL_MODULE,
     }.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collection(folder)),
         "ANSIBLE_HOME": str(folder / "home"),
         "INFEROPS_PROGRESS_FIRST_AFTER_SECONDS": "1",
         "INFEROPS_PROGRESS_REPEAT_EVERY_SECONDS": "1",
@@ -81,6 +106,33 @@ def test_a_long_task_says_what_its_hosts_have_cost_so_far(output: str) -> None:
     costs = [float(cost) for cost in re.findall(r", \$(\d+\.\d{4}) so far$", output, re.MULTILINE)]
     assert len(costs) >= 2, output
     assert 2.0 <= costs[0] < costs[1]
+
+
+def test_a_host_that_tells_a_price_of_its_own_is_not_believed(output: str) -> None:
+    """Neither by a module that looks at hosts, nor by one that is told to run there."""
+    costs = [float(cost) for cost in re.findall(r", \$(\d+\.\d{4}) so far$", output, re.MULTILINE)]
+    assert costs
+    assert max(costs) < 3600
+
+
+@pytest.mark.parametrize(
+    "rental",
+    [
+        None,
+        [],
+        {},
+        {"price_usd_per_hour": "9", "started_at": 1.0},
+        {"price_usd_per_hour": True, "started_at": 1.0},
+        {"price_usd_per_hour": float("nan"), "started_at": 1.0},
+        {"price_usd_per_hour": -1.0, "started_at": 1.0},
+        {"price_usd_per_hour": 1.0, "started_at": "yesterday"},
+        {"price_usd_per_hour": 1.0, "mark": ["created_at"]},
+        {"price_usd_per_hour": 1.0, "mark": {"created_at": [1]}},
+    ],
+)
+def test_an_odd_price_is_none(rental: object) -> None:
+    assert not progress._is_priced(rental)
+    assert progress._is_priced({"price_usd_per_hour": 1.0, "mark": {"created_at": 1}})
 
 
 def test_quick_tasks_print_nothing(output: str) -> None:
