@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
@@ -21,7 +22,10 @@ _NAME = "inferops_name"
 class ActionModule(WorkerAction):
     """Looks at names first, then at values."""
 
-    argument_spec: ClassVar = {"required": {"type": "dict", "default": {}}}
+    argument_spec: ClassVar = {
+        "required": {"type": "dict", "default": {}},
+        "rents": {"type": "bool", "default": False},
+    }
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
@@ -40,6 +44,7 @@ class ActionModule(WorkerAction):
         ]
         complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
         complaints = complaints or list(known.impossible(values))
+        complaints += controller.wanting(values) if given["rents"] else ()
         if complaints:
             raise AnsibleActionFail(" ".join(complaints))
         told = {name: value for name, value in values.items() if not known.is_secret(name)}
