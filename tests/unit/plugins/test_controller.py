@@ -56,7 +56,7 @@ def deploy(
     given = {
         "inferops_api_url": simulator.url,
         "inferops_model": "a/b",
-        "inferops_controller_hub_endpoint": "",
+        "inferops_controller_hub_endpoint": "http://127.0.0.1:9",
         "inferops_ssh_private_key_file": str(tmp_path / "key"),
         "inferops_evidence_dir": str(tmp_path / "evidence"),
         **given,
@@ -121,6 +121,7 @@ def test_a_missing_ssh_client_is_found_before_anything_is_rented(
     monkeypatch.setenv("PATH", str(tools))
     given = {
         "inferops_api_url": simulator.url,
+        "inferops_controller_hub_endpoint": "http://127.0.0.1:9",
         "inferops_model": "a/b",
         "inferops_ssh_private_key_file": str(tmp_path / "key"),
     }
@@ -182,6 +183,7 @@ def test_relative_paths_count_from_where_the_user_is(tmp_path: Path, simulator: 
         "inferops_scope": "test",
         "inferops_model": "a/b",
         "inferops_api_url": simulator.url,
+        "inferops_controller_hub_endpoint": "http://127.0.0.1:9",
         "inferops_controller_dir": "own/controller",
         "inferops_ssh_private_key_file": "own/key",
         "inferops_evidence_dir": "own/evidence",
