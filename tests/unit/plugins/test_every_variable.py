@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every variable of every README, as JSON and as text: both mean the same, to the gate and to roles."""
+"""Every variable of every README, as JSON and as text: both mean the same to gate and roles."""
 
 from __future__ import annotations
 
