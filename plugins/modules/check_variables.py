@@ -19,6 +19,7 @@ description:
     specifications, and against ranges.
   - A model that no hub and no host can have is refused, and a version of vLLM that is not in the
     compatibility table.
+  - A missing key of the account is told here once, before anybody asks the marketplace.
   - With O(rents) the controller itself is looked at, too.
   - Two hosts of one play must not have the same C(inferops_name).
   - Every playbook begins with it, before a role's own argument specification is looked at.

@@ -134,6 +134,11 @@ def scope_secret(options: Mapping[str, Any]) -> str:
     return str(secret)
 
 
+def check_credentials(options: Mapping[str, Any]) -> None:
+    """Raise CredentialError where what the provider logs in with is missing or cannot be one."""
+    _credentials(options)
+
+
 def _credentials(options: Mapping[str, Any]) -> dict[str, str]:
     """What the provider logs in with, by option. Raises CredentialError for what is missing."""
     kind = PROVIDERS[options["provider"]]
@@ -153,7 +158,7 @@ def _credential(provider: str, credential: Credential, options: Mapping[str, Any
         raise CredentialError(
             f"Provider {provider} needs {credential.option}.",
             remedy=f"Set the environment variable {variables} on the controller, "
-            f"or the option {credential.option}.",
+            f"or {credential.option} (variable inferops_{credential.option}).",
         )
     # A stray line break would end in the text of an error about the header that carries it.
     if not value.isascii() or any(not sign.isprintable() or sign.isspace() for sign in value):
