@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.options import check_credentials
+from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
@@ -21,7 +24,10 @@ _NAME = "inferops_name"
 class ActionModule(WorkerAction):
     """Looks at names first, then at values."""
 
-    argument_spec: ClassVar = {"required": {"type": "dict", "default": {}}}
+    argument_spec: ClassVar = {
+        "required": {"type": "dict", "default": {}},
+        "rents": {"type": "bool", "default": False},
+    }
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
@@ -39,7 +45,8 @@ class ActionModule(WorkerAction):
             if values.get(name) in (None, "")
         ]
         complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
-        complaints = complaints or list(known.impossible(values))
+        complaints = complaints or [*known.impossible(values), *_no_login(values)]
+        complaints += controller.wanting(values) if given["rents"] else ()
         if complaints:
             raise AnsibleActionFail(" ".join(complaints))
         told = {name: value for name, value in values.items() if not known.is_secret(name)}
@@ -54,6 +61,16 @@ class ActionModule(WorkerAction):
                 "." if known.is_secret(name) else f": {error}."
             )
         return known.coerce(name, value)
+
+
+def _no_login(values: Mapping[str, Any]) -> Iterator[str]:
+    """Why the marketplace will not even be asked, where these variables tell of an account."""
+    if values.get("inferops_provider"):
+        account = {name.removeprefix("inferops_"): value for name, value in values.items()}
+        try:
+            check_credentials(account)
+        except MarketError as error:
+            yield str(error)
 
 
 def _shared_rental(name: Any, group: Any, variables: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,12 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import (
+    absent,
+    here,
+    missing,
+    unwritable,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 ARGUMENTS: dict[str, Any] = {
@@ -27,8 +33,13 @@ class ActionModule(WorkerAction):
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        file = Path(given["private_key_file"])
+        file = here(given["private_key_file"])
+        # A pair that nothing here could log in with would be found out after money was spent.
+        for problem in (*absent("ssh", "ssh-keygen"), *missing("paramiko")):
+            raise AnsibleActionFail(problem)
         if self._task.check_mode and not file.is_file():
+            if problem := unwritable(file.parent):
+                raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {problem}.")
             return {"changed": True, "public_key": None}
         try:
             return {"changed": _made(file), "public_key": _public_key(file)}

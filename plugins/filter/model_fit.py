@@ -106,7 +106,8 @@ _value:
     - C(max_model_len) is the context that C(need_gib) has room for, C(largest_max_model_len) the
       longest that probably fits, C(concurrency) how many of C(max_model_len) fit at once.
     - C(checkpoint_gib) is the size of the model's files.
-    - C(vram_gib) is what each of C(gpus) GPUs of an offer must have; both are there when no GPU is
+    - C(vram_gib) is what each of C(gpus) GPUs of an offer should have, and with less than
+      C(least_vram_gib) it cannot start at all (V(0) when unknown). They are there when no GPU is
       known.
   type: dict
   sample:

@@ -19,6 +19,8 @@ description:
     specifications, and against ranges.
   - A model that no hub and no host can have is refused, and a version of vLLM that is not in the
     compatibility table.
+  - A missing key of the account is told here once, before anybody asks the marketplace.
+  - With O(rents) the controller itself is looked at, too.
   - Two hosts of one play must not have the same C(inferops_name).
   - Every playbook begins with it, before a role's own argument specification is looked at.
   - This is an action plugin. It runs on the controller.
@@ -39,6 +41,12 @@ options:
     description: Variables that must be set and not empty, each with a few words on what it is.
     type: dict
     default: {}
+  rents:
+    description:
+      - Whether the play may rent. Then libraries and programs that the controller lacks, and
+        folders that nothing can be written to, are refused as well, before they cost money.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

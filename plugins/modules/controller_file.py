@@ -10,8 +10,8 @@ module: controller_file
 short_description: Write a small file on the controller
 version_added: "0.1.0"
 description:
-  - Internal. Used by roles P(inferops.gpu.connect#role) and P(inferops.gpu.stack#role) and playbook
-    C(deploy); its options and results may change.
+  - Internal. Used by roles and playbooks, for host keys, locks and reports; its options and results
+    may change.
   - Replaces a file on the controller in one step, unless it holds the same already. Its folder is
     made when it is missing, for its owner alone.
   - This is an action plugin. It takes no process of its own, as M(ansible.builtin.copy) does.
@@ -30,7 +30,7 @@ attributes:
     platforms: posix
 options:
   path:
-    description: The file.
+    description: The file. A relative path counts from where Ansible was called.
     type: path
     required: true
   content:

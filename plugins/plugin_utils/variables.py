@@ -44,6 +44,10 @@ _KINDS = {
 }
 
 
+#: What a specification has to call raw, for Ansible reads no list of dictionaries in a text.
+_SHAPES = {"recover_ladder": {"type": "list", "elements": "dict"}}
+
+
 @dataclass(frozen=True)
 class Range:
     """The numbers that a variable may have, and the words that may stand in for one."""
@@ -133,14 +137,16 @@ def unknown(name: str) -> str | None:
 
 def coerce(name: str, value: Any) -> tuple[Any, str | None]:
     """The value as the type that it is documented with, and what is wrong with it or None."""
-    option = options().get(name, {"type": "raw"})
+    option = {**options().get(name, {"type": "raw"}), **_SHAPES.get(name, {})}
     rules = {key: option[key] for key in ("type", "choices", "elements") if key in option}
-    if isinstance(value, str) and value.lstrip().startswith("[") and rules.get("type") == "list":
-        if rules.get("elements") != "dict":
-            return value, (
-                f"{name} is text: write it without brackets, as in a,b, or give all variables as "
-                f"JSON, as in -e '{{\"{name}\": [...]}}'."
-            )
+    kind, opening = rules.get("type"), value.lstrip()[:1] if isinstance(value, str) else ""
+    if opening == "[" and kind == "list" and rules.get("elements") != "dict":
+        return value, (
+            f"{name} is text: write it without brackets, as in a,b, or give all variables as "
+            f"JSON, as in -e '{{\"{name}\": [...]}}'."
+        )
+    # A dictionary's option reads JSON by itself.
+    if opening in ("[", "{") and kind in ("list", "raw"):
         try:
             value = json.loads(value)
         except ValueError as error:

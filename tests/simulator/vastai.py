@@ -450,6 +450,7 @@ def current_user(market: Market, request: Request) -> Reply:
     return json_reply(
         {
             "id": 1,
+            "key_id": 11,
             "username": "simulated",
             "email": "simulated@example.com",
             "credit": market.credit_usd,
@@ -457,6 +458,13 @@ def current_user(market: Market, request: Request) -> Reply:
             "ssh_key": None,
         }
     )
+
+
+def api_keys(market: Market, request: Request) -> Reply:
+    """The keys of the account, not their text."""
+    rights = "read" if market.account == "read-only" else "read-write"
+    rows = [{"id": 10, "rights": "read-write"}, {"id": 11, "rights": rights}]
+    return json_reply({"apikeys": [{**row, "user_id": 1} for row in rows]})
 
 
 Handler = Callable[..., Reply]
@@ -479,6 +487,7 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (  # method, path, handler, 
     ("POST", "/api/v0/ssh", add_account_key, "keys"),
     ("DELETE", f"/api/v0/ssh/{KEY}", delete_account_key, "keys"),
     ("GET", "/api/v0/users/current", current_user, "user"),
+    ("GET", "/api/v0/auth/apikeys", api_keys, "user"),
     ("GET", "/api/v0/charges", list_charges, "charges"),
 )
 MISBEHAVING = (search, create, list_instances, list_instances_v0)  # these are told how

@@ -22,9 +22,16 @@ SCALE = 30.0
 
 
 def play(
-    tmp_path: Path, playbook: Path | list[dict[str, Any]], *arguments: str, **variables: Any
+    tmp_path: Path,
+    playbook: Path | list[dict[str, Any]],
+    *arguments: str,
+    key: str = ACCOUNT_KEY,
+    **variables: Any,
 ) -> tuple[int, str]:
-    """Exit status and output, line breaks folded away, of a playbook with these variables."""
+    """Exit status and output, line breaks folded away, of a playbook with these variables.
+
+    *key* is that of the account, as the environment has it.
+    """
     file = playbook if isinstance(playbook, Path) else tmp_path / "play.yml"
     if not isinstance(playbook, Path):
         file.write_text(yaml.safe_dump(playbook))
@@ -38,7 +45,7 @@ def play(
     done = subprocess.run(
         [Path(sys.executable).with_name(command[0]), *command[1:], *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "False", "VAST_API_KEY": ACCOUNT_KEY},
+        env={**os.environ, "ANSIBLE_HOST_KEY_CHECKING": "False", "VAST_API_KEY": key},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -110,6 +110,14 @@ _REGISTRY_WORD = re.compile(r"""[^-\s'"`\\$][^\s'"`\\$]{0,999}""")
 
 
 @dataclass(frozen=True)
+class Account:
+    """What an account has and may do; None for what is not told."""
+
+    credit_usd: float | None = None
+    may_rent: bool | None = None
+
+
+@dataclass(frozen=True)
 class RegistryLogin:
     """Who gets an image that not everybody gets."""
 

@@ -23,6 +23,7 @@ from .providers.provider import Credential, Provider
 from .providers.registry import DEFAULT_PROVIDER, PROVIDERS
 from .rentals.claims import Claims
 from .rentals.lifecycle import Lifecycle
+from .rentals.means import Means
 from .rentals.shared_listing import SharedListing
 from .shared_file import MOMENTS_SECONDS, PATIENCE_SECONDS, SharedFile
 from .wish import Wish
@@ -113,6 +114,11 @@ def make_lifecycle(
     )
 
 
+def make_means(options: Mapping[str, Any], provider: Provider, clock: Clock) -> Means:
+    """What the account could do, shared with the controller's other processes."""
+    return Means(provider, _shared_file(options, "account"), clock)
+
+
 def scope_secret(options: Mapping[str, Any]) -> str:
     """The secret that the scope's host keys are derived from.
 
@@ -126,6 +132,11 @@ def scope_secret(options: Mapping[str, Any]) -> str:
             remedy=f"Set scope_secret, or the environment variable {_SECRET_ENV}.",
         )
     return str(secret)
+
+
+def check_credentials(options: Mapping[str, Any]) -> None:
+    """Raise CredentialError where what the provider logs in with is missing or cannot be one."""
+    _credentials(options)
 
 
 def _credentials(options: Mapping[str, Any]) -> dict[str, str]:
@@ -147,7 +158,7 @@ def _credential(provider: str, credential: Credential, options: Mapping[str, Any
         raise CredentialError(
             f"Provider {provider} needs {credential.option}.",
             remedy=f"Set the environment variable {variables} on the controller, "
-            f"or the option {credential.option}.",
+            f"or {credential.option} (variable inferops_{credential.option}).",
         )
     # A stray line break would end in the text of an error about the header that carries it.
     if not value.isascii() or any(not sign.isprintable() or sign.isspace() for sign in value):
@@ -169,8 +180,8 @@ def _shared_file(options: Mapping[str, Any], what: str) -> SharedFile:
     account = " ".join((_api_url(options), *_credentials(options).values())).encode()
     folder = f"{options['provider']}-{hashlib.sha256(account).hexdigest()[:12]}"
     path = os.path.join(options["controller_dir"], "market", folder, f"{what}.json")
-    # Who asks the provider for all holds these two meanwhile; the others are held for moments.
-    waits = what in ("listing", "search")
+    # Who asks the provider for all holds these meanwhile; the others are held for moments.
+    waits = what in ("listing", "search", "account")
     return SharedFile(path, PATIENCE_SECONDS if waits else MOMENTS_SECONDS)
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -121,8 +122,9 @@ def _compiled(expression: str | None) -> Any:
         return None
     if JMESPATH_MISSING:
         raise RequestRefused(
-            "filter needs the Python library jmespath on the controller.",
-            remedy="pip install jmespath",
+            f"filter needs the Python library jmespath, which {sys.executable} on the controller "
+            "lacks.",
+            remedy=f"{sys.executable} -m pip install jmespath",
         )
     try:
         compiled = jmespath.compile(expression)

@@ -55,9 +55,21 @@ def search_fit(
             + (f", {options.gpus} times" if options.gpus > 1 else "")
         ),
         "vram_gib": vram_gib,
+        "least_vram_gib": _least_vram_gib(demand, options),
         "gpus": options.gpus,
         "arguments": {},
     }
+
+
+def _least_vram_gib(demand: Demand, options: EngineOptions) -> float:
+    """Below this no GPU can hold it, however empty: what gpu_fit would call no. 0 when unknown."""
+    if demand.weights.are_guessed:
+        return 0.0
+    given = options.max_model_len
+    least = demand.least(given) if given else demand.base.low
+    share = options.gpu_memory_utilization or (1.0 if options.kv_cache_bytes else 0.0)
+    total = least / share if share else max(least / HIGHEST_UTILIZATION, least + CONTEXT_BYTES)
+    return floor(total / GIB * 10) / 10
 
 
 def gpu_fit(

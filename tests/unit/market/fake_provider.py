@@ -23,6 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     RUNNING,
+    Account,
     Charge,
     Endpoint,
     Offer,
@@ -157,6 +158,10 @@ class FakeProvider(Provider):
             return {one: Charge(order.mark.encode(), 0.1) for one, order in orders}
 
         return self._play("charged", told)
+
+    def account(self) -> Account:
+        """Money, where the kind tells of it."""
+        return self._play("account", lambda: Account(credit_usd=25.0))
 
     def release(self, rental_id: str) -> None:
         """Forget it."""

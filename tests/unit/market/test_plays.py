@@ -294,6 +294,37 @@ def test_an_offer_is_sized_by_the_words_of_the_command_line_too(tmp_path: Path) 
     assert "ask for 2 GPUs and rent_gpu_count is 1" in output
 
 
+def rent_plan(tmp_path: Path, marketplace: str, **variables: Any) -> tuple[int, str]:
+    """What role rent would rent for a model of 8 billion parameters."""
+    given = {
+        "inferops_model": "a/b",
+        "inferops_model_config": LLAMA,
+        "inferops_ssh_private_key_file": str(tmp_path / "key"),
+        "inferops_api_url": marketplace,
+        **variables,
+    }
+    own = on_the_host(role("rent", "main"))
+    return play(tmp_path, own, "--check", "--limit", "gpu-1", **given)
+
+
+def test_a_model_is_never_rented_a_card_on_which_it_cannot_start(
+    tmp_path: Path, marketplace: str
+) -> None:
+    status, output = rent_plan(tmp_path, marketplace, rent_vram_gib="12")
+    assert status != 0
+    assert "rent_vram_gib is 12, and a/b cannot start with less than 16." in output
+    assert "set launch_ignore_fit" in output
+    status, output = rent_plan(
+        tmp_path, marketplace, rent_vram_gib="12", launch_ignore_fit="true", rent_gpu_names="L4"
+    )
+    assert "rent_vram_gib is 12" not in output
+    # Any memory is any on which it may start.
+    status, output = rent_plan(tmp_path, marketplace, rent_vram_gib=0)
+    assert status == 0, output
+    (memory,) = re.findall(r"\((\S+) GiB each\)", output)
+    assert float(memory) >= 15.9
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [

@@ -55,6 +55,52 @@ def test_check_mode_prices_the_offer_and_creates_nothing(market: Market) -> None
     assert market.creates() == []
 
 
+@pytest.mark.parametrize(
+    ("account", "credit", "said"),
+    [
+        ("ok", 0.0, "The account has no credit left. Add credit at"),
+        ("ok", -2.5, "The account has no credit left."),
+        ("read-only", 25.0, "The API key may read and not rent."),
+    ],
+)
+def test_check_mode_refuses_what_the_account_would_be_refused_later(
+    market: Market, account: str, credit: float, said: str
+) -> None:
+    market.simulator.market.account = account
+    market.simulator.market.credit_usd = credit
+    for name in ("gpu-1", "gpu-2"):
+        planned = market.rent(name, check=True)
+        assert planned["failed"]
+        assert said in planned["msg"]
+        assert "Nothing was rented, nothing bills." in planned["msg"]
+    assert market.count("account") == 1  # shared by the hosts of a play
+    assert {entry["method"] for entry in market.simulator.journal.entries()} <= {"GET", "POST"}
+    assert market.creates() == []
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "body"),
+    [
+        ("account", 403, {}),
+        ("account", 200, {"apikeys": [{"id": 11, "rights": None}, {"id": 12, "rights": "read"}]}),
+        ("account", 200, {"apikeys": "none"}),
+        ("check_credential", 200, {"id": 1}),
+        ("check_credential", 200, {"id": 1, "credit": "much"}),
+    ],
+)
+def test_an_account_that_tells_nothing_refuses_nothing(
+    market: Market, call: str, status: int, body: dict[str, Any]
+) -> None:
+    market.fault("reply", on=call, status=status, body=body, times=9)
+    assert market.rent(check=True)["changed"]
+
+
+def test_an_account_without_credit_keeps_what_it_has_rented(market: Market) -> None:
+    market.rent()
+    market.simulator.market.credit_usd = 0.0
+    assert not market.rent(check=True).get("failed")
+
+
 def test_the_best_offer_is_taken(market: Market) -> None:
     best = market.run("offer_info", limit=1)["offers"][0]
     assert market.rent()["offer"]["id"] == best["id"]

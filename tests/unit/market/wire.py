@@ -22,6 +22,7 @@ CALLS: dict[str, tuple[str, str]] = {
     "attach_key": ("ANY", r"/instances/\d+/ssh/"),
     "check_credential": ("GET", r"/users/current"),
     "charged": ("GET", r"/api/v0/charges/"),
+    "account": ("GET", r"/api/v0/auth/apikeys/"),
 }
 
 #: What a rental's row shows while the provider does not tell its price.

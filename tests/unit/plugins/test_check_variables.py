@@ -221,6 +221,19 @@ def test_a_scope_that_renders_to_nothing_is_refused(
     assert "inferops_scope is not set: it is the set of rentals" in output
 
 
+@pytest.mark.parametrize("file", PLAYBOOKS, ids=lambda path: path.stem)
+def test_a_missing_key_is_one_sentence_before_anything_is_asked_for(
+    tmp_path: Path, file: Path
+) -> None:
+    given = {"inferops_model": "a/b", "extend_hours": 1}
+    status, output = play(tmp_path, file, "--limit", "gpu-1", key="", **given)
+    assert status != 0
+    # As Ansible shows each failure: as an error, and as the result of the task.
+    assert output.count("Provider vastai needs api_key. Set the environment variable") == 2
+    assert "variable inferops_api_key" in output
+    assert "rescued=0" in output
+
+
 def test_two_hosts_cannot_be_one_rental(tmp_path: Path, simulator: Simulator) -> None:
     given = {"inferops_name": "gpu-2", "inferops_api_url": simulator.url}
     status, output = play(tmp_path, playbook("teardown"), **given)

@@ -214,6 +214,26 @@ def test_a_search_asks_for_a_card_that_will_hold_it() -> None:
     assert half < found["vram_gib"] < more
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"max_model_len": 4096}, {"gpu_memory_utilization": 0.8}], ids=str
+)
+@pytest.mark.parametrize("model", BY_NAME)
+def test_a_search_leaves_out_what_the_start_would_refuse_and_nothing_else(
+    model: str, options: dict[str, Any]
+) -> None:
+    found = search_fit(BY_NAME[model], options)
+    least = found["least_vram_gib"]
+    assert least <= found["vram_gib"]
+    fits = {
+        gib: gpu_fit(BY_NAME[model], options, gpus(round(gib * 1024), 0, found["gpus"]))["fits"]
+        for gib in (least - 0.3, least + 0.3)
+        if least > 1
+    }
+    # Larger cards read more at once, and hold more for it.
+    assert least > 69 or list(fits.values())[1:] != ["no"]
+    assert list(fits.values())[:1] in ([], ["no"])
+
+
 def test_a_host_without_gpu_is_measured_by_its_memory() -> None:
     assert ram_fit(LLAMA, {}, 64000, 4)["fits"] == "yes"
     refused = ram_fit(LLAMA, {}, 16000, 4)

@@ -13,6 +13,7 @@ import errno
 import logging
 import os
 import socket
+import sys
 from dataclasses import dataclass, replace
 
 from ..model import Endpoint, HostKey
@@ -107,7 +108,7 @@ class _Visit:
     def run(self, command: str, stdin: str = "") -> Probe:
         """Connect, run *command* with *stdin*, and tell how far that got."""
         if PARAMIKO_MISSING:
-            text = "The controller lacks the library paramiko: pip install paramiko."
+            text = f"The controller lacks a library: {sys.executable} -m pip install paramiko."
             return Probe(CONNECT, text, final=True)
         address = (self._endpoint.host, self._endpoint.port)
         try:

@@ -29,7 +29,7 @@ from typing import ClassVar
 
 from ..clock import Clock
 from ..mark import Mark
-from ..model import Charge, Offer, Order, Rental
+from ..model import Account, Charge, Offer, Order, Rental
 from ..wish import Wish
 from .pace import Pace
 
@@ -99,6 +99,8 @@ class Provider(ABC):
     tells_machines: ClassVar[bool] = False
     #: Tell what it has charged: a second view of what is rented beside its lists.
     tells_charges: ClassVar[bool] = False
+    #: Tell what the account has and what its key may do.
+    tells_account: ClassVar[bool] = False
     #: Get an image from a registry that wants a login.
     takes_registry_login: ClassVar[bool] = False
     #: Keep a second copy of the mark in a place where people do not write.
@@ -198,6 +200,13 @@ class Provider(ABC):
         Retried by itself. The answer must depend on the credential: what everybody may read proves
         nothing. It is the positive control without which no absence is proven.
         """
+
+    def account(self) -> Account:
+        """What the account has and may do; only called where ``tells_account``.
+
+        Retried by itself. It only reads, and None stands for what is not told in so many words.
+        """
+        raise NotImplementedError(f"{self.name} tells nothing of the account")
 
     @property
     @abstractmethod

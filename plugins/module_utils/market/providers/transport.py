@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
@@ -108,8 +109,9 @@ class Transport:
     ) -> None:
         if REQUESTS_MISSING:
             raise ProviderUnavailable(
-                "The Python library requests is missing on the controller.",
-                remedy="pip install requests",
+                f"The Python library requests is missing for {sys.executable} on the controller.",
+                remedy=f"{sys.executable} -m pip install requests, or let the modules of localhost "
+                "run with another one (ansible_python_interpreter).",
             )
         self._base_url = base_url.rstrip("/")
         self._timeout_seconds = timeout_seconds

@@ -38,6 +38,7 @@ from ..model import (
     STARTING,
     STOPPED,
     UNREADABLE,
+    Account,
     Charge,
     Endpoint,
     Offer,
@@ -115,6 +116,8 @@ _DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, Arithme
 _MARK_VARIABLE = "INFEROPS_MARK"
 _INSTANCE_CHARGES = re.compile(r"instance-([0-9]+)")
 _CHARGES_PAGE_SIZE = 100
+#: The ``rights`` of an API key that may not rent.
+_READS_ONLY = "read"
 #: What images and wheels are built for.
 _CPU_ARCHITECTURE = "amd64"
 #: Until when charges are asked for, from their beginning: later than any clock is wrong.
@@ -159,6 +162,7 @@ class VastAI(Provider):
     runs_start_script = True
     tells_machines = True
     tells_charges = True
+    tells_account = True
     keeps_second_mark = True
     takes_registry_login = True
     enforces_deadline = HOST
@@ -330,6 +334,25 @@ class VastAI(Provider):
 
     def check_credential(self) -> None:
         """``GET /users/current/`` must name a user."""
+        self._user()
+
+    def account(self) -> Account:
+        """``GET /users/current/``, and of ``GET /auth/apikeys/`` the row of the key itself."""
+        user = self._user()
+        response = self._transport.request(
+            "GET", "/api/v0/auth/apikeys/", kind="user", idempotent=True
+        )
+        try:
+            keys = response.data["apikeys"] if response.status == 200 else ()
+            rights = [key["rights"] for key in keys if key["id"] == user.get("key_id")]
+            told = [_number(user, "credit"), _number(user, "balance")]
+            # Which of the two pays is not documented.
+            money = max((one for one in told if one is not None), default=None)
+            return Account(money, False if rights == [_READS_ONLY] else None)
+        except _DAMAGED:
+            return Account()
+
+    def _user(self) -> dict[str, Any]:
         response = self._transport.request(
             "GET", "/api/v0/users/current/", kind="user", idempotent=True
         )
@@ -338,6 +361,7 @@ class VastAI(Provider):
             raise ProviderUnavailable(
                 f"Checking the API key: the answer names no user ({response.excerpt()})."
             )
+        return data
 
     def _complete(self, rows: list[dict[str, Any]], total: Any) -> list[Rental]:
         ids = {_id_or_none(row.get("id")) for row in rows}

@@ -22,6 +22,7 @@ from ..options import (
     HOST_KEYS_OPTION,
     WISH_OPTIONS,
     make_lifecycle,
+    make_means,
     make_provider,
     make_usage,
     make_wish,
@@ -115,6 +116,7 @@ class Desk:
         self._provider = provider
         self._dry_run = dry_run
         self._lifecycle = make_lifecycle(given, provider, self._clock, notify)
+        self._means = make_means(given, provider, self._clock)
         self._warn = warn
 
     @property
@@ -285,9 +287,17 @@ class Desk:
             "deadline": self._deadline(mark, self._lifecycle.now()),
         }
         if self._dry_run:
+            self._refuse_without_means()
             diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
             return {**result, "diff": diff}
         return {**result, **self._create(ranked, mark)}
+
+    def _refuse_without_means(self) -> None:
+        try:
+            self._means.check()
+        except MarketError as error:
+            error.money = NOTHING_BILLS
+            raise
 
     def _create(self, ranked: list[RankedOffer], mark: Mark) -> dict[str, Any]:
         options = self._options

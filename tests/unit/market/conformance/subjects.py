@@ -179,6 +179,7 @@ class Fake(Subject):
         "change_mark": "change_mark",
         "attach_key": "attach_key",
         "charged": "charged",
+        "account": "account",
         "check_credential": "check_credential",
     }
 

@@ -344,6 +344,15 @@ def test_what_is_charged_names_every_rental_by_its_label(subject: Subject) -> No
     assert charged[second.id].usd > 0
 
 
+def test_what_the_account_has_is_told_as_a_number_and_changes_nothing(subject: Subject) -> None:
+    if not subject.kind.tells_account:
+        return
+    account = subject.provider().account()
+    assert account.credit_usd is None or sound(account.credit_usd)
+    assert account.may_rent is not False
+    assert subject.creates() == 0
+
+
 @pytest.mark.parametrize("trouble", sorted(set(TROUBLES) - set(REFUSING)))
 def test_charges_that_cannot_be_read_are_no_empty_bill(subject: Subject, trouble: str) -> None:
     if not subject.kind.tells_charges:
