@@ -69,9 +69,13 @@ EXPECTED: dict[str, dict[str, str]] = {
     # Nobody but the provider is to blame, and no other machine would help.
     "key-attach-never-works": given_up("login"),
     "address-reused": {"later": "ssh"},
+    "container-recreated-later": {"later": "ssh"},
     "driver-older-than-advertised": {"verify": "driver"},
     "memory-less-than-advertised": {"verify": "vram_gib"},
     "disk-smaller-than-paid": {"verify": "disk_gib"},
+    "module-killed-after-create": failing("rent"),
+    "module-killed-after-destroy": failing(*PROVING),
+    "task-times-out": failing("rent", "ready", "later", "again", "look", "extend", *PROVING),
     "label-change-forgotten": failing("extend"),
     # One of two clocks is wrong, and nobody can know which.
     "clock-behind-once": failing("reap"),

@@ -16,6 +16,7 @@ import json
 import os
 import queue
 import random
+import secrets
 import sys
 import time
 from collections import Counter
@@ -28,8 +29,8 @@ from tests.drills.expectations import FAILURE, OK, expected
 from tests.drills.operations import Answer
 from tests.drills.world import (
     BUDGET_USD,
+    CONTROLLER_FAULTS,
     DISK_GIB,
-    FOLDER_UNUSABLE,
     LIFETIME_HOURS,
     MOST_USD_PER_HOUR,
     NAME,
@@ -41,7 +42,7 @@ from tests.simulator import catalogue
 from tests.simulator.catalogue import NamedFault
 from tests.simulator.offers import DEFAULT_SEED
 
-FAULTS = (*catalogue.FAULTS, FOLDER_UNUSABLE)
+FAULTS = (*catalogue.FAULTS, *CONTROLLER_FAULTS)
 WRONG, UNEXPLAINED, DOUBLE, LEAKED = "wrong_verdicts", "unexplained", "double_rented", "leaked"
 DEFAULT_COMBINATIONS = 200
 DAY = 86_400.0
@@ -72,15 +73,17 @@ class Run:
     def __post_init__(self) -> None:
         self.world.begin(self.seed)
         self.offer: dict[str, object] = {}
-        self.rental_id = ""
+        self.rental_id = self.nonce = ""
 
     # --- operations, each judged at once; a step without its object does nothing ---
 
     def rent(self) -> Answer:
-        """Deploy the name."""
+        """Deploy the name; what a call without a word may have rented is released, as by a play."""
+        drawn = secrets.token_hex(4)
         answer = self.judged(
             "rental",
             judging.rent,
+            nonce=drawn,
             name=NAME,
             scope=SCOPE,
             image="some/image",
@@ -94,7 +97,19 @@ class Run:
         )
         self.rental_id = str((answer.result.get("rental") or {}).get("id", ""))
         self.offer = answer.result.get("offer") or {}
+        # Only of what it has rented itself a run knows the nonce.
+        self.nonce = answer.result.get("nonce", "")
+        if answer.silent:
+            self.rescue(drawn)
         return answer
+
+    def rescue(self, nonce: str) -> None:
+        """Release by its nonce what a call has rented, if it has."""
+        options = {"name": NAME, "scope": SCOPE, "nonce": nonce, "state": "absent"}
+        answer = self.world.perform("rental", **options)
+        self.explained("rescue", answer)
+        if not answer.problem and not answer.silent:
+            self.blame(WRONG, "rescue", judging.rescue(answer, self.world.truth(), nonce))
 
     def release(self) -> Answer:
         """Tear the name down."""
@@ -125,12 +140,13 @@ class Run:
         answer = self.world.perform(
             "ready",
             id=self.rental_id,
+            **({"nonce": self.nonce} if self.nonce else {}),
             ssh_private_key_file=str(self.world.key_file),
             known_hosts_file=str(self.world.folder / "known_hosts"),
             download_mbit_per_second=500.0,
         )
         self.explained("ready", answer)
-        if not answer.problem:
+        if not answer.problem and not answer.silent:
             stage = self.world.probe(self.rental_id)["stage"]
             is_to_blame = self.world.is_to_blame(self.rental_id)
             self.blame(WRONG, "ready", judging.ready(answer, stage, is_to_blame))
@@ -154,7 +170,7 @@ class Run:
         before = self.world.truth()
         answer = self.world.perform(kind, **options)
         self.explained(kind, answer)
-        if not answer.problem:
+        if not answer.problem and not answer.silent:
             after = self.world.truth()
             self.blame(WRONG, judge.__name__, judge(answer, before, after))
             self.world.pass_time(PROOF_SECONDS)
@@ -169,7 +185,9 @@ class Run:
         self.found += [(figure, f"{self.name}: {step}: {text}") for text in texts]
 
     def explained(self, kind: str, answer: Answer) -> None:
-        """Note what a failure does not say."""
+        """Note what a failure does not say; what nobody hears need not say anything."""
+        if answer.silent:
+            return
         self.blame(UNEXPLAINED, kind, judging.unexplained(kind, answer, self.world.truth()))
 
     def expect(self, step: str, wanted: str, answer: Answer | None) -> None:

@@ -14,6 +14,7 @@ import re
 from tests.drills.operations import Answer
 from tests.drills.world import (
     BUDGET_USD,
+    FIRST_KEY,
     LIFETIME_HOURS,
     MOST_USD_PER_HOUR,
     NAME,
@@ -90,6 +91,14 @@ def release(answer: Answer, _before: Truth, after: Truth) -> list[str]:
     return [f"it says that {NAME} is gone, but {one.id} is there" for one in known(after.of_name())]
 
 
+def rescue(answer: Answer, after: Truth, nonce: str) -> list[str]:
+    """A success leaves nothing that the silent call before it has rented."""
+    there = (
+        [] if answer.failed else [one.id for one in known(list(after.rows)) if one.nonce == nonce]
+    )
+    return [f"it says that nothing is left of the call, but {one} is there" for one in there]
+
+
 def returned(before: Truth, after: Truth, later: Truth) -> list[str]:
     """What an operation took away does not come back within the time of its own proof."""
     back = (before.ids() - after.ids()) & later.ids()
@@ -158,8 +167,9 @@ def ready(answer: Answer, stage: str, is_to_blame: bool) -> list[str]:
     failure = answer.result.get("failure", {})
     if failure.get("kind") != "HostFault":
         return []
-    if failure["blame"] == "provider":
-        return [] if stage == "login" else [f"it blames the provider: {failure['cause']}"]
+    if failure["blame"] != "machine":
+        right = stage in ("login", FIRST_KEY)
+        return [] if right else [f"it blames the {failure['blame']}: {failure['cause']}"]
     return [] if is_to_blame else [f"it blames a host that is not at fault: {failure['cause']}"]
 
 

@@ -26,6 +26,7 @@ SHARING = f"{UNIT}/test_sharing.py"
 SEARCHING = f"{UNIT}/test_shared_search.py"
 UNTOLD = f"{UNIT}/test_untold.py"
 MARKS = f"{UNIT}/test_mark.py"
+READY = f"{UNIT}/test_ready.py"
 RULES = "tests/unit/drills/test_rules.py"
 ATTEMPTS = f"{UNIT}/test_attempts.py"
 OUTCOME = f"{UNIT}/test_outcome.py"
@@ -2209,7 +2210,7 @@ FIELD = (
         "plugins/action/rental_ready.py",
         'mark is not None and mark.nonce == options["nonce"] and age_seconds < YOUNG_SECONDS',
         "True",
-        (f"{UNIT}/test_ready.py::test_the_first_host_key_is_believed_by_no_other_run",),
+        (f"{READY}::test_the_first_host_key_is_believed_by_no_other_run",),
     ),
     Mutation(
         "run-that-lives-taken-for-one-that-was-cut-off",
@@ -2764,6 +2765,34 @@ SHOWN_RESULTS = (
     ),
 )
 
+#: Found by the simulated market's own faults.
+MARKETS = (
+    Mutation(
+        "no-proxy",
+        "a host whose own port is dead is given up, though the marketplace's proxy lets in",
+        f"{MARKET}/providers/vastai.py",
+        '    if row.get("ssh_host") and row.get("ssh_port"):\n',
+        '    if not direct and row.get("ssh_host") and row.get("ssh_port"):\n',
+        (f"{READY}::test_a_host_is_reached_by_the_way_that_works_while_the_other_is_dead",),
+    ),
+    Mutation(
+        "only-the-first-way",
+        "a host is tried by one of its ways only",
+        f"{MARKET}/rentals/waiting.py",
+        "            for endpoint in rental.ssh:\n",
+        "            for endpoint in rental.ssh[:1]:\n",
+        (f"{READY}::test_a_host_is_reached_by_the_way_that_works_while_the_other_is_dead",),
+    ),
+    Mutation(
+        "killed-release-stays-shared",
+        "what a killed release has ended is taken for what is rented",
+        f"{MARKET}/rentals/lifecycle.py",
+        "        self._shared.forget()\n        proof = Proof(self._provider, rental_id)\n",
+        "        proof = Proof(self._provider, rental_id)\n",
+        (f"{SHARING}::test_what_a_killed_release_has_ended_is_not_taken_for_rented",),
+    ),
+)
+
 MUTATIONS = (
     *ANSWERS,
     *PROOFS,
@@ -2787,4 +2816,5 @@ MUTATIONS = (
     *BOUNDED,
     *TOLD,
     *SHOWN_RESULTS,
+    *MARKETS,
 )

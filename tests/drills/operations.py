@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 #: Nothing may take longer, in the seconds of the market and of this machine.
@@ -38,12 +39,14 @@ class Operation:
 class Answer:
     """What an operation returned and how many seconds of the market it took.
 
-    ``problem`` says what no operation may do: crash, or never end. It is empty otherwise.
+    ``problem`` says what no operation may do: crash, or never end. It is empty otherwise. A
+    ``silent`` one has ended, or was ended, without a word that anybody heard.
     """
 
     result: dict[str, Any]
     seconds: float
     problem: str = ""
+    silent: bool = False
 
     @property
     def failed(self) -> bool:
@@ -51,12 +54,31 @@ class Answer:
         return bool(self.result.get("failed"))
 
 
-def run(operation: Operation, serve: Serve) -> Answer:
+#: What Ansible makes of a module that has said nothing.
+UNHEARD: dict[str, Any] = {"failed": True, "msg": "MODULE FAILURE"}
+
+
+class Leash:
+    """Kills an operation's process, from another thread."""
+
+    def __init__(self) -> None:
+        self.process: BaseProcess | None = None
+        self.pulled = False
+
+    def pull(self) -> None:
+        """Kill it."""
+        if self.process is not None:
+            self.pulled = True
+            self.process.kill()
+
+
+def run(operation: Operation, serve: Serve, leash: Leash) -> Answer:
     """Do the operation in its own process, and serve it until it has ended."""
     ours, theirs = FORKS.Pipe()
     process = FORKS.Process(target=_in_process, args=(operation, theirs))
     process.start()
     theirs.close()
+    leash.process = process
     began, limit = float(serve("now", None)), time.monotonic() + REAL_SECONDS
     try:
         while ours.poll(limit - time.monotonic()):
@@ -69,6 +91,8 @@ def run(operation: Operation, serve: Serve) -> Answer:
             ours.send(serve(word, given))
         return Answer({}, 0.0, f"it did not end within {REAL_SECONDS:.0f} s of real time")
     except (EOFError, ConnectionError):
+        if leash.pulled:
+            return Answer(UNHEARD, float(serve("now", None)) - began, silent=True)
         return Answer({}, 0.0, "its process died without a word")
     finally:
         ours.close()

@@ -39,8 +39,12 @@ from ansible.template import Templar
 
 from ansible_collections.inferops.gpu.plugins.action import rental_ready
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import (
+    FIRST_KEY,
     Login,
     Probe,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import (
+    READY as LET_IN,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint, HostKey
@@ -124,12 +128,16 @@ def inventory(options: dict[str, Any]) -> dict[str, Any]:
 def ready(options: dict[str, Any], ask: Ask) -> dict[str, Any]:
     """Wait for a rental by the action plugin; the drill says how far each probe gets."""
 
-    def probe(_endpoint: Endpoint, login: Login) -> Probe:
-        told = Probe(**ask("probe", options["id"]))
+    def probe(endpoint: Endpoint, login: Login) -> Probe:
+        told = Probe(**ask("probe", (options["id"], endpoint.host)))
+        # Only the run that has rented a host believes the key that came with its request.
+        if told.stage == FIRST_KEY and len(login.expected_keys) > 1:
+            return replace(told, stage=LET_IN, host_key=login.expected_keys[1])
         return replace(told, host_key=login.expected_keys[0]) if told.ready else told
 
-    def replace_host_key(_endpoint: Endpoint, _login: Login, _new: HostKey) -> Probe:
-        raise AssertionError("the host has shown its own key")
+    def replace_host_key(_endpoint: Endpoint, _login: Login, new: HostKey) -> Probe:
+        ask("host key replaced", options["id"])
+        return Probe(LET_IN, "", host_key=new.public)
 
     rental_ready.Waiter = partial(Waiter, probe=probe, replace_host_key=replace_host_key)
     loader, context = DataLoader(), PlayContext()

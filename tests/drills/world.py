@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
@@ -15,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.drills import operations
-from tests.drills.operations import Answer, Operation
+from tests.drills.operations import UNHEARD, Answer, Leash, Operation
 from tests.simulator.app import Simulator
-from tests.simulator.catalogue import HEALTHY, NamedFault
+from tests.simulator.catalogue import CREATE, DESTROY, HEALTHY, NamedFault
 from tests.simulator.faults import Fault, parse
 from tests.simulator.hosts import HostSpec, PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market, Rental, Traits
 from tests.simulator.offers import storage_usd_per_hour
+from tests.simulator.ways import ADDRESS, BOTH, DIRECT, PROXY, PROXY_ADDRESS
+from tests.simulator.web import Request
 
 SCOPE, NAME = "fleet", "gpu-1"
 #: Rentals that nobody may touch: another name of the scope, and the same name in another one.
@@ -37,15 +40,51 @@ BUDGET_USD = 0.9
 CREDIT_USD = 100_000.0
 #: How a rental is that nobody can use any more, and what such a one may say while it starts.
 DEAD, CONTAINER_FAILS = ("stopped", "exited"), "OCI runtime create failed"
-#: It happens to the controller, not to the market, which therefore knows nothing of it.
+#: These happen to the controller, not to the market, which therefore knows nothing of them.
 FOLDER_UNUSABLE = NamedFault(
     "controller-folder-unusable",
     "The folder in which a controller shares listings, claims and its pace cannot be used.",
     "humanmade/altis-local-server #651",
 )
+FOLDER_LOST = NamedFault(
+    "controller-folder-lost-and-lists-behind",
+    "The controller's folder is emptied, and four lists in a row that are whole miss everything.",
+    "skypilot #4431",
+    ({"kind": "list_without", "label": "", "times": 4},),
+)
+#: They end the next operation without a word: it is killed once such a call of it is done.
+KILLED_AFTER_CREATE = NamedFault(
+    "module-killed-after-create",
+    "A module is killed when its rental request has been carried out, and its play goes on.",
+    "dstack #3453",
+)
+KILLED_AFTER_DESTROY = NamedFault(
+    "module-killed-after-destroy",
+    "A module is killed when its release has been carried out, and its play goes on.",
+    "dstack #3453",
+)
+KILLED_AFTER = {KILLED_AFTER_CREATE.name: CREATE, KILLED_AFTER_DESTROY.name: DESTROY}
+#: Or its play hears nothing of what it says.
+TASK_TIMES_OUT = NamedFault(
+    "task-times-out",
+    "A limit for every task ends the wait for a module, which does its work to the end unheard.",
+    "ansible/ansible lib/ansible/executor/task_executor.py",
+)
+CONTROLLER_FAULTS = (
+    FOLDER_UNUSABLE,
+    FOLDER_LOST,
+    KILLED_AFTER_CREATE,
+    KILLED_AFTER_DESTROY,
+    TASK_TIMES_OUT,
+)
+ENDING = (KILLED_AFTER_CREATE, KILLED_AFTER_DESTROY, TASK_TIMES_OUT)
+#: Its limit is Ansible's for tasks, which those are not that need no market and no host.
+NOT_TASKS = ("inventory", "offer_check")
 #: Whoever waits for a host that boots in real time gives it some.
 NAP_SECONDS = 0.05
 BOOTED_SECONDS = 5.0
+#: Where a connection ends at a host that shows the key which came with its request.
+FIRST_KEY = "first host key"
 
 
 @dataclass(frozen=True)
@@ -58,6 +97,7 @@ class Row:
     id: str
     scope: str
     name: str
+    nonce: str
     deadline: float
     created_at: float
     listed: bool
@@ -95,14 +135,20 @@ class Truth:
 
 
 class Hosts(PretendHosts):
-    """Pretended hosts that remember which of them show another host key than at first."""
+    """Pretended hosts that remember which of them show another host key than at first.
+
+    One that was made anew shows the key that came with its request, until somebody replaces it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.strangers: set[int] = set()
+        self.made_anew: set[int] = set()
 
     def launch(self, spec: HostSpec) -> dict[str, int]:
         self.strangers.discard(spec.number)
+        if spec.number in self.host_keys:
+            self.made_anew.add(spec.number)
         return super().launch(spec)
 
     def change_host_key(self, number: int) -> None:
@@ -112,11 +158,15 @@ class Hosts(PretendHosts):
 
 @dataclass
 class Planned:
-    """A fault that is under way, with its orders, or the requests made before its settings."""
+    """A fault that is under way, with its orders, or the requests made before its settings.
+
+    ``ended`` counts the operations that it has ended.
+    """
 
     fault: NamedFault
     orders: list[Fault]
     requests_before: int
+    ended: int = 0
 
 
 @dataclass
@@ -130,7 +180,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.market = Market(self.hosts)
-        self.simulator = Simulator(self.market)
+        self.simulator = Simulator(self.market, observe=self.observe)
+        self.leash = Leash()
         self.folder = Path(tempfile.mkdtemp(prefix="inferops-faults-"))
         self.key_file = self.folder / "id_ed25519"
         self.key_file.with_suffix(".pub").write_text(PUBLIC_KEY)
@@ -187,6 +238,8 @@ class World:
             self.simulator.control.settings(fault.settings)
             if fault is FOLDER_UNUSABLE:
                 self.set_folder_usable(False)
+            if fault is FOLDER_LOST:
+                self.fresh_controller()
             self.planned.append(Planned(fault, orders, self.requests()))
 
     def lift(self) -> None:
@@ -194,6 +247,8 @@ class World:
         for one in self.planned:
             if one.orders:
                 self.met[one.fault.name] += sum(order.met for order in one.orders)
+            elif one.fault in ENDING:
+                self.met[one.fault.name] += one.ended
             else:
                 self.met[one.fault.name] += self.requests() - one.requests_before
         self.planned.clear()
@@ -201,6 +256,23 @@ class World:
         self.simulator.control.settings(HEALTHY)
         self.set_folder_usable(True)
         self.market.credit_usd = CREDIT_USD
+
+    def observe(self, phase: str, request: Request, _number: int) -> None:
+        """Kill the operation when a call is done that a planned fault waits for."""
+        for one in self.planned:
+            call = KILLED_AFTER.get(one.fault.name)
+            if phase == "after" and call and not one.ended and is_call(request, call):
+                one.ended += 1
+                self.leash.pull()
+
+    def is_unheard(self, operation: Operation) -> bool:
+        """Whether a planned fault takes away what this operation says, and count it."""
+        for one in self.planned:
+            is_task = operation.kind not in NOT_TASKS
+            if one.fault is TASK_TIMES_OUT and is_task and not one.ended:
+                one.ended += 1
+                return True
+        return False
 
     def requests(self) -> int:
         """How many requests the API has been asked since the beginning."""
@@ -222,8 +294,12 @@ class World:
             options = {"source": str(source)}
         elif kind != "offer_check":
             options = {**market, **options}
-        answer = operations.run(Operation(kind, options), self.serve)
+        operation, self.leash = Operation(kind, options), Leash()
+        unheard = self.is_unheard(operation)
+        answer = operations.run(operation, self.serve, self.leash)
         self.await_boots()
+        if unheard and not answer.problem:
+            return Answer(UNHEARD, answer.seconds, silent=True)
         return answer
 
     def serve(self, word: str, given: Any) -> Any:
@@ -231,28 +307,39 @@ class World:
         if word == "now":
             return self.market.clock.now()
         if word == "probe":
-            return self.probe(given)
+            return self.probe_at(*given)
+        if word == "host key replaced":
+            self.hosts.made_anew.discard(int(given))
+            return None
         if self.boots_slowly():
             time.sleep(NAP_SECONDS)
         self.market.advance(given)
         return None
 
     def probe(self, rental_id: str) -> dict[str, Any]:
-        """How far a fresh SSH connection would get, as fields of a Probe.
+        """How far the better one of both ways would get."""
+        direct, proxied = (self.probe_at(rental_id, host) for host in (ADDRESS, PROXY_ADDRESS))
+        return proxied if proxied["stage"] == "ready" else direct
+
+    def probe_at(self, rental_id: str, host: str) -> dict[str, Any]:
+        """How far a fresh SSH connection to one of its addresses would get, as fields of a Probe.
 
         Only keys that were attached through the API count: the worst that a provider may do to
         those that came another way.
         """
         number = int(rental_id)
         rental = self.market.rentals.get(number)
-        if rental is None or not rental.running or rental.traits.never_ssh:
+        ways = (BOTH, PROXY if host == PROXY_ADDRESS else DIRECT)
+        if rental is None or not rental.running or rental.traits.never_ssh in ways:
             return {"stage": "refused", "detail": "connection refused"}
-        if rental.traits.black_hole:
+        if rental.traits.black_hole in ways:
             return {"stage": "black-holed", "detail": "timed out"}
         if number in self.hosts.strangers:
             return {"stage": "host key", "detail": "another key than pinned", "final": True}
         if PUBLIC_KEY not in self.hosts.keys.get(number, ()):
             return {"stage": "login", "detail": "authentication failed"}
+        if number in self.hosts.made_anew:
+            return {"stage": FIRST_KEY, "detail": "the key that came with the request"}
         return {"stage": "ready", "detail": ""}
 
     def is_to_blame(self, rental_id: str) -> bool:
@@ -316,16 +403,22 @@ class World:
         ]
 
 
+def is_call(request: Request, call: dict[str, str]) -> bool:
+    """Whether a request is one of those that faults are ordered for in this way."""
+    return request.method == call["method"] and bool(re.search(call["path"], request.path))
+
+
 def row(rental: Rental, now: float) -> Row:
     """A rental as a row of the truth, by the mark in its label, or else by the one it came with."""
     label = rental.label or ""
     words = [word for word in label.split() if word.count("/") >= 5]
     mark = words[0] if words else rental.wish["label"]
-    _product, scope, name, _nonce, _version, deadline = mark.split("/")[:6]
+    _product, scope, name, nonce, _version, deadline = mark.split("/")[:6]
     return Row(
         id=str(rental.id),
         scope=scope,
         name=name,
+        nonce=nonce,
         deadline=float(int(deadline, 36)),
         created_at=rental.created_at,
         listed=rental.listed(now),

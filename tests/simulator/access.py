@@ -25,6 +25,8 @@ SECONDS_BETWEEN = {
     "read": 2.0,
     "list": 2.0,
     "change": 1.0,
+    "container": 1.0,
+    "logs": 1.0,
     "keys": 1.0,
     "user": 1.0,
     "charges": 1.0,
@@ -82,7 +84,9 @@ def no_billing_right(kind: str, method: str) -> Reply | None:
 
 def read_only(kind: str, method: str) -> Reply | None:
     """A key that may only read."""
-    writes = kind in ("create", "destroy", "change") or (kind == "keys" and method != "GET")
+    writes = kind in ("create", "destroy", "change", "container") or (
+        kind == "keys" and method != "GET"
+    )
     return forbidden() if writes else None
 
 

@@ -673,6 +673,36 @@ HOSTS = (
         ({"kind": "black_hole"},),
     ),
     NamedFault(
+        "ssh-direct-refused",
+        "A rental refuses SSH at the port of its own machine, and the proxy lets in.",
+        "vast-ai/docs guides/instances/connect/ssh.mdx",
+        ({"kind": "never_ssh", "way": "direct"},),
+    ),
+    NamedFault(
+        "ssh-direct-black-hole",
+        "The port of its own machine neither refuses nor answers, and the proxy lets in.",
+        "vast-ai/docs guides/instances/connect/networking.mdx",
+        ({"kind": "black_hole", "way": "direct"},),
+    ),
+    NamedFault(
+        "ssh-proxy-refused",
+        "The proxy refuses SSH, and the port of its own machine lets in.",
+        "cloud-gpu-shopper LIVE_BUG_LOG.md",
+        ({"kind": "never_ssh", "way": "proxy"},),
+    ),
+    NamedFault(
+        "container-recreated-while-it-boots",
+        "A rental's container is made anew in place as soon as it runs.",
+        "vast-ai/docs api-reference/openapi/yaml/recycle_instance.yaml",
+        ({"kind": "recreates", "after_seconds": 0.0},),
+    ),
+    NamedFault(
+        "container-recreated-later",
+        "A rental's container is made anew in place after an hour: all that was on it is lost.",
+        "vast-ai/docs api-reference/openapi/yaml/recycle_instance.yaml",
+        ({"kind": "recreates", "after_seconds": 3600.0},),
+    ),
+    NamedFault(
         "key-attached-late",
         "An attached key works fifteen seconds after the API said so.",
         "cloud-gpu-shopper LIVE_BUG_LOG.md",

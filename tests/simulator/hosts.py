@@ -21,17 +21,18 @@ from typing import Any, Protocol
 from tests.rig import image
 from tests.rig.checkout import TOKEN
 from tests.rig.podman import PodmanError, podman
+from tests.simulator.ways import ADDRESS
 
 # Another checkout may run an instance of the same name.
 PREFIX = f"inferops-sim-{TOKEN}-"
-ADDRESS = "127.0.0.1"
 # Below the range from which outgoing connections take theirs, so that none is taken in between.
 PORTS = range(20_000, 32_000)
 NVIDIA_SMI = Path(image.__file__).with_name("nvidia_smi.py")
 SHARED_MEMORY = "--shm-size=1g"  # inference servers pass their data through /dev/shm
 GATEWAY = "host.containers.internal"  # this machine, as containers call it
 WORK_FOLDER = "/root/.inferops"  # where the collection keeps what it installs and downloads
-ONSTART = "exec bash /root/onstart.sh >>/var/log/onstart.log 2>&1"
+ONSTART_LOG = "/var/log/onstart.log"
+ONSTART = f"exec bash /root/onstart.sh >>{ONSTART_LOG} 2>&1"
 NEW_HOST_KEY = """rm -f /etc/ssh/ssh_host_*
 ssh-keygen -A >/dev/null
 kill -HUP $(cat /run/sshd.pid)
@@ -86,6 +87,7 @@ class Hosts(Protocol):
     def launch(self, spec: HostSpec) -> dict[str, int]: ...
     def authorize(self, number: int, keys: tuple[str, ...]) -> None: ...
     def change_host_key(self, number: int) -> None: ...
+    def log(self, number: int) -> str: ...
     def stop(self, number: int) -> None: ...
     def start(self, number: int) -> None: ...
     def remove(self, number: int) -> None: ...
@@ -122,6 +124,9 @@ class PretendHosts:
 
     def change_host_key(self, number: int) -> None:
         self.host_keys[number] += 1
+
+    def log(self, number: int) -> str:
+        return f"rental {number} was started\n" * self.starts[number]
 
     def stop(self, number: int) -> None: ...
 
@@ -249,6 +254,14 @@ class PodmanHosts:
     def change_host_key(self, number: int) -> None:
         """Make new SSH host keys and let sshd show them."""
         podman("exec", self.name(number), "sh", "-c", NEW_HOST_KEY)
+
+    def log(self, number: int) -> str:
+        """Return what the container and its start script have printed."""
+        name = self.name(number)
+        printed = podman("logs", name).stdout
+        if number not in self.with_onstart:
+            return printed
+        return printed + podman("exec", name, "cat", ONSTART_LOG).stdout
 
     def stop(self, number: int) -> None:
         """Stop the host; its disk stays."""

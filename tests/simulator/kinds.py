@@ -18,6 +18,7 @@ from time import sleep
 from typing import Any
 
 from tests.simulator.market import Market, Rental, Traits
+from tests.simulator.ways import BOTH, WAYS
 from tests.simulator.web import DropConnection, Reply, Request, http_date, json_reply
 
 Parameters = dict[str, Any]
@@ -204,13 +205,20 @@ def boot(given: Parameters, traits: Traits) -> Traits:
 
 
 def never_ssh(given: Parameters, traits: Traits) -> Traits:
-    """Run the host without sshd: connections are refused."""
-    return replace(traits, never_ssh=True)
+    """Let one way to the host's SSH refuse connections, or run the host without sshd."""
+    return replace(traits, never_ssh=a_way(given))
 
 
 def black_hole(given: Parameters, traits: Traits) -> Traits:
-    """Let the SSH port swallow connections: they are neither refused nor answered."""
-    return replace(traits, black_hole=True)
+    """Let the ways to its SSH swallow connections: they are neither refused nor answered."""
+    return replace(traits, black_hole=a_way(given))
+
+
+def a_way(given: Parameters) -> str:
+    """Return which way a fault is of. Raises ValueError."""
+    if given["way"] not in WAYS:
+        raise ValueError(f"unknown way {given['way']!r}; known: {', '.join(WAYS)}")
+    return str(given["way"])
 
 
 def price_change(given: Parameters, traits: Traits) -> Traits:
@@ -263,6 +271,11 @@ def dies(given: Parameters, traits: Traits) -> Traits:
     """Go down by itself some time after the rental began to run."""
     status = str(given["status"])
     return with_event(given, traits, lambda market, rental: market.die(rental, status))
+
+
+def recreates(given: Parameters, traits: Traits) -> Traits:
+    """Make its container anew in place some time after the rental began to run."""
+    return with_event(given, traits, lambda market, rental: market.recycle(rental))
 
 
 def with_event(
@@ -322,14 +335,15 @@ KINDS = {
     "list_lag": Kind({"seconds": 5.0}, traits=list_lag, requests=CREATE),
     "hidden": Kind({"seconds": 60.0}, traits=hidden, requests=CREATE),
     "boot": Kind(BOOT, traits=boot, requests=CREATE),
-    "never_ssh": Kind({}, traits=never_ssh, requests=CREATE),
-    "black_hole": Kind({}, traits=black_hole, requests=CREATE),
+    "never_ssh": Kind({"way": BOTH}, traits=never_ssh, requests=CREATE),
+    "black_hole": Kind({"way": BOTH}, traits=black_hole, requests=CREATE),
     "price_change": Kind({"factor": 2.0}, traits=price_change, requests=CREATE),
     "stopped_create": Kind(NO_MONEY, answer=refused_beside_id, traits=stopped, requests=CREATE),
     "lies": Kind(LIES, traits=lies, requests=CREATE),
     "attach_delay": Kind({"seconds": 15.0}, traits=attach_delay, requests=CREATE),
     "wipe_keys": Kind(WIPE, traits=wipe_keys, requests=CREATE),
     "host_key_changes": Kind({"after_seconds": 3600.0}, traits=host_key_changes, requests=CREATE),
+    "recreates": Kind({"after_seconds": 600.0}, traits=recreates, requests=CREATE),
     "relabels": Kind(RELABELS, traits=relabels, requests=CREATE),
     "dies": Kind(DIES, traits=dies, requests=CREATE),
 }

@@ -19,10 +19,10 @@ from typing import Any
 
 from tests.simulator import offers as offer_table
 from tests.simulator.agenda import Agenda
-from tests.simulator.black_hole import BlackHole
 from tests.simulator.clock import Clock
 from tests.simulator.hosts import HostFailure, Hosts, HostSpec
 from tests.simulator.offers import Offer
+from tests.simulator.ways import BOTH, DIRECT, PROXY, Port, open_ways
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,9 @@ class NoCredit(Exception):
 class Traits:
     """How a rental misbehaves or how fast it boots, and what is wrong with a list or a search.
 
-    Seconds are simulated, but for ``boot_seconds``, which are real. The machine really has
-    ``vram_factor`` of the memory that its offer says, and so on. ``events`` happen so many seconds
+    Seconds are simulated, but for ``boot_seconds``, which are real. ``never_ssh`` and
+    ``black_hole`` name the ways to its SSH that are so. The machine really has ``vram_factor`` of
+    the memory that its offer says, and so on. ``events`` happen so many seconds
     after it began to run.
     """
 
@@ -57,8 +58,8 @@ class Traits:
     list_lag_seconds: float = 0.0
     hidden_seconds: float = 0.0
     stopped: bool = False
-    never_ssh: bool = False
-    black_hole: bool = False
+    never_ssh: str = ""
+    black_hole: str = ""
     price_factor: float = 1.0
     attach_delay_seconds: float = 0.0
     driver_version: str | None = None
@@ -93,7 +94,7 @@ class Rental:
     status_msg: str = ""
     ports: dict[str, int] = field(default_factory=dict)
     host_runs: bool = False
-    black_hole: BlackHole | None = None
+    ways: dict[str, Port] = field(default_factory=dict)
     running_since: float | None = None
     gpu_usd: float = 0.0
     storage_usd: float = 0.0
@@ -107,6 +108,11 @@ class Rental:
     @property
     def charged_usd(self) -> float:
         return self.gpu_usd + self.storage_usd
+
+    @property
+    def proxy_port(self) -> int:
+        """The port at the marketplace's proxy, 0 before there is a host behind it."""
+        return self.ways[PROXY].port if PROXY in self.ways else 0
 
     @property
     def running(self) -> bool:
@@ -142,6 +148,8 @@ class Market:
         self.ids = itertools.count(int(time.time()) % 100_000_000)
         self.rentals: dict[int, Rental] = {}
         self.ended: list[Rental] = []
+        self.logs: dict[int, str] = {}  # by the number in their address
+        self.uploaded: set[int] = set()
         self.reset_account()
 
     def reset_account(self, seed: int = offer_table.DEFAULT_SEED) -> None:
@@ -242,9 +250,10 @@ class Market:
                 self.set_status(rental, "created", f"Error: OCI runtime create failed: {failure}")
                 return
             rental.host_runs = True
-            if rental.traits.black_hole:
-                rental.black_hole = BlackHole()
-                rental.ports["22/tcp"] = rental.black_hole.port
+            traits, own_port = rental.traits, rental.ports["22/tcp"]
+            rental.ways = open_ways(own_port, traits.never_ssh, traits.black_hole)
+            if DIRECT in rental.ways:
+                rental.ports["22/tcp"] = rental.ways[DIRECT].port
         statuses = rental.traits.boot_statuses
         step = rental.traits.boot_seconds / len(statuses)
         for number, status in enumerate(statuses, start=1):
@@ -300,7 +309,7 @@ class Market:
             onstart=wish.get("onstart") or "",
             gpus={"driver_version": driver_version, "gpus": gpus},
             systemd=SYSTEMD_IMAGE in str(wish.get("image") or ""),
-            sshd=not traits.never_ssh,
+            sshd=traits.never_ssh != BOTH,
             short_disk_gib=short_disk_gib,
         )
 
@@ -366,10 +375,15 @@ class Market:
                 self.offers[self.next_offer_id] = {**offer, **fresh}
                 self.next_offer_id += 1
         with rental.host_lock:
-            self.hosts.remove(number)
-            if rental.black_hole:
-                rental.black_hole.close()
+            self.remove_host(rental)
         return rental
+
+    def remove_host(self, rental: Rental) -> None:
+        """Destroy a rental's host and close the ways to it."""
+        self.hosts.remove(rental.id)
+        for way in rental.ways.values():
+            way.close()
+        rental.ports, rental.ways, rental.host_runs = {}, {}, False
 
     @property
     def strangers(self) -> int:
@@ -433,6 +447,46 @@ class Market:
         if not rental.gone.is_set():
             rental.label = label.replace("{label}", rental.label or "")
 
+    def reboot(self, rental: Rental) -> None:
+        """Stop a host and start it again; its disk stays."""
+        with rental.host_lock:
+            if rental.gone.is_set() or not rental.running:
+                return
+            self.set_status(rental, "rebooting")
+            self.run_host(rental, False)
+            self.run_host(rental, True)
+        self.set_status(rental, "running")
+
+    def recycle(self, rental: Rental) -> None:
+        """Destroy a host and make it anew in place: all that was on it is lost.
+
+        The rental stays what it is, with its machine, its environment and its attached keys.
+        """
+        with rental.host_lock:
+            if rental.gone.is_set() or not rental.ports:
+                return
+            self.set_status(rental, "recycling")
+            self.remove_host(rental)
+        self.start_booting(rental)
+
+    def log_of(self, rental: Rental) -> str:
+        """Return what a host has printed."""
+        with rental.host_lock:
+            return self.hosts.log(rental.id) if rental.ports else ""
+
+    def keep_log(self, lines: list[str]) -> int:
+        """Keep a log to be read; return the number that nobody can guess."""
+        number = secrets.randbits(64)
+        self.logs[number] = "".join(f"{line}\n" for line in lines)
+        return number
+
+    def uploaded_log(self, number: int) -> str | None:
+        """Return a log; None for an unknown one, and the first time, when it is on its way."""
+        if number in self.uploaded:
+            return self.logs[number]
+        self.uploaded |= {number} & set(self.logs)
+        return None
+
     def change_host_key(self, rental: Rental) -> None:
         """Let another SSH host key answer at the rental's address."""
         with rental.host_lock:
@@ -448,7 +502,7 @@ class Market:
                 status=None,
                 ports={},
                 host_runs=False,
-                black_hole=None,
+                ways={},
                 running_since=None,
                 gone=threading.Event(),
                 host_lock=threading.Lock(),

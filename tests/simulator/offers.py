@@ -150,12 +150,19 @@ def make_machine(chance: random.Random, machine_id: int) -> Offer:
         "gpu_total_ram": gpu.ram_mib * count,
         "gpu_mem_bw": float(gpu.bandwidth_gb_s),
         "gpu_max_temp": 90.0,
+        "gpu_max_power": float(150 + machine_id % 8 * 50),
+        "gpu_display_active": False,
+        "total_flops": round(performance * 0.8, 3),
         "compute_cap": gpu.compute_cap,
         "cuda_max_good": cuda,
         "driver_version": driver,
         "driver_vers": driver_number(driver),
         "cpu_name": cpu,
         "cpu_arch": "amd64",
+        "cpu_ghz": 2.2 + machine_id % 20 / 10,
+        "has_avx": 1,
+        "mobo_name": f"BOARD-{machine_id % 9}",
+        "os_version": ("20.04", "22.04", "24.04")[machine_id % 3],
         "cpu_cores": cores,
         "cpu_cores_effective": float(cores),
         "cpu_ram": chance.choice((32, 64, 128, 256, 512)) * 1024,
@@ -206,7 +213,7 @@ def half_of(whole: Offer) -> Offer:
     half = dict(whole)
     count = whole["num_gpus"] // 2
     half |= {"num_gpus": count, "gpu_frac": 0.5, "gpu_total_ram": whole["gpu_ram"] * count}
-    for shared in ("cpu_cores_effective", "disk_space", "dlperf"):
+    for shared in ("cpu_cores_effective", "disk_space", "dlperf", "total_flops"):
         half[shared] = whole[shared] / 2
     for price in ("dph_base", "dph_total", "discounted_dph_total", "min_bid"):
         half[price] = round(whole[price] / 2, 6)
@@ -229,6 +236,7 @@ def priced(offer: Offer, storage_gib: float) -> Offer:
         "discounted_dph_total": total,
         "storage_total_cost": round(storage_usd_per_hour(offer, storage_gib), 6),
         "dlperf_per_dphtotal": round(offer["dlperf"] / total, 3),
+        "flops_per_dphtotal": round(offer["total_flops"] / total, 3),
     }
 
 

@@ -17,13 +17,14 @@ from typing import Any
 
 from tests.simulator import offers as offer_table
 from tests.simulator.access import Gate, error_reply
-from tests.simulator.hosts import ADDRESS
 from tests.simulator.market import Market, NoCredit, OfferGone, Rental, Traits
 from tests.simulator.query import BadQuery, matches, ordered
+from tests.simulator.ways import ADDRESS, PROXY_ADDRESS
 from tests.simulator.web import Reply, Request, json_reply
 
-SEARCH_LIMIT, PAGE_LIMIT = 64, 25
+SEARCH_LIMIT, PAGE_LIMIT, LEAST_PAGE = 64, 25, 5
 DEFAULT_STORAGE_GIB, MINIMUM_DISK_GIB = 5.0, 8
+MOST_LOG_LINES = 1000
 LABEL_LENGTH, LATER_LABEL_LENGTH, ONSTART_LENGTH = 256, 1024, 4048
 OFFER_TYPES = ("on-demand", "ondemand", "bid", "reserved", "ask")
 NOT_FILTERS = ("order", "type", "limit", "allocated_storage", "chunked", "georegion")
@@ -99,11 +100,12 @@ def as_kind(offer: offer_table.Offer, kind: str, storage_gib: float) -> offer_ta
 
 
 def with_virtual_columns(offer: offer_table.Offer) -> offer_table.Offer:
-    """Return what filters see: two more columns, places as country codes, drivers as numbers."""
+    """Return what filters see: three more columns, places as country codes, drivers as numbers."""
     return {
         **offer,
         "verified": offer["verification"] == "verified",
         "datacenter": offer["hosting_type"] == 1,
+        "ubuntu_version": offer["os_version"],
         "geolocation": offer["geolocation"].rsplit(", ", 1)[-1],
         "driver_version": offer["driver_vers"],
     }
@@ -192,8 +194,8 @@ def instance_row(market: Market, rental: Rental) -> dict[str, Any]:
         "cur_state": state,
         "next_state": state,
         "status_msg": rental.status_msg or None,
-        "ssh_host": ADDRESS,
-        "ssh_port": rental.ports.get("22/tcp", 0),
+        "ssh_host": PROXY_ADDRESS,
+        "ssh_port": rental.proxy_port,
         "ssh_idx": "1",
         "public_ipaddr": f"{ADDRESS}\n" if rental.running else None,
         "local_ipaddrs": f"{ADDRESS}\n",
@@ -264,48 +266,90 @@ def list_instances_v0(market: Market, request: Request, traits: Traits) -> Reply
 
 def list_instances(market: Market, request: Request, traits: Traits) -> Reply:
     """One page of at most 25 instances, filtered, with the token of the next page."""
-    filters = json.loads(request.query.get("select_filters") or "{}")
-    order = json.loads(request.query.get("order_by") or '[{"col": "id", "dir": "asc"}]')
-    limit = min(int(request.query.get("limit") or PAGE_LIMIT), PAGE_LIMIT)
+    asked = {name: json.loads(text) for name, text in request.query.items() if name in AS_JSON}
+    filters, columns = asked.get("select_filters") or {}, asked.get("select_cols") or ["*"]
     rows = listed_rows(market, traits)
-    found = ordered(
-        (row for row in rows if matches(row, filters)), [(o["col"], o["dir"]) for o in order]
-    )
-    page, token = one_page(found, limit, request.query.get("after_token") or "")
-    labels = [row["label"] for row in rows if row["label"]]
+    try:
+        if computed := COMPUTED & set(filters):
+            raise BadQuery(f"{min(computed)} is not a valid search key")
+        found = [row for row in rows if matches(row, filters)]
+        order = order_of(asked.get("order_by") or [])
+        page, token = one_page(found, order, page_size(request), request.query.get("after_token"))
+    except BadQuery as reason:
+        message = f"Error in query parameters: {reason}"
+        raise Refusal(400, "invalid_request", message) from reason
+    labels = [row["label"] or "" for row in rows]
     return json_reply(
         {
             "success": True,
-            "instances_found": len(found),
-            "total_instances": len(rows),
+            "instances_found": len(page),
+            "total_instances": len(found),
             "label_counts": {label: labels.count(label) for label in labels},
             "next_token": token,
-            "instances": page,
+            "instances": [with_columns(row, columns) for row in page],
         }
     )
 
 
-def one_page(rows: list[dict[str, Any]], limit: int, after: str) -> tuple[list[Any], str | None]:
-    """Return the rows behind a token, and the token of what follows them. Raises Refusal."""
-    start = 0
-    if after:
-        ids = [row["id"] for row in rows]
-        start = ids.index(token_id(after)) + 1 if token_id(after) in ids else len(rows)
-    page = rows[start : start + limit]
-    return page, token_of(page[-1]["id"]) if start + limit < len(rows) else None
+#: Parameters of a list that are JSON; what is computed for a row cannot be filtered by.
+AS_JSON = ("select_filters", "select_cols", "order_by")
+COMPUTED = {"dph_total", "num_gpus", "storage_total_cost", "uptime_mins", "ports"}
+Sorting = list[tuple[str, str]]
 
 
-def token_of(number: int) -> str:
-    """Return a token, which says nothing to people, of what follows this row."""
-    return base64.b64encode(json.dumps({"values": {"id": number}}).encode()).decode()
+def order_of(given: list[dict[str, str]]) -> Sorting:
+    """Return what to sort by: anything but ``desc`` is ``asc``, and ids decide in the end."""
+    sorting = [(one["col"], "desc" if one.get("dir") == "desc" else "asc") for one in given]
+    return [*sorting, ("id", "asc")]
 
 
-def token_id(token: str) -> int:
-    """Return the row that a token is of. Raises Refusal for what is no token."""
+def page_size(request: Request) -> int:
+    """Return how many rows a page has."""
+    limit = int(request.query.get("limit") or PAGE_LIMIT)
+    return min(limit, PAGE_LIMIT) if limit > 0 else LEAST_PAGE
+
+
+def with_columns(row: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+    """Return the columns that were asked for; an unknown one is null."""
+    return row if "*" in columns else {name: row.get(name) for name in columns}
+
+
+def one_page(
+    rows: list[dict[str, Any]], order: Sorting, limit: int, after: str | None
+) -> tuple[list[Any], str | None]:
+    """Return the rows that come after a token, and the token of what follows them.
+
+    A token tells the place of a row in the order, so that one that has gone misleads nobody. Raises
+    Refusal for what is no token.
+    """
+    last = token_values(after, order) if after else None
     try:
-        return int(json.loads(base64.b64decode(token, validate=True))["values"]["id"])
+        placed = ordered([*rows, last] if last else rows, order)
+    except TypeError:
+        raise bad_token() from None
+    start = placed.index(last) + 1 if last else 0
+    page = placed[start : start + limit]
+    follows = start + limit < len(placed)
+    return page, token_of({name: page[-1][name] for name, _way in order}) if follows else None
+
+
+def bad_token() -> Refusal:
+    """What is no token of this list."""
+    return Refusal(400, "invalid_token", "Invalid pagination token")
+
+
+def token_of(values: dict[str, Any]) -> str:
+    """Return a token, which says nothing to people, of what follows these values."""
+    return base64.b64encode(json.dumps({"values": values}).encode()).decode()
+
+
+def token_values(token: str, order: Sorting) -> dict[str, Any]:
+    """Return the values that a token is of. Raises Refusal for what is no token of this order."""
+    try:
+        values = json.loads(base64.b64decode(token, validate=True))["values"]
+        return {**{name: values[name] for name, _way in order}, "id": int(values["id"])}
     except (ValueError, KeyError, TypeError):
-        raise Refusal(400, "invalid_args", "after_token is not a token of ours") from None
+        raise bad_token() from None
 
 
 DAY = 86_400
@@ -316,7 +360,8 @@ def list_charges(market: Market, request: Request) -> Reply:
     filters = json.loads(request.query.get("select_filters") or "{}")
     days = filters.get("day") if isinstance(filters, dict) else None
     if not isinstance(days, dict) or not {"gte", "lte"} <= set(days):
-        raise Refusal(400, "invalid_args", "select_filters needs day with gte and lte")
+        message = "Must provide both 'day' gte and lte filters for instance charges"
+        raise Refusal(400, "invalid_request", message)
     limit = min(int(request.query.get("limit") or 20), 100)
     with market.lock:
         market.settle()
@@ -326,8 +371,7 @@ def list_charges(market: Market, request: Request) -> Reply:
             for one in (*market.ended, *market.rentals.values())
             if not one.stranger and one.visible(now) and one.settled_at >= days["gte"]
         ]
-    rows.sort(key=lambda row: row["id"])
-    page, token = one_page(rows, limit, request.query.get("after_token") or "")
+    page, token = one_page(rows, order_of([]), limit, request.query.get("after_token"))
     shown = [{key: value for key, value in row.items() if key != "id"} for row in page]
     told = {"success": True, "count": len(page), "total": len(rows), "next_token": token}
     return json_reply({**told, "results": shown})
@@ -378,6 +422,49 @@ def destroy_instance(market: Market, request: Request, instance: int) -> Reply:
     find(market, instance)
     market.destroy(instance)
     return json_reply({"success": True})
+
+
+def reboot_instance(market: Market, request: Request, instance: int) -> Reply:
+    """PUT; its container is stopped and started."""
+    market.reboot(find_by_id(market, instance))
+    return json_reply({"success": True})
+
+
+def recycle_instance(market: Market, request: Request, instance: int) -> Reply:
+    """PUT; its container is destroyed and made anew in place."""
+    market.recycle(find_by_id(market, instance))
+    return json_reply({"success": True})
+
+
+def find_by_id(market: Market, number: int) -> Rental:
+    """Return a rental, for calls that tell a wrong id in their own way. Raises Refusal."""
+    if number not in market.rentals:
+        raise Refusal(400, "invalid_id", "Invalid instance id.")
+    return market.rentals[number]
+
+
+# --- logs ---
+
+
+def request_log(market: Market, request: Request, instance: int) -> Reply:
+    """PUT {"tail": "100", "filter": "text"}: tell where the log will be."""
+    given = request.json()
+    if instance not in market.rentals:
+        raise Refusal(404, "invalid_id", "Invalid instance id.")
+    daemon = given.get("daemon_logs") == "true"
+    told = "" if daemon else market.log_of(market.rentals[instance])
+    kept = [line for line in told.splitlines() if str(given.get("filter") or "") in line]
+    number = market.keep_log(kept[-int(given.get("tail") or MOST_LOG_LINES) :])
+    url = f"{request.listener}/instance_logs/{number}.log"
+    return json_reply({"success": True, "result_url": url, "msg": "Logs are being uploaded."})
+
+
+def read_log(market: Market, request: Request, log: int) -> Reply:
+    """A log that was asked for: as from a bucket, 403 until it is there, and without a key."""
+    text = market.uploaded_log(log)
+    if text is None:
+        return Reply(403, b"<Error><Code>AccessDenied</Code></Error>")
+    return Reply(200, text.encode(), {"Content-Type": "text/plain"})
 
 
 # --- keys and account ---
@@ -480,6 +567,10 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (  # method, path, handler, 
     ("GET", "/api/v1/instances", list_instances, "list"),
     ("PUT", f"/api/v0/instances/{INSTANCE}", change_instance, "change"),
     ("DELETE", f"/api/v0/instances/{INSTANCE}", destroy_instance, "destroy"),
+    ("PUT", f"/api/v0/instances/reboot/{INSTANCE}", reboot_instance, "container"),
+    ("PUT", f"/api/v0/instances/recycle/{INSTANCE}", recycle_instance, "container"),
+    ("PUT", f"/api/v0/instances/request_logs/{INSTANCE}", request_log, "logs"),
+    ("GET", r"/instance_logs/(?P<log>\d+)\.log", read_log, "names"),
     ("GET", f"/api/v0/instances/{INSTANCE}/ssh", list_instance_keys, "keys"),
     ("POST", f"/api/v0/instances/{INSTANCE}/ssh", attach_key, "keys"),
     ("DELETE", f"/api/v0/instances/{INSTANCE}/ssh/{KEY}", detach_key, "keys"),

@@ -22,6 +22,7 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import HostSpec, PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Traits
 from tests.simulator.market import Market as SimulatedMarket
+from tests.simulator.ways import DIRECT, PROXY, PROXY_ADDRESS
 from tests.unit.market.ssh_host import SshHost, as_paramiko, write_key_pair
 
 ROOT = Path(__file__).parents[3]
@@ -53,10 +54,10 @@ class Controller:
         self.key_file = write_key_pair(derive("user", MARK, generation=1), folder)
         self.known_hosts = folder / "known_hosts"
 
-    def rent(self, label: str = MARK.encode()) -> str:
+    def rent(self, label: str = MARK.encode(), **traits: Any) -> str:
         """A rental past all rules of ours; returns its id."""
-        offer = self.market.search()[0]["id"]
-        rental = self.market.create(offer, {"label": label, "image": "any"}, Traits(boot_seconds=0))
+        offer, wish = self.market.search()[0]["id"], {"label": label, "image": "any"}
+        rental = self.market.create(offer, wish, Traits(boot_seconds=0, **traits))
         return str(rental.id)
 
     def ready(self, *flags: str, **options: Any) -> tuple[str, dict[str, Any]]:
@@ -123,6 +124,18 @@ def test_the_first_host_key_is_believed_by_no_other_run(
     # No key of ours, and above all not the next host key, went to whoever showed it.
     assert ssh.commands == []
     assert not controller.known_hosts.exists()
+
+
+@pytest.mark.parametrize("dead", [DIRECT, PROXY])
+def test_a_host_is_reached_by_the_way_that_works_while_the_other_is_dead(
+    controller: Controller, ssh: SshHost, dead: str
+) -> None:
+    rental_id = controller.rent(never_ssh=dead)
+    result = controller.ready(id=rental_id, nonce=MARK.nonce)[1]
+    proxy = (PROXY_ADDRESS, controller.market.rentals[int(rental_id)].proxy_port)
+    host, port = proxy if dead == DIRECT else ("127.0.0.1", ssh.endpoint.port)
+    assert result["ssh"] == {"user": "root", "host": host, "port": port}
+    assert f"[{host}]:{port} {REPLACED.public}" in controller.known_hosts.read_text()
 
 
 def test_a_controller_that_is_ahead_believes_the_first_key_of_its_own_rental(

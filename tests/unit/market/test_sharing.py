@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.market import options, shared_file
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.claims import Claims
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.shared_listing import (
     SharedListing,
@@ -75,6 +76,27 @@ def test_a_disk_that_fills_after_the_create_hides_no_rental(
     result = market.rent()
     assert result["nonce"]
     assert [str(row["id"]) for row in market.billing()] == [result["rental"]["id"]]
+
+
+def test_what_a_killed_release_has_ended_is_not_taken_for_rented(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = market.rent()["rental"]["id"]
+    market.run("rental_info", scope="test")
+    release = VastAI.release
+
+    def release_and_die(provider: VastAI, rental_id: str) -> None:
+        release(provider, rental_id)
+        # A killed process does nothing more, at its end either.
+        killed.setattr(SharedListing, "forget", lambda *_arguments, **_options: None)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(VastAI, "release", release_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert market.billing() == []
+    assert market.rent()["rental"]["id"] != released
 
 
 def test_who_holds_a_shared_file_for_ever_is_not_waited_for(market: Market, tmp_path: Path) -> None:

@@ -257,16 +257,62 @@ def test_the_provider_can_rewrite_the_keys_of_a_host(client: Client, keep: bool)
     assert client.hosts.keys[number] == (PUBLIC_KEY,)
 
 
-def test_an_ssh_port_can_swallow_connections(client: Client) -> None:
-    client.fault("black_hole")
+def ways(client: Client, number: int) -> dict[str, tuple[str, int]]:
+    """Where a running rental is reached."""
+    row = client.wait_status(number, "running")
+    port = int(row["ports"]["22/tcp"][0]["HostPort"])
+    return {
+        "direct": (row["public_ipaddr"].strip(), port),
+        "proxy": (row["ssh_host"], row["ssh_port"]),
+    }
+
+
+@pytest.mark.parametrize("dead", [("direct",), ("proxy",), ("direct", "proxy")], ids="+".join)
+def test_the_ways_to_ssh_can_swallow_connections(client: Client, dead: tuple[str, ...]) -> None:
+    client.fault("black_hole", way=dead[0] if len(dead) == 1 else "both")
     number = client.rent()
-    address = ("127.0.0.1", client.wait_status(number, "running")["ssh_port"])
-    for _try in range(2):
-        with pytest.raises(TimeoutError):
-            socket.create_connection(address, timeout=0.3)
+    addresses = ways(client, number)
+    for way in dead:
+        for _try in range(2):
+            with pytest.raises(TimeoutError):
+                socket.create_connection(addresses[way], timeout=0.3)
     client.destroy(number)
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address, timeout=0.3)
+    for way in dead:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(addresses[way], timeout=0.3)
+
+
+@pytest.mark.parametrize(("dead", "alive"), [("direct", "proxy"), ("proxy", "direct")])
+def test_one_way_to_ssh_can_refuse_while_the_other_works(
+    client: Client, monkeypatch: pytest.MonkeyPatch, dead: str, alive: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sshd:
+        launch, own = client.hosts.launch, {"22/tcp": sshd.getsockname()[1]}
+        monkeypatch.setattr(client.hosts, "launch", lambda spec: {**launch(spec), **own})
+        client.fault("never_ssh", way=dead)
+        addresses = ways(client, client.rent())
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(addresses[dead], timeout=5)
+        with socket.create_connection(addresses[alive], timeout=5) as line:
+            host, _address = sshd.accept()
+            with host:
+                host.sendall(b"SSH-2.0")
+                line.settimeout(5)
+                assert line.recv(7) == b"SSH-2.0"
+                line.sendall(b"hello")
+                assert host.recv(5) == b"hello"
+
+
+def test_a_container_can_be_made_anew_later(client: Client) -> None:
+    client.fault("recreates", after_seconds=100)
+    number = client.rent(label="mk-1")
+    client.wait_status(number, "running")
+    assert client.hosts.host_keys[number] == 1
+    client.advance(100)
+    assert client.wait_status(number, "running")["label"] == "mk-1"
+    assert client.hosts.host_keys[number] == 2
+    client.advance(1000)
+    assert client.hosts.host_keys[number] == 2
 
 
 def test_another_host_key_can_answer_later(client: Client) -> None:
@@ -292,7 +338,7 @@ def test_a_running_rental_can_go_down_by_itself(client: Client, status: str) -> 
 
 
 def test_what_was_planned_for_a_destroyed_rental_never_happens(client: Client) -> None:
-    kinds = ("dies", "host_key_changes", "wipe_keys")
+    kinds = ("dies", "host_key_changes", "wipe_keys", "recreates")
     client.control("faults", [{"kind": kind, "after_seconds": 10} for kind in kinds])
     number = client.rent()
     client.wait_status(number, "running")

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 import pytest
+import requests
 
 from .conftest import PUBLIC_KEY, Client, wait_for
 
@@ -19,7 +20,9 @@ def test_a_rental_becomes_running_and_tells_where_to_log_in(client: Client) -> N
     assert row["public_ipaddr"].strip() == "127.0.0.1"
     assert set(row["ports"]) == {"22/tcp", "8000/tcp"}
     assert isinstance(row["ports"]["22/tcp"][0]["HostPort"], str)
-    assert row["ssh_port"] == int(row["ports"]["22/tcp"][0]["HostPort"])
+    direct = ("127.0.0.1", int(row["ports"]["22/tcp"][0]["HostPort"]))
+    assert row["ssh_host"] not in (direct[0], "")
+    assert row["ssh_port"] not in (direct[1], 0)
     assert row["extra_env"] == [["-p 8000:8000", "1"], ["A", "b"]]
     assert (row["label"], row["onstart"], row["disk_space"]) == ("mk-1", "true", 20)
 
@@ -112,17 +115,127 @@ def test_the_list_has_pages_of_25_and_filters_by_label(client: Client) -> None:
         assert client.create(offer, label=f"mk-{count % 2}").status_code == 200
     first = client.page(limit="100")
     assert len(first["instances"]) == 25
-    assert (first["instances_found"], first["total_instances"]) == (27, 27)
+    assert (first["instances_found"], first["total_instances"]) == (25, 27)
     second = client.page(after_token=first["next_token"])
     assert len(second["instances"]) == 2
     assert second["next_token"] is None
     ids = [row["id"] for row in first["instances"] + second["instances"]]
     assert ids == sorted(set(ids))
     labelled = client.page(select_filters=json.dumps({"label": {"in": ["mk-1"]}}))
-    assert labelled["instances_found"] == 13
+    assert (labelled["instances_found"], labelled["total_instances"]) == (13, 13)
     assert {row["label"] for row in labelled["instances"]} == {"mk-1"}
     assert first["label_counts"] == {"mk-0": 14, "mk-1": 13}
     assert len(client.call("GET", "/api/v0/instances/").json()["instances"]) == 27
+
+
+def test_a_page_follows_the_place_of_a_row_and_not_the_row(client: Client) -> None:
+    rented = [client.rent(label=f"mk-{number}") for number in range(4)]
+    newest_first = '[{"col": "id", "dir": "desc"}]'
+    first = client.page(limit="2", order_by=newest_first)
+    assert [row["id"] for row in first["instances"]] == rented[:1:-1]
+    client.destroy(rented[2])
+    second = client.page(limit="2", order_by=newest_first, after_token=first["next_token"])
+    assert [row["id"] for row in second["instances"]] == rented[1::-1]
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["27", "nonsense", "e30=", "eyJ2YWx1ZXMiOiB7ImlkIjogIngifX0="],
+    ids=["number", "text", "empty", "odd"],
+)
+def test_what_is_no_token_is_refused(client: Client, token: str) -> None:
+    answer = client.call("GET", "/api/v1/instances/", params={"after_token": token})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_token")
+
+
+def test_a_list_shows_the_columns_that_are_asked_for(client: Client) -> None:
+    number = client.rent(label="mk-1")
+    page = client.page(select_cols='["id", "label", "no_such"]')
+    assert page["instances"] == [{"id": number, "label": "mk-1", "no_such": None}]
+    whole = client.page(select_cols='["*"]')["instances"]
+    assert whole[0]["machine_id"]
+
+
+def test_a_list_counts_unlabelled_rentals_and_has_small_pages_for_odd_limits(
+    client: Client,
+) -> None:
+    for _rental in range(6):
+        client.rent()
+    page = client.page(limit="-1")
+    assert len(page["instances"]) == 5
+    assert page["label_counts"] == {"": 6}
+
+
+@pytest.mark.parametrize(
+    ("column", "test"),
+    [
+        ("actual_status", {"eq": "running"}),
+        ("machine_id", {"gt": 0}),
+        ("label", {"notin": ["mk-2"]}),
+        ("id", {"gte": 1, "lte": 10**12}),
+    ],
+)
+def test_a_list_is_filtered_by_what_a_contract_holds(
+    client: Client, column: str, test: dict[str, Any]
+) -> None:
+    kept, other = client.rent(label="mk-1"), client.rent(label="mk-2")
+    client.wait_status(kept, "running")
+    client.wait_status(other, "running")
+    filters = {"label": {"neq": "mk-2"}, column: test}
+    page = client.page(select_filters=json.dumps(filters))
+    assert [row["id"] for row in page["instances"]] == [kept]
+
+
+@pytest.mark.parametrize("filters", [{"dph_total": {"lt": 9}}, {"num_gpus": {"eq": 1}}, {"x": {}}])
+def test_a_list_is_not_filtered_by_what_is_computed(client: Client, filters: object) -> None:
+    client.rent()
+    query = {"select_filters": json.dumps(filters)}
+    answer = client.call("GET", "/api/v1/instances/", params=query)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_rental_that_is_recycled_stays_the_same_on_another_host(client: Client) -> None:
+    number = client.rent(label="mk-1", env={"A": "b"}, onstart="true")
+    client.wait_status(number, "running")
+    client.call("POST", f"/api/v0/instances/{number}/ssh/", json={"ssh_key": PUBLIC_KEY})
+    before = client.read(number)
+    answer = client.call("PUT", f"/api/v0/instances/recycle/{number}/", json={})
+    assert answer.json() == {"success": True}
+    after = client.wait_status(number, "running")
+    same = ("id", "label", "machine_id", "start_date", "end_date", "extra_env", "dph_total")
+    assert [after[field] for field in same] == [before[field] for field in same]
+    assert client.hosts.specs[number].authorized_keys == (PUBLIC_KEY,)
+    assert (client.hosts.starts[number], client.hosts.host_keys[number]) == (2, 2)
+
+
+def test_a_rental_that_is_rebooted_keeps_its_disk(client: Client) -> None:
+    number = client.rent()
+    client.wait_status(number, "running")
+    client.call("PUT", f"/api/v0/instances/reboot/{number}/", json={})
+    client.wait_status(number, "running")
+    assert (client.hosts.starts[number], client.hosts.host_keys[number]) == (2, 1)
+
+
+@pytest.mark.parametrize("action", ["reboot", "recycle"])
+def test_what_is_not_rented_is_neither_rebooted_nor_recycled(client: Client, action: str) -> None:
+    answer = client.call("PUT", f"/api/v0/instances/{action}/4711/", json={})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_id")
+
+
+def test_a_log_is_there_some_time_after_it_was_asked_for(client: Client) -> None:
+    number = client.rent()
+    client.wait_status(number, "running")
+    for _start in range(2):
+        client.call("PUT", f"/api/v0/instances/reboot/{number}/", json={})
+    path = f"/api/v0/instances/request_logs/{number}/"
+    url = client.call("PUT", path, json={"tail": "2", "filter": "started"}).json()["result_url"]
+    assert requests.get(url, timeout=60).status_code == 403
+    assert requests.get(url, timeout=60).text == f"rental {number} was started\n" * 2
+    none = client.call("PUT", path, json={"filter": "no such line"}).json()["result_url"]
+    requests.get(none, timeout=60)
+    assert requests.get(none, timeout=60).text == ""
+    missing = client.call("PUT", "/api/v0/instances/request_logs/4711/", json={})
+    assert (missing.status_code, missing.json()["error"]) == (404, "invalid_id")
 
 
 def test_a_label_can_be_changed_later(client: Client) -> None:

@@ -34,6 +34,12 @@ def test_a_search_answers_the_best_scores_first_and_at_most_64(client: Client) -
         ("datacenter", {"eq": True}, lambda o: o["hosting_type"] == 1),
         ("driver_version", {"gte": 580_000_000}, lambda o: o["driver_vers"] >= 580_000_000),
         ("duration", {"gte": 86400 * 10}, lambda o: o["duration"] >= 864_000),
+        ("cpu_ghz", {"gt": 3.0}, lambda o: o["cpu_ghz"] > 3.0),
+        ("gpu_max_power", {"lte": 300}, lambda o: o["gpu_max_power"] <= 300),
+        ("total_flops", {"lt": 100}, lambda o: o["total_flops"] < 100),
+        ("flops_per_dphtotal", {"gte": 100}, lambda o: o["flops_per_dphtotal"] >= 100),
+        ("ubuntu_version", {"eq": "22.04"}, lambda o: o["os_version"] == "22.04"),
+        ("mobo_name", {"neq": "BOARD-1"}, lambda o: o["mobo_name"] != "BOARD-1"),
     ],
 )
 def test_every_filter_keeps_what_it_should_and_only_that(
@@ -43,6 +49,25 @@ def test_every_filter_keeps_what_it_should_and_only_that(
     assert found
     assert all(holds(offer) for offer in found)
     assert not all(holds(offer) for offer in client.search(order=[["id", "asc"]]))
+
+
+#: What vast-ai/docs api-reference/openapi/yaml/search_offers.yaml says that can be searched for.
+DOCUMENTED = (
+    "verified", "rentable", "rented", "gpu_name", "reliability", "num_gpus", "gpu_ram", "duration",
+    "machine_id", "dlperf_per_dphtotal", "dph_total", "flops_per_dphtotal", "geolocation",
+    "gpu_arch", "dlperf", "cuda_max_good", "inet_down", "inet_up", "inet_down_cost", "inet_up_cost",
+    "driver_version", "compute_cap", "cpu_arch", "has_avx", "cpu_cores", "cpu_cores_effective",
+    "cpu_ghz", "cpu_ram", "datacenter", "external", "disk_bw", "disk_space", "bw_nvlink",
+    "gpu_max_power", "gpu_max_temp", "gpu_mem_bw", "gpu_total_ram", "gpu_frac",
+    "gpu_display_active", "direct_port_count", "host_id", "id", "min_bid", "mobo_name", "pci_gen",
+    "pcie_bw", "storage_cost", "static_ip", "total_flops", "os_version", "ubuntu_version",
+    "verification", "vms_enabled",
+)  # fmt: skip
+
+
+def test_no_documented_filter_is_refused(client: Client) -> None:
+    for column in DOCUMENTED:
+        assert client.search(**{column: {"notin": []}}), column
 
 
 def test_order_by_two_columns(client: Client) -> None:

@@ -558,6 +558,8 @@ class Lifecycle:
         Neither a hiccup of the provider nor a release without effect ends the attempt: only the
         budget and a refused key do.
         """
+        # Also before it: a process that is killed meanwhile forgets nothing at its end.
+        self._shared.forget()
         proof = Proof(self._provider, rental_id)
         verdict = Verdict(UNKNOWN, "it was never looked at")
         try:
