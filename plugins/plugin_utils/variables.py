@@ -151,6 +151,9 @@ def coerce(name: str, value: Any) -> tuple[Any, str | None]:
             value = json.loads(value)
         except ValueError as error:
             return value, f"{name} is no JSON: {error}."
+    if kind == "str" and isinstance(value, (Mapping, list)):
+        # Ansible would take it as the text that Python writes for it.
+        return value, _complaint(name, option, value, ["it is no text"])
     result = ArgumentSpecValidator({name: rules}).validate({name: value})
     if result.error_messages:
         return value, _complaint(name, option, value, result.error_messages)

@@ -55,14 +55,20 @@ def by_a_wrong(stage: Stage, wrong: dict[str, Any]) -> None:
     stage.tried(played.status != 0)
 
 
-#: By type, what a value of that type can never be; the secret in it is one that was mistyped.
+#: By type, what a value of that type can never be.
 WRONG = {
     "int": "many",
     "float": "much",
     "bool": "perhaps",
-    "list": {"not": SECRETS["server key"]},
+    "list": {"no": "list"},
+    "dict": "none",
+    "str": {"no": "text"},
+}
+#: The same for those that hold secrets: one was mistyped.
+MISTYPED = {
+    "list": {"no": SECRETS["index password"]},
     "dict": SECRETS["server key"],
-    "str": {"not": SECRETS["server key"]},
+    "str": {"no": SECRETS["server key"]},
 }
 
 
@@ -73,7 +79,8 @@ def wrong_values() -> dict[str, Any]:
     for name, option in specs["argument_specs"]["shared"]["options"].items():
         # Which hosts there are is asked before any host has variables.
         if option["type"] != "raw" and name not in ("inferops_group", "inferops_hosts"):
-            found[name] = "nonsense" if "choices" in option else WRONG[option["type"]]
+            values = MISTYPED if option.get("no_log") else WRONG
+            found[name] = "nonsense" if "choices" in option else values[option["type"]]
     return found
 
 

@@ -131,7 +131,8 @@ def test_text_becomes_what_is_meant(name: str, text: str, value: Any) -> None:
         ("inferops_server_arguments", "5", "must be a dictionary, not '5'."),
         ("rent_countries", '["SE"]', "write it without brackets, as in a,b"),
         ("inferops_provider", "vast", "must be one of: vastai"),
-        ("inferops_api_key", {"a": "b"}, None),
+        ("inferops_api_key", {"a": "b"}, "inferops_api_key must be text."),
+        ("inferops_home", ["~"], "inferops_home must be text, not ['~']."),
         (
             "recover_ladder",
             "a/b",
