@@ -23,6 +23,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import passwords_in
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_in, plain_line
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
     redact,
@@ -51,7 +52,7 @@ def refuse_injected_facts() -> None:
 
 def tell(host: str, text: str) -> None:
     """Show one line about a host, whoever the text comes from."""
-    Display().display(f"{host}: {plain_line(text)}")
+    Display().display(f"{host}: {redact(plain_line(text))}")
 
 
 def _from_outside(result: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +92,8 @@ class GuardedAction(ActionBase):
 
     #: How long one answer of a host may take: nothing that has no limit of its own takes as long.
     most_seconds: ClassVar[int] = 1800
+    #: Whether the module has something to tell the system log.
+    logs: ClassVar[bool] = False
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -98,7 +101,7 @@ class GuardedAction(ActionBase):
         """The result, without secrets; nothing is done where hosts can set variables."""
         refuse_injected_facts()
         ActionBase.run(self, tmp, task_vars)
-        self.secrets: set[str] = set()
+        self.secrets = passwords_in(self._task.args)
         try:
             result = self.act(task_vars or {})
         except AnsibleConnectionFailure as error:
@@ -111,6 +114,17 @@ class GuardedAction(ActionBase):
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The result. What it adds to :attr:`secrets` is shown nowhere."""
         raise NotImplementedError
+
+    def _update_module_args(
+        self, module_name: str, module_args: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> None:
+        """Keep the options out of the system log: an address or an environment may hold a secret.
+
+        What a module asks for by itself (no_log=True) does not count: Ansible overrules it.
+        """
+        super()._update_module_args(module_name, module_args, *args, **kwargs)
+        if not self.logs or passwords_in(module_args):
+            module_args["_ansible_no_log"] = True
 
     def _execute_module(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The result of a module without what steers the controller."""
@@ -182,7 +196,7 @@ class WorkerAction(GuardedAction):
             argument_spec=self.argument_spec, required_if=self.required_if
         )
         hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}
-        self.secrets = {str(given[name]) for name in hidden if given.get(name)}
+        self.secrets |= {str(given[name]) for name in hidden if given.get(name)}
         return self.work(given, variables)
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
