@@ -27,6 +27,7 @@ class ActionModule(WorkerAction):
     """
 
     module = "inferops.gpu.rental"
+    logs = True
     argument_spec = RENTAL_OPTIONS
     required_if = RENTAL_REQUIRED_IF
 

@@ -10,4 +10,6 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import
 
 
 class ActionModule(ModuleAction):
-    """Nothing beside what all of them do."""
+    """Tells the system log what it does."""
+
+    logs = True

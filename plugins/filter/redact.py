@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters over text: without the secrets in it."""
+"""Filters over text and data: without the secrets in it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
-    redact as without_secrets,
+    redact_in,
 )
 
 DOCUMENTATION = r"""
 name: redact
-short_description: Text without the secrets in it
+short_description: Text, or data, without the secrets in it
 version_added: "0.1.0"
 description:
   - Takes out values of variables that are named like secrets, tokens that are known by their look,
@@ -23,8 +23,8 @@ description:
 positional: _input
 options:
   _input:
-    description: Any text.
-    type: str
+    description: Any text, or data with texts in it.
+    type: raw
     required: true
 author:
   - inferops.gpu contributors (@inferops)
@@ -38,15 +38,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The text, V((redacted\)) in the place of each secret.
-  type: str
+  description: The same, V((redacted\)) in the place of each secret.
+  type: raw
   sample: api_key=(redacted)
 """
 
 
-def redact(text: str) -> str:
+def redact(value: Any) -> Any:
     """See DOCUMENTATION."""
-    return without_secrets(text)
+    return redact_in(value)
 
 
 class FilterModule:

@@ -71,6 +71,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
     SOURCE_OPTIONS,
@@ -93,6 +94,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    hide_passwords(module)
     folder = Path(module.params["folder"])
     requirement = f"{module.params['name']}=={module.params['version']}"
     missing = not has_tool(folder, requirement)

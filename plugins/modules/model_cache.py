@@ -142,6 +142,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import problems
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import (
     Copy,
@@ -285,6 +286,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    hide_passwords(module)
     run = Run(module)
     model = module.params["model"]
     try:

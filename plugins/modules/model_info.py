@@ -95,6 +95,7 @@ needs_token:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.ending import end
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
     MODEL_INFO_OPTIONS,
     model_info,
@@ -103,6 +104,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
 
 def main() -> None:
     module = AnsibleModule(argument_spec=MODEL_INFO_OPTIONS, supports_check_mode=True)
+    hide_passwords(module)
     end(module, model_info(module.params))
 
 

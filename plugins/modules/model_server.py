@@ -767,8 +767,6 @@ def main() -> None:
         },
         required_if=[("state", "started", ["python", "model"])],
         supports_check_mode=True,
-        # Without this the values of `environment` would go to the system log.
-        no_log=True,
     )
     run = Run(module)
     if module.params["state"] == "started":

@@ -123,6 +123,7 @@ total:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
@@ -144,6 +145,7 @@ def main() -> None:
         argument_spec={**ACCOUNT_OPTIONS, **WISH_OPTIONS, "limit": {"type": "int", "default": 10}},
         supports_check_mode=True,
     )
+    hide_passwords(module)
     options = with_usual(module.params)
     try:
         clock = Clock.from_environment()

@@ -268,6 +268,7 @@ released:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.ending import end
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk import (
     RENTAL_OPTIONS,
     RENTAL_REQUIRED_IF,
@@ -279,6 +280,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=RENTAL_OPTIONS, required_if=RENTAL_REQUIRED_IF, supports_check_mode=True
     )
+    hide_passwords(module)
     end(module, rental(module.params, module.check_mode, module.log))
 
 

@@ -79,6 +79,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     MarketError,
@@ -121,6 +122,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    hide_passwords(module)
     clock = Clock.from_environment()
     name, stakes = module.params["name"], "The deadline stays as it was."
     try:

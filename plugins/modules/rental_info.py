@@ -80,6 +80,7 @@ rentals:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.ending import end
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import (
     RENTAL_INFO_OPTIONS,
     rental_info,
@@ -88,6 +89,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info i
 
 def main() -> None:
     module = AnsibleModule(argument_spec=RENTAL_INFO_OPTIONS, supports_check_mode=True)
+    hide_passwords(module)
     end(module, rental_info(module.params))
 
 

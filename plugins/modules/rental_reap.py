@@ -116,6 +116,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     MarketError,
@@ -233,6 +234,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    hide_passwords(module)
     clock = Clock.from_environment()
     stakes = "Nothing was released; what is past its deadline may go on billing."
     try:

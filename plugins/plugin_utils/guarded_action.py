@@ -12,6 +12,7 @@ own modules (stat, slurp, command) keep their facts; where facts are not injecte
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import passwords_in
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_in, plain_line
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
     redact,
@@ -51,7 +53,7 @@ def refuse_injected_facts() -> None:
 
 def tell(host: str, text: str) -> None:
     """Show one line about a host, whoever the text comes from."""
-    Display().display(f"{host}: {plain_line(text)}")
+    Display().display(f"{host}: {redact(plain_line(text))}")
 
 
 def _from_outside(result: dict[str, Any]) -> dict[str, Any]:
@@ -61,11 +63,38 @@ def _from_outside(result: dict[str, Any]) -> dict[str, Any]:
     """
     kept = {key: value for key, value in result.items() if key not in (*STEERING, *_PRINTED)}
     told: dict[str, Any] = plain_in(kept)
-    warnings = result.get("warnings")
-    if isinstance(warnings, list) and warnings:
-        texts = (getattr(getattr(one, "event", None), "msg", one) for one in warnings)
-        told["warnings"] = [_sentence(text) for text in texts][:_MOST_WARNINGS]
+    if result.get("warnings"):
+        told["warnings"] = _sentences(result["warnings"])
     return told
+
+
+def _as_data(answer: dict[str, Any]) -> dict[str, Any]:
+    """What a command has answered; of a module no more than its result, whose warnings are plain.
+
+    As it reads it, Ansible prints warnings and deprecations, and what stands around the JSON.
+    """
+    text = str(answer.get("stdout"))
+    try:
+        result, _end = json.JSONDecoder().raw_decode(text, max(0, text.find("{")))
+    except (ValueError, RecursionError):
+        return answer
+    if not isinstance(result, dict):
+        return answer
+    kept = {key: value for key, value in result.items() if key not in _PRINTED}
+    if result.get("warnings"):
+        kept["warnings"] = _sentences(result["warnings"])
+    told = json.dumps(kept)
+    return {**answer, "stdout": told, "stdout_lines": [told]}
+
+
+def _sentences(warnings: Any) -> list[str]:
+    """Warnings as a module tells them: texts, or the events that newer ones tell."""
+    told = []
+    for one in warnings if isinstance(warnings, list) else [warnings]:
+        event = one.get("event") if isinstance(one, dict) else getattr(one, "event", None)
+        text = event.get("msg") if isinstance(event, dict) else getattr(event, "msg", one)
+        told.append(_sentence(text))
+    return told[:_MOST_WARNINGS]
 
 
 def _shown(result: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
@@ -91,6 +120,8 @@ class GuardedAction(ActionBase):
 
     #: How long one answer of a host may take: nothing that has no limit of its own takes as long.
     most_seconds: ClassVar[int] = 1800
+    #: Whether the module has something to tell the system log.
+    logs: ClassVar[bool] = False
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -98,7 +129,7 @@ class GuardedAction(ActionBase):
         """The result, without secrets; nothing is done where hosts can set variables."""
         refuse_injected_facts()
         ActionBase.run(self, tmp, task_vars)
-        self.secrets: set[str] = set()
+        self.secrets = passwords_in(self._task.args)
         try:
             result = self.act(task_vars or {})
         except AnsibleConnectionFailure as error:
@@ -111,6 +142,17 @@ class GuardedAction(ActionBase):
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The result. What it adds to :attr:`secrets` is shown nowhere."""
         raise NotImplementedError
+
+    def _update_module_args(
+        self, module_name: str, module_args: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> None:
+        """Keep the options out of the system log: an address or an environment may hold a secret.
+
+        What a module asks for by itself (no_log=True) does not count: Ansible overrules it.
+        """
+        super()._update_module_args(module_name, module_args, *args, **kwargs)
+        if not self.logs or passwords_in(module_args):
+            module_args["_ansible_no_log"] = True
 
     def _execute_module(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The result of a module without what steers the controller."""
@@ -132,7 +174,7 @@ class GuardedAction(ActionBase):
 
         answer = bounded(self.most_seconds, ask) if self._is_elsewhere() else ask()
         refuse_length(answer)
-        return answer
+        return _as_data(answer)
 
     def _is_elsewhere(self) -> bool:
         """Whether somebody else may answer. A process of this machine would inherit the limits."""
@@ -182,7 +224,7 @@ class WorkerAction(GuardedAction):
             argument_spec=self.argument_spec, required_if=self.required_if
         )
         hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}
-        self.secrets = {str(given[name]) for name in hidden if given.get(name)}
+        self.secrets |= {str(given[name]) for name in hidden if given.get(name)}
         return self.work(given, variables)
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:

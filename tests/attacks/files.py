@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.attacks.hosts import RUNNING
+from tests.attacks.hosts import LOCK_LINES, RUNNING
 from tests.attacks.markets import billing
 from tests.attacks.registry import attack, each
 from tests.attacks.stage import NAME, SECRETS, Stage, key_pair, plays
@@ -163,3 +163,19 @@ def file_is_made_for_everybody(stage: Stage) -> None:
     stage.tried(made)
     open_to_all = [one.name for one in (dest, *made) if one.stat().st_mode & 0o077]
     stage.harmed(open_to_all, f"others may read {open_to_all}")
+
+
+@each("file-of-a-lock-has", LOCK_LINES)
+def has_a_line(stage: Stage, line: str) -> None:
+    """Somebody has edited the lock that all hosts are given."""
+    stage.host.answers({"changed": False, "lock": "", "packages": {}})
+    file = stage.work / "lock.txt"
+    file.write_text(f"{line}\n")
+    given = "{{ lookup('ansible.builtin.file', '" + str(file) + "', rstrip=false) }}"
+    resolve = {"inferops.gpu.stack_lock": {"requirements": ["evil==1.0"], "lock": given}}
+    played = stage.play(plays(resolve))
+    # What has no hash is refused by a host, which has hashes of its own.
+    grammatical = line.startswith("evil==")
+    refused = played.status != 0 and "lock" in played.text
+    stage.tried(stage.host.times_asked if grammatical else refused)
+    stage.harmed(stage.host.times_asked and not grammatical, "the lock was given to a host")

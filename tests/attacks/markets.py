@@ -346,3 +346,34 @@ def writes_a_label(stage: Stage, label: str) -> None:
     torn = stage.play("inferops.gpu.teardown", simulator=simulator, hosts={NAME: {}})
     told = "nothing is rented" in torn.text.lower() and torn.status == 0
     stage.harmed(told and f"/{NAME}" in label, "nothing is rented was said of what bills")
+
+
+HUB_FILE = {"rfilename": "model.safetensors", "size": 10, "blobId": "0" * 40}
+
+
+@each(
+    "hub-lists",
+    {
+        "a-file-above": {"siblings": [{**HUB_FILE, "rfilename": "../../precious.safetensors"}]},
+        "a-file-by-its-path": {"siblings": [{**HUB_FILE, "rfilename": "/etc/x.safetensors"}]},
+        "a-commit-that-is-a-path": {"sha": "../../../etc"},
+        "a-size-below-nothing": {"siblings": [{**HUB_FILE, "size": -1}]},
+        "a-hundred-thousand-files": {
+            "siblings": [{**HUB_FILE, "rfilename": f"{n}.safetensors"} for n in range(100_000)]
+        },
+        "nothing-but-text": {"siblings": "model.safetensors"},
+    },
+)
+def hub_lists(stage: Stage, fields: dict[str, Any]) -> None:
+    """A hub, or a mirror of one, is nobody that we trust."""
+    listing = {"id": "a/b", "sha": "0" * 40, "gated": False, "siblings": [HUB_FILE], **fields}
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Reply:
+        asked.append(request)
+        return json_reply(listing)
+
+    ask = {"inferops.gpu.model_info": {"model": "a/b", "endpoint": stage.serve(answer)}}
+    played = stage.play(plays({**ask, "register": "told"}, hosts="localhost"), hosts={NAME: {}})
+    stage.tried(asked)
+    stage.harmed(played.status == 0, "the listing was taken as it stands")

@@ -9,6 +9,7 @@ That none is shown, kept or sent is judged after each attack; see ``Stage.judge`
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from typing import Any
 
@@ -157,7 +158,10 @@ def secret_is_said_back_by_a_host(stage: Stage) -> None:
 
 @attack
 def secret_goes_to_a_hub_over_http(stage: Stage) -> None:
-    """For a gated model that needs the token, from a mirror in plain text."""
+    """For a gated model that needs the token, from a mirror in plain text.
+
+    A mirror on the controller's own loopback may have it, so this one has another address.
+    """
     seen: list[Request] = []
 
     def hub(request: Request) -> Reply:
@@ -167,7 +171,7 @@ def secret_goes_to_a_hub_over_http(stage: Stage) -> None:
     ask = {
         "inferops.gpu.model_info": {
             "model": "a/b",
-            "endpoint": stage.serve(hub),
+            "endpoint": stage.serve(hub, own_address()),
             "token": SECRETS["hub token"],
         },
         "ignore_errors": True,
@@ -176,6 +180,13 @@ def secret_goes_to_a_hub_over_http(stage: Stage) -> None:
     stage.tried(seen)
     sent = [one for one in seen if SECRETS["hub token"] in str(one.headers)]
     stage.harmed(sent, "the token went over http")
+
+
+def own_address() -> str:
+    """An address of this machine that is not its loopback. Nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("203.0.113.7", 9))
+        return str(probe.getsockname()[0])
 
 
 @attack

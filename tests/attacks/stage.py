@@ -231,9 +231,9 @@ class Stage:
         """A file that is there when a command of the attacker ran."""
         return self.folder / "owned"
 
-    def serve(self, answer: Any) -> str:
+    def serve(self, answer: Any, address: str = "127.0.0.1") -> str:
         """The URL of a server of the attacker's."""
-        server = Server(("127.0.0.1", 0), answer)
+        server = Server((address, 0), answer)
         self.closing.callback(server.close)
         return server.url
 

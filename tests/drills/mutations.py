@@ -2749,8 +2749,29 @@ TOLD = (
     ),
 )
 
+PLANTED = "tests/unit/plugins/test_planted_secrets.py"
 #: A3: what leaves goes through one redaction.
 SHOWN_RESULTS = (
+    Mutation(
+        "options-in-the-system-log",
+        "the environment of a server, with the keys in it, is written to the host's log",
+        "plugins/plugin_utils/guarded_action.py",
+        '            module_args["_ansible_no_log"] = True\n',
+        "            pass\n",
+        (
+            f"{PLANTED}::test_the_environment_of_a_server_does_not_reach_the_system_log",
+            f"{PLANTED}::test_the_password_of_an_index_or_a_hub_is_shown_nowhere",
+        ),
+        2,
+    ),
+    Mutation(
+        "address-shown-with-its-password",
+        "a verbose run shows the password of a package index",
+        "plugins/module_utils/common/hiding.py",
+        "    module.no_log_values.update(passwords_in(module.params))\n",
+        "    pass\n",
+        (f"{PLANTED}::test_the_password_of_an_index_or_a_hub_is_shown_nowhere",),
+    ),
     Mutation(
         "failed-result-shown-as-it-is",
         "a secret in any field of a failed task is printed",

@@ -45,7 +45,7 @@ _LOOKS = tuple(
             re.I,
         ),
         # Addresses: user and password, and what is named among the parameters.
-        (r"(://)[^\s/@:]*(?::[^\s/@]*)?(?=@)", 0),
+        (r"(://)[^\s/?#\"'\\<>]{1,500}(?=@)", 0),
         (r"([?&](?:key|auth|sig|signature|code|X-Amz-[A-Za-z-]+)(?:=|%3D))[^&\s\"']+", re.I),
         # What programs take without a name: curl -u, docker login -p, sshpass -p, netrc.
         (r"(\s(?:-u|--user)[\s=]+[\"']?[\w.@-]+:)[^\s\"']+", 0),

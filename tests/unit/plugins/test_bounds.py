@@ -78,7 +78,7 @@ def test_a_host_whose_answer_is_work_without_end_is_given_up(
     monkeypatch.setattr(bounds, "MOST_COMPUTING_SECONDS", 0.3)
 
     def work() -> None:
-        limit = time.process_time() + HANGS_SECONDS
+        limit = time.process_time() + 10
         while time.process_time() < limit:
             pass
 
@@ -149,7 +149,7 @@ def test_a_start_takes_no_longer_than_the_controller_allows_whatever_the_host_sa
     def answer(call: dict[str, Any]) -> dict[str, Any]:
         nonlocal asked
         asked += 1
-        assert asked < 100_000
+        assert asked < 2000
         server = {
             "name": "main",
             "phase": "starting",
