@@ -154,6 +154,20 @@ class RegistryLogin:
             ) from error
 
 
+#: A reference as container engines read it, and no more: providers put it into a command line.
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,299}")
+
+
+def check_image(name: str) -> str:
+    """Return *name* when it can be an image's, else raise RequestRefused."""
+    if not _IMAGE.fullmatch(name):
+        raise RequestRefused(
+            f"{name[:100]!r} is no container image.",
+            remedy="Name it as docker pull takes it, such as vllm/vllm-openai:v0.32.0.",
+        )
+    return name
+
+
 def check_public_key(text: str) -> str:
     """Return *text* when it is one public SSH key, else raise RequestRefused."""
     words = text.split()

@@ -291,6 +291,29 @@ def test_a_rental_brings_the_key_along(market: Market) -> None:
     assert PUBLIC_KEY in market.creates()[0]["body"]["onstart"]
 
 
+@pytest.mark.parametrize(
+    "image", ["--privileged", "some/image; id", "some/image\nx", "$(id)", "", "a b", "a" * 301]
+)
+def test_what_is_no_image_is_refused_before_anything_is_looked_up(
+    market: Market, image: str
+) -> None:
+    result = market.rent(image=image)
+    assert "is no container image" in result["msg"]
+    assert market.requests("search") == market.creates() == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "vastai/base-image:@vastai-automatic-tag",
+        "ghcr.io:443/a/b_c:1.0-cu130@sha256:" + "0" * 64,
+        "ubuntu",
+    ],
+)
+def test_what_is_an_image_is_rented_with(market: Market, image: str) -> None:
+    assert market.rent(image=image)["changed"]
+
+
 @pytest.mark.parametrize("key", ["", "not made yet", "ssh-ed25519", "ssh-rsa A'; rm -rf /; '"])
 def test_what_is_no_public_key_is_refused_before_the_create(market: Market, key: str) -> None:
     result = market.rent(ssh_public_key=key)

@@ -14,7 +14,16 @@ from ..clock import Clock
 from ..errors import MarketError, RequestRefused, UnclearCreate, UnprovenAbsence
 from ..failing import failure
 from ..mark import Mark, check_length, check_name, check_nonce
-from ..model import RUNNING, Offer, Order, RegistryLogin, Rental, check_public_key, rate
+from ..model import (
+    RUNNING,
+    Offer,
+    Order,
+    RegistryLogin,
+    Rental,
+    check_image,
+    check_public_key,
+    rate,
+)
 from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose
 from ..options import (
@@ -269,6 +278,7 @@ class Desk:
 
     def _rent(self, machines_in_use: set[str]) -> dict[str, Any]:
         options = self._options
+        check_image(options["image"])
         wish = make_wish(options).without_machines(machines_in_use)
         history = History(options["history_path"])
         try:
