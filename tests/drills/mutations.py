@@ -2471,8 +2471,10 @@ LOCKED = (
         "any-index-for-any-name",
         "a higher version of a public name is taken from an index that is not its own",
         f"{HOST}/stack/installers.py",
-        '            lines.append("explicit = true")\n',
-        "            pass\n",
+        "        if self._chooses_pytorch:\n",
+        '        variables["UV_INDEX"] = " ".join(self.beside().values())\n'
+        '        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"\n'
+        "        if self._chooses_pytorch:\n",
         (f"{TAKEN}::test_no_name_is_taken_from_an_index_that_is_not_its_own",),
     ),
     Mutation(

@@ -129,8 +129,8 @@ class Stack:
 
     def adopt(self, python: Path, packages: dict[str, str]) -> None:
         """Take an environment that is there already: these packages of it become the lock."""
-        lines = [f"{name}=={version}\n" for name, version in sorted(packages.items())]
-        write_private(self.lock_file, "".join(lines))
+        pins = {name: Pin(version) for name, version in packages.items()}
+        write_private(self.lock_file, lock.render(pins))
         write_json(self._input_file, {"adopted": str(python)})
 
     def provide_installer(
@@ -353,6 +353,11 @@ class Stack:
                 f"Nothing is installed into {self.python}, which is not ours. Run role stack again "
                 "to take it as it is now, or leave inferops_image_python empty."
             )
+        pins = self._pins()
+        if not pins:
+            raise StackError(
+                "There is no lock that can be read. Run role stack, which resolves it."
+            )
         # What was proven with packages that are replaced or removed is proven no more. What joins
         # them changes nothing: the lock limits it to the versions that are there.
         if reinstall or any(change["before"] for change in self.differences([]).values()):
@@ -361,7 +366,7 @@ class Stack:
             recorded.get("installer", "uv"), self._folder, self._environment
         )
         sources = Sources(**recorded.get("sources", {}))
-        installer.install(self._pins(), packages, sources, reinstall)
+        installer.install(pins, packages, sources, reinstall)
 
     def _installer(self, name: str, folder: Path, environment: Path) -> Uv | Pip:
         return (Pip if name == "pip" else Uv)(self._bootstrap, folder, environment)
