@@ -20,7 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..machine.files import read_json, write_json, write_private
+from ...common.private_files import write_private
+from ..machine.files import read_json, write_json
 from ..machine.processes import boot_id
 from .installers import (
     LOCK_LINE,
