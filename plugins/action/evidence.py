@@ -12,6 +12,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
+    open_private,
+    private_folder,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import failure_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
@@ -41,10 +45,10 @@ class ActionModule(GuardedAction):
 
 def write(folder: Path, parts: dict[str, str]) -> list[str]:
     """Write the parts, each for its owner alone. A name that leads elsewhere is refused."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = private_folder(folder)
     names = [name for name in parts if FILE_NAME.fullmatch(name)]
     for name in names:
-        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle = open_private(folder / name, os.O_WRONLY | os.O_TRUNC)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(parts[name])
     return sorted(names)

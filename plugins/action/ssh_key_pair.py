@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
+    make_folders,
+    open_private,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import (
     absent,
     here,
@@ -51,13 +56,14 @@ def _made(file: Path) -> bool:
     """Make the pair unless it is there. Of parallel hosts one makes it, and the others wait."""
     if file.is_file():
         return False
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with Path(f"{file}.lock").open("w") as lock:
+    make_folders(file.parent)
+    name = Path(f"{file}.lock")
+    with os.fdopen(open_private(name, os.O_RDWR), "r+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.is_file():
             return False
         done = _keygen("-q", "-t", "ed25519", "-N", "", "-C", "inferops", "-f", str(file))
-        Path(lock.name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
     if done.returncode != 0:
         raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {done.stderr.strip()}.")
     return True

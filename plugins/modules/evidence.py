@@ -97,10 +97,10 @@ failure:
     evidence: []
 """
 
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     evidence,
     observation,
@@ -124,7 +124,7 @@ def main() -> None:
     params = module.params
     if not NAME.fullmatch(params["name"]):
         module.fail_json(msg=f"name: {params['name']!r} may hold only letters, digits, - and _.")
-    layout = Layout(Path(params["home"]).resolve())
+    layout = Layout(own_home(module))
     server = layout.server(params["name"])
     gathered = evidence.gather(
         layout,

@@ -156,6 +156,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host import deadline
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import facts
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.description import described
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import problems
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import Copy
@@ -223,7 +224,7 @@ def main() -> None:
     given = module.params
     if not NAME.fullmatch(given["server"]):
         module.fail_json(msg=f"server: {given['server']!r} may hold only letters, digits, - and _.")
-    layout = Layout(Path(given["home"]).resolve())
+    layout = Layout(own_home(module))
     server = layout.server(given["server"])
     module.no_log_values.update(secret_values(server.environment()))
     report = gpus.report()

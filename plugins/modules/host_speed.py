@@ -77,13 +77,13 @@ problems:
   sample: []
 """
 
-from pathlib import Path
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import speed
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 
 
 def main() -> None:
@@ -112,7 +112,7 @@ def main() -> None:
 
     disk = measured(
         given["disk_mib"],
-        lambda: speed.disk_mb_per_second(Path(given["home"]), given["disk_mib"]),
+        lambda: speed.disk_mb_per_second(own_home(module), given["disk_mib"]),
     )
     download = measured(
         given["download_url"],

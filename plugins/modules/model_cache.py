@@ -143,6 +143,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import problems
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import (
     Copy,
@@ -213,7 +214,7 @@ class Run:
 
     def by_name(self) -> None:
         """A model of the hub."""
-        store = Store.of(Path(self.params["home"]), self.params["model"])
+        store = Store.of(own_home(self.module), self.params["model"])
         self.exit_if_complete(store)
         hub = make_hub(self.params)
         if self.module.check_mode:

@@ -350,7 +350,6 @@ import dataclasses
 import functools
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
@@ -364,6 +363,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction impo
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     asked,
     budget,
@@ -399,7 +399,7 @@ class Run:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params: dict[str, Any] = module.params
-        self.layout = Layout(Path(self.params["home"]).resolve())
+        self.layout = Layout(own_home(module))
         if not NAME.fullmatch(self.params["name"]):
             self.fail(f"name: {self.params['name']!r} may hold only letters, digits, - and _.")
         self.server = self.layout.server(self.params["name"])

@@ -307,13 +307,13 @@ servers:
             throttled_by: []
 """
 
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     health as progress,
 )
@@ -424,7 +424,7 @@ def main() -> None:
         module.fail_json(msg=f"name: {name!r} may hold only letters, digits, - and _.")
     if wait_seconds and name is None:
         module.fail_json(msg="wait_seconds needs the name of one server.")
-    layout = Layout(Path(module.params["home"]).resolve())
+    layout = Layout(own_home(module))
     servers = [layout.server(name)] if name is not None else layout.servers()
     reported = []
     for server in servers:

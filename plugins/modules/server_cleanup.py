@@ -77,10 +77,10 @@ freed_mib:
   sample: 212.5
 """
 
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import caches
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import cache
@@ -104,7 +104,7 @@ def main() -> None:
     params = module.params
     if not NAME.fullmatch(params["name"]):
         module.fail_json(msg=f"name: {params['name']!r} may hold only letters, digits, - and _.")
-    layout = Layout(Path(params["home"]).resolve())
+    layout = Layout(own_home(module))
     server = layout.server(params["name"])
     spec, environment = server.spec(), server.environment()
     arguments = spec.arguments if spec else {}

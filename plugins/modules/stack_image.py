@@ -78,6 +78,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.toolchain import lacking
@@ -94,6 +95,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     python, name = module.params["python"], module.params["distribution"]
+    own_home(module)
     stack = Stack(module.params["home"])
     before, used = stack.locked(), stack.python
     try:

@@ -182,6 +182,7 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import Wanted
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.options import (
     SOURCE_OPTIONS,
@@ -274,6 +275,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     hide_passwords(module)
+    own_home(module)
     stack, dry_run = Stack(module.params["home"]), module.check_mode
     finish(module, stack, lambda tell: resolve(stack, module.params, tell, dry_run))
 

@@ -126,6 +126,7 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import (
     Part,
@@ -216,6 +217,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     options = module.params
+    own_home(module)
     stack = Stack(options["home"])
     if not module.check_mode:
         finish(module, stack, lambda tell: bring(stack, options, tell))

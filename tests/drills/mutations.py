@@ -2528,6 +2528,8 @@ LOCKED = (
     ),
 )
 
+PRIVATE = "plugins/module_utils/common/private_files.py"
+PRIVATELY = "tests/unit/plugins/test_private_files.py"
 HOSTILE_HUB = "tests/unit/host/test_hostile_hub.py"
 HUB = "plugins/module_utils/hub/hub.py"
 HOSTILE_LOGS = "tests/unit/serving/test_hostile_logs.py"
@@ -2664,6 +2666,66 @@ TRUST = (
             "tests/unit/host/test_model_server.py"
             "::test_a_worker_that_listens_beyond_the_loopback_is_told",
         ),
+    ),
+    Mutation(
+        "links-of-strangers-followed",
+        "another user of the machine chooses where keys and records are written",
+        PRIVATE,
+        "        _require_ours(place / part, status)\n        links += 1\n",
+        "        links += 1\n",
+        (f"{PRIVATELY}::test_a_link_that_a_stranger_planted_is_not_followed",),
+        2,
+    ),
+    Mutation(
+        "folder-of-a-stranger-used",
+        "another user who was faster may exchange what is kept in the folder",
+        PRIVATE,
+        "        _require_ours(place, status)\n        if status.st_mode & stat.S_ISVTX",
+        "        if status.st_mode & stat.S_ISVTX",
+        (f"{PRIVATELY}::test_a_folder_that_a_stranger_made_first_is_refused_with_what_to_do",),
+    ),
+    Mutation(
+        "planted-file-opened",
+        "a lock or a log is written over a file that another user has chosen",
+        PRIVATE,
+        "or status.st_nlink != 1:",
+        "or False:",
+        (f"{PRIVATELY}::test_a_file_that_was_put_in_the_way_is_not_written_to[hard link]",),
+    ),
+    Mutation(
+        "last-link-followed",
+        "a lock or a log is written over a file that another user has chosen",
+        PRIVATE,
+        "flags |= os.O_CREAT | os.O_NOFOLLOW |",
+        "flags |= os.O_CREAT |",
+        (f"{PRIVATELY}::test_a_file_that_was_put_in_the_way_is_not_written_to[link]",),
+    ),
+    Mutation(
+        "folders-by-the-umask",
+        "where the umask is open, everybody may write into the collection's folders",
+        PRIVATE,
+        "            os.mkdir(missing, FOLDER_MODE)\n",
+        "            os.mkdir(missing)\n",
+        (f"{PRIVATELY}::test_what_is_made_is_private_under_any_umask",),
+        6,
+    ),
+    Mutation(
+        "open-folder-left-open",
+        "a folder that an older version left open to everybody stays so",
+        PRIVATE,
+        "stat.S_IMODE(status.st_mode) != FOLDER_MODE:",
+        "False:",
+        (f"{PRIVATELY}::test_what_an_older_version_left_open_is_closed",),
+        2,
+    ),
+    Mutation(
+        "home-of-a-stranger-read",
+        "what another user has put into the collection's folder on the host is run",
+        f"{HOST}/machine/files.py",
+        'return require_ours(Path(module.params["home"]))',
+        'return Path(module.params["home"])',
+        ("tests/unit/host/test_foreign_home.py::test_a_home_of_a_stranger_is_refused_by_name",),
+        8,
     ),
 )
 

@@ -19,6 +19,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..common.private_files import private_folder, write_private
+
 #: What a user sets for his own hosts, such as to forward the agent or to run a command of this
 #: machine, is for none that is rented from a stranger: ssh reads no settings of his.
 _SSH = ("ssh", "-F", "/dev/null")
@@ -83,12 +85,13 @@ class Tunnel:
 
     def open(self, target: Target, local_port: int = 0) -> int:
         """Open the tunnel and return its local port; 0 takes any free one."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self._folder)
         for attempt in range(1, _TRIES + 1):
             port = local_port or _free_port()
             said = self._start(target, port)
             if said is None:
-                self._note.write_text(json.dumps({"target": asdict(target), "local_port": port}))
+                note = {"target": asdict(target), "local_port": port}
+                write_private(self._note, json.dumps(note))
                 return port
             # A free port may be taken between the look and the bind: only then try another.
             if local_port or "forward" not in said.casefold() or attempt == _TRIES:

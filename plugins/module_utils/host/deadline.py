@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
 
-from .machine.files import write_private
+from ..common.private_files import write_private
 from .machine.processes import command_line, environment_of, read_process
 
 FOLDER = Path("/var/lib/inferops-rental")

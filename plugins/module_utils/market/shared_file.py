@@ -13,13 +13,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..common.answers import parse
+from ..common.private_files import open_private, private_folder
 
 #: Whoever holds the lock longer is stuck: the others go on without the file. Real seconds.
 PATIENCE_SECONDS, MOMENTS_SECONDS = 30.0, 5.0
@@ -60,14 +61,8 @@ class SharedFile:
 
     def _opened(self) -> int:
         """A descriptor of the file itself, wherever somebody has put something else."""
-        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-        # Not to wait for whoever reads a pipe.
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(self._path, flags, 0o600)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(f"{self._path} is no file")
-        return descriptor
+        path = Path(self._path)
+        return open_private(private_folder(path.parent) / path.name, os.O_RDWR)
 
     def _lock(self, descriptor: int) -> None:
         limit = time.monotonic() + self._patience_seconds

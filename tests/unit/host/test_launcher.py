@@ -11,11 +11,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Wish
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import environment
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.environment import (
     WITHIN_THE_HOST,
     server_environment,
@@ -33,6 +35,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import HEAD_BYTES, Log
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.tree import LAUNCHER_MARKER
+from tests.strangers import Strangers
 
 Wait = Callable[..., Any]
 MakeSpec = Callable[..., Spec]
@@ -362,3 +365,17 @@ def test_a_dead_server_is_not_called_running_when_its_launcher_died_too(
     seen = observation.observe(server)
     assert (seen["phase"], seen["reason"], seen["alive"]) == ("stopped", "crashed", False)
     assert seen["processes"] == 3
+
+
+def test_what_torch_compiles_lies_in_no_folder_of_a_stranger(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = tmp_path / "torchinductor"
+    monkeypatch.setattr(environment, "inductor_cache", lambda: compiled)
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    made = environment.temporary_variables(server.temporary)
+    assert made["TORCHINDUCTOR_CACHE_DIR"] == str(compiled)
+    assert compiled.stat().st_mode & 0o777 == 0o700
+    Strangers(monkeypatch).give(compiled)
+    made = environment.temporary_variables(server.temporary)
+    assert made["TORCHINDUCTOR_CACHE_DIR"] == str(server.temporary / "inductor")

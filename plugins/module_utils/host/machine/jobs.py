@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ...common.private_files import open_private, private_folder
 from .files import read_json, write_json
 
 LOOK_EVERY_SECONDS = 0.1
@@ -49,10 +50,11 @@ class Job:
         *work* gets a function that tells what it is doing. Raises JobError.
         """
         _forget_old(self._folder.parent)
+        private_folder(self._folder.parent)
         try:
-            self._folder.mkdir(mode=0o700, parents=True)
+            self._folder.mkdir(mode=0o700)
         except FileExistsError:
-            pass  # an earlier call has started it
+            private_folder(self._folder)  # an earlier call has started it
         else:
             self._start(work)
         deadline = time.monotonic() + watch_seconds
@@ -85,7 +87,7 @@ class Job:
     def _start(self, work: Work) -> None:
         """The lock is held by the process at work alone: the kernel frees it however that ends."""
         write_json(self._started, {"at": time.time(), "used_mib": _used_mib(self._folder)})
-        lock = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        lock = open_private(self._lock, os.O_RDWR)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fork() == 0:
             self._work(work)
@@ -109,7 +111,7 @@ class Job:
         write_json(self._doing, {"doing": doing})
 
     def _is_at_work(self) -> bool:
-        with self._lock.open("a") as lock:
+        with os.fdopen(open_private(self._lock, os.O_RDWR), "rb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

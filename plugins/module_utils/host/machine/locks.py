@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...common.private_files import open_private, private_folder
+
 POLL_SECONDS = 0.2
 
 
@@ -26,8 +28,8 @@ def held(path: Path, wait_seconds: float) -> Iterator[None]:
     On a full disk no file can be made, so there is no lock: a server must end there too.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        private_folder(path.parent)
+        handle = open_private(path, os.O_RDWR)
     except OSError:
         yield
         return

@@ -93,7 +93,7 @@ def beyond_loopback(among: Iterable[Process]) -> list[Listening]:
         for entry in _entries()
         if entry.state == LISTEN and not _address(entry.address).is_loopback
     }
-    found = {}
+    found: dict[str, Listening] = {}
     for process in among:
         for link in _links(process) if open_ones else ():
             if link in open_ones:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ansible.module_utils.urls import open_url
 
+from ...common.private_files import private_folder
+
 _CHUNK_BYTES = 1024 * 1024
 
 
@@ -21,7 +23,7 @@ def disk_mb_per_second(folder: Path, size_mib: int) -> float:
 
     Raises OSError, for a full disk above all.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private_folder(folder)
     # Not zeros: some disks compress.
     block = os.urandom(_CHUNK_BYTES)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".speed-") as file:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ...common.private_files import open_private, private_folder
 from ...hub.hub import COMMIT, File, Hub, HubError, Listing
 from ..machine.files import read_json, write_json
 
@@ -68,8 +69,8 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[bool]:
         """Hold the model for this process alone; gives False when another one holds it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCK).open("w") as lock:
+        folder = private_folder(self.folder)
+        with os.fdopen(open_private(folder / LOCK, os.O_RDWR), "r+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -158,7 +159,7 @@ class Copy:
         Raises HubError or StoreError after as many attempts that brought nothing.
         """
         part = self._part(file)
-        part.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(part.parent)
         failures, pause_seconds = 0, FIRST_PAUSE_SECONDS
         while True:
             before = _size(part)
@@ -186,7 +187,7 @@ class Copy:
             with hub.read(listing.model, listing.commit, file.name, here) as (answer, first):
                 if first != here:
                     count(first - here)
-                with part.open("r+b" if part.exists() else "wb") as stream:
+                with os.fdopen(open_private(part, os.O_RDWR), "r+b") as stream:
                     stream.truncate(first)
                     stream.seek(first)
                     _pour(hub, answer, stream, file.size - first, count)

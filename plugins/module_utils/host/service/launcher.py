@@ -249,4 +249,6 @@ def main(service: Service[Any]) -> int:
         sys.stderr.write(f"{service.folder} holds no readable spec.json: start it anew.\n")
         return EXIT_FINAL
     signal.signal(signal.SIGTERM, _request_stop)
+    # What it compiles and downloads is run again: nobody else may write there.
+    os.umask(0o077)
     return Launch(service, spec).run()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ..machine import files
+from ...common.private_files import write_private
 from .service import Service
 
 PACKAGE = "inferops_host"
@@ -29,7 +29,7 @@ def ship(service: Service[Any]) -> bool:
     changed = False
     for name, source in sources(f"{ROOT}.{service.launcher}").items():
         file = name.replace(ROOT, PACKAGE, 1).replace(".", "/") + ".py"
-        changed |= files.write_private(service.layout.library / file, source)
+        changed |= write_private(service.layout.library / file, source)
     return changed
 
 

@@ -18,6 +18,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from ...common.private_files import open_private
+
 HEAD_BYTES = 256 * 1024
 TAIL_BYTES = 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
@@ -38,7 +40,7 @@ class Log:
         with contextlib.suppress(FileNotFoundError):
             self.path.replace(self.older)
         self.kept_head.unlink(missing_ok=True)
-        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return open_private(self.path, os.O_WRONLY | os.O_APPEND)
 
     def keep_below(self, limit_bytes: int) -> None:
         """Hold both generations together below the limit; the oldest output goes first.
@@ -109,7 +111,7 @@ def _copy(source: BinaryIO, target: BinaryIO, most_bytes: int) -> None:
 
 
 def _create(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    return open_private(path, os.O_WRONLY | os.O_TRUNC)
 
 
 def _end(path: Path, max_bytes: int) -> bytes:

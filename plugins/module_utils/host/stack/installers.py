@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ...common import lock
 from ...common.lock import Pin, Pins, normalised
-from ..machine.files import write_private
+from ...common.private_files import write_private
 
 _LONGEST_COMMAND_SECONDS = 3600
 _NAME = re.compile(r"[A-Za-z0-9._-]+")

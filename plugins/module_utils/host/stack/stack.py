@@ -25,7 +25,8 @@ from typing import Any
 
 from ...common import lock
 from ...common.lock import LockError, Pin, normalised
-from ..machine.files import read_json, write_json, write_private
+from ...common.private_files import write_private
+from ..machine.files import read_json, write_json
 from ..machine.processes import boot_id, snapshot
 from .installers import (
     Pip,

@@ -15,7 +15,9 @@ import os
 import socket
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from ...common.private_files import open_private, private_folder
 from ..model import Endpoint, HostKey
 from .host_keys import known_hosts_name
 from .start_script import replacement_script
@@ -217,9 +219,9 @@ def _check_host_key(key: paramiko.PKey, endpoint: Endpoint, login: Login) -> Pro
 
 def _pin(known: paramiko.HostKeys, path: str, name: str, key: paramiko.PKey) -> None:
     known.add(name, key.get_name(), key)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    known.save(path)
-    os.chmod(path, 0o600)
+    place = private_folder(Path(path).parent) / Path(path).name
+    os.close(open_private(place, os.O_RDWR))
+    known.save(str(place))
 
 
 def _line(key: paramiko.PKey) -> str:

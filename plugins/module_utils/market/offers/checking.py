@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ...common.private_files import make_folders, replace
 from ..errors import HostFault
 from ..model import rate
 from .promises import compare
@@ -71,6 +72,4 @@ def _keep(path: Path, offer: dict[str, Any], receipt: dict[str, Any]) -> None:
         "kept": all(line["kept"] is not False for line in receipt.values()),
         "promises": receipt,
     }
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    replace(make_folders(path.parent) / path.name, json.dumps(content, indent=2) + "\n")

@@ -15,8 +15,10 @@ import os
 import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
+from ...common.private_files import make_folders, open_private, place_of
 from ..clock import Clock
 
 #: How an attempt ends: the host served, it could not be used, or the request found the offer gone.
@@ -100,8 +102,9 @@ class History:
             return ""
         self._read = None
         try:
-            os.makedirs(os.path.dirname(self._path) or ".", mode=0o700, exist_ok=True)
-            with os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            path = place_of(Path(self._path))
+            make_folders(path.parent)
+            with os.fdopen(open_private(path, os.O_RDWR), "r+b") as file:
                 self._lock(file.fileno())
                 _append(file, json.dumps(asdict(attempt)).encode())
         except OSError as error:

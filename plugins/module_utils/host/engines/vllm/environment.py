@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ....common.private_files import private_folder
 from ..engine import Wish
 from .caches import inductor_cache
 
@@ -96,15 +97,20 @@ def temporary_variables(folder: Path) -> dict[str, str]:
     """
     probe = folder / ("x" * SOCKET_NAME_LENGTH)
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        private_folder(folder)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(probe))
         probe.unlink()
     except OSError:
         return {}
-    usual = tempfile.gettempdir()
+    kept = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    try:
+        # It lies in /tmp, and what is compiled there is run.
+        kept = kept or str(private_folder(inductor_cache()))
+    except OSError:
+        kept = str(folder / "inductor")
     return {
-        "RAY_TMPDIR": os.environ.get("RAY_TMPDIR", usual),
-        "TORCHINDUCTOR_CACHE_DIR": os.environ.get("TORCHINDUCTOR_CACHE_DIR", str(inductor_cache())),
+        "RAY_TMPDIR": os.environ.get("RAY_TMPDIR", tempfile.gettempdir()),
+        "TORCHINDUCTOR_CACHE_DIR": kept,
         "TMPDIR": str(folder),
     }

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
+from ....common.private_files import write_private
 from ...machine import locks
-from ...machine.files import write_private
 from ...machine.processes import alive, read_process
 from ..exits import EXIT_BROKEN, EXIT_FINAL, EXIT_STOPPED
 from ..layout import Layout

@@ -12,10 +12,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ....common.private_files import holds, make_folders, replace
 from ..exits import EXIT_BROKEN, EXIT_FINAL
 from ..service import Service
 from .supervisor import Program, Supervisor, SupervisorError
 
+UNIT_MODE = 0o644
 BOOT_TARGET = "multi-user.target"
 USER_BOOT_TARGET = "default.target"
 RUNTIME = Path("/run/user")
@@ -36,13 +38,10 @@ class Systemd(Supervisor):
     def install(self, program: Program) -> bool:
         path = self.folder / self.unit(program.service)
         text = self.render(program)
-        try:
-            if path.read_text() == text:
-                return False
-        except OSError:
-            pass
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        if holds(path, text, UNIT_MODE):
+            return False
+        make_folders(path.parent)
+        replace(path, text, UNIT_MODE)
         self.call("daemon-reload")
         return True
 
