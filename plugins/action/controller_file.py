@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils.files import holds, replace
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 ARGUMENTS: dict[str, Any] = {
@@ -33,29 +32,9 @@ class ActionModule(WorkerAction):
         try:
             if not dry:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            changed = content is not None and not _holds(path, content, mode)
+            changed = content is not None and not holds(path, content, mode)
             if changed and not dry:
-                _replace(path, content, mode)
+                replace(path, content, mode)
         except OSError as error:
             raise AnsibleActionFail(f"{path} cannot be written: {error}") from error
         return {"changed": changed, "path": str(path)}
-
-
-def _holds(path: Path, content: str, mode: int) -> bool:
-    try:
-        return path.read_text() == content and path.stat().st_mode & 0o777 == mode
-    except (FileNotFoundError, UnicodeDecodeError):
-        return False
-
-
-def _replace(path: Path, content: str, mode: int) -> None:
-    """Whoever reads it sees the old text or the new one; parallel hosts may write the same."""
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w") as stream:
-            stream.write(content)
-        os.chmod(draft, mode)
-        os.replace(draft, path)
-    except OSError:
-        os.unlink(draft)
-        raise
