@@ -128,7 +128,10 @@ def test_an_extension_that_moves_nothing_says_so(tmp_path: Path, simulator: Simu
     status, output = play(tmp_path, own, inferops_api_url=simulator.url)
     assert status == 0, output
     extend = REPOSITORY / "playbooks" / "extend.yml"
-    for hours, said in ((1, "(nothing was moved; set extend_shorten to end it sooner)"), (8, "")):
+    for hours, said in (
+        (1, "Nothing was moved: it lives as long already; shorten (variable"),
+        (8, ""),
+    ):
         status, output = play(
             tmp_path,
             extend,
@@ -138,7 +141,7 @@ def test_an_extension_that_moves_nothing_says_so(tmp_path: Path, simulator: Simu
         )
         assert status == 0, output
         assert "gpu-1 ends in " in output
-        assert ("nothing was moved" in output) == bool(said)
+        assert ("Nothing was moved" in output) == bool(said)
         assert said in output
 
 
