@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import json
+from shlex import quote
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion import (
     NoCompletion,
     complete,
@@ -39,6 +43,15 @@ ARGUMENTS: dict[str, Any] = {
 }
 NEEDED = ("host", "private_key_file", "known_hosts_file", "remote_port", "model")
 TARGET = ("host", "port", "user", "private_key_file", "known_hosts_file", "remote_port")
+
+
+def try_it(url: str, model: str, wants_key: bool) -> str:
+    """A line for a shell that asks for a completion."""
+    question = json.dumps({"model": model, "prompt": "Hello", "max_tokens": 16})
+    # The key itself is not shown.
+    key = '-H "Authorization: Bearer $SERVER_API_KEY" ' if wants_key else ""
+    header = "-H 'Content-Type: application/json'"
+    return f"curl {url}/completions {key}{header} -d {quote(question)}"
 
 
 class ActionModule(WorkerAction):
@@ -82,4 +95,6 @@ class ActionModule(WorkerAction):
                 "inferops_served_model_name and inferops_server_api_key, then the server's log."
             ) from error
         url = f"http://127.0.0.1:{port}/v1"
+        # On a line of its own, as Ansible shows no result: without quotes around it, to be pasted.
+        Display().display(plain_line(try_it(url, given["model"], bool(given["api_key"])), 4000))
         return {**result, "url": url, "model": given["model"], "completion": text}

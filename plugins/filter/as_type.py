@@ -51,6 +51,12 @@ _value:
 """
 
 
+_NEEDED = {
+    "list": "A list is needed here, and what was given is none: write it as a,b or as JSON.",
+    "dict": "A dictionary is needed here, and what was given is none: write it as JSON.",
+}
+
+
 def as_type(value: Any, kind: str) -> Any:
     """See DOCUMENTATION."""
     try:
@@ -62,8 +68,9 @@ def as_type(value: Any, kind: str) -> Any:
             # As people write it, with blanks behind the commas, or as an answer that was left out.
             return [word for word in map(str.strip, value.split(",")) if word]
         return check_type_list(value or [])
-    except (TypeError, ValueError) as error:
-        raise AnsibleFilterError(f"A {kind} is needed here: {error}") from error
+    except (TypeError, ValueError):
+        # Without the value, which may be a secret, and without its Python type.
+        raise AnsibleFilterError(_NEEDED[kind]) from None
 
 
 class FilterModule:

@@ -11,8 +11,10 @@ name: rentals
 short_description: The GPU hosts that a scope has rented
 version_added: "0.1.0"
 description:
-  - Shows the rentals of a scope as hosts, under the names by which they were rented, with what is
-    needed to connect.
+  - Shows the rentals of a scope as hosts, under the names by which they were rented, with all that
+    Ansible needs to connect to them, C(ansible -i fleet.rentals.yml all -m ping) for example.
+  - Writes the host keys that they have to show into O(controller_dir), as role
+    P(inferops.gpu.connect#role) does.
   - A rental whose name would hide others, such as C(all), C(localhost) or the name of a group, is
     left out with a warning.
   - The configuration file must end in C(rentals.yml) or C(rentals.yaml).
@@ -33,6 +35,23 @@ options:
     required: true
     env:
       - name: INFEROPS_SCOPE
+  scope_secret:
+    description:
+      - Secret that the hosts' SSH keys are derived from. Without it, the account's API key is used.
+    type: str
+    env:
+      - name: INFEROPS_SCOPE_SECRET
+  host_keys:
+    description:
+      - V(delivered) accepts the derived key alone. V(first_contact) is for rentals that were made
+        so, and knows the keys of those that this controller has rented.
+    type: str
+    choices: [delivered, first_contact]
+    default: delivered
+  ssh_private_key_file:
+    description: Private key on the controller that the hosts let in.
+    type: path
+    default: ~/.ssh/inferops_ed25519
   group:
     description: Group that every host joins.
     type: str
@@ -48,11 +67,16 @@ keyed_groups:
     prefix: gpu
 """
 
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
+    holds,
+    replace,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
@@ -61,13 +85,25 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     MARKET_OPTIONS,
     make_lifecycle,
     make_provider,
+    scope_secret,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import known_hosts
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
     damaged_warning,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
     SHARED_FOR_SECONDS,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
+    COMMON_ARGUMENTS,
+    DELIVERED,
+    configured_arguments,
+    known_hosts_file,
+    ssh_arguments,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import here
+
+_OPTIONS = (*MARKET_OPTIONS, "scope", "scope_secret")
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable):
@@ -83,17 +119,19 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """Read the provider's list into the inventory."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        market = {name: self.get_option(name) for name in (*MARKET_OPTIONS, "scope")}
+        market = {name: self.get_option(name) for name in _OPTIONS}
         clock = Clock.from_environment()
         try:
-            lifecycle = make_lifecycle(market, make_provider(market, clock), clock)
+            provider = make_provider(market, clock)
+            lifecycle = make_lifecycle(market, provider, clock)
+            self._secret = scope_secret(market) if provider.delivers_host_key else None
             rentals = lifecycle.rentals(SHARED_FOR_SECONDS)
             damaged = lifecycle.damaged(SHARED_FOR_SECONDS)
         except MarketError as error:
             error.money = error.money or "What is rented, and so what bills, is unknown."
-            raise AnsibleParserError(f"{path}: {error}") from error
+            raise AnsibleParserError(f"{path}: {error}") from None
         except ValueError as error:
-            raise AnsibleParserError(f"{path}: {error}") from error
+            raise AnsibleParserError(f"{path}: {error}") from None
         if damaged:
             self.display.warning(damaged_warning(damaged))
         group = self.inventory.add_group(self.get_option("group"))
@@ -121,10 +159,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def _add(self, name: str, group: str, rental: Rental) -> None:
         self.inventory.add_host(name, group=group)
         self.inventory.set_variable(name, "inferops_rental", rental.to_dict())
-        self.inventory.set_variable(name, "ansible_user", rental.ssh_user)
-        if rental.ssh:
-            self.inventory.set_variable(name, "ansible_host", rental.ssh[0].host)
-            self.inventory.set_variable(name, "ansible_port", rental.ssh[0].port)
+        for variable, value in self._connection(rental).items():
+            self.inventory.set_variable(name, variable, value)
         strict = self.get_option("strict")
         variables = self.inventory.get_host(name).get_vars()
         self._set_composite_vars(self.get_option("compose"), variables, name, strict=strict)
@@ -132,3 +168,32 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         self._add_host_to_keyed_groups(
             self.get_option("keyed_groups"), variables, name, strict=strict
         )
+
+    def _connection(self, rental: Rental) -> dict[str, Any]:
+        """What role connect sets."""
+        if not rental.ssh:
+            return {"ansible_user": rental.ssh_user}
+        keys = self.get_option("host_keys")
+        folder = here(self.get_option("controller_dir"))
+        known = known_hosts_file(str(folder), rental.provider, rental.id, keys)
+        if keys == DELIVERED:
+            self._write(Path(known), "\n".join([*known_hosts(rental, self._secret), ""]))
+        return {
+            "ansible_user": rental.ssh_user,
+            "ansible_host": rental.ssh[0].host,
+            "ansible_port": rental.ssh[0].port,
+            "ansible_ssh_private_key_file": str(here(self.get_option("ssh_private_key_file"))),
+            # Where the environment turns it off, Ansible would put its "no" before our "yes".
+            "ansible_host_key_checking": True,
+            "ansible_ssh_args": f"{ssh_arguments(known, keys)} {configured_arguments()}",
+            "ansible_ssh_common_args": COMMON_ARGUMENTS,
+        }
+
+    def _write(self, path: Path, content: str) -> None:
+        """Keep the host keys; without them ssh refuses the host, and nothing else is lost."""
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not holds(path, content, 0o600):
+                replace(path, content, 0o600)
+        except OSError as error:
+            self.display.warning(f"{path} cannot be written, so its host is refused: {error}")

@@ -15,6 +15,7 @@ description:
     well without having done anything, because no host of the pattern is within C(--limit),
     because there is no such group, or because tags leave tasks out.
   - A host whose name cannot be the name of a rental is refused, too.
+  - A run that is interrupted (Ctrl-C) ends with a word on what goes on billing.
   - Ansible looks at C(hosts) on the controller before it looks for hosts, so that this holds
     whatever hosts, limits and tags there are.
 author:
@@ -49,6 +50,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
+from ansible_collections.inferops.gpu.plugins.plugin_utils.interruption import explain_interruption
 
 CONTROLLER = "localhost"
 #: Runs that only show or check the playbook: no play before this one has added hosts.
@@ -64,6 +66,7 @@ class LookupModule(LookupBase):
         """The patterns, when a play over them would do something."""
         if any(context.CLIARGS.get(mode) for mode in _SHOWING):
             return terms
+        explain_interruption()
         variables = variables or {}
         _refuse_tags(variables)
         groups, limit = variables["groups"], variables.get("ansible_limit")

@@ -68,6 +68,11 @@ remaining_seconds:
   returned: success
   type: int
   sample: 43200
+note:
+  description: Why the deadline was not moved; empty where it was.
+  returned: success
+  type: str
+  sample: "Nothing was moved: it lives as long already."
 cost_usd:
   description: What the rental has cost so far, in dollars.
   returned: success
@@ -144,8 +149,19 @@ def main() -> None:
         rental=rental.to_dict(),
         cost_usd=lifecycle.cost_usd(rental),
         remaining_seconds=round(deadline - now) if deadline else None,
+        note=note(module, rental != found[0], deadline - now),
         diff={"before": shown(found[0]), "after": shown(rental)},
     )
+
+
+def note(module: AnsibleModule, moved: bool, remaining_seconds: float) -> str:
+    """Why nothing was moved; empty where it was."""
+    if moved:
+        return ""
+    wanted = module.params["hours"] * 3600
+    sooner = "; shorten (variable extend_shorten) lets it end sooner"
+    later = remaining_seconds < 0 or remaining_seconds > wanted + _SAME_SECONDS
+    return f"Nothing was moved: it lives as long already{sooner if later else ''}."
 
 
 def shown(rental: Rental) -> dict[str, Any]:

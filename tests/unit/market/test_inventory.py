@@ -27,6 +27,7 @@ def configuration(tmp_path: Path, market: Market) -> Path:
     file = tmp_path / "fleet.rentals.yml"
     file.write_text(
         f"plugin: inferops.gpu.rentals\nscope: test\napi_url: {market.simulator.url}\n"
+        f"controller_dir: {tmp_path}/inventory\n"
         "keyed_groups:\n  - key: inferops_rental.provider\n    prefix: market\n"
     )
     return file

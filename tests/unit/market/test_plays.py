@@ -118,7 +118,8 @@ def test_evidence_of_a_host_that_is_not_connected_says_so(tmp_path: Path) -> Non
     assert status == 0, output
     (folder,) = (tmp_path / "e").iterdir()
     summary = (folder / "summary.md").read_text()
-    assert summary.startswith("# gpu-1: evidence on demand\n\nNo failure was reported.\n")
+    assert summary.startswith("# gpu-1: evidence on demand\n\nNo failure was reported.\n\n- Rental")
+    assert "see the message" not in summary
     assert "- everything on the host: no rental is connected under this name\n" in summary
     assert json.loads((folder / "state.json").read_text()) == {
         "rental": {},

@@ -189,3 +189,59 @@ def test_check_mode_tells_the_host_key_that_is_pinned_otherwise(
     assert isinstance(result["remaining_seconds"], int)
     trusting = controller.ready("--check", id=rental_id, host_keys="first_contact")[1]
     assert trusting["known_hosts"] == []
+
+
+def reach(controller: Controller, tmp_path: Path, secret: str = SECRET) -> tuple[str, str]:
+    """What a fresh Ansible says that knows nothing but the inventory, and the inventory's file."""
+    inventory = {
+        "plugin": "inferops.gpu.rentals",
+        "scope": MARK.scope,
+        "scope_secret": secret,
+        "api_url": controller.simulator.url,
+        "controller_dir": str(tmp_path / "fresh"),
+        "ssh_private_key_file": str(controller.key_file),
+    }
+    fleet = tmp_path / "fleet.rentals.yml"
+    fleet.write_text(json.dumps(inventory))
+    done = subprocess.run(
+        [ANSIBLE, "-i", fleet, "gpu-1", "-m", "ansible.builtin.raw", "-a", "true"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "VAST_API_KEY": ACCOUNT_KEY,
+            "ANSIBLE_HOME": str(tmp_path / "ansible"),
+            "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -n",
+            "ANSIBLE_SSH_USETTY": "False",
+            "ANSIBLE_HOST_KEY_CHECKING": "False",
+        },
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    (known,) = (tmp_path / "fresh" / "known_hosts").iterdir()
+    assert known.stat().st_mode & 0o777 == 0o600
+    return done.stdout + done.stderr, known.read_text()
+
+
+def test_a_fresh_ansible_reaches_a_rental_by_the_inventory_alone(
+    controller: Controller, ssh: SshHost, tmp_path: Path
+) -> None:
+    controller.rent()
+    ssh.host_key = as_paramiko(REPLACED.private)
+    output, known = reach(controller, tmp_path)
+    assert "gpu-1 | CHANGED | rc=0" in output
+    assert [command for command, _stdin in ssh.commands] == ["true"]
+    assert f"[127.0.0.1]:{ssh.endpoint.port} {REPLACED.public}\n" in known
+
+
+def test_the_inventory_lets_no_stranger_take_the_place_of_a_rental(
+    controller: Controller, ssh: SshHost, tmp_path: Path
+) -> None:
+    controller.rent()
+    ssh.host_key = as_paramiko(derive("a stranger's", MARK, 2).private)
+    output, _known = reach(controller, tmp_path)
+    assert "UNREACHABLE" in output
+    assert "Host key verification failed" in output
+    assert ssh.commands == []

@@ -1,0 +1,49 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How Ansible's ssh reaches a rented host: the same for role connect and for the inventory."""
+
+from __future__ import annotations
+
+from shlex import quote
+
+from ansible import constants
+from ansible.plugins.loader import connection_loader
+
+DELIVERED = "delivered"
+#: What the user's own ssh_config says for his hosts, such as to forward the agent, is not for a
+#: stranger's.
+_NOTHING_OF_THE_USERS = "-F /dev/null -o ForwardAgent=no -o PermitLocalCommand=no"
+#: A host that falls silent is given up after a minute, or a task would wait for hours while it
+#: bills.
+COMMON_ARGUMENTS = "-o IdentitiesOnly=yes -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+
+
+def ssh_arguments(known_hosts_file: str, host_keys: str) -> str:
+    """Options for ssh. It goes by what it reads first, so these come before all others."""
+    delivered = host_keys == DELIVERED
+    ours = [
+        _NOTHING_OF_THE_USERS,
+        f"-o StrictHostKeyChecking={'yes' if delivered else 'accept-new'}",
+        "-o HostKeyAlgorithms=ssh-ed25519" if delivered else "",
+        f"-o UserKnownHostsFile={quote(known_hosts_file)} -o GlobalKnownHostsFile=/dev/null",
+    ]
+    return " ".join(filter(None, ours))
+
+
+def configured_arguments() -> str:
+    """What Ansible's configuration sets for all hosts."""
+    # The options of a plugin are known when it is loaded.
+    connection_loader.get("ssh", class_only=True)
+    kind = {"plugin_type": "connection", "plugin_name": "ssh"}
+    return str(constants.config.get_config_value("ssh_args", **kind) or "")
+
+
+def known_hosts_file(folder: str, provider: str, rental_id: str, host_keys: str) -> str:
+    """One file for each rental: an address that was used before brings no old key along.
+
+    The derived key has a file of its own; without, the first one seen is pinned by role rent.
+    """
+    kind = ".derived" if host_keys == DELIVERED else ""
+    return f"{folder}/known_hosts/{provider}-{rental_id}{kind}"
