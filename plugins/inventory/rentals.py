@@ -192,7 +192,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
     def _write(self, path: Path, content: str) -> None:
         """Keep the host keys; without them ssh refuses the host, and nothing else is lost."""
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folders(path.parent)
             if not holds(path, content, 0o600):
                 replace(path, content, 0o600)
         except OSError as error:

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +115,17 @@ class Controller:
 
     home: Path
     url: str  # of the market
+    settings: dict[str, str] = field(default_factory=dict)  # environment variables
 
     @classmethod
-    def fresh(cls, home: Path, url: str, key_pair: Path) -> Controller:
+    def fresh(
+        cls, home: Path, url: str, key_pair: Path, settings: dict[str, str] | None = None
+    ) -> Controller:
         """A home folder with the fleet's SSH key pair, where the roles look for it."""
         (home / ".ssh").mkdir(mode=0o700, parents=True)
         for suffix in ("", ".pub"):
             shutil.copy(f"{key_pair}{suffix}", home / ".ssh" / f"inferops_ed25519{suffix}")
-        return cls(home, url)
+        return cls(home, url, settings or {})
 
     def start(
         self, playbook: Path, inventory_file: Path, clock: Clock, hear: Hear, **variables: Any
@@ -148,6 +151,7 @@ class Controller:
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.home / "cp"),
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("plugins")),
             "ANSIBLE_CALLBACKS_ENABLED": "inferops.gpu.progress,boundaries",
+            **self.settings,
         }
 
 

@@ -7,8 +7,8 @@ Uninterrupted runs count the points: one in a market whose hosts are sound, and 
 is not what was advertised, so that it is released and another one is rented. Then each point gets a
 run of its own: the controller is killed there with all of its processes, and one converging step
 must leave what it claims. After a create and a release the module alone is killed as well: the play
-goes on, and must release what was made, or name it. The last line is one JSON object behind the
-word RESULT.
+goes on, and must release what was made, or name it. Some points are taken again for each of the
+troubles (troubles.py). The last line is one JSON object behind the word RESULT.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.drills.controller import REAP, TEARDOWN, Controller, Play, kill_modules
 from tests.drills.stage import (
@@ -31,10 +31,13 @@ from tests.drills.stage import (
     Interrupted,
     Outcome,
     Stage,
+    mark_of,
     print_result,
 )
+from tests.drills.troubles import TROUBLES, Trouble
 from tests.simulator.web import DropConnection, Request
 
+T = TypeVar("T")
 REDEPLOY, RELEASE, REAPING = STEPS = ("re-deploy", "teardown", "reap")
 DAY_SECONDS = 86_400
 SCALE = 10.0
@@ -51,6 +54,9 @@ KEPT = "is older than this run, so it was kept"
 #: Where the module that makes a call is killed alone, once that is done.
 MODULE_KILLED = "module killed after"
 CHANGING = re.compile("PUT .*/asks/|DELETE .*/instances/")
+CALM = Trouble("nothing else")
+#: How many points each trouble gets.
+POINTS_EACH = 6
 
 
 @dataclass(frozen=True)
@@ -71,14 +77,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Run:
-    """One point, the step that follows, and whether a fresh controller takes it."""
+    """One point, the step that follows, whether a fresh controller takes it, and what else is."""
 
     point: Point
     step: str
     fresh: bool
+    trouble: Trouble = CALM
 
     def __str__(self) -> str:
-        return f"{self.point}; {self.step} by {'a fresh' if self.fresh else 'the same'} controller"
+        told = f"{self.point}; {self.step} by {'a fresh' if self.fresh else 'the same'} controller"
+        return told if self.trouble is CALM else f"{told}; {self.trouble}"
 
 
 class Course:
@@ -88,10 +96,15 @@ class Course:
     """
 
     def __init__(
-        self, stage: Stage, controller: Controller, target: Point | None, market: str
+        self,
+        stage: Stage,
+        controller: Controller,
+        target: Point | None,
+        market: str,
+        trouble: Trouble = CALM,
     ) -> None:
         self.stage, self.controller, self.target = stage, controller, target
-        self.market = market
+        self.market, self.trouble = market, trouble
         self.reached = threading.Event()
         self.seen: list[Point] = []
         self.counts: Counter[tuple[str, str, str]] = Counter()
@@ -101,7 +114,7 @@ class Course:
     def follow(self, drill: Drill) -> list[Outcome]:
         """Play both, until the target is reached or one of them fails."""
         self.stage.watch, self.stage.hear = self.watch, self.hear
-        self.stage.simulator.control.plan_faults(MARKETS[self.market])
+        self.stage.simulator.control.plan_faults([*MARKETS[self.market], *self.trouble.renting])
         outcomes: list[Outcome] = []
         for name, playbook in ((self.market, drill.rent), ("teardown", TEARDOWN)):
             self.name = name
@@ -118,8 +131,9 @@ class Course:
         call = f"{request.method} {path}"
         if self.passes(phase, call) and phase == "before":
             raise DropConnection
-        if phase == "after" and self.name in MARKETS and CHANGING.match(call):
+        if phase == "after" and CHANGING.match(call):
             self.passes(MODULE_KILLED, call)
+            time.sleep(self.trouble.slow_seconds)
 
     def hear(self, _play: Play, news: dict[str, Any]) -> None:
         """Pass the point at the start of a task."""
@@ -174,12 +188,18 @@ def crash(stage: Stage, drill: Drill, run: Run) -> Verdict:
     verdict = Verdict(run)
     for _try in range(2):
         stage.clear()
-        market = LYING if run.point.play == LYING else SOUND
-        course = Course(stage, stage.controller("first", drill.key_pair), run.point, market)
+        market, trouble = LYING if run.point.play == LYING else SOUND, run.trouble
+        first = stage.controller("first", drill.key_pair, settings=trouble.settings)
+        course = Course(stage, first, run.point, market, trouble)
         outcomes = course.follow(drill)
         if course.reached.is_set():
             verdict.add("leaked", *unsaid(stage, run.point, outcomes[-1]))
+            verdict.add("missing", *unmet(stage, trouble.renting))
+            if trouble.recreated:
+                stage.recreate_hosts()
+            stage.simulator.control.plan_faults(list(trouble.stepping))
             converge(stage, drill, verdict, course.controller)
+            verdict.add("missing", *unmet(stage, trouble.stepping))
             break
     else:
         verdict.add("missing", f"it never came there; {outcomes[-1].reason}")
@@ -196,7 +216,7 @@ def converge(stage: Stage, drill: Drill, verdict: Verdict, controller: Controlle
     if stage.most_at_once > 1:
         verdict.notes.append(f"{stage.most_at_once} rentals at once before the step")
     if run.fresh:
-        controller = stage.controller("second", drill.key_pair)
+        controller = stage.controller("second", drill.key_pair, settings=run.trouble.settings)
     outcome = take(stage, drill, run.step, controller)
     if outcome.wants_another_run:
         verdict.notes.append("a duplicate was too young to be released; took the step once more")
@@ -218,13 +238,21 @@ def converge(stage: Stage, drill: Drill, verdict: Verdict, controller: Controlle
     verdict.last_words = outcome.last_words
 
 
+def unmet(stage: Stage, orders: tuple[dict[str, Any], ...]) -> list[str]:
+    """Which of the faults that were planned last nobody has met."""
+    if not orders:
+        return []
+    planned = stage.simulator.control.planned_faults(None)["planned"]
+    return [f"nothing met {one['kind']}" for one in planned if not one["met"]]
+
+
 def unsaid(stage: Stage, point: Point, outcome: Outcome) -> list[str]:
     """What bills after a play whose module was killed, and is not named by its last word."""
     if point.moment != MODULE_KILLED:
         return []
     wrong = ["a play went on as if nothing had been killed"] if outcome.exit_status == 0 else []
     for rental in stage.rentals():
-        nonce = (rental.label or "").split("/")[3]
+        nonce = mark_of(rental).split("/")[3]
         if str(rental.id) not in outcome.reason and nonce not in outcome.reason:
             wrong.append(f"{rental.id} bills, and the play ended with: {outcome.reason}")
     return wrong
@@ -296,29 +324,59 @@ def after_turn(points: list[Point]) -> list[Point]:
     return renting[turns[0] :]
 
 
-def plan(points: list[Point], sample: int | None, only: str | None) -> list[Run]:
-    """One run for each point, the steps and controllers alternating; all of them for ``only``."""
+def plan(
+    points: list[Point], sample: int | None, only: str | None, troubles: list[Trouble]
+) -> list[Run]:
+    """One run for each point, the steps and controllers alternating; all of them for ``only``.
+
+    Then some for each trouble, or those of some ``troubles`` alone.
+    """
     if only:
         chosen = [point for point in points if str(point) == only]
         if not chosen:
             raise SystemExit(f"there is no such point; there are:\n{listed(points)}")
-        return [Run(chosen[0], step, fresh) for step in STEPS for fresh in (False, True)]
+        steps = [(step, fresh) for step in STEPS for fresh in (False, True)]
+        return [Run(chosen[0], *step, one) for one in troubles or [CALM] for step in steps]
+    among = [run for one in troubles or TROUBLES for run in troubled(points, one)]
+    if troubles:
+        return among
     if sample:
-        points = spread(points, sample)
+        points, among = spread(points, sample - sample // 3), evenly(among, sample // 3)
+    return alternating(points) + among
+
+
+def alternating(points: list[Point], trouble: Trouble = CALM) -> list[Run]:
+    """One run for each point, the steps and controllers alternating."""
     return [
-        Run(point, STEPS[number % 3], bool(number // 3 % 2)) for number, point in enumerate(points)
+        Run(point, STEPS[number % 3], trouble.fresh or bool(number // 3 % 2), trouble)
+        for number, point in enumerate(points)
     ]
+
+
+def troubled(points: list[Point], trouble: Trouble) -> list[Run]:
+    """The runs of one trouble: points spread over those at which something is rented."""
+    plays = [point for point in points if point.play != LYING]
+    calls = [
+        number
+        for number, point in enumerate(plays)
+        if point.moment == "after" and CHANGING.match(point.what)
+    ]
+    # Killed modules have points of their own, at the very calls between which the others are.
+    rented = [one for one in plays[calls[0] : calls[-1]] if one.moment != MODULE_KILLED]
+    return alternating(spread(rented, POINTS_EACH), trouble)
 
 
 def spread(points: list[Point], sample: int) -> list[Point]:
     """So many points, half of them tasks and half of them calls, each half evenly spread."""
     tasks = [point for point in points if point.moment == "at"]
     calls = [point for point in points if point.moment != "at"]
-    halves = ((tasks, sample // 2), (calls, sample - sample // 2))
+    return evenly(tasks, sample // 2) + evenly(calls, sample - sample // 2)
+
+
+def evenly(all_of_them: list[T], count: int) -> list[T]:
+    """So many of them, evenly spread."""
     return [
-        half[(2 * number + 1) * len(half) // (2 * count)]
-        for half, count in halves
-        for number in range(count)
+        all_of_them[(2 * number + 1) * len(all_of_them) // (2 * count)] for number in range(count)
     ]
 
 
@@ -332,8 +390,10 @@ def report(verdicts: list[Verdict]) -> int:
     for verdict in verdicts:
         if verdict.problems:
             print(f"\n{verdict.run}:", *verdict.lines(), verdict.last_words, sep="\n  ")
-            only = shlex.quote(str(verdict.run.point))
-            print(f"  again: python -m tests.drills.crashpoints --only {only}")
+            chosen = f"--only {shlex.quote(str(verdict.run.point))}"
+            if verdict.run.trouble is not CALM:
+                chosen += f" --trouble {shlex.quote(verdict.run.trouble.name)}"
+            print(f"  again: python -m tests.drills.crashpoints {chosen}")
     figures = {name: sum(name in one.problems for one in verdicts) for name in FIGURES}
     print_result({"points": len(verdicts), **figures})
     return int(any(figures.values()))
@@ -344,6 +404,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", type=int, help="only so many points, spread over all")
     parser.add_argument("--only", help="one point, as a run prints it, with every step")
+    names = [one.name for one in TROUBLES]
+    parser.add_argument(
+        "--trouble", choices=names, action="append", default=[], help="only with this around them"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side")
     given = parser.parse_args()
     began = time.monotonic()
@@ -354,7 +418,8 @@ def main() -> int:
             calls = sum(point.moment == "before" for point in points)
             tasks = sum(point.moment == "at" for point in points)
             print(f"{len(points)} points: {calls} calls, {tasks} task boundaries", flush=True)
-            runs = plan(points, given.sample, given.only)
+            troubles = [one for one in TROUBLES if one.name in given.trouble]
+            runs = plan(points, given.sample, given.only, troubles)
             for verdict in drill.run(runs, crash):
                 verdicts.append(verdict)
                 word = "; ".join(verdict.lines()) or "good"

@@ -2869,6 +2869,14 @@ MARKETS = (
         (f"{READY}::test_a_host_is_reached_by_the_way_that_works_while_the_other_is_dead",),
     ),
     Mutation(
+        "looked-up-by-the-first-way",
+        "what was deployed through the proxy cannot be looked at, mended or extended",
+        f"{MARKET}/access/answering.py",
+        "    return next((way for way in ways if _answers(way, seconds)), ways[0])\n",
+        "    return ways[0]\n",
+        (f"{UNIT}/test_way_in.py",),
+    ),
+    Mutation(
         "killed-release-stays-shared",
         "what a killed release has ended is taken for what is rented",
         f"{MARKET}/rentals/lifecycle.py",

@@ -132,9 +132,11 @@ class Stage:
 
     # --- playing ---
 
-    def controller(self, name: str, key_pair: Path, door: int = 0) -> Controller:
+    def controller(
+        self, name: str, key_pair: Path, door: int = 0, settings: dict[str, str] | None = None
+    ) -> Controller:
         """A fresh controller, which calls the market at one of its two addresses."""
-        return Controller.fresh(self.folder / f"home-{name}", self.urls[door], key_pair)
+        return Controller.fresh(self.folder / f"home-{name}", self.urls[door], key_pair, settings)
 
     def start(self, controller: Controller, playbook: Path, **variables: Any) -> Play:
         """Start a play. Raises Ended."""
@@ -168,9 +170,9 @@ class Stage:
     # --- the truth ---
 
     def rentals(self) -> list[Rental]:
-        """What bills under the drill's name, oldest first."""
+        """What bills under the drill's name, whatever became of its label; oldest first."""
         with self.market.lock:
-            return [r for r in self.market.rentals.values() if (r.label or "").startswith(LABEL)]
+            return [r for r in self.market.rentals.values() if mark_of(r).startswith(LABEL)]
 
     def ids(self) -> list[str]:
         """The ids of what bills under the drill's name, oldest first."""
@@ -183,6 +185,12 @@ class Stage:
     def pass_time(self, seconds: float) -> None:
         """Let simulated seconds pass at once."""
         self.market.advance(seconds)
+
+    def recreate_hosts(self) -> None:
+        """Make every host anew in place, and wait until they answer."""
+        for rental in self.rentals():
+            self.market.recycle(rental)
+        self.await_hosts()
 
     def contradicting(self, claim: dict[str, Any]) -> list[str]:
         """What is wrong about a claim right now."""
@@ -212,6 +220,11 @@ class Stage:
         limit = time.monotonic() + HOST_SECONDS
         while time.monotonic() < limit and not all(map(answers, self.rentals())):
             time.sleep(0.05)
+
+
+def mark_of(rental: Rental) -> str:
+    """The mark that came with a rental's request."""
+    return str(rental.wish.get("label") or "")
 
 
 def unwatched(_phase: str, _request: Request) -> None:

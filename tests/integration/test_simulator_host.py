@@ -243,6 +243,8 @@ def test_a_short_disk_is_short(market: Market) -> None:
 def test_an_ssh_port_can_swallow_connections(market: Market) -> None:
     market.call("POST", "/simulator/faults", [{"kind": "black_hole"}])
     with market.rented() as row:
-        command = ["ssh-keyscan", "-T", "60", "-p", str(row["ssh_port"]), "127.0.0.1"]
-        with pytest.raises(subprocess.TimeoutExpired):
-            subprocess.run(command, capture_output=True, timeout=3, check=False)
+        direct = (row["public_ipaddr"].strip(), row["ports"]["22/tcp"][0]["HostPort"])
+        for address, port in (direct, (row["ssh_host"], row["ssh_port"])):
+            command = ["ssh-keyscan", "-T", "60", "-p", str(port), address]
+            with pytest.raises(subprocess.TimeoutExpired):
+                subprocess.run(command, capture_output=True, timeout=3, check=False)

@@ -129,6 +129,16 @@ def test_the_official_client_rents_reads_logs_in_and_destroys(cli: Cli) -> None:
     assert cli.json("show", "instances") == []
 
 
+def test_the_official_client_reboots_recycles_and_reads_logs(cli: Cli) -> None:
+    offer = str(cli.json("search", "offers", "num_gpus=1")[0]["id"])
+    number = str(cli.json("create", "instance", offer, "--image", "i")["new_contract"])
+    for action in ("reboot", "recycle"):
+        assert wait(lambda: running(cli, number), 20)
+        cli.run(action, "instance", number)
+    assert wait(lambda: running(cli, number), 20)
+    assert f"rental {number} was started" in cli.run("logs", number, "--tail", "5")
+
+
 def test_the_official_client_manages_account_keys(cli: Cli) -> None:
     cli.run("create", "ssh-key", PUBLIC_KEY, "--yes")
     (key,) = cli.json("show", "ssh-keys")

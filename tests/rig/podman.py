@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 CONTAINERS_CONF = Path(__file__).with_name("containers.conf")
 #: Where the monitors of containers run, which leave a file there for one that ran out of memory.
 FOLDER = Path(__file__).parents[2] / ".rig"
+
+
+#: A UDP socket that is connected there has the address of the way out; nothing is ever sent.
+SOMEWHERE = ("192.0.2.1", 9)
 
 
 class PodmanError(RuntimeError):
@@ -30,6 +36,24 @@ def environment() -> dict[str, str]:
     return {**os.environ, "CONTAINERS_CONF": str(CONTAINERS_CONF)}
 
 
+def is_installed() -> bool:
+    """Tell whether there can be containers at all."""
+    return shutil.which("podman") is not None
+
+
+def gateway() -> str:
+    """Return the address of this machine at which its containers reach it.
+
+    It is the bridge's, which appears with the first container; without root, that of the way out.
+    """
+    if os.geteuid() == 0:
+        (network,) = json.loads(podman("network", "inspect", "podman").stdout)
+        return str(network["subnets"][0]["gateway"])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way_out:
+        way_out.connect(SOMEWHERE)
+        return str(way_out.getsockname()[0])
+
+
 def podman(
     *args: str, stdin: bytes | None = None, check: bool = True, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:
@@ -38,7 +62,7 @@ def podman(
     Raises PodmanError with podman's own words when ``check`` is true and it failed,
     and when it took longer than ``timeout`` seconds.
     """
-    if shutil.which("podman") is None:
+    if not is_installed():
         raise PodmanError("podman is not installed; run `make setup`")
     FOLDER.mkdir(exist_ok=True)
     try:

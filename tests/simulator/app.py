@@ -18,7 +18,7 @@ from tests.simulator.market import Market
 from tests.simulator.vastai import VastApi
 from tests.simulator.web import Reply, Request, Server, http_date
 
-LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+LOOPBACK = "127.0.0.1"
 TICK_SECONDS = 0.25
 
 #: Told of each API request: "before" or "after" it is done, the request, and its number from 1.
@@ -60,7 +60,7 @@ class Simulator:
 
     def open_to_hosts(self) -> None:
         """Let hosts call the API with their own keys, and let time pass for them without calls."""
-        server = Server((EVERYWHERE, 0), self.answer_host, reached_as=GATEWAY)
+        server = Server((self.market.hosts.door(), 0), self.answer_host, reached_as=GATEWAY)
         self.servers.append(server)
         self.market.hosts.api_url = server.url
         threading.Thread(target=self.tick, daemon=True).start()

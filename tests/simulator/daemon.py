@@ -61,10 +61,10 @@ def serve(instance: Instance, port: int, hub_port: int, with_containers: bool) -
     instance.folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     write_models(RIG / "models")
-    # Containers reach the hub at the bridge's address, which appears with the first container
-    # only: so it listens everywhere. It is read-only and holds nothing but the tiny models.
-    hub = Hub(RIG / "models", ("0.0.0.0", hub_port))
+    hub = Hub(RIG / "models", ("127.0.0.1", hub_port))
     hosts: Hosts = PodmanHosts(instance.name, hub.port) if with_containers else PretendHosts()
+    if hosts.real:
+        hub.open_to_hosts(hosts.door())
     simulator = Simulator(Market(hosts), port, instance.folder / "requests.jsonl")
     hosts.remove_all()  # what a killed process left; the ports above are proof that it is dead
     ended = threading.Event()

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from tests.rig import image
 from tests.rig.checkout import TOKEN
-from tests.rig.podman import PodmanError, podman
+from tests.rig.podman import PodmanError, gateway, is_installed, podman
 from tests.simulator.ways import ADDRESS
 
 # Another checkout may run an instance of the same name.
@@ -78,12 +78,14 @@ class HostSpec:
 class Hosts(Protocol):
     """Where rentals run. ``launch`` returns the host port of each container port.
 
-    ``real`` hosts call the API at ``api_url`` themselves.
+    ``real`` hosts call the API at ``api_url`` themselves; ``door`` is the address of this machine
+    that they reach.
     """
 
     real: bool
     api_url: str
 
+    def door(self) -> str: ...
     def launch(self, spec: HostSpec) -> dict[str, int]: ...
     def authorize(self, number: int, keys: tuple[str, ...]) -> None: ...
     def change_host_key(self, number: int) -> None: ...
@@ -109,6 +111,9 @@ class PretendHosts:
     host_keys: Counter[int] = field(default_factory=Counter)
     real: bool = False
     api_url: str = ""
+
+    def door(self) -> str:
+        return ADDRESS
 
     def launch(self, spec: HostSpec) -> dict[str, int]:
         if self.failure:
@@ -157,6 +162,10 @@ class PodmanHosts:
     def name(self, number: int) -> str:
         """Return the container's name."""
         return container_name(self.instance, number)
+
+    def door(self) -> str:
+        """Return the address of this machine that containers reach."""
+        return gateway()
 
     def launch(self, spec: HostSpec) -> dict[str, int]:
         """Create, fill and start the container. Raises HostFailure with podman's words."""
@@ -323,6 +332,8 @@ def container_name(instance: str, number: int) -> str:
 
 def container_names(instance: str) -> list[str]:
     """Return the names of all containers of one simulator instance, running or not."""
+    if not is_installed():
+        return []
     found = podman("ps", "--all", "--filter", f"label={label(instance)}", "--format", "{{.Names}}")
     return found.stdout.split()
 

@@ -65,16 +65,21 @@ class Hub:
         self.models, self.gated, self.token = models, gated, token
         self.trouble = Trouble()
         self.seen: list[Request] = []
-        self.server = Server(address, self.answer)
+        self.servers = [Server(address, self.answer)]
+
+    def open_to_hosts(self, address: str) -> None:
+        """Listen at one more address, on the same port."""
+        self.servers.append(Server((address, self.port), self.answer))
 
     @property
     def port(self) -> int:
         """The port that it listens on."""
-        return self.server.port
+        return self.servers[0].port
 
     def close(self) -> None:
         """Stop listening."""
-        self.server.close()
+        for server in self.servers:
+            server.close()
 
     def answer(self, request: Request) -> Reply:
         """Answer one request of the client."""

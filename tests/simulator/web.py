@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+IP_FREEBIND = 15  # linux/in.h; Python has no name for it
+
 
 @dataclass(frozen=True)
 class Request:
@@ -94,6 +96,11 @@ class Server(ThreadingHTTPServer):
     def port(self) -> int:
         """The port that it listens on, also when 0 was asked for."""
         return int(self.server_address[1])
+
+    def server_bind(self) -> None:
+        """Take an address that this machine may only get later, as that of a bridge."""
+        self.socket.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
+        super().server_bind()
 
     def close(self) -> None:
         """Stop accepting and free the port."""

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -65,6 +66,24 @@ def test_start_answers_and_stop_leaves_nothing(command: Command) -> None:
     assert (started["running"], started["processes"]) == (True, 1)
     assert NOTHING.items() <= command.status("stop").items()
     assert not (command.folder / "process.json").exists()
+
+
+def test_without_containers_nothing_listens_but_on_loopback(command: Command) -> None:
+    started = command.start()
+    for url in (started["url"], started["hub_url"]):
+        address, port = url.removeprefix("http://").split(":")
+        assert address == "127.0.0.1"
+        # Whoever listens everywhere answers at each address of this machine.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.3", int(port)), timeout=5)
+
+
+def test_without_containers_nobody_needs_podman(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command.start()["containers"] == 0
+    assert NOTHING.items() <= command.status("stop").items()
 
 
 def test_starting_twice_gives_the_same_process(command: Command) -> None:
