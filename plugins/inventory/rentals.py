@@ -75,6 +75,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
     holds,
+    make_folders,
     replace,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock

@@ -327,7 +327,7 @@ PROOFS = (
         "unreadable-account-is-an-empty-inventory",
         "an inventory that cannot be read looks like a fleet of nothing",
         "plugins/inventory/rentals.py",
-        '            raise AnsibleParserError(f"{path}: {error}") from error\n'
+        '            raise AnsibleParserError(f"{path}: {error}") from None\n'
         "        except ValueError",
         "            return\n        except ValueError",
         (f"{UNIT}/test_inventory.py::test_a_wrong_key_is_told",),
