@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...common.lock import normalised
-from ..machine.files import write_private
+from ...common.private_files import write_private
 from .installers import Sources, StackError, host_python, name_and_version, run
 
 #: The sha256 of all files that the package index has of a version. Another version has no hashes:
