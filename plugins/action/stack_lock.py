@@ -30,7 +30,7 @@ class ActionModule(JobAction):
         try:
             given = lock.read(str(asked.get("lock") or ""))
         except lock.LockError as error:
-            raise AnsibleActionFail(f"The lock file is not given to any host. {error}") from error
+            raise AnsibleActionFail(f"The lock file is not given to any host. {error}") from None
         result = super().run(tmp, task_vars)
         if not result.get("lock"):
             return result
