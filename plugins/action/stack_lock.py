@@ -28,7 +28,7 @@ class ActionModule(JobAction):
         try:
             given = lock.read(str(asked.get("lock") or ""))
         except lock.LockError as error:
-            raise AnsibleActionFail(f"The lock file is not given to any host. {error}") from error
+            raise AnsibleActionFail(f"The lock file is not given to any host. {error}") from None
         result = super().act(variables)
         if not result.get("lock"):
             return result

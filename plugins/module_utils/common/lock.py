@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from .plain import plain_line
 
-#: The lock of vLLM has 300 packages, some with 200 files.
-MOST_LETTERS, MOST_PINS, MOST_HASHES = 8 * 2**20, 3000, 1000
+#: The lock of vLLM has 300 packages, some with 200 files, in less than a MiB.
+MOST_LETTERS, MOST_PINS, MOST_HASHES = 4 * 2**20, 3000, 1000
 _PIN = re.compile(
     r"([A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?)=="
     r"([A-Za-z0-9][A-Za-z0-9.!_-]{0,80}(?:\+[A-Za-z0-9._-]{1,80})?)"

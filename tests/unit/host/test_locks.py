@@ -114,6 +114,8 @@ def test_pip_takes_no_name_from_an_index_that_is_not_its_own(home: Path, index: 
         with pytest.raises(StackError, match="at the index that it must come from failed"):
             stack.resolve(wanted(index, installer="pip", constraints=others))
     assert stack.locked() == OWN
+    stack.install([])
+    assert stack.differences([]) == {}
 
 
 def test_uv_takes_pytorch_s_family_from_pytorch_alone_also_without_a_mirror() -> None:

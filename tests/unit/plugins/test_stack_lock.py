@@ -91,7 +91,7 @@ def test_what_a_lock_says_is_shown_in_plain_letters() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("#" * (lock.MOST_LETTERS + 1), "longer than 8 MiB"),
+        ("#" * (lock.MOST_LETTERS + 1), "longer than 4 MiB"),
         ("".join(f"p{n}==1\n" for n in range(lock.MOST_PINS + 1)), "more than 3000 packages"),
         ("p==1" + "".join(f" --hash=sha256:{n:064}" for n in range(lock.MOST_HASHES + 1)), "1000"),
         ("numpy==1\nNumPy==2\n", "Line 2 of the lock pins numpy a second time"),
@@ -147,7 +147,7 @@ def test_a_lock_that_a_host_returns_is_kept_in_our_own_words() -> None:
         (GOOD.partition("\n")[0], "asks for vllm==0.32.0 (cu130), and the lock holds none"),
         (GOOD + "numpy==2.3.5\n", "has no hash for numpy"),
         (["torch==2.13.0"], "It is no text"),
-        ("#" * (lock.MOST_LETTERS + 1), "longer than 8 MiB"),
+        ("#" * (lock.MOST_LETTERS + 1), "longer than 4 MiB"),
     ],
 )
 def test_a_lock_that_a_host_returns_and_that_does_not_fit_fails_that_host(

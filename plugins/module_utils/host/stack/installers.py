@@ -16,7 +16,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -317,7 +317,8 @@ class Pip:
         found = self._report(inputs, doing, wanted.sources.environment_of_pip())
         left_out = {normalised(name) for name in wanted.excluded}
         pins = {name: pin for name, pin in found.items() if name not in left_out}
-        pins = self._each_from_its_index(pins, wanted.sources)
+        if wanted.sources.beside_of_pip():
+            pins = self._each_from_its_index(pins, wanted.sources)
         return pins if wanted.hashes else {name: Pin(pin.version) for name, pin in pins.items()}
 
     def _each_from_its_index(self, pins: Pins, sources: Sources) -> dict[str, Pin]:
@@ -326,18 +327,11 @@ class Pip:
         pip asks every index for every name and takes the highest version. A version that is only
         at an index which is not that name's is an error: where uv takes another one, pip cannot.
         """
-        beside = sources.beside_of_pip()
-        if not beside:
-            return dict(pins)
         found = {}
-        for index, url in [("", sources.index_url), *beside.items()]:
-            chosen = {name: pin for name, pin in pins.items() if index_of(name, beside) == index}
-            alone = {**sources.environment(), **({"PIP_INDEX_URL": url} if url else {})}
+        for chosen, alone in _by_index(pins, sources):
             doing = f"Finding {', '.join(chosen)} at the index that it must come from"
-            if chosen:
-                found.update(
-                    self._report(["--no-deps", *_lines(lock.versions(chosen))], doing, alone)
-                )
+            versions = _lines(lock.versions(chosen))
+            found.update(self._report(["--no-deps", *versions], doing, alone))
         return found
 
     def _report(self, inputs: list[str], doing: str, environment: dict[str, str]) -> dict[str, Pin]:
@@ -355,20 +349,28 @@ class Pip:
     ) -> None:
         """Make all as the lock says, whatever part of it is asked for."""
         listed = self._folder / "hashes.txt"
-        write_private(listed, lock.render(pins))
         options = ["--quiet", "--no-deps", "--requirement", str(listed)]
         options += ["--require-hashes"] if any(pin.hashes for pin in pins.values()) else []
         options += ["--force-reinstall"] if reinstall else []
-        run(
-            [*self._pip, "install", *options],
-            "Installing the lock",
-            _KEPT,
-            sources.environment_of_pip(),
-        )
+        for chosen, alone in _by_index(pins, sources):
+            write_private(listed, lock.render(chosen))
+            run([*self._pip, "install", *options], "Installing the lock", _KEPT, alone)
         there = json.loads(run([*self._pip, "list", "--format=json"], "Listing packages", _KEPT))
         foreign = sorted({normalised(package["name"]) for package in there} - pins.keys())
         if foreign:
             run([*self._pip, "uninstall", "--yes", *foreign], "Removing packages", _KEPT)
+
+
+def _by_index(pins: Pins, sources: Sources) -> Iterator[tuple[Pins, dict[str, str]]]:
+    """The pins of each index, and pip's environment with that index alone."""
+    beside = sources.beside_of_pip()
+    for index in ("", *beside):
+        chosen = {name: pin for name, pin in pins.items() if index_of(name, beside) == index}
+        url = beside.get(index, sources.index_url)
+        # As both, or those that the host's own settings name would be asked as well.
+        alone = {"PIP_INDEX_URL": url, "PIP_EXTRA_INDEX_URL": url} if url else {}
+        if chosen:
+            yield chosen, {**sources.environment(), **alone}
 
 
 def run(

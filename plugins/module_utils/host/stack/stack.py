@@ -180,11 +180,12 @@ class Stack:
         return any(_numbers(version) >= _LEAST_PIP for version in versions)
 
     def is_locked(self, wanted: Wanted, given: str = "") -> bool:
-        """Whether the lock was resolved from exactly this, with the one that was given."""
+        """Whether the lock was resolved from exactly this, and is or was made of the given one."""
         recorded = read_json(self._input_file) or {}
+        if given and sha256(given) not in (recorded.get("given_sha256"), self.lock_sha256()):
+            return False
         return (
             recorded.get("fingerprint") == wanted.fingerprint()
-            and recorded.get("given_sha256") == _sha256_of(given)
             and recorded.get("lock_sha256") == self.lock_sha256()
             and self.python.exists()
         )
@@ -209,7 +210,7 @@ class Stack:
             self._input_file,
             {
                 "fingerprint": wanted.fingerprint(),
-                "given_sha256": _sha256_of(given),
+                "given_sha256": sha256(given),
                 "lock_sha256": self.lock_sha256(),
                 "sources": asdict(wanted.sources),
                 "installer": wanted.installer,
@@ -464,11 +465,6 @@ class Stack:
             "driver_version": _driver_version(),
             "boot_id": boot_id(),
         }
-
-
-def _sha256_of(given: str) -> str:
-    """What is recorded of a lock that was given, "" for none."""
-    return sha256(given) if given else ""
 
 
 def _complete(uv: Uv, python: Path, wanted: Wanted) -> None:
