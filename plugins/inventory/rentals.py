@@ -33,6 +33,11 @@ options:
     required: true
     env:
       - name: INFEROPS_SCOPE
+  scope_secret:
+    description: Secret of the scope, by which its rentals are known where it has one.
+    type: str
+    env:
+      - name: INFEROPS_SCOPE_SECRET
   group:
     description: Group that every host joins.
     type: str
@@ -83,7 +88,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """Read the provider's list into the inventory."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        market = {name: self.get_option(name) for name in (*MARKET_OPTIONS, "scope")}
+        market = {
+            name: self.get_option(name) for name in (*MARKET_OPTIONS, "scope", "scope_secret")
+        }
         clock = Clock.from_environment()
         try:
             lifecycle = make_lifecycle(market, make_provider(market, clock), clock)

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..clock import Clock
-from ..mark import Mark
+from ..mark import Mark, Seal
 from ..model import Charge, Offer, Order, Rental
 from ..wish import Wish
 from .pace import Pace
@@ -106,6 +106,9 @@ class Provider(ABC):
     #: HOST when a request can carry the dead-man switch, PROVIDER when the provider itself ends
     #: a rental, NOBODY when neither.
     enforces_deadline: ClassVar[str] = NOBODY
+
+    #: What proves that a mark is one of the scope's.
+    seal: Seal = Seal()
 
     @abstractmethod
     def __init__(
