@@ -58,6 +58,9 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import passwords_in
+from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
@@ -98,9 +101,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             damaged = lifecycle.damaged(SHARED_FOR_SECONDS)
         except MarketError as error:
             error.money = error.money or "What is rented, and so what bills, is unknown."
-            raise AnsibleParserError(f"{path}: {error}") from error
+            raise _unreadable(path, error, market) from None
         except ValueError as error:
-            raise AnsibleParserError(f"{path}: {error}") from error
+            raise _unreadable(path, error, market) from None
         if damaged:
             self.display.warning(damaged_warning(damaged))
         group = self.inventory.add_group(self.get_option("group"))
@@ -139,3 +142,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         self._add_host_to_keyed_groups(
             self.get_option("keyed_groups"), variables, name, strict=strict
         )
+
+
+def _unreadable(path: str, error: Exception, market: dict[str, Any]) -> AnsibleParserError:
+    """Without its cause: Ansible would print what a marketplace has answered as it is."""
+    told = redact(plain_line(str(error), 4000), passwords_in(market))
+    return AnsibleParserError(f"{path}: {told}")

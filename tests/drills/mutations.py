@@ -325,8 +325,7 @@ PROOFS = (
         "unreadable-account-is-an-empty-inventory",
         "an inventory that cannot be read looks like a fleet of nothing",
         "plugins/inventory/rentals.py",
-        '            raise AnsibleParserError(f"{path}: {error}") from error\n'
-        "        except ValueError",
+        "            raise _unreadable(path, error, market) from None\n        except ValueError",
         "            return\n        except ValueError",
         (f"{UNIT}/test_inventory.py::test_a_wrong_key_is_told",),
     ),
@@ -2449,6 +2448,17 @@ TOLD = (
 PLANTED = "tests/unit/plugins/test_planted_secrets.py"
 #: A3: what leaves goes through one redaction.
 SHOWN_RESULTS = (
+    Mutation(
+        "answer-in-an-inventorys-error",
+        "a marketplace's answer steers the terminal of whoever looks at the inventory",
+        "plugins/inventory/rentals.py",
+        "    told = redact(plain_line(str(error), 4000), passwords_in(market))\n",
+        "    told = str(error)\n",
+        (
+            f"{UNIT}/test_inventory.py"
+            "::test_what_a_marketplace_answers_is_told_plainly_and_without_secrets",
+        ),
+    ),
     Mutation(
         "options-in-the-system-log",
         "the environment of a server, with the keys in it, is written to the host's log",

@@ -107,7 +107,7 @@ class Provider(ABC):
     #: a rental, NOBODY when neither.
     enforces_deadline: ClassVar[str] = NOBODY
 
-    #: What proves that a mark is one of the scope's.
+    #: What proves that a mark is one of the scope's: ``mark_of`` and ``claim_of`` take it.
     seal: Seal = Seal()
 
     @abstractmethod
