@@ -180,9 +180,12 @@ def test_what_was_rented_with_a_short_secret_can_be_released(
     monkeypatch.setattr(secret, "LEAST_LETTERS", 1)
     market.rent(scope_secret=SHORT)
     monkeypatch.undo()
+    told = info(market, scope_secret=SHORT)
+    assert len(told["rentals"]) == 1
     result = absent(market, scope_secret=SHORT)
     assert result["changed"]
-    assert "can be guessed" in str(result["warnings"])
+    for each in (told, result):
+        assert "can be guessed" in str(each["warnings"])
     assert market.billing() == []
 
 
