@@ -14,7 +14,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk i
     RENTAL_REQUIRED_IF,
     rental,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    WorkerAction,
+    shown,
+)
 
 display = Display()
 
@@ -36,7 +39,7 @@ class ActionModule(WorkerAction):
         dry = self._task.check_mode or given["state"] == "found"
         if dry or given["state"] == "present":
             host = variables.get("inventory_hostname", "localhost")
-            seen = rental(given, True, lambda line: display.vvv(line, host=host))
+            seen = rental(given, True, lambda line: display.vvv(shown(line), host=host))
             if dry or not seen.get("changed"):
                 return seen
         return self._execute_module(module_name=self.module, task_vars=variables)

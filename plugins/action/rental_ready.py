@@ -125,6 +125,12 @@ def _budget(options: dict[str, Any]) -> Budget:
 
 def _host_keys(options: dict[str, Any], provider: Provider, rental: Rental) -> list[HostKey]:
     """The keys that the host may show, the preferred one first; none to trust the first contact."""
+    if rental.mark is None and rental.claim is not None:
+        raise RequestRefused(
+            f"The mark of rental {rental.id}, {rental.label!r}, is not proven by the secret of its "
+            "scope, so nobody logs in.",
+            remedy="Set the secret that it was rented with (inferops_scope_secret).",
+        )
     if options["host_keys"] != "delivered" or not provider.delivers_host_key:
         return []
     mark = rental.mark

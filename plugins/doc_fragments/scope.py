@@ -23,7 +23,11 @@ options:
     description:
       - Secret of the scope. A rental's SSH host key is derived from it and from the rental's nonce,
         so that every controller that has it knows the key without any file.
+      - The mark of a rental is sealed with it. Whoever has the secret uses, extends and releases no
+        rental without that seal, and tells of it; its id releases it all the same. Whoever has
+        no secret believes every mark.
+      - Nothing is rented with less than 20 characters. C(openssl rand -base64 30) makes one.
       - Without it, the environment variable E(INFEROPS_SCOPE_SECRET) is read, and then the
-        account's API key is used. Set one where API keys change.
+        account's API key is used for host keys. Set one where API keys change.
     type: str
 """

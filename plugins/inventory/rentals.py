@@ -37,7 +37,8 @@ options:
       - name: INFEROPS_SCOPE
   scope_secret:
     description:
-      - Secret that the hosts' SSH keys are derived from. Without it, the account's API key is used.
+      - Secret of the scope, by which its rentals are known where it has one, and from which the
+        hosts' SSH keys are derived. Without it, they are derived from the account's API key.
     type: str
     env:
       - name: INFEROPS_SCOPE_SECRET
@@ -73,11 +74,14 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import passwords_in
+from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
 from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
     holds,
     make_folders,
     replace,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
@@ -130,9 +134,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             damaged = lifecycle.damaged(SHARED_FOR_SECONDS)
         except MarketError as error:
             error.money = error.money or "What is rented, and so what bills, is unknown."
-            raise AnsibleParserError(f"{path}: {error}") from None
+            raise _unreadable(path, error, market) from None
         except ValueError as error:
-            raise AnsibleParserError(f"{path}: {error}") from None
+            raise _unreadable(path, error, market) from None
         if damaged:
             self.display.warning(damaged_warning(damaged))
         group = self.inventory.add_group(self.get_option("group"))
@@ -198,3 +202,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
                 replace(path, content, 0o600)
         except OSError as error:
             self.display.warning(f"{path} cannot be written, so its host is refused: {error}")
+
+
+def _unreadable(path: str, error: Exception, market: dict[str, Any]) -> AnsibleParserError:
+    """Without its cause: Ansible would print what a marketplace has answered as it is."""
+    told = redact(plain_line(str(error), 4000), passwords_in(market))
+    return AnsibleParserError(f"{path}: {told}")

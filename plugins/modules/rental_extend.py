@@ -97,7 +97,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     make_lifecycle,
     make_provider,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
+    refuse_damaged,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
+    SHARED_FOR_SECONDS,
+    Lifecycle,
+)
 
 #: A deadline that moves by less has not moved: seconds pass between two calls.
 _SAME_SECONDS = 60
@@ -135,6 +141,7 @@ def main() -> None:
         lifecycle = make_lifecycle(module.params, provider, clock)
         found = lifecycle.find(name)
         if not found:
+            refuse_damaged(lifecycle.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
             )

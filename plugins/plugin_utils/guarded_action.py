@@ -53,7 +53,12 @@ def refuse_injected_facts() -> None:
 
 def tell(host: str, text: str) -> None:
     """Show one line about a host, whoever the text comes from."""
-    Display().display(f"{host}: {redact(plain_line(text))}")
+    Display().display(f"{host}: {shown(text)}")
+
+
+def shown(text: str) -> str:
+    """*text*, whoever it comes from, as one line for people."""
+    return redact(plain_line(text))
 
 
 def _from_outside(result: dict[str, Any]) -> dict[str, Any]:

@@ -327,8 +327,7 @@ PROOFS = (
         "unreadable-account-is-an-empty-inventory",
         "an inventory that cannot be read looks like a fleet of nothing",
         "plugins/inventory/rentals.py",
-        '            raise AnsibleParserError(f"{path}: {error}") from None\n'
-        "        except ValueError",
+        "            raise _unreadable(path, error, market) from None\n        except ValueError",
         "            return\n        except ValueError",
         (f"{UNIT}/test_inventory.py::test_a_wrong_key_is_told",),
     ),
@@ -629,8 +628,8 @@ OWNERSHIP = (
         "release-by-name-instead-of-nonce",
         "a failed run ends the rental of another run",
         f"{MARKET}/rentals/desk.py",
-        "[one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]",
-        "[one for one in look(name)]",
+        "[one for one in found if nonce in (None, one.mark and one.mark.nonce)]",
+        "list(found)",
         (f"{RENTALS}::test_only_the_rental_with_the_nonce_is_released",),
     ),
     Mutation(
@@ -1421,7 +1420,7 @@ SEAM = (
         "mark-cut-by-its-field",
         "a rental whose mark does not fit is lost with its create",
         f"{MARKET}/rentals/desk.py",
-        "        check_length(scope, name, self._provider.label_length)\n",
+        "        check_length(scope, name, self._provider.label_length, bool(seal))\n",
         "",
         (f"{UNTOLD}::test_a_name_that_a_providers_field_cannot_hold_is_refused_before_the_create",),
     ),
@@ -2090,16 +2089,16 @@ FIELD = (
         "extension-forgotten-for-a-word",
         "a word in the label ends an extended rental early",
         f"{MARKET}/mark.py",
-        "if mark and mark.identity == kept.identity), kept)",
-        "if mark and mark == kept), kept)",
+        "ours = (mark for mark in words if mark and mark.identity == kept.identity)",
+        "ours = (mark for mark in words if mark and mark == kept)",
         (f"{LABELS}::test_an_extension_lasts_as_long_as_the_mark_is_a_word_of_the_label",),
     ),
     Mutation(
         "mark-of-another-name-in-a-label-believed",
         "who writes another mark into a label takes over a rental",
         f"{MARKET}/mark.py",
-        "if mark and mark.identity == kept.identity), kept)",
-        "if mark), kept)",
+        "ours = (mark for mark in words if mark and mark.identity == kept.identity)",
+        "ours = (mark for mark in words if mark)",
         (f"{MARKS}::test_a_mark_that_was_written_over_by_another_one_stays_what_it_was",),
     ),
     Mutation(
@@ -2132,7 +2131,7 @@ FIELD = (
         "rented-beside-a-damaged-label",
         "a second rental bills beside one whose label was written into",
         f"{MARKET}/rentals/desk.py",
-        "refuse_damaged(self._lifecycle.damaged(SHARED_FOR_SECONDS), name, RequestRefused)\n",
+        "refuse_damaged(self._lifecycle.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)\n",
         "pass\n",
         (f"{LABELS}::test_a_label_that_is_no_mark_any_more_stops_the_run_and_is_told",),
         3,
@@ -2141,8 +2140,8 @@ FIELD = (
         "nothing-rented-beside-a-damaged-label",
         "teardown says that nothing is rented of what bills",
         f"{MARKET}/rentals/lifecycle.py",
-        "                refuse_damaged(self._damaged(listed), name, UnprovenAbsence)\n",
-        "                pass\n",
+        "            refuse_damaged(doubted, name, UnprovenAbsence)\n",
+        "            pass\n",
         (f"{LABELS}::test_a_label_that_is_no_mark_any_more_stops_the_run_and_is_told",),
         3,
     ),
@@ -2817,16 +2816,23 @@ PLANTED = "tests/unit/plugins/test_planted_secrets.py"
 #: A3: what leaves goes through one redaction.
 SHOWN_RESULTS = (
     Mutation(
+        "answer-in-an-inventorys-error",
+        "a marketplace's answer steers the terminal of whoever looks at the inventory",
+        "plugins/inventory/rentals.py",
+        "    told = redact(plain_line(str(error), 4000), passwords_in(market))\n",
+        "    told = str(error)\n",
+        (
+            f"{UNIT}/test_inventory.py"
+            "::test_what_a_marketplace_answers_is_told_plainly_and_without_secrets",
+        ),
+    ),
+    Mutation(
         "options-in-the-system-log",
         "the environment of a server, with the keys in it, is written to the host's log",
         "plugins/plugin_utils/guarded_action.py",
         '            module_args["_ansible_no_log"] = True\n',
         "            pass\n",
-        (
-            f"{PLANTED}::test_the_environment_of_a_server_does_not_reach_the_system_log",
-            f"{PLANTED}::test_the_password_of_an_index_or_a_hub_is_shown_nowhere",
-        ),
-        2,
+        (f"{PLANTED}::test_the_environment_of_a_server_does_not_reach_the_system_log",),
     ),
     Mutation(
         "address-shown-with-its-password",
@@ -2834,7 +2840,7 @@ SHOWN_RESULTS = (
         "plugins/module_utils/common/hiding.py",
         "    module.no_log_values.update(passwords_in(module.params))\n",
         "    pass\n",
-        (f"{PLANTED}::test_the_password_of_an_index_or_a_hub_is_shown_nowhere",),
+        (f"{PLANTED}::test_the_connection_which_shows_what_a_module_prints_is_told_no_password",),
     ),
     Mutation(
         "failed-result-shown-as-it-is",
@@ -2886,6 +2892,101 @@ MARKETS = (
     ),
 )
 
+SEALS = f"{UNIT}/test_seals.py"
+_NOT_PROVEN = (f"{SEALS}::test_a_mark_that_is_not_proven_is_neither_used_nor_released_and_is_told",)
+#: A8: only who has the scope's secret is believed, and nobody guesses it.
+SEALED = (
+    Mutation(
+        "seal-of-the-copy-unread",
+        "whoever makes an instance with our mark in it gets it used and released",
+        f"{MARKET}/mark.py",
+        "    if not seal.proves(kept):\n",
+        "    if False:\n",
+        _NOT_PROVEN,
+        3,
+    ),
+    Mutation(
+        "seal-of-the-label-unread",
+        "a mark that somebody writes into a label is believed where there is no copy",
+        f"{MARKET}/mark.py",
+        "return whole if whole and seal.proves(whole) else None",
+        "return whole",
+        (f"{SEALS}::test_who_writes_a_mark_without_the_secret_gets_nothing_released",),
+    ),
+    Mutation(
+        "deadline-in-a-label-believed",
+        "who writes a deadline of the past into a label has a reaper end the rental",
+        f"{MARKET}/mark.py",
+        "return next(filter(seal.proves, ours), kept)",
+        "return next(ours, kept)",
+        (f"{SEALS}::test_a_deadline_that_somebody_writes_into_a_label_does_not_count",),
+        2,
+    ),
+    Mutation(
+        "seal-of-names-alone",
+        "one seal serves for every deadline",
+        f"{MARKET}/mark.py",
+        'f"inferops mark/{mark.encode()}"',
+        'f"inferops mark/{mark.identity}"',
+        (f"{SEALS}::test_a_seal_is_of_the_whole_mark_and_of_one_secret",),
+    ),
+    Mutation(
+        "unproven-is-invisible",
+        "a rental whose secret has changed bills, and teardown says that nothing is rented",
+        f"{MARKET}/rentals/lifecycle.py",
+        "return claim.scope == self._scope and name in (None, claim.name)",
+        "return False",
+        _NOT_PROVEN,
+        3,
+    ),
+    Mutation(
+        "unproven-stays-for-ever",
+        "a lost secret leaves a rental that nothing but the console ends",
+        f"{MARKET}/rentals/lifecycle.py",
+        "doubted = [one for one in self._damaged(listed, name) if one.id != but]",
+        "doubted = self._damaged(listed, name)",
+        (f"{SEALS}::test_what_is_not_proven_is_released_by_its_id",),
+    ),
+    Mutation(
+        "extension-without-a-seal",
+        "an extension by a controller without the secret is taken back by the next one",
+        f"{MARKET}/rentals/lifecycle.py",
+        "        if rental.mark.version >= SEALED and not seal:\n",
+        "        if False:\n",
+        (f"{SEALS}::test_without_the_secret_a_sealed_rental_is_released_and_not_extended",),
+    ),
+    Mutation(
+        "listing-shared-with-who-believes-all",
+        "what one process believes, another one believes for it",
+        f"{MARKET}/options.py",
+        'SharedListing(_shared_file(options, "listing", provider.seal.fingerprint), clock)',
+        'SharedListing(_shared_file(options, "listing"), clock)',
+        (f"{SEALS}::test_who_believes_every_mark_shares_no_listing_with_who_does_not",),
+    ),
+    Mutation(
+        "short-secret-rents",
+        "a marketplace guesses the secret, and with it the keys of all hosts",
+        f"{MARKET}/rentals/desk.py",
+        "        refuse_short(given_secret(options))\n",
+        "",
+        (f"{SEALS}::test_nothing_is_rented_with_a_secret_that_can_be_guessed",),
+        2,
+    ),
+    Mutation(
+        "guess-for-nothing",
+        "a secret is guessed 10000 times a second",
+        f"{MARKET}/secret.py",
+        "return hmac.new(_stretched(secret), ",
+        "return hmac.new(secret.encode(), ",
+        (
+            f"{UNIT}/test_host_keys.py"
+            "::test_the_derivation_never_changes_or_every_running_host_would_be_lost",
+            f"{SEALS}::test_a_seal_never_changes_or_every_rental_would_be_unproven",
+        ),
+        2,
+    ),
+)
+
 MUTATIONS = (
     *ANSWERS,
     *PROOFS,
@@ -2910,4 +3011,5 @@ MUTATIONS = (
     *TOLD,
     *SHOWN_RESULTS,
     *MARKETS,
+    *SEALED,
 )

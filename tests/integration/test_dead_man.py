@@ -23,7 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_ke
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.start_script import FOLDER
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark, Seal
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     RUNNING,
     STOPPED,
@@ -67,7 +67,9 @@ class Fleet:
     def create(self, lifetime_seconds: int) -> Rental:
         """Send a create with everything that travels along, and nothing else."""
         now = int(time.time())
-        mark = Mark("test", "gpu-1", secrets.token_hex(4), now + lifetime_seconds, lifetime_seconds)
+        nonce = secrets.token_hex(4)
+        bare = Mark("test", "gpu-1", nonce, now + lifetime_seconds, lifetime_seconds)
+        mark = Seal(SECRET).put_on(bare)
         host_key = derive(SECRET, mark, generation=1)
         order = Order(mark, "any/image", 20, self.public_key, now, host_key)
         rental_id = self.provider.rent(self.offers.pop(), order)

@@ -35,6 +35,11 @@ def passwords_in(value: Any) -> set[str]:
     return {secret for login in _LOGIN.findall(value) for secret in _secrets(login)}
 
 
+def without_login(address: str) -> str:
+    """*address* for people: the same place, without who logs in."""
+    return _LOGIN.sub("://", address)
+
+
 def _secrets(login: str) -> set[str]:
     user, _colon, password = login.partition(":")
     alone = password or user

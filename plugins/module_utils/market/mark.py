@@ -7,24 +7,33 @@
 The provider's list is the database of rentals: a fresh controller with nothing but
 credentials reads scope, name, nonce, deadline and wished lifetime back from it.
 
-    inferops/<scope>/<name>/<nonce>/2/<deadline>/<lifetime>/<created>
+    inferops/<scope>/<name>/<nonce>/3/<deadline>/<lifetime>/<created>/<seal>
 
 People write into that field as well. Where a provider keeps a second copy that they do not, it
-tells whose a rental is whatever has become of the first one.
+tells whose a rental is whatever has become of the first one. The seal proves that somebody wrote
+the mark who knows the secret of the scope: who has the secret believes no mark without it.
 
-The 2 is the version. Numbers are written to the base of 36, because the shortest field of a
-provider has 64 characters. A later version may add parts behind these: who does not know them keeps
-them as they are. Version 1 had no version, decimal numbers and no time of the rental request.
+The 3 is the version. Version 2 has no seal, where a scope has no secret of its own. Numbers are
+written to the base of 36, because the shortest field of a provider has 64 characters. A later
+version may add parts behind these: who does not know them keeps them as they are. Version 1 had no
+version, decimal numbers and no time of the rental request.
 """
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from .secret import derived
 
 PREFIX = "inferops"
-VERSION = 2
+VERSION, SEALED = 2, 3
+#: What nobody guesses by writing labels: each guess is one that everybody sees.
+_SEAL_LETTERS = 16
+#: Labels that are shorter are needed for scope and name: no mark of such a provider has a seal.
+ROOM_FOR_SEAL = 128
 _WORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _NONCE = re.compile(r"[0-9a-f]{8}")
 #: What Ansible takes for the controller, or for every host.
@@ -56,12 +65,12 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_length(scope: str, name: str, most: int) -> None:
+def check_length(scope: str, name: str, most: int, sealed: bool = False) -> None:
     """See that a mark of *scope* and *name* fits into *most* characters, else raise ValueError.
 
     However it changes later: a deadline that moves must never become too long.
     """
-    left = most - _FRAME_LETTERS
+    left = most - _FRAME_LETTERS - (1 + _SEAL_LETTERS if sealed else 0)
     if len(scope) + len(name) > left:
         raise ValueError(
             f"Scope {scope!r} and name {name!r} are too long together: the provider keeps marks of "
@@ -151,17 +160,62 @@ class Mark:
         return cls(scope, name, nonce, deadline, lifetime_seconds, created_at, version, rest)
 
 
-def mark_of(label: str, copy: str | None = None) -> Mark | None:
+class Seal:
+    """What a scope's marks are sealed with, and known by. Without a secret, all are believed."""
+
+    def __init__(self, secret: str = "") -> None:
+        self._secret = secret
+
+    def __bool__(self) -> bool:
+        return bool(self._secret)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells two secrets apart, and nothing else of them."""
+        return derived(self._secret, "inferops fingerprint").hex()[:8] if self else ""
+
+    def put_on(self, mark: Mark) -> Mark:
+        """*mark* as it is sent to the provider."""
+        if not self:
+            return mark
+        rest = mark.rest.partition("/")[2] if mark.version >= SEALED else mark.rest
+        version = max(mark.version, SEALED)
+        bare = replace(mark, version=version, rest="")
+        return replace(bare, rest="/".join(filter(None, (self._letters(bare), rest))))
+
+    def proves(self, mark: Mark) -> bool:
+        """Whether *mark* was written by somebody who knows the secret."""
+        if not self:
+            return True
+        told = mark.rest.partition("/")[0]
+        wanted = self._letters(replace(mark, rest=""))
+        return mark.version >= SEALED and hmac.compare_digest(told.encode(), wanted.encode())
+
+    def _letters(self, mark: Mark) -> str:
+        return derived(self._secret, f"inferops mark/{mark.encode()}").hex()[:_SEAL_LETTERS]
+
+
+def mark_of(label: str, copy: str | None = None, seal: Seal | None = None) -> Mark | None:
     """The mark of a rental whose field shows *label*; None when it is not one of ours.
 
     *copy* is the one that nobody writes into, as it was at the rental request. A deadline that has
     moved since then is only in the label, and counts as long as one word of that is still the mark.
     """
+    seal = seal or Seal()
     kept = Mark.decode(copy)
     if kept is None:
-        return Mark.decode(label)
+        whole = Mark.decode(label)
+        return whole if whole and seal.proves(whole) else None
+    if not seal.proves(kept):
+        return None
     words = (Mark.decode(word) for word in label.split())
-    return next((mark for mark in words if mark and mark.identity == kept.identity), kept)
+    ours = (mark for mark in words if mark and mark.identity == kept.identity)
+    return next(filter(seal.proves, ours), kept)
+
+
+def claim_of(label: str, copy: str | None = None) -> Mark | None:
+    """The mark that a rental carries, whether or not somebody may be believed who wrote it."""
+    return Mark.decode(copy) or Mark.decode(label)
 
 
 def is_damaged(text: str | None, scope: str) -> bool:

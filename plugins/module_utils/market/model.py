@@ -206,6 +206,7 @@ class Rental:
     """What we pay for, as its provider shows it. None is what it does not tell, or not yet.
 
     ``label`` is what its provider shows in the field of the mark, and ``mark`` whose it is.
+    ``claim`` is whose it says that it is: without a mark, nobody may be believed who wrote it.
     It bills ``price_usd_per_hour`` while it runs, and ``stopped_usd_per_hour`` when it does not.
     ``ends_at`` is when its machine's owner wants it back, in epoch seconds.
     ``seniority`` sorts the rentals of a provider by their creation and never changes; empty where
@@ -233,6 +234,7 @@ class Rental:
     console_url: str
     stopped_usd_per_hour: float | None = None
     ends_at: float | None = None
+    claim: Mark | None = None
 
     def __post_init__(self) -> None:
         check_id(self.id)
@@ -291,6 +293,7 @@ class Rental:
             **{
                 **data,
                 "mark": Mark(**data["mark"]) if data["mark"] else None,
+                "claim": Mark(**data["claim"]) if data["claim"] else None,
                 "ssh": tuple(Endpoint(**endpoint) for endpoint in data["ssh"]),
                 "ports": {port: Endpoint(**way) for port, way in data["ports"].items()},
             }

@@ -16,6 +16,7 @@ from typing import Any, Callable
 
 from .clock import Clock
 from .errors import CredentialError, RequestRefused
+from .mark import ROOM_FOR_SEAL, Seal
 from .offers.ranking import Usage
 from .offers.shared_search import SharedSearch
 from .providers.pace import Pace
@@ -83,7 +84,10 @@ def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Pro
     kind = PROVIDERS[options["provider"]]
     clock = clock or Clock.from_environment()
     pace = Pace(_shared_file(options, "pace"), kind.seconds_between, clock)
-    return kind(_credentials(options), _api_url(options), pace, clock)
+    provider = kind(_credentials(options), _api_url(options), pace, clock)
+    if kind.label_length >= ROOM_FOR_SEAL:
+        provider.seal = Seal(given_secret(options))
+    return provider
 
 
 def make_search(options: Mapping[str, Any], provider: Provider, clock: Clock) -> SharedSearch:
@@ -107,7 +111,7 @@ def make_lifecycle(
         provider,
         options["scope"],
         clock,
-        SharedListing(_shared_file(options, "listing"), clock),
+        SharedListing(_shared_file(options, "listing", provider.seal.fingerprint), clock),
         Claims(_shared_file(options, "claims"), clock),
         notify,
         make_search(options, provider, clock),
@@ -119,19 +123,26 @@ def make_means(options: Mapping[str, Any], provider: Provider, clock: Clock) -> 
     return Means(provider, _shared_file(options, "account"), clock)
 
 
+def given_secret(options: Mapping[str, Any]) -> str:
+    """The scope's own secret; empty where it has none.
+
+    Marks are sealed with this alone: API keys change, and each controller may have its own.
+    """
+    return str(options.get("scope_secret") or os.environ.get(_SECRET_ENV) or "")
+
+
 def scope_secret(options: Mapping[str, Any]) -> str:
     """The secret that the scope's host keys are derived from.
 
     A given one, or what the provider is logged in to with.
     """
-    given = options.get("scope_secret") or os.environ.get(_SECRET_ENV)
-    secret = given or " ".join(_credentials(options).values())
+    secret = given_secret(options) or " ".join(_credentials(options).values())
     if not secret:
         raise RequestRefused(
             f"Provider {options['provider']} has no key that host keys could be derived from.",
             remedy=f"Set scope_secret, or the environment variable {_SECRET_ENV}.",
         )
-    return str(secret)
+    return secret
 
 
 def check_credentials(options: Mapping[str, Any]) -> None:
@@ -175,11 +186,14 @@ def _api_url(options: Mapping[str, Any]) -> str:
     return str(options.get("api_url") or os.environ.get(kind.url_env) or kind.default_url)
 
 
-def _shared_file(options: Mapping[str, Any], what: str) -> SharedFile:
-    """A file that all processes of this controller with the same account share."""
+def _shared_file(options: Mapping[str, Any], what: str, whose: str = "") -> SharedFile:
+    """A file that all processes of this controller with the same account share.
+
+    Those who believe other marks see other rentals: *whose* tells them apart.
+    """
     account = " ".join((_api_url(options), *_credentials(options).values())).encode()
     folder = f"{options['provider']}-{hashlib.sha256(account).hexdigest()[:12]}"
-    path = os.path.join(options["controller_dir"], "market", folder, f"{what}.json")
+    path = os.path.join(options["controller_dir"], "market", folder, f"{what}{whose}.json")
     # Who asks the provider for all holds these meanwhile; the others are held for moments.
     waits = what in ("listing", "search", "account")
     return SharedFile(path, PATIENCE_SECONDS if waits else MOMENTS_SECONDS)

@@ -68,6 +68,19 @@ def test_a_wrong_key_is_told(configuration: Path) -> None:
     assert "refused the API key" in inventory(configuration, key="wrong").stderr
 
 
+def test_what_a_marketplace_answers_is_told_plainly_and_without_secrets(
+    market: Market, configuration: Path
+) -> None:
+    login = "user:planted-password"
+    configuration.write_text(configuration.read_text().replace("http://", f"http://{login}@"))
+    body = "\x1b[2J\x1b]0;owned\x07 hf_abcdefghijklmnopqrstuvwxyz"
+    market.fault("reply", method="GET", path="/api/v1/instances/", times=9, status=418, body=body)
+    said = inventory(configuration).stderr
+    assert "HTTP 418" in said
+    for unwanted in ("\x1b", "\x07", "hf_abc", "planted-password"):
+        assert unwanted not in said
+
+
 @pytest.mark.parametrize("name", ["all", "localhost", "gpu_rentals", "market_vastai"])
 def test_a_rental_with_a_misleading_name_hides_no_other(
     market: Market, configuration: Path, name: str

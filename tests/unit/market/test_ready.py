@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark, Seal
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import HostSpec, PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Traits
@@ -28,7 +28,7 @@ from tests.unit.market.ssh_host import SshHost, as_paramiko, write_key_pair
 ROOT = Path(__file__).parents[3]
 ANSIBLE = Path(sys.executable).parent / "ansible"
 SECRET = "the secret of the scope"
-MARK = Mark("prod", "gpu-1", "9f2c41aa", 1795312800, 86400)
+MARK = Seal(SECRET).put_on(Mark("prod", "gpu-1", "9f2c41aa", 1795312800, 86400))
 DELIVERED, REPLACED = (derive(SECRET, MARK, generation) for generation in (1, 2))
 
 

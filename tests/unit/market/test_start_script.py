@@ -33,7 +33,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.start_s
     replacement_script,
     start_script,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark, Seal
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import HostKey
 from tests.simulator import daemon
 
@@ -354,9 +354,12 @@ def test_a_container_that_was_recreated_keeps_its_extension(host: Host) -> None:
     assert host.calls() == []
 
 
-def test_a_deadline_that_nobody_could_tell_the_host_holds(host: Host) -> None:
+@pytest.mark.parametrize("secret", ["", "s" * 20])
+def test_a_deadline_that_nobody_could_tell_the_host_holds(host: Host, secret: str) -> None:
+    """With a seal and without: the host cannot look at it."""
     now = int(time.time())
-    host.shows(now + DAY, label=f"keep {replace(MARK, deadline=now + DAY).encode()} please")
+    mark = Seal(secret).put_on(replace(MARK, deadline=now + DAY))
+    host.shows(now + DAY, label=f"keep {mark.encode()} please")
     host.start(now - 7200, lifetime_seconds=3600)
     assert host.holds(now + DAY)
     assert host.calls() == []

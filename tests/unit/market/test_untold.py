@@ -286,4 +286,4 @@ def test_a_provider_may_need_no_key_at_all(fakes: Fakes, monkeypatch: pytest.Mon
     fakes.register(type("Delivering", (Keyless,), {"delivers_host_key": True}))
     result = fakes.rent("gpu-2")
     assert "Set scope_secret" in result["msg"]
-    assert fakes.rent("gpu-2", scope_secret="s")["changed"]
+    assert fakes.rent("gpu-2", scope_secret="s" * 20)["changed"]

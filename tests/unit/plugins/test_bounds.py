@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -20,8 +21,12 @@ from ansible.playbook.task import Task
 from ansible_collections.inferops.gpu.plugins.action import model_cache, model_server
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import limits
 from ansible_collections.inferops.gpu.plugins.plugin_utils import bounds, guarded_action
+from tests.tools.tree import REPOSITORY
 from tests.unit.plugins.test_guarded_actions import ansible
 
+#: Modules of Ansible's own that ask a host nothing, or have a limit of their own.
+ASK_NOBODY = ("add_host", "assert", "debug", "fail", "import_", "include_", "meta", "set_fact")
+LIMITED = ("reboot",)
 #: Of one that is not interrupted.
 HANGS_SECONDS = 60
 
@@ -184,3 +189,24 @@ def test_a_download_that_never_ends_is_given_up(shown: list[str]) -> None:
     with pytest.raises(AnsibleActionFail, match="The model is not complete within"):
         waiting.run(task_vars={})
     assert shown == []
+
+
+def tasks_of(found: Any) -> Iterator[dict[str, Any]]:
+    """Each task in what a file of tasks holds, those of its blocks too."""
+    for task in found or ():
+        yield task
+        for part in ("block", "rescue", "always"):
+            yield from tasks_of(task.get(part))
+
+
+def test_no_task_of_ansibles_own_waits_for_a_host_without_end() -> None:
+    """Ours are guarded; those have a time of their own."""
+    endless = []
+    for file in REPOSITORY.glob("roles/*/tasks/*.yml"):
+        for task in tasks_of(yaml.safe_load(file.read_text())):
+            module = next((key for key in task if key.startswith("ansible.builtin.")), "")
+            name = module.rpartition(".")[2]
+            asks = name and not name.startswith((*ASK_NOBODY, *LIMITED))
+            if asks and task.get("delegate_to") != "localhost" and "timeout" not in task:
+                endless.append(f"{file.parent.parent.name}: {task['name']}")
+    assert endless == []

@@ -13,8 +13,13 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import remove_values
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import passwords_in
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import (
+    hide_passwords,
+    passwords_in,
+)
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
@@ -139,6 +144,14 @@ def test_the_environment_of_a_server_does_not_reach_the_system_log(tmp_path: Pat
     }
     printed, told = said(tmp_path, {"inferops.gpu.model_server": server, "check_mode": True})
     assert_hidden(printed, told)
+
+
+def test_the_connection_which_shows_what_a_module_prints_is_told_no_password() -> None:
+    """At -vvv, before any action of ours gets it."""
+    module = AnsibleModule.__new__(AnsibleModule)
+    module.params, module.no_log_values = dict(LOCK), set()
+    hide_passwords(module)
+    assert_hidden(str(remove_values(module.params, module.no_log_values)))
 
 
 def test_every_module_that_takes_an_address_hides_its_password() -> None:

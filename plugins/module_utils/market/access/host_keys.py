@@ -10,14 +10,13 @@ the first connection and is known to nobody but the host and whoever has the sco
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import RequestRefused
 from ..mark import Mark
 from ..model import HostKey
+from ..secret import derived
 
 if TYPE_CHECKING:
     from ..model import Endpoint
@@ -50,8 +49,7 @@ def derive(secret: str, mark: Mark, generation: int) -> HostKey:
         )
     # Scope, name and nonce hold no slash.
     text = f"inferops host key/{mark.scope}/{mark.name}/{mark.nonce}/{generation}"
-    seed = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
-    key = Ed25519PrivateKey.from_private_bytes(seed)
+    key = Ed25519PrivateKey.from_private_bytes(derived(secret, text))
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     return HostKey(private.decode(), public.decode())

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..clock import Clock
-from ..mark import Mark
+from ..mark import Mark, Seal
 from ..model import Account, Charge, Offer, Order, Rental
 from ..wish import Wish
 from .pace import Pace
@@ -108,6 +108,9 @@ class Provider(ABC):
     #: HOST when a request can carry the dead-man switch, PROVIDER when the provider itself ends
     #: a rental, NOBODY when neither.
     enforces_deadline: ClassVar[str] = NOBODY
+
+    #: What proves that a mark is one of the scope's: ``mark_of`` and ``claim_of`` take it.
+    seal: Seal = Seal()
 
     @abstractmethod
     def __init__(

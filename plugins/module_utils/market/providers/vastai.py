@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from ...common.hiding import without_login
 from ..access.start_script import SelfRelease, start_script
 from ..border import check_id, port_of, printable
 from ..clock import Clock
@@ -30,7 +31,7 @@ from ..errors import (
     RequestRefused,
     UnclearCreate,
 )
-from ..mark import Mark, mark_of
+from ..mark import Mark, claim_of, mark_of
 from ..model import (
     FAILED,
     RUNNING,
@@ -170,7 +171,7 @@ class VastAI(Provider):
     def __init__(
         self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
     ) -> None:
-        self._console_url = f"{api_url.rstrip('/')}/instances/"
+        self._console_url = f"{without_login(api_url).rstrip('/')}/instances/"
         headers = {"Authorization": f"Bearer {credentials['api_key']}"}
         self._transport = Transport(api_url, headers, pace, clock)
 
@@ -398,14 +399,16 @@ class VastAI(Provider):
             ) from error
 
     def _understood(self, row: dict[str, Any]) -> Rental:
-        label = printable(row.get("label") or "")
+        label, copy = printable(row.get("label") or ""), _second_mark(row)
+        mark = mark_of(label, copy, self.seal)
         return Rental(
             provider=self.name,
             id=_id_or_none(row["id"]) or "",
             # Ids are given out in the order of the rental requests.
             seniority=str(row["id"]).rjust(20, "0"),
             label=label,
-            mark=mark_of(label, _second_mark(row)),
+            mark=mark,
+            claim=None if mark else claim_of(label, copy),
             status=_status(row),
             status_text=_status_text(row),
             # 0 is what it shows before it knows.

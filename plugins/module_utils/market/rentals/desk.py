@@ -30,6 +30,7 @@ from ..options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
     WISH_OPTIONS,
+    given_secret,
     make_lifecycle,
     make_means,
     make_provider,
@@ -39,8 +40,9 @@ from ..options import (
     with_usual,
 )
 from ..providers.provider import Provider
+from ..secret import SHORT_WARNING, is_short, refuse_short
 from .info import known_hosts
-from .labels import refuse_damaged, written_over_warning
+from .labels import damaged_warning, refuse_damaged, written_over_warning
 from .lifecycle import (
     NOTHING_BILLS,
     SHARED_FOR_SECONDS,
@@ -96,6 +98,8 @@ def rental(
     try:
         # An empty name would stand for none, and look like one that is not rented.
         check_name(given["name"])
+        if is_short(given_secret(given)):
+            warnings.append(SHORT_WARNING)
         provider = make_provider(given)
         stakes += f" See {provider.console_url}"
         desk = Desk(given, provider, dry_run or given["state"] == "found", notify, warnings.append)
@@ -140,7 +144,7 @@ class Desk:
         existing = named(listed, name)
         if existing:
             return self._keep(existing)
-        refuse_damaged(self._lifecycle.damaged(SHARED_FOR_SECONDS), name, RequestRefused)
+        refuse_damaged(self._lifecycle.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
         unlisted = [] if self._dry_run else self._lifecycle.unlisted(listed, name)
         if unlisted:
             return self._keep(unlisted)
@@ -151,6 +155,9 @@ class Desk:
         name = self._options["name"]
         existing = named(self._lifecycle.rentals(SHARED_FOR_SECONDS, name), name)
         if not existing:
+            damaged = self._lifecycle.damaged(SHARED_FOR_SECONDS, name)
+            if damaged:
+                self._warn(damaged_warning(damaged))
             return {"changed": False, "rental": None, "as_asked": False}
         kept = self._keep(existing)
         rental = existing[0]
@@ -168,8 +175,11 @@ class Desk:
         name, nonce = self._options["name"], self._options["nonce"]
         if nonce is not None:
             check_nonce(nonce)
-        look = self._lifecycle.find if self._dry_run else self._lifecycle.prove_none
-        doomed = [one for one in look(name) if nonce in (None, one.mark and one.mark.nonce)]
+        if self._dry_run:
+            found = self._lifecycle.find(name)
+        else:
+            found = self._lifecycle.prove_none(name, but=self._options["id"])
+        doomed = [one for one in found if nonce in (None, one.mark and one.mark.nonce)]
         unproven: list[UnprovenAbsence] = []
         try:
             doomed += self._by_id(doomed)
@@ -212,10 +222,10 @@ class Desk:
         rental = self._lifecycle.by_id(rental_id)
         if rental is None:
             return []
-        mark, nonce = rental.mark, self._options["nonce"]
+        mark, nonce = rental.mark or rental.claim, self._options["nonce"]
         ours = (self._options["scope"], self._options["name"])
         if mark is not None and (mark.scope, mark.name) == ours and nonce in (None, mark.nonce):
-            # The list was behind, and did not show it.
+            # The list was behind, and did not show it; or its mark is not proven.
             return [rental]
         if mark is not None:
             # A whole mark is nothing that somebody wrote over: it is another name's, or nonce's.
@@ -279,6 +289,7 @@ class Desk:
     def _rent(self, machines_in_use: set[str]) -> dict[str, Any]:
         options = self._options
         check_image(options["image"])
+        refuse_short(given_secret(options))
         wish = make_wish(options).without_machines(machines_in_use)
         history = History(options["history_path"])
         try:
@@ -393,8 +404,9 @@ class Desk:
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
-        check_length(scope, name, self._provider.label_length)
-        return Mark.new(scope, name, deadline, seconds, now, nonce=nonce)
+        seal = self._provider.seal
+        check_length(scope, name, self._provider.label_length, bool(seal))
+        return seal.put_on(Mark.new(scope, name, deadline, seconds, now, nonce=nonce))
 
     def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
         at = mark.deadline if mark else 0

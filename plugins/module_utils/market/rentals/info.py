@@ -14,8 +14,15 @@ from ..errors import MarketError
 from ..failing import failure
 from ..mark import check_name
 from ..model import RUNNING, SILENT, Rental, rate
-from ..options import ACCOUNT_OPTIONS, make_lifecycle, make_provider, scope_secret
+from ..options import (
+    ACCOUNT_OPTIONS,
+    given_secret,
+    make_lifecycle,
+    make_provider,
+    scope_secret,
+)
 from ..providers.provider import HOST, NOBODY, Provider
+from ..secret import SHORT_WARNING, is_short
 from .labels import damaged_warning, written_over_warning
 from .lifecycle import SHARED_FOR_SECONDS, Lifecycle, duplicates_warning, named
 
@@ -49,6 +56,7 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
         return failure(error, "What is rented, and so what bills, is unknown.")
     warnings = [duplicates_warning(rentals)] if name and len(rentals) > 1 else []
     warnings += [damaged_warning(damaged)] if damaged else []
+    warnings += [SHORT_WARNING] if is_short(given_secret(given)) else []
     warnings += filter(None, map(written_over_warning, rentals))
     warnings += filter(None, (_deadline_warning(one, given["warn_hours"]) for one in told))
     return {

@@ -12,12 +12,10 @@ from ..model import Rental, rate
 
 def damaged_warning(damaged: list[Rental]) -> str:
     """What to tell about rentals of which nobody can say whose they are."""
-    told = ", ".join(
-        f"{one.id} ({one.label!r}, {rate(one.billed_usd_per_hour)})" for one in damaged
-    )
+    rates = " ".join(f"{one.id} bills {rate(one.billed_usd_per_hour)}." for one in damaged)
     return (
-        f"The label of {told} looks like a mark of this scope and is none: somebody has written "
-        f"into it. Whether it is needed is unknown; see {damaged[0].console_url}"
+        f"{_why(damaged)} {rates} Whether it is needed is unknown, so it is neither used nor "
+        f"released; see {damaged[0].console_url}"
     )
 
 
@@ -25,13 +23,37 @@ def refuse_damaged(damaged: list[Rental], name: str, kind: type[MarketError]) ->
     """Raise an error of this *kind* where one of the *damaged* may be the rental of *name*."""
     if not damaged:
         return
-    told = ", ".join(f"{one.id} ({one.label!r})" for one in damaged)
+    ways = (
+        ["take out what was written into its label"]
+        if any(not one.claim for one in damaged)
+        else []
+    )
+    if any(one.claim for one in damaged):
+        ways.append("run with the secret that it was rented with")
+        ways.append("release it by its id (module rental with state: absent and its id)")
     raise kind(
-        f"Whether {name} is rented is unknown: the label of rental {told} looks like a mark of "
-        "this scope and is none, because somebody has written into it.",
-        remedy=f"Take out what was written, or end the rental, at {damaged[0].console_url}",
+        f"Whether {name} is rented is unknown: {_why(damaged)}",
+        remedy=f"Either {', or '.join(ways)}, or end it at {damaged[0].console_url}",
         money=" ".join(f"{one.id} bills {rate(one.billed_usd_per_hour)}." for one in damaged),
     )
+
+
+def _why(damaged: list[Rental]) -> str:
+    """Why none of these is believed."""
+    told = ", ".join(f"{one.id} ({one.label!r})" for one in damaged if one.claim is None)
+    unproven = ", ".join(f"{one.id} ({one.label!r})" for one in damaged if one.claim)
+    sentences = []
+    if told:
+        sentences.append(
+            f"The label of rental {told} looks like a mark of this scope and is none, because "
+            "somebody has written into it."
+        )
+    if unproven:
+        sentences.append(
+            f"The mark of rental {unproven} is not proven: it was made without the secret of this "
+            "scope, or with another one, or by somebody else."
+        )
+    return " ".join(sentences)
 
 
 def written_over_warning(rental: Rental) -> str:

@@ -24,13 +24,13 @@ from ..errors import (
     UnclearCreate,
     UnprovenAbsence,
 )
-from ..mark import Mark, check_word, is_damaged, mark_of
+from ..mark import SEALED, Mark, check_word, is_damaged, mark_of
 from ..model import DEAD, UNREADABLE, Charge, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
 from .claims import Claims
-from .labels import refuse_damaged
+from .labels import damaged_warning, refuse_damaged
 from .lifetime import Lifetime
 from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict, judge
 from .reaping import is_settled, waits
@@ -175,27 +175,32 @@ class Lifecycle:
         listed = self._own_listing()
         return self._of_scope(listed), self._damaged(listed)
 
-    def damaged(self, max_age_seconds: float) -> list[Rental]:
-        """Rentals whose label looks like a mark of the scope and is none, and has no second copy.
+    def damaged(self, max_age_seconds: float, name: str | None = None) -> list[Rental]:
+        """Rentals whose mark of the scope nobody can believe, that may be of this *name*.
 
-        Each may be of any name.
+        Somebody has written into it, and there is no second copy; or its seal is not the scope's.
         """
-        return self._damaged(self._listed(self._clock.now() - max_age_seconds))
+        return self._damaged(self._listed(self._clock.now() - max_age_seconds), name)
 
-    def prove_none(self, name: str) -> list[Rental]:
+    def prove_none(self, name: str, but: str | None = None) -> list[Rental]:
         """Rentals of *name* after a second look with a credential that works, and by another view.
 
         One empty list proves nothing: a rental request that just happened may not be listed yet.
-        Raises UnprovenAbsence when none is there but one that may be of any name.
+        Raises UnprovenAbsence when none is there but one that may be of this name. The one with
+        the id *but* is known.
         """
-        found = named(self._of_scope(self._own_listing()), name)
+        listed = self._own_listing()
+        found = named(self._of_scope(listed), name)
         if not found:
             self._clock.sleep(LOOKS_APART_SECONDS)
             listed = self._own_listing()
             found = named(self._of_scope(listed), name) or self.unlisted(listed, name)
             self._provider.check_credential()
-            if not found:
-                refuse_damaged(self._damaged(listed), name, UnprovenAbsence)
+        doubted = [one for one in self._damaged(listed, name) if one.id != but]
+        if not found:
+            refuse_damaged(doubted, name, UnprovenAbsence)
+        elif doubted:
+            self._doubt(damaged_warning(doubted))
         return found
 
     def unlisted(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
@@ -509,7 +514,17 @@ class Lifecycle:
                 remedy=f"Extend it by at most {hours:.1f} hours, or rent another one in time.",
                 money=money,
             )
-        mark = replace(rental.mark, deadline=deadline, lifetime_seconds=lifetime_seconds)
+        seal = self._provider.seal
+        if rental.mark.version >= SEALED and not seal:
+            raise RequestRefused(
+                f"The mark of rental {rental.id} is sealed with the scope's secret: only who has "
+                "that can move the deadline.",
+                remedy="Set inferops_scope_secret, or INFEROPS_SCOPE_SECRET, to that secret.",
+                money=money,
+            )
+        mark = seal.put_on(
+            replace(rental.mark, deadline=deadline, lifetime_seconds=lifetime_seconds)
+        )
         if pretend:
             return replace(rental, mark=mark, label=mark.encode())
         try:
@@ -652,8 +667,14 @@ class Lifecycle:
         except ProviderUnavailable:
             return rental
 
-    def _damaged(self, listed: list[Rental]) -> list[Rental]:
-        return [one for one in listed if one.mark is None and is_damaged(one.label, self._scope)]
+    def _damaged(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
+        return [one for one in listed if one.mark is None and self._may_be(one, name)]
+
+    def _may_be(self, rental: Rental, name: str | None) -> bool:
+        claim = rental.claim
+        if claim is None:
+            return is_damaged(rental.label, self._scope)
+        return claim.scope == self._scope and name in (None, claim.name)
 
 
 def duplicates_warning(rentals: list[Rental]) -> str:

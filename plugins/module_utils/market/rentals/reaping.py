@@ -78,7 +78,7 @@ def judge_rentals(
     ``names`` is what the inventory names, None when there is no inventory to compare with; what
     it does not name is an orphan, and may be released only when ``strict``.
     """
-    judgements = [Judgement(one, UNKNOWN, "its mark was changed by hand", False) for one in damaged]
+    judgements = [Judgement(one, UNKNOWN, _doubt(one), False) for one in damaged]
     counting: dict[str, Rental] = {}
     for rental in rentals:
         mark = rental.mark
@@ -92,6 +92,12 @@ def judge_rentals(
             judgement = _by_name(rental, first, clocks, named, strict)
         judgements.append(judgement)
     return judgements
+
+
+def _doubt(rental: Rental) -> str:
+    if rental.claim is None:
+        return "its mark was changed by hand"
+    return "its mark is not proven by the secret of this scope"
 
 
 def _by_deadline(rental: Rental, mark: Mark, clocks: Clocks) -> Judgement | None:

@@ -24,7 +24,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     RateLimited,
     UnclearCreate,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark, check_length
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import (
+    ROOM_FOR_SEAL,
+    Mark,
+    Seal,
+    check_length,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     DEAD,
     RUNNING,
@@ -329,6 +334,19 @@ def test_a_label_that_was_written_over_leaves_the_mark_where_a_second_one_is_kep
     assert read is not None
     assert listed.mark == read.mark == kept
     assert listed.is_written_over == subject.kind.keeps_second_mark
+
+
+def test_who_has_the_secret_believes_no_mark_without_the_seal(subject: Subject) -> None:
+    if subject.kind.label_length < ROOM_FOR_SEAL:
+        return
+    provider, wanted = subject.provider(), order(subject)
+    provider.seal = Seal("s" * 20)
+    sealed = provider.seal.put_on(order(subject, "gpu-2").mark)
+    for mark in (wanted.mark, sealed):
+        provider.rent(cheapest(subject), replace(wanted, mark=mark))
+    listed = provider.list_rentals()
+    assert {one.mark for one in listed} == {None, sealed}
+    assert {one.claim for one in listed} == {wanted.mark, None}
 
 
 def test_what_is_charged_names_every_rental_by_its_label(subject: Subject) -> None:
