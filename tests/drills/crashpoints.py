@@ -133,7 +133,8 @@ class Course:
             raise DropConnection
         if phase == "after" and CHANGING.match(call):
             self.passes(MODULE_KILLED, call)
-            time.sleep(self.trouble.slow_seconds)
+            if call.startswith("PUT"):
+                time.sleep(self.trouble.slow_seconds)
 
     def hear(self, _play: Play, news: dict[str, Any]) -> None:
         """Pass the point at the start of a task."""
