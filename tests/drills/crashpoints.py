@@ -133,7 +133,8 @@ class Course:
             raise DropConnection
         if phase == "after" and CHANGING.match(call):
             self.passes(MODULE_KILLED, call)
-            time.sleep(self.trouble.slow_seconds)
+            if call.startswith("PUT"):
+                time.sleep(self.trouble.slow_seconds)
 
     def hear(self, _play: Play, news: dict[str, Any]) -> None:
         """Pass the point at the start of a task."""
@@ -195,8 +196,8 @@ def crash(stage: Stage, drill: Drill, run: Run) -> Verdict:
         if course.reached.is_set():
             verdict.add("leaked", *unsaid(stage, run.point, outcomes[-1]))
             verdict.add("missing", *unmet(stage, trouble.renting))
-            if trouble.recreated:
-                stage.recreate_hosts()
+            if trouble.recreated and not stage.recreate_hosts():
+                verdict.add("missing", "there was no host to make anew")
             stage.simulator.control.plan_faults(list(trouble.stepping))
             converge(stage, drill, verdict, course.controller)
             verdict.add("missing", *unmet(stage, trouble.stepping))

@@ -186,11 +186,13 @@ class Stage:
         """Let simulated seconds pass at once."""
         self.market.advance(seconds)
 
-    def recreate_hosts(self) -> None:
-        """Make every host anew in place, and wait until they answer."""
-        for rental in self.rentals():
+    def recreate_hosts(self) -> int:
+        """Make every host anew in place, wait until they answer, and tell how many they are."""
+        rentals = self.rentals()
+        for rental in rentals:
             self.market.recycle(rental)
         self.await_hosts()
+        return len(rentals)
 
     def contradicting(self, claim: dict[str, Any]) -> list[str]:
         """What is wrong about a claim right now."""

@@ -15,7 +15,8 @@ from tests.drills.stage import LABEL
 from tests.simulator.catalogue import LIST
 
 ALWAYS = 1000
-#: A limit for every task, and how long an answer takes that outlasts it; in real seconds.
+#: A limit for every task, and how long an answer takes that outlasts it; in real seconds. In those
+#: of the market that would be too long for the proof of a release.
 TASK_SECONDS, SLOW_SECONDS = 12, 15.0
 
 
@@ -26,7 +27,7 @@ class Trouble:
     ``renting`` are faults of the market from the beginning, ``stepping`` those of the next step,
     which a ``fresh`` controller takes where that is said. Before it, containers are made anew where
     they are ``recreated``. ``settings`` are environment variables of every controller, and answers
-    to rental requests and releases take ``slow_seconds``.
+    to rental requests take ``slow_seconds``.
     """
 
     name: str
