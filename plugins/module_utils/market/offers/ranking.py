@@ -257,12 +257,18 @@ def _price(offer: Offer, usage: Usage, risk: Risk) -> RankedOffer:
         offer=offer,
         base_usd=(rate - offer.disk_usd_per_hour) * usage.hours,
         disk_usd=offer.disk_usd_per_hour * usage.hours,
-        traffic_usd=usd_per_gib * gib,
+        traffic_usd=traffic_usd(offer, usage),
         download_wait_usd=rate * _download_hours(offer, gib),
         failure_usd=risk.odds * failed_usd,
         outage_usd=rate * usage.hours * min(max(0.0, 1.0 - reliability), _MOST_DOWN),
         risk=risk,
     )
+
+
+def traffic_usd(offer: Offer, usage: Usage) -> float:
+    """What the image, the model and the packages cost to download."""
+    usd_per_gib = _or(offer.download_usd_per_gib, _USUAL_USD_PER_GIB)
+    return usd_per_gib * (usage.image_gib + usage.download_gib)
 
 
 def _download_hours(offer: Offer, gib: float) -> float:

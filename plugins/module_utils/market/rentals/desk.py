@@ -16,7 +16,7 @@ from ..failing import failure
 from ..mark import Mark, check_length, check_name, check_nonce
 from ..model import RUNNING, Offer, Order, RegistryLogin, Rental, check_public_key, rate
 from ..offers.history import History
-from ..offers.ranking import RankedOffer, choose
+from ..offers.ranking import RankedOffer, choose, traffic_usd
 from ..options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
@@ -380,6 +380,7 @@ class Desk:
         """A mark with the deadline that this offer's price allows; without a nonce a fresh one."""
         lifetime = self._lifetime()
         seconds = lifetime.seconds(offer.price_usd_per_hour)
+        lifetime = lifetime.less(traffic_usd(offer, make_usage(self._options)))
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
