@@ -25,6 +25,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import yaml
+
 from tests.drills.mutations import MUTATIONS, Mutation
 from tests.tools import tree
 
@@ -94,12 +96,14 @@ def environment() -> dict[str, str]:
 
 
 def check_texts(mutations: Iterable[Mutation]) -> None:
-    """See that every mutation can be made, and makes valid Python. Raises Void."""
+    """See that every mutation can be made, and makes valid Python or YAML. Raises Void."""
     problems = []
     for mutation in mutations:
         try:
-            ast.parse(mutation.applied_to((tree.REPOSITORY / mutation.file).read_text()))
-        except (OSError, ValueError, SyntaxError) as error:
+            broken = mutation.applied_to((tree.REPOSITORY / mutation.file).read_text())
+            valid = yaml.safe_load if mutation.file.endswith(".yml") else ast.parse
+            valid(broken)
+        except (OSError, ValueError, SyntaxError, yaml.YAMLError) as error:
             problems.append(f"{mutation.name}: {error}")
     if problems:
         raise Void("\n".join(problems))
