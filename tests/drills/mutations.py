@@ -323,7 +323,7 @@ PROOFS = (
         "unreadable-account-is-an-empty-inventory",
         "an inventory that cannot be read looks like a fleet of nothing",
         "plugins/inventory/rentals.py",
-        '            raise AnsibleParserError(f"{path}: {error}") from error\n'
+        '            raise AnsibleParserError(f"{path}: {error}") from None\n'
         "        except ValueError",
         "            return\n        except ValueError",
         (f"{UNIT}/test_inventory.py::test_a_wrong_key_is_told",),
@@ -2420,7 +2420,7 @@ BEFORE_IT_COSTS = (
         "check mode promises what the account would be refused",
         f"{MARKET}/rentals/desk.py",
         "            self._refuse_without_means()\n",
-        "",
+        "            pass\n",
         (f"{RENTALS}::test_check_mode_refuses_what_the_account_would_be_refused_later",),
         2,
     ),

@@ -278,6 +278,8 @@ class Desk:
             raise
         mark = self._mark(ranked[0].offer, self._lifecycle.now(), options["nonce"])
         self._registry()
+        if self._dry_run:
+            self._refuse_without_means()
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
@@ -287,7 +289,6 @@ class Desk:
             "deadline": self._deadline(mark, self._lifecycle.now()),
         }
         if self._dry_run:
-            self._refuse_without_means()
             diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
             return {**result, "diff": diff}
         return {**result, **self._create(ranked, mark)}
