@@ -31,6 +31,8 @@ from tests.drills.mutations import MUTATIONS, Mutation
 from tests.tools import tree
 
 RUN_SECONDS = 120
+#: For the tests of all mutations together.
+GREEN_SECONDS = 1800
 #: What pytest's exit status says.
 PASSED, FAILED = 0, 1
 #: The user's own settings and accounts stay out of the tests.
@@ -62,7 +64,9 @@ class Copy:
         finally:
             file.write_text(original)
 
-    def test(self, tests: Iterable[str], enough: int = 1) -> tuple[int | None, str]:
+    def test(
+        self, tests: Iterable[str], enough: int = 1, seconds: float = RUN_SECONDS
+    ) -> tuple[int | None, str]:
         """The exit status of these tests, None when they took too long, and what they printed.
 
         They end when *enough* of them have failed.
@@ -78,10 +82,10 @@ class Copy:
             start_new_session=True,
         )
         try:
-            printed, _none = process.communicate(timeout=RUN_SECONDS)
+            printed, _none = process.communicate(timeout=seconds)
             return process.returncode, printed
         except subprocess.TimeoutExpired:
-            return None, f"still running after {RUN_SECONDS} s"
+            return None, f"still running after {seconds} s"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -112,7 +116,7 @@ def check_texts(mutations: Iterable[Mutation]) -> None:
 def check_green(copy: Copy, mutations: Iterable[Mutation]) -> None:
     """See that without a mutation all their tests pass. Raises Void."""
     tests = dict.fromkeys(test for mutation in mutations for test in mutation.tests)
-    status, printed = copy.test(tests)
+    status, printed = copy.test(tests, seconds=GREEN_SECONDS)
     if status != PASSED:
         raise Void(f"without any mutation the tests do not pass:\n{printed}")
 

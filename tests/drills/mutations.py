@@ -2372,7 +2372,8 @@ BEFORE_IT_COSTS = (
         "        rents: true\n",
         "",
         (
-            f"{CONTROLLER}::test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_rented",
+            f"{CONTROLLER}::test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_rented"
+            "[inferops_report_dir-run]",
         ),
     ),
     Mutation(
@@ -2389,7 +2390,10 @@ BEFORE_IT_COSTS = (
         "plugins/plugin_utils/controller.py",
         "        if not _is_there(library):\n",
         "        if False:\n",
-        (f"{CONTROLLER}::test_a_library_that_is_missing_is_found_before_anything_is_rented",),
+        (
+            f"{CONTROLLER}::test_a_library_that_is_missing_is_found_before_anything_is_rented"
+            "[paramiko]",
+        ),
     ),
     Mutation(
         "ssh-not-looked-for",
@@ -2397,7 +2401,7 @@ BEFORE_IT_COSTS = (
         "plugins/plugin_utils/controller.py",
         "        if shutil.which(program) is None:\n",
         "        if False:\n",
-        (f"{CONTROLLER}::test_a_missing_ssh_client_is_found_before_anything_is_rented",),
+        (f"{CONTROLLER}::test_a_missing_ssh_client_is_found_before_anything_is_rented[deploy]",),
     ),
     Mutation(
         "too-small-a-card",
