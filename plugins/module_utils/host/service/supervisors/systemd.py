@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ...machine.tools import tool_environment
 from ..exits import EXIT_BROKEN, EXIT_FINAL
 from ..service import Service
 from .supervisor import Program, Supervisor, SupervisorError
@@ -173,7 +174,7 @@ def _run(
             text=True,
             check=False,
             timeout=600,
-            env={**os.environ, **(environment or {})},
+            env={**tool_environment(), **(environment or {})},
         )
     except FileNotFoundError as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))
