@@ -199,6 +199,15 @@ def test_a_readme_tells_what_its_role_sets_for_others(role: str) -> None:
     assert {name for name in found if name.startswith(("inferops_", "ansible_"))} <= told
 
 
+def test_the_plays_for_hosts_of_ones_own_can_be_read(tmp_path: Path) -> None:
+    text = section((ROOT / "docs/own-plays.md").read_text(), "Hosts that you own")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    plays = [one for block in blocks for one in yaml.safe_load(block)]
+    status, output = play(tmp_path, plays, "--syntax-check")
+    assert status == 0, output
+    assert len(plays) == 2
+
+
 def plays_of_readmes() -> list[dict[str, Any]]:
     found = []
     for readme in ROLE_READMES:
