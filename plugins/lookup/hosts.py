@@ -13,7 +13,7 @@ version_added: "0.1.0"
 description:
   - For the keyword C(hosts) of a play. Gives the pattern back, or fails where a run would end
     well without having done anything, because no host of the pattern is within C(--limit),
-    because there is no such group, or because tags leave tasks out.
+    because there is no such group, or because tags or C(--start-at-task) leave tasks out.
   - A host whose name cannot be the name of a rental is refused, too.
   - A run that is interrupted (Ctrl-C) ends with a word on what goes on billing.
   - Ansible looks at C(hosts) on the controller before it looks for hosts, so that this holds
@@ -68,7 +68,7 @@ class LookupModule(LookupBase):
             return terms
         explain_interruption()
         variables = variables or {}
-        _refuse_tags(variables)
+        _refuse_parts(variables)
         groups, limit = variables["groups"], variables.get("ansible_limit")
         hosts = _within(groups, terms, limit, self._loader)
         if not hosts:
@@ -84,12 +84,17 @@ class LookupModule(LookupBase):
         return terms
 
 
-def _refuse_tags(variables: dict[str, Any]) -> None:
+def _refuse_parts(variables: dict[str, Any]) -> None:
     run, skipped = variables.get("ansible_run_tags", ()), variables.get("ansible_skip_tags", ())
     if [*run] != ["all"] or skipped:
         raise AnsibleLookupError(
             "The playbooks of inferops.gpu have no tags: with --tags or --skip-tags they would do "
             "nothing, or a part, and call it a success. Run them without."
+        )
+    if context.CLIARGS.get("start_at_task"):
+        raise AnsibleLookupError(
+            "The playbooks of inferops.gpu are run as a whole: from --start-at-task on they would "
+            "do nothing, or a part without its checks, and call it a success. Run them without."
         )
 
 

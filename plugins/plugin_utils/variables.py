@@ -23,6 +23,11 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words import (
+    CHECKS_SECONDS,
+    NAME,
+    refused,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
@@ -172,12 +177,29 @@ def impossible(values: Mapping[str, Any]) -> Iterator[str]:
             f"inferops_model is {json.dumps(model)}, which is no model: write organisation/name as "
             "on the hub, such as Qwen/Qwen3-0.6B, or an absolute path on the host."
         )
+    yield from _no_server(values)
     accelerator, version = values.get("inferops_accelerator"), values.get("inferops_vllm_version")
     if accelerator and version:
         try:
             plan_for({}, accelerator, version)
         except StackImpossible as error:
             yield str(error)
+
+
+def _no_server(values: Mapping[str, Any]) -> Iterator[str]:
+    """What a server cannot be called or told, which its host would refuse as well."""
+    name = values.get("inferops_server")
+    if name is not None and not NAME.fullmatch(name):
+        yield f"inferops_server is {name!r}: it may hold only letters, digits, - and _."
+    arguments = values.get("inferops_server_arguments") or {}
+    for refusal in refused(arguments, values.get("inferops_server_extra_args") or ()):
+        yield f"inferops_server_{refusal}"
+    checks = values.get("inferops_check_timeouts_seconds") or {}
+    for check in sorted(set(checks) - set(CHECKS_SECONDS)):
+        yield (
+            f"inferops_check_timeouts_seconds has {check!r}, which is no check: there are "
+            f"{', '.join(CHECKS_SECONDS)}."
+        )
 
 
 def _complaint(name: str, option: Mapping[str, Any], value: Any, told: list[str]) -> str:

@@ -25,10 +25,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import yaml
+
 from tests.drills.mutations import MUTATIONS, Mutation
 from tests.tools import tree
 
 RUN_SECONDS = 120
+#: For the tests of all mutations together.
+GREEN_SECONDS = 1800
 #: What pytest's exit status says.
 PASSED, FAILED = 0, 1
 #: The user's own settings and accounts stay out of the tests.
@@ -60,7 +64,9 @@ class Copy:
         finally:
             file.write_text(original)
 
-    def test(self, tests: Iterable[str], enough: int = 1) -> tuple[int | None, str]:
+    def test(
+        self, tests: Iterable[str], enough: int = 1, seconds: float = RUN_SECONDS
+    ) -> tuple[int | None, str]:
         """The exit status of these tests, None when they took too long, and what they printed.
 
         They end when *enough* of them have failed.
@@ -76,10 +82,10 @@ class Copy:
             start_new_session=True,
         )
         try:
-            printed, _none = process.communicate(timeout=RUN_SECONDS)
+            printed, _none = process.communicate(timeout=seconds)
             return process.returncode, printed
         except subprocess.TimeoutExpired:
-            return None, f"still running after {RUN_SECONDS} s"
+            return None, f"still running after {seconds} s"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -94,12 +100,14 @@ def environment() -> dict[str, str]:
 
 
 def check_texts(mutations: Iterable[Mutation]) -> None:
-    """See that every mutation can be made, and makes valid Python. Raises Void."""
+    """See that every mutation can be made, and makes valid Python or YAML. Raises Void."""
     problems = []
     for mutation in mutations:
         try:
-            ast.parse(mutation.applied_to((tree.REPOSITORY / mutation.file).read_text()))
-        except (OSError, ValueError, SyntaxError) as error:
+            broken = mutation.applied_to((tree.REPOSITORY / mutation.file).read_text())
+            valid = yaml.safe_load if mutation.file.endswith(".yml") else ast.parse
+            valid(broken)
+        except (OSError, ValueError, SyntaxError, yaml.YAMLError) as error:
             problems.append(f"{mutation.name}: {error}")
     if problems:
         raise Void("\n".join(problems))
@@ -108,7 +116,7 @@ def check_texts(mutations: Iterable[Mutation]) -> None:
 def check_green(copy: Copy, mutations: Iterable[Mutation]) -> None:
     """See that without a mutation all their tests pass. Raises Void."""
     tests = dict.fromkeys(test for mutation in mutations for test in mutation.tests)
-    status, printed = copy.test(tests)
+    status, printed = copy.test(tests, seconds=GREEN_SECONDS)
     if status != PASSED:
         raise Void(f"without any mutation the tests do not pass:\n{printed}")
 

@@ -1,7 +1,9 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes each role's README.md from its argument specs, or with --check says which are out of date.
+"""Writes each role's README.md from its argument specs and docs/roles.yml.
+
+With --check it says which are out of date.
 
 Only the part between aar-doc's two marks is written; anything around it stays.
 """
@@ -15,10 +17,17 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.tools.tree import REPOSITORY
 
 AAR_DOC = Path(sys.executable).with_name("aar-doc")
+#: By the name of the role.
+SHOWN: dict[str, Any] = yaml.safe_load((REPOSITORY / "docs" / "roles.yml").read_text())
+EXAMPLE = "## Example Playbook"
+ORDER = ("hosts", "gather_facts", "become", "vars", "roles")
 
 
 def roles() -> list[Path]:
@@ -33,7 +42,43 @@ def write_readme(role: Path, readme: Path) -> None:
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    readme.write_text(tidy(readme.read_text()))
+    text, shown = tidy(readme.read_text()), SHOWN[role.name]
+    before, rest = text.split(EXAMPLE)
+    _theirs, after = rest.split("\n## License")
+    example = f"{EXAMPLE}\n\n```yaml\n{play(shown['example'])}```\n"
+    readme.write_text(f"{before}{table(shown['sets'])}{example}\n## License{after}")
+
+
+class _Indented(yaml.SafeDumper):
+    """Lists stand out, as in every other file here."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def play(example: dict[str, Any]) -> str:
+    """A play that runs, with the roles that it needs in their order."""
+    whole = {
+        "hosts": "gpu_hosts",
+        "gather_facts": False,
+        **example,
+        "vars": {"inferops_scope": "prod", **example.get("vars", {})},
+        "roles": [f"inferops.gpu.{name}" for name in example["roles"]],
+    }
+    ordered = {name: whole[name] for name in ORDER if name in whole}
+    return yaml.dump([ordered], Dumper=_Indented, sort_keys=False, width=100)
+
+
+def table(sets: dict[str, str]) -> str:
+    """What the role leaves behind for those after it."""
+    if not sets:
+        return ""
+    rows = []
+    for names, told in sets.items():
+        told = re.sub(r"P\(([\w.]+)#\w+\)|[MC]\(([^)]+)\)", r"`\1\2`", told)
+        rows.append(f"| {', '.join(f'`{name}`' for name in names.split(', '))} | {told} |")
+    head = "## Variables that it sets\n\n| Variable | Description |\n|---|---|\n"
+    return head + "\n".join(rows) + "\n\n"
 
 
 def tidy(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ import pytest
 import yaml
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
+from tests.simulator.app import Simulator
+from tests.simulator.hosts import PretendHosts
+from tests.simulator.market import Market
+from tests.tools.role_readmes import SHOWN
+from tests.unit.plays import faster, play
 from tests.unit.test_arrows import ARROWS, CONTROLLER, CONTROLLER_MAY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -172,6 +178,74 @@ def test_what_people_are_told_to_type_passes_the_gate(name: str, text: str) -> N
     assert variables.unknown(name) is None
     assert name in variables.options()
     assert variables.coerce(name, text)[1] is None
+
+
+def facts(tasks: Any) -> Iterator[str]:
+    """What tasks set or register, blocks included."""
+    for task in tasks if isinstance(tasks, list) else ():
+        yield from filter(None, [task.get("register")])
+        yield from task.get("ansible.builtin.set_fact", ())
+        for part in ("block", "rescue", "always"):
+            yield from facts(task.get(part))
+
+
+@pytest.mark.parametrize("role", sorted(SHOWN))
+def test_a_readme_tells_what_its_role_sets_for_others(role: str) -> None:
+    told = {name for names in SHOWN[role]["sets"] for name in names.split(", ")}
+    files = (ROOT / "roles" / role / "tasks").glob("*.yml")
+    found = {name for file in files for name in facts(yaml.safe_load(file.read_text()))}
+    assert told <= found, "a variable that the role does not set"
+    # A variable of its own may be for itself; these two kinds never are.
+    assert {name for name in found if name.startswith(("inferops_", "ansible_"))} <= told
+
+
+def test_the_plays_for_hosts_of_ones_own_can_be_read(tmp_path: Path) -> None:
+    text = section((ROOT / "docs/own-plays.md").read_text(), "Hosts that you own")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    plays = [one for block in blocks for one in yaml.safe_load(block)]
+    status, output = play(tmp_path, plays, "--syntax-check")
+    assert status == 0, output
+    assert len(plays) == 2
+
+
+def plays_of_readmes() -> list[dict[str, Any]]:
+    found = []
+    for readme in ROLE_READMES:
+        (block,) = re.findall(r"```yaml\n(.*?)```", readme.read_text(), re.DOTALL)
+        found += yaml.safe_load(block)
+    return found
+
+
+def test_the_example_of_every_role_can_be_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing is rented, those do all that they do that need no host."""
+    plays = plays_of_readmes()
+    assert len(plays) == len(SHOWN)
+    for name in {name for one in plays for name in one["vars"]}:
+        assert name in variables.options()
+    status, output = play(tmp_path, plays, "--syntax-check")
+    assert status == 0, output
+    market = Market(PretendHosts())
+    for name, value in faster(market).items():
+        monkeypatch.setenv(name, value)
+    simulator = Simulator(market)
+    needs_no_host = ("inferops", "connect", "rent", "evidence", "reap", "teardown")
+    shown = [one for one in plays if one["roles"][-1].rpartition(".")[2] in needs_no_host]
+    assert len(shown) == len(needs_no_host)
+    given = {
+        "inferops_api_url": simulator.url,
+        "inferops_controller_hub_endpoint": "http://127.0.0.1:9",
+        "inferops_evidence_dir": str(tmp_path / "evidence"),
+        "inferops_ssh_private_key_file": str(tmp_path / "key"),
+    }
+    try:
+        status, output = play(tmp_path, shown, "--check", **given)
+    finally:
+        simulator.close()
+    assert status == 0, output
+    for said in ("Would rent offer", "Nothing is rented under the name gpu-1", "counts"):
+        assert said in output
 
 
 def examples() -> list[tuple[str, Any]]:

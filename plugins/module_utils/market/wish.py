@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ else:
 
 #: A card sold as 24 GB lists 23.99 GiB, one sold as 80 GB may list 79.3: the wish is the sold size.
 _VRAM_AS_SOLD = 0.97
+#: What stands before the name of a GPU and tells none from another.
+_MAKERS = ("nvidia", "geforce", "tesla")
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,9 @@ class Wish:
 
     def _checks(self, offer: Offer) -> Iterator[_Check]:
         """Each limit of the wish against *offer*."""
-        names = [_folded(name) for name in self.gpu_names]
+        names = [folded(name) for name in self.gpu_names]
         sold_gib = None if offer.vram_gib is None else offer.vram_gib / _VRAM_AS_SOLD
-        yield _Check("GPU name", not names or _folded(offer.gpu_name) in names)
+        yield _Check("GPU name", not names or folded(offer.gpu_name) in names)
         yield _Check("GPU count", offer.gpu_count == self.gpu_count)
         yield _Check("VRAM", _at_least(sold_gib, self.vram_gib))
         yield _Check("disk", _at_least(offer.disk_gib, self.disk_gib))
@@ -143,8 +146,10 @@ def _compiled(expression: str | None) -> Any:
     return keep
 
 
-def _folded(name: str) -> str:
-    return name.replace("_", " ").casefold()
+def folded(name: str) -> str:
+    """A GPU's name without what people write in many ways: NVIDIA GeForce RTX_4090, rtx4090."""
+    words = re.findall("[a-z0-9]+", name.casefold())
+    return "".join(word for word in words if word not in _MAKERS)
 
 
 def _at_least(value: Any, least: Any) -> bool | None:

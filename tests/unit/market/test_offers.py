@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -92,7 +93,44 @@ def test_an_impossible_wish_says_which_limits_to_relax(market: Market) -> None:
     assert result["failed"]
     assert "filter (" in result["msg"]
     result = market.run("offer_info", gpu_names=["Voodoo 3"])
+    assert "gpu_names has 'Voodoo 3', which is no GPU that the marketplace knows." in result["msg"]
+    result = market.run("offer_info", max_price_usd_per_hour=0.001)
     assert "has no offer for this wish" in result["msg"]
+    assert re.search(
+        r"Of \d+ with 1 GPUs: They fail by: price \(\d+\).*The nearest is offer \d+, 1 x .* "
+        r"dollars an hour, which fails by: price\.",
+        result["msg"],
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["RTX 4090", "RTX_4090", "rtx4090", "4090", "NVIDIA GeForce RTX 4090", " rtx-4090 "]
+)
+def test_a_gpu_is_meant_however_people_write_its_name(market: Market, name: str) -> None:
+    result = market.run("offer_info", gpu_names=[name])
+    assert {offer["gpu_name"] for offer in result["offers"]} == {"RTX 4090"}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("A100", "Did you mean A100 PCIE or A100 SXM4"),
+        ("RTX 4O90", "Did you mean RTX 4090"),
+        ("h100-sxm5", "H100 SXM"),
+    ],
+)
+def test_a_gpu_that_may_be_another_is_asked_back_and_never_guessed(
+    market: Market, name: str, meant: str
+) -> None:
+    result = market.run("offer_info", gpu_names=[name])
+    assert result["failed"]
+    assert meant in result["msg"]
+
+
+def test_names_of_gpus_that_nobody_tells_are_searched_for_as_they_are(market: Market) -> None:
+    where = {"method": "GET", "path": "gpu_names"}
+    market.faults({"kind": "reply", **where, "status": 500, "body": {}, "times": 9})
+    assert "has no offer for this wish" in market.run("offer_info", gpu_names=["4090"])["msg"]
 
 
 def test_a_missing_key_names_the_environment_variable(market: Market) -> None:

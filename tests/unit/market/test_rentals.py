@@ -101,6 +101,19 @@ def test_an_account_without_credit_keeps_what_it_has_rented(market: Market) -> N
     assert not market.rent(check=True).get("failed")
 
 
+def test_a_budget_knows_what_the_downloads_cost(market: Market) -> None:
+    wish = {"budget_usd": 1.0, "deadline_hours": 0, "download_gib": 100.0, "image_gib": 8.0}
+    planned = market.rent(check=True, filter="download_usd_per_gib > `0`", **wish)
+    offer = planned["offer"]
+    downloads = 108 * offer["download_usd_per_gib"]
+    assert downloads > 0
+    expected = (1.0 - downloads) / offer["price_usd_per_hour"]
+    assert planned["deadline"]["hours"] == pytest.approx(expected, abs=0.02)
+    # It is the same wish to a later deploy, whatever traffic was reckoned with.
+    market.rent(filter="download_usd_per_gib > `0`", **wish)
+    assert not market.rent(**wish)["changed"]
+
+
 def test_the_best_offer_is_taken(market: Market) -> None:
     best = market.run("offer_info", limit=1)["offers"][0]
     assert market.rent()["offer"]["id"] == best["id"]

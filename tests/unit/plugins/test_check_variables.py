@@ -23,6 +23,13 @@ from tests.unit.plays import faster, on_the_host, play, role
 PLAYBOOKS = sorted(
     path for path in REPOSITORY.glob("playbooks/*.yml") if path.stem not in ("hosts",)
 )
+#: What a server may be called and told.
+EXAMPLES = {
+    "inferops_server": "vllm",
+    "inferops_server_arguments": {"max_model_len": 8192, "--seed": 1},
+    "inferops_server_extra_args": ["--seed", "1"],
+    "inferops_check_timeouts_seconds": {"health": 5},
+}
 SECRETS = {
     "inferops_api_key": "secret-of-the-account",
     "inferops_scope_secret": "secret-of-the-scope",
@@ -220,6 +227,25 @@ def test_a_scope_that_renders_to_nothing_is_refused(
     status, output = play(tmp_path, playbook("teardown"), inferops_scope=empty)
     assert status != 0
     assert "inferops_scope is not set: it is the set of rentals" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("inferops_server", "a server", "inferops_server is 'a server': it may hold only letters"),
+        ("inferops_server_arguments", {"port": 1}, "set 'port' as an option, not 'port'"),
+        ("inferops_server_arguments", {"hf_token": "x"}, "would show the token to everybody"),
+        ("inferops_server_arguments", {"max model len": 1}, "is not the name of an engine option"),
+        ("inferops_server_arguments", {"seed=1": True}, "is not the name of an engine option"),
+        ("inferops_server_extra_args", ["--api-key=x"], "set 'api_key' as an option"),
+        ("inferops_check_timeouts_seconds", {"heatlh": 5}, "which is no check: there are health"),
+    ],
+)
+def test_what_a_host_would_refuse_is_refused_before_one_is_rented(
+    name: str, value: Any, said: str
+) -> None:
+    assert said in " ".join(variables.impossible({name: value}))
+    assert not list(variables.impossible({name: EXAMPLES[name]}))
 
 
 @pytest.mark.parametrize("file", PLAYBOOKS, ids=lambda path: path.stem)

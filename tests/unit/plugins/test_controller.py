@@ -25,6 +25,8 @@ from tests.tools.tree import REPOSITORY
 from tests.unit.plays import faster, on_the_host, play, role
 
 DEPLOY = REPOSITORY / "playbooks" / "deploy.yml"
+#: Where nothing is refused, the run ends soon for want of a host.
+NOT_FOR_LONG = {"rent_ready_timeout_seconds": 5, "rent_max_attempts": 1}
 WITHOUT = """
 import sys
 
@@ -59,6 +61,7 @@ def deploy(
         "inferops_controller_hub_endpoint": "http://127.0.0.1:9",
         "inferops_ssh_private_key_file": str(tmp_path / "key"),
         "inferops_evidence_dir": str(tmp_path / "evidence"),
+        **NOT_FOR_LONG,
         **given,
     }
     status, output = play(tmp_path, DEPLOY, "--limit", "gpu-1", *arguments, **given)
@@ -124,6 +127,7 @@ def test_a_missing_ssh_client_is_found_before_anything_is_rented(
         "inferops_controller_hub_endpoint": "http://127.0.0.1:9",
         "inferops_model": "a/b",
         "inferops_ssh_private_key_file": str(tmp_path / "key"),
+        **NOT_FOR_LONG,
     }
     own = on_the_host(role("rent", "main"))
     status, output = play(tmp_path, playbook or own, "--limit", "gpu-1", **given)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import subprocess
 from typing import Any
 
+from ..machine.tools import tool_environment
+
 TIMEOUT_SECONDS = 15
 REASONS_FIELDS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
 """The name since driver 535, and the one before it."""
@@ -42,6 +44,7 @@ def _query(fields: str) -> list[dict[str, Any]]:
             text=True,
             check=False,
             timeout=TIMEOUT_SECONDS,
+            env=tool_environment(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return []

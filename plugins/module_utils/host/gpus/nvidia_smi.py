@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..machine.tools import tool_environment
 from .gpu import Answer, Gpu, GpuError, cuda_version
 from .nvml import cuda_from_libcuda
 
@@ -67,6 +68,7 @@ def _query(what: str, fields: Sequence[str]) -> list[dict[str, str]]:
             text=True,
             check=False,
             timeout=30,
+            env=tool_environment(),
         )
     except FileNotFoundError as error:
         raise GpuError("There is no nvidia-smi either.") from error

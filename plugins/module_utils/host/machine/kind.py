@@ -9,6 +9,8 @@ import os
 import shutil
 from pathlib import Path
 
+from .tools import search_path
+
 #: The kernel's own number for the process namespace that the machine boots in (proc_ns.h).
 FIRST_PID_NAMESPACE = 0xEFFFFFFC
 
@@ -31,4 +33,6 @@ def sees_all_processes() -> bool:
 def c_compiler() -> str | None:
     """The compiler that Triton would take: the one that CC names, else the usual ones."""
     named = os.environ.get("CC")
-    return next(filter(None, map(shutil.which, [named] if named else COMPILERS)), None)
+    where = search_path(os.environ.get("PATH", ""))
+    names = [named] if named else COMPILERS
+    return next(filter(None, (shutil.which(name, path=where) for name in names)), None)

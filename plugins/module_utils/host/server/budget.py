@@ -14,14 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...common.server_words import CHECKS_SECONDS
+
 WITHOUT_WEIGHTS_SECONDS = 600
 """Imports, compilation, graphs, the first completion."""
 
 DOWNLOAD_SECONDS = 1800
 """A model that is not here yet: nobody knows how large it is, or how fast it comes."""
-
-CHECKS_SECONDS = {"health": 120.0, "model": 60.0, "completion": 300.0}
-"""For each check, once the one before has passed. The first completion may compile kernels yet."""
 
 MARGIN = 4
 """Several processes read at once, and what is read is copied again."""

@@ -23,6 +23,7 @@ from ...common.redaction import redact
 from ..gpus import activity, report
 from ..machine.facts import host_facts
 from ..machine.processes import snapshot
+from ..machine.tools import tool_environment
 from ..service.logs import Log
 from ..service.supervisors.choice import named
 from ..stack.stack import Stack
@@ -158,6 +159,7 @@ def _output(*command: str) -> str:
             stderr=subprocess.STDOUT,
             check=False,
             timeout=60,
+            env=tool_environment(),
         )
     except FileNotFoundError as error:
         raise Missing(f"{command[0]} is not installed") from error

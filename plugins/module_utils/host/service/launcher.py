@@ -27,6 +27,7 @@ from typing import Any
 from ...common import reasons
 from ..machine import memory_events
 from ..machine.processes import boot_id, host_start, read_process
+from ..machine.tools import search_path
 from . import records, states
 from .exits import EXIT_FINAL, EXIT_RESTART, EXIT_STOPPED
 from .logs import Log
@@ -53,7 +54,7 @@ def environment(service: Service[Any], spec: Spec) -> dict[str, str]:
     """What the service is run with: our own variables left out, its marker last."""
     own = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
     own.setdefault("HOME", pwd.getpwuid(os.getuid()).pw_dir)
-    own.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    own["PATH"] = search_path(own.get("PATH", ""))
     return {**service.environment_for(spec, own), service.marker: service.id}
 
 

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
-"""What a service may be called."""
+from ...common.server_words import NAME
+
+__all__ = ["NAME", "Layout"]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
-from ..errors import RequestRefused
 from ..model import NOT_TOLD, Offer
 from ..wish import Wish, version_key
+from .gpu_names import in_words_of
 from .history import History, Record
+from .nothing_fits import nothing_fits
 from .shared_search import SharedSearch
 
 #: How often an offer fails, after its rental request, that nothing speaks against. Between what two
@@ -174,27 +175,18 @@ def choose(
 ) -> list[RankedOffer]:
     """The offers that fulfil *wish*, best first.
 
-    Raises RequestRefused with the reasons, counted, when there is none.
+    Raises RequestRefused with the reasons, counted, and the nearest offer when there is none.
     """
-    provider, offers = search.provider, search.offers(wish)
-    matches, reasons = wish.select(offers)
+    offers = search.offers(wish)
+    matches, _reasons = wish.select(offers)
     if matches:
         ranked = rank(matches, usage, history)
         return [replace(one, unchecked=tuple(wish.unchecked(one.offer))) for one in ranked]
-    if not offers:
-        raise RequestRefused(
-            f"{provider.name} has no offer for this wish.",
-            remedy="Widen it: fewer countries, another GPU, a higher maximum price, unverified "
-            "hosts.",
-        )
-    told = ", ".join(
-        f"{reason} ({count})"
-        for reason, count in sorted(reasons.items(), key=lambda item: -item[1])
-    )
-    raise RequestRefused(
-        f"None of {len(offers)} offers of {provider.name} fulfils the wish. They fail by: {told}.",
-        remedy="Relax the first ones.",
-    )
+    # Only now, for it is another call: people write the names of GPUs in many ways.
+    meant = in_words_of(search.provider, wish)
+    if meant.gpu_names != wish.gpu_names:
+        return choose(search, meant, usage, history)
+    raise nothing_fits(search, wish, offers)
 
 
 def _risks(offers: list[Offer], history: History) -> list[Risk]:
@@ -265,12 +257,18 @@ def _price(offer: Offer, usage: Usage, risk: Risk) -> RankedOffer:
         offer=offer,
         base_usd=(rate - offer.disk_usd_per_hour) * usage.hours,
         disk_usd=offer.disk_usd_per_hour * usage.hours,
-        traffic_usd=usd_per_gib * gib,
+        traffic_usd=traffic_usd(offer, usage),
         download_wait_usd=rate * _download_hours(offer, gib),
         failure_usd=risk.odds * failed_usd,
         outage_usd=rate * usage.hours * min(max(0.0, 1.0 - reliability), _MOST_DOWN),
         risk=risk,
     )
+
+
+def traffic_usd(offer: Offer, usage: Usage) -> float:
+    """What the image, the model and the packages cost to download."""
+    usd_per_gib = _or(offer.download_usd_per_gib, _USUAL_USD_PER_GIB)
+    return usd_per_gib * (usage.image_gib + usage.download_gib)
 
 
 def _download_hours(offer: Offer, gib: float) -> float:

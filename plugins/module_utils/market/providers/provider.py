@@ -101,6 +101,8 @@ class Provider(ABC):
     tells_charges: ClassVar[bool] = False
     #: Tell what the account has and what its key may do.
     tells_account: ClassVar[bool] = False
+    #: Tell what GPUs there are, as its offers call them.
+    tells_gpu_names: ClassVar[bool] = False
     #: Get an image from a registry that wants a login.
     takes_registry_login: ClassVar[bool] = False
     #: Keep a second copy of the mark in a place where people do not write.
@@ -126,6 +128,10 @@ class Provider(ABC):
         against. One row that cannot be understood, or has no price, is left out; an answer without
         a list is ProviderUnavailable. Prices include the disk that the wish asks for.
         """
+
+    def gpu_names(self) -> list[str]:
+        """What its GPUs are called; only called where ``tells_gpu_names``. Retried by itself."""
+        raise NotImplementedError(f"{self.name} does not tell its GPUs")
 
     @abstractmethod
     def rent(self, offer: Offer, order: Order) -> str:

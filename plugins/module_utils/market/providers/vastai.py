@@ -142,6 +142,7 @@ class VastAI(Provider):
         "list": 2.0,
         "change": 1.0,
         "search": 6.0,
+        "names": 1.0,
         "user": 1.0,
         "charges": 1.0,
     }
@@ -164,6 +165,7 @@ class VastAI(Provider):
     tells_machines = True
     tells_charges = True
     tells_account = True
+    tells_gpu_names = True
     keeps_second_mark = True
     takes_registry_login = True
     enforces_deadline = HOST
@@ -198,6 +200,18 @@ class VastAI(Provider):
             )
         offers = (_offer_or_none(row, wish.disk_gib) for row in rows)
         return [offer for offer in offers if offer is not None]
+
+    def gpu_names(self) -> list[str]:
+        """``GET /gpu_names/unique/``."""
+        response = self._transport.request(
+            "GET", "/api/v0/gpu_names/unique/", kind="names", idempotent=True
+        )
+        names = _ok(response, "Reading the names of GPUs").get("gpu_names")
+        if not isinstance(names, list):
+            raise ProviderUnavailable(
+                f"Reading the names of GPUs: there is no list of them ({response.excerpt()})."
+            )
+        return [printable(name) for name in names if isinstance(name, str)]
 
     def rent(self, offer: Offer, order: Order) -> str:
         """One ``PUT /asks/{id}/``; each form of "no such ask" becomes OfferGone."""

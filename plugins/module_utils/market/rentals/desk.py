@@ -25,7 +25,7 @@ from ..model import (
     rate,
 )
 from ..offers.history import History
-from ..offers.ranking import RankedOffer, choose
+from ..offers.ranking import RankedOffer, choose, traffic_usd
 from ..options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
@@ -299,6 +299,8 @@ class Desk:
             raise
         mark = self._mark(ranked[0].offer, self._lifecycle.now(), options["nonce"])
         self._registry()
+        if self._dry_run:
+            self._refuse_without_means()
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
@@ -308,7 +310,6 @@ class Desk:
             "deadline": self._deadline(mark, self._lifecycle.now()),
         }
         if self._dry_run:
-            self._refuse_without_means()
             diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
             return {**result, "diff": diff}
         return {**result, **self._create(ranked, mark)}
@@ -401,6 +402,7 @@ class Desk:
         """A mark with the deadline that this offer's price allows; without a nonce a fresh one."""
         lifetime = self._lifetime()
         seconds = lifetime.seconds(offer.price_usd_per_hour)
+        lifetime = lifetime.less(traffic_usd(offer, make_usage(self._options)))
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]

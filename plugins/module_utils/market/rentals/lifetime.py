@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import RequestRefused
 from ..mark import Mark
@@ -32,6 +32,10 @@ class Lifetime:
     budget_usd: float
     unlimited: bool = False
     spent_usd: float = 0.0
+
+    def less(self, usd: float) -> Lifetime:
+        """The same wish with so many dollars less to spend, such as those for downloads."""
+        return replace(self, spent_usd=self.spent_usd + usd)
 
     def seconds(self, price_usd_per_hour: float | None) -> int:
         """The lifetime wished for at this price; 0 is none, which needs an explicit yes."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ....common.private_files import holds, make_folders, replace
+from ...machine.tools import tool_environment
 from ..exits import EXIT_BROKEN, EXIT_FINAL
 from ..service import Service
 from .supervisor import Program, Supervisor, SupervisorError
@@ -172,7 +173,7 @@ def _run(
             text=True,
             check=False,
             timeout=600,
-            env={**os.environ, **(environment or {})},
+            env={**tool_environment(), **(environment or {})},
         )
     except FileNotFoundError as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))

@@ -1,0 +1,53 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a server may be called and told: the controller refuses the rest before anything is rented,
+and the host whatever has come to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+#: What a service may be called.
+NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
+#: How long each check of a start may take, once the one before has passed, where nobody says so.
+#: The first completion may compile kernels yet.
+CHECKS_SECONDS = {"health": 120.0, "model": 60.0, "completion": 300.0}
+#: Options of an engine that have an option of their own in the module.
+OWN_OPTIONS = {
+    "model": "model",
+    "host": "host",
+    "port": "port",
+    "served-model-name": "served_model_name",
+    "api-key": "api_key",
+}
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
+_TOKEN = "hf-token"
+
+
+def spelled(name: str) -> str:
+    """An engine's option as it is written on a command line, without its dashes."""
+    return name.strip("-").replace("_", "-")
+
+
+def refused(arguments: Mapping[str, Any], extra_args: Iterable[Any]) -> Iterator[str]:
+    """Why no engine may be started with these, one sentence each."""
+    for key in sorted(arguments):
+        if not _OPTION.fullmatch(spelled(key)):
+            yield f"arguments: {key!r} is not the name of an engine option."
+        yield from _misplaced("arguments", spelled(key), key)
+    for word in map(str, extra_args):
+        yield from _misplaced("extra_args", spelled(word.partition("=")[0]), word)
+
+
+def _misplaced(where: str, option: str, given: str) -> Iterator[str]:
+    if option == _TOKEN:
+        yield (
+            f"{where}: {given!r} would show the token to everybody on the host. Set HF_TOKEN in "
+            "'environment'."
+        )
+    if option in OWN_OPTIONS:
+        yield f"{where}: set {OWN_OPTIONS[option]!r} as an option, not {given!r}."
