@@ -81,5 +81,10 @@ class ActionModule(WorkerAction):
                 f"The server gave no completion through the tunnel ({error}). Check "
                 "inferops_served_model_name and inferops_server_api_key, then the server's log."
             ) from error
-        url = f"http://127.0.0.1:{port}/v1"
-        return {**result, "url": url, "model": given["model"], "completion": text}
+        return {
+            **result,
+            "url": f"http://127.0.0.1:{port}/v1",
+            "model": given["model"],
+            "completion": text,
+            "header_file": tunnel.keep_key(given["api_key"] or ""),
+        }
