@@ -2585,8 +2585,8 @@ TRUST = (
         "key-file-outlives-the-tunnel",
         "keys of servers that are gone stay on the controller",
         "plugins/module_utils/endpoint/tunnel.py",
-        "        self._note.unlink(missing_ok=True)\n        self._header.unlink(missing_ok=True)\n",
-        "        self._note.unlink(missing_ok=True)\n",
+        "        self._note.unlink(missing_ok=True)\n        self._header.unlink",
+        "        self._note.unlink(missing_ok=True)\n        self._note.unlink",
         (
             "tests/unit/plugins/test_client_key.py"
             "::test_clients_find_the_header_in_a_private_file_that_goes_with_the_tunnel",
