@@ -10,10 +10,9 @@ module: controller_file
 short_description: Write a small file on the controller
 version_added: "0.1.0"
 description:
-  - Internal. Used by roles P(inferops.gpu.connect#role) and P(inferops.gpu.stack#role) and playbook
-    C(deploy); its options and results may change.
+  - Internal. Used by the roles and playbooks; its options and results may change.
   - Replaces a file on the controller in one step, unless it holds the same already. Its folder is
-    made when it is missing, for its owner alone.
+    made when it is missing, for its owner alone. A folder of another user is refused.
   - This is an action plugin. It takes no process of its own, as M(ansible.builtin.copy) does.
 author:
   - inferops.gpu contributors (@inferops)
