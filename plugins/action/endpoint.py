@@ -45,11 +45,10 @@ NEEDED = ("host", "private_key_file", "known_hosts_file", "remote_port", "model"
 TARGET = ("host", "port", "user", "private_key_file", "known_hosts_file", "remote_port")
 
 
-def try_it(url: str, model: str, wants_key: bool) -> str:
-    """A line for a shell that asks for a completion."""
+def try_it(url: str, model: str, header_file: str | None) -> str:
+    """A line for a shell that asks for a completion; the file has the header with the key."""
     question = json.dumps({"model": model, "prompt": "Hello", "max_tokens": 16})
-    # The key itself is not shown.
-    key = '-H "Authorization: Bearer $SERVER_API_KEY" ' if wants_key else ""
+    key = f"-H {quote(f'@{header_file}')} " if header_file else ""
     header = "-H 'Content-Type: application/json'"
     return f"curl {url}/completions {key}{header} -d {quote(question)}"
 
@@ -95,6 +94,13 @@ class ActionModule(WorkerAction):
                 "inferops_served_model_name and inferops_server_api_key, then the server's log."
             ) from error
         url = f"http://127.0.0.1:{port}/v1"
+        header_file = tunnel.keep_key(given["api_key"] or "")
         # On a line of its own, as Ansible shows no result: without quotes around it, to be pasted.
-        Display().display(plain_line(try_it(url, given["model"], bool(given["api_key"])), 4000))
-        return {**result, "url": url, "model": given["model"], "completion": text}
+        Display().display(plain_line(try_it(url, given["model"], header_file), 4000))
+        return {
+            **result,
+            "url": url,
+            "model": given["model"],
+            "completion": text,
+            "header_file": header_file,
+        }

@@ -13,7 +13,7 @@ description:
   - Internal. Used by roles and playbooks, for host keys, locks and reports; its options and results
     may change.
   - Replaces a file on the controller in one step, unless it holds the same already. Its folder is
-    made when it is missing, for its owner alone.
+    made when it is missing, for its owner alone. A folder of another user is refused.
   - This is an action plugin. It takes no process of its own, as M(ansible.builtin.copy) does.
 author:
   - inferops.gpu contributors (@inferops)

@@ -125,6 +125,13 @@ completion:
   returned: with O(state=present), not in check mode
   type: str
   sample: ", my name is"
+header_file:
+  description:
+    - File on the controller with the header that carries O(api_key), readable by its owner alone,
+      as C(curl -H @FILE) takes it. Null without a key. It goes with the tunnel.
+  returned: with O(state=present), not in check mode
+  type: str
+  sample: /home/user/.ansible/inferops/tunnels/2c26b46b68ffc68f.header
 local_port:
   description: The local end. Null when closed, or in check mode when it is not chosen yet.
   returned: success

@@ -2679,8 +2679,8 @@ TRUST = (
         "folder-of-a-stranger-used",
         "another user who was faster may exchange what is kept in the folder",
         PRIVATE,
-        "        _require_ours(place, status)\n        if status.st_mode & stat.S_ISVTX",
-        "        if status.st_mode & stat.S_ISVTX",
+        "    _require_ours(place, os.lstat(place))\n    return place",
+        "    return place",
         (f"{PRIVATELY}::test_a_folder_that_a_stranger_made_first_is_refused_with_what_to_do",),
     ),
     Mutation(
@@ -2725,6 +2725,39 @@ TRUST = (
         'return Path(module.params["home"])',
         ("tests/unit/host/test_foreign_home.py::test_a_home_of_a_stranger_is_refused_by_name",),
         8,
+    ),
+    Mutation(
+        "server-without-a-key",
+        "whoever reaches the port of a server uses it",
+        "plugins/filter/client_key.py",
+        "        return derived(scope_secret(source), str(scope), str(name))\n",
+        '        return ""\n',
+        (
+            "tests/unit/plugins/test_client_key.py"
+            "::test_a_server_asks_for_a_key_unless_that_is_switched_off[derived]",
+        ),
+    ),
+    Mutation(
+        "one-key-for-all-servers",
+        "who may use one server may use all of the scope",
+        f"{MARKET}/access/client_key.py",
+        'salt = f"inferops client key/{scope}/{name}"',
+        'salt = f"inferops client key/{scope}"',
+        (
+            "tests/unit/plugins/test_client_key.py"
+            "::test_each_server_has_a_key_that_each_controller_of_the_scope_knows",
+        ),
+    ),
+    Mutation(
+        "key-file-outlives-the-tunnel",
+        "keys of servers that are gone stay on the controller",
+        "plugins/module_utils/endpoint/tunnel.py",
+        "        self._note.unlink(missing_ok=True)\n        self._header.unlink",
+        "        self._note.unlink(missing_ok=True)\n        self._note.unlink",
+        (
+            "tests/unit/plugins/test_client_key.py"
+            "::test_clients_find_the_header_in_a_private_file_that_goes_with_the_tunnel",
+        ),
     ),
 )
 

@@ -61,13 +61,16 @@ def require_ours(folder: Path) -> Path:
 
 
 def make_folders(folder: Path) -> Path:
-    """Where a folder lies; what is missing of its path is made, for its owner alone."""
+    """Where a folder of ours lies, however open it is; what is missing of its path is made, for its
+    owner alone. Raises NotOurs.
+    """
     place = place_of(folder)
     for missing in [path for path in reversed([place, *place.parents]) if _status(path) is None]:
         try:
             os.mkdir(missing, FOLDER_MODE)
         except FileExistsError:
-            continue  # somebody was faster: whose it is, who uses it looks
+            continue  # somebody was faster
+    _require_ours(place, os.lstat(place))
     return place
 
 

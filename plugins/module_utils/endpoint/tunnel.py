@@ -53,6 +53,7 @@ class Tunnel:
         stem = hashlib.sha256(name.encode()).hexdigest()[:16]
         self._socket = self._folder / f"{stem}.sock"
         self._note = self._folder / f"{stem}.json"
+        self._header = self._folder / f"{stem}.header"
 
     def local_port(self, target: Target) -> int | None:
         """The local end of the open tunnel to *target*, or None when there is no such tunnel."""
@@ -101,12 +102,24 @@ class Tunnel:
             "Check that the local port is free and that the host still answers to SSH."
         )
 
+    def keep_key(self, api_key: str) -> str | None:
+        """Write down the header that clients send, for their user alone; None without a key.
+
+        A file, because a key in a command line is shown to all users of the machine.
+        """
+        if not api_key:
+            self._header.unlink(missing_ok=True)
+            return None
+        write_private(self._header, f"Authorization: Bearer {api_key}\n")
+        return str(self._header)
+
     def close(self) -> None:
         """Close the tunnel; a missing one is fine."""
         if self._socket.exists():
             self._control("exit")
             self._socket.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
+        self._header.unlink(missing_ok=True)
 
     def _start(self, target: Target, port: int) -> str | None:
         """Start the master in the background; what it complained about, or None."""

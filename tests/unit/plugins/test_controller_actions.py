@@ -101,6 +101,7 @@ def test_a_digest_changes_with_every_wish_and_with_nothing_else(tmp_path: Path) 
         {"launch_start_at_boot": True},
         {"inferops_server_port": 8001},
         {"inferops_server_api_key": "sk-1"},
+        {"inferops_server_keyless": True},
         {"model_cache_revision": "other"},
         {"model_cache_include": ["*.json"]},
         {"stack_lock_file": str(lock)},

@@ -49,14 +49,17 @@ class Completions(BaseHTTPRequestHandler):
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
 @pytest.mark.parametrize("wants_key", [False, True])
-def test_the_line_to_try_runs_in_a_shell_as_it_is_shown(wants_key: bool) -> None:
+def test_the_line_to_try_runs_in_a_shell_as_it_is_shown(tmp_path: Path, wants_key: bool) -> None:
+    header = tmp_path / "my key's header"
+    header.write_text("Authorization: Bearer the key\n")
+    file = str(header) if wants_key else None
     model = """it's/an "odd" $HOME name"""
     kind = type("Asked", (Completions,), {"asked": []})
     with HTTPServer(("127.0.0.1", 0), kind) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         done = subprocess.run(
-            ["sh", "-c", try_it(f"http://127.0.0.1:{server.server_port}/v1", model, wants_key)],
-            env={"PATH": os.environ["PATH"], "SERVER_API_KEY": "the key"},
+            ["sh", "-c", try_it(f"http://127.0.0.1:{server.server_port}/v1", model, file)],
+            env={"PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
             timeout=20,

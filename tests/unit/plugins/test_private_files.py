@@ -173,7 +173,7 @@ def test_a_folder_that_a_stranger_made_first_is_refused_with_what_to_do(
     home = sticky / "home"
     home.mkdir(mode=0o777)
     strangers.give(home)
-    for use in (private_folder, private_files.require_ours):
+    for use in (private_folder, make_folders, private_files.require_ours):
         with pytest.raises(NotOurs, match=f"{home} is a file or folder of another user") as told:
             use(home)
         assert "delete it or change its owner, or name another folder" in str(told.value)
