@@ -30,8 +30,6 @@ class JobAction(GuardedAction):
     """Starts the work on the host, and asks for its result until there is one."""
 
     module = ""
-    #: Of one call, which watches for seconds.
-    most_seconds = 300
     _supports_check_mode = True
     _supports_diff = True
 
