@@ -260,6 +260,14 @@ def test_the_same_lock_again_has_the_same_environment(home: Path, index: str) ->
     assert python.samefile(home / "stack" / "venv" / "bin" / "python")
 
 
+def test_an_environment_that_is_no_link_yet_makes_way(home: Path, index: str) -> None:
+    stack = Stack(str(home))
+    (home / "stack" / "venv" / "bin").mkdir(parents=True)
+    stack.resolve(wanted(index))
+    assert (home / "stack" / "venv").is_symlink()
+    assert (home / "stack" / "venvs" / "before" / "bin").is_dir()
+
+
 @pytest.mark.parametrize("has_uv", [False, True])
 def test_a_tool_with_other_files_than_the_known_ones_is_not_installed(
     home: Path, tmp_path: Path, has_uv: bool
