@@ -146,6 +146,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import problems
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import (
+    MODELS,
     Copy,
     Store,
     StoreError,
@@ -214,7 +215,7 @@ class Run:
 
     def by_name(self) -> None:
         """A model of the hub."""
-        store = Store.of(own_home(self.module), self.params["model"])
+        store = Store.of(own_home(self.module, MODELS), self.params["model"])
         self.exit_if_complete(store)
         hub = make_hub(self.params)
         if self.module.check_mode:

@@ -270,7 +270,7 @@ servers:
       description:
         - Where its processes listen beyond the host's loopback, without its own port. A warning
           names each.
-        - Each has address, port and the process, as RV(ignore:processes) of other results do.
+        - Each has the address, the port, and what is known of the process.
       type: list
       elements: dict
       sample:

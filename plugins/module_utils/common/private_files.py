@@ -49,14 +49,16 @@ def place_of(path: Path) -> Path:
 def require_ours(folder: Path) -> Path:
     """Where a folder lies, after it and what lies in it were seen not to be a stranger's.
 
-    One that is not there is nobody's. Raises NotOurs.
+    One that is not there is nobody's, and one like /tmp is for all: there only what is used counts.
+    Raises NotOurs.
     """
     place = place_of(folder)
     status = _status(place)
     if status is not None:
         _require_ours(place, status)
-        for entry in os.scandir(place) if stat.S_ISDIR(status.st_mode) else ():
-            _require_ours(place / entry.name, entry.stat(follow_symlinks=False))
+        if stat.S_ISDIR(status.st_mode) and not status.st_mode & stat.S_ISVTX:
+            for entry in os.scandir(place):
+                _require_ours(place / entry.name, entry.stat(follow_symlinks=False))
     return place
 
 

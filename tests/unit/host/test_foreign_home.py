@@ -61,3 +61,24 @@ def test_a_home_of_a_stranger_is_refused_by_name(
     assert result["failed"]
     assert result["msg"].startswith(f"home: {tmp_path / planted} is a file or folder of another")
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("planted", ["models", "models/org--model"])
+def test_a_home_that_is_for_all_users_is_looked_at_where_it_is_used(
+    run_module: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    planted: str,
+) -> None:
+    for name in ("of-a-stranger", planted):
+        (tmp_path / name).mkdir(parents=True)
+    tmp_path.chmod(0o1777)
+    strangers = Strangers(monkeypatch)
+    strangers.give(tmp_path / "of-a-stranger")
+    nobody = {"model": "org/model", "endpoint": "http://127.0.0.1:1", "timeout_seconds": 1}
+    monkeypatch.setattr(model_cache, "patiently", lambda question: question())
+    result = run_module(model_cache, home=str(tmp_path), **nobody)
+    assert "cannot be read" in result["msg"]
+    strangers.give(tmp_path / planted)
+    result = run_module(model_cache, home=str(tmp_path), **nobody)
+    assert result["msg"].startswith(f"home: {tmp_path / planted} is a file or folder of another")

@@ -12,10 +12,15 @@ from typing import Any
 from ...common.private_files import require_ours, write_private
 
 
-def own_home(module: Any) -> Path:
-    """The folder that a module was given as `home`. It fails where that is a stranger's."""
+def own_home(module: Any, *used: str) -> Path:
+    """The folder that a module was given as `home`. It fails where that is a stranger's, or one of
+    the folders in it that are `used`.
+    """
     try:
-        return require_ours(Path(module.params["home"]))
+        home = require_ours(Path(module.params["home"]))
+        for name in used:
+            require_ours(home / name)
+        return home
     except OSError as error:
         module.fail_json(msg=f"home: {error}")
         raise

@@ -27,6 +27,9 @@ from ...common.private_files import open_private, private_folder
 from ...hub.hub import COMMIT, File, Hub, HubError, Listing
 from ..machine.files import read_json, write_json
 
+MODELS = "models"
+"""Their folder below the home folder."""
+
 MANIFEST, PROGRESS, LOCK = ".inferops.json", ".progress.json", ".lock"
 INCOMPLETE = ".incomplete"
 CHUNK_BYTES = 1024 * 1024
@@ -51,7 +54,7 @@ class Store:
 
     @classmethod
     def of(cls, home: Path, model: str) -> Store:
-        return cls(home / "models" / model.replace("/", "--"))
+        return cls(home / MODELS / model.replace("/", "--"))
 
     def commit_of(self, revision: str) -> str | None:
         """The commit that a revision was when its copy was completed; None without a copy."""
@@ -69,6 +72,7 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[bool]:
         """Hold the model for this process alone; gives False when another one holds it."""
+        private_folder(self.folder.parent)
         folder = private_folder(self.folder)
         with os.fdopen(open_private(folder / LOCK, os.O_RDWR), "r+") as lock:
             try:
