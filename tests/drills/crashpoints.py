@@ -362,8 +362,9 @@ def troubled(points: list[Point], trouble: Trouble) -> list[Run]:
         for number, point in enumerate(plays)
         if point.moment == "after" and CHANGING.match(point.what)
     ]
-    # Killed modules have points of their own, at the very calls between which the others are.
-    rented = [one for one in plays[calls[0] : calls[-1]] if one.moment != MODULE_KILLED]
+    between = plays[calls[0] : calls[-1]]
+    # Killed modules have points of their own, and a trouble may change how often a call is made.
+    rented = [one for one in between if one.moment != MODULE_KILLED and one.nth == 1]
     return alternating(spread(rented, POINTS_EACH), trouble)
 
 

@@ -18,11 +18,12 @@ CREATE, DESTROY, READ = (
 def steps(play: str, *calls: str) -> list[Point]:
     """The points of a play: before and after each call, and at a task between two of them."""
     made = []
-    for number, call in enumerate(calls, start=1):
+    for number, call in enumerate(calls):
+        nth = calls[: number + 1].count(call)
         made.append(Point(play, "at", f"task {number}", 1))
-        made += [Point(play, moment, call, number) for moment in ("before", "after")]
+        made += [Point(play, moment, call, nth) for moment in ("before", "after")]
         if call in (CREATE, DESTROY):
-            made.append(Point(play, MODULE_KILLED, call, number))
+            made.append(Point(play, MODULE_KILLED, call, nth))
     return made
 
 
@@ -46,11 +47,15 @@ def test_every_point_is_taken_once_and_some_again_for_each_trouble() -> None:
 
 
 def test_a_trouble_only_comes_while_something_is_rented() -> None:
-    first = POINTS.index(Point("rent", "after", CREATE, 2))
-    last = POINTS.index(Point("teardown", "before", DESTROY, 3))
+    first = POINTS.index(Point("rent", "after", CREATE, 1))
+    last = POINTS.index(Point("teardown", "before", DESTROY, 1))
     for run in troubled(plan(POINTS, None, None, [])):
         assert first <= POINTS.index(run.point) <= last
         assert run.point.moment != MODULE_KILLED
+
+
+def test_a_trouble_that_changes_how_often_a_call_is_made_misses_no_point() -> None:
+    assert all(run.point.nth == 1 for run in troubled(plan(POINTS, None, None, [])))
 
 
 def test_a_sample_has_as_many_runs_as_are_asked_for_with_troubles_among_them() -> None:
