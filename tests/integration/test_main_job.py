@@ -174,9 +174,14 @@ def test_keep_leaves_the_host_and_says_what_it_bills(controller: Controller) -> 
 def test_evidence_that_cannot_be_kept_does_not_keep_the_bill_running(
     controller: Controller,
 ) -> None:
-    (controller.folder / "a-file").touch()
+    def be_in_the_way(line: str) -> None:
+        """Only now: a folder that is none already is refused before anything is rented."""
+        if "TASK [inferops.gpu.stack : Choose the stack]" in line:
+            (controller.folder / "a-file").touch()
+
     run = controller.play(
         "deploy",
+        watch=be_in_the_way,
         stack_extra_requirements=["no-such-package-of-ours==1.0"],
         inferops_evidence_dir=str(controller.folder / "a-file"),
     )

@@ -128,7 +128,8 @@ def test_a_release_that_is_killed_says_that_the_rental_may_bill(deploy: Deploy) 
 
 
 def test_an_attempt_is_released_though_its_evidence_cannot_be_kept(deploy: Deploy) -> None:
-    (deploy.folder / "evidence").write_text("a file where a folder should be")
+    # A folder that is so already is refused before anything is rented.
+    deploy.after_create = lambda: (deploy.folder / "evidence").write_text("no folder any more")
     status, output = deploy.run(rent_max_attempts=2)
     assert status != 0
     assert "The evidence could not be kept" in output
