@@ -20,6 +20,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import (
+    tools as machine_tools,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import stack as stack_module
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import toolchain
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import (
@@ -620,6 +623,7 @@ def test_what_a_server_would_compile_with_and_lacks_is_told_before_the_download(
     compiler.write_text("#!/bin/sh\n")
     compiler.chmod(0o755)
     monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.setattr(machine_tools, "SYSTEM_FOLDERS", ())
     monkeypatch.delenv("CC", raising=False)
     assert "warnings" not in run_module(stack_lock, compiles=True, **lock)
     bare = tmp_path / "python"

@@ -88,12 +88,9 @@ def test_a_gateway_that_refuses_a_create_after_it_was_done_hides_no_rental(
 
 def test_an_error_beside_an_id_leaves_no_stray(market: Market) -> None:
     """A bid that cannot be paid leaves a stopped instance that bills its disk."""
-    provider = market.provider()
-    ranked = market.ranked()
-    stray = provider.rent(ranked[-1].offer, order("someone-else"))
-    body = {"success": False, "error": "invalid_price", "new_contract": int(stray)}
-    market.fault("reply", **CREATE, times=1, status=200, body=body)
-    rented = market.lifecycle().rent(ranked, as_order())
+    market.fault("stopped_create", times=1)
+    rented = market.lifecycle().rent(market.ranked(), as_order())
+    assert len(market.creates()) == 2
     assert [row["id"] for row in market.billing()] == [int(rented.rental.id)]
 
 

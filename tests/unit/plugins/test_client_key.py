@@ -104,7 +104,6 @@ def test_the_roles_give_the_key_to_the_server_and_to_whoever_asks_it() -> None:
     for file in ("roles/launch/tasks/main.yml", "roles/endpoint/tasks/main.yml"):
         assert 'api_key: "{{ inferops_client_key' in (ROOT / file).read_text()
     told = (ROOT / "playbooks/tasks/report.yml").read_text()
-    assert "' -H @' ~ inferops_endpoint.header_file if" in told
     assert "inferops_client_key" not in told
 
 
