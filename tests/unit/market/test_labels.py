@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulator import daemon
 from tests.unit.market.conftest import Market, fault
 
 WRITTEN = ["{mark} keep", "keep {mark}", "our demo", "", "{mark}\n", "{broken}"]
@@ -154,6 +155,8 @@ def twins(market: Market, status: str = "loading") -> tuple[str, str]:
     market.pass_hours(1)
     second = str(max(int(row["id"]) for row in market.billing()))
     younger = market.simulator.market.rentals[int(second)]
+    # It boots in a thread of its own, which would have the last word.
+    assert daemon.wait(lambda: younger.running, 60)
     younger.status = status
     return first, second
 

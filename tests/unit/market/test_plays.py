@@ -234,7 +234,7 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
     status, output = play(tmp_path, tasks, inferops_model="a/b", inferops_hub_endpoint=mirror)
     assert status == 0, output
     assert f"{why} ({mirror} cannot be read" in output
-    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "")
     for model in ("", "/models/a"):  # neither is on a hub
         status, output = play(tmp_path, tasks, inferops_model=model)
         assert status == 0, output
