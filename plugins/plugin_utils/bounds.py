@@ -44,6 +44,7 @@ def bounded(seconds: int, ask: Callable[[], Answer]) -> Answer:
 
     A time limit that the task has of its own counts instead of *seconds*.
     """
+    failed = ""
     try:
         with _watched(), _time_limit(seconds):
             return ask()

@@ -27,6 +27,13 @@ def shared_files(stage: Stage) -> list[Path]:
     return [one for one in kept if "known_hosts" not in str(one)]
 
 
+def hold(path: Path, stage: Stage) -> None:
+    """Keep the lock of a process that hangs."""
+    file = path.open("r+")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    stage.closing.callback(file.close)
+
+
 @each(
     "file-that-is-shared-is",
     {
@@ -38,7 +45,7 @@ def shared_files(stage: Stage) -> list[Path]:
         "a-pipe": lambda path, stage: (path.unlink(), os.mkfifo(path)),
         "a-folder": lambda path, stage: (path.unlink(), path.mkdir()),
         "large": lambda path, stage: os.truncate(path, 200 * 2**20),
-        "locked-for-ever": lambda path, stage: hold(path, stage),
+        "locked-for-ever": hold,
     },
 )
 def shares_a_file(stage: Stage, spoil: Any) -> None:
@@ -69,13 +76,6 @@ def of_the_future(path: Path) -> str:
         return json.dumps(moved(json.loads(path.read_text())))
     except ValueError:
         return path.read_text()
-
-
-def hold(path: Path, stage: Stage) -> None:
-    """Keep the lock of a process that hangs."""
-    file = path.open("r+")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    stage.closing.callback(file.close)
 
 
 @attack

@@ -320,7 +320,7 @@ def _file(row: dict[str, Any]) -> File:
     if parts[0].startswith(_OUR_PREFIX) or name.endswith(_OUR_SUFFIX):
         raise ValueError(f"a file of it has a name that downloads use themselves: {name!r}")
     size = large.get("size") or row.get("size")
-    if type(size) is not int or not 0 <= size <= MOST_FILE_BYTES:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MOST_FILE_BYTES:
         raise ValueError(f"{size!r} is no size of {name!r}")
     return File(
         name=name,
