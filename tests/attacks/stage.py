@@ -28,7 +28,7 @@ import yaml
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark, Seal
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Order
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
@@ -258,7 +258,8 @@ class Stage:
         clock = Clock(now=simulator.market.clock.now)
         provider = VastAI({"api_key": ACCOUNT_KEY}, simulator.url, Pace(None, {}, clock), clock)
         now = int(clock.now())
-        mark = Mark.new(scope, name, now + DAY, DAY, now)
+        seal = Seal(SECRETS["scope secret"])
+        mark = seal.put_on(Mark.new(scope, name, now + DAY, DAY, now))
         offer = provider.search(Wish())[0]
         provider.rent(offer, Order(mark, "some/image", 20, PUBLIC_KEY, 0, ports=(8000,)))
         return mark

@@ -73,7 +73,7 @@ def beyond(row: Row) -> list[str]:
     """Which limits of the deploy a new rental breaks, by what it really costs."""
     price = row.price_usd_per_hour
     hours = (row.deadline - row.created_at) / 3600
-    wanted = min(LIFETIME_HOURS, BUDGET_USD / price)
+    wanted = min(LIFETIME_HOURS, (BUDGET_USD - row.download_usd) / price)
     wrong = []
     if price > MOST_USD_PER_HOUR + ROUNDED:
         wrong.append(f"{row.id} costs {price:.4f} an hour, more than {MOST_USD_PER_HOUR}")

@@ -87,6 +87,10 @@ BOOTED_SECONDS = 5.0
 FIRST_KEY = "first host key"
 
 
+#: What image, model and packages are where nobody says so: 8 and 10 GiB.
+DOWNLOAD_GB = 18 * 2**30 / 10**9
+
+
 @dataclass(frozen=True)
 class Row:
     """One rental as it is in truth. ``listed`` is what an honest list would show by now.
@@ -103,6 +107,7 @@ class Row:
     listed: bool
     label: str
     price_usd_per_hour: float
+    download_usd: float
     dead: bool
 
     @property
@@ -425,5 +430,6 @@ def row(rental: Rental, now: float) -> Row:
         label=label,
         price_usd_per_hour=rental.offer["dph_base"]
         + storage_usd_per_hour(rental.offer, rental.disk_gib),
+        download_usd=rental.offer["inet_down_cost"] * DOWNLOAD_GB,
         dead=rental.status in DEAD or CONTAINER_FAILS in rental.status_msg,
     )

@@ -33,7 +33,7 @@ SETTINGS = list(itertools.product((cores.OLDEST, cores.NEWEST), attacks.CONFIGUR
 #: A broken rule, and an attack that must succeed then.
 NOTICED = {
     "text-of-a-host-printed-as-it-is": "terminal-is-steered-by-a-host-s-msg",
-    "answer-outranks-the-mark": "market-answers-a-rental-request-with-a-stranger-s-id",
+    "lock-file-sent-unread": "file-of-a-lock-has-an-index",
 }
 
 

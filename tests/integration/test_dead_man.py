@@ -267,7 +267,8 @@ def test_a_switch_that_was_killed_is_seen_and_armed_again(fleet: Fleet) -> None:
     assert "does not run" in dead["problem"]
     again = fleet.switch(rental, state="armed")
     assert (again["changed"], again["armed"]) == (True, True)
-    assert again["deadline"] == before["deadline"]
+    # By the provider's clock, which tells whole seconds.
+    assert again["deadline"] == pytest.approx(before["deadline"], abs=5)
     fleet.provider.release(rental.id)
 
 
