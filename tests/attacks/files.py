@@ -177,5 +177,5 @@ def has_a_line(stage: Stage, line: str) -> None:
     # What has no hash is refused by a host, which has hashes of its own.
     grammatical = line.startswith("evil==")
     refused = played.status != 0 and "lock" in played.text
-    stage.tried(stage.host.times_asked if grammatical else refused)
+    stage.tried(stage.host.times_asked or (refused and not grammatical))
     stage.harmed(stage.host.times_asked and not grammatical, "the lock was given to a host")

@@ -36,7 +36,9 @@ COLLECTION = "collections/ansible_collections/inferops/gpu"
 NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
 STOP_SECONDS = 15
 # Most tests wait for others most of their time, so two at once take little more than half of it.
-PYTEST = "pytest --numprocesses 2 --dist loadfile --durations 10"
+# Files come in their own order: by the number of their tests, the long ones would come last, with
+# nobody beside them.
+PYTEST = "pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10"
 # What a server's life is made of, whatever engine it runs.
 ANY_ENGINE = " ".join(
     f"tests/unit/host/test_{name}.py"

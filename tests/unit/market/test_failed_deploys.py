@@ -172,8 +172,8 @@ def test_a_limit_for_every_task_kills_no_call_that_rents_or_releases(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # In these seconds the create and the wait for the host are far from over.
-    monkeypatch.setenv("ANSIBLE_TASK_TIMEOUT", "10")
-    slow = {"kind": "delay", "seconds": 12.0, "method": "PUT", "path": "/asks/"}
+    monkeypatch.setenv("ANSIBLE_TASK_TIMEOUT", "8")
+    slow = {"kind": "delay", "seconds": 10.0, "method": "PUT", "path": "/asks/"}
     deploy.simulator.control.plan_faults([slow])
     status, output = deploy.run(rent_max_attempts=1)
     assert status != 0
