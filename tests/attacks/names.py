@@ -31,13 +31,8 @@ RENT = {"image": "some/image", "ssh_public_key": PUBLIC_KEY}
 )
 def names_a_rental(stage: Stage, name: str) -> None:
     """By the module, and by the variable that the playbooks read."""
-    simulator = stage.market()
     name = filled(name, stage)
-    rent = {"inferops.gpu.rental": {**RENT, "name": name}}
-    by_module = stage.play(on_market(stage, simulator, rent), simulator=simulator)
-    by_playbook = deployed(stage, simulator, inferops_name=name)
-    stage.tried(by_module.status != 0 and by_playbook.status != 0)
-    stage.harmed(billing(simulator), "something was rented under that name")
+    refused(stage, {"name": name}, inferops_name=name)
 
 
 @each(
@@ -50,12 +45,8 @@ def names_a_rental(stage: Stage, name: str) -> None:
     },
 )
 def names_a_scope(stage: Stage, scope: str) -> None:
-    simulator = stage.market()
-    rent = {"inferops.gpu.rental": {**RENT, "name": NAME, "scope": filled(scope, stage)}}
-    by_module = stage.play(on_market(stage, simulator, rent), simulator=simulator)
-    by_playbook = deployed(stage, simulator, inferops_scope=filled(scope, stage))
-    stage.tried(by_module.status != 0 and by_playbook.status != 0)
-    stage.harmed(billing(simulator), "something was rented in that scope")
+    scope = filled(scope, stage)
+    refused(stage, {"name": NAME, "scope": scope}, inferops_scope=scope)
 
 
 @each(
@@ -89,6 +80,16 @@ def names_an_image(stage: Stage, image: str) -> None:
     played = stage.play(on_market(stage, simulator, rent), simulator=simulator)
     stage.tried(played.status != 0)
     stage.harmed(billing(simulator), "something was rented with that image")
+
+
+def refused(stage: Stage, options: dict[str, Any], **variables: Any) -> None:
+    """Both the module and the playbook refuse it, and nothing is rented."""
+    simulator = stage.market()
+    rent = {"inferops.gpu.rental": {**RENT, **options}}
+    by_module = stage.play(on_market(stage, simulator, rent), simulator=simulator)
+    by_playbook = deployed(stage, simulator, **variables)
+    stage.tried(by_module.status != 0 and by_playbook.status != 0)
+    stage.harmed(billing(simulator), "something was rented by that name")
 
 
 def deployed(stage: Stage, simulator: Any, **variables: Any) -> Any:

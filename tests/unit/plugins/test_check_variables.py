@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,8 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.simulator.app import Simulator
-from tests.simulator.hosts import PretendHosts
-from tests.simulator.market import Market
 from tests.tools.tree import REPOSITORY
-from tests.unit.plays import faster, on_the_host, play, role
+from tests.unit.plays import on_the_host, play, role
 
 PLAYBOOKS = sorted(
     path for path in REPOSITORY.glob("playbooks/*.yml") if path.stem not in ("hosts",)
@@ -47,17 +44,6 @@ SECRETS = {
 def shown(output: str) -> list[str]:
     """The secrets that an output shows."""
     return re.findall(r"secret-of-[a-z-]+", output)
-
-
-@pytest.fixture
-def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """A market whose time runs faster: nobody waits for its pace here."""
-    market = Market(PretendHosts())
-    for name, value in faster(market).items():
-        monkeypatch.setenv(name, value)
-    simulated = Simulator(market)
-    yield simulated
-    simulated.close()
 
 
 def playbook(name: str) -> Path:

@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,8 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
 from tests.simulator.app import Simulator
-from tests.simulator.hosts import PretendHosts
-from tests.simulator.market import Market
 from tests.tools.tree import REPOSITORY
-from tests.unit.plays import faster, on_the_host, play, role
+from tests.unit.plays import on_the_host, play, role
 
 DEPLOY = REPOSITORY / "playbooks" / "deploy.yml"
 #: Where nothing is refused, the run ends soon for want of a host.
@@ -39,16 +36,6 @@ class Without:
 
 sys.meta_path.insert(0, Without())
 """
-
-
-@pytest.fixture
-def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    market = Market(PretendHosts())
-    for name, value in faster(market).items():
-        monkeypatch.setenv(name, value)
-    simulated = Simulator(market)
-    yield simulated
-    simulated.close()
 
 
 def deploy(

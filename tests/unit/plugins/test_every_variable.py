@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,8 @@ import yaml
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.simulator.app import Simulator
-from tests.simulator.hosts import PretendHosts
-from tests.simulator.market import Market
 from tests.tools.tree import REPOSITORY
-from tests.unit.plays import faster, on_the_host, play
+from tests.unit.plays import on_the_host, play
 
 OPTIONS = variables.options()
 READMES = sorted(REPOSITORY.glob("roles/*/README.md"))
@@ -97,16 +94,6 @@ def given(tmp_path: Path, form: str, names: list[str]) -> list[str]:
     file = tmp_path / "given.json"
     file.write_text(json.dumps({name: EXAMPLES[name] for name in names}))
     return ["-e", f"@{file}"]
-
-
-@pytest.fixture
-def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    market = Market(PretendHosts())
-    for name, value in faster(market).items():
-        monkeypatch.setenv(name, value)
-    simulated = Simulator(market)
-    yield simulated
-    simulated.close()
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.parent.name)

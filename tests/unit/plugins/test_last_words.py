@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,8 @@ from ansible_collections.inferops.gpu.plugins.action.endpoint import try_it
 from ansible_collections.inferops.gpu.plugins.filter.as_type import as_type
 from ansible_collections.inferops.gpu.plugins.plugin_utils.interruption import TOLD
 from tests.simulator.app import Simulator
-from tests.simulator.hosts import PretendHosts
-from tests.simulator.market import Market
 from tests.tools.tree import REPOSITORY
-from tests.unit.plays import faster, on_the_host, play
+from tests.unit.plays import on_the_host, play
 
 
 class Completions(BaseHTTPRequestHandler):
@@ -107,16 +104,6 @@ def test_a_run_that_ends_by_itself_says_nothing_of_interruptions(tmp_path: Path)
     status, output = play(tmp_path, [own])
     assert status == 0, output
     assert "interrupted" not in output
-
-
-@pytest.fixture
-def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    market = Market(PretendHosts())
-    for name, value in faster(market).items():
-        monkeypatch.setenv(name, value)
-    simulated = Simulator(market)
-    yield simulated
-    simulated.close()
 
 
 def test_an_extension_that_moves_nothing_says_so(tmp_path: Path, simulator: Simulator) -> None:
