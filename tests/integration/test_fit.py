@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
 from tests.integration.plays import ROOT, Run
+from tests.rig.ports import free_port
 from tests.simulator.hub import Hub
 
 MODELS = json.loads((ROOT / "tests/unit/serving/fixtures/models.json").read_text())
@@ -142,9 +142,7 @@ def deployed(tmp_path: Path) -> Iterator[dict[str, Any]]:
         f'exec {sys.executable} {stand_in} "$@"\n'
     )
     python.chmod(0o755)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     yield {
         "inferops_home": str(home),
         "inferops_server_port": port,

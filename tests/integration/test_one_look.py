@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout im
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
 from tests.matrix import rig
 from tests.matrix.rig import Host, gpu
+from tests.rig.ports import free_port
 from tests.tools.tree import REPOSITORY
 
 Play = Callable[..., str]
@@ -66,9 +66,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 @pytest.fixture
 def play(tmp_path: Path, host: Host, model: Path) -> Play:
     """Run the playbook's tasks from the look on; returns the output."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     steps = [REPOSITORY / "playbooks" / "tasks" / f"{name}.yml" for name in ("serve", "prove")]
     tasks = [
         {

@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import json
 import shlex
-import socket
 import subprocess
 import tarfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from ansible_collections.inferops.gpu.plugins.module_utils.common.lock import read, versions
 from tests.benchmarks.deploy.floor import complete
 from tests.benchmarks.deploy.machine import BenchError, Host, inside
+from tests.rig.ports import free_port
 from tests.tools.tree import REPOSITORY
 
 FLOOR = Path(complete.__file__).parent
@@ -205,9 +205,7 @@ def require_completion(host: Host) -> str:
 @contextmanager
 def tunnel(host: Host) -> Iterator[int]:
     """A tunnel to the server; gives the port on this side."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     control = host.key.with_name("tunnel")
     forward = ["-oExitOnForwardFailure=yes", "-fNM", "-S", str(control)]
     forward += [f"-L127.0.0.1:{port}:127.0.0.1:8000", "root@127.0.0.1"]

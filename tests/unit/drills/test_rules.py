@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Safety rules that only a mutation showed to be untested: each test kills one (mutations.py)."""
+"""Safety rules that only a mutation showed to be untested: each test kills one."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree impo
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
 from ansible_collections.inferops.gpu.plugins.modules import model_server, model_server_info
+from tests.rig.ports import free_port as a_free_port
 
 HOST = "ansible_collections.inferops.gpu.plugins.module_utils.host"
 FOLDER = Path(__file__).parent
@@ -148,20 +148,14 @@ def fake_python(tmp_path: Path, the_engine: Engine) -> str:
     return str(path)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def free_port() -> int:
-    return _free_port()
+    return a_free_port()
 
 
 @pytest.fixture
 def another_port() -> int:
-    return _free_port()
+    return a_free_port()
 
 
 @pytest.fixture
@@ -219,6 +213,13 @@ def tree(the_engine: Engine, wish: Wish, wait_until: Wait) -> Iterator[Callable[
             processes.send_signal(process, signal.SIGKILL)
 
 
+class Told(dict[str, Any]):
+    """A result that tells what it says where a test looks for what it does not say."""
+
+    def __missing__(self, key: str) -> Any:
+        raise AssertionError(f"no {key} in {dict(self)}")
+
+
 @pytest.fixture
 def run_action(run_module: Call) -> Call:
     """Run model_server as a play does: its action plugin and the real main() of the modules.
@@ -241,7 +242,7 @@ def run_action(run_module: Call) -> Call:
         task = SimpleNamespace(args=options, check_mode=check, async_val=0, diff=True)
         connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
         action = Direct(task, connection, None, None, None, None)
-        return action.run(task_vars={"inventory_hostname": "gpu-1"})
+        return Told(action.run(task_vars={"inventory_hostname": "gpu-1"}))
 
     return run
 

@@ -260,13 +260,10 @@ def test_stop_in_the_middle_of_a_start(start: Call, stop: Call, server: Server) 
 
 
 def test_of_two_servers_one_is_stopped_and_the_other_untouched(
-    start: Call, stop: Call, home: Path
+    start: Call, stop: Call, home: Path, another_port: int
 ) -> None:
     start()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    other = start(name="other", port=port)
+    other = start(name="other", port=another_port)
     assert stop()["stopped"] == "proven"
     pids = [process.pid for process in Layout(home).server("other").processes()]
     assert other["server"]["pid"] in pids

@@ -132,7 +132,7 @@ def test_temporary_files_have_a_folder_of_their_own_that_goes_with_the_server(
 
 
 def test_shared_memory_of_another_server_and_of_strangers_stays(
-    start: Call, stop: Call, word: str, free_port: int
+    start: Call, stop: Call, word: str, free_port: int, another_port: int
 ) -> None:
     weights = SHM / f"{word}_weights.gguf"
     weights.write_bytes(b"weights")
@@ -140,11 +140,8 @@ def test_shared_memory_of_another_server_and_of_strangers_stays(
     older.touch()
     time.sleep(0.1)
     start(fake=sharing(word))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     other = f"{word}other"
-    start(name="other", port=port, fake=sharing(other))
+    start(name="other", port=another_port, fake=sharing(other))
     cache = SHM / f"{word}_cache"
     cache.touch()
     younger = SHM / f"psm_{word}_younger"

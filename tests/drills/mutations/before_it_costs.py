@@ -1,0 +1,108 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is refused before it costs money."""
+
+from __future__ import annotations
+
+from tests.drills.mutations.mutation import Mutation
+from tests.drills.mutations.paths import CONTROLLER, MARKET, PLAYS, RENTALS, UNIT
+
+MUTATIONS = (
+    Mutation(
+        "controller-not-looked-at",
+        "a deploy rents a host and finds out then that it can write no report",
+        "playbooks/deploy.yml",
+        "        rents: true\n",
+        "",
+        (
+            f"{CONTROLLER}::test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_rented"
+            "[inferops_report_dir-run]",
+        ),
+    ),
+    Mutation(
+        "report-releases-a-server",
+        "a disk that has filled up releases a host that serves",
+        "playbooks/tasks/report.yml",
+        "  rescue:\n",
+        "  always:\n",
+        (f"{CONTROLLER}::test_a_report_that_cannot_be_kept_ends_no_deploy",),
+    ),
+    Mutation(
+        "libraries-not-looked-for",
+        "a host is rented that nothing here can log in to",
+        "plugins/plugin_utils/controller.py",
+        "        if not _is_there(library):\n",
+        "        if False:\n",
+        (
+            f"{CONTROLLER}::test_a_library_that_is_missing_is_found_before_anything_is_rented"
+            "[paramiko]",
+        ),
+    ),
+    Mutation(
+        "ssh-not-looked-for",
+        "a host is rented that nothing here can log in to",
+        "plugins/plugin_utils/controller.py",
+        "        if shutil.which(program) is None:\n",
+        "        if False:\n",
+        (f"{CONTROLLER}::test_a_missing_ssh_client_is_found_before_anything_is_rented[deploy]",),
+    ),
+    Mutation(
+        "too-small-a-card",
+        "a model of 891 GiB is rented a card of 24",
+        "roles/rent/tasks/model.yml",
+        "rent_vram_gib | float == 0 or rent_vram_gib | float >= rent_least_vram_gib | float",
+        "true",
+        (f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",),
+    ),
+    Mutation(
+        "any-memory-is-any",
+        "with rent_vram_gib 0 a model is rented a card on which it cannot start",
+        "roles/rent/tasks/create.yml",
+        "[rent_vram_gib | float, rent_least_vram_gib | default(0) | float] | max",
+        "rent_vram_gib",
+        (f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",),
+    ),
+    Mutation(
+        "plan-without-credit",
+        "check mode promises what the account would be refused",
+        f"{MARKET}/rentals/desk.py",
+        "            self._refuse_without_means()\n",
+        "            pass\n",
+        (f"{RENTALS}::test_check_mode_refuses_what_the_account_would_be_refused_later",),
+        2,
+    ),
+    Mutation(
+        "untold-credit-is-none",
+        "an account that does not tell its credit can plan nothing",
+        f"{MARKET}/rentals/means.py",
+        "account.credit_usd is not None and account.credit_usd <= 0",
+        "(account.credit_usd or 0) <= 0",
+        (f"{RENTALS}::test_an_account_that_tells_nothing_refuses_nothing",),
+    ),
+    Mutation(
+        "downloads-are-free",
+        "a budget is overdrawn by the price of traffic",
+        f"{MARKET}/rentals/desk.py",
+        "lifetime.less(traffic_usd(offer, make_usage(self._options)))",
+        "lifetime",
+        (f"{RENTALS}::test_a_budget_knows_what_the_downloads_cost",),
+    ),
+    Mutation(
+        "gpu-is-guessed",
+        "a wish for an A100 gets whatever is spelled alike",
+        f"{MARKET}/offers/gpu_names.py",
+        "    if same:\n        return same\n    alike = list(_alike(word, known))[:_MOST_MEANT]\n",
+        "    alike = list(_alike(word, known))[:_MOST_MEANT]\n"
+        "    if same or alike:\n        return same or alike\n",
+        (f"{UNIT}/test_offers.py::test_a_gpu_that_may_be_another_is_asked_back_and_never_guessed",),
+    ),
+    Mutation(
+        "inventory-trusts-any-host",
+        "whoever answers at a rental's address is logged in to",
+        "plugins/plugin_utils/connection.py",
+        "StrictHostKeyChecking={'yes' if delivered else 'accept-new'}",
+        "StrictHostKeyChecking={'no' if delivered else 'accept-new'}",
+        (f"{UNIT}/test_ready.py::test_the_inventory_lets_no_stranger_take_the_place_of_a_rental",),
+    ),
+)

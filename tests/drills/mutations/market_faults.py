@@ -1,0 +1,44 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Found by the simulated market's own faults."""
+
+from __future__ import annotations
+
+from tests.drills.mutations.mutation import Mutation
+from tests.drills.mutations.paths import MARKET, READY, SHARING, UNIT
+
+MUTATIONS = (
+    Mutation(
+        "no-proxy",
+        "a host whose own port is dead is given up, though the marketplace's proxy lets in",
+        f"{MARKET}/providers/vastai.py",
+        '    if row.get("ssh_host") and row.get("ssh_port"):\n',
+        '    if not direct and row.get("ssh_host") and row.get("ssh_port"):\n',
+        (f"{READY}::test_a_host_is_reached_by_the_way_that_works_while_the_other_is_dead",),
+    ),
+    Mutation(
+        "only-the-first-way",
+        "a host is tried by one of its ways only",
+        f"{MARKET}/rentals/waiting.py",
+        "            for endpoint in rental.ssh:\n",
+        "            for endpoint in rental.ssh[:1]:\n",
+        (f"{READY}::test_a_host_is_reached_by_the_way_that_works_while_the_other_is_dead",),
+    ),
+    Mutation(
+        "looked-up-by-the-first-way",
+        "what was deployed through the proxy cannot be looked at, mended or extended",
+        f"{MARKET}/access/answering.py",
+        "    return next((way for way in ways if _answers(way, seconds)), ways[0])\n",
+        "    return ways[0]\n",
+        (f"{UNIT}/test_way_in.py",),
+    ),
+    Mutation(
+        "killed-release-stays-shared",
+        "what a killed release has ended is taken for what is rented",
+        f"{MARKET}/rentals/lifecycle.py",
+        "        self._shared.forget()\n        proof = Proof(self._provider, rental_id)\n",
+        "        proof = Proof(self._provider, rental_id)\n",
+        (f"{SHARING}::test_what_a_killed_release_has_ended_is_not_taken_for_rented",),
+    ),
+)

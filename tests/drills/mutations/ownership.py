@@ -1,0 +1,84 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose rentals these are."""
+
+from __future__ import annotations
+
+from tests.drills.mutations.mutation import Mutation
+from tests.drills.mutations.paths import LIFECYCLE, MARKET, MODULES, RENTALS
+
+MUTATIONS = (
+    Mutation(
+        "every-scope-is-ours",
+        "one team releases what another one rents",
+        f"{MARKET}/rentals/lifecycle.py",
+        "[one for one in listed if one.mark and one.mark.scope == self._scope]",
+        "[one for one in listed if one.mark]",
+        (f"{RENTALS}::test_other_scopes_names_and_strangers_are_never_touched",),
+    ),
+    Mutation(
+        "every-name-is-ours",
+        "a teardown of one host ends the whole fleet",
+        f"{MARKET}/rentals/lifecycle.py",
+        "[rental for rental in rentals if rental.mark and rental.mark.name == name]",
+        "[rental for rental in rentals if rental.mark]",
+        (f"{RENTALS}::test_other_scopes_names_and_strangers_are_never_touched",),
+    ),
+    Mutation(
+        "release-by-name-instead-of-nonce",
+        "a failed run ends the rental of another run",
+        f"{MARKET}/rentals/desk.py",
+        "[one for one in found if nonce in (None, one.mark and one.mark.nonce)]",
+        "list(found)",
+        (f"{RENTALS}::test_only_the_rental_with_the_nonce_is_released",),
+    ),
+    Mutation(
+        "strict-without-scope",
+        "a reaper with a mistyped scope releases a fleet",
+        f"{MODULES}/rental_reap.py",
+        'if strict and options["confirm_scope"] != options["scope"]:',
+        "if False:",
+        (f"{LIFECYCLE}::test_orphans_are_told_and_go_only_when_the_scope_is_spelled_out",),
+    ),
+    Mutation(
+        "orphans-released-without-strict",
+        "what an inventory forgot is released without being asked to",
+        f"{MARKET}/rentals/reaping.py",
+        'return Judgement(rental, ORPHAN, "the inventory does not name it", strict)',
+        'return Judgement(rental, ORPHAN, "the inventory does not name it", True)',
+        (f"{LIFECYCLE}::test_orphans_are_told_and_go_only_when_the_scope_is_spelled_out",),
+    ),
+    Mutation(
+        "cap-ignored",
+        "a wrong inventory releases a whole fleet",
+        f"{MODULES}/rental_reap.py",
+        'if not module.params["release"] or len(doomed) <= most:',
+        "if True:",
+        (f"{LIFECYCLE}::test_of_too_many_orphans_none_is_released_but_what_is_expired_goes",),
+    ),
+    Mutation(
+        "cap-holds-back-the-expired",
+        "a large fleet that is past its deadline bills for ever",
+        f"{MODULES}/rental_reap.py",
+        "(spared and one.verdict == ORPHAN)",
+        "len([one for one in judged if one.release]) > module.params['max_orphans']",
+        (f"{LIFECYCLE}::test_a_large_fleet_that_expires_together_goes_as_a_whole",),
+    ),
+    Mutation(
+        "no-inventory-is-an-empty-one",
+        "an inventory that could not be read releases a whole fleet",
+        f"{MODULES}/rental_reap.py",
+        "if strict and not names:",
+        "if strict and names is None:",
+        (f"{LIFECYCLE}::test_an_inventory_without_names_makes_no_orphans",),
+    ),
+    Mutation(
+        "damaged-mark-unseen",
+        "a rental whose label was edited bills unseen",
+        f"{MARKET}/mark.py",
+        'return f"{PREFIX}/{scope}/" in (text or "") and Mark.decode(text) is None',
+        "return False",
+        (f"{LIFECYCLE}::test_a_damaged_mark_cannot_be_judged_and_fails",),
+    ),
+)

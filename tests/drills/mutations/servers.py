@@ -1,0 +1,53 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""P4 and P6: the drills with real servers take these by name as well, see CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+from tests.drills.mutations.mutation import Mutation
+from tests.drills.mutations.paths import HOST, SERVER_DRILLS
+
+MUTATIONS = (
+    Mutation(
+        "kill-pid",
+        "only the main process is ended, and only it is looked for afterwards",
+        f"{HOST}/service/tree.py",
+        "    return [table[pid] for pid in sorted(members - ours) if pid in table]\n",
+        "    return [table[identity.pid]] if identity and alive(identity) else []\n",
+        (
+            f"{SERVER_DRILLS}::test_stop_forgotten",
+            f"{SERVER_DRILLS}::test_orphans_stopped",
+            f"{SERVER_DRILLS}::test_stop_during_launch",
+            f"{SERVER_DRILLS}::test_killed_restarted",
+        ),
+        least_red=3,
+    ),
+    Mutation(
+        "health-is-enough",
+        "a server whose /health is green counts as one that serves",
+        f"{HOST}/server/readiness.py",
+        "    for stage in CHECKS[1:]:\n",
+        '    for stage in ("health",):\n',
+        (
+            f"{SERVER_DRILLS}::test_sigill",
+            f"{SERVER_DRILLS}::test_hung_worker",
+            f"{SERVER_DRILLS}::test_hung_at_start",
+        ),
+        least_red=3,
+    ),
+    Mutation(
+        "pid-is-enough",
+        "a stranger that got the PID of a dead server is taken for it, and ended",
+        f"{HOST}/machine/processes.py",
+        "    return process is not None and process.identity == identity\n",
+        "    return process is not None\n",
+        (
+            f"{SERVER_DRILLS}::test_pid_reused",
+            f"{SERVER_DRILLS}::test_stop_after_pid_reused",
+            f"{SERVER_DRILLS}::test_start_after_pid_reused",
+            f"{SERVER_DRILLS}::test_pid_and_start_time_of_another_boot",
+        ),
+        least_red=3,
+    ),
+)
