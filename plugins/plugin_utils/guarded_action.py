@@ -38,6 +38,13 @@ STEERING = ("ansible_facts", "ansible_stats")
 _PRINTED = ("warnings", "deprecations", "exception")
 _MOST_LETTERS, _MOST_WARNINGS = 4000, 20
 _MOST_FAILED_LETTERS = 2**18
+#: What reading an answer raises that has other keys or types than a module of ours gives.
+_ODD_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
+_UNREADABLE = (
+    "What the host has answered is not what this collection's module answers ({}). Something on "
+    "the host changes it: look there, or take another host. On a host of your own that is a "
+    "defect of inferops.gpu: please report it, with the output of -vvv."
+)
 
 
 def refuse_injected_facts() -> None:
@@ -142,6 +149,11 @@ class GuardedAction(ActionBase):
         except AnsibleActionFail as error:
             # Without its cause, whose text Ansible would print as it is.
             raise AnsibleActionFail(_sentence(error, self.secrets)) from None
+        except _ODD_SHAPE as error:
+            if not self._is_elsewhere():
+                raise
+            reason = f"{type(error).__name__}: {error}"
+            raise AnsibleActionFail(_sentence(_UNREADABLE.format(reason), self.secrets)) from None
         return self._with_interpreter(_shown(result, self.secrets))
 
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:

@@ -11,11 +11,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
@@ -173,6 +176,25 @@ def test_no_text_of_a_host_steers_a_terminal_or_forges_a_line_of_ansible(
     assert len(re.findall(r"(?m)^PLAY RECAP", done.stdout)) == 1
     if key != "phase":
         assert TOKEN not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"server": []}, {"server": {"phase": 7}}, {"server": None}, {"server": "x"}]
+)
+def test_an_answer_of_another_shape_fails_with_a_sentence_and_not_with_a_word_of_python(
+    answer: dict[str, Any],
+) -> None:
+    class Reads(GuardedAction):
+        def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+            return {"phase": answer["server"]["phase"].upper()}
+
+    action = Reads(
+        SimpleNamespace(args={}, check_mode=False, async_val=0),
+        SimpleNamespace(transport="ssh", _shell=SimpleNamespace(tmpdir="/nowhere")),
+        *[None] * 4,
+    )
+    with pytest.raises(AnsibleActionFail, match="is not what this collection's module answers"):
+        action.run(task_vars={})
 
 
 def test_what_runs_on_while_its_task_polls_sets_no_variable_either(host: Host) -> None:
