@@ -92,12 +92,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     make_provider,
     scope_secret,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.account import (
+    SHARED_FOR_SECONDS,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import known_hosts
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
     damaged_warning,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
-    SHARED_FOR_SECONDS,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
     COMMON_ARGUMENTS,
@@ -130,8 +130,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             provider = make_provider(market, clock)
             lifecycle = make_lifecycle(market, provider, clock)
             self._secret = scope_secret(market) if provider.delivers_host_key else None
-            rentals = lifecycle.rentals(SHARED_FOR_SECONDS)
-            damaged = lifecycle.damaged(SHARED_FOR_SECONDS)
+            rentals = lifecycle.account.rentals(SHARED_FOR_SECONDS)
+            damaged = lifecycle.account.damaged(SHARED_FOR_SECONDS)
         except MarketError as error:
             error.money = error.money or "What is rented, and so what bills, is unknown."
             raise _unreadable(path, error, market) from None

@@ -97,13 +97,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.options import
     make_lifecycle,
     make_provider,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.account import (
+    SHARED_FOR_SECONDS,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
     refuse_damaged,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import (
-    SHARED_FOR_SECONDS,
-    Lifecycle,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 
 #: A deadline that moves by less has not moved: seconds pass between two calls.
 _SAME_SECONDS = 60
@@ -139,14 +139,16 @@ def main() -> None:
     try:
         provider = make_provider(module.params, clock)
         lifecycle = make_lifecycle(module.params, provider, clock)
-        found = lifecycle.find(name)
+        found = lifecycle.account.find(name)
         if not found:
-            refuse_damaged(lifecycle.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
+            refuse_damaged(
+                lifecycle.account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused
+            )
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
             )
         stakes += f" Rental {found[0].id} goes on billing {rate(found[0].billed_usd_per_hour)}."
-        now = lifecycle.now()
+        now = lifecycle.account.now()
         rental = extended(module, lifecycle, found[0], now)
     except (MarketError, ValueError) as error:
         fail(module, error, stakes)
@@ -154,7 +156,7 @@ def main() -> None:
     module.exit_json(
         changed=rental != found[0],
         rental=rental.to_dict(),
-        cost_usd=lifecycle.cost_usd(rental),
+        cost_usd=lifecycle.account.cost_usd(rental),
         remaining_seconds=round(deadline - now) if deadline else None,
         note=note(module, rental != found[0], deadline - now),
         diff={"before": shown(found[0]), "after": shown(rental)},

@@ -242,7 +242,7 @@ def main() -> None:
         stakes += f" See {provider.console_url}"
         lifecycle = make_lifecycle(module.params, provider, clock, notify=module.log)
         # Listing first: the answer tells the provider's time.
-        rentals, damaged = lifecycle.account()
+        rentals, damaged = lifecycle.account.everything()
         now = clock.now()
         clocks = Clocks(now, now + provider.clock_offset_seconds)
         judged = judgements(module.params, rentals, damaged, clocks)

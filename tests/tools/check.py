@@ -35,10 +35,10 @@ COLLECTION = "collections/ansible_collections/inferops/gpu"
 # The user's own settings and accounts stay out of every check.
 NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
 STOP_SECONDS = 15
-# Most tests wait for others most of their time, so two at once take little more than half of it.
-# Files come in their own order: by the number of their tests, the long ones would come last, with
-# nobody beside them.
-PYTEST = "pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 10"
+# Most tests wait for others most of their time, so two at once take little more than half of it,
+# and those of real hosts wait even longer. Files come in their own order: by the number of their
+# tests, the long ones would come last, with nobody beside them.
+PYTEST = "pytest --dist loadfile --no-loadscope-reorder --durations 10 --numprocesses"
 # What a server's life is made of, whatever engine it runs.
 ANY_ENGINE = " ".join(
     f"tests/unit/host/test_{name}.py"
@@ -78,10 +78,10 @@ STEPS = (
         " --skip-rstcheck .",
     ),
     Step("lint", "changelog", "antsibull-changelog lint"),
-    Step("unit", "unit", f"{PYTEST} tests/unit"),
-    Step("unit", "other-engine", f"{PYTEST} --engine stand_in {ANY_ENGINE}"),
+    Step("unit", "unit", f"{PYTEST} 2 tests/unit"),
+    Step("unit", "other-engine", f"{PYTEST} 2 --engine stand_in {ANY_ENGINE}"),
     Step("sanity", "sanity", "python -m tests.tools.sanity"),
-    Step("integration", "integration", f"{PYTEST} tests/integration", alone=True),
+    Step("integration", "integration", f"{PYTEST} 3 tests/integration", alone=True),
     Step("molecule", "molecule", "molecule test --all", beside=True),
 )
 

@@ -55,7 +55,7 @@ MUTATIONS = (
     Mutation(
         "youngest-wins",
         "two controllers each keep their own rental, or release each other's",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "return sorted(sure, key=lambda rental: rental.precedence)",
         "return sorted(sure, key=lambda rental: rental.precedence, reverse=True)",
         (f"{RENTALS}::test_the_oldest_of_two_rentals_wins_and_only_the_own_one_is_released",),

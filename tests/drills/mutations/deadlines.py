@@ -104,7 +104,7 @@ MUTATIONS = (
     Mutation(
         "only-date-believed",
         "the only answer of a call makes a rental immortal",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:",
         "if False:",
         (

@@ -77,7 +77,7 @@ MUTATIONS = (
         "rented-beside-a-damaged-label",
         "a second rental bills beside one whose label was written into",
         f"{MARKET}/rentals/desk.py",
-        "refuse_damaged(self._lifecycle.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)\n",
+        "refuse_damaged(self._account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)\n",
         "pass\n",
         (f"{LABELS}::test_a_label_that_is_no_mark_any_more_stops_the_run_and_is_told",),
         3,
@@ -85,7 +85,7 @@ MUTATIONS = (
     Mutation(
         "nothing-rented-beside-a-damaged-label",
         "teardown says that nothing is rented of what bills",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "            refuse_damaged(doubted, name, UnprovenAbsence)\n",
         "            pass\n",
         (f"{LABELS}::test_a_label_that_is_no_mark_any_more_stops_the_run_and_is_told",),
@@ -94,7 +94,7 @@ MUTATIONS = (
     Mutation(
         "one-view-is-enough",
         "lists that are behind make a billing rental absent",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "found = named(self._of_scope(listed), name) or self.unlisted(listed, name)",
         "found = named(self._of_scope(listed), name)",
         (f"{LABELS}::test_a_list_that_misses_one_of_several_does_not_make_it_absent",),
@@ -102,7 +102,7 @@ MUTATIONS = (
     Mutation(
         "charges-unasked-for-an-empty-list",
         "four lists that are behind make a billing rental absent",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "[] if self._of_scope(listed) else self.unlisted(listed):",
         "[]:",
         (f"{LABELS}::test_an_inventory_does_not_believe_lists_that_show_nothing",),
@@ -111,7 +111,7 @@ MUTATIONS = (
         "rented-beside-what-lists-miss",
         "a list that is behind rents a second one",
         f"{MARKET}/rentals/desk.py",
-        "unlisted = [] if self._dry_run else self._lifecycle.unlisted(listed, name)",
+        "unlisted = [] if self._dry_run else self._account.unlisted(listed, name)",
         "unlisted: list[Rental] = []",
         (f"{LABELS}::test_lists_that_are_behind_rent_no_second_one",),
     ),
@@ -126,7 +126,7 @@ MUTATIONS = (
     Mutation(
         "odd-list-ends-what-serves",
         "one list that calls it exited releases the rental that serves",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "            return self._provider.get(rental.id) or rental\n",
         "            return rental\n",
         (f"{LABELS}::test_one_odd_list_does_not_end_the_rental_that_serves",),

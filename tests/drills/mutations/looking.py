@@ -52,7 +52,7 @@ MUTATIONS = (
     Mutation(
         "silence-about-an-id-is-its-absence",
         "a rental that the provider cannot show is said to be gone",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "        if verdict.presence == GONE:\n            return None\n",
         "        if verdict.presence in (GONE, UNKNOWN):\n            return None\n",
         (f"{RENTALS}::test_an_id_of_which_nobody_can_say_whether_it_is_there_is_unproven",),

@@ -37,7 +37,7 @@ MUTATIONS = (
         "killed-release-stays-shared",
         "what a killed release has ended is taken for what is rented",
         f"{MARKET}/rentals/lifecycle.py",
-        "        self._shared.forget()\n        proof = Proof(self._provider, rental_id)\n",
+        "        self.account.forget()\n        proof = Proof(self._provider, rental_id)\n",
         "        proof = Proof(self._provider, rental_id)\n",
         (f"{SHARING}::test_what_a_killed_release_has_ended_is_not_taken_for_rented",),
     ),

@@ -12,7 +12,7 @@ MUTATIONS = (
     Mutation(
         "every-scope-is-ours",
         "one team releases what another one rents",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "[one for one in listed if one.mark and one.mark.scope == self._scope]",
         "[one for one in listed if one.mark]",
         (f"{RENTALS}::test_other_scopes_names_and_strangers_are_never_touched",),
@@ -20,7 +20,7 @@ MUTATIONS = (
     Mutation(
         "every-name-is-ours",
         "a teardown of one host ends the whole fleet",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "[rental for rental in rentals if rental.mark and rental.mark.name == name]",
         "[rental for rental in rentals if rental.mark]",
         (f"{RENTALS}::test_other_scopes_names_and_strangers_are_never_touched",),

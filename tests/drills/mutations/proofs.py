@@ -68,7 +68,7 @@ MUTATIONS = (
     Mutation(
         "empty-list-is-empty-account",
         "an empty list under a revoked key counts as nothing rented",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "        if not listed:\n",
         "        if False:\n",
         (f"{LIFECYCLE}::test_an_empty_list_is_believed_only_with_a_key_that_works",),
@@ -76,7 +76,7 @@ MUTATIONS = (
     Mutation(
         "list-that-misses-a-rental-believed",
         "a list that lags hides a rental that the provider still shows by its id",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "if self._provider.get(rental_id) is not None:",
         "if False:",
         (f"{LIFECYCLE}::test_a_list_that_misses_what_the_provider_still_shows_is_not_trusted",),
@@ -84,7 +84,7 @@ MUTATIONS = (
     Mutation(
         "one-list-proves-nothing-rented",
         "a create that is not listed yet counts as nothing rented",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "        if not found:\n            self._clock.sleep(LOOKS_APART_SECONDS)\n",
         "        if False:\n            self._clock.sleep(LOOKS_APART_SECONDS)\n",
         (f"{RULES}::test_a_create_that_shows_seconds_later_is_found_by_a_teardown",),
@@ -92,7 +92,7 @@ MUTATIONS = (
     Mutation(
         "shared-list-proves-absence",
         "an old listing of another host proves that nothing is rented",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "return self._listed(math.inf)",
         "return self._listed(self._clock.now() - 60)",
         (f"{RULES}::test_what_another_host_listed_never_proves_that_nothing_is_rented",),

@@ -48,7 +48,7 @@ MUTATIONS = (
     Mutation(
         "unproven-is-invisible",
         "a rental whose secret has changed bills, and teardown says that nothing is rented",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "return claim.scope == self._scope and name in (None, claim.name)",
         "return False",
         _NOT_PROVEN,
@@ -57,7 +57,7 @@ MUTATIONS = (
     Mutation(
         "unproven-stays-for-ever",
         "a lost secret leaves a rental that nothing but the console ends",
-        f"{MARKET}/rentals/lifecycle.py",
+        f"{MARKET}/rentals/account.py",
         "doubted = [one for one in self._damaged(listed, name) if one.id != but]",
         "doubted = self._damaged(listed, name)",
         (f"{SEALS}::test_what_is_not_proven_is_released_by_its_id",),

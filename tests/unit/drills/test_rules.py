@@ -97,7 +97,7 @@ def test_gone_takes_both_the_list_and_the_id(
 ) -> None:
     rental = market.rent()["rental"]
     market.faults(liar)
-    assert market.lifecycle().judge(rental["id"]).presence == presence != GONE
+    assert market.lifecycle().account.judge(rental["id"]).presence == presence != GONE
 
 
 def test_a_create_that_shows_seconds_later_is_found_by_a_teardown(market: Market) -> None:

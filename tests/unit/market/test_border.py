@@ -61,7 +61,7 @@ def test_a_hostile_row_is_unreadable_and_still_there(
     assert listed.status_text.isprintable()
     with pytest.raises(ProviderUnavailable):
         market.provider().get(rental["id"])
-    assert market.lifecycle().judge(rental["id"]).presence != "gone"
+    assert market.lifecycle().account.judge(rental["id"]).presence != "gone"
 
 
 @pytest.mark.parametrize("fields", HOSTILE_FIELDS[:2], ids=str)
@@ -92,7 +92,7 @@ def test_a_list_with_a_hostile_id_proves_nothing(market: Market, odd: Any) -> No
     market.fault("row_is", fields={"id": odd}, times=99, path="/api/v1/instances/")
     with pytest.raises(ProviderUnavailable):
         market.provider().list_rentals()
-    assert market.lifecycle().judge(rental_id).presence == PRESENT
+    assert market.lifecycle().account.judge(rental_id).presence == PRESENT
 
 
 def test_a_create_that_answers_with_a_hostile_id_is_found_by_its_mark(market: Market) -> None:

@@ -294,7 +294,7 @@ def test_presence_is_judged_by_bodies_and_a_key_that_works(
 ) -> None:
     rental = market.rent()["rental"]
     market.simulator.control.settings({"account": account})
-    assert market.lifecycle().judge(rental["id"]).presence == presence
+    assert market.lifecycle().account.judge(rental["id"]).presence == presence
 
 
 @pytest.mark.parametrize(
@@ -303,13 +303,13 @@ def test_presence_is_judged_by_bodies_and_a_key_that_works(
 def test_one_look_without_it_proves_nothing(market: Market, call: str, saying: str) -> None:
     rental = market.rent()["rental"]
     market.fault("reply", on=call, saying=saying)
-    assert market.lifecycle().judge(rental["id"]).presence == PRESENT
+    assert market.lifecycle().account.judge(rental["id"]).presence == PRESENT
 
 
 def test_gone_is_what_is_gone(market: Market) -> None:
     rental = market.rent()["rental"]
     market.simulator.market.destroy(int(rental["id"]))
-    assert market.lifecycle().judge(rental["id"]).presence == GONE
+    assert market.lifecycle().account.judge(rental["id"]).presence == GONE
 
 
 # Failures explain themselves.

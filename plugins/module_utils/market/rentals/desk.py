@@ -41,17 +41,12 @@ from ..options import (
 )
 from ..providers.provider import Provider
 from ..secret import SHORT_WARNING, is_short, refuse_short
+from .account import SHARED_FOR_SECONDS, duplicates_warning, named
 from .info import known_hosts
 from .labels import damaged_warning, refuse_damaged, written_over_warning
-from .lifecycle import (
-    NOTHING_BILLS,
-    SHARED_FOR_SECONDS,
-    Limits,
-    Rented,
-    duplicates_warning,
-    named,
-)
+from .lifecycle import Limits, Rented
 from .lifetime import Lifetime, enforcer, is_new_wish
+from .tried import NOTHING_BILLS
 
 RENTAL_OPTIONS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,
@@ -129,23 +124,24 @@ class Desk:
         self._provider = provider
         self._dry_run = dry_run
         self._lifecycle = make_lifecycle(given, provider, self._clock, notify)
+        self._account = self._lifecycle.account
         self._means = make_means(given, provider, self._clock)
         self._warn = warn
 
     @property
     def doubts(self) -> list[str]:
         """What makes the answer less sure than it should be."""
-        return self._lifecycle.doubts
+        return self._account.doubts
 
     def present(self) -> dict[str, Any]:
         """Keep the one rental of the name, or rent one."""
         name = self._options["name"]
-        listed = self._lifecycle.rentals(SHARED_FOR_SECONDS, name)
+        listed = self._account.rentals(SHARED_FOR_SECONDS, name)
         existing = named(listed, name)
         if existing:
             return self._keep(existing)
-        refuse_damaged(self._lifecycle.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
-        unlisted = [] if self._dry_run else self._lifecycle.unlisted(listed, name)
+        refuse_damaged(self._account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
+        unlisted = [] if self._dry_run else self._account.unlisted(listed, name)
         if unlisted:
             return self._keep(unlisted)
         return self._rent({rental.machine_id for rental in listed if rental.machine_id})
@@ -153,9 +149,9 @@ class Desk:
     def found(self) -> dict[str, Any]:
         """What :meth:`present` would keep, and whether it would leave all of it as it is."""
         name = self._options["name"]
-        existing = named(self._lifecycle.rentals(SHARED_FOR_SECONDS, name), name)
+        existing = named(self._account.rentals(SHARED_FOR_SECONDS, name), name)
         if not existing:
-            damaged = self._lifecycle.damaged(SHARED_FOR_SECONDS, name)
+            damaged = self._account.damaged(SHARED_FOR_SECONDS, name)
             if damaged:
                 self._warn(damaged_warning(damaged))
             return {"changed": False, "rental": None, "as_asked": False}
@@ -176,9 +172,9 @@ class Desk:
         if nonce is not None:
             check_nonce(nonce)
         if self._dry_run:
-            found = self._lifecycle.find(name)
+            found = self._account.find(name)
         else:
-            found = self._lifecycle.prove_none(name, but=self._options["id"])
+            found = self._account.prove_none(name, but=self._options["id"])
         doomed = [one for one in found if nonce in (None, one.mark and one.mark.nonce)]
         unproven: list[UnprovenAbsence] = []
         try:
@@ -191,7 +187,7 @@ class Desk:
                 "provider": one.provider,
                 "id": one.id,
                 "price_usd_per_hour": one.price_usd_per_hour,
-                "cost_usd": self._lifecycle.cost_usd(one),
+                "cost_usd": self._account.cost_usd(one),
             }
             for one in doomed
         ]
@@ -219,7 +215,7 @@ class Desk:
         if rental_id is None or rental_id in (one.id for one in doomed):
             return []
         check_id(rental_id)
-        rental = self._lifecycle.by_id(rental_id)
+        rental = self._account.by_id(rental_id)
         if rental is None:
             return []
         mark, nonce = rental.mark or rental.claim, self._options["nonce"]
@@ -269,7 +265,11 @@ class Desk:
         if not self._dry_run:
             self._release_all(settled)
         return [
-            {"id": one.id, "cost_usd": self._lifecycle.cost_usd(one), "released": one in settled}
+            {
+                "id": one.id,
+                "cost_usd": self._account.cost_usd(one),
+                "released": one in settled,
+            }
             for one in existing[1:]
         ]
 
@@ -281,7 +281,7 @@ class Desk:
         if kept.mark is None or unpriced or not is_new_wish(kept.mark, seconds):
             return kept
         left = lifetime.seconds_left(kept.price_usd_per_hour)
-        deadline = int(kept.since or self._lifecycle.now()) + left if left else 0
+        deadline = int(kept.since or self._account.now()) + left if left else 0
         return self._lifecycle.move_deadline(kept, deadline, seconds, self._dry_run)
 
     # Rent.
@@ -297,7 +297,7 @@ class Desk:
         except MarketError as error:
             error.money = error.money or NOTHING_BILLS
             raise
-        mark = self._mark(ranked[0].offer, self._lifecycle.now(), options["nonce"])
+        mark = self._mark(ranked[0].offer, self._account.now(), options["nonce"])
         self._registry()
         if self._dry_run:
             self._refuse_without_means()
@@ -307,7 +307,7 @@ class Desk:
             "offer": ranked[0].to_dict(),
             "disk_gib": options["disk_gib"],
             "nonce": "",
-            "deadline": self._deadline(mark, self._lifecycle.now()),
+            "deadline": self._deadline(mark, self._account.now()),
         }
         if self._dry_run:
             diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
@@ -330,7 +330,7 @@ class Desk:
             host_key = derive(scope_secret(options), mark, generation=1)
 
         def order_for(offer: Offer) -> Order:
-            now = self._lifecycle.now()
+            now = self._account.now()
             return Order(
                 mark=self._mark(offer, now, mark.nonce),
                 image=options["image"],
@@ -350,7 +350,7 @@ class Desk:
             "offer": rented.offer.to_dict() if rented.own else {},
             "attempts": rented.attempts,
             "nonce": mark.nonce if rented.own else "",
-            "deadline": self._deadline(rental.mark, self._lifecycle.now()),
+            "deadline": self._deadline(rental.mark, self._account.now()),
             "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rental)}},
         }
 
@@ -416,8 +416,8 @@ class Desk:
         return {
             "at": at,
             "hours": round((at - since) / 3600, 2) if at else None,
-            "remaining_seconds": at - self._lifecycle.now() if at else None,
-            "clock_offset_seconds": round(self._lifecycle.now() - self._clock.now()),
+            "remaining_seconds": at - self._account.now() if at else None,
+            "clock_offset_seconds": round(self._account.now() - self._clock.now()),
             "enforced_by": enforcer(
                 at,
                 self._provider.enforces_deadline,

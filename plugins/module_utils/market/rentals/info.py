@@ -23,8 +23,9 @@ from ..options import (
 )
 from ..providers.provider import HOST, NOBODY, Provider
 from ..secret import SHORT_WARNING, is_short
+from .account import SHARED_FOR_SECONDS, duplicates_warning, named
 from .labels import damaged_warning, written_over_warning
-from .lifecycle import SHARED_FOR_SECONDS, Lifecycle, duplicates_warning, named
+from .lifecycle import Lifecycle
 
 RENTAL_INFO_OPTIONS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,
@@ -46,8 +47,8 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
             check_name(name)
         provider = make_provider(given, clock)
         lifecycle = make_lifecycle(given, provider, clock)
-        rentals = lifecycle.rentals(SHARED_FOR_SECONDS, name)
-        damaged = lifecycle.damaged(SHARED_FOR_SECONDS)
+        rentals = lifecycle.account.rentals(SHARED_FOR_SECONDS, name)
+        damaged = lifecycle.account.damaged(SHARED_FOR_SECONDS)
         if name:
             rentals = named(rentals, name)
         secret = scope_secret(given) if provider.delivers_host_key else None
@@ -69,12 +70,12 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
 def _told(
     rental: Rental, secret: str | None, lifecycle: Lifecycle, provider: Provider
 ) -> dict[str, Any]:
-    now = lifecycle.now()
+    now = lifecycle.account.now()
     deadline = rental.mark.deadline if rental.mark else 0
     return {
         **rental.to_dict(),
         "billed_usd_per_hour": rental.billed_usd_per_hour,
-        "cost_usd": lifecycle.cost_usd(rental),
+        "cost_usd": lifecycle.account.cost_usd(rental),
         "remaining_seconds": round(deadline - now) if deadline else None,
         "contract_remaining_seconds": round(rental.ends_at - now) if rental.ends_at else None,
         "enforced_by": _enforced_by(rental, provider),

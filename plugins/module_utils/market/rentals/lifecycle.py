@@ -6,35 +6,32 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..clock import Clock
 from ..errors import (
-    AttemptsExhausted,
     CredentialError,
     MarketError,
     OfferGone,
     ProviderUnavailable,
-    RateLimited,
     RequestRefused,
     UnclearCreate,
     UnprovenAbsence,
 )
-from ..mark import SEALED, Mark, check_word, is_damaged, mark_of
-from ..model import DEAD, UNREADABLE, Charge, Offer, Order, Rental, cost_usd, rate
+from ..mark import SEALED, Mark
+from ..model import DEAD, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
+from .account import Account, readable
 from .claims import Claims
-from .labels import damaged_warning, refuse_damaged
 from .lifetime import Lifetime
-from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict, judge
+from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict
 from .reaping import is_settled, waits
 from .shared_listing import SharedListing
+from .tried import exhausted, nothing_bills, tried
 
 #: How long a new rental may stay out of the listing, and how often to look.
 _LISTING_LAG_SECONDS = 30.0
@@ -43,37 +40,10 @@ _LOOK_EVERY_SECONDS = 3.0
 _OLDER_SECONDS = 6 * 3600.0
 #: Proving a release may take this long.
 _ABSENCE_BUDGET_SECONDS = 90.0
-#: Hosts of one play that look within this time share one listing.
-SHARED_FOR_SECONDS = 5.0
-_LISTING_TRIES = 3
-#: Of the rentals that a listing misses, so many are asked for by their ids.
-_MISSING_LOOKED_AT = 10
-#: Rentals that were charged for in this time may still be there.
-_CHARGED_SECONDS = 2 * 86_400.0
-_CHARGED_LOOKED_AT = 3
 #: Prices come rounded: a difference below this is none.
 _SAME_PRICE_USD = 0.0001
 #: A deadline this close would end a rental before anybody has read the answer.
 _LEAST_NOTICE_SECONDS = 60.0
-#: Clocks are this much apart at most, unless one of them is wrong.
-_PLAUSIBLE_OFFSET_SECONDS = 300.0
-
-NOTHING_BILLS = "Nothing was rented, nothing bills."
-_LATER = "Run again later: the provider does not show what it rents as it should."
-#: What became of an attempt that did not end with a rental, for people, and what helps.
-_OUTCOMES = {
-    "claimed": (
-        "on machines that other hosts of this play rent",
-        "Widen the wish, or deploy fewer hosts at once.",
-    ),
-    "gone": ("taken meanwhile", "Run again, or widen the wish: the market moves."),
-    "unlisted": ("rented but never listed as it should be, and released", _LATER),
-    "unusable": ("rented but stopped, and released", _LATER),
-    "dearer": (
-        "charged more than allowed, and released",
-        "Raise max_price_usd_per_hour or budget_usd, or wish for another GPU.",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -121,7 +91,7 @@ class Lifecycle:
     """Rentals of one scope on one provider. ``notify`` gets one line for each decision.
 
     Without ``shared``, ``claims`` and ``search`` it works alone, which costs calls and never
-    safety. ``search`` finds what it can rent.
+    safety. ``search`` finds what it can rent, ``account`` what it has rented.
     """
 
     def __init__(
@@ -135,136 +105,11 @@ class Lifecycle:
         search: SharedSearch | None = None,
     ) -> None:
         self._provider = provider
-        self._scope = check_word("Scope", scope)
         self._clock = clock
-        self._shared = shared or SharedListing(None, clock)
         self._claims = claims or Claims(None, clock)
-        self.search = search or SharedSearch(provider, None, clock)
         self._notify = notify
-        self._offset_seconds: float | None = None
-        #: What makes an answer less sure than it should be, as sentences for the user.
-        self.doubts: list[str] = []
-
-    def now(self) -> int:
-        """The time by the provider's clock, which is the one that all controllers share."""
-        if self._offset_seconds is None:
-            if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:
-                # One answer may carry any date: another one must confirm it.
-                self._provider.check_credential()
-            self._offset_seconds = self._provider.clock_offset_seconds
-        return int(self._clock.now() + self._offset_seconds)
-
-    # What is there.
-
-    def rentals(self, max_age_seconds: float = 0.0, name: str | None = None) -> list[Rental]:
-        """Every rental of the scope, by precedence, as listed at most so long ago.
-
-        Raises ProviderUnavailable when one is unreadable, of this *name* where one is given; to end
-        it, its id is enough.
-        """
-        found = self._of_scope(self._listed(self._clock.now() - max_age_seconds))
-        _readable(found if name is None else named(found, name))
-        return found
-
-    def find(self, name: str) -> list[Rental]:
-        """Every rental of one name, the one that counts first; the others are duplicates."""
-        return named(self._of_scope(self._listed(self._clock.now())), name)
-
-    def account(self) -> tuple[list[Rental], list[Rental]]:
-        """The scope's rentals, by precedence, and those whose mark of the scope is damaged."""
-        listed = self._own_listing()
-        return self._of_scope(listed), self._damaged(listed)
-
-    def damaged(self, max_age_seconds: float, name: str | None = None) -> list[Rental]:
-        """Rentals whose mark of the scope nobody can believe, that may be of this *name*.
-
-        Somebody has written into it, and there is no second copy; or its seal is not the scope's.
-        """
-        return self._damaged(self._listed(self._clock.now() - max_age_seconds), name)
-
-    def prove_none(self, name: str, but: str | None = None) -> list[Rental]:
-        """Rentals of *name* after a second look with a credential that works, and by another view.
-
-        One empty list proves nothing: a rental request that just happened may not be listed yet.
-        Raises UnprovenAbsence when none is there but one that may be of this name. The one with
-        the id *but* is known.
-        """
-        listed = self._own_listing()
-        found = named(self._of_scope(listed), name)
-        if not found:
-            self._clock.sleep(LOOKS_APART_SECONDS)
-            listed = self._own_listing()
-            found = named(self._of_scope(listed), name) or self.unlisted(listed, name)
-            self._provider.check_credential()
-        doubted = [one for one in self._damaged(listed, name) if one.id != but]
-        if not found:
-            refuse_damaged(doubted, name, UnprovenAbsence)
-        elif doubted:
-            self._doubt(damaged_warning(doubted))
-        return found
-
-    def unlisted(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
-        """Rentals of the scope, or of *name*, that are charged for and that *listed* misses.
-
-        Lists come from replicas, and each of them may be behind. What is charged is another view.
-        """
-        if not self._provider.tells_charges:
-            return []
-        try:
-            charged = self._provider.charged(self._clock.now() - _CHARGED_SECONDS)
-        except MarketError as error:
-            self._doubt(f"What is rented is known by the provider's lists alone: {error.cause}")
-            return []
-        known = {rental.id for rental in listed}
-        # Most of them have ended. Of each name the youngest is the likeliest to live.
-        youngest: dict[str, str] = {}
-        for rental_id, charge in charged.items():
-            mark = mark_of(charge.label)
-            ours = mark and mark.scope == self._scope and name in (None, mark.name)
-            if mark and ours and rental_id not in known:
-                youngest[mark.name] = rental_id
-        seen = map(self._provider.get, list(youngest.values())[-_CHARGED_LOOKED_AT:])
-        found = self._of_scope([rental for rental in seen if rental])
-        return found if name is None else named(found, name)
-
-    def cost_usd(self, rental: Rental) -> float:
-        """What *rental* has cost so far; of one that has stopped by its bills, where they tell."""
-        charge = self._charge(rental) if rental.status in DEAD else None
-        return round(charge.usd, 4) if charge else rental.cost_usd(self.now())
-
-    def _charge(self, rental: Rental) -> Charge | None:
-        """By the bills, where they tell."""
-        if not self._provider.tells_charges:
-            return None
-        try:
-            return self._provider.charged(rental.since).get(rental.id)
-        except MarketError as error:
-            self._notify(f"the bills of {rental.id}: {error.cause}")
-            return None
-
-    def _doubt(self, sentence: str) -> None:
-        if sentence not in self.doubts:
-            self.doubts.append(sentence)
-
-    def by_id(self, rental_id: str) -> Rental | None:
-        """The rental of an id that is known to be ours, whatever its label says; None when gone.
-
-        People write into labels. Raises UnprovenAbsence where nobody can say whether it is there.
-        """
-        try:
-            rental = self._provider.get(rental_id)
-        except ProviderUnavailable:
-            rental = None
-        if rental is not None:
-            return rental
-        verdict = self.judge(rental_id)
-        if verdict.presence == GONE:
-            return None
-        raise UnprovenAbsence(
-            f"Rental {rental_id} could not be proven gone: {verdict.reason}.",
-            remedy=f"Run teardown again, or end it at {self._provider.console_url}",
-            money="It may bill.",
-        )
+        self.account = Account(provider, scope, clock, shared, notify)
+        self.search = search or SharedSearch(provider, None, clock)
 
     # Rent.
 
@@ -295,7 +140,7 @@ class Lifecycle:
             order = order_for(offer)
             if not self._claims.take(offer.machine_id, order.mark.nonce):
                 self._notify(f"machine {offer.machine_id} is being rented for another host")
-                attempts.append(_attempt(offer, "claimed", "another host of this play rents it"))
+                attempts.append(tried(offer, "claimed", "another host of this play rents it"))
                 shunned.add(offer.machine_id)
                 continue
             creates += 1
@@ -305,8 +150,8 @@ class Lifecycle:
                 outcome = "unclear" if isinstance(error, UnclearCreate) else "refused"
                 if outcome == "refused":
                     self._claims.drop(offer.machine_id, order.mark.nonce)
-                    error.money = error.money or _nothing_bills(attempts)
-                error.attempts = [*attempts, _attempt(offer, outcome, error.cause)]
+                    error.money = error.money or nothing_bills(attempts)
+                error.attempts = [*attempts, tried(offer, outcome, error.cause)]
                 raise
             attempts.append(attempt)
             if rental is not None:
@@ -315,7 +160,7 @@ class Lifecycle:
             self._claims.drop(offer.machine_id, order.mark.nonce)
             if attempt["outcome"] != "gone" and offer.machine_id:
                 shunned.add(offer.machine_id)
-        raise _exhausted(attempts)
+        raise exhausted(attempts)
 
     def _try(
         self, offer: Offer, order: Order, limits: Limits
@@ -329,16 +174,16 @@ class Lifecycle:
         try:
             rental = self._settle(order.mark, self._create(offer, order), offer, limits)
             if _carries(rental, order.mark):
-                return self._within(limits, rental, offer, order), _attempt(offer, "rented", "")
+                return self._within(limits, rental, offer, order), tried(offer, "rented", "")
         except OfferGone as error:
             # What others still read of that search may be gone as well.
             self.search.forget()
-            return None, _attempt(offer, "gone", error.cause)
+            return None, tried(offer, "gone", error.cause)
         except _Unwanted as error:
             spent = cost(error.price_usd_per_hour)
-            return None, _attempt(offer, error.outcome, error.cause, spent)
+            return None, tried(offer, error.outcome, error.cause, spent)
         told = f"Rental {rental.id} counts under this name."
-        return rental, _attempt(offer, "lost", told, cost(offer.price_usd_per_hour))
+        return rental, tried(offer, "lost", told, cost(offer.price_usd_per_hour))
 
     def _create(self, offer: Offer, order: Order) -> str:
         try:
@@ -361,7 +206,7 @@ class Lifecycle:
             price = rental.price_usd_per_hour if rental else offer.price_usd_per_hour
             raise _Unwanted("unusable", error.cause, price) from error
         finally:
-            self._shared.forget()
+            self.account.forget()
 
     def _settle(self, mark: Mark, rental_id: str, offer: Offer, limits: Limits) -> Rental:
         """What was created, as listed. Of several with the same name the oldest living one wins."""
@@ -370,7 +215,7 @@ class Lifecycle:
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
             try:
                 # Older listings cannot know it; each look is newer than the one before.
-                listed = _readable(named(self._of_scope(self._listed(created)), mark.name))
+                listed = readable(self.account.find(mark.name, created))
             except MarketError as error:
                 last = error.cause
                 continue
@@ -439,7 +284,7 @@ class Lifecycle:
     def _look_for(self, mark: Mark) -> Rental | None:
         for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
             try:
-                listed = self.find(mark.name)
+                listed = self.account.find(mark.name)
             except MarketError:
                 continue
             for rental in listed:
@@ -507,7 +352,7 @@ class Lifecycle:
                 money=money,
             )
         if rental.ends_at and deadline > max(rental.ends_at, rental.mark.deadline):
-            hours = (rental.ends_at - self.now()) / 3600
+            hours = (rental.ends_at - self.account.now()) / 3600
             raise RequestRefused(
                 f"The contract of rental {rental.id} ends in {hours:.1f} hours, before its new "
                 "deadline: its machine's owner wants it back then.",
@@ -535,7 +380,7 @@ class Lifecycle:
             error.money = f"The deadline may have moved already. {money}"
             raise
         finally:
-            self._shared.forget()
+            self.account.forget()
 
     def _shown_with(self, mark: Mark, rental: Rental) -> Rental:
         """*rental* as the provider shows it with its new mark."""
@@ -563,10 +408,6 @@ class Lifecycle:
                 money=f"It may bill {_rate(rental)}.",
             ) from error
 
-    def judge(self, rental_id: str) -> Verdict:
-        """Present, gone or unknown, with proof."""
-        return judge(self._provider, rental_id, self._clock)
-
     def _end(self, rental_id: str) -> None:
         """Ask for the end until absence is proven.
 
@@ -574,7 +415,7 @@ class Lifecycle:
         budget and a refused key do.
         """
         # Also before it: a process that is killed meanwhile forgets nothing at its end.
-        self._shared.forget()
+        self.account.forget()
         proof = Proof(self._provider, rental_id)
         verdict = Verdict(UNKNOWN, "it was never looked at")
         try:
@@ -583,10 +424,10 @@ class Lifecycle:
                     self._try_release(rental_id)
                 verdict = proof.look()
                 if verdict.presence == GONE:
-                    self._shared.forget(released=rental_id)
+                    self.account.forget(released=rental_id)
                     return
         finally:
-            self._shared.forget()
+            self.account.forget()
         raise ProviderUnavailable(f"{verdict.reason}.")
 
     def _try_release(self, rental_id: str) -> None:
@@ -597,110 +438,6 @@ class Lifecycle:
         except MarketError as error:
             self._notify(f"releasing {rental_id}: {error.cause}")
 
-    # Listings.
-
-    def _listed(self, not_before: float) -> list[Rental]:
-        try:
-            return self._shared.get(not_before, self._complete_listing)
-        except MarketError as error:
-            error.money = error.money or (
-                f"What is rented, and so what bills, is unknown. See {self._provider.console_url}"
-            )
-            raise
-
-    def _own_listing(self) -> list[Rental]:
-        """A listing that nobody else has asked for: only such a one may prove absence."""
-        return self._listed(math.inf)
-
-    def _complete_listing(self, seen: set[str]) -> list[Rental]:
-        """The provider's listing; one that cannot be trusted is asked for again, a few times.
-
-        *seen* are the rentals of the listing before.
-        """
-        for attempt in range(1, _LISTING_TRIES + 1):
-            try:
-                listed = self._trusted_listing(seen)
-                odd = any(rental.status == UNREADABLE for rental in self._of_scope(listed))
-                if attempt == _LISTING_TRIES or not odd:
-                    return listed
-            except ProviderUnavailable as error:
-                if attempt == _LISTING_TRIES or isinstance(error, RateLimited):
-                    raise
-            self._clock.sleep(_LOOK_EVERY_SECONDS)
-        raise AssertionError("unreachable: the last try returns or raises")
-
-    def _trusted_listing(self, seen: set[str]) -> list[Rental]:
-        listed = self._provider.list_rentals()
-        if not listed:
-            # A revoked key gets empty lists too, and so does who asks a replica that is behind.
-            self._provider.check_credential()
-            listed = self._provider.list_rentals()
-        missing = sorted(seen - {rental.id for rental in listed})
-        for rental_id in missing[:_MISSING_LOOKED_AT]:
-            if self._provider.get(rental_id) is not None:
-                raise ProviderUnavailable(
-                    f"Listing rentals: {rental_id} is missing, yet the provider shows it by its "
-                    "id, so the list cannot be trusted."
-                )
-        for rental in [] if self._of_scope(listed) else self.unlisted(listed):
-            raise ProviderUnavailable(
-                f"Listing rentals: {rental.id} is missing, yet the provider charges for it and "
-                "shows it by its id, so the list cannot be trusted."
-            )
-        return listed
-
-    def _of_scope(self, listed: list[Rental]) -> list[Rental]:
-        mine = [one for one in listed if one.mark and one.mark.scope == self._scope]
-        several = Counter(one.mark.name for one in mine if one.mark)
-        sure = (self._sure(one) if one.mark and several[one.mark.name] > 1 else one for one in mine)
-        return sorted(sure, key=lambda rental: rental.precedence)
-
-    def _sure(self, rental: Rental) -> Rental:
-        """*rental* with its status by its id where a list calls it dead.
-
-        One odd list must not make another one of the same name count.
-        """
-        if rental.status not in DEAD:
-            return rental
-        try:
-            return self._provider.get(rental.id) or rental
-        except ProviderUnavailable:
-            return rental
-
-    def _damaged(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
-        return [one for one in listed if one.mark is None and self._may_be(one, name)]
-
-    def _may_be(self, rental: Rental, name: str | None) -> bool:
-        claim = rental.claim
-        if claim is None:
-            return is_damaged(rental.label, self._scope)
-        return claim.scope == self._scope and name in (None, claim.name)
-
-
-def duplicates_warning(rentals: list[Rental]) -> str:
-    """What to tell about several rentals of one name, the one that counts first."""
-    told = ", ".join(f"{one.id} ({_rate(one)})" for one in rentals[1:])
-    return (
-        f"Rental {rentals[0].id} is the one that is used, but {told} of {rentals[0].provider} "
-        "bills under the same name."
-    )
-
-
-def named(rentals: list[Rental], name: str) -> list[Rental]:
-    """Those of *rentals* whose mark carries *name*."""
-    return [rental for rental in rentals if rental.mark and rental.mark.name == name]
-
-
-def _readable(rentals: list[Rental]) -> list[Rental]:
-    """*rentals*, unless one of them is unreadable: what needs more than its id must not guess."""
-    for rental in rentals:
-        if rental.status == UNREADABLE:
-            raise ProviderUnavailable(
-                rental.status_text,
-                remedy=f"Run again; if it stays, look at the rental at {rental.console_url}",
-            )
-    return rentals
-
 
 def _rate(billed: Offer | Rental) -> str:
     if isinstance(billed, Rental):
@@ -710,35 +447,3 @@ def _rate(billed: Offer | Rental) -> str:
 
 def _carries(rental: Rental, mark: Mark) -> bool:
     return rental.mark is not None and rental.mark.nonce == mark.nonce
-
-
-def _exhausted(attempts: list[dict[str, Any]]) -> AttemptsExhausted:
-    """Why none of the attempts ended with a rental, and what helps against the most of them."""
-    counted = Counter(attempt["outcome"] for attempt in attempts).most_common()
-    told = ", ".join(f"{count} {_OUTCOMES[outcome][0]}" for outcome, count in counted)
-    error = AttemptsExhausted(
-        f"None of {len(attempts)} offers could be rented{': ' + told if told else ''}.",
-        remedy=_OUTCOMES[counted[0][0]][1] if counted else "",
-        money=_nothing_bills(attempts),
-    )
-    error.attempts = attempts
-    return error
-
-
-def _nothing_bills(attempts: list[dict[str, Any]]) -> str:
-    """What is at stake once nothing is left of the attempts."""
-    spent = sum(attempt["cost_usd"] for attempt in attempts)
-    if not spent:
-        return NOTHING_BILLS
-    return f"What was rented was released and proven gone, for about {spent:.4f} dollars."
-
-
-def _attempt(offer: Offer, outcome: str, message: str, cost: float = 0.0) -> dict[str, Any]:
-    return {
-        "offer": offer.id,
-        "machine_id": offer.machine_id,
-        "price_usd_per_hour": offer.price_usd_per_hour,
-        "outcome": outcome,
-        "message": message,
-        "cost_usd": cost,
-    }

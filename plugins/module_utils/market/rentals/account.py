@@ -1,0 +1,294 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What an account has rented, once for all providers, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+from ..clock import Clock
+from ..errors import MarketError, ProviderUnavailable, RateLimited, UnprovenAbsence
+from ..mark import check_word, is_damaged, mark_of
+from ..model import DEAD, UNREADABLE, Charge, Rental, rate
+from ..providers.provider import Provider
+from .labels import damaged_warning, refuse_damaged
+from .presence import GONE, LOOKS_APART_SECONDS, Verdict, judge
+from .shared_listing import SharedListing
+
+#: Hosts of one play that look within this time share one listing.
+SHARED_FOR_SECONDS = 5.0
+_LISTING_TRIES = 3
+_LISTING_AGAIN_SECONDS = 3.0
+#: Of the rentals that a listing misses, so many are asked for by their ids.
+_MISSING_LOOKED_AT = 10
+#: Rentals that were charged for in this time may still be there.
+_CHARGED_SECONDS = 2 * 86_400.0
+_CHARGED_LOOKED_AT = 3
+#: Clocks are this much apart at most, unless one of them is wrong.
+_PLAUSIBLE_OFFSET_SECONDS = 300.0
+
+
+class Account:
+    """The rentals of one scope on one provider. ``notify`` gets one line for each decision.
+
+    Without ``shared`` it looks alone, which costs calls and never safety.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        scope: str,
+        clock: Clock,
+        shared: SharedListing | None = None,
+        notify: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._provider = provider
+        self._scope = check_word("Scope", scope)
+        self._clock = clock
+        self._shared = shared or SharedListing(None, clock)
+        self._notify = notify
+        self._offset_seconds: float | None = None
+        #: What makes an answer less sure than it should be, as sentences for the user.
+        self.doubts: list[str] = []
+
+    def now(self) -> int:
+        """The time by the provider's clock, which is the one that all controllers share."""
+        if self._offset_seconds is None:
+            if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:
+                # One answer may carry any date: another one must confirm it.
+                self._provider.check_credential()
+            self._offset_seconds = self._provider.clock_offset_seconds
+        return int(self._clock.now() + self._offset_seconds)
+
+    def rentals(self, max_age_seconds: float = 0.0, name: str | None = None) -> list[Rental]:
+        """Every rental of the scope, by precedence, as listed at most so long ago.
+
+        Raises ProviderUnavailable when one is unreadable, of this *name* where one is given; to end
+        it, its id is enough.
+        """
+        found = self._of_scope(self._listed(self._clock.now() - max_age_seconds))
+        readable(found if name is None else named(found, name))
+        return found
+
+    def find(self, name: str, not_before: float | None = None) -> list[Rental]:
+        """Every rental of one name, the one that counts first; the others are duplicates.
+
+        The listing was begun at *not_before* or later, by the clock; now where that is not given.
+        """
+        listed = self._listed(self._clock.now() if not_before is None else not_before)
+        return named(self._of_scope(listed), name)
+
+    def everything(self) -> tuple[list[Rental], list[Rental]]:
+        """The scope's rentals, by precedence, and those whose mark of the scope is damaged."""
+        listed = self._own_listing()
+        return self._of_scope(listed), self._damaged(listed)
+
+    def damaged(self, max_age_seconds: float, name: str | None = None) -> list[Rental]:
+        """Rentals whose mark of the scope nobody can believe, that may be of this *name*.
+
+        Somebody has written into it, and there is no second copy; or its seal is not the scope's.
+        """
+        return self._damaged(self._listed(self._clock.now() - max_age_seconds), name)
+
+    def prove_none(self, name: str, but: str | None = None) -> list[Rental]:
+        """Rentals of *name* after a second look with a credential that works, and by another view.
+
+        One empty list proves nothing: a rental request that just happened may not be listed yet.
+        Raises UnprovenAbsence when none is there but one that may be of this name. The one with
+        the id *but* is known.
+        """
+        listed = self._own_listing()
+        found = named(self._of_scope(listed), name)
+        if not found:
+            self._clock.sleep(LOOKS_APART_SECONDS)
+            listed = self._own_listing()
+            found = named(self._of_scope(listed), name) or self.unlisted(listed, name)
+            self._provider.check_credential()
+        doubted = [one for one in self._damaged(listed, name) if one.id != but]
+        if not found:
+            refuse_damaged(doubted, name, UnprovenAbsence)
+        elif doubted:
+            self._doubt(damaged_warning(doubted))
+        return found
+
+    def unlisted(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
+        """Rentals of the scope, or of *name*, that are charged for and that *listed* misses.
+
+        Lists come from replicas, and each of them may be behind. What is charged is another view.
+        """
+        if not self._provider.tells_charges:
+            return []
+        try:
+            charged = self._provider.charged(self._clock.now() - _CHARGED_SECONDS)
+        except MarketError as error:
+            self._doubt(f"What is rented is known by the provider's lists alone: {error.cause}")
+            return []
+        known = {rental.id for rental in listed}
+        # Most of them have ended. Of each name the youngest is the likeliest to live.
+        youngest: dict[str, str] = {}
+        for rental_id, charge in charged.items():
+            mark = mark_of(charge.label)
+            ours = mark and mark.scope == self._scope and name in (None, mark.name)
+            if mark and ours and rental_id not in known:
+                youngest[mark.name] = rental_id
+        seen = map(self._provider.get, list(youngest.values())[-_CHARGED_LOOKED_AT:])
+        found = self._of_scope([rental for rental in seen if rental])
+        return found if name is None else named(found, name)
+
+    def cost_usd(self, rental: Rental) -> float:
+        """What *rental* has cost so far; of one that has stopped by its bills, where they tell."""
+        charge = self._charge(rental) if rental.status in DEAD else None
+        return round(charge.usd, 4) if charge else rental.cost_usd(self.now())
+
+    def _charge(self, rental: Rental) -> Charge | None:
+        """By the bills, where they tell."""
+        if not self._provider.tells_charges:
+            return None
+        try:
+            return self._provider.charged(rental.since).get(rental.id)
+        except MarketError as error:
+            self._notify(f"the bills of {rental.id}: {error.cause}")
+            return None
+
+    def _doubt(self, sentence: str) -> None:
+        if sentence not in self.doubts:
+            self.doubts.append(sentence)
+
+    def by_id(self, rental_id: str) -> Rental | None:
+        """The rental of an id that is known to be ours, whatever its label says; None when gone.
+
+        People write into labels. Raises UnprovenAbsence where nobody can say whether it is there.
+        """
+        try:
+            rental = self._provider.get(rental_id)
+        except ProviderUnavailable:
+            rental = None
+        if rental is not None:
+            return rental
+        verdict = self.judge(rental_id)
+        if verdict.presence == GONE:
+            return None
+        raise UnprovenAbsence(
+            f"Rental {rental_id} could not be proven gone: {verdict.reason}.",
+            remedy=f"Run teardown again, or end it at {self._provider.console_url}",
+            money="It may bill.",
+        )
+
+    def judge(self, rental_id: str) -> Verdict:
+        """Present, gone or unknown, with proof."""
+        return judge(self._provider, rental_id, self._clock)
+
+    def forget(self, released: str = "") -> None:
+        """Something changes, which no listing shows that was begun before now.
+
+        *released* was proven gone and will not be missed.
+        """
+        self._shared.forget(released)
+
+    # Listings.
+
+    def _listed(self, not_before: float) -> list[Rental]:
+        try:
+            return self._shared.get(not_before, self._complete_listing)
+        except MarketError as error:
+            error.money = error.money or (
+                f"What is rented, and so what bills, is unknown. See {self._provider.console_url}"
+            )
+            raise
+
+    def _own_listing(self) -> list[Rental]:
+        """A listing that nobody else has asked for: only such a one may prove absence."""
+        return self._listed(math.inf)
+
+    def _complete_listing(self, seen: set[str]) -> list[Rental]:
+        """The provider's listing; one that cannot be trusted is asked for again, a few times.
+
+        *seen* are the rentals of the listing before.
+        """
+        for attempt in range(1, _LISTING_TRIES + 1):
+            try:
+                listed = self._trusted_listing(seen)
+                odd = any(rental.status == UNREADABLE for rental in self._of_scope(listed))
+                if attempt == _LISTING_TRIES or not odd:
+                    return listed
+            except ProviderUnavailable as error:
+                if attempt == _LISTING_TRIES or isinstance(error, RateLimited):
+                    raise
+            self._clock.sleep(_LISTING_AGAIN_SECONDS)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _trusted_listing(self, seen: set[str]) -> list[Rental]:
+        listed = self._provider.list_rentals()
+        if not listed:
+            # A revoked key gets empty lists too, and so does who asks a replica that is behind.
+            self._provider.check_credential()
+            listed = self._provider.list_rentals()
+        missing = sorted(seen - {rental.id for rental in listed})
+        for rental_id in missing[:_MISSING_LOOKED_AT]:
+            if self._provider.get(rental_id) is not None:
+                raise ProviderUnavailable(
+                    f"Listing rentals: {rental_id} is missing, yet the provider shows it by its "
+                    "id, so the list cannot be trusted."
+                )
+        for rental in [] if self._of_scope(listed) else self.unlisted(listed):
+            raise ProviderUnavailable(
+                f"Listing rentals: {rental.id} is missing, yet the provider charges for it and "
+                "shows it by its id, so the list cannot be trusted."
+            )
+        return listed
+
+    def _of_scope(self, listed: list[Rental]) -> list[Rental]:
+        mine = [one for one in listed if one.mark and one.mark.scope == self._scope]
+        several = Counter(one.mark.name for one in mine if one.mark)
+        sure = (self._sure(one) if one.mark and several[one.mark.name] > 1 else one for one in mine)
+        return sorted(sure, key=lambda rental: rental.precedence)
+
+    def _sure(self, rental: Rental) -> Rental:
+        """*rental* with its status by its id where a list calls it dead.
+
+        One odd list must not make another one of the same name count.
+        """
+        if rental.status not in DEAD:
+            return rental
+        try:
+            return self._provider.get(rental.id) or rental
+        except ProviderUnavailable:
+            return rental
+
+    def _damaged(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
+        return [one for one in listed if one.mark is None and self._may_be(one, name)]
+
+    def _may_be(self, rental: Rental, name: str | None) -> bool:
+        claim = rental.claim
+        if claim is None:
+            return is_damaged(rental.label, self._scope)
+        return claim.scope == self._scope and name in (None, claim.name)
+
+
+def duplicates_warning(rentals: list[Rental]) -> str:
+    """What to tell about several rentals of one name, the one that counts first."""
+    told = ", ".join(f"{one.id} ({rate(one.billed_usd_per_hour)})" for one in rentals[1:])
+    return (
+        f"Rental {rentals[0].id} is the one that is used, but {told} of {rentals[0].provider} "
+        "bills under the same name."
+    )
+
+
+def named(rentals: list[Rental], name: str) -> list[Rental]:
+    """Those of *rentals* whose mark carries *name*."""
+    return [rental for rental in rentals if rental.mark and rental.mark.name == name]
+
+
+def readable(rentals: list[Rental]) -> list[Rental]:
+    """*rentals*, unless one of them is unreadable: what needs more than its id must not guess."""
+    for rental in rentals:
+        if rental.status == UNREADABLE:
+            raise ProviderUnavailable(
+                rental.status_text,
+                remedy=f"Run again; if it stays, look at the rental at {rental.console_url}",
+            )
+    return rentals
