@@ -80,7 +80,7 @@ ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, ag
 
 # ONLY= names parts (floor, seed, noop, fleet, check40), RUNS= how often each is measured.
 bench: image ## Seconds of a deployment, against a script by hand and the old runbook (about an hour)
-	@$(BIN)/python -m tests.benchmarks.deploy $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
+	@PYTHONPATH=collections $(BIN)/python -m tests.benchmarks.deploy $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 
 # ONLY= names drills, comma-separated. MUTANT= breaks a rule of `make mutants` first.
 server-drill: image ## Break real servers in every known way, under both supervisors
