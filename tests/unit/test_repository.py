@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +277,31 @@ def test_expressions_are_looked_for_in_every_role_and_playbook() -> None:
 def test_the_collection_has_no_file_that_ignores_findings_of_sanity() -> None:
     """They are fixed, not ignored."""
     assert not [path for path in FILES if path.match("tests/sanity/ignore*")]
+
+
+_PROGRAMS = re.findall(
+    r"(PYTHONPATH=collections )?\$\(BIN\)/python -m (tests\.[\w.]+)",
+    (tree.REPOSITORY / "Makefile").read_text(),
+)
+
+
+@pytest.mark.parametrize("with_collection", [False, True])
+def test_what_a_make_target_runs_finds_all_that_it_imports(with_collection: bool) -> None:
+    """Long targets run seldom, and each sets its own path."""
+    names = {name for path, name in _PROGRAMS if bool(path) == with_collection}
+    assert len(names) > 4
+    packages = {name for name in names if (tree.REPOSITORY / name.replace(".", "/")).is_dir()}
+    modules = sorted(f"{name}.__main__" if name in packages else name for name in names)
+    environment = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    if with_collection:
+        environment["PYTHONPATH"] = "collections"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {', '.join(modules)}"],
+        cwd=tree.REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
