@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import urllib.request
@@ -22,15 +23,15 @@ def alive(pid: int) -> bool:
         return False
 
 
-def complete(port: int) -> str:
-    """The server's completion; raises OSError while there is no server."""
+def complete(port: int, key: str) -> str:
+    """The completion of a server that wants *key*; raises OSError while there is no server."""
     base = f"http://127.0.0.1:{port}/v1"
-    with urllib.request.urlopen(f"{base}/models", timeout=60) as answer:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    question = urllib.request.Request(f"{base}/models", headers=headers)
+    with urllib.request.urlopen(question, timeout=60) as answer:
         model = json.load(answer)["data"][0]["id"]
-    question = {"model": model, "prompt": "Hello", "max_tokens": 16, "temperature": 0}
-    request = urllib.request.Request(
-        f"{base}/completions", json.dumps(question).encode(), {"Content-Type": "application/json"}
-    )
+    wish = {"model": model, "prompt": "Hello", "max_tokens": 16, "temperature": 0}
+    request = urllib.request.Request(f"{base}/completions", json.dumps(wish).encode(), headers)
     with urllib.request.urlopen(request, timeout=60) as answer:
         return str(json.load(answer)["choices"][0]["text"])
 
@@ -40,7 +41,7 @@ def main() -> int:
     give_up_at = time.monotonic() + MOST_SECONDS
     while alive(pid) and time.monotonic() < give_up_at:
         try:
-            if complete(port).strip():
+            if complete(port, os.environ["VLLM_API_KEY"]).strip():
                 return 0
         except OSError:
             time.sleep(LOOK_EVERY_SECONDS)
