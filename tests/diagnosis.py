@@ -38,7 +38,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis imp
     Diagnosis,
     diagnose,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES, ROOT
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import (
+    ENVELOPE,
+    FAILURES,
+)
 
 FIXTURES = Path(__file__).with_name("unit") / "serving" / "fixtures"
 CAUSES = FIXTURES / "causes.txt"
@@ -86,7 +89,7 @@ class Excerpt(NamedTuple):
     def misleads(self) -> bool:
         """Whether a wrong cause is claimed. An envelope claims none."""
         found = self.diagnose()
-        return bool(found) and found[0].kind == ROOT and not self.is_right
+        return bool(found) and found[0].kind != ENVELOPE and not self.is_right
 
 
 def is_right(cause: str, verdict: str) -> bool:
@@ -111,7 +114,7 @@ def excerpts() -> list[Excerpt]:
 def missing_causes() -> set[str]:
     """Causes that not all of the list, the catalogue and the set know. Signals need no excerpt."""
     shown = {excerpt.cause for excerpt in excerpts()} - {HEALTHY, UNKNOWN}
-    known = {failure.id for failure in FAILURES if failure.signatures or failure.kernel}
+    known = {entry.id for entry in FAILURES if entry.signatures or entry.shapes or entry.kernel}
     wanted = set(CAUSES.read_text(encoding="utf-8").split())
     return (shown ^ wanted) | (known ^ wanted)
 

@@ -24,5 +24,10 @@ IN_PASSING = (
     Noise(r"\bUserWarning\b|\bRuntimeWarning\b", "a warning of a library"),
     Noise(r"\bNCCL INFO\b", "how NCCL looks for its ways"),
     Noise(r"thrown while requesting|Retrying in \d+s", "a download that is tried again"),
+    Noise(r"\bSM \d{1,2}\.\w{1,2} requires CUDA\b", "FlashInfer often finds another way"),
+    Noise(r"is not compatible with the current PyTorch", "a warning of PyTorch"),
+    Noise(
+        r"maximum context length is|VLLMValidationError|BadRequestError", "one request was refused"
+    ),
     Noise(r"NumPy 1\.x cannot be run in|_ARRAY_API not found", "often works all the same"),
 )
