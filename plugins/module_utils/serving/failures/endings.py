@@ -70,7 +70,7 @@ ENDINGS = (
         TROUBLESHOOTING,
         # GPUs that do not reach each other directly hang in the first thing that they do together.
         last=(
-            r"(?:vLLM is using nccl==|\bworld[ _]size[ =]\d|[Cc]ustom[ _]all_?reduce)[^\n]{0,300}\n"
+            r"^(?![^\n]{0,4000}(?:[Ll]oad|[Cc]ompil|Dynamo|[Cc]aptur|[Ww]arm|download))[^\n]{1,4096}\n"
             r"[^\n]{0,80}No available shared memory broadcast block found",
         ),
         engine=OF_VLLM,

@@ -41,7 +41,12 @@ GPU = (
     ),
     Failure(
         "no_driver",
-        (r"libcuda\.so\.1: cannot open shared object file",),
+        (
+            r"libcuda\.so\.1: cannot open shared object file",
+            r"Found no NVIDIA driver on your system",
+            r"NVML Shared Library Not Found",
+            r"couldn't communicate with the NVIDIA driver",
+        ),
         "There is no NVIDIA driver in this host or container.",
         "Rent a host with a GPU, or start the container with its GPUs.",
         "host",
@@ -49,7 +54,10 @@ GPU = (
     ),
     Failure(
         "gpu_by_uuid",
-        (r"invalid literal for int\(\) with base 10: '(?:MIG|GPU)-",),
+        (
+            r"invalid literal for int\(\) with base 10: '(?:MIG|GPU)-",
+            r"Non-integer device ID \S{1,80} is not supported",
+        ),
         "CUDA_VISIBLE_DEVICES names a GPU by its UUID, which this vLLM version cannot read.",
         "Name it by its index, or install a newer vLLM.",
         "CUDA_VISIBLE_DEVICES",
@@ -61,6 +69,8 @@ GPU = (
             r"Failed to infer device type",
             r"No CUDA GPUs are available",
             r"CUDA driver initialization failed, you might not have a CUDA gpu",
+            r"no CUDA-capable device is detected",
+            r"CUDA unknown error - this may be due to",
         ),
         "No usable GPU is visible to the server.",
         "Check the GPU report of the host and CUDA_VISIBLE_DEVICES.",
@@ -85,37 +95,6 @@ GPU = (
         ),
     ),
     Failure(
-        "gpu_architecture",
-        (
-            r"no kernel image is available for execution on the device",
-            r"GPUs with compute capability below 7\.0 are not supported",
-            r"ptxas fatal\s{1,4}: Value 'sm_\w{1,8}' is not defined for option 'gpu-name'",
-            r"CUDA error: invalid device function",
-            r"is not compatible with the current PyTorch installation",
-        ),
-        "This build has no code for the architecture of this GPU.",
-        "Take a vLLM version that was built for this GPU (for a new one, with the newest CUDA), or "
-        "another GPU.",
-        "gpu",
-        f"{VLLM_ISSUES}/19185",
-    ),
-    Failure(
-        "fabric_manager",
-        (r"\b802\)? ?: system not yet initialized",),
-        "The GPUs of this host are linked by NVSwitch and its fabric manager does not run.",
-        "Rent another host; with root on the machine itself start nvidia-fabricmanager.",
-        "host",
-        "https://docs.nvidia.com/datacenter/tesla/fabric-manager-user-guide/",
-    ),
-    Failure(
-        "cuda_compat_shadows_driver",
-        (r"Error 803: system has unsupported display driver / cuda driver combination",),
-        "A CUDA compatibility library hides the driver's own one.",
-        "Remove the compat folder from LD_LIBRARY_PATH.",
-        "LD_LIBRARY_PATH",
-        CUDA_COMPATIBILITY,
-    ),
-    Failure(
         "attention_backend",
         (
             r"No valid attention backend found for",
@@ -135,6 +114,41 @@ GPU = (
         ),
     ),
     Failure(
+        "gpu_architecture",
+        (
+            r"no kernel image is available for execution on the device",
+            r"GPUs with compute capability below 7\.0 are not supported",
+            r"ptxas fatal\s{1,4}: Value 'sm_\w{1,8}' is not defined for option 'gpu-name'",
+            r"CUDA error: invalid device function",
+            r"is not compatible with the current PyTorch installation",
+        ),
+        "This build has no code for the architecture of this GPU.",
+        "Take a vLLM version that was built for this GPU (for a new one, with the newest CUDA), or "
+        "another GPU.",
+        "gpu",
+        f"{VLLM_ISSUES}/19185",
+        shapes=(
+            r"Error: .{0,160}\b(?:only (?:support|available)|requires?|needs?)\w{0,3}\b.{0,60}"
+            r"(?:\b(?:Hopper|Blackwell|Ampere)\b|\b(?:SM ?|sm_?)\d{2,3}\b|compute capability)",
+        ),
+    ),
+    Failure(
+        "fabric_manager",
+        (r"\b802\)? ?: system not yet initialized",),
+        "The GPUs of this host are linked by NVSwitch and its fabric manager does not run.",
+        "Rent another host; with root on the machine itself start nvidia-fabricmanager.",
+        "host",
+        "https://docs.nvidia.com/datacenter/tesla/fabric-manager-user-guide/",
+    ),
+    Failure(
+        "cuda_compat_shadows_driver",
+        (r"Error 803: system has unsupported display driver / cuda driver combination",),
+        "A CUDA compatibility library hides the driver's own one.",
+        "Remove the compat folder from LD_LIBRARY_PATH.",
+        "LD_LIBRARY_PATH",
+        CUDA_COMPATIBILITY,
+    ),
+    Failure(
         "kernel_shared_memory",
         (r"out of resource: shared memory, Required: \d+, Hardware limit: \d+",),
         "A kernel needs more of the memory inside the GPU's processors than this GPU has.",
@@ -144,6 +158,7 @@ GPU = (
         f"{VLLM_ISSUES}/36802",
         shapes=(
             r"\bOutOfResources\b",
+            r"CUDA error: too many resources requested for launch",
             r"Error: .{0,80}\b(?:too much|exceeds?) .{0,40}\bshared (?:memory|data)\b",
         ),
     ),
@@ -179,6 +194,7 @@ GPU = (
             r"CUDA error: (?:misaligned address|an illegal instruction was encountered)",
             r"CUDA error: device-side assert triggered",
             r"CUDA error: the launch timed out and was terminated",
+            r"CUDA error: CUBLAS_STATUS_(?:EXECUTION_FAILED|MAPPING_ERROR)",
             r"\.cu:\d+: .{0,200}: block: \[\d+,\d+,\d+\], thread: .{0,40} Assertion",
         ),
         "A program on the GPU failed: mostly a fault of vLLM or of a kernel library with this "

@@ -34,7 +34,12 @@ INSTALLATION = (
     ),
     Failure(
         "nvcc_missing",
-        (r"Could not find nvcc", r"nvcc: not found", r"No such file or directory: 'nvcc'"),
+        (
+            r"Could not find nvcc",
+            r"nvcc: not found",
+            r"No such file or directory: '(?:\S{0,80}/)?nvcc'",
+            r"CUDA_HOME environment variable is not set",
+        ),
         "A kernel library wants the CUDA compiler, which is not installed.",
         "Install kernels that are compiled already, or the CUDA toolkit.",
         "stack",
@@ -63,6 +68,9 @@ INSTALLATION = (
         f"{VLLM_ISSUES}/36077",
         shapes=(
             r"fatal error: \S{1,80}\.(?:h|hpp|cuh): No such file or directory",
+            r"\bnvcc fatal\b|unsupported GNU version! gcc versions",
+            r"No such file or directory: '(?:ninja|g\+\+|cicc)'",
+            r"Error: .{0,80}\b(?:TileLang|tilelang|CuTe ?DSL|cute_dsl)\b.{0,80}(?:error|fail)",
             r"^\[\d{1,4}/\d{1,4}\] \S{0,80}\bnvcc ",
             r"^FAILED: .{0,300}\.o\b",
             r"\b(?:nvcc|ninja|cicc|cudafe)\b.{0,300} returned non-zero exit status",
@@ -105,7 +113,10 @@ INSTALLATION = (
     ),
     Failure(
         "torch_exchanged",
-        (r"undefined symbol: _ZNK?(?:3c10|5torch|2at)",),
+        (
+            r"undefined symbol: _ZNK?(?:3c10|5torch|2at)",
+            r"\blib(?:torch|c10)\w{0,20}\.so: cannot open shared object file",
+        ),
         "PyTorch was exchanged after vLLM had been installed.",
         "Install the stack again from its lock.",
         "stack",
@@ -114,7 +125,9 @@ INSTALLATION = (
     Failure(
         "cuda_libraries_foreign",
         (
-            r"undefined symbol: (?:__nv|nv|nccl|cublas|cudnn|cusparse|cusolver|cufft|cu[A-Z])\w+",
+            r"undefined symbol: "
+            r"(?:__nv|nv|nccl|cublas|cudnn|_ZN5cudnn|cusparse|cusolver|cufft|cu[A-Z])\w+",
+            r"cuDNN version incompatibility|CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH",
             r"symbol \w{1,80} version lib\w{1,20}\.so\.\d{1,3} not defined",
             r"\blib(?:cudnn|cublas|nccl|nvrtc|cusparse|nvJitLink|curand|cufft|nvshmem)\w{0,40}"
             r"\.so[.\d]{0,10}: cannot open shared object file",
@@ -140,6 +153,7 @@ INSTALLATION = (
             r"_ARRAY_API not found",
             r"Numba needs NumPy [\d.]{1,10} or ",
             r"numpy\.dtype size changed, may indicate binary incompatibility",
+            r"module 'numpy' has no attribute '",
         ),
         "numpy is newer than this vLLM supports.",
         "Install the stack again from its lock.",
@@ -152,6 +166,7 @@ INSTALLATION = (
             r"has no attribute '?all_special_tokens_extended",
             r"cannot import name '\w+' from 'transformers\b",
             r"Tokenizer class \w{1,60} does not exist or is not currently imported",
+            r"Converting from (?:SentencePiece and )?Tiktoken failed",
             r"is required for a normal functioning of this module, but found",
         ),
         "The installed transformers, or a package that it needs, is newer or older than this vLLM "
@@ -163,6 +178,8 @@ INSTALLATION = (
             r"AttributeError: '?\w{0,40}(?:Tokenizer|Processor|TokenizersBackend)\w{0,10}'? "
             r"(?:object )?has no attribute",
             r"Exception: data did not match any variant of untagged enum",
+            # Special tokens are a list in what transformers 5 has saved.
+            r"AttributeError: 'list' object has no attribute 'keys'",
         ),
     ),
     Failure(

@@ -23,7 +23,8 @@ MODEL = (
         (
             r"The quantization method \S+ is not supported for the current GPU",
             r"quantization config '\w+' requires GPU compute capability >=",
-            r"type fp8e4nv not supported in this architecture",
+            r"\bfp8e4nv\b.{0,40}\bnot supported (?:in|on)\b",
+            r"^RuntimeError: Error Internal$",
             r"FP8 KV cache (?:is not supported by|needs native)",
             r"No \w{1,20} MoE backend supports the deployment configuration",
             r"MoE backend '\w{1,40}' does not support the deployment configuration",
@@ -41,6 +42,8 @@ MODEL = (
         "quantized_block_not_divisible",
         (
             r"is not divisible by (?:weight quantization block_\w|min_thread_\w)",
+            r"\bsize_[kmn] = \d{1,9} is not divisible by \w{1,40} = \d",
+            r"in features size is not multiple of 16",
             r"(?:in|out)put size is not aligned with the quantized weight shape",
         ),
         "A block of the model's quantised weights cannot be divided among that many GPUs.",
@@ -105,6 +108,9 @@ MODEL = (
         (
             r"There is no module or parameter named '",
             r"Following weights were not initialized from checkpoint",
+            r"Attempted to load (?:nested )?weight .{0,80} into",
+            r"^assert param_data\.shape == loaded_weight\.shape",
+            r"\bsize mismatch for [\w.]{1,200}: copying a param with shape",
             r"\bKeyError: '(?:[a-z_]{1,40}\.)?(?:model|layers|blocks|visual|vision_\w{1,9}|lm_head)"
             r"\.[\w.]{1,200}'$",
         ),
@@ -112,6 +118,20 @@ MODEL = (
         "Take a vLLM version that supports this very model, or an unchanged copy of the model.",
         "vllm version",
         MODELS,
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "config_unexpected",
+        (),
+        "The model's configuration has not the fields that this vLLM's code for it expects.",
+        "Take a vLLM version that supports this very model, with the transformers it asks for.",
+        "vllm version",
+        MODELS,
+        # Of transformers' objects; vLLM's own fail so when a plugin is of another version.
+        shapes=(
+            r"AttributeError: '(?!Vllm|Model|Scheduler|Cache|Parallel|LoRA|Speculative|Compilation"
+            r"|Load|Device|Decoding)[A-Z]\w{2,40}Config' object has no attribute '",
+        ),
         engine=OF_VLLM,
     ),
     Failure(
@@ -219,6 +239,7 @@ MODEL = (
         (
             r"Speculative decoding with draft model is not supported yet",
             r"does not yet support: .{0,40}(?:speculative|drafting)",
+            r"num_speculative_tokens\W{1,3}\d{1,4} must be divisible by n_predict",
         ),
         "This vLLM version cannot speculate in that way with this model.",
         "Take another method in speculative_config, or leave it out.",
@@ -228,6 +249,7 @@ MODEL = (
             r"(?:Error: |Value error, ).{0,60}\b(?:[Ss]peculat(?:ive|ion)|[Dd]raft(?:ing| model)?"
             r"|EAGLE\d?|[Nn]gram|MTP|[Mm]edusa)\b.{0,100}"
             r"(?:not (?:yet )?(?:been )?(?:support|implement)|unsupported)",
+            r"Error: .{0,80}\b[Dd]raft(?: model)?\b.{0,80}\b(?:must|should) (?:match|be|have) ",
         ),
         engine=OF_VLLM,
     ),

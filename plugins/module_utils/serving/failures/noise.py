@@ -15,6 +15,7 @@ NOISE = (
     Noise(r"\[shutdown\] .{0,500}force killing", "how vLLM ends its engine, also on request"),
     Noise(r"\b(?:Future|Deprecation)Warning\b", "for developers"),
     Noise(r"^raise |^File \"", "source text inside a traceback, not what happened"),
+    Noise(r"^No module named 'vllm\.(?:commit_id|_version)'", "a build without its own version"),
     Noise(r"Triton is (?:not )?installed", "usual on machines without GPU"),
 )
 

@@ -14,6 +14,7 @@ PARALLEL = (
             r"World size \(\d+\) is larger than the number of available GPUs",
             r"world_size \(\d+\) (?:is less than than|must be less than or equal to)",
             r"number of required GPUs exceeds the total number of available GPUs",
+            r"CUDA error: invalid device ordinal",
             r"set tensor_parallel_size .{0,500} less than max local gpu count",
         ),
         "More GPUs are asked for than the host has.",
@@ -37,7 +38,7 @@ PARALLEL = (
     ),
     Failure(
         "pipeline_unsupported",
-        (r"Pipeline parallelism is not supported for this model",),
+        (r"Pipeline parallelism is (?:not|only) supported (?:for|through)",),
         "This model cannot be split into the stages of a pipeline.",
         "Set pipeline_parallel_size to 1, and tensor_parallel_size to the number of GPUs.",
         "pipeline_parallel_size",
@@ -63,6 +64,8 @@ PARALLEL = (
             r"Gloo connectFullMesh failed",
             r"Unable to find (?:interface|address) for:?",
             r"no socket interface found",
+            r"Timed out initializing process group in store based barrier",
+            r"The client socket has (?:timed out|failed to connect)",
         ),
         "The workers do not find the network interface by which they reach each other: the host's "
         "own name leads nowhere.",
@@ -70,7 +73,8 @@ PARALLEL = (
         "VLLM_HOST_IP to its address, or correct /etc/hosts.",
         "GLOO_SOCKET_IFNAME",
         TROUBLESHOOTING,
-        shapes=(r"Error: .{0,200}\bgloo/transport/\w",),
+        # A peer that closes has died of something else.
+        shapes=(r"Error: (?!.{0,300}(?:closed|reset) by peer).{0,200}\bgloo/transport/\w",),
     ),
     Failure(
         "shared_memory_small",
