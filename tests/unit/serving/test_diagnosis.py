@@ -234,7 +234,7 @@ MAMBA = (
 WORKER = "(EngineCore_DP0 pid=12) "
 SHM = (
     "(EngineCore_DP0 pid=100) INFO 01-25 10:01:11 [shm_broadcast.py:542] No available shared "
-    "memory broadcast block found in 60 seconds. This typically happens when some processes are hanging"
+    "memory broadcast block found in 60 seconds. This typically happens when some are hanging"
 )
 NCCL = "(Worker pid=140) INFO 01-25 10:00:11 [pynccl.py:111] vLLM is using nccl==2.27.5"
 TOO_LARGE = (
