@@ -16,8 +16,8 @@ was printed, last, if there is one, the kernel's log after a line `--- kernel`. 
   program did.
 - exit_code, signal: how the main process ended. Without them it ended with 1, and a healthy one
   did not end.
-- tuned: `yes` where the catalogue was made or changed for this very text. The others show what
-  the catalogue makes of texts that nobody wrote a signature for.
+- tuned: `yes` where the catalogue was made or changed for this very text. For a text with a batch
+  its first sight says it: the catalogue was changed for each that it did not get right.
 - batch, first_sight: for texts that were collected together, which ones, and what the catalogue
   made of this one before anybody had looked at it. That is never edited: it says how the
   catalogue does in the field, the rate of today says only that it remembers. `cases` were handed

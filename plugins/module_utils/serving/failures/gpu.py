@@ -101,6 +101,7 @@ GPU = (
             r"Selected backend \S{1,80} is not valid for this configuration",
             r"FlashAttention only supports Ampere GPUs or newer",
             r"FlexAttention does not support",
+            r"^ *assert is_fa_version_supported\(",
         ),
         "No attention kernel can do what this model and these options want on this GPU.",
         "Leave attention_backend and kv_cache_dtype to vLLM, take a newer vLLM, or another GPU.",
@@ -121,6 +122,7 @@ GPU = (
             r"ptxas fatal\s{1,4}: Value 'sm_\w{1,8}' is not defined for option 'gpu-name'",
             r"CUDA error: invalid device function",
             r"is not compatible with the current PyTorch installation",
+            r"Feature '[^']{1,40}' requires \.target sm_\d",
         ),
         "This build has no code for the architecture of this GPU.",
         "Take a vLLM version that was built for this GPU (for a new one, with the newest CUDA), or "

@@ -175,7 +175,7 @@ INSTALLATION = (
         "stack",
         f"{VLLM_ISSUES}/30466",
         shapes=(
-            r"AttributeError: '?\w{0,40}(?:Tokenizer|Processor|TokenizersBackend)\w{0,10}'? "
+            r"\b(?:\w{0,40}Tokenizer|\w{0,40}Processor|TokenizersBackend)(?:Fast)?'? "
             r"(?:object )?has no attribute",
             r"Exception: data did not match any variant of untagged enum",
             # Special tokens are a list in what transformers 5 has saved.
@@ -202,7 +202,11 @@ INSTALLATION = (
     ),
     Failure(
         "vllm_incomplete",
-        (r"No module named 'vllm\.",),
+        (
+            r"No module named 'vllm\.",
+            # Its own kernels: those that this build names and does not hold.
+            r"\b_(?:moe_)?C(?:\.\w{1,60}){0,2}\.so: undefined symbol: _Z\d",
+        ),
         "Parts of the installed vLLM are missing, or a folder named vllm hides it.",
         "Install the stack again from its lock, and start it in a folder without vllm.",
         "stack",

@@ -42,7 +42,9 @@ MODEL = (
         "quantized_block_not_divisible",
         (
             r"is not divisible by (?:weight quantization block_\w|min_thread_\w)",
-            r"\bsize_[kmn] = \d{1,9} is not divisible by \w{1,40} = \d",
+            r"\bsize_[kmn] = \d{1,9},? is not divisible by [\w.()]{1,40} = \d",
+            r"\bsize_[kmn] must (?:be )?divisible by",
+            r"Group size should be a multiple of \d",
             r"in features size is not multiple of 16",
             r"(?:in|out)put size is not aligned with the quantized weight shape",
         ),
