@@ -16,8 +16,16 @@ was printed, last, if there is one, the kernel's log after a line `--- kernel`. 
   program did.
 - exit_code, signal: how the main process ended. Without them it ended with 1, and a healthy one
   did not end.
-- tuned: `yes` where the catalogue was made or changed for this very text. The others show what
-  the catalogue makes of texts that nobody wrote a signature for.
+- tuned: `yes` where the catalogue was made or changed for this very text. For a text with a batch
+  its first sight says it: the catalogue was changed for each that it did not get right.
+- batch, first_sight: for texts that were collected together, which ones, and what the catalogue
+  made of this one before anybody had looked at it. That is never edited: it says how the
+  catalogue does in the field, the rate of today says only that it remembers. `cases` were handed
+  in because they had failed, `first` was collected before the rules for them, half of it by
+  looking for kinds that had no entry, `second` after the rules, to see whether they carry,
+  and `third`, a dozen by kind, after the rules had been changed for the second.
+
+`causes.txt` beside the folders lists every cause that has to be known and shown.
 """
 
 from __future__ import annotations
@@ -31,11 +39,18 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis imp
     Diagnosis,
     diagnose,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import (
+    ENVELOPE,
+    FAILURES,
+)
 
 FIXTURES = Path(__file__).with_name("unit") / "serving" / "fixtures"
+CAUSES = FIXTURES / "causes.txt"
 HEALTHY = "healthy"
 UNKNOWN = "unknown"
+LEAST_EXCERPTS, LEAST_NEW, LEAST_HEALTHY = 290, 60, 40
+BATCHES = ("first", "second", "third")
+LEAST_RATE, MOST_WRONG = 0.95, 0.02
 TEMPLATE = "message template in "
 KERNEL = "--- kernel\n"
 
@@ -64,9 +79,24 @@ class Excerpt(NamedTuple):
     @property
     def is_right(self) -> bool:
         """Whether the right cause comes first."""
+        return is_right(self.cause, self.verdict)
+
+    @property
+    def verdict(self) -> str:
+        """The cause that comes first."""
         found = self.diagnose()
-        none = self.cause in (HEALTHY, UNKNOWN)
-        return not found if none else bool(found) and found[0].id == self.cause
+        return found[0].id if found else UNKNOWN
+
+    @property
+    def misleads(self) -> bool:
+        """Whether a wrong cause is claimed. An envelope claims none."""
+        found = self.diagnose()
+        return bool(found) and found[0].kind != ENVELOPE and not self.is_right
+
+
+def is_right(cause: str, verdict: str) -> bool:
+    """Healthy logs and failures that no entry is for must give none."""
+    return verdict == (UNKNOWN if cause == HEALTHY else cause)
 
 
 def read(path: Path) -> Excerpt:
@@ -84,31 +114,49 @@ def excerpts() -> list[Excerpt]:
 
 
 def missing_causes() -> set[str]:
-    """Causes that only the catalogue or only the set knows. Signals need no excerpt."""
+    """Causes that not all of the list, the catalogue and the set know. Signals need no excerpt."""
     shown = {excerpt.cause for excerpt in excerpts()} - {HEALTHY, UNKNOWN}
-    return shown ^ {failure.id for failure in FAILURES if failure.signatures or failure.kernel}
+    known = {entry.id for entry in FAILURES if entry.signatures or entry.shapes or entry.kernel}
+    wanted = set(CAUSES.read_text(encoding="utf-8").split())
+    return (shown ^ wanted) | (known ^ wanted)
+
+
+def at_first_sight(batch: str, failing: list[Excerpt]) -> float:
+    """How often a batch was explained rightly before anybody had looked at it."""
+    seen = [one for one in failing if one.about.get("batch") == batch]
+    right = [one for one in seen if is_right(one.cause, one.about["first_sight"])]
+    return round(len(right) / len(seen), 3) if seen else 0.0
 
 
 def main() -> int:
     failing = [excerpt for excerpt in excerpts() if excerpt.cause != HEALTHY]
     healthy = [excerpt for excerpt in excerpts() if excerpt.cause == HEALTHY]
-    wrong = [excerpt for excerpt in excerpts() if not excerpt.is_right]
-    for excerpt in wrong:
+    wrong = [excerpt for excerpt in failing if not excerpt.is_right]
+    false = [excerpt for excerpt in healthy if not excerpt.is_right]
+    for excerpt in wrong + false:
         print(f"wrong: {excerpt.name} is {[found.id for found in excerpt.diagnose()] or 'nothing'}")
     for cause in sorted(missing_causes()):
-        print(f"missing: {cause} is only in the catalogue or only in the set")
-    false_causes = sum(excerpt.cause == HEALTHY for excerpt in wrong)
-    right = len(failing) - (len(wrong) - false_causes)
+        print(f"missing: {cause} is not in all of list, catalogue and set")
+    misleading = sum(excerpt.misleads for excerpt in failing)
+    rate = (len(failing) - len(wrong)) / len(failing)
     result = {
         "excerpts": len(failing),
-        "right_first": right,
-        "rate": round(right / len(failing), 3),
-        "healthy": len(healthy),
-        "false_causes": false_causes,
+        "new": sum(excerpt.about.get("batch") in BATCHES for excerpt in failing),
+        "right_first": len(failing) - len(wrong),
+        "rate": round(rate, 3),
+        "at_first_sight": at_first_sight("first", failing),
+        "at_first_sight_after_the_rules": at_first_sight("second", failing),
+        "at_first_sight_of_the_last": at_first_sight("third", failing),
+        "healthy_logs": len(healthy),
+        "false_causes": len(false),
+        "wrong_confident": misleading,
         "missing": len(missing_causes()),
     }
     print(f"RESULT {json.dumps(result)}")
-    return 0 if result["rate"] >= 0.95 and not false_causes and not missing_causes() else 1
+    enough = len(failing) >= LEAST_EXCERPTS and len(healthy) >= LEAST_HEALTHY
+    enough = enough and result["new"] >= LEAST_NEW
+    right = rate >= LEAST_RATE and misleading <= MOST_WRONG * len(failing)
+    return 0 if enough and right and not false and not missing_causes() else 1
 
 
 if __name__ == "__main__":

@@ -6,37 +6,24 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any, NamedTuple
 
 from .engines.registry import DEFAULT
-from .failures import ENVELOPE, FAILURES, IN_PASSING, NOISE, ROOT, Failure
+from .failures import ENVELOPE, FAILURES, ROOT, YIELDING, Failure
 from .failures.gpu import XIDS
+from .messages import Log, bounded, compiled, pieces, read
 
 MAX_EVIDENCE_LINES = 3
 MAX_LINE = 300
 
-MOST_CHARACTERS, MOST_LINES, PIECE = 4 * 2**20, 20_000, 4096
-"""What is read of one log, its begin and its end, and how much of a line is looked at together.
-
-The host may say anything, in a line without end as well: with these the time for it has a bound.
-"""
-
-_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-_PROCESS = r"\(\w+(?: \w+)?(?: rank=\d+)? pid=\d+(?:, ip=[\d.]+)?\) ?"
-# What stands before a message: the name of a container, the journal's or a container's time,
-# processes, and the level with the place in the source, whose form changed from `engine.py:366]`
-# to `[core.py:708]`.
-_PREFIX = re.compile(
-    r"^(?:│ |[\w.-]+ +\| |\w{3} +\d+ [\d:]{8} \S+ [^\s\[]+\[\d+\]: "
-    rf"|\[?\d{{4}}-\d\d-\d\d[T ][\d:.,]+Z?\]? |{_PROCESS}|\[rank\d+\]: |ERROR: {{4}}(?=\())*"
-    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d\d-\d\d \d\d:\d\d:\d\d|\d+) "
-    r"(?:\[[^\]]*\] ?|\S+\.py:\d+\] ?)?)?"
-    rf"(?:{_PROCESS})*"
-)
-_CALM = ("DEBUG", "INFO", "WARNING")
 _XID = re.compile(r"NVRM: Xid \([^)]{1,60}\): (\d{1,9})\b")
 _LOOKS_BAD = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|\bfatal\b|\bFATAL\b")
+# A line that says why: an exception with a text, what a validator found, the sentence after a
+# status code, the word of a compiler.
+_SAYS_WHY = re.compile(
+    r"^(?:[\w.]{0,100}(?:Error|Exception)\w{0,60}: \S|(?:\w{1,40}\.){1,8}[A-Z]\w{1,60}: \S"
+    r"|Value error, \S|[45]\d\d [A-Z][A-Za-z ]{2,40}: \S)|\b(?:error|fatal ?): \S"
+)
 _SIGNAL_NAMES = {
     4: "SIGILL",
     6: "SIGABRT",
@@ -59,23 +46,13 @@ class Diagnosis(NamedTuple):
     evidence: list[str]
 
 
-class _Log(NamedTuple):
-    """The messages of a log without colours, prefixes and noise.
-
-    grave: what is said as an error, or without any level, as tracebacks are.
-    calm: what is said in passing. It is true, but the server went on.
-    """
-
-    grave: list[str]
-    calm: list[str]
-
-
 def diagnose(
     log_text: str,
     exit_code: int | None = None,
     signal: str | None = None,
     kernel_log: str = "",
     engine: str = DEFAULT,
+    late: bool = False,
 ) -> list[Diagnosis]:
     """All causes that the logs and the end of the process show, the likeliest first.
 
@@ -85,22 +62,30 @@ def diagnose(
         signal: name of the signal that ended it, such as `SIGKILL`.
         kernel_log: what the kernel said since that start.
         engine: what wrote the log; what only others say is not looked for.
+        late: it was ended for being late, so that how it ended tells nothing.
 
-    Roots come before envelopes. What the log says in passing counts only where it ended badly and
-    nothing else names a root, and a signal only where no text does: a main process that was killed
-    after its worker said why is not the reason. Empty when nothing is known.
+    Roots come before what yields to them, and that before envelopes. Where it ended badly and no
+    line names a root, more is looked at, one after the other until one is found: families and
+    wrapped messages, what it was at when it stopped saying anything, what was said in passing, and
+    its signal: a main process that was killed after its worker said why is not the reason. Empty
+    when nothing is known.
     """
-    log = _read(log_text)
+    log = read(log_text)
     known = [failure for failure in FAILURES if failure.engine in ("", engine)]
-    kernel = [piece for line in _bounded(kernel_log) for piece in _pieces(line)]
+    kernel = [piece for line in bounded(kernel_log) for piece in pieces(line)] + log.kernel
     found = _by_text(known, log.grave, kernel)
-    roots = [diagnosis for diagnosis in found if diagnosis.kind == ROOT]
-    envelopes = [diagnosis for diagnosis in found if diagnosis.kind == ENVELOPE]
-    if not roots and (envelopes or exit_code or signal):
-        roots = [one for one in _by_text(known, log.calm, []) if one.kind == ROOT]
-    if not roots:
+    roots = _of_kind(ROOT, found)
+    yielding = _of_kind(YIELDING, found)
+    rest = [_with_reason(one, log) for one in yielding + _of_kind(ENVELOPE, found)]
+    if rest or exit_code or signal or late:
+        wide = [one._replace(signatures=one.signatures + one.shapes, kernel=()) for one in known]
+        roots = roots or _of_kind(ROOT, _by_text(wide, log.grave + log.joined, []))
+        roots = roots or _by_last(known, log.last)
+        if not roots and not yielding:
+            roots = _of_kind(ROOT, _by_text(known, log.calm, []))
+    if not roots and not yielding:
         roots = _by_signal(known, signal or _SIGNAL_NAMES.get((exit_code or 0) - 128))
-    return roots + envelopes
+    return roots + rest
 
 
 def explain(
@@ -109,13 +94,14 @@ def explain(
     signal: str | None = None,
     kernel_log: str = "",
     engine: str = DEFAULT,
+    late: bool = False,
 ) -> dict[str, Any]:
     """The likeliest cause as a mapping for a module's result; the others by id under `also`.
 
     Keys: cause_id, cause, remedy, change, evidence, link, exit_code, signal, also. Without a known
-    cause, cause_id is `unknown` and the evidence is the last lines that look like an error.
+    cause, cause_id is `unknown` and the evidence is the last lines that say why, or look bad.
     """
-    found = diagnose(log_text, exit_code, signal, kernel_log, engine)
+    found = diagnose(log_text, exit_code, signal, kernel_log, engine, late)
     first = found[0] if found else _unknown(log_text)
     return {
         "cause_id": first.id,
@@ -130,52 +116,16 @@ def explain(
     }
 
 
-@cache
-def _compiled(signatures: tuple[str, ...]) -> tuple[re.Pattern[str], ...]:
-    """Compiled when they are needed: all of them take a fifth of a second, and most runs none."""
-    return tuple(re.compile(signature) for signature in signatures)
-
-
-def _read(log_text: str) -> _Log:
-    log = _Log([], [])
-    noise = _compiled(tuple(entry.signature for entry in NOISE))
-    in_passing = _compiled(tuple(entry.signature for entry in IN_PASSING))
-    for line in _bounded(log_text):
-        prefix = _PREFIX.match(line)
-        calm = prefix is not None and prefix["level"] in _CALM
-        message = line[prefix.end() if prefix else 0 :]
-        for piece in _pieces(message):
-            if not _any(noise, piece):
-                (log.calm if calm or _any(in_passing, piece) else log.grave).append(piece)
-    return log
-
-
-def _bounded(text: str) -> list[str]:
-    """The lines of a text without colours: of one that is too long, its begin and its end."""
-    if len(text) > MOST_CHARACTERS:
-        text = f"{text[: MOST_CHARACTERS // 4]}\n{text[-MOST_CHARACTERS // 4 * 3 :]}"
-    lines = [line for part in re.split(r"[\r\n]+", _ANSI.sub("", text)) if (line := part.strip())]
-    if len(lines) > MOST_LINES:
-        lines = lines[: MOST_LINES // 4] + lines[-MOST_LINES // 4 * 3 :]
-    return lines
-
-
-def _pieces(message: str) -> list[str]:
-    """A message in pieces of a bounded length; nearly all are one."""
-    cut = (message[at : at + PIECE].strip() for at in range(0, len(message), PIECE))
-    return [piece for piece in cut if piece]
-
-
-def _any(patterns: tuple[re.Pattern[str], ...], line: str) -> bool:
-    return any(pattern.search(line) for pattern in patterns)
+def _of_kind(kind: str, found: list[Diagnosis]) -> list[Diagnosis]:
+    return [one for one in found if one.kind == kind]
 
 
 def _by_text(known: list[Failure], lines: list[str], kernel_lines: list[str]) -> list[Diagnosis]:
     """Those of the known entries that the lines show, in the catalogue's order."""
     found = []
     for failure in known:
-        proofs = _proofs(_compiled(failure.kernel), kernel_lines)
-        proofs = (proofs + _proofs(_compiled(failure.signatures), lines))[:MAX_EVIDENCE_LINES]
+        proofs = _proofs(compiled(failure.kernel), kernel_lines)
+        proofs = (proofs + _proofs(compiled(failure.signatures), lines))[:MAX_EVIDENCE_LINES]
         if proofs:
             details = next((match.groupdict() for match in proofs if match.groupdict()), {})
             evidence = [match.string.strip()[:MAX_LINE] for match in proofs]
@@ -193,6 +143,16 @@ def _proofs(patterns: tuple[re.Pattern[str], ...], lines: list[str]) -> list[re.
         if len(proofs) == MAX_EVIDENCE_LINES:
             break
     return list(proofs.values())
+
+
+def _by_last(known: list[Failure], last: str) -> list[Diagnosis]:
+    """Those that show in what it was at when it stopped saying anything."""
+    evidence = [line[:MAX_LINE] for line in last.split("\n")]
+    return [
+        _filled(failure, evidence, {})
+        for failure in known
+        if any(pattern.search(last) for pattern in compiled(failure.last))
+    ]
 
 
 def _by_signal(known: list[Failure], name: str | None) -> list[Diagnosis]:
@@ -214,15 +174,37 @@ def _filled(failure: Failure, evidence: list[str], details: dict[str, str]) -> D
     )
 
 
+def _with_reason(envelope: Diagnosis, log: Log) -> Diagnosis:
+    """An envelope with the last line before it that says why: the root, in words not known here."""
+    begin = next(at for at, line in enumerate(log.grave) if line.startswith(envelope.evidence[0]))
+    before = _reasons(log.grave[:begin]) or _reasons(log.grave[begin:])[:1]
+    if not before:
+        return envelope
+    reason = before[-1]
+    return envelope._replace(
+        cause=f"{envelope.cause} The last error beside it: {reason}",
+        evidence=[reason, *envelope.evidence][:MAX_EVIDENCE_LINES],
+    )
+
+
+def _reasons(lines: list[str]) -> list[str]:
+    """The lines that say why, each once, without those that point elsewhere."""
+    elsewhere = compiled(tuple(s for one in FAILURES if one.kind != ROOT for s in one.signatures))
+    found = dict.fromkeys(line[:MAX_LINE] for line in lines if _SAYS_WHY.search(line))
+    return [line for line in found if not any(pattern.search(line) for pattern in elsewhere)]
+
+
 def _unknown(log_text: str) -> Diagnosis:
-    log = _read(log_text)
+    log = read(log_text)
+    reasons = _reasons(log.grave)
     bad = [line[:MAX_LINE] for line in log.grave if _LOOKS_BAD.search(line)]
     return Diagnosis(
         id="unknown",
         kind=ROOT,
-        cause="The cause is not one that this collection knows.",
+        cause="The cause is not one that this collection knows."
+        + (f" The last error: {reasons[-1]}" if reasons else ""),
         remedy="Read the end of the log, from its last traceback upwards.",
         change="see the log",
         link="https://docs.vllm.ai/en/latest/usage/troubleshooting/",
-        evidence=bad[-MAX_EVIDENCE_LINES:],
+        evidence=(reasons or bad)[-MAX_EVIDENCE_LINES:],
     )

@@ -62,7 +62,7 @@ def explain(symptoms: Symptoms) -> dict[str, Any]:
     log = "\n".join(filter(None, (symptoms.log, symptoms.reason)))
     # How it ended tells nothing where we have ended it.
     ended = (None, None) if ours else (symptoms.exit_code, symptoms.signal)
-    failure = diagnosis.explain(log, *ended, symptoms.kernel_log, symptoms.engine)
+    failure = diagnosis.explain(log, *ended, symptoms.kernel_log, symptoms.engine, bool(ours))
     if ours and (symptoms.reason == REQUESTED or failure["cause_id"] == "unknown"):
         failure.update(ours)
     return {

@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from re import Pattern
 from typing import Any, Callable, NamedTuple
 
 from .engines.registry import DEFAULT, spelling
@@ -27,6 +28,8 @@ DEFAULT_CONTEXT = 8192
 
 LEAST_SHARE, MOST_SHARE, SHARE_STEP = 0.3, 0.95, 0.1
 LEAST_REQUESTS = 4
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+MOST_STEP_TOKENS = 131072
 
 
 class Remedy(NamedTuple):
@@ -98,6 +101,35 @@ REMEDIES = {
             "dtype_half",
             "Compute in float16, which older GPUs know too.",
             intents={"number_format": "float16"},
+        ),
+        Remedy(
+            "default_attention",
+            "Leave the attention kernel and the format of the cache to the engine.",
+            intents={"attention_kernel": None, "cache_format": None},
+        ),
+        Remedy(
+            "without_host_kernels",
+            "Do without kernels that are compiled on the host; it may be slower.",
+            intents={"sampling_kernel": 0, "matrix_kernel": 0},
+        ),
+        Remedy(
+            "without_speculation",
+            "Compute each token by the model alone.",
+            intents={"speculation": None},
+        ),
+        Remedy("raise_lora_rank", "Make room for the adapter's rank."),
+        Remedy("raise_step_tokens", "Let one step hold the largest picture or film."),
+        Remedy("layers_over_gpus", "Spread each layer over the GPUs instead of a pipeline."),
+        Remedy(
+            "spawn_workers",
+            "Start the workers anew instead of forking them.",
+            intents={"worker_start": "spawn"},
+        ),
+        Remedy(
+            "over_loopback",
+            "Let the workers of this host talk over its loopback interface.",
+            intents={"own_address": "127.0.0.1"},
+            environment={"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"},
         ),
         Remedy(
             "drop_quantization",
@@ -198,6 +230,18 @@ BY_CHANGE: dict[str, tuple[str, ...]] = {
     "arguments": ("by_hand",),
     "chat_template": ("by_hand",),
     "LD_LIBRARY_PATH": ("by_hand", "another_host"),
+    "CUDA toolkit": ("without_host_kernels", "clear_caches", "reinstall_stack", "another_host"),
+    "attention_backend": ("default_attention", "smaller_model", "another_host"),
+    "caches": ("clear_caches", "enforce_eager"),
+    "HOME": ("by_hand", "another_host"),
+    "CUDA_VISIBLE_DEVICES": ("by_hand",),
+    "max_lora_rank": ("raise_lora_rank", "by_hand"),
+    "max_num_batched_tokens": ("raise_step_tokens", "by_hand"),
+    "pipeline_parallel_size": ("layers_over_gpus", "smaller_model"),
+    "speculative_config": ("without_speculation",),
+    "GLOO_SOCKET_IFNAME": ("over_loopback", "by_hand", "another_host"),
+    "VLLM_WORKER_MULTIPROC_METHOD": ("spawn_workers",),
+    "VLLM_USE_DEEP_GEMM": ("without_host_kernels", "reinstall_stack"),
     "open files limit": ("by_hand", "another_host"),
     "host packages": ("by_hand", "another_host"),
     "host image": ("by_hand", "another_host"),
@@ -227,13 +271,18 @@ BY_CAUSE: dict[str, tuple[str, ...]] = {
     "gpu_broken": ("reset_gpu", "another_host"),
     "gpu_busy": ("sweep_orphans", "reset_gpu", "another_host"),
     "gpu_architecture": ("reinstall_stack", "another_host"),
-    "quantization_unsupported_gpu": ("smaller_model", "another_host"),
+    "driver_mismatch": ("by_hand", "another_host"),
+    "gpu_virtualised": ("another_host",),
+    "cuda_libraries_foreign": ("reinstall_stack", "by_hand", "another_host"),
+    "quantization_unsupported_gpu": ("default_attention", "smaller_model", "another_host"),
+    "quantized_block_not_divisible": ("fewer_gpus", "smaller_model"),
     "bfloat16_unsupported": ("dtype_half", "dtype_float32"),
     "illegal_instruction": ("dtype_float32", "reinstall_stack", "another_host"),
     "crash": ("restart", "enforce_eager", "reinstall_stack", "smaller_model", "another_host"),
     "too_few_gpus": ("fewer_gpus",),
     "heads_not_divisible": ("fewer_gpus",),
     "nccl": ("without_p2p", "restart", "another_host"),
+    "engine_hung": ("without_p2p", "restart", "enforce_eager", "reset_gpu", "another_host"),
     "shared_memory_small": ("by_hand", "another_host"),
     "model_not_cached": ("download_first", "smaller_model"),
     "xet_download": ("without_xet", "download_first", "smaller_model"),
@@ -348,9 +397,37 @@ def _lower_model_len(situation: Situation) -> list[Change]:
     return _wanting("context_tokens", length) if length < now else []
 
 
+def _said(situation: Situation, texts: tuple[Pattern[str], ...]) -> int:
+    """The last number that the log gives in one of these texts, 0 for none."""
+    found = [int(match[1]) for text in texts for match in text.finditer(situation.log)]
+    return found[-1] if found else 0
+
+
 def _lower_num_seqs(situation: Situation) -> list[Change]:
-    half = int(situation.number("requests_at_once")) // 2
-    return _wanting("requests_at_once", half) if half >= LEAST_REQUESTS else []
+    """What the engine says would have fitted, else half."""
+    now = int(situation.number("requests_at_once"))
+    fitting = _said(situation, situation.spelling.fitting_requests)
+    number = fitting if fitting and fitting != now else now // 2
+    return _wanting("requests_at_once", number) if number >= LEAST_REQUESTS else []
+
+
+def _raise_lora_rank(situation: Situation) -> list[Change]:
+    """The next of the ranks that engines take."""
+    wanted = _said(situation, situation.spelling.asked_rank)
+    ranks = [rank for rank in LORA_RANKS if wanted and rank >= wanted]
+    return _wanting("lora_rank", ranks[0]) if ranks else []
+
+
+def _raise_step_tokens(situation: Situation) -> list[Change]:
+    wanted = _said(situation, situation.spelling.asked_step)
+    return _wanting("step_tokens", wanted) if 0 < wanted <= MOST_STEP_TOKENS else []
+
+
+def _layers_over_gpus(situation: Situation) -> list[Change]:
+    """As many GPUs as before, all in one stage."""
+    stages = int(situation.number("pipeline_stages"))
+    gpus = int(situation.number("gpus_per_layer")) * stages
+    return [{"intents": {"pipeline_stages": 1, "gpus_per_layer": gpus}}] if stages > 1 else []
 
 
 def _smaller_models(situation: Situation) -> list[Change]:
@@ -411,6 +488,9 @@ WORKED_OUT: dict[str, Callable[[Situation], list[Change]]] = {
     "lower_max_num_seqs": _lower_num_seqs,
     "smaller_model": _smaller_models,
     "fewer_gpus": _fewer_gpus,
+    "raise_lora_rank": _raise_lora_rank,
+    "raise_step_tokens": _raise_step_tokens,
+    "layers_over_gpus": _layers_over_gpus,
     "download_again": _from_the_hub,
     "download_first": _from_the_hub,
     "next_free_port": lambda situation: (

@@ -18,6 +18,7 @@ from tests.drills.mutations import (
     creates,
     deadlines,
     decisions,
+    diagnosis,
     field,
     fitting,
     hosts,
@@ -64,6 +65,7 @@ _KINDS = (
     market_faults,
     seals,
     before_it_costs,
+    diagnosis,
 )
 
 MUTATIONS: tuple[Mutation, ...] = tuple(one for kind in _KINDS for one in kind.MUTATIONS)

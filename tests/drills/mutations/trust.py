@@ -34,7 +34,7 @@ MUTATIONS = (
     Mutation(
         "log-read-to-its-end",
         "a host that answers with millions of lines holds the controller up",
-        f"{SERVING}/diagnosis.py",
+        f"{SERVING}/messages.py",
         "    if len(lines) > MOST_LINES:\n",
         "    if False:\n",
         (f"{HOSTILE_LOGS}::test_of_a_log_without_end_its_begin_and_its_end_are_read",),

@@ -8,14 +8,18 @@ The excerpts lie in fixtures/; tests/diagnosis.py says how they are made.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import messages
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import (
     diagnose,
     explain,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES, find
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures.gpu import XIDS
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.messages import bounded
 from tests.diagnosis import HEALTHY, TEMPLATE, Excerpt, excerpts, missing_causes
 
 ALL = excerpts()
@@ -31,6 +35,11 @@ DISK_FULL = "OSError: [Errno 28] No space left on device"
 def name_of(excerpt: Excerpt) -> str:
     """Names a test case after its excerpt."""
     return excerpt.name
+
+
+def squeezed(*lines: str) -> str:
+    """Without white space: a wrapped message is told as one line."""
+    return "".join("".join(lines).split())
 
 
 def test_the_right_cause_comes_first_on_at_least_95_percent_of_the_excerpts() -> None:
@@ -67,7 +76,7 @@ def test_the_set_of_excerpts_is_large_real_and_mostly_not_what_the_catalogue_was
 
 
 def test_an_excerpt_says_where_it_is_from_and_belongs_to_a_cause() -> None:
-    allowed = {"source", "vllm", "tuned", "missed", "exit_code", "signal"}
+    allowed = {"source", "vllm", "tuned", "missed", "exit_code", "signal", "batch", "first_sight"}
     for excerpt in ALL:
         assert {"source", "vllm"} <= set(excerpt.about) <= allowed, excerpt.name
         assert excerpt.log.strip() or excerpt.kernel_log.strip(), excerpt.name
@@ -80,10 +89,12 @@ def test_every_entry_of_the_catalogue_is_shown_to_work() -> None:
 
 @pytest.mark.parametrize("excerpt", FAILING, ids=name_of)
 def test_the_evidence_is_what_the_logs_say_without_prefixes(excerpt: Excerpt) -> None:
-    said = excerpt.log.replace("\x1b[1;36m", "").replace("\x1b[0;0m", "") + excerpt.kernel_log
+    lines = bounded(excerpt.log + excerpt.kernel_log)
+    said = squeezed(*lines), squeezed(*(messages._parted(line)[1] for line in lines))
     for diagnosis in excerpt.diagnose():
         assert 1 <= len(diagnosis.evidence) <= 3
-        assert all(line in said or "ended by SIG" in line for line in diagnosis.evidence)
+        for line in map(squeezed, diagnosis.evidence):
+            assert any(line in text for text in said) or "endedbySIG" in line
         assert not any(line.startswith("(EngineCore") for line in diagnosis.evidence)
 
 
@@ -214,3 +225,183 @@ def test_figures_of_the_log_stand_in_the_cause() -> None:
 def test_an_entry_is_found_by_its_id() -> None:
     assert find("disk_full") in FAILURES
     assert find("no such") is None
+
+
+MAMBA = (
+    "ValueError: max_num_seqs (1024) exceeds available Mamba cache blocks (856). Each decode "
+    "sequence requires one Mamba cache block."
+)
+WORKER = "(EngineCore_DP0 pid=12) "
+SHM = (
+    "(EngineCore_DP0 pid=100) INFO 01-25 10:01:11 [shm_broadcast.py:542] No available shared "
+    "memory broadcast block found in 60 seconds. This typically happens when some are hanging"
+)
+NCCL = "(Worker pid=140) INFO 01-25 10:00:11 [pynccl.py:111] vLLM is using nccl==2.27.5"
+TOO_LARGE = (
+    "ValueError: Chunked MM input disabled but max_tokens_per_mm_item (2496) is larger than "
+    "max_num_batched_tokens (512)."
+)
+
+
+def cut(text: str, width: int, prefix: str = "") -> str:
+    """As a terminal of that width shows it, or a shipper of logs that knows no longer lines."""
+    parts = [text[at : at + width] for at in range(0, len(text), width)]
+    return "\n".join(prefix + part for part in parts)
+
+
+@pytest.mark.parametrize("width", [30, 60, 80])
+@pytest.mark.parametrize(
+    "prefix", ["", WORKER, "ERROR 03-11 15:52:10 [core.py:1006] ", "2026-03-11T17:57:32.3721Z "]
+)
+@pytest.mark.parametrize(
+    ("message", "cause"), [(TOO_LARGE, "multimodal_item_too_large"), (MAMBA, "state_cache_blocks")]
+)
+def test_a_message_that_was_wrapped_is_read_as_one(
+    width: int, prefix: str, message: str, cause: str
+) -> None:
+    log = f"{prefix}Traceback (most recent call last):\n{cut(message, width, prefix)}\n{ENVELOPE}"
+    assert explain(log, exit_code=1)["cause_id"] == cause
+
+
+def test_lines_that_only_stand_beside_each_other_are_no_cause_where_nothing_ended() -> None:
+    log = "the answer for this request is: No module\nnamed 'numba'\n"
+    assert diagnose(log) == diagnose(log, exit_code=0) == []
+    assert diagnose(cut(TOO_LARGE, 60)) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "option"),
+    [
+        (
+            (
+                "1 validation error for SchedulerConfig",
+                "  Value error, max_num_batched_tokens (2048) is smaller than max_model_len.",
+            ),
+            "max_num_batched_tokens",
+        ),
+        (
+            (
+                "1 validation error for LoRAConfig",
+                "max_lora_rank",
+                "  Input should be 1, 8, 16 or 32 [type=literal_error, input_value=24]",
+            ),
+            "max_lora_rank",
+        ),
+        (
+            ("1 validation error for ModelConfig", "  Value error, `--runner` must be one of x."),
+            "--runner",
+        ),
+        (("1 validation error for KVTransferConfig", "  Value error, Odd."), "KVTransferConfig"),
+        (("ValueError: moe_backend='marlin' is not supported for FP8 MoE.",), "moe_backend"),
+        (("vllm serve: error: argument --port: invalid int value: 'x'",), "--port"),
+        (("KeyError: \"Tool parser 'x' not found. Available parsers: y\"",), "Tool parser"),
+    ],
+)
+def test_an_option_that_is_refused_is_named_whatever_refuses_it(
+    lines: tuple[str, ...], option: str
+) -> None:
+    log = "\n".join(f"(APIServer pid=1) {line}" for line in lines)
+    failure = explain(log, exit_code=1)
+    assert failure["cause_id"] == "option_value"
+    assert failure["cause"].startswith(f"The option {option} ")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Value error, The size of the moon (7) is odd [type=value_error, input_value=x]",
+        "Value error, Expecting value: line 1 column 1 (char 0) [type=value_error]",
+    ],
+)
+def test_what_is_said_of_a_model_is_not_laid_on_an_option_and_its_reason_is_kept(
+    reason: str,
+) -> None:
+    log = f"pydantic_core.ValidationError: 1 validation error for ModelConfig\n  {reason}\n"
+    failure = explain(f"{log}    For further information visit https://errors.pydantic.dev/", 1)
+    assert failure["cause_id"] == "unknown"
+    assert failure["evidence"][-1] == reason
+    assert failure["cause"].endswith(f"The last error: {reason}")
+
+
+def test_an_envelope_tells_the_last_error_beside_it() -> None:
+    log = f"{WORKER}OddError: the moon is full\n(APIServer pid=1) {ENVELOPE}"
+    failure = explain(log, exit_code=1)
+    assert failure["cause_id"] == "engine_failed"
+    assert failure["cause"].endswith("The last error beside it: OddError: the moon is full")
+    assert failure["evidence"] == ["OddError: the moon is full", ENVELOPE]
+
+
+def test_a_model_whose_code_cannot_be_imported_is_told_by_what_broke_it() -> None:
+    broken = "Value error, Model architectures ['A'] failed to be inspected. Please check the logs"
+    uuid = "ValueError: invalid literal for int() with base 10: 'MIG-377e0049'"
+    missing = "ModuleNotFoundError: No module named 'timm'"
+    assert explain(broken, 1)["cause_id"] == "architecture_broken"
+    assert explain(f"{broken}\n{uuid}", 1)["cause_id"] == "gpu_by_uuid"
+    assert explain(f"{missing}\n{broken}", 1)["cause_id"] == "package_missing"
+    odd = explain(f"OddError: the moon is full\n{broken}", 1)
+    assert odd["cause_id"] == "architecture_broken"
+    assert "OddError: the moon is full" in odd["cause"]
+
+
+LATE = "TimeoutError: Timed out waiting for engine core processes to start."
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        ("", {"signal": "SIGTERM"}),
+        ("", {"exit_code": 143}),
+        ("", {"late": True}),
+        (f"(APIServer pid=1) {LATE}", {"exit_code": 1}),
+        (
+            "(Worker pid=1) INFO 01-25 10:04:00 [x.py:1] Parent process exited, terminating worker",
+            {},
+        ),
+    ],
+)
+def test_gpus_that_hang_in_what_they_first_do_together_are_told_from_slow_ones(
+    end: str, how: dict[str, Any]
+) -> None:
+    how = how or {"signal": "SIGTERM"}
+    hung = "\n".join((NCCL, SHM, SHM, end))
+    failure = explain(hung, **how)
+    assert failure["cause_id"] == "engine_hung"
+    assert "NCCL_P2P_DISABLE=1" in failure["remedy"]
+    loading = "(Worker pid=140) INFO 01-25 10:00:12 [gpu_worker.py:1] Starting to load model m..."
+    slow = explain("\n".join((NCCL, loading, SHM, SHM, end)), **how)
+    assert slow["cause_id"] in ("terminated", "engine_start_timeout", "unknown")
+    assert diagnose("\n".join((NCCL, SHM, SHM))) == []
+
+
+def test_what_the_kernel_says_inside_the_servers_own_stream_counts() -> None:
+    xid = "[ 130.456250] NVRM: Xid (PCI:0000:2b:00): 79, pid=1942, GPU has fallen off the bus."
+    assert explain(f"INFO fine\n{xid}\n{ENVELOPE}", 1)["cause_id"] == "gpu_broken"
+    quoted = f"INFO 08-21 03:42:51 [logger.py:40] prompt: '{xid.replace('fallen off', 'left')}'"
+    assert diagnose(quoted) == []
+
+
+REFUSED = (
+    "(APIServer pid=1) ERROR 01-08 17:16:15 [serving_chat.py:1278] "
+    "ValueError: LoRA rank 64 is greater than max_lora_rank 16."
+)
+
+
+def test_a_request_that_was_refused_is_not_why_a_server_ended() -> None:
+    assert diagnose(REFUSED) == []
+    assert explain(f"{REFUSED}\n{DISK_FULL}", 1)["cause_id"] == "disk_full"
+    asked = "ValueError: This model's maximum context length is 8192 tokens. However, you requested"
+    assert explain(asked, 1)["cause_id"] == "unknown"
+
+
+def test_a_peer_that_was_lost_is_not_a_name_that_leads_nowhere() -> None:
+    lost = "RuntimeError: [gloo/transport/tcp/pair.cc:525] Connection closed by peer [127.0.0.1]:1"
+    alone = "RuntimeError: [gloo/transport/tcp/device.cc:84] no such device"
+    assert explain(lost, 1)["cause_id"] == "unknown"
+    assert explain(alone, 1)["cause_id"] == "network_interface"
+
+
+def test_what_a_kernel_package_tries_in_vain_counts_only_where_nothing_else_failed() -> None:
+    tried = "Failed to get device capability: SM 12.x requires CUDA >= 12.9."
+    assert diagnose(tried) == []
+    assert explain(tried, 1)["cause_id"] == "toolkit_too_old"
+    assert explain(f"{tried}\n{DISK_FULL}", 1)["cause_id"] == "disk_full"

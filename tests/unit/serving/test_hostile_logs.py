@@ -13,11 +13,8 @@ from string import Formatter
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.phases import current
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import diagnosis
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import diagnosis, messages
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis import (
-    MOST_CHARACTERS,
-    MOST_LINES,
-    PIECE,
     diagnose,
     explain,
 )
@@ -27,6 +24,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures impo
     IN_PASSING,
     NOISE,
     Failure,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.messages import (
+    MOST_CHARACTERS,
+    MOST_LINES,
+    PIECE,
 )
 from tests.growth import grows_with_its_text
 
@@ -39,6 +41,14 @@ WORDS += [
     "\x1b[1",
     "Jan 1 00:00:00 a b[1]: ",
     "2025-01-01 00:00:00 ",
+    "ERROR 01-01 00:00:00 [a.py:1] ",
+    "ValueError: ",
+    "Value error, ",
+    "--a ",
+    "max_num_seqs ",
+    "1 validation error for AConfig ",
+    "#033[1m",
+    "a.b.",
 ]
 WORDS += ["\n", "\r", "ray\n", "a: b\r\n"]
 DISK_FULL = "OSError: [Errno 28] No space left on device"
@@ -46,7 +56,7 @@ XID = "NVRM: Xid (PCI:0000:01:00): {}, pid=15349, name=Main"
 
 
 def patterns_of(failure: Failure) -> tuple[str, ...]:
-    return failure.signatures + failure.kernel
+    return failure.signatures + failure.shapes + failure.last + failure.kernel
 
 
 def own_words(pattern: str) -> list[str]:
@@ -67,7 +77,14 @@ def long(word: str) -> str:
 ALL_PATTERNS = [pattern for failure in FAILURES for pattern in patterns_of(failure)]
 ALL_PATTERNS += [entry.signature for entry in (*NOISE, *IN_PASSING)]
 ALL_PATTERNS += [each.pattern for each in (*VLLM.fitting_context, *VLLM.asked_context)]
-ALL_PATTERNS += [diagnosis._ANSI.pattern, diagnosis._PREFIX.pattern, diagnosis._LOOKS_BAD.pattern]
+ALL_PATTERNS += [each.pattern for each in (*VLLM.fitting_requests, *VLLM.asked_rank)]
+ALL_PATTERNS += [each.pattern for each in VLLM.asked_step]
+ALL_PATTERNS += [
+    each.pattern
+    for module in (diagnosis, messages)
+    for each in vars(module).values()
+    if isinstance(each, re.Pattern)
+]
 
 
 @pytest.mark.parametrize("word", WORDS)

@@ -320,3 +320,88 @@ def test_what_only_one_engine_says_is_not_looked_for_in_the_log_of_another() -> 
     assert explain(Symptoms(log, engine="another"))["cause_id"] == "unknown"
     any_engine = "OSError: [Errno 28] No space left on device"
     assert explain(Symptoms(any_engine, engine="another"))["cause_id"] == "disk_full"
+
+
+@pytest.mark.parametrize(
+    ("cause_id", "known", "arguments", "environment"),
+    [
+        (
+            "state_cache_blocks",
+            {"log": "max_num_seqs (1024) exceeds available Mamba cache blocks (856). Each"},
+            {"max_num_seqs": 856},
+            {},
+        ),
+        ("state_cache_blocks", {"arguments": {"max_num_seqs": "64"}}, {"max_num_seqs": 32}, {}),
+        (
+            "lora_rank",
+            {"log": "ValueError: LoRA rank 48 is greater than max_lora_rank 16."},
+            {"max_lora_rank": 64},
+            {},
+        ),
+        (
+            "multimodal_item_too_large",
+            {"log": "max_tokens_per_mm_item (2496) is larger than max_num_batched_tokens (2048)"},
+            {"max_num_batched_tokens": 2496},
+            {},
+        ),
+        (
+            "pipeline_unsupported",
+            {"arguments": {"pipeline_parallel_size": "4", "tensor_parallel_size": "2"}},
+            {"pipeline_parallel_size": 1, "tensor_parallel_size": 8},
+            {},
+        ),
+        (
+            "quantized_block_not_divisible",
+            {"arguments": {"tensor_parallel_size": "8"}, "gpus": (GPU,) * 8},
+            {"tensor_parallel_size": 4},
+            {},
+        ),
+        ("speculation_unsupported", {}, {"speculative_config": None}, {}),
+        ("attention_backend", {}, {"attention_backend": None, "kv_cache_dtype": None}, {}),
+        ("kernel_shared_memory", {}, {"attention_backend": None, "kv_cache_dtype": None}, {}),
+        (
+            "toolkit_too_old",
+            {},
+            {},
+            {"VLLM_USE_FLASHINFER_SAMPLER": "0", "VLLM_USE_DEEP_GEMM": "0"},
+        ),
+        ("deep_gemm", {}, {}, {"VLLM_USE_FLASHINFER_SAMPLER": "0", "VLLM_USE_DEEP_GEMM": "0"}),
+        ("fork_after_cuda", {}, {}, {"VLLM_WORKER_MULTIPROC_METHOD": "spawn"}),
+        (
+            "network_interface",
+            {},
+            {},
+            {
+                "GLOO_SOCKET_IFNAME": "lo",
+                "NCCL_SOCKET_IFNAME": "lo",
+                "VLLM_HOST_IP": "127.0.0.1",
+            },
+        ),
+        ("engine_hung", {}, {"disable_custom_all_reduce": True}, {"NCCL_P2P_DISABLE": "1"}),
+    ],
+)
+def test_each_kind_of_failure_begins_with_what_mends_it(
+    cause_id: str, known: dict[str, Any], arguments: dict[str, Any], environment: dict[str, Any]
+) -> None:
+    step = first(cause_id, **known)
+    assert step["arguments"] == arguments
+    assert step["environment"] == environment
+
+
+@pytest.mark.parametrize(
+    ("cause_id", "log"),
+    [
+        ("lora_rank", "LoRA rank 4096 is greater than max_lora_rank 16"),
+        ("lora_rank", ""),
+        ("multimodal_item_too_large", "max_tokens_per_mm_item (999999999) is larger than"),
+        ("multimodal_item_too_large", ""),
+    ],
+)
+def test_a_number_of_the_log_that_no_engine_takes_is_not_tried(cause_id: str, log: str) -> None:
+    assert ids(cause_id, log=log)[0] == "by_hand"
+
+
+def test_compiled_graphs_that_are_damaged_are_deleted() -> None:
+    step = first("compile_cache_damaged")
+    assert step["id"] == "clear_caches"
+    assert step["do"] == ["clear_caches"]

@@ -30,6 +30,9 @@ class Spelling(NamedTuple):
     usual: what the engine takes for an intent when nothing is said.
     fitting_context: what it logs about the longest context that would have fitted.
     asked_context: what it logs about the context that was asked for.
+    fitting_requests: what it logs about the most requests at once that would have fitted.
+    asked_rank: what it logs about the rank of an adapter that was too high.
+    asked_step: what it logs about the tokens that one step would have had to hold.
     """
 
     options: Mapping[str, str] = {}
@@ -38,6 +41,9 @@ class Spelling(NamedTuple):
     usual: Mapping[str, float] = {}
     fitting_context: tuple[Pattern[str], ...] = ()
     asked_context: tuple[Pattern[str], ...] = ()
+    fitting_requests: tuple[Pattern[str], ...] = ()
+    asked_rank: tuple[Pattern[str], ...] = ()
+    asked_step: tuple[Pattern[str], ...] = ()
 
     def knows(self, intents: Mapping[str, Any]) -> bool:
         """Whether the engine can do all of this."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from .architecture import ARCHITECTURE
 from .download import DOWNLOAD
 from .endings import ENDINGS
-from .entry import ENVELOPE, ROOT, Failure
+from .entry import ENVELOPE, ROOT, YIELDING, Failure
 from .envelopes import ENVELOPES
 from .gpu import GPU
 from .gpu_memory import GPU_MEMORY
@@ -24,7 +24,7 @@ from .options import OPTIONS
 from .parallel import PARALLEL
 from .ports import PORTS
 
-__all__ = ["ENVELOPE", "FAILURES", "IN_PASSING", "NOISE", "ROOT", "Failure", "find"]
+__all__ = ["ENVELOPE", "FAILURES", "IN_PASSING", "NOISE", "ROOT", "YIELDING", "Failure", "find"]
 
 FAILURES = (
     *GPU_MEMORY,

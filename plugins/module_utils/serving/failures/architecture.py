@@ -9,7 +9,7 @@ before unsupported: some versions call both by the latter name.
 
 from __future__ import annotations
 
-from .entry import MODELS, OF_VLLM, Failure
+from .entry import MODELS, OF_VLLM, YIELDING, Failure
 
 ARCHITECTURE = (
     Failure(
@@ -22,15 +22,23 @@ ARCHITECTURE = (
         "See the traceback before it; mostly a package of another version is installed.",
         "stack",
         MODELS,
+        # What broke it stands in the same log, and is the cause.
+        kind=YIELDING,
         engine=OF_VLLM,
     ),
     Failure(
         "architecture_unsupported",
-        (r"Model architectures \[(?P<names>[^\]]{0,2000})\] are not supported",),
+        (
+            r"Model architectures \[(?P<names>[^\]]{0,2000})\] are not supported",
+            r"Model architecture '?(?P<names>\w{1,100})'? "
+            r"(?:was supported in vLLM until|is not supported)",
+            r"The Transformers implementation of (?P<names>\S{1,100}) is not compatible with vLLM",
+        ),
         "This vLLM version does not know the model's architecture ({names}).",
         "Install a newer vLLM, or serve the model with another engine.",
         "vllm version",
         MODELS,
+        kind=YIELDING,
         engine=OF_VLLM,
     ),
 )

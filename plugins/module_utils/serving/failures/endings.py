@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import MEMORY, OF_VLLM, TROUBLESHOOTING, VLLM, XID, Failure
+from .entry import MEMORY, OF_VLLM, TROUBLESHOOTING, VLLM, XID, YIELDING, Failure
 
 # The names that the processes of a server have in the kernel's log, cut to 15 characters there.
 OURS = r"(?:python|pt_main_thread|vllm|VLLM::|ray)"
@@ -62,12 +62,17 @@ ENDINGS = (
     ),
     Failure(
         "engine_hung",
-        (r"RPC call to \w+ timed out",),
+        (r"RPC call to \w+ timed out", r"Engine iteration timed out"),
         "A worker stopped answering: a GPU program or the communication between GPUs hangs.",
-        "Restart the server; if it comes back, set NCCL_P2P_DISABLE=1 or enforce_eager, and look "
-        "at the kernel's log for Xid.",
+        "Set NCCL_P2P_DISABLE=1 and disable_custom_all_reduce, or rent another host; if it is "
+        "neither, set enforce_eager, and look at the kernel's log for Xid.",
         "restart",
         TROUBLESHOOTING,
+        # GPUs that do not reach each other directly hang in the first thing that they do together.
+        last=(
+            r"^(?![^\n]{0,4000}(?:[Ll]oad|[Cc]ompil|Dynamo|[Cc]aptur|[Ww]arm|download))[^\n]{1,4096}\n"
+            r"[^\n]{0,80}No available shared memory broadcast block found",
+        ),
         engine=OF_VLLM,
     ),
     Failure(
@@ -77,6 +82,7 @@ ENDINGS = (
         "Raise VLLM_ENGINE_READY_TIMEOUT_S in the environment, or download the model first.",
         "VLLM_ENGINE_READY_TIMEOUT_S",
         f"{VLLM}/configuration/env_vars/",
+        kind=YIELDING,
         engine=OF_VLLM,
     ),
     Failure(

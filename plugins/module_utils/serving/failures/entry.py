@@ -26,6 +26,7 @@ NCCL = "https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html"
 OF_VLLM = "vllm"
 
 ROOT = "root"
+YIELDING = "yielding"
 ENVELOPE = "envelope"
 
 
@@ -33,9 +34,14 @@ class Failure(NamedTuple):
     """One cause.
 
     signatures: regular expressions, searched in each line of the log.
-    cause, remedy: sentences for a person; they may use the signatures' named groups.
+    cause, remedy: sentences for a person; they may use the named groups of signatures and shapes.
     change: the option, variable or thing to change.
-    kind: `root` says why, `envelope` only says that something went wrong elsewhere.
+    kind: `root` says why, `yielding` does so unless a root is found, `envelope` only says that
+        something went wrong elsewhere.
+    shapes: regular expressions for a whole family of messages. They count only where it ended
+        badly and no signature fits, in wrapped messages as well.
+    last: regular expressions for the last two different things that were said calmly, where it
+        ended badly and nothing says why.
     signals: names of signals that point here when no text does.
     kernel: regular expressions, searched in each line of the kernel's log.
     engine: the engine that says so; empty for what any engine, its libraries or the host may say.
@@ -48,6 +54,8 @@ class Failure(NamedTuple):
     change: str
     link: str
     kind: str = ROOT
+    shapes: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
     kernel: tuple[str, ...] = ()
     engine: str = ""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import CUDA_COMPATIBILITY, VLLM_ISSUES, XID, Failure
+from .entry import CUDA_COMPATIBILITY, NCCL, VLLM_ISSUES, XID, Failure
 
 GPU = (
     Failure(
@@ -21,6 +21,17 @@ GPU = (
         CUDA_COMPATIBILITY,
     ),
     Failure(
+        "driver_mismatch",
+        (
+            r"NVML/RM version mismatch|NVMLError_LibRmVersionMismatch",
+            r"Driver/library version mismatch",
+        ),
+        "The driver was updated and its kernel module still is the old one.",
+        "Reboot the host, or rent another one.",
+        "host",
+        f"{VLLM_ISSUES}/29737",
+    ),
+    Failure(
         "cuda_runtime_missing",
         (r"libcudart\.so\.(?P<major>\d+)[.\d]*: cannot open shared object file",),
         "vLLM was built for CUDA {major} and PyTorch for another one.",
@@ -30,11 +41,27 @@ GPU = (
     ),
     Failure(
         "no_driver",
-        (r"libcuda\.so\.1: cannot open shared object file",),
+        (
+            r"libcuda\.so\.1: cannot open shared object file",
+            r"Found no NVIDIA driver on your system",
+            r"NVML Shared Library Not Found",
+            r"couldn't communicate with the NVIDIA driver",
+        ),
         "There is no NVIDIA driver in this host or container.",
         "Rent a host with a GPU, or start the container with its GPUs.",
         "host",
         f"{VLLM_ISSUES}/27268",
+    ),
+    Failure(
+        "gpu_by_uuid",
+        (
+            r"invalid literal for int\(\) with base 10: '(?:MIG|GPU)-",
+            r"Non-integer device ID \S{1,80} is not supported",
+        ),
+        "CUDA_VISIBLE_DEVICES names a GPU by its UUID, which this vLLM version cannot read.",
+        "Name it by its index, or install a newer vLLM.",
+        "CUDA_VISIBLE_DEVICES",
+        f"{VLLM_ISSUES}/41848",
     ),
     Failure(
         "no_device",
@@ -42,6 +69,8 @@ GPU = (
             r"Failed to infer device type",
             r"No CUDA GPUs are available",
             r"CUDA driver initialization failed, you might not have a CUDA gpu",
+            r"no CUDA-capable device is detected",
+            r"CUDA unknown error - this may be due to",
         ),
         "No usable GPU is visible to the server.",
         "Check the GPU report of the host and CUDA_VISIBLE_DEVICES.",
@@ -49,16 +78,61 @@ GPU = (
         f"{VLLM_ISSUES}/13946",
     ),
     Failure(
+        "toolkit_too_old",
+        (
+            r"FlashInfer requires (?:GPUs with )?sm",
+            r"\bSM \d{1,2}\.\w{1,2} requires CUDA\b",
+            r"Unsupported gpu architecture 'compute_\w{1,8}'",
+        ),
+        "The CUDA toolkit of the host, which compiles kernels, is older than this GPU.",
+        "Do without kernels that are compiled on the host (VLLM_USE_FLASHINFER_SAMPLER=0), install "
+        "kernels that are compiled already, or take a host with a newer CUDA toolkit.",
+        "CUDA toolkit",
+        f"{VLLM_ISSUES}/50705",
+        shapes=(
+            r"requires (?:a )?CUDA(?: toolkit| version)? ?"
+            r"(?:>=|at least|[\d.]{1,6} or (?:new|high|lat))",
+        ),
+    ),
+    Failure(
+        "attention_backend",
+        (
+            r"No valid attention backend found for",
+            r"Selected backend \S{1,80} is not valid for this configuration",
+            r"FlashAttention only supports Ampere GPUs or newer",
+            r"FlexAttention does not support",
+            r"^ *assert is_fa_version_supported\(",
+        ),
+        "No attention kernel can do what this model and these options want on this GPU.",
+        "Leave attention_backend and kv_cache_dtype to vLLM, take a newer vLLM, or another GPU.",
+        "attention_backend",
+        f"{VLLM_ISSUES}/31480",
+        shapes=(
+            r"Error: .{0,40}\b(?:Flash|Flex|Paged|Triton)\w{0,20}(?:Attention|MLA|Infer)\w{0,10}\b"
+            r".{0,60}(?:only supports?|not (?:yet )?support|is only supported|unsupported)",
+            r"Error: .{0,40}\b[Hh]ead[ _]size \(?\d{1,5}\)? is not supported",
+            r"Error: .{0,80}attention backend.{0,80}(?:not support|does not support|is not valid)",
+        ),
+    ),
+    Failure(
         "gpu_architecture",
         (
             r"no kernel image is available for execution on the device",
             r"GPUs with compute capability below 7\.0 are not supported",
-            r"FlashInfer requires GPUs with sm",
+            r"ptxas fatal\s{1,4}: Value 'sm_\w{1,8}' is not defined for option 'gpu-name'",
+            r"CUDA error: invalid device function",
+            r"is not compatible with the current PyTorch installation",
+            r"Feature '[^']{1,40}' requires \.target sm_\d",
         ),
         "This build has no code for the architecture of this GPU.",
-        "Take another GPU, or a vLLM version that was built for this one.",
+        "Take a vLLM version that was built for this GPU (for a new one, with the newest CUDA), or "
+        "another GPU.",
         "gpu",
         f"{VLLM_ISSUES}/19185",
+        shapes=(
+            r"Error: .{0,160}\b(?:only (?:support|available)|requires?|needs?)\w{0,3}\b.{0,60}"
+            r"(?:\b(?:Hopper|Blackwell|Ampere)\b|\b(?:SM ?|sm_?)\d{2,3}\b|compute capability)",
+        ),
     ),
     Failure(
         "fabric_manager",
@@ -75,6 +149,31 @@ GPU = (
         "Remove the compat folder from LD_LIBRARY_PATH.",
         "LD_LIBRARY_PATH",
         CUDA_COMPATIBILITY,
+    ),
+    Failure(
+        "kernel_shared_memory",
+        (r"out of resource: shared memory, Required: \d+, Hardware limit: \d+",),
+        "A kernel needs more of the memory inside the GPU's processors than this GPU has.",
+        "Take another attention_backend, another model, or a larger GPU; the host's memory and "
+        "/dev/shm have no part in it.",
+        "attention_backend",
+        f"{VLLM_ISSUES}/36802",
+        shapes=(
+            r"\bOutOfResources\b",
+            r"CUDA error: too many resources requested for launch",
+            r"Error: .{0,80}\b(?:too much|exceeds?) .{0,40}\bshared (?:memory|data)\b",
+        ),
+    ),
+    Failure(
+        "gpu_virtualised",
+        (
+            r"NCCL WARN Cuda failure(?: \d+)? 'operation not supported'",
+            r"CUDA error: operation not supported",
+        ),
+        "The GPU refuses what a whole one can do: mostly a virtual GPU without unified memory.",
+        "Allow unified memory in the profile of the virtual GPU, or rent a host with whole GPUs.",
+        "host",
+        NCCL,
     ),
     Failure(
         "gpu_broken",
@@ -96,6 +195,9 @@ GPU = (
             r"CUDA error: an illegal memory access was encountered",
             r"CUDA error: (?:misaligned address|an illegal instruction was encountered)",
             r"CUDA error: device-side assert triggered",
+            r"CUDA error: the launch timed out and was terminated",
+            r"CUDA error: CUBLAS_STATUS_(?:EXECUTION_FAILED|MAPPING_ERROR)",
+            r"\.cu:\d+: .{0,200}: block: \[\d+,\d+,\d+\], thread: .{0,40} Assertion",
         ),
         "A program on the GPU failed: mostly a fault of vLLM or of a kernel library with this "
         "model.",

@@ -47,6 +47,15 @@ GPU_MEMORY = (
         engine=OF_VLLM,
     ),
     Failure(
+        "state_cache_blocks",
+        (r"max_num_seqs \(\d+\) exceeds available \w+ cache blocks \((?P<blocks>\d+)\)",),
+        "Each request needs a block of this hybrid model's state cache, and only {blocks} fit.",
+        "Lower max_num_seqs to that number, or raise gpu_memory_utilization.",
+        "max_num_seqs",
+        MEMORY,
+        engine=OF_VLLM,
+    ),
+    Failure(
         "sampler_warm_up_memory",
         (r"CUDA out of memory occurred when warming up sampler",),
         "The GPU memory does not suffice for the sampler with that many sequences.",

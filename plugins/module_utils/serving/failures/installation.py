@@ -25,12 +25,83 @@ INSTALLATION = (
         f"{VLLM_ISSUES}/15329",
     ),
     Failure(
+        "cuda_link_missing",
+        (r"cannot find -lcuda\b", r"libcuda\.so cannot found"),
+        "The driver is there, but a linker finds no libcuda.so, only libcuda.so.1.",
+        "Link libcuda.so to libcuda.so.1 beside it, or set TRITON_LIBCUDA_PATH to its folder.",
+        "host packages",
+        f"{VLLM_ISSUES}/16984",
+    ),
+    Failure(
         "nvcc_missing",
-        (r"Could not find nvcc", r"nvcc: not found", r"No such file or directory: 'nvcc'"),
+        (
+            r"Could not find nvcc",
+            r"nvcc: not found",
+            r"No such file or directory: '(?:\S{0,80}/)?nvcc'",
+            r"CUDA_HOME environment variable is not set",
+        ),
         "A kernel library wants the CUDA compiler, which is not installed.",
         "Install kernels that are compiled already, or the CUDA toolkit.",
         "stack",
         f"{VLLM_ISSUES}/49497",
+    ),
+    Failure(
+        "deep_gemm",
+        (
+            r"DeepGEMM backend is not available or outdated",
+            r"Assertion error \([^)]{0,200}\bjit(?:_kernels)?/[^)]{1,100}\):",
+        ),
+        "DeepGEMM, which compiles its kernels on the host, is missing or fails there.",
+        "Set VLLM_USE_DEEP_GEMM=0, or install deep_gemm and a CUDA toolkit that fits.",
+        "VLLM_USE_DEEP_GEMM",
+        f"{VLLM}/configuration/env_vars/",
+        shapes=(r"Error: .{0,80}\b(?:DeepGEMM|deep_gemm)\b",),
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "kernel_compilation",
+        (r"Ninja build failed",),
+        "A kernel is compiled on the host, and that fails.",
+        "Do without such kernels (VLLM_USE_FLASHINFER_SAMPLER=0), install them compiled already, "
+        "or install a CUDA toolkit and compiler that fit.",
+        "CUDA toolkit",
+        f"{VLLM_ISSUES}/36077",
+        shapes=(
+            r"fatal error: \S{1,80}\.(?:h|hpp|cuh): No such file or directory",
+            r"\bnvcc fatal\b|unsupported GNU version! gcc versions",
+            r"No such file or directory: '(?:ninja|g\+\+|cicc)'",
+            r"Error: .{0,80}\b(?:TileLang|tilelang|CuTe ?DSL|cute_dsl)\b.{0,80}(?:error|fail)",
+            r"^\[\d{1,4}/\d{1,4}\] \S{0,80}\bnvcc ",
+            r"^FAILED: .{0,300}\.o\b",
+            r"\b(?:nvcc|ninja|cicc|cudafe)\b.{0,300} returned non-zero exit status",
+            r"\bNVRTC(?:_ERROR|.{0,40}(?:failed|error))",
+            r"Error (?:building|compiling) extension",
+        ),
+    ),
+    Failure(
+        "compile_cache_damaged",
+        (
+            r"leading to a corrupted compilation artifact",
+            r"Inductor cache lookup failed\. Please remove the cache directory",
+        ),
+        "The compiled graphs that an earlier start has kept are damaged.",
+        "Delete vLLM's compile cache and start again.",
+        "caches",
+        TROUBLESHOOTING,
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "cache_not_writable",
+        (r"getpwuid\(\): uid not found",),
+        "This user may not write where it is tried, mostly a folder for caches.",
+        "Set HOME, XDG_CACHE_HOME, VLLM_CACHE_ROOT and TRITON_CACHE_DIR to a folder of this user.",
+        "HOME",
+        f"{VLLM}/configuration/env_vars/",
+        shapes=(
+            r"Permission denied: '?/",
+            r"PermissionError: \[Errno 13\]",
+            r"Read-only file system",
+        ),
     ),
     Failure(
         "libc_too_old",
@@ -42,11 +113,29 @@ INSTALLATION = (
     ),
     Failure(
         "torch_exchanged",
-        (r"undefined symbol: _ZNK?(?:3c10|5torch|2at)",),
+        (
+            r"undefined symbol: _ZNK?(?:3c10|5torch|2at)",
+            r"\blib(?:torch|c10)\w{0,20}\.so: cannot open shared object file",
+        ),
         "PyTorch was exchanged after vLLM had been installed.",
         "Install the stack again from its lock.",
         "stack",
         f"{VLLM_ISSUES}/13608",
+    ),
+    Failure(
+        "cuda_libraries_foreign",
+        (
+            r"undefined symbol: "
+            r"(?:__nv|nv|nccl|cublas|cudnn|_ZN5cudnn|cusparse|cusolver|cufft|cu[A-Z])\w+",
+            r"cuDNN version incompatibility|CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH",
+            r"symbol \w{1,80} version lib\w{1,20}\.so\.\d{1,3} not defined",
+            r"\blib(?:cudnn|cublas|nccl|nvrtc|cusparse|nvJitLink|curand|cufft|nvshmem)\w{0,40}"
+            r"\.so[.\d]{0,10}: cannot open shared object file",
+        ),
+        "Libraries of another CUDA are loaded instead of those that PyTorch brings.",
+        "Take foreign folders out of LD_LIBRARY_PATH, or install the stack again from its lock.",
+        "LD_LIBRARY_PATH",
+        f"{VLLM_ISSUES}/10300",
     ),
     Failure(
         "torchvision_mismatch",
@@ -62,6 +151,9 @@ INSTALLATION = (
             r"No module named 'numpy\.lib\.function_base'",
             r"NumPy 1\.x cannot be run in",
             r"_ARRAY_API not found",
+            r"Numba needs NumPy [\d.]{1,10} or ",
+            r"numpy\.dtype size changed, may indicate binary incompatibility",
+            r"module 'numpy' has no attribute '",
         ),
         "numpy is newer than this vLLM supports.",
         "Install the stack again from its lock.",
@@ -73,11 +165,22 @@ INSTALLATION = (
         (
             r"has no attribute '?all_special_tokens_extended",
             r"cannot import name '\w+' from 'transformers\b",
+            r"Tokenizer class \w{1,60} does not exist or is not currently imported",
+            r"Converting from (?:SentencePiece and )?Tiktoken failed",
+            r"is required for a normal functioning of this module, but found",
         ),
-        "The installed transformers is newer or older than this vLLM works with.",
+        "The installed transformers, or a package that it needs, is newer or older than this vLLM "
+        "or the model's files work with.",
         "Install the stack again from its lock.",
         "stack",
         f"{VLLM_ISSUES}/30466",
+        shapes=(
+            r"\b(?:\w{0,40}Tokenizer|\w{0,40}Processor|TokenizersBackend)(?:Fast)?'? "
+            r"(?:object )?has no attribute",
+            r"Exception: data did not match any variant of untagged enum",
+            # Special tokens are a list in what transformers 5 has saved.
+            r"AttributeError: 'list' object has no attribute 'keys'",
+        ),
     ),
     Failure(
         "vllm_metadata",
@@ -99,7 +202,11 @@ INSTALLATION = (
     ),
     Failure(
         "vllm_incomplete",
-        (r"No module named 'vllm\.",),
+        (
+            r"No module named 'vllm\.",
+            # Its own kernels: those that this build names and does not hold.
+            r"\b_(?:moe_)?C(?:\.\w{1,60}){0,2}\.so: undefined symbol: _Z\d",
+        ),
         "Parts of the installed vLLM are missing, or a folder named vllm hides it.",
         "Install the stack again from its lock, and start it in a folder without vllm.",
         "stack",
@@ -117,10 +224,19 @@ INSTALLATION = (
     ),
     Failure(
         "package_missing",
-        (r"Please install (?P<package>[\w.<>=-]+) (?:via|by running|with) `pip install",),
-        "The model needs the package {package}, which is not installed.",
+        (
+            r"Please install (?P<package>[\w.<>=-]+) (?:via|by running|with) `pip install",
+            r"Please install (?P<package>[\w.<>=-]{1,60}) to use",
+        ),
+        "The package {package} is wanted and not installed.",
         "Install it together with vLLM, in the stack.",
         "stack",
         QUANTIZATION,
+        shapes=(
+            r"^(?:\w{1,40}Error: )?No module named '?(?P<package>\w[\w.]{0,80})",
+            r"Error: .{0,60}\b(?:package|needs|requires) [`']?(?P<package>[\w.<>=-]{2,60})[`']?,? "
+            r".{0,60}\bpip install\b",
+            r"Error: (?P<package>\w{2,40}) kernels not found\. Please",
+        ),
     ),
 )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import ENGINE_ARGUMENTS, MODELS, OF_VLLM, QUANTIZATION, Failure
+from .entry import ENGINE_ARGUMENTS, MODELS, OF_VLLM, QUANTIZATION, VLLM, Failure
 
 MODEL = (
     # Number formats and quantisation
@@ -23,11 +23,41 @@ MODEL = (
         (
             r"The quantization method \S+ is not supported for the current GPU",
             r"quantization config '\w+' requires GPU compute capability >=",
+            r"\bfp8e4nv\b.{0,40}\bnot supported (?:in|on)\b",
+            r"^RuntimeError: Error Internal$",
+            r"FP8 KV cache (?:is not supported by|needs native)",
+            r"No \w{1,20} MoE backend supports the deployment configuration",
+            r"MoE backend '\w{1,40}' does not support the deployment configuration",
+            r"Failed to find a kernel that can implement the \w{1,20} \w{1,20} layer",
+            r"no \w{1,60} kernel for CUDA device capability",
         ),
-        "This GPU is too old for the model's quantisation.",
-        "Take a model with another quantisation, or a newer GPU.",
+        "This vLLM version has no kernel for the model's quantisation on this GPU.",
+        "Take a model (or a kv_cache_dtype) with another quantisation, another GPU, or a newer "
+        "vLLM.",
         "model",
         QUANTIZATION,
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "quantized_block_not_divisible",
+        (
+            r"is not divisible by (?:weight quantization block_\w|min_thread_\w)",
+            r"\bsize_[kmn] = \d{1,9},? is not divisible by [\w.()]{1,40} = \d",
+            r"\bsize_[kmn] must (?:be )?divisible by",
+            r"Group size should be a multiple of \d",
+            r"in features size is not multiple of 16",
+            r"(?:in|out)put size is not aligned with the quantized weight shape",
+        ),
+        "A block of the model's quantised weights cannot be divided among that many GPUs.",
+        "Lower tensor_parallel_size, or take pipeline_parallel_size instead.",
+        "tensor_parallel_size",
+        QUANTIZATION,
+        shapes=(
+            r"\b(?:in|out)put_(?:size|partition)\w{0,20}\b.{0,80}"
+            r"(?:divisible|multiple of|% \w{0,20}(?:group|block|tile|min_thread))",
+            r"\b(?:group_size|block_[nk]|min_thread_[nk]|tile_size|pack_factor)\b.{0,60}"
+            r"(?:not divi|must divide|multiple of)",
+        ),
         engine=OF_VLLM,
     ),
     Failure(
@@ -58,6 +88,8 @@ MODEL = (
             r"Error while deserializing header: (?:incomplete metadata|header too (?:small|large)|"
             r"invalid header|metadata incomplete)",
             r"SafetensorError: Error while deserializing",
+            r"Consistency check failed: file should be of size",
+            r"PytorchStreamReader failed",
         ),
         "A weight file is incomplete or damaged.",
         "Delete the model's files on the host and download them again.",
@@ -74,6 +106,46 @@ MODEL = (
         engine=OF_VLLM,
     ),
     Failure(
+        "weights_mismatch",
+        (
+            r"There is no module or parameter named '",
+            r"Following weights were not initialized from checkpoint",
+            r"Attempted to load (?:nested )?weight .{0,80} into",
+            r"^assert param_data\.shape == loaded_weight\.shape",
+            r"\bsize mismatch for [\w.]{1,200}: copying a param with shape",
+            r"\bKeyError: '(?:[a-z_]{1,40}\.)?(?:model|layers|blocks|visual|vision_\w{1,9}|lm_head)"
+            r"\.[\w.]{1,200}'$",
+        ),
+        "The model's files hold other weights than this vLLM's code for it expects.",
+        "Take a vLLM version that supports this very model, or an unchanged copy of the model.",
+        "vllm version",
+        MODELS,
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "config_unexpected",
+        (),
+        "The model's configuration has not the fields that this vLLM's code for it expects.",
+        "Take a vLLM version that supports this very model, with the transformers it asks for.",
+        "vllm version",
+        MODELS,
+        # Of transformers' objects; vLLM's own fail so when a plugin is of another version.
+        shapes=(
+            r"AttributeError: '(?!Vllm|Model|Scheduler|Cache|Parallel|LoRA|Speculative|Compilation"
+            r"|Load|Device|Decoding)[A-Z]\w{2,40}Config' object has no attribute '",
+        ),
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "architecture_unnamed",
+        (r"No model architectures are specified",),
+        "The model's config.json names no architecture.",
+        "Take a model that vLLM supports, or another copy of it.",
+        "model",
+        MODELS,
+        engine=OF_VLLM,
+    ),
+    Failure(
         "model_config_damaged",
         (r"It looks like the config file at .{0,500} is not a valid JSON file",),
         "The model's config.json is damaged.",
@@ -86,6 +158,7 @@ MODEL = (
         (
             r"The hidden size \(\d+\) is not a multiple of the number of attention heads",
             r"Class validation error for validator",
+            r"Found conflicts between 'rope_type=",
         ),
         "The model's config.json contradicts itself.",
         "Take an unchanged copy of the model, or correct its config.json.",
@@ -127,6 +200,59 @@ MODEL = (
         "Lower max_model_len to the value in the message.",
         "max_model_len",
         ENGINE_ARGUMENTS,
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "multimodal_item_too_large",
+        (),
+        "One picture or film takes {tokens} tokens, more than one step computes.",
+        "Set max_num_batched_tokens to at least that number.",
+        "max_num_batched_tokens",
+        ENGINE_ARGUMENTS,
+        shapes=(
+            r"max_tokens_per_mm_item \((?P<tokens>\d{1,9})\) is larger than max_num_batched_tokens",
+        ),
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "lora_rank",
+        (r"LoRA rank (?P<rank>\d{1,9}) is greater than max_lora_rank",),
+        "The adapter has rank {rank}, more than max_lora_rank allows.",
+        "Set max_lora_rank to the rank in the message.",
+        "max_lora_rank",
+        ENGINE_ARGUMENTS,
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "lora_unsupported",
+        (r"is unsupported LoRA weight", r"does not support LoRA\b"),
+        "The adapter changes parts of the model that vLLM does not adapt.",
+        "Merge the adapter into the model, or train one for the layers that vLLM supports.",
+        "model",
+        f"{ENGINE_ARGUMENTS}",
+        shapes=(
+            r"Error: .{0,80}\bLoRA\b.{0,80}(?:not (?:yet )?support|unsupported)",
+            r"Error: .{0,80}expected target modules in",
+        ),
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "speculation_unsupported",
+        (
+            r"Speculative decoding with draft model is not supported yet",
+            r"does not yet support: .{0,40}(?:speculative|drafting)",
+            r"num_speculative_tokens\W{1,3}\d{1,4} must be divisible by n_predict",
+        ),
+        "This vLLM version cannot speculate in that way with this model.",
+        "Take another method in speculative_config, or leave it out.",
+        "speculative_config",
+        f"{VLLM}/features/spec_decode/",
+        shapes=(
+            r"(?:Error: |Value error, ).{0,60}\b(?:[Ss]peculat(?:ive|ion)|[Dd]raft(?:ing| model)?"
+            r"|EAGLE\d?|[Nn]gram|MTP|[Mm]edusa)\b.{0,100}"
+            r"(?:not (?:yet )?(?:been )?(?:support|implement)|unsupported)",
+            r"Error: .{0,80}\b[Dd]raft(?: model)?\b.{0,80}\b(?:must|should) (?:match|be|have) ",
+        ),
         engine=OF_VLLM,
     ),
     Failure(

@@ -15,6 +15,7 @@ NOISE = (
     Noise(r"\[shutdown\] .{0,500}force killing", "how vLLM ends its engine, also on request"),
     Noise(r"\b(?:Future|Deprecation)Warning\b", "for developers"),
     Noise(r"^raise |^File \"", "source text inside a traceback, not what happened"),
+    Noise(r"^No module named 'vllm\.(?:commit_id|_version)'", "a build without its own version"),
     Noise(r"Triton is (?:not )?installed", "usual on machines without GPU"),
 )
 
@@ -24,5 +25,10 @@ IN_PASSING = (
     Noise(r"\bUserWarning\b|\bRuntimeWarning\b", "a warning of a library"),
     Noise(r"\bNCCL INFO\b", "how NCCL looks for its ways"),
     Noise(r"thrown while requesting|Retrying in \d+s", "a download that is tried again"),
+    Noise(r"\bSM \d{1,2}\.\w{1,2} requires CUDA\b", "FlashInfer often finds another way"),
+    Noise(r"is not compatible with the current PyTorch", "a warning of PyTorch"),
+    Noise(
+        r"maximum context length is|VLLMValidationError|BadRequestError", "one request was refused"
+    ),
     Noise(r"NumPy 1\.x cannot be run in|_ARRAY_API not found", "often works all the same"),
 )

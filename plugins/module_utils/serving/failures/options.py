@@ -7,10 +7,34 @@ from __future__ import annotations
 
 from .entry import ENGINE_ARGUMENTS, Failure
 
+# Of vLLM's own objects, all but these two are made of options alone; these hold the model as well.
+_OF_OPTIONS = r"(?!Model|Vllm)[A-Z]\w{1,30}Config"
+# Options by their names in Python, and as they are typed.
+_NAMES = (
+    r"(?:max_(?:model_len|num_\w{3,20}|loras?\w{0,8}|cpu_loras|logprobs|cudagraph_\w{4,14})"
+    r"|(?:tensor|pipeline|data|(?:de|pre)\w{2,5}_context)_parallel_\w{4,10}"
+    r"|(?:enable|disable|limit|cudagraph|mamba)_\w{3,30}|gpu_memory_utilization"
+    r"|mm_(?:processor|encoder|tensor|shm)_\w{2,30}|(?:kv|ec)_(?:role|connector|transfer_config)"
+    r"|(?:moe|all2all|attention|distributed_executor|structured_outputs)_backend|kv_cache_dtype"
+    r"|(?:config|load|tokenizer)_(?:format|mode)|num_speculative_tokens|speculative_config"
+    r"|collect_detailed_traces|otlp_traces_endpoint|compile_sizes|splitting_ops|custom_ops)"
+)
+_TYPED = r"--[a-z][a-z-]{2,50}"
+_REFUSES = (
+    r"(?:must|should|cannot|requires?\b|can only|only (?:be |valid|supported|available|applicable)"
+    r"|(?:does |is |are )(?:currently )?not |incompatible|exclusive|exceeds|is smaller|is larger"
+    r"|invalid)"
+)
+_SAYS = r"(?:Error: |Value error, |exceptions\.\w{1,40}: )"
+
 OPTIONS = (
     Failure(
         "option_unknown",
-        (r"error: unrecognized arguments: (?P<option>\S+)",),
+        (
+            r"error: unrecognized arguments: (?P<option>\S+)",
+            r"EngineArgs\.__init__\(\) got an unexpected keyword argument "
+            r"'(?P<option>[\w-]{1,60})'",
+        ),
         "This vLLM version has no option {option}.",
         "Correct or remove it in arguments.",
         "arguments",
@@ -19,13 +43,28 @@ OPTIONS = (
     Failure(
         "option_value",
         (
-            r"error: argument (?P<option>\S+): invalid",
-            r"error: argument (?P<option>\S+): expected",
+            r"error: argument (?P<option>\S+): ",
             r"KeyError: .invalid (?P<option>(?:tool call|reasoning) parser)",
+            r"(?P<option>(?:[Tt]ool(?: call)?|[Rr]easoning) parser) '[^']{0,100}' not found",
+            r"(?P<option>reasoning parser) could not locate think",
+            r"Invalid value '.{0,100}' (?:for|in) (?P<option>VLLM_\w{2,60})",
         ),
-        "The option {option} does not take that value.",
+        "The option {option} does not take that value, or goes not with the model or the others.",
         "Correct it in arguments.",
         "arguments",
         ENGINE_ARGUMENTS,
+        shapes=(
+            # What an object of options alone says: of a field, of an option, or at all.
+            rf"validation errors? for {_OF_OPTIONS}\b.{{0,40}}? "
+            r"(?P<option>[a-z]\w{2,60}) Input should be",
+            rf"validation errors? for {_OF_OPTIONS}\b.{{0,20}}? Value error, .{{0,200}}?"
+            rf"(?P<option>{_TYPED}|\b{_NAMES})\b",
+            rf"validation errors? for (?P<option>{_OF_OPTIONS})\b.",
+            # Of whatever refuses, where it names an option and says what it wants of it.
+            rf"{_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,200}}?(?P<option>{_TYPED})\b",
+            rf"(?<!Assertion){_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,60}}?\b(?P<option>{_NAMES})\b",
+            rf"{_SAYS}.{{0,80}}\bexplicitly requested (?P<option>{_NAMES})=",
+            rf"(?:{_SAYS}|^)(?P<option>{_NAMES}) is set to -\d+\b",
+        ),
     ),
 )

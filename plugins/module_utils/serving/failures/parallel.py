@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .entry import NCCL, OF_VLLM, PARALLELISM, Failure
+from .entry import NCCL, OF_VLLM, PARALLELISM, TROUBLESHOOTING, VLLM_ISSUES, Failure
 
 PARALLEL = (
     Failure(
@@ -14,6 +14,7 @@ PARALLEL = (
             r"World size \(\d+\) is larger than the number of available GPUs",
             r"world_size \(\d+\) (?:is less than than|must be less than or equal to)",
             r"number of required GPUs exceeds the total number of available GPUs",
+            r"CUDA error: invalid device ordinal",
             r"set tensor_parallel_size .{0,500} less than max local gpu count",
         ),
         "More GPUs are asked for than the host has.",
@@ -27,12 +28,53 @@ PARALLEL = (
         (
             r"Total number of attention heads \(\d+\) must be divisible by tensor parallel size",
             r"AssertionError: \d+ is not divisible by \d+",
+            r"experts=\d{1,6} must be divisible by \w{1,30}=\d",
         ),
-        "The model's attention heads cannot be spread evenly over that many GPUs.",
-        "Set tensor_parallel_size to 1, 2, 4 or 8, as divides the number of heads.",
+        "The model's attention heads or experts cannot be spread evenly over that many GPUs.",
+        "Set tensor_parallel_size to 1, 2, 4 or 8, as divides their number.",
         "tensor_parallel_size",
         PARALLELISM,
         engine=OF_VLLM,
+    ),
+    Failure(
+        "pipeline_unsupported",
+        (r"Pipeline parallelism is (?:not|only) supported (?:for|through)",),
+        "This model cannot be split into the stages of a pipeline.",
+        "Set pipeline_parallel_size to 1, and tensor_parallel_size to the number of GPUs.",
+        "pipeline_parallel_size",
+        PARALLELISM,
+        shapes=(
+            r"Error: .{0,60}\b[Pp]ipeline[ _]parallel\w{0,8}\b.{0,60}"
+            r"(?:not (?:yet )?support|unsupported)",
+            r"Error: .{0,80}(?:does not|doesn't) (?:yet )?support [Pp]ipeline[ _]parallel",
+        ),
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "fork_after_cuda",
+        (r"Cannot re-initialize CUDA in forked subprocess",),
+        "A worker was forked from a process that already used the GPU.",
+        "Set VLLM_WORKER_MULTIPROC_METHOD=spawn in the environment.",
+        "VLLM_WORKER_MULTIPROC_METHOD",
+        f"{VLLM_ISSUES}/8893",
+    ),
+    Failure(
+        "network_interface",
+        (
+            r"Gloo connectFullMesh failed",
+            r"Unable to find (?:interface|address) for:?",
+            r"no socket interface found",
+            r"Timed out initializing process group in store based barrier",
+            r"The client socket has (?:timed out|failed to connect)",
+        ),
+        "The workers do not find the network interface by which they reach each other: the host's "
+        "own name leads nowhere.",
+        "Set GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME to the interface (lo on a single host) and "
+        "VLLM_HOST_IP to its address, or correct /etc/hosts.",
+        "GLOO_SOCKET_IFNAME",
+        TROUBLESHOOTING,
+        # A peer that closes has died of something else.
+        shapes=(r"Error: (?!.{0,300}(?:closed|reset) by peer).{0,200}\bgloo/transport/\w",),
     ),
     Failure(
         "shared_memory_small",
