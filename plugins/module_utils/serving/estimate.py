@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .architecture import UnknownModel
-from .engine_options import additions, with_words
+from .engine_options import EngineOptions
 from .fit import gpu_fit, ram_fit, search_fit
+from .given import given_options, overridden
 from .visible import UnknownDevice, visible
 from .weights import published_bytes
 
@@ -36,12 +37,13 @@ def estimate(
     extra_args: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Filter model_fit documents it. Raises ValueError for an option that is no option of vLLM."""
-    options, unread = with_words(arguments or {}, extra_args)
+    options, unread = given_options(arguments or {}, extra_args)
+    EngineOptions.read(options)
     known = published_bytes(metadata or {})
     try:
         if unread:
             raise Unknown(f"What {', '.join(unread)} changes is not computed")
-        config = _content(config)
+        config = overridden(_content(config), options.get("hf_overrides") or {})
         if gpus is not None:
             before = [_before(gpu, memory_before_mib or {}) for gpu in gpus]
             seen = _whole(visible(before, str(visible_devices)))
@@ -50,10 +52,17 @@ def estimate(
             fit = ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
         else:
             fit = search_fit(config, options, known)
-        return _with_additions(fit, additions(options))
+        return _with_additions(fit, fit.get("unknown_options", []))
     except (Unknown, UnknownDevice, UnknownModel) as error:
         # A new architecture is no reason to refuse it: vLLM will tell.
-        return {"fits": "unknown", "why": str(error), "arguments": {}, "vram_gib": 0}
+        return _no_answer(str(error))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # The config is somebody else's file: whatever stands in it, it ends in an answer.
+        return _no_answer(f"The model's config.json is not as one is known to be: {error!r}")
+
+
+def _no_answer(why: str) -> dict[str, Any]:
+    return {"fits": "unknown", "why": why, "arguments": {}, "vram_gib": 0, "least_vram_gib": 0}
 
 
 def _content(config: Mapping[str, Any] | str) -> Mapping[str, Any]:
