@@ -24,20 +24,24 @@ _SHARED = (
     "quantization_config", "tie_word_embeddings", "torch_dtype", "dtype", "architectures",
 )  # fmt: skip
 #: Classes of models that have no output embedding.
-_HEADLESS = ("Model", "ForSequenceClassification", "RewardModel", "ForTokenClassification")
+_HEADLESS = ("Model", "ForSequenceClassification", "ForTokenClassification", "ForRanking")
+#: Classes that are called so too, and have one.
+_WRITING = ("LMHeadModel", "ChatModel", "ChatGLMModel", "_D_Model")
 
 #: Names that families give to one figure.
 _NAMES: dict[str, tuple[str, ...]] = {
     "hidden_size": ("n_embd", "d_model", "dim"),
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
     "num_attention_heads": ("n_head", "n_heads"),
-    "num_key_value_heads": ("n_kv_heads", "num_kv_heads", "n_head_kv"),
+    "num_key_value_heads": ("n_kv_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num"),
     "vocab_size": ("padded_vocab_size",),
     "intermediate_size": ("hidden_dim", "ffn_hidden_size", "n_inner", "ffn_dim"),
     "head_dim": ("attention_head_dim", "kv_channels"),
     "n_routed_experts": ("num_local_experts", "num_experts", "moe_num_experts"),
     "moe_intermediate_size": ("expert_intermediate_size",),
-    "num_experts_per_tok": ("top_k_experts", "num_experts_per_token", "moe_top_k"),
+    "num_experts_per_tok": ("top_k_experts", "num_experts_per_token", "moe_top_k", "moe_k"),
+    "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
+    "first_k_dense_replace": ("moe_layer_start_index", "num_dense_layers"),
     "max_position_embeddings": ("n_positions", "n_ctx", "max_seq_len", "seq_length", "seq_len"),
 }
 #: What must be there to count anything.
@@ -214,6 +218,8 @@ class Architecture:
         if self.model_type == "qwen":  # both halves of its gated network in one figure
             return self.get("intermediate_size") // 2
         names = ("dense_intermediate_size", "intermediate_size_mlp", "intermediate_size")
+        if self.model_type == "granitemoehybrid":  # what its experts share is all that it has
+            names = ("shared_intermediate_size", *names)
         return self.get(*names, default=0 if self.experts else 4 * self.hidden)
 
     @property
@@ -225,6 +231,12 @@ class Architecture:
     def is_tied(self) -> bool:
         named = (self.config.get(name) for name in ("tie_word_embeddings", "tied_embeddings"))
         return bool(next((one for one in named if one is not None), self.family.tied))
+
+    @property
+    def may_have_tower(self) -> bool:
+        """Whether its class sees or hears, though the config may not say with what."""
+        names = self.listed("architectures")
+        return any(str(name).endswith("ForConditionalGeneration") for name in names)
 
     @cached_property
     def each_layer(self) -> tuple[Layer, ...]:
@@ -279,8 +291,7 @@ class Architecture:
     def has_head(self) -> bool:
         """Whether it writes text: what embeds or ranks has no output embedding."""
         names = [str(name) for name in self.listed("architectures")]
-        without = [name for name in names if name.endswith(_HEADLESS) and "LMHead" not in name]
-        return not self.family.encoder and not without
+        return not self.family.encoder and not any(map(is_headless, names))
 
     def _block(self, number: int) -> Mapping[str, Any]:
         blocks = self.listed("block_configs")
@@ -296,9 +307,10 @@ class Architecture:
             each = self.listed(name)
             if number < len(each):
                 return str(each[number])
-        indexes = self.listed("full_attn_idxs")
-        if indexes:
-            return "full_attention" if number in indexes else "conv"
+        for name, other in (("full_attn_idxs", "conv"), ("attn_layer_indices", "mamba")):
+            indexes = self.listed(name)
+            if indexes:
+                return "full_attention" if number in indexes else other
         linear = self.config.get("linear_attn_config")
         if isinstance(linear, Mapping):  # layers are counted from 1 there
             return "kda" if number + 1 in (linear.get("kda_layers") or []) else "full_attention"
@@ -378,6 +390,11 @@ _MIXERS = {
     "mlp": "",
     "moe": "",
 }
+
+
+def is_headless(name: str) -> bool:
+    """Whether a class of models writes no text, by its name."""
+    return name.endswith(_HEADLESS) and not name.endswith(_WRITING)
 
 
 def _is_figure(value: Any) -> bool:

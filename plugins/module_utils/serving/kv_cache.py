@@ -24,8 +24,9 @@ from .tensors import has_index, mamba_state
 BLOCK_TOKENS = 16
 #: Blocks of state that one sequence holds: the one in work, and the last that can be shared.
 STATES = 2
-#: A state of DeepSeek V4 and its index, in bytes (fp8_ds_mla and its indexer).
-_COMPRESSED_BYTES, _INDEX_BYTES = 584, 132
+#: What DeepSeek V4 takes for a token in a layer. It compresses them, but vLLM 0.26 was seen to take
+#: two states of 584 bytes for each, and an index of 132 (vLLM issue 51041).
+_COMPRESSED_BYTES = 2 * 584 + 132
 
 
 @dataclass(frozen=True)
@@ -137,12 +138,7 @@ def _add(total: _Sum, model: Architecture, layer: Layer, element: float, cut: in
         total.kinds["state"] += 1
     elif layer.mixer and layer.mixer != "replaced" and not layer.shares_cache:
         each = sum(_token(model, layer, element, cut))
-        ratio = _ratio(model, layer)
-        if ratio is not None:
-            window = model.get("sliding_window", default=128)
-            total.windows[window] = total.windows.get(window, 0.0) + _COMPRESSED_BYTES
-            total.full += each
-        elif layer.window:
+        if layer.window and not model.listed("compress_ratios"):
             total.windows[layer.window] = total.windows.get(layer.window, 0.0) + each
         else:
             total.full += each
@@ -150,17 +146,10 @@ def _add(total: _Sum, model: Architecture, layer: Layer, element: float, cut: in
         total.kinds[f"window {layer.window}"] += 1
 
 
-def _ratio(model: Architecture, layer: Layer) -> int | None:
-    """Tokens that one state stands for where tokens are compressed; None where they are not."""
-    ratios = model.listed("compress_ratios")
-    return int(ratios[layer.number]) if layer.number < len(ratios) else None
-
-
 def _token(model: Architecture, layer: Layer, element: float, cut: int) -> Iterator[float]:
     """Bytes of one token in a layer."""
-    ratio = _ratio(model, layer)
-    if ratio is not None:
-        yield (_COMPRESSED_BYTES + (_INDEX_BYTES if ratio == 4 else 0)) / ratio if ratio else 0.0
+    if model.listed("compress_ratios"):
+        yield float(_COMPRESSED_BYTES)
         return
     if layer.mixer == "latent":
         yield (model.get("kv_lora_rank") + model.get("qk_rope_head_dim")) * element

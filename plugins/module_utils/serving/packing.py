@@ -12,7 +12,7 @@ OCP specification of MXFP4 (one byte of scale for 32 values) and NVIDIA's of NVF
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
@@ -35,12 +35,22 @@ class Packing:
     zero_bits: float = 0
     #: Bytes for each input value, such as GPTQ's group index.
     index_bytes: int = 0
+    #: What kernels fill the size of an expert up to, once it is loaded.
+    whole: int = 1
 
     def size(self, tensor: Tensor) -> float:
         into, out = tensor.columns, tensor.rows
         one = into * out * self.bits / 8
         one += self.scales(tensor) * (self.scale_bytes + self.zero_bits / 8)
         return (one + into * self.index_bytes) * tensor.copies
+
+    def held(self, tensor: Tensor) -> float:
+        """What it takes in memory."""
+        if self.whole == 1 or not tensor.routed:
+            return self.size(tensor)
+        down = tensor.name.endswith(("down_proj", "w2"))
+        size = tensor.columns if down else tensor.rows
+        return self.size(tensor) * ceil(size / self.whole) * self.whole / size
 
     def scales(self, tensor: Tensor) -> int:
         """How many scales each copy of a tensor has."""
@@ -155,7 +165,7 @@ def _whole(method: str, given: Mapping[str, Any]) -> Packing:
         eight = bool(given.get("load_in_8bit"))
         return Packing(8, scale_bytes=4) if eight else Packing(4, 64, scale_bytes=1)
     if method == "mxfp4":
-        return MXFP4
+        return replace(MXFP4, whole=256)
     if method in ("mxfp8", "experts_int8", "int8"):
         return MXFP8 if method == "mxfp8" else Packing(8, scale_bytes=4)
     if method.startswith("modelopt"):

@@ -356,4 +356,4 @@ def shared_size(model: Architecture) -> int:
         return named
     if model.model_type == "llama4_text":
         return model.expert_size
-    return model.get("n_shared_experts", "num_shared_experts") * model.expert_size
+    return model.get("n_shared_experts") * model.expert_size

@@ -34,8 +34,10 @@ class Source(NamedTuple):
 #: what was published for the models of `make fit`.
 PUBLISHED = Source("published", 0.01)
 COMPUTED = Source("computed from its config", 0.02)
+UNCHECKED = Source("computed from its config, for a family that was never measured", 0.1)
 PACKED = Source("computed from its config", 0.05)
 WITH_TOWER = Source("computed from its config, what it sees with by its outline", 0.1)
+UNTOLD_TOWER = Source("computed from its config, without what it sees or hears with", 0.15)
 #: Of an architecture that is not known only the outline is: wide enough not to refuse it wrongly.
 ERROR_GUESSED = 0.3
 #: Of files of which nothing but their size is known, cut into equal parts.
@@ -112,9 +114,12 @@ def _tower(config: Mapping[str, Any]) -> list[Tensor]:
         return []
 
 
-def _size(tensor: Tensor, packing: Choice, element_bytes: float) -> float:
+def _size(tensor: Tensor, packing: Choice, element_bytes: float, held: bool = False) -> float:
+    """In its file, or *held* in memory."""
     packed = packing(tensor)
-    return packed.size(tensor) if packed else tensor.elements * element_bytes
+    if packed is None:
+        return tensor.elements * element_bytes
+    return packed.held(tensor) if held else packed.size(tensor)
 
 
 def _packing(config: Mapping[str, Any]) -> Choice:
@@ -172,7 +177,7 @@ def _estimate(
         extra = tensor.layer is not None and tensor.layer >= model.layers
         if extra and not guessing_layers:
             continue
-        loaded = _size(tensor, packing, element)
+        loaded = _size(tensor, packing, element, held=True)
         total += loaded
         # A stage of a pipeline holds its layers; what stands beside them is counted on each.
         share = 1 if tensor.layer is None or extra else stage
@@ -214,6 +219,10 @@ def _source(config: Mapping[str, Any], model: Architecture) -> Source:
         if not _tower(config):
             return Source("guessed: what it sees with is not counted", ERROR_GUESSED)
         return WITH_TOWER
+    if model.may_have_tower:
+        return UNTOLD_TOWER
+    if not model.family.checked:
+        return UNCHECKED
     return PACKED if quantization(config) else COMPUTED
 
 
