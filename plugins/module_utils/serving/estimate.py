@@ -43,12 +43,13 @@ def estimate(
     options, unread = given_options(arguments or {}, extra_args)
     EngineOptions.read(options)
     known = published_bytes(metadata or {})
-    serves = kind_of(_or_nothing(config), options, files)
+    overrides = options.get("hf_overrides") or {}
+    serves = kind_of(overridden(_or_nothing(config), overrides), options, files)
     try:
         if unread:
             raise Unknown(f"What {', '.join(unread)} changes is not computed")
         config = with_quantization(_content(config), _or_nothing(quantization))
-        config = overridden(config, options.get("hf_overrides") or {})
+        config = overridden(config, overrides)
         if gpus is not None:
             before = [_before(gpu, memory_before_mib or {}) for gpu in gpus]
             seen = _whole(visible(before, str(visible_devices)))

@@ -22,7 +22,8 @@ _BEFORE_LAYERS = re.compile(r"^[\w.]*?(?=layers\.)")
 _LAYER = re.compile(r"layers\.(\d{1,4})(?:\.|$)")
 #: Expressions come from whoever published the model. One that repeats what repeats, or repeats
 #: often, could take for ever; no quantiser writes such, and it names nothing here.
-_ENDLESS = re.compile(r"[)][*+{]|(?:[*+}].{0,200}){8}", re.DOTALL)
+_MOST_CHARACTERS, _MOST_REPEATS = 1000, 8
+_REPEATED_GROUP = re.compile(r"[)][*+{]")
 
 
 class Modules:
@@ -45,11 +46,16 @@ class Modules:
         return any(one.match(name) for one in self._anywhere for name in names)
 
 
+def _repeats(pattern: str) -> bool:
+    """Whether it repeats too often to be tried."""
+    return sum(pattern.count(sign) for sign in "*+{") > _MOST_REPEATS
+
+
 def _expression(pattern: str) -> list[re.Pattern[str]]:
     """A pattern as an expression over names without what stands before the layers."""
     if pattern.startswith("re:"):
         text = pattern[3:]
-        if len(text) > 1000 or _ENDLESS.search(text):
+        if len(text) > _MOST_CHARACTERS or _repeats(text) or _REPEATED_GROUP.search(text):
             return []
         try:
             return [re.compile(text)]
@@ -57,7 +63,7 @@ def _expression(pattern: str) -> list[re.Pattern[str]]:
             return []
     wanted = _BEFORE_LAYERS.sub("", pattern, count=1)
     if "*" in wanted:
-        if wanted.count("*") > 8:
+        if _repeats(wanted):
             return []
         # A module that is named stands for all of its parts.
         return [re.compile(translate(wanted)), re.compile(translate(f"{wanted}.*"))]
