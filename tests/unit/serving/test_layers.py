@@ -216,6 +216,22 @@ def odd(value: Any, rng: random.Random) -> Any:
     return rng.choice((*others, [1] * 5, {"a": value}))
 
 
+@pytest.mark.parametrize(
+    "quantization",
+    [
+        {"quant_method": "gptq", "bits": "four"},
+        {"quant_method": "fp8", "weight_block_size": [128]},
+        {"quant_method": "compressed-tensors", "config_groups": {"group_0": "W4A16"}},
+        {"quant_method": "modelopt", "quantized_layers": {"layers.0": 4}},
+    ],
+    ids=str,
+)
+def test_a_quantiser_that_wrote_something_odd_ends_in_an_answer(quantization: Any) -> None:
+    fit = estimate({**LLAMA, "quantization_config": quantization}, {}, [GPU])
+    assert (fit["fits"], fit["arguments"]) == ("unknown", {})
+    assert fit["why"]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_stands_in_a_config_ends_in_an_answer(seed: int) -> None:
     rng = random.Random(seed)
