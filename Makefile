@@ -7,7 +7,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	attack diagnosis conformance crashpoints races faults mutants ranking bench server-drill stack-matrix \
+	attack diagnosis fit conformance crashpoints races faults mutants ranking bench server-drill stack-matrix \
 	compatibility docs \
 	format lock build clean
 
@@ -50,6 +50,9 @@ molecule: image ## Every molecule scenario
 
 diagnosis: $(READY) ## How often the right cause of a failure comes first, over real excerpts of logs
 	@PYTHONPATH=collections $(BIN)/python -m tests.diagnosis
+
+fit: $(READY) ## How far the memory estimate is off what is published of real models
+	@PYTHONPATH=collections $(BIN)/python -m tests.fit
 
 conformance: $(READY) ## Hold every provider to every clause of the contract; PROVIDER= holds one
 	@PYTHONPATH=collections $(BIN)/python -m tests.conformance \

@@ -22,8 +22,9 @@ short_description: Compute whether a model fits, and what to start it with
 version_added: "0.1.0"
 description:
   - Computes the memory that vLLM needs for a model from its C(config.json). Knows dense models and
-    mixtures of experts, grouped and latent attention, sliding windows, AWQ, GPTQ, FP8 and other
-    quantised checkpoints, tensor and pipeline parallelism.
+    mixtures of experts, grouped, latent, linear and sparse attention, sliding windows, states
+    (Mamba), what models see with, checkpoints of every usual quantiser, tensor, pipeline and data
+    parallelism.
   - Without O(gpus) and O(ram_mib) it says how large each GPU must be. With O(gpus) it says whether
     the model fits there, chooses C(gpu_memory_utilization) and C(max_model_len) where they were
     left open, and says what is impossible, with the numbers.
@@ -42,9 +43,10 @@ options:
   extra_args:
     description:
       - Further words of vLLM's command line. Those that decide how much memory is taken count as
-        O(arguments) do, and win over them. With C(--config) or C(--hf-overrides), which may say
-        anything, the answer is V(unknown), here and in O(arguments). With C(--speculative-config)
-        or C(--enable-lora), which take memory beside the model, it is V(unknown) or V(no).
+        O(arguments) do, and win over them, shortened or with dots as well. With C(--config), which
+        may say anything, the answer is V(unknown), here and in O(arguments). What a draft
+        (C(--speculative-config)) or adapters (C(--enable-lora)) take is estimated. Where nothing
+        tells how large a draft is, the answer is V(unknown) or V(no).
     type: list
     elements: str
     default: []
@@ -81,6 +83,16 @@ options:
         under C(safetensors). The size that it states takes the place of the computed one.
     type: dict
     default: {}
+  quantization:
+    description:
+      - The content of the model's C(hf_quant_config.json), as text or as data, in which ModelOpt
+        says how it was quantised. It counts where vLLM reads it.
+    type: raw
+  files:
+    description: Names of the model's files. They tell models that embed from models that write.
+    type: list
+    elements: str
+    default: []
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -106,9 +118,13 @@ _value:
     - C(max_model_len) is the context that C(need_gib) has room for, C(largest_max_model_len) the
       longest that probably fits, C(concurrency) how many of C(max_model_len) fit at once.
     - C(checkpoint_gib) is the size of the model's files.
+    - C(weights_source) says where the weights are from, C(weights_error) the share by which they
+      may be off.
+    - C(serves) is V(text), or V(vectors or scores) for what embeds or ranks. C(refusal) says after
+      the model's name why it is not worth a GPU, empty when nothing speaks against it.
     - C(vram_gib) is what each of C(gpus) GPUs of an offer should have, and with less than
-      C(least_vram_gib) it cannot start at all (V(0) when unknown). They are there when no GPU is
-      known.
+      C(least_vram_gib) it cannot start at all (V(0) when unknown). C(vram_range_gib) is the range;
+      of what is only guessed, C(vram_gib) is its middle. They are there when no GPU is known.
   type: dict
   sample:
     fits: "yes"
@@ -149,6 +165,8 @@ def model_fit(
     kv_cache_gib: float = DEFAULT_KV_CACHE_GIB,
     metadata: Mapping[str, Any] | None = None,
     extra_args: Sequence[str] = (),
+    quantization: Mapping[str, Any] | str | None = None,
+    files: Sequence[str] = (),
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
@@ -162,6 +180,8 @@ def model_fit(
             kv_cache_gib,
             metadata,
             extra_args,
+            quantization,
+            files,
         )
     except ValueError as error:
         raise AnsibleFilterError(f"Options of vLLM: {error}") from error

@@ -98,11 +98,12 @@ server:
   sample: {name: vllm, phase: running, port: 8000}
 model:
   description:
-    - The text of the model's C(config.json), and what its index of weights states, null where they
+    - The texts of the model's C(config.json) and of C(hf_quant_config.json), in which ModelOpt
+      says how it was quantised, and what its index of weights states, null where they
       are not on the host.
   returned: success
   type: dict
-  sample: {config: "{}", weights_bytes: 16060522496}
+  sample: {config: "{}", quantization: null, weights_bytes: 16060522496}
 switch:
   description: The switch that ends the rental, as M(inferops.gpu.deadline_switch) reads it.
   returned: success
@@ -239,7 +240,7 @@ def main() -> None:
         if not told:
             answer = completion(server)
             told = [answer.detail] if answer.waiting_for else []
-    unknown = {"config": None, "weights_bytes": None}
+    unknown = dict.fromkeys(("config", "quantization", "weights_bytes"))
     model = described(given["model"], Path(given["hub_dir"])) if given["model"] else unknown
     switch, now, wanted = deadline.read(), time.time(), given["switch_seconds"]
     module.exit_json(

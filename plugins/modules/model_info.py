@@ -33,7 +33,7 @@ options:
     type: str
     required: true
   config:
-    description: Read the model's config.json as well.
+    description: Read the model's config.json and hf_quant_config.json as well.
     type: bool
     default: false
 seealso:
@@ -74,6 +74,11 @@ size_gib:
   returned: success
   type: float
   sample: 15.26
+weights_bytes:
+  description: Size of those of them that hold weights, null when nothing is known.
+  returned: success
+  type: int
+  sample: 16381470720
 files:
   description: These files.
   returned: success
@@ -85,6 +90,13 @@ config:
   returned: success
   type: dict
   sample: {model_type: qwen3, hidden_size: 4096}
+quantization:
+  description:
+    - The model's hf_quant_config.json, in which ModelOpt says how it was quantised, null without
+      O(config) or where it has none.
+  returned: success
+  type: dict
+  sample: {quantization: {quant_algo: NVFP4, group_size: 16}}
 needs_token:
   description: Whether the hub gives it with the token only, null when nothing is known.
   returned: success

@@ -288,6 +288,7 @@ def offers(stage: Stage, fields: dict[str, Any]) -> None:
         simulator=simulator,
         hosts={NAME: {}},
         inferops_model="inferops/tiny-llama",
+        rent_vram_gib=1,
         inferops_ssh_private_key_file=str(key_pair(stage)),
     )
     stage.tried(lied and "Would rent offer" in played.text)

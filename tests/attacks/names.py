@@ -100,6 +100,7 @@ def deployed(stage: Stage, simulator: Any, **variables: Any) -> Any:
         "inferops_model": "inferops/tiny-llama",
         "inferops_ssh_private_key_file": str(stage.home / "id_ed25519"),
         "inferops_scope": SCOPE,
+        "rent_vram_gib": 1,
     }
     return stage.play(
         "inferops.gpu.deploy", simulator=simulator, hosts={NAME: {}}, **{**usual, **variables}

@@ -30,6 +30,7 @@ GIVEN = {
     "inferops_hub_token": SECRETS["hub token"],
     "inferops_index_url": INDEX,
     "inferops_find_links": [INDEX],
+    "rent_vram_gib": 1,
 }
 
 

@@ -236,18 +236,20 @@ def test_rent_asks_the_hub_and_the_token_stays_hidden(play: Play, hub: Hub) -> N
     assert TOKEN not in run.output
 
 
-def test_rent_takes_any_memory_when_the_hub_does_not_tell(play: Play, hub: Hub) -> None:
+def test_rent_takes_what_it_is_told_when_the_hub_does_not_tell(play: Play, hub: Hub) -> None:
     address = f"http://127.0.0.1:{hub.port}"
-    run = play(
-        "rent", "model", inferops_controller_hub_endpoint=address, inferops_model="meta-llama/gated"
-    )
+    told = {"inferops_controller_hub_endpoint": address, "rent_vram_gib": 24}
+    run = play("rent", "model", inferops_model="meta-llama/gated", **told)
     assert run.status == 0, run.output
-    why = "any memory is taken, because its config.json is not known"
+    why = "its memory is not computed, because its config.json is not known"
     assert f"{why} ({address} has no model meta-llama/gated" in run.message()
     hub.close()
-    run = play("rent", "model", inferops_controller_hub_endpoint=address)
+    run = play("rent", "model", **told)
     assert run.status == 0, run.output
     assert f"{why} ({address} cannot be read" in run.message()
+    run = play("rent", "model", inferops_controller_hub_endpoint=address)
+    assert run.status != 0
+    assert f"Nothing says which GPU {NAME} needs" in run.message()
 
 
 def test_rent_refuses_fewer_gpus_than_the_server_is_told_to_use(play: Play) -> None:

@@ -7,22 +7,36 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..common.answers import parse, within
 from .hub import MODEL_NAME, File, Hub, HubError, Listing
 from .options import HUB_OPTIONS, make_hub
-from .selection import needed
+from .selection import is_weights, needed
 
 MODEL_INFO_OPTIONS: dict[str, Any] = {
     "model": {"type": "str", "required": True},
     "config": {"type": "bool", "default": False},
     **HUB_OPTIONS,
 }
-#: A listing, a byte and a config, each with its own timeout.
-REQUESTS = 3
-_CONFIG = "config.json"
-_MOST_CONFIG_BYTES = 2 * 2**20
+#: A listing, a byte, a config and what its quantiser wrote, each with its own timeout.
+REQUESTS = 4
+#: The first that is there is the model's config; the second is Mistral's own form of it.
+_CONFIGS = ("config.json", "params.json")
+_QUANTIZATION = "hf_quant_config.json"
+_MOST_CONFIG_BYTES = 8 * 2**20
+"""Quantisers name every expert of every layer: 3 MiB for MiniMax M3."""
+
+#: What is not known of a model that nobody told of.
+_ANSWERS = (
+    "commit",
+    "gated",
+    "size_gib",
+    "weights_bytes",
+    "config",
+    "quantization",
+    "needs_token",
+)
 
 Answer = TypeVar("Answer")
 
@@ -37,16 +51,32 @@ def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
     return listing, files
 
 
-def ask_with_config(
-    hub: Hub, given: dict[str, Any]
-) -> tuple[Listing, list[File], dict[str, Any] | None]:
-    """The same, and the model's config.json where it is asked for; None where there is none."""
+class Told(NamedTuple):
+    """What a hub says of a model. A document is None where it is not asked for or not there."""
+
+    listing: Listing
+    files: list[File]
+    config: dict[str, Any] | None
+    quantization: dict[str, Any] | None
+
+
+def ask_with_config(hub: Hub, given: dict[str, Any]) -> Told:
+    """The same, and where it is asked for what the model says of itself. Raises HubError."""
     listing, files = ask(hub, given)
-    config = None
-    if given["config"] and any(file.name == _CONFIG for file in listing.files):
-        with hub.read(listing.model, listing.commit, _CONFIG, first=0) as (answer, _first):
-            config = parse(answer.read(_MOST_CONFIG_BYTES).decode(errors="replace"))
-    return listing, files, config if isinstance(config, dict) else None
+    if not given["config"]:
+        return Told(listing, files, None, None)
+    return Told(listing, files, _read(hub, listing, *_CONFIGS), _read(hub, listing, _QUANTIZATION))
+
+
+def _read(hub: Hub, listing: Listing, *names: str) -> dict[str, Any] | None:
+    """The first of these documents that is there."""
+    there = {file.name for file in listing.files}
+    name = next((name for name in names if name in there), None)
+    if name is None:
+        return None
+    with hub.read(listing.model, listing.commit, name, first=0) as (answer, _first):
+        content = parse(answer.read(_MOST_CONFIG_BYTES).decode(errors="replace"))
+    return content if isinstance(content, dict) else None
 
 
 def in_time(hub: Hub, given: dict[str, Any], ask_hub: Callable[[], Answer]) -> Answer:
@@ -65,10 +95,10 @@ def model_info(given: dict[str, Any]) -> dict[str, Any]:
         return _failed(f"model: {given['model']!r} is not organisation/name of a hub.")
     try:
         hub = make_hub(given)
-        listing, files, config = in_time(hub, given, lambda: ask_with_config(hub, given))
+        told = in_time(hub, given, lambda: ask_with_config(hub, given))
     except HubError as error:
         if error.kind == "unreachable":
-            unknown = dict.fromkeys(("commit", "gated", "size_gib", "config", "needs_token"))
+            unknown = dict.fromkeys(_ANSWERS)
             return {"reachable": False, "note": str(error), "files": [], **unknown}
         failure = {"kind": error.kind, "cause": error.cause, "remedy": error.remedy}
         return _failed(str(error), failure=failure)
@@ -77,11 +107,13 @@ def model_info(given: dict[str, Any]) -> dict[str, Any]:
     return {
         "reachable": True,
         "note": None,
-        "commit": listing.commit,
-        "gated": listing.gated,
-        "size_gib": round(sum(file.size for file in files) / 1024**3, 2),
-        "files": [file.name for file in files],
-        "config": config,
+        "commit": told.listing.commit,
+        "gated": told.listing.gated,
+        "size_gib": round(sum(file.size for file in told.files) / 1024**3, 2),
+        "weights_bytes": sum(file.size for file in told.files if is_weights(file.name)) or None,
+        "files": [file.name for file in told.files],
+        "config": told.config,
+        "quantization": told.quantization,
         "needs_token": hub.needs_token,
     }
 

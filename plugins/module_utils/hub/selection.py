@@ -36,5 +36,10 @@ def needed(files: Iterable[File], included: Sequence[str], excluded: Sequence[st
     return [f for f in files if _fits(f.name, patterns) and not _fits(f.name, without)]
 
 
+def is_weights(name: str) -> bool:
+    """Whether a file holds weights."""
+    return _fits(name, (*WEIGHTS, *OLD_WEIGHTS))
+
+
 def _fits(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)

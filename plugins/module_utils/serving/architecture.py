@@ -1,133 +1,172 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a model is made of: the tensors that its config.json implies.
-
-One description serves dense models and mixtures of experts, grouped and latent attention. What
-families do differently and do not write into their config.json stands in FAMILIES, as their classes
-in Hugging Face's transformers have it (src/transformers/models/<family>).
-"""
+"""What a model is made of: its figures under one name each, whatever its config.json calls them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from .families import FAMILIES, Family
 
 
 class UnknownModel(ValueError):
     """The config.json is none of a model that can be counted; the text says what it lacks."""
 
 
-@dataclass(frozen=True)
-class Family:
-    """What models of one ``model_type`` have beside what their config.json says."""
+#: What stands for the language model's part in the config of one that also sees or hears.
+_INNER = ("text_config", "llm_config", "language_config", "thinker_config")
+#: What that part may leave to the whole.
+_SHARED = (
+    "quantization_config", "tie_word_embeddings", "torch_dtype", "dtype", "architectures",
+)  # fmt: skip
+#: Classes of models that have no output embedding.
+_HEADLESS = ("Model", "ForSequenceClassification", "ForTokenClassification", "ForRanking")
+#: Classes that are called so too, and have one.
+_WRITING = ("LMHeadModel", "ChatModel", "ChatGLMModel", "_D_Model")
 
-    tied: bool = False
-    """Whether input and output embedding are one when the config does not say so."""
-    qkv_bias: bool = False
-    output_bias: bool = False
-    mlp_bias: bool = False
-    norms: int = 2
-    """Norms of the hidden size in each layer."""
-    head_norms: str = ""
-    """Norms of queries and keys: "" for none, "head" of one head's size, "all" of all heads'."""
-    router_bias: bool = False
-
-
-#: Families that differ from Llama. An unknown one is counted as Llama, with a wider error bar.
-FAMILIES: dict[str, Family] = {
-    "llama": Family(),
-    "mistral": Family(),
-    "mixtral": Family(),
-    "phi3": Family(),
-    "granite": Family(),
-    "granitemoe": Family(tied=True),
-    "qwen2": Family(qkv_bias=True),
-    "qwen2_moe": Family(qkv_bias=True),
-    "qwen3": Family(head_norms="head"),
-    "qwen3_moe": Family(head_norms="head"),
-    "deepseek_v2": Family(),
-    "deepseek_v3": Family(),
-    "kimi_k2": Family(),
-    "gemma": Family(tied=True),
-    "gemma2": Family(tied=True, norms=4),
-    "gemma3_text": Family(tied=True, norms=4, head_norms="head"),
-    "olmo2": Family(head_norms="all"),
-    "olmoe": Family(head_norms="all"),
-    "glm4": Family(norms=4, qkv_bias=True),
-    "gpt_oss": Family(qkv_bias=True, output_bias=True, mlp_bias=True, router_bias=True),
+#: Names that families give to one figure.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "hidden_size": ("n_embd", "d_model", "dim"),
+    "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
+    "num_attention_heads": ("n_head", "n_heads"),
+    "num_key_value_heads": ("n_kv_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num"),
+    "vocab_size": ("padded_vocab_size",),
+    "intermediate_size": ("hidden_dim", "ffn_hidden_size", "n_inner", "ffn_dim"),
+    "head_dim": ("attention_head_dim", "kv_channels"),
+    "n_routed_experts": ("num_local_experts", "num_experts", "moe_num_experts"),
+    "moe_intermediate_size": ("expert_intermediate_size",),
+    "num_experts_per_tok": ("top_k_experts", "num_experts_per_token", "moe_top_k", "moe_k"),
+    "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
+    "first_k_dense_replace": ("moe_layer_start_index", "num_dense_layers"),
+    "max_position_embeddings": ("n_positions", "n_ctx", "max_seq_len", "seq_length", "seq_len"),
 }
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One tensor, or ``copies`` alike ones."""
-
-    name: str
-    rows: int
-    columns: int
-    copies: int = 1
-    #: Into how many parts tensor parallelism can cut it; 1 means that each GPU holds all of it.
-    parts: int = 1
-    #: Number of the layer it belongs to; None for what stands beside the layers.
-    layer: int | None = None
-    #: Whether it is the matrix of a linear layer, the only thing that quantisation touches.
-    linear: bool = False
-
-    @property
-    def elements(self) -> int:
-        return self.rows * self.columns * self.copies
-
-
-#: Tensors that may be cut into any number of parts.
-ANY = 1 << 20
+#: What must be there to count anything.
+_NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+#: The most that a figure of a real model is; what is larger would keep the sum busy for hours.
+_MOST_LAYERS, _MOST_EXTRA, _MOST = 1000, 64, 10**10
 
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     """The language model's part: models that also see or hear keep it in an entry of its own."""
-    inner = config.get("text_config") or config.get("llm_config")
-    if not inner:
+    found = next((config[name] for name in _INNER if isinstance(config.get(name), Mapping)), None)
+    if not found:
         return config
-    shared = ("quantization_config", "tie_word_embeddings", "torch_dtype", "dtype")
-    return {**{key: config[key] for key in shared if key in config}, **inner}
+    if not any(found.get(name) for name in ("hidden_size", *_NAMES["hidden_size"])):
+        # It says little or nothing: the whole has the figures.
+        return {**{k: v for k, v in config.items() if k not in _INNER}, **found}
+    shared = {key: config[key] for key in (*_SHARED, "model_type") if config.get(key) is not None}
+    return text_config({**shared, **{k: v for k, v in found.items() if v is not None}})
 
 
 def quantization(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The config's entry about quantisation, whatever its name; empty without one."""
+    """The config's entry about quantisation, whatever its name and form; empty without one."""
     found = text_config(config)
-    return found.get("quantization_config") or found.get("compression_config") or {}
+    entry = found.get("quantization_config") or found.get("compression_config")
+    if not isinstance(entry, Mapping):
+        return {}
+    # NVIDIA's ModelOpt wrote a file of its own, hf_quant_config.json, with one level more.
+    inner = entry.get("quantization")
+    return {**entry, "quant_method": "modelopt", **inner} if isinstance(inner, Mapping) else entry
+
+
+def with_quantization(config: Mapping[str, Any], beside: Any) -> Mapping[str, Any]:
+    """The config with what hf_quant_config.json says, where it says nothing itself, as vLLM does.
+
+    Of a mixed one the modules' own precisions are taken from there as well: older exporters wrote
+    them nowhere else.
+    """
+    if not isinstance(beside, Mapping):
+        return config
+    given = config.get("quantization_config")
+    if not given:
+        return {**config, "quantization_config": beside}
+    told = beside.get("quantization")
+    layers = told.get("quantized_layers") if isinstance(told, Mapping) else None
+    if not layers or not isinstance(given, Mapping) or given.get("quantized_layers"):
+        return config
+    return {**config, "quantization_config": {**given, "quantized_layers": layers}}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: what mixes its tokens, what works on each, and their sizes."""
+
+    number: int
+    #: attention, latent, linear, kda, mamba, conv, or nothing.
+    mixer: str
+    #: dense, experts, or nothing.
+    feed: str
+    heads: int = 0
+    kv_heads: int = 0
+    head_size: int = 0
+    value_size: int = 0
+    #: Tokens that attention looks back to; 0 for all of them.
+    window: int = 0
+    #: Size of a dense network.
+    inner: int = 0
+    #: Whether values are the keys.
+    one_key: bool = False
+    #: Whether it reads the cache of an earlier layer and has none.
+    shares_cache: bool = False
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """The figures of a config.json under one name each, whatever the family calls them."""
+    """The figures of a config.json."""
 
     config: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        for needed in ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"):
-            if not isinstance(self.config.get(needed), int):
+        for needed in _NEEDED:
+            if not (self.layers if needed == "num_hidden_layers" else self.get(needed)):
                 raise UnknownModel(
                     f"The model's config.json has no {needed}, so its memory cannot be computed."
                 )
+        if self.layers > _MOST_LAYERS or self.extra_layers > _MOST_EXTRA:
+            raise UnknownModel(
+                f"The model's config.json names {self.layers + self.extra_layers} layers."
+            )
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Architecture:
         return cls(text_config(config))
 
     def get(self, *names: str, default: int = 0) -> int:
-        """The first of these entries that the config has a number for."""
-        known = (self.config.get(name) for name in names)
-        return next((int(value) for value in known if value), default)
+        """The first of these entries, or of their other names, that the config has a number for."""
+        for name in names:
+            for spelling in (name, *_NAMES.get(name, ())):
+                value = self.config.get(spelling)
+                if isinstance(value, (int, float)) and _is_figure(value):
+                    return int(value)
+        return default
+
+    def listed(self, name: str) -> list[Any]:
+        """An entry that has one item for each layer; empty where it is none."""
+        value = self.config.get(name)
+        return list(value) if isinstance(value, (list, tuple)) else []
+
+    def of_layer(self, name: str, layer: int, default: int = 0) -> int:
+        """A figure that may differ from layer to layer."""
+        each = self.listed(name)
+        if layer < len(each):
+            return int(each[layer]) if _is_figure(each[layer]) else 0
+        return self.get(name, default=default)
 
     @property
     def model_type(self) -> str:
-        return str(self.config.get("model_type", ""))
+        # Mistral's own format, params.json, names no type.
+        own = "mistral" if "dim" in self.config and "n_layers" in self.config else ""
+        return str(self.config.get("model_type") or own)
 
     @property
     def family(self) -> Family:
-        return FAMILIES.get(self.model_type, Family())
+        # Networks without a gate are four times as wide as the hidden size, others are not.
+        plain = self.get("intermediate_size", default=4 * self.hidden) == 4 * self.hidden
+        return FAMILIES.get(self.model_type) or Family(gated=not plain)
 
     @property
     def is_known(self) -> bool:
@@ -139,7 +178,10 @@ class Architecture:
 
     @property
     def layers(self) -> int:
-        return self.get("num_hidden_layers")
+        pattern = self.config.get("hybrid_override_pattern")
+        listed = self.listed("layers_block_type") or self.listed("layer_types")
+        letters = len(pattern) if isinstance(pattern, str) else 0
+        return self.get("num_hidden_layers", default=len(listed) or letters)
 
     @property
     def heads(self) -> int:
@@ -147,6 +189,10 @@ class Architecture:
 
     @property
     def kv_heads(self) -> int:
+        if self.model_type == "falcon" and not self.config.get("new_decoder_architecture"):
+            return 1 if self.config.get("multi_query", True) else self.heads
+        if self.model_type == "gpt_bigcode" and self.config.get("multi_query", True):
+            return 1
         return self.get("num_key_value_heads", default=self.heads)
 
     @property
@@ -160,123 +206,206 @@ class Architecture:
 
     @property
     def experts(self) -> int:
-        return self.get("n_routed_experts", "num_local_experts", "num_experts")
+        return self.get("n_routed_experts")
 
     @property
     def expert_size(self) -> int:
         return self.get("moe_intermediate_size", "intermediate_size")
 
     @property
+    def inner(self) -> int:
+        """The size of a dense network where layers do not differ."""
+        if self.model_type == "qwen":  # both halves of its gated network in one figure
+            return self.get("intermediate_size") // 2
+        names = ("dense_intermediate_size", "intermediate_size_mlp", "intermediate_size")
+        if self.model_type == "granitemoehybrid":  # what its experts share is all that it has
+            names = ("shared_intermediate_size", *names)
+        return self.get(*names, default=0 if self.experts else 4 * self.hidden)
+
+    @property
     def extra_layers(self) -> int:
         """Layers that guess further tokens. Checkpoints hold them; a server does not load them."""
-        return self.get("num_nextn_predict_layers")
+        return self.get("num_nextn_predict_layers", "mtp_num_hidden_layers")
 
     @property
     def is_tied(self) -> bool:
-        return bool(self.config.get("tie_word_embeddings", self.family.tied))
+        named = (self.config.get(name) for name in ("tie_word_embeddings", "tied_embeddings"))
+        return bool(next((one for one in named if one is not None), self.family.tied))
+
+    @property
+    def may_have_tower(self) -> bool:
+        """Whether its class sees or hears, though the config may not say with what."""
+        names = self.listed("architectures")
+        return any(str(name).endswith("ForConditionalGeneration") for name in names)
+
+    @cached_property
+    def each_layer(self) -> tuple[Layer, ...]:
+        """Every layer. Raises UnknownModel for one of a kind that is not known."""
+        return tuple(self._layer(number) for number in range(self.layers))
+
+    def extra_layer(self, number: int) -> Layer:
+        """A layer that guesses further tokens is as the last full one."""
+        like = [layer for layer in self.each_layer if layer.mixer in ("attention", "latent")]
+        feed = "experts" if self.experts else "dense"
+        last = like[-1] if like else self.each_layer[-1]
+        return Layer(
+            number, last.mixer, feed, last.heads, last.kv_heads, last.head_size, last.value_size,
+            inner=self.inner,
+        )  # fmt: skip
+
+    def _layer(self, number: int) -> Layer:
+        mixer, feed, window = self._mixer(number), self._feed(number), 0
+        inner = self.of_layer("intermediate_size", number) if not self._names_dense else self.inner
+        heads = self.of_layer("num_attention_heads_per_layer", number, self.heads)
+        kv_heads, head_size = self.kv_heads, self.head_size
+        one_key = False
+        block = self._block(number)
+        if block:
+            attention, network = block.get("attention") or {}, block.get("ffn") or {}
+            kv_heads = heads // int(attention.get("n_heads_in_group") or 1)
+            inner = int(network.get("intermediate_size") or _multiplied(network, self.hidden))
+        if mixer == "attention":
+            window = self._windows[number]
+        prefix = "swa_" if window and self.get("swa_num_key_value_heads") else ""
+        kv_heads = (
+            self.get(f"{prefix}num_key_value_heads", default=kv_heads) if prefix else kv_heads
+        )
+        head_size = self.get(f"{prefix}head_dim", default=head_size) if prefix else head_size
+        if not window and self.get("global_head_dim") and mixer == "attention":
+            head_size = self.get("global_head_dim")
+            kv_heads = self.get("num_global_key_value_heads", default=kv_heads)
+            one_key = bool(self.config.get("attention_k_eq_v"))
+        return Layer(
+            number, mixer, feed, heads, kv_heads, head_size,
+            self.get(f"{prefix}v_head_dim", "v_head_dim", default=head_size), window,
+            inner or self.inner, one_key,
+            number >= self.layers - self.get("num_kv_shared_layers"),
+        )  # fmt: skip
+
+    @property
+    def _names_dense(self) -> bool:
+        own = self.get("dense_intermediate_size", "intermediate_size_mlp")
+        return bool(own) or self.model_type == "qwen"
+
+    @property
+    def has_head(self) -> bool:
+        """Whether it writes text: what embeds or ranks has no output embedding."""
+        names = [str(name) for name in self.listed("architectures")]
+        return not self.family.encoder and not any(map(is_headless, names))
+
+    def _block(self, number: int) -> Mapping[str, Any]:
+        blocks = self.listed("block_configs")
+        found = blocks[number] if number < len(blocks) else {}
+        return found if isinstance(found, Mapping) else {}
+
+    def _kind(self, number: int) -> str:
+        """What the config calls this layer, if anything."""
+        pattern = self.config.get("hybrid_override_pattern")
+        if isinstance(pattern, str) and number < len(pattern):
+            return _PATTERN.get(pattern[number], pattern[number])
+        for name in ("layers_block_type", "layer_types"):
+            each = self.listed(name)
+            if number < len(each):
+                return str(each[number])
+        for name, other in (("full_attn_idxs", "conv"), ("attn_layer_indices", "mamba")):
+            indexes = self.listed(name)
+            if indexes:
+                return "full_attention" if number in indexes else other
+        linear = self.config.get("linear_attn_config")
+        if isinstance(linear, Mapping):  # layers are counted from 1 there
+            return "kda" if number + 1 in (linear.get("kda_layers") or []) else "full_attention"
+        interval = self.get("full_attention_interval")
+        if interval:
+            return "full_attention" if (number + 1) % interval == 0 else "linear_attention"
+        return "full_attention"
+
+    def _mixer(self, number: int) -> str:
+        attention = (self._block(number).get("attention") or {}) if self._block(number) else {}
+        if attention.get("no_op") or attention.get("replace_with_linear"):
+            return "" if attention.get("no_op") else "replaced"
+        kind = self._kind(number)
+        if kind not in _MIXERS:
+            raise UnknownModel(f"Layers of kind {kind} are not known, so its memory is not either.")
+        mixer = _MIXERS[kind]
+        return "latent" if mixer == "attention" and self.is_latent else mixer
+
+    def _feed(self, number: int) -> str:
+        if self._block(number):
+            return "" if (self._block(number).get("ffn") or {}).get("no_op") else "dense"
+        if self.family.one_block:
+            return {"moe": "experts", "mlp": "dense"}.get(self._kind(number), "")
+        return "experts" if self.has_experts(number) else "dense"
 
     def has_experts(self, layer: int) -> bool:
         """Whether this layer is a mixture of experts."""
-        if not self.experts or layer in (self.config.get("mlp_only_layers") or []):
+        kinds, chosen = self.listed("mlp_layer_types"), self.listed("moe_layer_freq")
+        if not self.experts or layer in self.listed("mlp_only_layers"):
             return False
+        if layer < len(kinds):
+            return bool(kinds[layer] == "sparse")
+        if layer < len(chosen):
+            return bool(chosen[layer])
         if layer < self.get("first_k_dense_replace"):
             return False
-        step = self.get("decoder_sparse_step", default=1)
+        step = self.get("decoder_sparse_step", "interleave_moe_layer_step", default=1)
         return (layer + 1) % step == 0 and layer % self.get("moe_layer_freq", default=1) == 0
 
-
-def tensors(config: Mapping[str, Any]) -> Iterator[Tensor]:
-    """Every tensor of a checkpoint with this config.json. Raises UnknownModel."""
-    model = Architecture.of(config)
-    vocabulary, hidden = model.get("vocab_size"), model.hidden
-    yield Tensor("model.embed_tokens", vocabulary, hidden, parts=ANY)
-    if not model.is_tied:
-        yield Tensor("lm_head", vocabulary, hidden, parts=ANY)
-    yield Tensor("model.norm", hidden, 1)
-    for layer in range(model.layers):
-        yield from _layer(model, layer)
-    for layer in range(model.layers, model.layers + model.extra_layers):
-        yield from _layer(model, layer)
-        yield Tensor("embed_tokens", vocabulary, hidden, layer=layer)
-        yield Tensor("shared_head.head", vocabulary, hidden, layer=layer)
-        yield Tensor("eh_proj", hidden, 2 * hidden, layer=layer)
-        yield Tensor("norms", 3, hidden, layer=layer)
-
-
-def _layer(model: Architecture, layer: int) -> Iterator[Tensor]:
-    prefix = f"model.layers.{layer}"
-    yield Tensor(f"{prefix}.norms", model.family.norms, model.hidden, layer=layer)
-    attention = _latent_attention if model.is_latent else _attention
-    yield from attention(model, f"{prefix}.self_attn", layer)
-    if model.has_experts(layer):
-        yield from _experts(model, f"{prefix}.mlp", layer)
-    else:
-        yield from _feed_forward(model, f"{prefix}.mlp", layer, model.get("intermediate_size"))
+    @cached_property
+    def _windows(self) -> list[int]:
+        """For each layer how far its attention looks back, 0 where it sees every token."""
+        layers = range(self.layers)
+        window, chunk = self.get("sliding_window"), self.get("attention_chunk_size")
+        pattern, kinds = self.listed("hybrid_layer_pattern"), self.listed("layer_types")
+        if pattern:
+            return [window if layer < len(pattern) and pattern[layer] else 0 for layer in layers]
+        if kinds:
+            sizes = {"sliding_attention": window, "chunked_attention": chunk}
+            return [sizes.get(self._kind(layer), 0) for layer in layers]
+        if self.model_type == "llama4_text":  # every fourth layer sees all
+            return [0 if (layer + 1) % 4 == 0 else chunk for layer in layers]
+        if not window or self.config.get("use_sliding_window") is False:
+            return [0] * self.layers
+        if self.model_type == "gemma2":
+            return [0 if layer % 2 else window for layer in layers]
+        if self.model_type == "gemma3_text":
+            every = self.get("sliding_window_pattern", default=6)
+            return [0 if (layer + 1) % every == 0 else window for layer in layers]
+        if self.config.get("use_sliding_window"):
+            first = self.get("max_window_layers")
+            return [window if layer >= first else 0 for layer in layers]
+        return [window] * self.layers
 
 
-def _linear(
-    name: str, out: int, into: int, layer: int, parts: int = 1, copies: int = 1, bias: bool = False
-) -> Iterator[Tensor]:
-    yield Tensor(name, out, into, copies, parts, layer, linear=True)
-    if bias:
-        yield Tensor(f"{name}.bias", out, 1, copies, parts, layer)
+#: Letters of hybrid_override_pattern.
+_PATTERN = {"M": "mamba", "*": "attention", "-": "mlp", "E": "moe"}
+#: What mixes the tokens of a layer of each kind.
+_MIXERS = {
+    **dict.fromkeys(("full_attention", "attention", "sliding_attention"), "attention"),
+    **dict.fromkeys(("chunked_attention", "global", "local"), "attention"),
+    "linear_attention": "linear",
+    "deepseek_sparse_attention": "attention",
+    "kda": "kda",
+    "mamba": "mamba",
+    "conv": "conv",
+    "mlp": "",
+    "moe": "",
+}
 
 
-def _attention(model: Architecture, name: str, layer: int) -> Iterator[Tensor]:
-    hidden, family, config = model.hidden, model.family, model.config
-    queries, keys = model.heads * model.head_size, model.kv_heads * model.head_size
-    bias = bool(config.get("attention_bias", family.qkv_bias))
-    # Where the config speaks of a bias it means all four projections, except in families that
-    # have one for queries, keys and values alone.
-    output_bias = bias and (family.output_bias or not family.qkv_bias)
-    kv_parts = model.kv_heads
-    yield from _linear(f"{name}.q_proj", queries, hidden, layer, model.heads, bias=bias)
-    yield from _linear(f"{name}.k_proj", keys, hidden, layer, kv_parts, bias=bias)
-    yield from _linear(f"{name}.v_proj", keys, hidden, layer, kv_parts, bias=bias)
-    yield from _linear(f"{name}.o_proj", hidden, queries, layer, model.heads, bias=output_bias)
-    if family.head_norms:
-        sizes = (model.head_size,) * 2 if family.head_norms == "head" else (queries, keys)
-        yield Tensor(f"{name}.q_norm", sizes[0], 1, layer=layer)
-        yield Tensor(f"{name}.k_norm", sizes[1], 1, layer=layer)
-    if model.model_type == "gpt_oss":
-        yield Tensor(f"{name}.sinks", model.heads, 1, layer=layer)
+def is_headless(name: str) -> bool:
+    """Whether a class of models writes no text, by its name."""
+    return name.endswith(_HEADLESS) and not name.endswith(_WRITING)
 
 
-def _latent_attention(model: Architecture, name: str, layer: int) -> Iterator[Tensor]:
-    hidden, heads = model.hidden, model.heads
-    rank, query_rank = model.get("kv_lora_rank"), model.get("q_lora_rank")
-    rotated, plain = model.get("qk_rope_head_dim"), model.get("qk_nope_head_dim")
-    value, query = model.get("v_head_dim"), heads * (rotated + plain)
-    if query_rank:
-        yield from _linear(f"{name}.q_a_proj", query_rank, hidden, layer)
-        yield Tensor(f"{name}.q_a_layernorm", query_rank, 1, layer=layer)
-        yield from _linear(f"{name}.q_b_proj", query, query_rank, layer, heads)
-    else:
-        yield from _linear(f"{name}.q_proj", query, hidden, layer, heads)
-    yield from _linear(f"{name}.kv_a_proj_with_mqa", rank + rotated, hidden, layer)
-    yield Tensor(f"{name}.kv_a_layernorm", rank, 1, layer=layer)
-    yield from _linear(f"{name}.kv_b_proj", heads * (plain + value), rank, layer, heads)
-    yield from _linear(f"{name}.o_proj", hidden, heads * value, layer, heads)
+def _is_figure(value: Any) -> bool:
+    """Whether it is a number that something can be as large as."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _MOST
 
 
-def _feed_forward(
-    model: Architecture, name: str, layer: int, size: int, copies: int = 1
-) -> Iterator[Tensor]:
-    bias = bool(model.config.get("mlp_bias", model.family.mlp_bias))
-    for part in ("gate_proj", "up_proj"):
-        yield from _linear(f"{name}.{part}", size, model.hidden, layer, ANY, copies, bias)
-    yield from _linear(f"{name}.down_proj", model.hidden, size, layer, ANY, copies, bias)
-
-
-def _experts(model: Architecture, name: str, layer: int) -> Iterator[Tensor]:
-    experts, hidden, size = model.experts, model.hidden, model.expert_size
-    yield Tensor(f"{name}.gate", experts, hidden, layer=layer)
-    if model.family.router_bias or model.config.get("topk_method") == "noaux_tc":
-        yield Tensor(f"{name}.gate.bias", experts, 1, layer=layer)
-    yield from _feed_forward(model, f"{name}.experts.0", layer, size, experts)
-    shared = model.get("shared_expert_intermediate_size")
-    if shared:
-        yield Tensor(f"{name}.shared_expert_gate", 1, hidden, layer=layer)
-    shared = shared or model.get("n_shared_experts") * size
-    if shared:
-        yield from _feed_forward(model, f"{name}.shared_experts", layer, shared)
+def _multiplied(network: Mapping[str, Any], hidden: int) -> int:
+    """The size that a multiple of two thirds of 4 times the hidden size is rounded up to."""
+    multiple = network.get("ffn_mult")
+    if not multiple:
+        return 0
+    size = int(2 * float(multiple) * hidden / 3)
+    return -(-size // 256) * 256

@@ -6,16 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 GIB = 1024**3
-
-#: Tokens read in one step and sequences served at once when nothing is said, by the memory of the
-#: GPU (get_batch_defaults in vllm/engine/arg_utils.py).
-STEP_DEFAULTS = ((70 * GIB, 8192, 1024), (0, 2048, 256))
-
 
 #: vLLM's short names of options that are read here.
 SHORT_NAMES = {
@@ -43,41 +38,6 @@ DECIDING = frozenset(
 )
 #: Those of them that take no value.
 FLAGS = frozenset(("enforce_eager", "enable_lora"))
-
-
-def with_words(
-    arguments: Mapping[str, Any], words: Sequence[str]
-) -> tuple[dict[str, Any], list[str]]:
-    """The options, and what further words of the command line make of those that decide.
-
-    The words come last, so they win. Also gives what decides and cannot be read.
-    """
-    options = {_option(name): value for name, value in arguments.items()}
-    unread = [name for name in sorted(DOCUMENTS) if _is_set(options.get(name))]
-    rest = [str(word) for word in words]
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
-        option = _option(name) if name.startswith("-") else ""
-        # --no-enforce-eager; and --hf-overrides.key, a part of a document
-        wanted, option = not option.startswith("no_"), option.removeprefix("no_").partition(".")[0]
-        if option not in DECIDING:
-            continue
-        if option in FLAGS:
-            options[option] = wanted
-        elif option in DOCUMENTS or not (equals or rest):
-            unread.append(name)
-        else:
-            options[option] = value if equals else rest.pop(0)
-    return options, unread
-
-
-def additions(options: Mapping[str, Any]) -> list[str]:
-    """Which of these options, as with_words gives them, take memory that is not computed."""
-    return [name for name in sorted(ADDITIONS) if _is_set(options.get(name))]
-
-
-def _is_set(value: Any) -> bool:
-    return bool(value) and str(value).lower() not in ("false", "no", "0", "none", "null", "{}")
 
 
 def _option(name: str) -> str:
@@ -139,13 +99,6 @@ class EngineOptions:
     @property
     def gpus(self) -> int:
         return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
-
-    def batch(self, gpu_bytes: float) -> tuple[int, int]:
-        """Tokens in one step and sequences at once, on GPUs of this size."""
-        step, sequences = next(
-            (step, sequences) for least, step, sequences in STEP_DEFAULTS if gpu_bytes >= least
-        )
-        return self.max_num_batched_tokens or step, self.max_num_seqs or sequences
 
 
 def _human_number(name: str, value: Any) -> int | None:

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .architecture import UnknownModel
-from .engine_options import additions, with_words
+from .architecture import UnknownModel, with_quantization
+from .engine_options import EngineOptions
 from .fit import gpu_fit, ram_fit, search_fit
+from .given import given_options, overridden
+from .kinds import TEXT, kind_of
 from .visible import UnknownDevice, visible
 from .weights import published_bytes
 
@@ -34,14 +36,20 @@ def estimate(
     kv_cache_gib: float = DEFAULT_KV_CACHE_GIB,
     metadata: Mapping[str, Any] | None = None,
     extra_args: Sequence[str] = (),
+    quantization: Mapping[str, Any] | str | None = None,
+    files: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Filter model_fit documents it. Raises ValueError for an option that is no option of vLLM."""
-    options, unread = with_words(arguments or {}, extra_args)
+    options, unread = given_options(arguments or {}, extra_args)
+    EngineOptions.read(options)
     known = published_bytes(metadata or {})
+    overrides = options.get("hf_overrides") or {}
+    serves = kind_of(overridden(_or_nothing(config), overrides), options, files)
     try:
         if unread:
             raise Unknown(f"What {', '.join(unread)} changes is not computed")
-        config = _content(config)
+        config = with_quantization(_content(config), _or_nothing(quantization))
+        config = overridden(config, overrides)
         if gpus is not None:
             before = [_before(gpu, memory_before_mib or {}) for gpu in gpus]
             seen = _whole(visible(before, str(visible_devices)))
@@ -50,10 +58,38 @@ def estimate(
             fit = ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
         else:
             fit = search_fit(config, options, known)
-        return _with_additions(fit, additions(options))
+        fit = _with_additions(fit, fit.get("unknown_options", []))
+        return {**fit, "serves": serves, "refusal": _refusal(serves, fit)}
     except (Unknown, UnknownDevice, UnknownModel) as error:
         # A new architecture is no reason to refuse it: vLLM will tell.
-        return {"fits": "unknown", "why": str(error), "arguments": {}, "vram_gib": 0}
+        why = str(error)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # The config is somebody else's file: whatever stands in it, it ends in an answer.
+        why = f"The model's config.json is not as one is known to be: {error!r}"
+    answer: dict[str, Any] = {"fits": "unknown", "why": why, "arguments": {}, "serves": serves}
+    return {**answer, "vram_gib": 0, "least_vram_gib": 0, "refusal": _refusal(serves, answer)}
+
+
+def _refusal(serves: str, fit: Mapping[str, Any]) -> str:
+    """Why this is not even worth a GPU, after the model's name; empty when nothing speaks against.
+
+    A server is proven by a text that it wrote: what writes none would be rented and never be ready.
+    """
+    if serves != TEXT:
+        return (
+            f"answers with {serves}, and a server is taken for ready here when it has written "
+            "text: it never would be. Take a model that writes, or, if it does, set runner to "
+            "generate in inferops_server_arguments."
+        )
+    return f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""
+
+
+def _or_nothing(content: Mapping[str, Any] | str | None) -> Mapping[str, Any]:
+    """A document as data; nothing where it is damaged."""
+    try:
+        return _content(content or {})
+    except UnknownModel:
+        return {}
 
 
 def _content(config: Mapping[str, Any] | str) -> Mapping[str, Any]:
@@ -119,6 +155,7 @@ def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
     known: dict[str, Any] = {
         "extra_args": wish.extra_args,
         "metadata": {"metadata": {"total_size": size}} if size else {},
+        "quantization": look["model"].get("quantization"),
     }
     if on_cpu:
         space = wish.environment.get("VLLM_CPU_KVCACHE_SPACE")

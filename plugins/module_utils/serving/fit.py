@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from math import floor
 from typing import Any
 
+from .cutting import cannot_cut
 from .engine_options import GIB, EngineOptions
-from .memory import Demand, Estimate, gib
+from .figures import Estimate, gib
+from .memory import Demand
+from .tiers import batch
 
 MIB = 1024**2
 
@@ -40,21 +43,30 @@ RAM_OVERHEAD = Estimate(1.5 * GIB, 1.0 * GIB)
 def search_fit(
     config: Mapping[str, Any], arguments: Mapping[str, Any], known_bytes: int | None = None
 ) -> dict[str, Any]:
-    """How large each GPU must be, before any is known: for the search of an offer."""
+    """How large each GPU must be, before any is known: for the search of an offer.
+
+    Of a guess the middle is asked for, and its range is told.
+    """
     options = EngineOptions.read(arguments)
-    demand = Demand.of(config, options, known_bytes, 0)
+    demand = Demand.of(config, arguments, known_bytes, 0)
     tokens = options.max_model_len or min(demand.length, SEARCH_TOKENS)
     need = demand.need(tokens)
-    share = options.gpu_memory_utilization or HIGHEST_UTILIZATION
-    vram_gib = round(need.high / share / (1 - HIDDEN_SHARE) / GIB, 1)
+    share = (options.gpu_memory_utilization or HIGHEST_UTILIZATION) * (1 - HIDDEN_SHARE)
+    low, middle, high = (round(part / share / GIB, 1) for part in (need.low, need.value, need.high))
+    vram_gib = middle if demand.weights.are_guessed else high
+    between = f" (between {low} and {high})" if demand.weights.are_guessed else ""
+    impossible = cannot_cut(config, arguments)
     return {
         **_figures(demand, tokens, options),
-        "fits": "unknown",
-        "why": (
+        "fits": "no" if impossible else "unknown",
+        "why": impossible
+        or (
             f"{_parts(demand, tokens)} make {need} on each GPU: it takes one of {vram_gib} GiB"
+            + between
             + (f", {options.gpus} times" if options.gpus > 1 else "")
         ),
         "vram_gib": vram_gib,
+        "vram_range_gib": [low, high],
         "least_vram_gib": _least_vram_gib(demand, options),
         "gpus": options.gpus,
         "arguments": {},
@@ -62,9 +74,7 @@ def search_fit(
 
 
 def _least_vram_gib(demand: Demand, options: EngineOptions) -> float:
-    """Below this no GPU can hold it, however empty: what gpu_fit would call no. 0 when unknown."""
-    if demand.weights.are_guessed:
-        return 0.0
+    """Below this no GPU can hold it, however empty: what gpu_fit would call no."""
     given = options.max_model_len
     least = demand.least(given) if given else demand.base.low
     share = options.gpu_memory_utilization or (1.0 if options.kv_cache_bytes else 0.0)
@@ -95,19 +105,25 @@ def gpu_fit(
         why = "The driver does not tell how much memory its GPU has"
         return {"fits": "unknown", "why": why, "arguments": {}}
     room = Room.of(taken, options)
-    demand = Demand.of(config, options, known_bytes, room.total)
+    name = str(taken[0].get("name") or "")
+    demand = Demand.of(config, arguments, known_bytes, room.total, name)
     tokens = options.max_model_len or _choose_length(demand, room, options)
-    occupied = _occupied(options, room)
-    problem = occupied or _too_large(demand, room, tokens)
+    certain = _occupied(options, room) or cannot_cut(config, arguments)
+    problem = certain or _too_large(demand, room, tokens) or _too_many(demand, room, options)
     need = demand.need(tokens)
     chosen: dict[str, Any] = {}
     if options.gpu_memory_utilization is None:
         chosen["gpu_memory_utilization"] = room.share
     if tokens < demand.length and not options.names_max_model_len:
         chosen["max_model_len"] = tokens
+    fewer = _fewer_sequences(demand, room, options, name)
+    if fewer:
+        chosen["max_num_seqs"] = fewer
     fits = "yes" if need.high <= room.budget.low else "tight"
     if problem:
-        fits = "unknown" if demand.weights.are_guessed and not occupied else "no"
+        fits = "unknown" if demand.weights.are_guessed and not certain else "no"
+    elif demand.is_outline:
+        fits, chosen = "unknown", {}
     given = "are free" if options.kv_cache_bytes else f"gpu_memory_utilization {room.share:g} gives"
     return {
         **_figures(demand, tokens, options),
@@ -130,13 +146,15 @@ def ram_fit(
 ) -> dict[str, Any]:
     """Whether a host without GPU can serve the model from its memory. Chooses nothing."""
     options = EngineOptions.read(arguments)
-    demand = Demand.of(config, options, known_bytes, 0)
+    demand = Demand.of(config, arguments, known_bytes, 0)
     weights, available = demand.weights, ram_mib * MIB
     loaded = Estimate(weights.total_bytes, weights.total_bytes * weights.error)
     need = loaded + Estimate(kv_cache_gib * GIB) + RAM_OVERHEAD
     fits = "yes" if need.high <= available else "tight"
     if need.low > available:
         fits = "unknown" if weights.are_guessed else "no"
+    elif demand.is_outline:
+        fits = "unknown"
     why = (
         f"{gib(weights.total_bytes)} GiB of weights ({weights.source}) and {kv_cache_gib:g} GiB of "
         f"KV cache make {need} of the {gib(available)} GiB of memory that are free"
@@ -201,8 +219,8 @@ def _probable_length(demand: Demand, room: Room) -> int:
 
 def _concurrency(demand: Demand, room: Room, tokens: int) -> float:
     """How many sequences of this length probably fit at once, as vLLM logs it."""
-    left = room.budget.value - demand.base.value
-    return round(max(left, 0.0) / demand.cache.bytes_for(tokens), 2) if tokens else 0.0
+    left, each = room.budget.value - demand.base.value, demand.cache.bytes_for(tokens)
+    return round(max(left, 0.0) / each, 2) if tokens and each else 0.0
 
 
 def _occupied(options: EngineOptions, room: Room) -> str:
@@ -235,6 +253,27 @@ def _too_large(demand: Demand, room: Room, tokens: int) -> str:
     return ""
 
 
+def _too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
+    """Why so many sequences at once can never start where layers remember a state of each."""
+    most = demand.cache.sequences_in(room.budget.high - demand.base.low)
+    asked = options.max_num_seqs
+    if not asked or most is None or asked <= most or options.enforce_eager:
+        return ""
+    return (
+        f"max_num_seqs {asked} asks for a state of as many sequences, and there is room for "
+        f"{most} at most: lower it"
+    )
+
+
+def _fewer_sequences(demand: Demand, room: Room, options: EngineOptions, name: str) -> int | None:
+    """The max_num_seqs to choose where vLLM's own is more than there is room for."""
+    safe = demand.cache.sequences_in(room.budget.low - demand.base.high)
+    usual = batch(options, room.total, name).sequences
+    if options.max_num_seqs or safe is None or safe >= usual:
+        return None
+    return max(safe, 1)
+
+
 def _figures(demand: Demand, tokens: int, options: EngineOptions) -> dict[str, Any]:
     all_at_once = options.max_num_seqs
     return {
@@ -242,8 +281,11 @@ def _figures(demand: Demand, tokens: int, options: EngineOptions) -> dict[str, A
         "weights_source": demand.weights.source,
         "checkpoint_gib": gib(demand.weights.stored_bytes),
         "overhead_gib": demand.rest.shown(),
-        "kv_bytes_per_token": demand.cache.bytes_per_token,
+        # What reads a text once and writes none keeps nothing of it.
+        "kv_bytes_per_token": demand.cache.bytes_per_token or None,
         "kv_cache_gib": gib(demand.cache.bytes_for(tokens)),
+        "weights_error": demand.weights.error,
+        "unknown_options": list(demand.unknown),
         "need_gib": demand.need(tokens).shown(),
         "need_all_gib": demand.need(tokens, all_at_once).shown() if all_at_once else None,
         "max_model_len": tokens,

@@ -10,54 +10,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .architecture import Architecture, quantization
+from .architecture import Architecture, UnknownModel, quantization
 from .engine_options import GIB, EngineOptions
-from .kv_cache import KvCache, kv_cache
-from .weights import DTYPE_BYTES, Weights, estimate_weights
+from .extras import Extras
+from .figures import Estimate
+from .kv_cache import KvCache, cache_kind, kv_cache
+from .tiers import batch
+from .towers import has_tower
+from .weights import DTYPE_BYTES, Split, Weights, estimate_weights
 
 #: How rope scaling of these kinds leaves the length that the config states.
 _UNSCALED = ("default", "mrope", "llama3", "su", "longrope")
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A number of bytes and by how much it may be off."""
-
-    value: float
-    error: float = 0.0
-
-    def __add__(self, other: Estimate) -> Estimate:
-        return Estimate(self.value + other.value, self.error + other.error)
-
-    @property
-    def low(self) -> float:
-        return self.value - self.error
-
-    @property
-    def high(self) -> float:
-        return self.value + self.error
-
-    def __str__(self) -> str:
-        return f"{gib(self.value)} ± {gib(self.error)} GiB"
-
-    def shown(self) -> dict[str, float]:
-        return {"value": gib(self.value), "error": gib(self.error)}
-
-
-def gib(number: float) -> float:
-    """Bytes as GiB for a person."""
-    return round(number / GIB, 2)
-
-
-def overhead(config: Mapping[str, Any], options: EngineOptions, gpu_bytes: float) -> Estimate:
+def overhead(
+    config: Mapping[str, Any], options: EngineOptions, gpu_bytes: float, gpu_name: str = ""
+) -> Estimate:
     """What a GPU holds beside weights and cache: context, communication, graphs, activations.
 
     Rules of thumb, wide enough for the memory that servers reported in public logs (the tests name
     them). A step's activations are the widest layer's, and two copies of the logits.
     """
     model, cut = Architecture.of(config), options.tensor_parallel
-    step, sequences = options.batch(gpu_bytes)
-    width = 4 * model.hidden + 3 * model.get("intermediate_size") / cut
+    step, sequences = batch(options, gpu_bytes, gpu_name)
+    width = 4 * model.hidden + 3 * max(layer.inner for layer in model.each_layer) / cut
     if model.experts:
         chosen = model.get("num_experts_per_tok", default=1)
         width = max(width, chosen * (3 * model.expert_size / cut + model.hidden))
@@ -67,6 +43,8 @@ def overhead(config: Mapping[str, Any], options: EngineOptions, gpu_bytes: float
         total += Estimate(0.6 * GIB, 0.6 * GIB)
     if not options.enforce_eager:
         total += Estimate(0.5 * GIB, 0.5 * GIB)
+    if has_tower(config):  # the largest image or sound is tried at the start
+        total += Estimate(1.0 * GIB, 1.0 * GIB)
     return total
 
 
@@ -74,7 +52,9 @@ def model_length(config: Mapping[str, Any]) -> int:
     """The longest context that the model was made for, as vLLM derives it from the config."""
     model = Architecture.of(config)
     length = model.get("max_position_embeddings", "max_seq_len", "seq_length", default=2048)
-    scaling = model.config.get("rope_scaling") or model.config.get("rope_parameters") or {}
+    scaling = model.config.get("rope_scaling") or model.config.get("rope_parameters")
+    if not isinstance(scaling, Mapping):
+        return length
     kind = str(scaling.get("rope_type") or scaling.get("type") or "default")
     if kind in _UNSCALED or not scaling.get("factor"):
         return length
@@ -96,30 +76,70 @@ class Demand:
     length: int
     #: Whether the cache is counted as the family keeps it; an unknown one may keep far less.
     knows_cache: bool
+    #: Options whose memory is not known.
+    unknown: tuple[str, ...] = ()
+    #: Whether nothing is known but how large its files are.
+    is_outline: bool = False
 
     @classmethod
     def of(
         cls,
         config: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        known_bytes: int | None,
+        gpu_bytes: float,
+        gpu_name: str = "",
+    ) -> Demand:
+        """Raises UnknownModel, unless it is known how large its files are."""
+        options = EngineOptions.read(arguments)
+        try:
+            return cls._counted(config, arguments, options, known_bytes, gpu_bytes, gpu_name)
+        except UnknownModel:
+            if not known_bytes:
+                raise
+            return cls._by_size(options, known_bytes)
+
+    @classmethod
+    def _counted(
+        cls,
+        config: Mapping[str, Any],
+        arguments: Mapping[str, Any],
         options: EngineOptions,
         known_bytes: int | None,
         gpu_bytes: float,
+        gpu_name: str,
     ) -> Demand:
         if options.quantization and not quantization(config):
             # It is quantised while it is loaded: what is published is not what is held.
             config, known_bytes = _quantised(config, options.quantization), None
         cut, stages = options.tensor_parallel, options.pipeline_parallel
-        weights = estimate_weights(config, known_bytes, cut, stages, options.dtype)
+        # Replicas share the experts out among them, in whole or in part.
+        split = Split(cut, stages, cut * options.data_parallel)
+        extras = Extras.read(config, arguments, cut)
+        weights = estimate_weights(
+            config, known_bytes, split, options.dtype, extras.guessing_layers
+        )
         held = max(weights.gpu_bytes - options.cpu_offload_gib * GIB, 0)
-        step = options.batch(gpu_bytes)[0]
+        step = batch(options, gpu_bytes, gpu_name).tokens
+        model = Architecture.of(config)
         return cls(
             weights,
             Estimate(held, weights.gpu_bytes * weights.error),
-            overhead(config, options, gpu_bytes),
-            kv_cache(config, _cache_element_bytes(options), cut, stages, step),
+            overhead(config, options, gpu_bytes, gpu_name) + extras.held,
+            kv_cache(config, _cache_element_bytes(config, options), cut, stages, step),
             model_length(config),
-            Architecture.of(config).is_known,
+            model.is_known and model.family.counts_cache,
+            extras.unknown,
         )
+
+    @classmethod
+    def _by_size(cls, options: EngineOptions, known_bytes: int) -> Demand:
+        """Of a model of which nothing is known but its files: cut evenly, and the rest by habit."""
+        gpus = options.tensor_parallel * options.pipeline_parallel
+        weights = estimate_weights({}, known_bytes, Split(gpus))
+        held = Estimate(weights.gpu_bytes, weights.gpu_bytes * weights.error)
+        cache, rest = KvCache(_USUAL_TOKEN_BYTES / gpus, {}, 2048), Estimate(2.0 * GIB, 1.5 * GIB)
+        return cls(weights, held, rest, cache, _USUAL_LENGTH, False, is_outline=True)
 
     @property
     def base(self) -> Estimate:
@@ -135,9 +155,25 @@ class Demand:
         return self.need(tokens).low if self.knows_cache else self.base.low
 
 
-def _cache_element_bytes(options: EngineOptions) -> float:
-    kind = options.dtype if options.kv_cache_dtype == "auto" else options.kv_cache_dtype
-    return 1.0 if re.match(r"fp8|int8", kind) else DTYPE_BYTES.get(kind, 2.0)
+#: Of a model of which only the files are known: a token of a model of 8 thousand million.
+_USUAL_TOKEN_BYTES, _USUAL_LENGTH = 128 * 1024, 32768
+
+
+def _cache_element_bytes(config: Mapping[str, Any], options: EngineOptions) -> float:
+    kind = cache_kind(config, options.kv_cache_dtype)
+    kind = options.dtype if kind == "auto" else kind
+    for pattern, size in _CACHE_KINDS:
+        if pattern.match(kind):
+            return size
+    return DTYPE_BYTES.get(kind, 2.0)
+
+
+#: Bytes of an element of the cache, scales included, where they are not those of a plain type.
+_CACHE_KINDS = (
+    (re.compile(r"nvfp4"), 0.5625),
+    (re.compile(r"int4|turboquant_[34]"), 0.5625),
+    (re.compile(r"fp8|int8|turboquant"), 1.0),
+)
 
 
 def _quantised(config: Mapping[str, Any], method: str) -> dict[str, Any]:

@@ -3,69 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mutations: each breaks one safety rule of the product, and names the tests that must notice.
 
-One file per kind. ``text`` stands exactly once in its file. A mutation is kept small and plausible:
-what a hurried change could do.
+One file per kind; a new file is a new kind. ``text`` stands exactly once in its file. A mutation is
+kept small and plausible: what a hurried change could do.
 """
 
 from __future__ import annotations
 
-from tests.drills.mutations import (
-    answers,
-    attempts,
-    before_it_costs,
-    bounds,
-    check_mode,
-    creates,
-    deadlines,
-    decisions,
-    diagnosis,
-    field,
-    fitting,
-    hosts,
-    limits,
-    locks,
-    looking,
-    market_faults,
-    ownership,
-    prices,
-    progress,
-    proofs,
-    seals,
-    seam,
-    servers,
-    shown,
-    trust,
-    working,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
 from tests.drills.mutations.mutation import Mutation
 
-_KINDS = (
-    answers,
-    proofs,
-    creates,
-    prices,
-    ownership,
-    deadlines,
-    attempts,
-    check_mode,
-    limits,
-    hosts,
-    servers,
-    decisions,
-    seam,
-    fitting,
-    looking,
-    working,
-    field,
-    locks,
-    trust,
-    bounds,
-    progress,
-    shown,
-    market_faults,
-    seals,
-    before_it_costs,
-    diagnosis,
-)
+_FILES = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
 
-MUTATIONS: tuple[Mutation, ...] = tuple(one for kind in _KINDS for one in kind.MUTATIONS)
+MUTATIONS: tuple[Mutation, ...] = tuple(
+    one for file in _FILES for one in getattr(file, "MUTATIONS", ())
+)

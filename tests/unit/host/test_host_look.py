@@ -96,7 +96,8 @@ def test_a_deploy_that_was_fulfilled_is_recognised_by_a_completion(
     assert found["as_asked"], found["differs"]
     assert found["completion"] == " the lazy dog."
     assert found["server"]["phase"] == "running"
-    assert found["model"] == {"config": '{"model_type": "llama"}', "weights_bytes": None}
+    described = {"config": '{"model_type": "llama"}', "quantization": None, "weights_bytes": None}
+    assert found["model"] == described
     assert found["host"]["home"] == str(home)
     assert not found["gpu"]["present"]
 

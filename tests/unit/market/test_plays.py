@@ -221,6 +221,10 @@ def test_the_repository_never_turns_off_the_check_of_host_keys() -> None:
     assert told == []
 
 
+LLAMA = json.loads((Path(__file__).parents[1] / "serving/fixtures/models.json").read_text())[0]
+LLAMA = {**LLAMA["config"], "max_position_embeddings": 131072}
+
+
 def test_the_hub_is_asked_what_a_model_needs_without_being_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,20 +234,52 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
         asked, {"ansible.builtin.debug": {"msg": "asked: {{ inferops_controller_hub_endpoint }}"}}
     )
     mirror = "http://127.0.0.1:1"
-    why = "any memory is taken, because its config.json is not known"
-    status, output = play(tmp_path, tasks, inferops_model="a/b", inferops_hub_endpoint=mirror)
+    why = "its memory is not computed, because its config.json is not known"
+    known = {"rent_vram_gib": 24}
+    status, output = play(
+        tmp_path, tasks, inferops_model="a/b", inferops_hub_endpoint=mirror, **known
+    )
     assert status == 0, output
     assert f"{why} ({mirror} cannot be read" in output
     monkeypatch.setenv("HF_ENDPOINT", "")
     for model in ("", "/models/a"):  # neither is on a hub
-        status, output = play(tmp_path, tasks, inferops_model=model)
+        status, output = play(tmp_path, tasks, inferops_model=model, **known)
         assert status == 0, output
         assert f"{why} (give inferops_model_config)" in output
         assert "asked: https://huggingface.co" in output
 
 
-LLAMA = json.loads((Path(__file__).parents[1] / "serving/fixtures/models.json").read_text())[0]
-LLAMA = {**LLAMA["config"], "max_position_embeddings": 131072}
+def test_no_gpu_is_rented_for_a_model_of_which_nothing_is_known(tmp_path: Path) -> None:
+    tasks = on_the_host(role("rent", "model"))
+    named = {"inferops_model": "/models/a"}
+    status, output = play(tmp_path, tasks, rent_vram_gib=0, **named)
+    assert status != 0
+    assert "Nothing says which GPU /models/a needs" in output
+    assert "Set rent_vram_gib or rent_gpu_names" in output
+    for variables in ({"rent_vram_gib": 24}, {"rent_gpu_names": ["L4"]}):
+        status, output = play(tmp_path, tasks, **{"rent_vram_gib": 0, **named, **variables})
+        assert status == 0, output
+
+
+def test_what_embeds_or_ranks_is_refused_before_it_is_rented(tmp_path: Path) -> None:
+    tasks = on_the_host(role("rent", "model"))
+    embeds = {**LLAMA, "architectures": ["Qwen3Model"]}
+    status, output = play(tmp_path, tasks, inferops_model="a/b", inferops_model_config=embeds)
+    assert status != 0
+    assert "a/b answers with vectors or scores" in output
+
+
+def test_a_model_that_cannot_be_cut_so_is_refused_before_it_is_rented(tmp_path: Path) -> None:
+    tasks = on_the_host(role("rent", "model"))
+    given = {
+        "inferops_model": "a/b",
+        "inferops_model_config": LLAMA,
+        "inferops_server_arguments": {"tensor_parallel_size": 3},
+        "rent_gpu_count": 3,
+    }
+    status, output = play(tmp_path, tasks, **given)
+    assert status != 0
+    assert "its 32 attention heads cannot be shared out among 3 GPUs. Take 1 or 2" in output
 
 
 def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:

@@ -57,30 +57,38 @@ def test_a_name_that_is_none_of_the_gpus_is_no_reason_to_refuse() -> None:
 
 def test_options_that_only_vllm_reads_are_no_reason_to_refuse() -> None:
     full = [gpu(0, 22900), gpu(1, 22900)]
-    for words in (["--config", "a.yml"], ["--hf-overrides={}"], ["--hf_overrides.rope=1"], ["-tp"]):
+    for words in (["--config", "a.yml"], ["--hf-overrides=x"], ["-tp"]):
         fit = model_fit(LLAMA, {}, full, extra_args=words)
         assert (fit["fits"], fit["arguments"]) == ("unknown", {})
         assert words[0].partition("=")[0] in fit["why"]
     assert model_fit(LLAMA, {}, full, extra_args=["--seed", "1"])["fits"] == "no"
+    by_name = model_fit(LLAMA, {"config": "a.yml"}, [gpu(0, 22900)])
+    assert (by_name["fits"], "config" in by_name["why"]) == ("unknown", True)
 
 
-def test_options_that_only_vllm_reads_count_in_either_place() -> None:
-    for options in ({"hf_overrides": {"rope_theta": 1}}, {"config": "a.yml"}):
-        fit = model_fit(LLAMA, options, [gpu(0, 22900)])
-        assert (fit["fits"], fit["arguments"]) == ("unknown", {})
-        assert next(iter(options)) in fit["why"]
+def test_a_config_that_is_overridden_is_computed_as_it_will_be() -> None:
+    half = {"num_hidden_layers": 16}
+    smaller = model_fit({**LLAMA, **half})["vram_gib"]
+    assert smaller < model_fit(LLAMA)["vram_gib"]
+    for options, words in (
+        ({"hf_overrides": half}, []),
+        ({"hf-overrides": json.dumps(half)}, []),
+        ({"hf_overrides.num_hidden_layers": 16}, []),
+        ({}, ["--hf-overrides", json.dumps(half)]),
+        ({}, ["--hf_overrides.num_hidden_layers=16"]),
+    ):
+        assert model_fit(LLAMA, options, extra_args=words)["vram_gib"] == smaller
+    nested = {"text_config": LLAMA, "model_type": "llava"}
+    words = ["--hf-overrides.text_config.num_hidden_layers", "16"]
+    assert model_fit(nested, extra_args=words)["vram_gib"] < model_fit(nested)["vram_gib"]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"speculative_config": {"model": "a/draft"}}, []),
-        ({"speculative-config": '{"method": "ngram"}'}, []),
-        ({"enable_lora": True}, []),
         ({}, ["--speculative-config", '{"model": "a/draft"}']),
-        ({}, ["-sc={}x"]),
         ({}, ["--speculative-config.num_speculative_tokens=3"]),
-        ({}, ["--enable-lora"]),
     ],
 )
 def test_memory_that_is_not_computed_is_never_said_to_fit(
@@ -93,6 +101,28 @@ def test_memory_that_is_not_computed_is_never_said_to_fit(
     # What does not fit alone fits with more even less, and an offer needs at least so much.
     assert model_fit(LLAMA, options, [gpu(0, 22900)], extra_args=words)["fits"] == "no"
     assert model_fit(LLAMA, options, extra_args=words)["vram_gib"] == model_fit(LLAMA)["vram_gib"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "least_gib", "most_gib"),
+    [
+        ({"speculative-config": '{"method": "ngram"}'}, [], 0, 0.01),
+        ({"speculative_config": {"model": "Qwen/Qwen3-0.6B"}}, [], 1.0, 2.5),
+        ({}, ["-sc", '{"model": "yuhuili/EAGLE3-LLaMA3.1-Instruct-8B"}'], 0.3, 1.6),
+        ({}, ["--speculative-config.method=eagle", "--speculative-config.model", "a/b"], 0.3, 1.6),
+        # 4 adapters of rank 64: 64 x 4 x 1.3 million inputs and outputs of two bytes.
+        ({"enable_lora": True, "max_loras": 4, "max_lora_rank": 64}, [], 0.5, 1.6),
+        ({}, ["--enable-lora"], 0.02, 0.2),
+    ],
+)
+def test_drafts_and_adapters_are_estimated(
+    options: dict[str, Any], words: list[str], least_gib: float, most_gib: float
+) -> None:
+    fit, alone = model_fit(LLAMA, options, extra_args=words), model_fit(LLAMA)
+    more = fit["overhead_gib"]["value"] - alone["overhead_gib"]["value"]
+    assert least_gib - 0.001 <= more <= most_gib
+    assert (fit["vram_gib"] > alone["vram_gib"]) == (least_gib > 0)
+    assert model_fit(LLAMA, options, [gpu(0, 450)], extra_args=words)["fits"] in ("yes", "tight")
 
 
 def test_what_is_turned_off_takes_no_memory() -> None:
@@ -121,6 +151,9 @@ def test_a_part_of_a_gpu_is_not_taken_for_the_whole() -> None:
         (["-tp=2", "--enforce-eager"], {"tensor_parallel_size": 2, "enforce_eager": True}),
         (["--no-enforce-eager"], {"enforce_eager": False}),
         (["--gpu-memory-utilization", "0.7"], {"gpu-memory-utilization": 0.7}),
+        (["--max-model", "4096"], {"max_model_len": 4096}),
+        (["--tensor-parallel", "2"], {"tensor_parallel_size": 2}),
+        (["--gpu-mem=0.7"], {"gpu_memory_utilization": 0.7}),
     ],
 )
 def test_words_of_the_command_line_count_as_options_do(

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture import UnknownModel
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.weights import (
+    Split,
     checkpoint_bytes,
     estimate_weights,
     published_bytes,
@@ -98,18 +99,18 @@ def test_layers_for_guessing_tokens_are_in_the_files_but_not_in_memory() -> None
     ],
 )
 def test_each_gpu_holds_what_vllm_logged(name: str, cut: int, logged_gib: float) -> None:
-    held = estimate_weights(BY_NAME[name], tensor_parallel=cut).gpu_bytes / GIB
+    held = estimate_weights(BY_NAME[name], split=Split(cut)).gpu_bytes / GIB
     assert held == pytest.approx(logged_gib, rel=0.01)
 
 
 def test_more_gpus_than_key_value_heads_keep_copies_of_them() -> None:
     config = BY_NAME["Qwen/Qwen2.5-7B-Instruct"]  # 4 heads
-    eight, one = (estimate_weights(config, tensor_parallel=cut).gpu_bytes for cut in (8, 1))
+    eight, one = (estimate_weights(config, split=Split(cut)).gpu_bytes for cut in (8, 1))
     assert eight > one / 8
 
 
 def test_a_pipeline_cuts_the_layers_not_the_embeddings() -> None:
-    half = estimate_weights(LLAMA, pipeline_parallel=2).gpu_bytes
+    half = estimate_weights(LLAMA, split=Split(pipeline=2)).gpu_bytes
     whole = estimate_weights(LLAMA).gpu_bytes
     assert whole / 2 < half < whole * 0.6
 

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 CONFIG, INDEX = "config.json", "model.safetensors.index.json"
-MOST_CONFIG_BYTES = 4 * 1024 * 1024
+QUANTIZATION = "hf_quant_config.json"
+MOST_CONFIG_BYTES = 8 * 1024 * 1024
 _TOTAL_SIZE = re.compile(rb'"total_size": *([0-9]{1,16})\b')
 
 
 def described(model: str, hub_dir: Path) -> dict[str, Any]:
-    """`config` is the text of its config.json, `weights_bytes` what its index states.
+    """`config` is the text of its config.json, `quantization` that of hf_quant_config.json, and
+    `weights_bytes` what its index states.
 
     Each is None where it is not there. A *model* that is no folder is looked for in *hub_dir*, the
     cache of the hub's own client.
@@ -26,9 +28,11 @@ def described(model: str, hub_dir: Path) -> dict[str, Any]:
         cache = hub_dir.expanduser() / f"models--{model.replace('/', '--')}" / "snapshots"
         folders = list(cache.glob("*"))
     config, index = _newest(folders, CONFIG), _newest(folders, INDEX)
+    quantization = _newest(folders, QUANTIZATION)
     size = _TOTAL_SIZE.search(index) if index else None
     return {
         "config": config.decode(errors="replace") if config else None,
+        "quantization": quantization.decode(errors="replace") if quantization else None,
         "weights_bytes": int(size[1]) if size else None,
     }
 

@@ -1,0 +1,165 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What options ask of a model: parts that it cannot be cut into, replicas, steps, no text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.cutting import cannot_cut
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import (
+    GIB,
+    EngineOptions,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.given import given_options
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.kinds import (
+    TEXT,
+    VECTORS,
+    kind_of,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.tiers import batch
+
+MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
+BY_NAME = {entry["model"]: entry["config"] for entry in MODELS}
+LLAMA: dict[str, Any] = BY_NAME["meta-llama/Llama-3.1-8B-Instruct"]
+MIXTURE: dict[str, Any] = BY_NAME["Qwen/Qwen3-30B-A3B"]
+BLOCKS = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "said"),
+    [
+        (LLAMA, {"tensor_parallel_size": 8}, ""),
+        (LLAMA, {"tensor_parallel_size": 3}, "its 32 attention heads cannot be shared out among 3"),
+        # More GPUs than key-value heads have copies of one.
+        (LLAMA, {"tensor_parallel_size": 16}, ""),
+        # Experts of 768 make 96 on each of eight GPUs, and 128 share a scale.
+        (
+            {**MIXTURE, "quantization_config": BLOCKS},
+            {"tensor_parallel_size": 8},
+            "no whole groups",
+        ),
+        ({**MIXTURE, "quantization_config": BLOCKS}, {"tensor_parallel_size": 2}, ""),
+        # Whole experts are not cut.
+        (
+            {**MIXTURE, "quantization_config": BLOCKS},
+            {"tensor_parallel_size": 8, "enable_expert_parallel": True},
+            "",
+        ),
+        (MIXTURE, {"tensor_parallel_size": 8}, ""),
+        # 29568 / 4 = 7392 (vLLM issue 13640).
+        (
+            {
+                **LLAMA,
+                "intermediate_size": 29568,
+                "quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128},
+            },
+            {"tensor_parallel_size": 4},
+            "29568 values of its down_proj make 7392 for each GPU, which are no whole groups of",
+        ),
+        (
+            {**MIXTURE, "quantization_config": {"quant_method": "bitsandbytes"}},
+            {"tensor_parallel_size": 8},
+            "",
+        ),
+    ],
+)
+def test_parts_that_a_model_cannot_be_cut_into_are_refused(
+    config: dict[str, Any], options: dict[str, Any], said: str
+) -> None:
+    reason = cannot_cut(config, options)
+    assert said in reason
+    assert bool(reason) == bool(said)
+    search = estimate(config, options)
+    assert (search["fits"] == "no") == bool(said)
+    assert bool(search["refusal"]) == bool(said)
+
+
+def test_a_refusal_names_what_can_be_taken() -> None:
+    packed = {**MIXTURE, "quantization_config": BLOCKS}
+    assert cannot_cut(packed, {"tensor_parallel_size": 8}).endswith("Take 1 or 2")
+
+
+def test_replicas_share_the_experts_out_among_them() -> None:
+    one = estimate(MIXTURE)["weights_gib"]["value"]
+    eight = estimate(MIXTURE, {"data_parallel_size": 8})
+    assert eight["gpus"] == 8
+    # What is beside the experts is on each GPU: about 1.5 of 30.5 thousand million parameters.
+    assert eight["weights_gib"]["value"] == pytest.approx(one / 8 + 2.6, abs=0.4)
+    # A model without experts is copied as a whole.
+    assert (
+        estimate(LLAMA, {"data_parallel_size": 8})["weights_gib"] == estimate(LLAMA)["weights_gib"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("memory_gib", "name", "tokens", "sequences"),
+    [
+        (24, "NVIDIA GeForce RTX 4090", 2048, 256),
+        (80, "NVIDIA H100 80GB HBM3", 8192, 1024),
+        (80, "NVIDIA A100-SXM4-80GB", 2048, 256),
+        (180, "NVIDIA B200", 16384, 1024),
+    ],
+)
+def test_a_step_is_as_large_as_vllm_makes_it_on_this_gpu(
+    memory_gib: int, name: str, tokens: int, sequences: int
+) -> None:
+    options = EngineOptions.read({})
+    assert batch(options, memory_gib * GIB, name) == (tokens, sequences)
+    given = EngineOptions.read({"max_num_batched_tokens": "4k", "max_num_seqs": 16})
+    assert batch(given, memory_gib * GIB, name) == (4000, 16)
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--tensor-parallel", "2"], {"tensor_parallel_size": "2"}),
+        (["--max-model=8k"], {"max_model_len": "8k"}),
+        (["--max-num", "4"], {}),  # argparse refuses what may mean two
+        (["--speculative-config.method", "mtp"], {"speculative_config": {"method": "mtp"}}),
+        (["-sc", '{"method": "mtp"}'], {"speculative_config": {"method": "mtp"}}),
+        (
+            ["--hf-overrides.text_config.layers=2", "--hf-overrides.a", "x"],
+            {"hf_overrides": {"text_config": {"layers": 2}, "a": "x"}},
+        ),
+        (["-ep"], {"enable_expert_parallel": True}),
+        (["--no-enforce-eager", "--seed", "-1"], {"enforce_eager": False}),
+    ],
+)
+def test_shortened_and_dotted_options_are_seen(words: list[str], options: dict[str, Any]) -> None:
+    assert given_options({}, words) == (options, [])
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "files", "kind"),
+    [
+        ({"architectures": ["LlamaForCausalLM"]}, {}, [], TEXT),
+        ({"architectures": ["QWenLMHeadModel"]}, {}, [], TEXT),
+        ({"architectures": ["InternVLChatModel"]}, {}, [], TEXT),
+        ({"architectures": ["XLMRobertaModel"], "model_type": "xlm-roberta"}, {}, [], VECTORS),
+        ({"architectures": ["Qwen3ForSequenceClassification"]}, {}, [], VECTORS),
+        ({"architectures": ["Qwen3ForCausalLM"]}, {}, ["config.json", "modules.json"], VECTORS),
+        ({"architectures": ["Qwen3ForCausalLM"]}, {"runner": "generate"}, ["modules.json"], TEXT),
+        ({"architectures": ["Qwen3ForCausalLM"]}, {"runner": "pooling"}, [], VECTORS),
+        ({"architectures": ["Qwen3ForCausalLM"]}, {"task": "score"}, [], VECTORS),
+        ({}, {}, [], TEXT),
+    ],
+)
+def test_what_answers_with_no_text_is_told_from_what_does(
+    config: dict[str, Any], options: dict[str, Any], files: list[str], kind: str
+) -> None:
+    assert kind_of(config, options, files) == kind
+    answer = estimate(config, options, files=files)
+    assert answer["serves"] == kind
+    assert ("never would be" in answer["refusal"]) == (kind == VECTORS)
+
+
+def test_an_override_may_make_a_ranker_of_a_model() -> None:
+    ranks = {"hf_overrides": {"architectures": ["Qwen3ForSequenceClassification"]}}
+    assert estimate(LLAMA, ranks)["serves"] == VECTORS
