@@ -170,6 +170,27 @@ def plan_stack(
     raise StackImpossible(_cause(candidates, wish), _ways_out(wish))
 
 
+def choosable(
+    accelerator: str,
+    vllm_version: str = "auto",
+    least_driver: str | None = None,
+    least_capability: str | None = None,
+) -> list[str]:
+    """The releases that hosts with such drivers and GPUs get, the newest first."""
+    driver, capability = _number(least_driver) or 0, _number(least_capability) or 0
+    wishes = [
+        Wish(accelerator, str(branch), str(max(row.capabilities[0], capability)), vllm_version)
+        for branch in DRIVER_BRANCHES
+        for row in GENERATIONS
+        if branch >= int(driver) and row.capabilities[1] >= capability
+    ]
+    chosen = {
+        next((one.version for one in _candidates(wish) if _obstacle(one, wish) is None), "")
+        for wish in wishes
+    }
+    return sorted(chosen - {""}, key=_numbers, reverse=True)
+
+
 def _candidates(wish: Wish) -> Iterator[_Candidate]:
     """What may fulfil the wish, best first.
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..common.vllm_words import ON_OR_OFF, canonical, options_of, read
+
 GIB = 1024**3
 
 #: Tokens read in one step and sequences served at once when nothing is said, by the memory of the
@@ -17,57 +19,34 @@ GIB = 1024**3
 STEP_DEFAULTS = ((70 * GIB, 8192, 1024), (0, 2048, 256))
 
 
-#: vLLM's short names of options that are read here.
-SHORT_NAMES = {
-    "-tp": "tensor_parallel_size",
-    "-pp": "pipeline_parallel_size",
-    "-dp": "data_parallel_size",
-    "-q": "quantization",
-    "-sc": "speculative_config",
-}
 #: Options that are whole documents: what is in them is not read here.
 DOCUMENTS = frozenset(("hf_overrides", "config"))
 #: Options that take memory beside the model, for a draft or for adapters; how much is not computed.
 ADDITIONS = frozenset(
     ("speculative_config", "speculative_model", "spec_method", "spec_model", "enable_lora")
 )
-#: Options that decide how much memory is taken; a file of options may hold any of them.
-DECIDING = frozenset(
-    (
-        *SHORT_NAMES.values(),
-        *("gpu_memory_utilization", "max_model_len", "max_num_seqs", "max_num_batched_tokens"),
-        *("kv_cache_memory_bytes", "dtype", "kv_cache_dtype", "enforce_eager", "cpu_offload_gb"),
-        *DOCUMENTS,
-        *ADDITIONS,
-    )
-)
-#: Those of them that take no value.
-FLAGS = frozenset(("enforce_eager", "enable_lora"))
 
 
 def with_words(
     arguments: Mapping[str, Any], words: Sequence[str]
 ) -> tuple[dict[str, Any], list[str]]:
-    """The options, and what further words of the command line make of those that decide.
+    """The options, and what further words of the command line make of them.
 
-    The words come last, so they win. Also gives what decides and cannot be read.
+    The words come last, so they win. A key of a document, such as hf_overrides.rope_theta, is in
+    the document. Also gives what decides and cannot be read.
     """
-    options = {_option(name): value for name, value in arguments.items()}
+    options: dict[str, Any] = {}
+    known = options_of(None)
+    said = read(map(str, words), known).arguments
+    for name, value in (*_named(arguments).items(), *said.items()):
+        option, _dot, path = name.partition(".")
+        if path:
+            document = options.get(option)
+            value = {**(document if isinstance(document, dict) else {}), path: value}
+        options[option] = value
     unread = [name for name in sorted(DOCUMENTS) if _is_set(options.get(name))]
-    rest = [str(word) for word in words]
-    while rest:
-        name, equals, value = rest.pop(0).partition("=")
-        option = _option(name) if name.startswith("-") else ""
-        # --no-enforce-eager; and --hf-overrides.key, a part of a document
-        wanted, option = not option.startswith("no_"), option.removeprefix("no_").partition(".")[0]
-        if option not in DECIDING:
-            continue
-        if option in FLAGS:
-            options[option] = wanted
-        elif option in DOCUMENTS or not (equals or rest):
-            unread.append(name)
-        else:
-            options[option] = value if equals else rest.pop(0)
+    # An option that wants a value and has none.
+    unread += [name for name, value in said.items() if value is True and not _turns_on(name)]
     return options, unread
 
 
@@ -80,9 +59,16 @@ def _is_set(value: Any) -> bool:
     return bool(value) and str(value).lower() not in ("false", "no", "0", "none", "null", "{}")
 
 
-def _option(name: str) -> str:
-    """The name of an option as Python spells it."""
-    return SHORT_NAMES.get(name, name.strip("-").replace("-", "_"))
+def _named(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by the one name of each, however it was written."""
+    known = options_of(None)
+    return {canonical(name, known): value for name, value in arguments.items()}
+
+
+def _turns_on(name: str) -> bool:
+    option, dot, _path = name.partition(".")
+    kind = options_of(None).find(f"--{option}").option.kind
+    return bool(dot) or kind in ON_OR_OFF or kind == "perhaps"
 
 
 @dataclass(frozen=True)
@@ -108,7 +94,8 @@ class EngineOptions:
     @classmethod
     def read(cls, arguments: Mapping[str, Any]) -> EngineOptions:
         """From options by name, written with - or _. Raises ValueError naming a bad one."""
-        given = {_option(key): value for key, value in arguments.items() if value is not None}
+        named = _named(arguments)
+        given = {name: value for name, value in named.items() if value is not None}
 
         def number(name: str, default: float) -> float:
             try:
