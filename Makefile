@@ -93,8 +93,9 @@ stack-matrix: $(READY) ## Drivers x GPUs x wishes: plan, install stand-ins with 
 compatibility: $(READY) ## Compare the compatibility table with what vLLM's releases declare; WRITE=1 changes it
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.compatibility $(if $(WRITE),--write)
 
-vllm-options: $(READY) ## Write which options each release of vLLM has, from its sources; CHECK=1 only tells
+vllm-options: $(READY) ## Write which options and models each release of vLLM knows, from its sources; CHECK=1 only tells
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.vllm_options $(if $(CHECK),--check)
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.vllm_models $(if $(CHECK),--check)
 
 # PYTHONS= are interpreters that have a vLLM each; the parser needs no GPU.
 recipes: $(READY) ## Ask vLLM's own parsers what published command lines and ours mean

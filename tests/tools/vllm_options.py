@@ -85,14 +85,12 @@ class RemoteFile(io.RawIOBase):
         return max(count, 0)
 
 
-def sources(version: str) -> dict[str, str]:
-    """The files of a release that tell its options, by their path."""
+def sources(version: str, wanted: re.Pattern[str]) -> dict[str, str]:
+    """The files of a release whose path is wanted."""
     url = report_of(version)["install"][0]["download_info"]["url"]
     with zipfile.ZipFile(io.BufferedReader(RemoteFile(url), BLOCK_BYTES)) as wheel:
         return {
-            name: wheel.read(name).decode()
-            for name in wheel.namelist()
-            if OPTIONS.fullmatch(name) or TYPES.fullmatch(name)
+            name: wheel.read(name).decode() for name in wheel.namelist() if wanted.fullmatch(name)
         }
 
 
@@ -359,9 +357,9 @@ def written(text: str, by_release: Mapping[str, Iterable[Option]]) -> str:
 
 def read_releases(versions: Iterable[str]) -> dict[str, list[Option]]:
     """The options of these releases, from the package index."""
-    wanted = list(versions)
+    wanted, files = list(versions), re.compile(f"{OPTIONS.pattern}|{TYPES.pattern}")
     with ThreadPoolExecutor(LOOKUPS_AT_ONCE) as pool:
-        found = pool.map(lambda version: options(sources(version)), wanted)
+        found = pool.map(lambda version: options(sources(version, files)), wanted)
         return dict(zip(wanted, found, strict=True))
 
 

@@ -27,7 +27,7 @@ class EngineArgs:
         model_kwargs = get_kwargs(ModelConfig)
         group = parser.add_argument_group("ModelConfig")
         group.add_argument("--model", **model_kwargs["model"])
-        group.add_argument("--max-model-len", "-mml", **{**model_kwargs["max_model_len"], "default": 1})
+        group.add_argument("--max-model-len", "-mml", **{**model_kwargs["max_model_len"]})
         group.add_argument("--enforce-eager", **model_kwargs["enforce_eager"])
         overrides = model_kwargs["hf_overrides"]
         group.add_argument("--hf-overrides", **overrides)
@@ -35,7 +35,7 @@ class EngineArgs:
         group.add_argument("--names", **model_kwargs["names"])
         parser.add_argument('--swap-space', type=float, default=4)
         parser.add_argument('--disable-log-stats', action='store_true')
-        parser.add_argument('--enable-chunked-prefill', action=StoreBoolean, nargs="?", const="True")
+        parser.add_argument('--enable-chunked-prefill', action=StoreBoolean, nargs="?")
         parser.add_argument("--device-ids", type=lambda s: s.split(","))
         for arg, type in [("--guided-one", str), ("--guided-two", bool)]:
             parser.add_argument(arg, type=type)
