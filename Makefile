@@ -7,8 +7,8 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	attack diagnosis fit conformance crashpoints races faults mutants ranking bench server-drill stack-matrix \
-	compatibility docs \
+	attack diagnosis fit conformance crashpoints races faults mutants ranking bench server-drill \
+	stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
 
 help: ## List these commands
@@ -95,6 +95,14 @@ stack-matrix: $(READY) ## Drivers x GPUs x wishes: plan, install stand-ins with 
 
 compatibility: $(READY) ## Compare the compatibility table with what vLLM's releases declare; WRITE=1 changes it
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.compatibility $(if $(WRITE),--write)
+
+vllm-options: $(READY) ## Write which options and models each release of vLLM knows, from its sources; CHECK=1 only tells
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.vllm_options $(if $(CHECK),--check)
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.vllm_models $(if $(CHECK),--check)
+
+# PYTHONS= are interpreters that have a vLLM each; the parser needs no GPU.
+recipes: $(READY) ## Ask vLLM's own parsers what published command lines and ours mean
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.recipes $(PYTHONS)
 
 docs: $(READY) ## Write the roles' README files from their argument specs
 	@$(BIN)/python -m tests.tools.role_readmes

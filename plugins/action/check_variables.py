@@ -46,11 +46,20 @@ class ActionModule(WorkerAction):
         ]
         complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
         complaints = complaints or [*known.impossible(values), *_no_login(values)]
-        complaints += controller.wanting(values) if given["rents"] else ()
+        judged = known.Judged()
+        if given["rents"]:
+            # Options are looked at where all else is well-formed.
+            judged = judged if complaints else known.judged_options(values)
+            complaints += controller.wanting(values)
+            complaints += () if judged.doubt else judged.complaints
         if complaints:
             raise AnsibleActionFail(" ".join(complaints))
         told = {name: value for name, value in values.items() if not known.is_secret(name)}
-        return {"changed": False, "checked": names, "values": told, "at": time.time()}
+        result = {"changed": False, "checked": names, "values": told, "at": time.time()}
+        if judged.doubt:
+            doubt = f"Only the host can tell {judged.doubt}."
+            result["warnings"] = [" ".join([doubt, *judged.complaints])]
+        return result
 
     def _looked_at(self, name: str) -> tuple[Any, str | None]:
         """The rendered value as its type, and what is wrong with it or None."""

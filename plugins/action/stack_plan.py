@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -18,6 +19,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing impo
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
+    fulfils,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     WorkerAction,
@@ -33,6 +35,8 @@ ARGUMENTS: dict[str, Any] = {
     "python": {"type": "str", "default": ""},
     "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
     "image_python": {"type": "str", "default": ""},
+    "image_vllm_version": {"type": "str", "default": ""},
+    "least_vllm": {"type": "str", "default": ""},
 }
 
 
@@ -44,11 +48,20 @@ class ActionModule(WorkerAction):
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
         gpu, host = given["gpu"], given["host"]
-        names = ("accelerator", "vllm_version", "visible_devices", "python")
+        names = ("accelerator", "vllm_version", "visible_devices", "python", "least_vllm")
         wish = Wish(**{name: given[name] for name in names})
+        there = given["image_vllm_version"]
         try:
             if given["image_python"]:
-                choice = Choice(plan_on(gpu, host, wish), given["image_python"])
+                if not fulfils(there, wish.vllm_version):
+                    raise AnsibleActionFail(
+                        f"{given['image_python']} has vLLM {there} and inferops_vllm_version asks "
+                        f"for {wish.vllm_version}: rent with the image of that release, set "
+                        "inferops_vllm_version to auto, or leave inferops_image_python empty to "
+                        "install it."
+                    )
+                plan = plan_on(gpu, host, replace(wish, vllm_version=there))
+                choice = Choice(plan, given["image_python"])
             else:
                 choice = choose(gpu, host, wish, given["installer"])
         except StackImpossible as error:

@@ -27,9 +27,9 @@ positional: _input
 options:
   _input:
     description:
-      - A dictionary with C(driver_version), C(compute_capability), C(glibc_version) and
-        C(python_version), each may be missing or empty. The offers of M(inferops.gpu.offer_info)
-        have this shape.
+      - A dictionary with C(driver_version), C(compute_capability), C(glibc_version),
+        C(architecture) and C(python_version), each may be missing or empty. The offers of
+        M(inferops.gpu.offer_info) have this shape.
       - C(python_version) may be a list of all that are there, where no other can be had.
       - A driver or a GPU that is not told as a number, such as C([N/A]), is unknown, and what is
         unknown refuses nothing.
@@ -42,8 +42,8 @@ options:
     default: cuda
   vllm_version:
     description:
-      - A release of the table, or V(auto) for the newest that the host can run and whose lock has
-        resolved.
+      - A release of the table, or V(auto) or V(latest) for the newest that the host can run and
+        whose lock has resolved. Limits such as V(>=0.30,<0.33) take the newest of those within.
     type: str
     default: auto
   gpus:
@@ -56,6 +56,10 @@ options:
     description:
       - The value of C(CUDA_VISIBLE_DEVICES), indexes or UUIDs or their beginnings; all O(gpus)
         count when it is empty or has any other name in it.
+    type: str
+    default: ""
+  least_vllm:
+    description: The oldest release that will do, such as one that knows the model; any when empty.
     type: str
     default: ""
 author:
@@ -105,10 +109,11 @@ def stack_plan(
     vllm_version: str = "auto",
     gpus: Sequence[Mapping[str, Any]] | None = None,
     visible_devices: str = "",
+    least_vllm: str = "",
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
-        return plan_for(host, accelerator, vllm_version, gpus, str(visible_devices))
+        return plan_for(host, accelerator, vllm_version, gpus, str(visible_devices), least_vllm)
     except StackImpossible as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -112,6 +112,11 @@ gpu:
           description: GPUs of NVIDIA on the PCI bus, null where the bus cannot be seen.
           type: int
           sample: 1
+        other_makers:
+          description: Who else has made GPUs on the PCI bus, such as V(AMD).
+          type: list
+          elements: str
+          sample: []
     problems:
       description: What is wrong with single GPUs, in sentences. Empty when nothing is known.
       type: list

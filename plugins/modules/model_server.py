@@ -46,8 +46,11 @@ options:
     description: Model to serve, a repository id or a folder on the host. Needed to start.
     type: str
   served_model_name:
-    description: Name under which clients ask for the model. Without it, the value of O(model).
-    type: str
+    description:
+      - Names under which clients ask for the model; it is proven under the first. Without one, the
+        value of O(model).
+    type: list
+    elements: str
   host:
     description: Address that the server binds. Anything but the loopback address exposes it.
     type: str
@@ -61,8 +64,9 @@ options:
   arguments:
     description:
       - Options of the engine, any that its C(--help) lists. Names may be written with C(_) or C(-).
-      - V(true) gives a bare flag, V(false) and null leave the option out, a list gives one flag
-        with all its values, a mapping is passed as JSON.
+      - V(true) and V(false) turn an option on and off, null leaves it out. A list and a mapping
+        become what the option takes them as, several words or JSON.
+      - A key behind a dot, as in C(hf_overrides.rope_theta), is passed as it is written.
       - The engine's own parser checks them before anything is started or stopped.
       - C(max_model_len), the longest context in tokens. Less of it needs less memory.
       - C(max_num_seqs), how many requests are worked on at once.
@@ -376,7 +380,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.budget im
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import (
     Spec,
-    by_name,
+    as_variable,
     secret_values,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
@@ -484,7 +488,8 @@ class Run:
         if asked is not None:
             return Budget(asked, "as asked")
         download_dir = arguments.get("download_dir", arguments.get("download-dir"))
-        environment = {key: str(value) for key, value in self.params["environment"].items()}
+        asked_for = self.params["environment"]
+        environment = {key: as_variable(value) for key, value in asked_for.items()}
         return budget.for_start(self.params["model"], download_dir, environment)
 
     def check_limits(self) -> dict[str, float]:
@@ -567,9 +572,13 @@ class Run:
             self.fail(f"log_max_mib: {params['log_max_mib']} is too small, 1 is the least.")
         kept = self.server.environment() if params["keep_environment"] else {}
         wanted = {**kept, **params["environment"]}
-        environment = {key: str(value) for key, value in wanted.items() if value is not None}
+        environment = {
+            key: as_variable(value) for key, value in wanted.items() if value is not None
+        }
+        engine = registry.ENGINES[params["engine"]]
         if params["api_key"]:
-            environment[registry.ENGINES[params["engine"]].key_variable] = params["api_key"]
+            environment[engine.key_variable] = params["api_key"]
+        names = [name for name in params["served_model_name"] or () if name]
         spec = Spec(
             name=params["name"],
             supervisor=supervisor,
@@ -579,12 +588,12 @@ class Run:
             engine=params["engine"],
             python=python,
             model=params["model"],
-            served_model_name=params["served_model_name"] or None,
+            served_model_name=names if len(names) > 1 else next(iter(names), None),
             host=params["host"],
             port=self.port(),
-            arguments=by_name(params["arguments"]),
+            arguments=engine.by_name(params["arguments"]),
             extra_args=params["extra_args"],
-            suggested_arguments=by_name(params["suggested_arguments"]),
+            suggested_arguments=engine.by_name(params["suggested_arguments"]),
         )
         try:
             spec.runs_on.command(spec.wish)
@@ -736,7 +745,7 @@ def main() -> None:
                 "default": registry.DEFAULT,
             },
             "model": {"type": "str"},
-            "served_model_name": {"type": "str"},
+            "served_model_name": {"type": "list", "elements": "str"},
             "host": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "str", "default": "8000"},
             "arguments": {"type": "dict", "default": {}},

@@ -250,6 +250,7 @@ servers:
         - C(arguments) have the types that they were given with, their names are written with C(_),
           those that are null are left out. C(suggested_arguments) are those of which C(arguments)
           say nothing.
+        - C(served_model_name) is a list where there are several.
         - Of the environment only the names are told.
       type: dict
       sample:

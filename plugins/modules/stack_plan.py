@@ -42,7 +42,9 @@ options:
     choices: [cuda, cpu]
     default: cuda
   vllm_version:
-    description: A release of the table, or V(auto) for the newest that the host can run.
+    description:
+      - A release of the table, V(auto) for the newest that the host can run, or limits such as
+        V(>=0.30,<0.33). What O(image_vllm_version) has must fulfil it.
     type: str
     default: auto
   visible_devices:
@@ -61,7 +63,15 @@ options:
   image_python:
     description:
       - The interpreter of an image that has vLLM already. Then nothing is installed, and
-        O(vllm_version) is what it has.
+        O(image_vllm_version) is what it has.
+    type: str
+    default: ""
+  image_vllm_version:
+    description: The vLLM of that image.
+    type: str
+    default: ""
+  least_vllm:
+    description: The oldest release that knows the model; any when empty.
     type: str
     default: ""
 seealso:

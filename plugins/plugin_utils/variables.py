@@ -31,6 +31,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words i
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
+    choosable,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
+    unknown_options,
 )
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -200,6 +204,36 @@ def _no_server(values: Mapping[str, Any]) -> Iterator[str]:
             f"inferops_check_timeouts_seconds has {check!r}, which is no check: there are "
             f"{', '.join(CHECKS_SECONDS)}."
         )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is wrong with options of the server, and what makes it unsure; "" where nothing does."""
+
+    complaints: tuple[str, ...] = ()
+    doubt: str = ""
+
+
+def judged_options(values: Mapping[str, Any]) -> Judged:
+    """Those options of the server that no vLLM knows which these variables lead to."""
+    arguments = values.get("inferops_server_arguments") or {}
+    extra_args = values.get("inferops_server_extra_args") or ()
+    version = values.get("inferops_vllm_version") or "auto"
+    if values.get("inferops_image_python") and version == "auto":
+        doubt = "which vLLM the image of inferops_image_python has (inferops_vllm_version tells)"
+        return Judged(doubt=doubt if arguments or extra_args else "")
+    may_run = choosable(
+        values.get("inferops_accelerator") or "cuda",
+        version,
+        values.get("rent_driver_version"),
+        values.get("rent_compute_capability"),
+    )
+    told = unknown_options(arguments, extra_args, may_run)
+    complaints = tuple(f"inferops_server_{one}" for one in told)
+    if complaints and values.get("stack_extra_requirements"):
+        doubt = "whether the packages of stack_extra_requirements add options to vLLM"
+        return Judged(complaints, doubt)
+    return Judged(complaints)
 
 
 def _complaint(name: str, option: Mapping[str, Any], value: Any, told: list[str]) -> str:

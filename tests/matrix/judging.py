@@ -153,6 +153,7 @@ def _runs(version: str, backend: str, cell: Cell) -> bool:
     majors = [row["cuda"], *(int(name[2:-1]) for name in row.get("other_builds", []))]
     return (
         oldest <= branch <= (newest or branch)
+        and major >= cell.gpu.get("cuda", 0)
         and major in majors
         and branch >= PHYSICS["drivers_of_cuda"][major]
         and _covers(row["architectures"], cell)

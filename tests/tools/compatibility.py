@@ -163,7 +163,7 @@ def _glibc(wheel: str) -> str:
     return ".".join(min(tagged, key=lambda pair: int(pair[1]))) if tagged else "2.5"
 
 
-def _report(version: str) -> dict[str, Any]:
+def report_of(version: str) -> dict[str, Any]:
     """pip's report about one release; only metadata is fetched."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "report.json")
@@ -199,7 +199,7 @@ def main(arguments: list[str]) -> int:
     found, rows = [], dict(_lookups())
     reports = {}
     with ThreadPoolExecutor(LOOKUPS_AT_ONCE) as pool:
-        for version, report in zip(rows, pool.map(_report, rows), strict=True):
+        for version, report in zip(rows, pool.map(report_of, rows), strict=True):
             reports[version] = report
             if len(reports) % TELL_EVERY == 0:
                 print(f"… {len(reports)} of {len(rows)} releases", flush=True)

@@ -24,13 +24,15 @@ OWN_OPTIONS = {
     "served-model-name": "served_model_name",
     "api-key": "api_key",
 }
-_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9.-]*")
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z0-9_.-]+)?\+?")
 _TOKEN = "hf-token"
 
 
 def spelled(name: str) -> str:
-    """An engine's option as it is written on a command line, without its dashes."""
-    return name.strip("-").replace("_", "-")
+    """An engine's option as it is written on a command line, without its dashes: what stands behind
+    a dot is a key of its value, and stays as it is."""
+    head, dot, path = name.strip("-").partition(".")
+    return head.replace("_", "-") + dot + path
 
 
 def refused(arguments: Mapping[str, Any], extra_args: Iterable[Any]) -> Iterator[str]:
@@ -40,10 +42,15 @@ def refused(arguments: Mapping[str, Any], extra_args: Iterable[Any]) -> Iterator
             yield f"arguments: {key!r} is not the name of an engine option."
         yield from _misplaced("arguments", spelled(key), key)
     for word in map(str, extra_args):
-        yield from _misplaced("extra_args", spelled(word.partition("=")[0]), word)
+        # Others are values, such as name=/path of an adapter.
+        if word.startswith("-"):
+            yield from _misplaced("extra_args", spelled(word.partition("=")[0]), word)
 
 
 def _misplaced(where: str, option: str, given: str) -> Iterator[str]:
+    # An engine takes the beginning of a name for the name.
+    meant = (name for name in (_TOKEN, *OWN_OPTIONS) if name.startswith(option))
+    option = next(meant, option) if len(option) > 1 else option
     if option == _TOKEN:
         yield (
             f"{where}: {given!r} would show the token to everybody on the host. Set HF_TOKEN in "

@@ -26,6 +26,11 @@ else:
 _VRAM_AS_SOLD = 0.97
 #: What stands before the name of a GPU and tells none from another.
 _MAKERS = ("nvidia", "geforce", "tesla")
+#: GPUs that no build of vLLM is for which is installed here, by how their names read.
+_OTHER_MAKERS = {
+    "AMD": re.compile(r"\b(amd|radeon|instinct|mi ?\d{2,3}[a-z]?|rx ?\d{3,4}|w[67]\d00)\b", re.I),
+    "Intel": re.compile(r"\b(intel|gaudi ?\d?|arc [ab]\d{2,3})\b", re.I),
+}
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Wish:
         names = [folded(name) for name in self.gpu_names]
         sold_gib = None if offer.vram_gib is None else offer.vram_gib / _VRAM_AS_SOLD
         yield _Check("GPU name", not names or folded(offer.gpu_name) in names)
+        yield _Check("GPU by NVIDIA", other_maker(offer.gpu_name) is None)
         yield _Check("GPU count", offer.gpu_count == self.gpu_count)
         yield _Check("VRAM", _at_least(sold_gib, self.vram_gib))
         yield _Check("disk", _at_least(offer.disk_gib, self.disk_gib))
@@ -117,6 +123,12 @@ class Wish:
             for reason in misses:
                 reasons[reason] = reasons.get(reason, 0) + 1
         return matches, reasons
+
+
+def other_maker(gpu_name: str) -> str | None:
+    """Who makes a GPU of this name, where that is not NVIDIA."""
+    words = gpu_name.replace("_", " ").replace("-", " ")
+    return next((maker for maker, names in _OTHER_MAKERS.items() if names.search(words)), None)
 
 
 def _compiled(expression: str | None) -> Any:

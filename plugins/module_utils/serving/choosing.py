@@ -24,6 +24,8 @@ class Wish:
     vllm_version: str = "auto"
     visible_devices: str = ""
     python: str = ""
+    #: The oldest release that knows the model; "" for any.
+    least_vllm: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ def plan_for(
     vllm_version: str = "auto",
     gpus: Sequence[Mapping[str, Any]] | None = None,
     visible_devices: str = "",
+    least_vllm: str = "",
 ) -> dict[str, Any]:
     """Filter stack_plan documents it. Raises StackImpossible."""
     pythons = host.get("python_version") or ()
@@ -53,6 +56,8 @@ def plan_for(
         vllm_version,
         (pythons,) if isinstance(pythons, str) else tuple(pythons),
         host.get("glibc_version") or None,
+        host.get("architecture") or None,
+        least_vllm,
     )
 
 
@@ -87,9 +92,17 @@ def plan_on(
     known = {
         "driver_version": gpu["driver_version"],
         "glibc_version": host["glibc_version"],
+        "architecture": host.get("architecture"),
         "python_version": list(pythons),
     }
-    return plan_for(known, wish.accelerator, wish.vllm_version, gpu["gpus"], wish.visible_devices)
+    return plan_for(
+        known,
+        wish.accelerator,
+        wish.vllm_version,
+        gpu["gpus"],
+        wish.visible_devices,
+        wish.least_vllm,
+    )
 
 
 def pythons(there: Sequence[Mapping[str, str]], wish: str) -> list[Mapping[str, str]]:

@@ -11,8 +11,9 @@ the same function finds a plan.
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from .releases import (
     DRIVER_BRANCHES,
     DRIVER_OF_CUDA,
+    FIRST_FOR_MACHINE,
     GENERATIONS,
     PROFILES,
     SERIES,
@@ -31,6 +33,22 @@ from .releases import (
 #: Below it there is no bfloat16 (vLLM's own words: "Bfloat16 is only supported on GPUs with
 #: compute capability of at least 8.0"), which is the data type of most models.
 _LEAST_CAPABILITY_FOR_BFLOAT16 = 8.0
+#: Releases with kernels for them are known to fail on them all the same (#19185).
+_DOUBTFUL_CAPABILITY = 7.0
+
+#: What people write for the newest release that the host can run.
+NEWEST = ("auto", "latest", "newest", "")
+_NUMBERS = r"\d+(?:\.\d+)*(?:\.post\d+)?"
+_RELEASE = re.compile(rf"v?({_NUMBERS})")
+_LIMIT = re.compile(rf"(>=|<=|==|!=|>|<)v?({_NUMBERS})")
+_COMPARED: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">": operator.gt,
+    "<": operator.lt,
+}
 
 
 class StackImpossible(ValueError):
@@ -55,6 +73,10 @@ class Wish:
     #: The Pythons that are there, where no other can be had; none when uv brings what is needed.
     python_versions: tuple[str, ...] = ()
     glibc_version: str | None = None
+    #: As the kernel calls the machine: x86_64, aarch64.
+    architecture: str | None = None
+    #: The oldest release that knows the model.
+    least_vllm: str = ""
 
     @property
     def driver(self) -> int | None:
@@ -131,6 +153,8 @@ def plan_stack(
     vllm_version: str = "auto",
     python_versions: tuple[str, ...] = (),
     glibc_version: str | None = None,
+    architecture: str | None = None,
+    least_vllm: str = "",
 ) -> dict[str, Any]:
     """The stack for a host, as plain data.
 
@@ -148,9 +172,11 @@ def plan_stack(
         accelerator,
         driver_version,
         compute_capability,
-        vllm_version,
+        spelled(vllm_version),
         python_versions,
         glibc_version,
+        architecture,
+        least_vllm,
     )
     if accelerator not in PROFILES:
         known = " or ".join(PROFILES)
@@ -161,7 +187,7 @@ def plan_stack(
         oldest, newest = rows[-1].versions[-1], rows[0].versions[0]
         span = f"a version from {oldest} to {newest}" if oldest != newest else newest
         raise StackImpossible(
-            f"vLLM {vllm_version} on {accelerator} is not in the compatibility table.",
+            f"vLLM {wish.vllm_version} on {accelerator} is not in the compatibility table.",
             [WayOut(f"use auto or {span}", replace(wish, vllm_version="auto"))],
         )
     for candidate in candidates:
@@ -170,19 +196,89 @@ def plan_stack(
     raise StackImpossible(_cause(candidates, wish), _ways_out(wish))
 
 
+def spelled(vllm_version: str) -> str:
+    """A wish for a release in one way: auto, 0.32.0, or limits such as >=0.30,<0.33.
+
+    Raises StackImpossible naming what is none of them.
+    """
+    text = "".join(str(vllm_version).lower().split())
+    if text in NEWEST:
+        return "auto"
+    found = _RELEASE.fullmatch(text.removeprefix("=="))
+    if found:
+        known = [version for row in SERIES for version in row.versions]
+        # 0.32 is how people call 0.32.0.
+        return next((one for one in (found[1], f"{found[1]}.0") if one in known), found[1])
+    if all(_LIMIT.fullmatch(limit) for limit in text.split(",")):
+        return text
+    raise StackImpossible(
+        f"{vllm_version!r} names no release of vLLM.",
+        [WayOut("write auto, a release such as 0.32.0, or limits such as >=0.30,<0.33")],
+    )
+
+
+def fulfils(version: str, vllm_version: str) -> bool:
+    """Whether a release is what such a wish asks for."""
+    wish = spelled(vllm_version)
+    if wish == "auto" or wish == version:
+        return True
+    limits = [_LIMIT.fullmatch(limit) for limit in wish.split(",")]
+    return all(
+        limit is not None and _COMPARED[limit[1]](_release(version), _release(limit[2]))
+        for limit in limits
+    )
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Numbers that compare: 0.30 is 0.30.0."""
+    numbers = _numbers(version)
+    return numbers + (0,) * (3 - len(numbers))
+
+
+def choosable(
+    accelerator: str,
+    vllm_version: str = "auto",
+    least_driver: str | None = None,
+    least_capability: str | None = None,
+    least_vllm: str = "",
+) -> list[str]:
+    """The releases that hosts with such drivers and GPUs get, the newest first."""
+    driver, capability = _number(least_driver) or 0, _number(least_capability) or 0
+    wishes = [
+        Wish(
+            accelerator,
+            str(branch),
+            str(max(row.capabilities[0], capability)),
+            spelled(vllm_version),
+            least_vllm=least_vllm,
+        )
+        for branch in DRIVER_BRANCHES
+        for row in GENERATIONS
+        if branch >= int(driver) and row.capabilities[1] >= capability
+    ]
+    chosen = {
+        next((one.version for one in _candidates(wish) if _obstacle(one, wish) is None), "")
+        for wish in wishes
+    }
+    return sorted(chosen - {""}, key=_numbers, reverse=True)
+
+
 def _candidates(wish: Wish) -> Iterator[_Candidate]:
     """What may fulfil the wish, best first.
 
-    ``auto`` takes what has resolved, and only builds that the package index itself has.
+    ``auto`` takes what has resolved, and only builds that the package index itself has. Limits take
+    that first, and then what they leave beside it.
     """
-    for row in SERIES:
-        if row.accelerator != wish.accelerator:
-            continue
-        if wish.vllm_version == "auto" and row.resolved:
-            yield _Candidate(row.resolved, row, row.builds[0])
-        if wish.vllm_version in row.versions:
-            for build in row.builds:
-                yield _Candidate(wish.vllm_version, row, build)
+    rows = [row for row in SERIES if row.accelerator == wish.accelerator]
+    if not _RELEASE.fullmatch(wish.vllm_version):
+        for row in rows:
+            if row.resolved and fulfils(row.resolved, wish.vllm_version):
+                yield _Candidate(row.resolved, row, row.builds[0])
+    if wish.vllm_version != "auto":
+        for row in rows:
+            for version in row.versions:
+                if fulfils(version, wish.vllm_version):
+                    yield from (_Candidate(version, row, build) for build in row.builds)
 
 
 def _obstacle(candidate: _Candidate, wish: Wish) -> str | None:
@@ -190,6 +286,14 @@ def _obstacle(candidate: _Candidate, wish: Wish) -> str | None:
     row = candidate.series
     if candidate.version in row.gone:
         return row.gone[candidate.version]
+    if wish.least_vllm and _release(candidate.version) < _release(wish.least_vllm):
+        return f"does not know the model, which needs vLLM >= {wish.least_vllm}"
+    if candidate.build.cuda and wish.architecture:
+        first = FIRST_FOR_MACHINE.get(wish.architecture)
+        if first is None:
+            return f"has no wheels for {wish.architecture}"
+        if first and _release(candidate.version) < _release(first):
+            return f"has no wheels for {wish.architecture}: they exist from vLLM {first} on"
     if wish.python_versions and not _python(row, wish):
         return f"needs Python {row.python}, here is {' and '.join(wish.python_versions)}"
     if wish.glibc_version and _numbers(wish.glibc_version) < _numbers(row.glibc):
@@ -205,6 +309,12 @@ def _obstacle_of_gpu(candidate: _Candidate, wish: Wish) -> str | None:
             f"has kernels for compute capability {lowest} to {highest}, "
             f"here is {wish.words_of_gpus}"
         )
+    for generation in wish.generations:
+        if _major(build) < generation.least_cuda:
+            return (
+                f"is built for CUDA {_major(build)}, and {generation.name} "
+                f"({generation.capabilities[0]}) needs a build for CUDA {generation.least_cuda}"
+            )
     if wish.driver is None:
         return None
     if wish.driver < candidate.least_driver:
@@ -231,6 +341,7 @@ def _cause(candidates: list[_Candidate], wish: Wish) -> str:
         obstacles.setdefault(str(_obstacle(candidate, wish)), candidate.name)
     reasons = "; ".join(f"{release} {obstacle}" for obstacle, release in obstacles.items())
     wanted = "any vLLM" if wish.vllm_version == "auto" else f"vLLM {wish.vllm_version}"
+    wanted += f" that knows the model (>= {wish.least_vllm})" if wish.least_vllm else ""
     return f"No stack for {wanted} with {wish.words}: {reasons}."
 
 
@@ -261,6 +372,7 @@ def _single_changes(wish: Wish) -> Iterator[WayOut]:
     )
     yield from _possible("vLLM {chosen.version}", [replace(wish, vllm_version="auto")])
     yield from _possible("a system with a newer glibc", [replace(wish, glibc_version=None)])
+    yield from _possible("a machine with an x86_64 CPU", [replace(wish, architecture="x86_64")])
     yield from _possible("a Python of uv's choice", [replace(wish, python_versions=())])
 
 
@@ -350,6 +462,11 @@ def _notes(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> I
         yield f"{candidate.name} is in the table by its metadata; its lock was not tried"
     if min(wish.capabilities, default=inf) < _LEAST_CAPABILITY_FOR_BFLOAT16:
         yield "this GPU has no bfloat16: models in it need --dtype half"
+    if _DOUBTFUL_CAPABILITY in wish.capabilities:
+        yield (
+            "vLLM no longer supports GPUs of compute capability 7.0 (V100): this release has "
+            "kernels for them, and some of its features fail there; one of 7.5 or newer is safer"
+        )
 
 
 def _within(capability: float, span: tuple[float, float]) -> bool:

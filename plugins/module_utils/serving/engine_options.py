@@ -10,39 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..common.vllm_words import canonical, options_of
+
 GIB = 1024**3
 
-#: vLLM's short names of options that are read here.
-SHORT_NAMES = {
-    "-tp": "tensor_parallel_size",
-    "-pp": "pipeline_parallel_size",
-    "-dp": "data_parallel_size",
-    "-q": "quantization",
-    "-sc": "speculative_config",
-}
-#: Options that are whole documents: what is in them is not read here.
-DOCUMENTS = frozenset(("hf_overrides", "config"))
-#: Options that take memory beside the model, for a draft or for adapters; how much is not computed.
-ADDITIONS = frozenset(
-    ("speculative_config", "speculative_model", "spec_method", "spec_model", "enable_lora")
-)
-#: Options that decide how much memory is taken; a file of options may hold any of them.
-DECIDING = frozenset(
-    (
-        *SHORT_NAMES.values(),
-        *("gpu_memory_utilization", "max_model_len", "max_num_seqs", "max_num_batched_tokens"),
-        *("kv_cache_memory_bytes", "dtype", "kv_cache_dtype", "enforce_eager", "cpu_offload_gb"),
-        *DOCUMENTS,
-        *ADDITIONS,
-    )
-)
-#: Those of them that take no value.
-FLAGS = frozenset(("enforce_eager", "enable_lora"))
 
-
-def _option(name: str) -> str:
-    """The name of an option as Python spells it."""
-    return SHORT_NAMES.get(name, name.strip("-").replace("-", "_"))
+def named(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by the one name of each, however it was written."""
+    known = options_of(None)
+    return {canonical(str(name), known): value for name, value in arguments.items()}
 
 
 @dataclass(frozen=True)
@@ -68,7 +44,7 @@ class EngineOptions:
     @classmethod
     def read(cls, arguments: Mapping[str, Any]) -> EngineOptions:
         """From options by name, written with - or _. Raises ValueError naming a bad one."""
-        given = {_option(key): value for key, value in arguments.items() if value is not None}
+        given = {name: value for name, value in named(arguments).items() if value is not None}
 
         def number(name: str, default: float) -> float:
             try:

@@ -14,19 +14,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .engine_options import DECIDING, FLAGS, SHORT_NAMES
+from ..common.vllm_words import ON_OR_OFF, options_of, read
+from .engine_options import named
 
 #: Options that are documents of their own, as JSON or as parts behind dots.
 DOCUMENTS = frozenset(("hf_overrides", "speculative_config"))
 #: A file that may hold any option, and is not read here.
 UNREAD = frozenset(("config",))
-#: What decides beside what engine_options lists: what is held, and what is answered with.
-_MORE = frozenset(
-    ("enable_expert_parallel", "max_loras", "max_lora_rank", "runner", "task", "convert")
-)
-_NAMES = DECIDING | _MORE
-_FLAGS = FLAGS | {"enable_expert_parallel"}
-_SHORT = {**SHORT_NAMES, "-ep": "enable_expert_parallel"}
 
 
 def given_options(
@@ -34,47 +28,27 @@ def given_options(
 ) -> tuple[dict[str, Any], list[str]]:
     """The options by name, and the names of what decides and cannot be read."""
     options: dict[str, Any] = {}
-    unread: list[str] = []
-    for name, value in arguments.items():
-        _put(options, unread, str(name), value)
-    rest = [str(word) for word in words]
-    while rest:
-        word, equals, value = rest.pop(0).partition("=")
-        if not word.startswith("-") or word.lstrip("-")[:1].isdigit():
-            continue
-        wanted, option = _option(word)
-        if option.partition(".")[0] not in _NAMES:
-            continue
-        if option in _FLAGS:
-            options[option] = wanted
-        elif not (equals or rest):
-            unread.append(word)
-        else:
-            _put(options, unread, word, value if equals else rest.pop(0))
+    said = read(map(str, words), options_of(None)).arguments
+    # An option that wants a value and has none.
+    unread = [name for name, value in said.items() if value is True and not _turns_on(name)]
+    for name, value in (*named(arguments).items(), *said.items()):
+        _put(options, unread, name, value)
     return options, unread
 
 
-def _option(name: str) -> tuple[bool, str]:
-    """Whether it is wanted, and the option that a name, a short one or its beginning stands for."""
-    if name in _SHORT:
-        return True, _SHORT[name]
-    first, dot, part = name.strip("-").partition(".")
-    first = first.replace("-", "_")
-    wanted = not first.startswith("no_")
-    first = first.removeprefix("no_")
-    if first not in _NAMES and len(first) > 3:
-        longer = [known for known in _NAMES if known.startswith(first)]
-        first = longer[0] if len(longer) == 1 else first
-    return wanted, f"{first}{dot}{part}"
+def _turns_on(name: str) -> bool:
+    option, dot, _path = name.partition(".")
+    kind = options_of(None).find(f"--{option}").option.kind
+    return bool(dot) or kind in ON_OR_OFF or kind == "perhaps"
 
 
 def _put(options: dict[str, Any], unread: list[str], name: str, value: Any) -> None:
-    option, _dot, part = _option(name)[1].partition(".")
+    option, _dot, part = name.partition(".")
     if option in UNREAD:
         if is_set(value):
             unread.append(name)
     elif option not in DOCUMENTS:
-        options[option] = value
+        options[name] = value
     elif part:
         _place(options, option, part.split("."), value)
     elif not is_set(value):

@@ -116,6 +116,9 @@ class Generation:
     oldest_driver: int
     newest_driver: int | None
     source: str
+    #: The oldest CUDA whose builds have all kernels for it, where not every build that covers its
+    #: compute capability will do.
+    least_cuda: int = 0
 
 
 _VOLTA_TO_HOPPER, _TURING_TO_BLACKWELL, _VOLTA_TO_BLACKWELL = (7.0, 9.0), (7.5, 12.1), (7.0, 12.1)
@@ -147,13 +150,13 @@ _GLIBC_OF_LLGUIDANCE = "2.31"
 #: Newest first for each accelerator: the first row that a host can run is what ``auto`` takes.
 SERIES: tuple[Series, ...] = (
     Series(
-        # Its lock did not resolve on 2026-11-20 (certifi>=2026.10.19 was on no index) and did
-        # on 2026-11-24. It was never installed, so ``auto`` leaves it alone.
         versions=("0.33.0",),
         torch="2.14.0",
         python=">=3.11,<3.15",
         glibc=_GLIBC_OF_LLGUIDANCE,
         builds=(_CUDA_13_BUILD,),
+        # On 2026-11-28, with torch's build for CUDA 13.0.
+        resolved="0.33.0",
         source="metadata; llguidance (glibc)",
     ),
     Series(
@@ -383,5 +386,14 @@ GENERATIONS: tuple[Generation, ...] = (
     Generation("Ampere", (8.0, 8.8), 450, None, f"{_CUDA_NOTES} (11.0)"),
     Generation("Ada", (8.9, 8.9), 520, None, f"{_CUDA_NOTES} (11.8)"),
     Generation("Hopper", (9.0, 9.0), 520, None, f"{_CUDA_NOTES} (11.8)"),
-    Generation("Blackwell", (10.0, 12.1), 570, None, f"{_CUDA_NOTES} (12.8); #45421"),
+    Generation("Blackwell B200", (10.0, 10.2), 570, None, f"{_CUDA_NOTES} (12.8); #45421"),
+    # Builds for CUDA 12 end in "Value 'sm_103a' is not defined", or have no kernel.
+    Generation("Blackwell B300", (10.3, 10.9), 580, None, "#37630; Model-Optimizer#2042", 13),
+    # It was sm_101 in CUDA 12. vLLM has its kernels since 0.20.
+    Generation("Thor", (11.0, 11.9), 580, None, "#39233, #39878; pytorch-cpu-feedstock#486", 13),
+    Generation("Blackwell", (12.0, 12.0), 570, None, f"{_CUDA_NOTES} (12.8); #45421"),
+    Generation("GB10", (12.1, 12.9), 580, None, "#36835; pytorch-cpu-feedstock#486 (CUDA 13)", 13),
 )
+
+#: The oldest release that has wheels for a machine, as the package index has them (2026-11-28).
+FIRST_FOR_MACHINE: dict[str, str] = {"x86_64": "", "aarch64": "0.10.2"}

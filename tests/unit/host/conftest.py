@@ -100,7 +100,7 @@ def key_variable(the_engine: Engine) -> str:
 @pytest.fixture
 def wish(fake_python: str, free_port: int) -> Wish:
     """The stand-in with its model, on a free port."""
-    return Wish(fake_python, "tiny", None, "127.0.0.1", free_port, {})
+    return Wish(fake_python, "tiny", (), "127.0.0.1", free_port, {})
 
 
 @pytest.fixture

@@ -324,6 +324,11 @@ def machine(root: Path, **parts: Any) -> driver_files.Installed:
         device.mkdir(parents=True)
         (device / "vendor").write_text("0x10de\n")
         (device / "class").write_text("0x030200\n")
+    if parts.get("amd"):
+        device = root / "sys/bus/pci/devices/0000:c0:00.0"
+        device.mkdir(parents=True)
+        (device / "vendor").write_text("0x1002\n")
+        (device / "class").write_text("0x120000\n")
     return driver_files.installed(root)
 
 
@@ -331,6 +336,8 @@ def machine(root: Path, **parts: Any) -> driver_files.Installed:
     ("parts", "code", "state", "said"),
     [
         ({}, None, "absent", ""),
+        ({"amd": True}, None, "absent", "The GPUs of this host are by AMD"),
+        ({"amd": True, "cards": 1}, None, "no_driver", "1 NVIDIA GPUs"),
         ({"cards": 2}, None, "no_driver", "2 NVIDIA GPUs are on the PCI bus"),
         ({"kernel": "580.1", "library": "575.2"}, None, "version_mismatch", "575.2"),
         ({"kernel": "580.1.2"}, None, "no_library", "start the container with its GPUs"),

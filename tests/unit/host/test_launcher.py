@@ -39,7 +39,7 @@ from tests.strangers import Strangers
 
 Wait = Callable[..., Any]
 MakeSpec = Callable[..., Spec]
-ALONE = Wish("/opt/vllm/bin/python", "tiny", None, "127.0.0.1", 8000, {})
+ALONE = Wish("/opt/vllm/bin/python", "tiny", (), "127.0.0.1", 8000, {})
 
 
 @pytest.fixture

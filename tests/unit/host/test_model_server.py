@@ -30,7 +30,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import (
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import lifecycle, observation
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import secret_values
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import (
+    as_variable,
+    secret_values,
+)
 from ansible_collections.inferops.gpu.plugins.modules import gpu_info, model_server_info
 
 Call = Callable[..., dict[str, Any]]
@@ -563,7 +566,7 @@ def test_gpu_info_answers_on_a_host_without_a_gpu(run_module: Call, home: Path) 
     assert result["host"]["home"] == str(home)
 
 
-def test_the_command_line_follows_the_arguments() -> None:
+def test_the_command_line_follows_the_arguments(tmp_path: Path) -> None:
     arguments = {
         "max_model_len": 512,
         "enforce-eager": True,
@@ -571,15 +574,26 @@ def test_the_command_line_follows_the_arguments() -> None:
         "dtype": None,
         "middleware": ["a", "b"],
         "compilation_config": {"level": 3},
+        "hf_overrides.rope_theta": 1000,
     }
     extra = ("--seed", "7")
-    command = build_command(Wish("/v/python", "m", "name", "127.0.0.1", 8000, arguments, extra))
-    assert command[:3] == ["/v/python", "-m", "vllm.entrypoints.openai.api_server"]
-    assert " ".join(command[3:]) == (
-        "--model m --host 127.0.0.1 --port 8000 --served-model-name name "
-        '--compilation-config {"level": 3} --enforce-eager --max-model-len 512 --middleware a b '
-        "--seed 7"
+    python = tmp_path / "bin" / "python"
+    wish = Wish(str(python), "m", ("name", "alias"), "127.0.0.1", 8000, arguments, extra)
+    command = build_command(wish)
+    assert command[:3] == [str(python), "-m", "vllm.entrypoints.openai.api_server"]
+    told = (
+        "--model m --host 127.0.0.1 --port 8000 --served-model-name name alias "
+        '--compilation-config {"level": 3} --enforce-eager --hf-overrides.rope_theta 1000 '
+        "--max-model-len 512 --middleware a --middleware b --no-trust-remote-code --seed 7"
     )
+    assert " ".join(command[3:]) == told
+    # This release has no way to turn a flag off again.
+    (tmp_path / "lib/python3.12/site-packages/vllm-0.7.3.dist-info").mkdir(parents=True)
+    assert " ".join(build_command(wish)[3:]) == told.replace("--no-trust-remote-code ", "")
+
+
+def test_a_boolean_reaches_the_environment_as_engines_read_it() -> None:
+    assert [as_variable(value) for value in (True, False, 4, "true")] == ["1", "0", "4", "true"]
 
 
 def test_values_are_secret_by_the_name_of_their_variable() -> None:

@@ -92,6 +92,8 @@ def test_an_impossible_wish_says_which_limits_to_relax(market: Market) -> None:
     result = market.run("offer_info", filter="ram_gib > `100000`")
     assert result["failed"]
     assert "filter (" in result["msg"]
+    amd = market.run("offer_info", gpu_names=["RX 7900 XTX"])
+    assert "gpu_names has 'RX 7900 XTX', a GPU by AMD" in amd["msg"]
     result = market.run("offer_info", gpu_names=["Voodoo 3"])
     assert "gpu_names has 'Voodoo 3', which is no GPU that the marketplace knows." in result["msg"]
     result = market.run("offer_info", max_price_usd_per_hour=0.001)

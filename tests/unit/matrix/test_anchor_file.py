@@ -19,7 +19,18 @@ ANCHORS: list[Anchor] = yaml.safe_load(FILE.read_text())["anchors"]
 
 FEWEST = 40
 DRIVERS = {"470", "525", "535", "550", "570", "580", "newest"}
-GENERATIONS = {"pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell"}
+GENERATIONS = {
+    "pascal",
+    "volta",
+    "turing",
+    "ampere",
+    "ada",
+    "hopper",
+    "blackwell",
+    "b200",
+    "b300",
+    "gb10",
+}
 ALWAYS = {"id", "driver", "generation", "wish", "expected", "source"}
 ALLOWED = {
     "runs": ALWAYS | {"cuda_major", "min_vllm", "max_vllm", "torch", "numpy_below"},

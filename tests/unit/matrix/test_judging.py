@@ -101,7 +101,7 @@ def auto_findings() -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("forgotten", ["0.32.0", "0.19.1", "0.10.1.1"])
+@pytest.mark.parametrize("forgotten", ["0.33.0", "0.19.1", "0.10.1.1"])
 def test_a_table_whose_auto_is_older_than_need_be_is_noticed(
     monkeypatch: pytest.MonkeyPatch, forgotten: str
 ) -> None:
@@ -117,6 +117,6 @@ def test_a_table_whose_auto_is_older_than_need_be_is_noticed(
 
 
 def test_auto_is_measured_by_what_the_package_index_itself_has() -> None:
-    assert newest_for_auto(Cell("580", "Hopper", "auto")) == "0.32.0"
+    assert newest_for_auto(Cell("580", "Hopper", "auto")) == "0.33.0"
     assert newest_for_auto(Cell("535", "Ampere", "auto")) == "0.19.1"
     assert newest_for_auto(Cell("470", "Ampere", "auto")) == ""

@@ -66,7 +66,7 @@ def pip(host: Host, *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("driver", "generation", "wish", "vllm"),
     [
-        ("580", "Hopper", "auto", "0.32.0"),
+        ("580", "Hopper", "auto", "0.33.0"),
         ("535", "Ada", "auto", "0.19.1"),
         ("535", "Ampere", "0.25.1", "0.25.1+cu129"),
         ("570", "Blackwell", "auto", "0.19.1"),
@@ -138,7 +138,7 @@ def test_numpy_2_that_came_later_breaks_vllm_is_named_and_set_right(make: MakeHo
 
 
 def test_torch_without_cuda_is_seen_by_its_own_proof(make: MakeHost) -> None:
-    host, plan = make("580.95.05", "Hopper")
+    host, plan = make("580.95.05", "Hopper", "0.32.0")
     wrong = [plan["requirements"][0], "torch==2.13.0+cpu"]
     lock = host.lock(plan, requirements=wrong, torch_index_url=f"{host.index}/whl/cpu")
     with pytest.raises(ModuleFailed, match="not compiled with CUDA"):

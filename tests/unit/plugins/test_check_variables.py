@@ -24,7 +24,7 @@ PLAYBOOKS = sorted(
 EXAMPLES = {
     "inferops_server": "vllm",
     "inferops_server_arguments": {"max_model_len": 8192, "--seed": 1},
-    "inferops_server_extra_args": ["--seed", "1"],
+    "inferops_server_extra_args": ["--seed", "1", "--lora-modules", "model=/path"],
     "inferops_check_timeouts_seconds": {"health": 5},
 }
 SECRETS = {
@@ -224,6 +224,7 @@ def test_a_scope_that_renders_to_nothing_is_refused(
         ("inferops_server_arguments", {"max model len": 1}, "is not the name of an engine option"),
         ("inferops_server_arguments", {"seed=1": True}, "is not the name of an engine option"),
         ("inferops_server_extra_args", ["--api-key=x"], "set 'api_key' as an option"),
+        ("inferops_server_extra_args", ["--hf-t", "x"], "would show the token to everybody"),
         ("inferops_check_timeouts_seconds", {"heatlh": 5}, "which is no check: there are health"),
     ],
 )
@@ -232,6 +233,45 @@ def test_what_a_host_would_refuse_is_refused_before_one_is_rented(
 ) -> None:
     assert said in " ".join(variables.impossible({name: value}))
     assert not list(variables.impossible({name: EXAMPLES[name]}))
+
+
+def test_options_that_no_vllm_knows_are_refused_before_the_market_is_asked(tmp_path: Path) -> None:
+    given = {
+        "inferops_model": "a/b",
+        "inferops_vllm_version": "0.32.0",
+        "inferops_server_arguments": {"max_modle_len": 8192},
+        "inferops_server_extra_args": ["--swap-space", "4"],
+    }
+    status, output = play(tmp_path, playbook("deploy"), "--limit", "gpu-1", "--check", **given)
+    assert status != 0
+    assert (
+        "inferops_server_arguments: vLLM 0.32.0 has no option --max-modle-len. The nearest that it "
+        "has is --max-model-len. inferops_server_extra_args: vLLM 0.32.0 has no option "
+        "--swap-space, which 0.6.0 to 0.17.1 had."
+    ) in output
+    assert "127.0.0.1:9" not in output
+
+
+UNKNOWN = {"inferops_accelerator": "cpu", "inferops_server_arguments": {"max_modle_len": 1}}
+
+
+def test_only_what_is_sure_is_refused_of_the_options() -> None:
+    (told,) = variables.judged_options(UNKNOWN).complaints
+    assert told.startswith("inferops_server_arguments: vLLM 0.32.0 has no option")
+    plugin = variables.judged_options({**UNKNOWN, "stack_extra_requirements": ["vllm-plugin"]})
+    assert plugin.complaints == (told,)
+    assert "stack_extra_requirements add options" in plugin.doubt
+    image = {**UNKNOWN, "inferops_image_python": "/usr/bin/python3"}
+    assert variables.judged_options(image).complaints == ()
+    assert "which vLLM the image" in variables.judged_options(image).doubt
+    assert variables.judged_options({**image, "inferops_vllm_version": "0.32.0"}).complaints
+
+
+def test_an_option_that_a_release_has_which_may_be_chosen_passes() -> None:
+    swap = {"inferops_server_arguments": {"rope_scaling": {}, "max_model_len": 1}}
+    assert "rope-scaling" in variables.judged_options(swap).complaints[0]
+    old = {**swap, "inferops_vllm_version": "0.8.5"}
+    assert variables.judged_options(old) == variables.Judged()
 
 
 @pytest.mark.parametrize("file", PLAYBOOKS, ids=lambda path: path.stem)

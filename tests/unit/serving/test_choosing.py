@@ -22,14 +22,14 @@ HOST: dict[str, Any] = {"glibc_version": "2.39", "pythons": [OLD, NEW]}
 
 def test_uv_plans_as_if_any_python_were_there_unless_one_is_asked_for() -> None:
     free = choose(GPU, {**HOST, "pythons": [OLD]}, Wish(), "uv")
-    assert free.plan["vllm_version"] == "0.32.0"
+    assert free.plan["vllm_version"] == "0.33.0"
     assert free.interpreter == free.plan["python"]
     asked = choose(GPU, HOST, Wish(python="3.10"), "uv")
     assert (asked.plan["vllm_version"], asked.interpreter) == ("0.30.0", "3.10")
     path = choose(GPU, HOST, Wish(python=OLD["path"]), "uv")
     assert (path.plan["vllm_version"], path.interpreter) == ("0.30.0", OLD["path"])
     ranged = choose(GPU, HOST, Wish(python=">=3.11"), "uv")
-    assert (ranged.plan["vllm_version"], ranged.interpreter) == ("0.32.0", ">=3.11")
+    assert (ranged.plan["vllm_version"], ranged.interpreter) == ("0.33.0", ">=3.11")
 
 
 def test_pip_plans_for_what_is_there_and_takes_the_one_that_suits() -> None:

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.inferops.gpu.plugins.filter.least_vllm import least_vllm
 from ansible_collections.inferops.gpu.plugins.filter.stack_plan import stack_plan
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
+    fulfils,
     plan_stack,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import (
@@ -23,7 +26,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases impo
 
 @pytest.mark.parametrize(
     ("driver", "vllm", "backend"),
-    [("580.95.05", "0.32.0", "cu130"), ("570.86.10", "0.19.1", "cu128"), (None, "0.32.0", "cu130")],
+    [("580.95.05", "0.33.0", "cu130"), ("570.86.10", "0.19.1", "cu128"), (None, "0.33.0", "cu130")],
 )
 def test_the_newest_vllm_that_the_driver_runs_is_taken(
     driver: str | None, vllm: str, backend: str
@@ -126,15 +129,15 @@ def test_a_pinned_release_gets_its_cuda_12_wheel_where_the_driver_needs_it() -> 
 
 
 def test_auto_never_takes_a_release_whose_lock_was_not_tried() -> None:
-    assert plan_stack("cuda", "580.95.05", "9.0")["vllm_version"] == "0.32.0"
-    notes = plan_stack("cuda", "580.95.05", "9.0", "0.33.0")["notes"]
+    assert plan_stack("cuda", "580.95.05", "9.0")["vllm_version"] == "0.33.0"
+    notes = plan_stack("cuda", "580.95.05", "9.0", "0.31.0")["notes"]
     assert any("its lock was not tried" in note for note in notes)
 
 
 def test_a_withdrawn_release_is_refused_with_the_reason() -> None:
     impossible = refusal("cuda", "580.95.05", "9.0", "0.8.2")
     assert "xgrammar" in impossible.cause
-    assert any("vLLM 0.32.0" in way.text for way in impossible.ways_out)
+    assert any("vLLM 0.33.0" in way.text for way in impossible.ways_out)
 
 
 def test_a_volta_gpu_gets_the_last_release_with_its_kernels_and_no_driver_that_forgot_it() -> None:
@@ -167,7 +170,7 @@ def test_no_way_out_is_named_that_the_planner_would_refuse() -> None:
 
 def test_old_systems_and_pythons_are_refused_by_name() -> None:
     host = {"driver_version": "580.95.05", "glibc_version": "2.31"}
-    assert stack_plan(host)["vllm_version"] == "0.32.0"
+    assert stack_plan(host)["vllm_version"] == "0.33.0"
     with pytest.raises(AnsibleFilterError, match=r"glibc >= 2\.35, here is 2\.31"):
         stack_plan(host, vllm_version="0.20.2")
     with pytest.raises(AnsibleFilterError, match=r"glibc >= 2\.31, here is 2\.28"):
@@ -179,7 +182,7 @@ def test_old_systems_and_pythons_are_refused_by_name() -> None:
 
 def test_of_the_pythons_that_are_there_the_newest_that_suits_is_taken() -> None:
     several = stack_plan({"python_version": ["3.9.2", "3.16.1", "3.12.4", "3.14.0"]})
-    assert (several["vllm_version"], several["python_version"]) == ("0.32.0", "3.14.0")
+    assert (several["vllm_version"], several["python_version"]) == ("0.33.0", "3.14.0")
     assert stack_plan({"python_version": ["3.10.12", "3.9.2"]})["vllm_version"] == "0.30.0"
     assert stack_plan({"python_version": []})["python_version"] == ""
     with pytest.raises(AnsibleFilterError, match=r"here is 3\.10\.12 and 3\.9\.2"):
@@ -210,7 +213,7 @@ def test_a_plan_suits_every_gpu_that_shall_serve() -> None:
         plan = stack_plan(host, gpus=gpus, visible_devices=visible)
         return str(plan["vllm_version"])
 
-    assert planned("1") == "0.32.0"
+    assert planned("1") == "0.33.0"
     # The last release with kernels for Volta has those for Blackwell, too; an older one has not.
     assert planned("") == planned("1,0") == planned("MIG-4b3c") == "0.19.1"
     unknown = [{"index": 0, "compute_capability": None}]
@@ -221,3 +224,93 @@ def test_a_plan_suits_every_gpu_that_shall_serve() -> None:
     assert any("only the GPUs of compute capability 7.0" in way.text for way in impossible.ways_out)
     with pytest.raises(StackImpossible, match=r"driver >= 570 on this GPU \(Blackwell\)"):
         plan_stack("cuda", "550.54.15", ("8.0", "12.0"))
+
+
+@pytest.mark.parametrize(
+    ("written", "version"),
+    [
+        ("v0.32.0", "0.32.0"),
+        ("0.32", "0.32.0"),
+        ("==0.32.0", "0.32.0"),
+        ("latest", "0.33.0"),
+        ("", "0.33.0"),
+        (">=0.30", "0.33.0"),
+        (">= 0.30, < 0.33", "0.32.0"),
+        ("<0.20", "0.19.1"),
+        (">0.30.0,<0.32", "0.31.0"),
+    ],
+)
+def test_a_release_is_understood_however_people_write_it(written: str, version: str) -> None:
+    assert plan_stack("cuda", "580.95.05", "8.9", written)["vllm_version"] == version
+
+
+@pytest.mark.parametrize("written", ["newst", "0.32.x", "~=0.30", "nightly", ">=", "main"])
+def test_a_spelling_that_names_no_release_is_told_with_those_that_do(written: str) -> None:
+    impossible = refusal("cuda", None, None, written)
+    assert f"{written!r} names no release of vLLM" in str(impossible)
+    assert "write auto, a release such as 0.32.0, or limits such as >=0.30,<0.33" in str(impossible)
+
+
+def test_limits_that_leave_no_release_are_refused() -> None:
+    assert "vLLM >=0.99" in refusal("cuda", None, None, ">=0.99").cause
+    assert fulfils("0.32.0", "v0.32.0")
+    assert not fulfils("0.32.0", ">=0.33")
+
+
+@pytest.mark.parametrize(
+    ("driver", "capability", "vllm"),
+    [
+        ("570.86.10", "10.0", "0.19.1"),
+        ("570.86.10", "12.0", "0.19.1"),
+        ("580.95.05", "10.3", "0.33.0"),
+        ("580.95.05", "11.0", "0.33.0"),
+        ("580.95.05", "12.1", "0.33.0"),
+    ],
+)
+def test_each_blackwell_gets_a_build_that_has_its_kernels(
+    driver: str, capability: str, vllm: str
+) -> None:
+    assert plan_stack("cuda", driver, capability)["vllm_version"] == vllm
+
+
+@pytest.mark.parametrize("capability", ["10.3", "11.0", "12.1"])
+def test_a_blackwell_that_needs_cuda_13_is_refused_a_build_for_cuda_12(capability: str) -> None:
+    assert "needs a driver >= 580" in refusal("cuda", "570.86.10", capability).cause
+    old = refusal("cuda", "580.95.05", capability, "0.19.1")
+    assert "is built for CUDA 12" in old.cause
+    assert "needs a build for CUDA 13" in old.cause
+    assert any(way.text == "vLLM 0.33.0" for way in old.ways_out)
+
+
+def test_a_machine_without_wheels_is_refused_by_its_name() -> None:
+    arm = {"driver_version": "580.95.05", "architecture": "aarch64"}
+    assert stack_plan(arm)["vllm_version"] == "0.33.0"
+    with pytest.raises(AnsibleFilterError, match=r"aarch64: they exist from vLLM 0\.10\.2 on"):
+        stack_plan(arm, vllm_version="0.10.1.1")
+    with pytest.raises(AnsibleFilterError, match=r"no wheels for ppc64le[\s\S]*an x86_64 CPU"):
+        stack_plan({"architecture": "ppc64le"})
+
+
+def test_a_v100_gets_a_warning() -> None:
+    assert any("V100" in note for note in plan_stack("cuda", "580.95.05", "7.0")["notes"])
+    assert not any("V100" in note for note in plan_stack("cuda", "580.95.05", "7.5")["notes"])
+
+
+def test_a_driver_that_allows_only_a_vllm_without_the_model_is_refused() -> None:
+    assert plan_stack("cuda", None, None)["least_driver"] == "525"
+    plan = plan_stack("cuda", None, None, least_vllm="0.25.0")
+    assert plan["least_driver"] == "580"
+    with pytest.raises(AnsibleFilterError, match=r"needs vLLM >= 0\.25\.0[\s\S]*a driver >= 580"):
+        stack_plan({"driver_version": "535.1"}, least_vllm="0.25.0")
+    with pytest.raises(AnsibleFilterError, match=r"does not know the model[\s\S]*vLLM 0\.33\.0"):
+        stack_plan({}, vllm_version="0.8.5", least_vllm="0.25.0")
+
+
+def test_the_first_release_that_knows_a_model_is_in_the_table() -> None:
+    llama, new = ({"architectures": [name]} for name in ("LlamaForCausalLM", "Qwen3ForCausalLM"))
+    assert least_vllm(llama) == "0.6.0"
+    assert least_vllm(new) == "0.8.4"
+    assert least_vllm(json.dumps(new)) == "0.8.4"
+    assert least_vllm(new, {"--model-impl": "transformers"}) == ""
+    assert least_vllm(new, {"hf_overrides.architectures": ["LlamaForCausalLM"]}) == ""
+    assert least_vllm({"architectures": ["OfNobody"]}) == least_vllm("{") == least_vllm({}) == ""

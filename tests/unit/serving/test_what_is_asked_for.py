@@ -119,7 +119,7 @@ def test_a_step_is_as_large_as_vllm_makes_it_on_this_gpu(
 @pytest.mark.parametrize(
     ("words", "options"),
     [
-        (["--tensor-parallel", "2"], {"tensor_parallel_size": "2"}),
+        (["--tensor-parallel", "2"], {"tensor_parallel_size": 2}),
         (["--max-model=8k"], {"max_model_len": "8k"}),
         (["--max-num", "4"], {}),  # argparse refuses what may mean two
         (["--speculative-config.method", "mtp"], {"speculative_config": {"method": "mtp"}}),
@@ -129,7 +129,7 @@ def test_a_step_is_as_large_as_vllm_makes_it_on_this_gpu(
             {"hf_overrides": {"text_config": {"layers": 2}, "a": "x"}},
         ),
         (["-ep"], {"enable_expert_parallel": True}),
-        (["--no-enforce-eager", "--seed", "-1"], {"enforce_eager": False}),
+        (["--no-enforce-eager", "--seed", "-1"], {"enforce_eager": False, "seed": -1}),
     ],
 )
 def test_shortened_and_dotted_options_are_seen(words: list[str], options: dict[str, Any]) -> None:

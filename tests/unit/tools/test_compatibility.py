@@ -122,7 +122,7 @@ def test_how_far_it_is_is_told_while_releases_are_looked_up(
 ) -> None:
     known = [version for version in RELEASES["vllm"] if version not in ROWS[version].gone][:12]
     monkeypatch.setattr(compatibility, "_lookups", lambda: [(one, ROWS[one]) for one in known])
-    monkeypatch.setattr(compatibility, "_report", report)
+    monkeypatch.setattr(compatibility, "report_of", report)
     assert compatibility.main([]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "… 5 of 12 releases",

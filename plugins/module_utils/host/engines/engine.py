@@ -22,12 +22,12 @@ from .client import Client
 @dataclass(frozen=True)
 class Wish:
     """What an engine is asked to serve, and how. `arguments` keep the types that they came with,
-    their names are written with `_`; null and false leave an option out.
+    their names are written with `_` up to a dot; null leaves an option out, false turns it off.
     """
 
     python: str
     model: str
-    served_model_name: str | None
+    served_model_names: tuple[str, ...]
     host: str
     port: int
     arguments: Mapping[str, Any]
@@ -35,8 +35,8 @@ class Wish:
 
     @property
     def listed_name(self) -> str:
-        """The name under which clients ask for the model."""
-        return self.served_model_name or self.model
+        """The first name under which clients ask for the model."""
+        return next(iter(self.served_model_names), self.model)
 
 
 class Verdict(NamedTuple):
@@ -83,6 +83,14 @@ class Engine(ABC):
     @abstractmethod
     def command(self, wish: Wish) -> list[str]:
         """The command line. Module and launcher. Raises ValueError naming a bad argument."""
+
+    def by_name(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments of which each has one name, however it was written. Module."""
+        heads = {key: key.strip("-").partition(".") for key in arguments}
+        return {
+            head.replace("-", "_") + dot + path: arguments[key]
+            for key, (head, dot, path) in heads.items()
+        }
 
     @abstractmethod
     def environment(

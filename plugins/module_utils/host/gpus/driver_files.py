@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LIBRARY_FOLDERS = (
@@ -22,7 +23,9 @@ LIBRARY_FOLDERS = (
     "usr/local/nvidia/lib64",
     "usr/lib/wsl/lib",
 )
-NVIDIA, DISPLAY_CLASS = "0x10de", "0x03"
+NVIDIA, DISPLAY_CLASS, ACCELERATOR_CLASS = "0x10de", "0x03", "0x12"
+BUS = "sys/bus/pci/devices"
+OTHER_MAKERS = {"0x1002": "AMD"}
 # NVML's codes (nvmlReturn_t) that say more than the files do.
 NO_PERMISSION, NOT_LOADED, GPU_LOST, MISMATCH = 4, 9, 15, 18
 
@@ -37,6 +40,8 @@ class Installed:
     device_files: list[str]
     inaccessible_files: list[str]
     pci_gpus: int | None
+    #: Who else has made GPUs on the bus.
+    other_makers: list[str] = field(default_factory=list)
 
 
 def installed(root: Path = Path("/")) -> Installed:
@@ -54,6 +59,7 @@ def installed(root: Path = Path("/")) -> Installed:
         device_files=[path.name for path in files],
         inaccessible_files=[path.name for path in closed],
         pci_gpus=_pci_gpus(root),
+        other_makers=_other_makers(root),
     )
 
 
@@ -105,6 +111,11 @@ def explain(found: Installed, code: int | None = None) -> tuple[str, str]:
             f"{found.pci_gpus} NVIDIA GPUs are on the PCI bus and no driver is installed: role "
             "inferops.gpu.driver installs one on a machine of its own."
         )
+    if found.other_makers:
+        return "absent", (
+            f"The GPUs of this host are by {' and '.join(found.other_makers)}: vLLM is installed "
+            "in its builds for NVIDIA's CUDA alone."
+        )
     return "absent", ""
 
 
@@ -135,15 +146,25 @@ def _library_version(root: Path, name: str) -> str | None:
 
 
 def _pci_gpus(root: Path) -> int | None:
-    bus = root / "sys/bus/pci/devices"
-    if not bus.is_dir():
+    if not (root / BUS).is_dir():
         return None
-    count = 0
-    for device in bus.iterdir():
+    return sum(
+        vendor == NVIDIA and kind.startswith(DISPLAY_CLASS) for vendor, kind in _devices(root)
+    )
+
+
+def _other_makers(root: Path) -> list[str]:
+    """Graphics of a processor count as well: they are told where there is nothing else."""
+    kinds = (DISPLAY_CLASS, ACCELERATOR_CLASS)
+    seen = {vendor for vendor, kind in _devices(root) if kind.startswith(kinds)}
+    return [maker for vendor, maker in OTHER_MAKERS.items() if vendor in seen]
+
+
+def _devices(root: Path) -> Iterator[tuple[str, str]]:
+    """Vendor and class of each device on the PCI bus."""
+    for device in sorted((root / BUS).glob("*")):
         try:
             vendor = (device / "vendor").read_text().strip()
-            kind = (device / "class").read_text().strip()
+            yield vendor, (device / "class").read_text().strip()
         except OSError:
             continue
-        count += vendor == NVIDIA and kind.startswith(DISPLAY_CLASS)
-    return count

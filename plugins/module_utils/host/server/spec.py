@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -31,7 +30,8 @@ class Spec(service.Spec):
 
     python: str
     model: str
-    served_model_name: str | None
+    #: Several as a list.
+    served_model_name: str | list[str] | None
     host: str
     port: int
     arguments: dict[str, Any]
@@ -56,7 +56,7 @@ class Spec(service.Spec):
         return Wish(
             python=self.python,
             model=self.model,
-            served_model_name=self.served_model_name,
+            served_model_names=_names(self.served_model_name),
             host=self.host,
             port=self.port,
             arguments={**self.followed_suggestions, **self.arguments},
@@ -105,11 +105,7 @@ class Spec(service.Spec):
 
         A number and its text are the same wish, and so are an option that is left out and none.
         """
-        asked = {
-            name: _text(value)
-            for name, value in self.arguments.items()
-            if value is not None and value is not False
-        }
+        asked = {name: _text(value) for name, value in self.arguments.items() if value is not None}
         wanted = [
             *(self.engine, self.python, self.model, self.served_model_name, self.host, self.port),
             *(asked, self.extra_args, self.environment, self.supervisor, self.log_max_mib),
@@ -118,15 +114,19 @@ class Spec(service.Spec):
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def by_name(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of which each has one name, however it was written."""
-    return {key.strip("-").replace("-", "_"): value for key, value in arguments.items()}
+def as_variable(value: Any) -> str:
+    """The text of an environment variable: engines read 1 and 0 as what is on and off."""
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _names(given: str | list[str] | None) -> tuple[str, ...]:
+    return tuple(given) if isinstance(given, list) else (given,) if given else ()
 
 
 def _text(value: Any) -> Any:
     if isinstance(value, list):
         return [_text(part) for part in value]
-    return value if value is True or isinstance(value, dict) else str(value)
+    return value if isinstance(value, (bool, dict)) else str(value)
 
 
 def secret_values(environment: dict[str, str]) -> set[str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ..errors import MarketError, RequestRefused
 from ..providers.provider import Provider
-from ..wish import Wish, folded
+from ..wish import Wish, folded, other_maker
 
 #: What people leave out of a name.
 _SERIES = ("rtx", "gtx")
@@ -22,8 +22,18 @@ _MOST_MEANT = 5
 def in_words_of(provider: Provider, wish: Wish) -> Wish:
     """The wish with the names of GPUs as *provider* writes them, where it tells its names.
 
-    Raises RequestRefused for one that it does not have, with those that may be meant.
+    Raises RequestRefused for one that it does not have, with those that may be meant, and for one
+    that vLLM is not installed for.
     """
+    for asked in wish.gpu_names:
+        maker = other_maker(asked)
+        if maker:
+            raise RequestRefused(
+                f"gpu_names has {asked!r}, a GPU by {maker}: vLLM is installed in its builds for "
+                "NVIDIA's CUDA alone.",
+                remedy="Name GPUs by NVIDIA, or leave gpu_names empty.",
+                money="Nothing was rented.",
+            )
     if not wish.gpu_names or not provider.tells_gpu_names:
         return wish
     try:

@@ -5,31 +5,23 @@
 
 from __future__ import annotations
 
-import json
-
-from ....common.server_words import refused, spelled
+from ....common.server_words import refused
+from ....common.vllm_words import options_of, words
 from ..engine import Wish
+from .installed import installed_version
 
 
 def build_command(wish: Wish) -> list[str]:
     """The command line for this wish. Raises ValueError naming a bad argument.
 
-    True gives a bare flag, False and None leave the option out, a list gives one flag with all
-    its values, a mapping becomes JSON. Extra arguments follow as they are.
+    How a value is written follows from what the installed release takes. Extra arguments follow as
+    they are.
     """
     for refusal in refused(wish.arguments, wish.extra_args):
         raise ValueError(refusal)
     command = [wish.python, "-m", "vllm.entrypoints.openai.api_server", "--model", wish.model]
     command += ["--host", wish.host, "--port", str(wish.port)]
-    if wish.served_model_name:
-        command += ["--served-model-name", wish.served_model_name]
-    for key in sorted(wish.arguments):
-        value = wish.arguments[key]
-        if value is None or value is False:
-            continue
-        command.append(f"--{spelled(key)}")
-        if value is True:
-            continue
-        for part in value if isinstance(value, list) else [value]:
-            command.append(json.dumps(part) if isinstance(part, dict) else str(part))
-    return [*command, *wish.extra_args]
+    if wish.served_model_names:
+        command += ["--served-model-name", *wish.served_model_names]
+    options = options_of(installed_version(wish.python))
+    return [*command, *words(wish.arguments, options), *wish.extra_args]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from ....common.vllm_words import canonical, options_of
 from .. import openai_api
 from ..client import Client
 from ..engine import Engine, Sample, Verdict, Wish
@@ -26,6 +28,10 @@ class Vllm(Engine):
 
     def command(self, wish: Wish) -> list[str]:
         return build_command(wish)
+
+    def by_name(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        known = options_of(None)
+        return {canonical(name, known): value for name, value in arguments.items()}
 
     def environment(
         self,

