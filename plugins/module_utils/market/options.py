@@ -17,6 +17,7 @@ from typing import Any, Callable
 from .clock import Clock
 from .errors import CredentialError, RequestRefused
 from .mark import ROOM_FOR_SEAL, Seal
+from .offers.minutes import slowest_line
 from .offers.ranking import Usage
 from .offers.shared_search import SharedSearch
 from .providers.pace import Pace
@@ -74,7 +75,9 @@ WISH_OPTIONS: dict[str, Any] = {
     "exclude_machines": {"type": "list", "elements": "str", "default": []},
     "expected_hours": {"type": "float", "default": 24.0},
     "download_gib": {"type": "float", "default": 10.0},
+    "model_gib": {"type": "float"},
     "image_gib": {"type": "float"},
+    "wait_usd_per_hour": {"type": "float", "default": 5.0},
     "history_path": {"type": "path"},
 }
 
@@ -206,6 +209,10 @@ def with_usual(options: Mapping[str, Any]) -> dict[str, Any]:
     filled = {**options, **{name: usual[name] for name in left_open}}
     if "disk_gib" in left_open:
         filled["disk_gib"] = max(filled["disk_gib"], math.ceil(options["least_disk_gib"]))
+    longest = usual["longest_download_hours"]
+    if longest and "download_gib" in filled and filled["min_download_mbit_per_second"] is None:
+        gib = filled["image_gib"] + filled["download_gib"]
+        filled["min_download_mbit_per_second"] = slowest_line(gib, longest)
     return filled
 
 
@@ -243,4 +250,6 @@ def make_usage(options: Mapping[str, Any]) -> Usage:
         hours=options["expected_hours"],
         download_gib=options["download_gib"],
         image_gib=options["image_gib"],
+        model_gib=options["model_gib"],
+        wait_usd_per_hour=options["wait_usd_per_hour"],
     )
