@@ -98,7 +98,7 @@ offers:
         failure_usd: 0.0799
         outage_usd: 0.0385
       ranked_usd: 11.5112
-      waiting: {hours: 0.63, usd: 3.15}
+      waiting: {hours: 0.63, usd_per_hour: 5.0, usd: 3.15}
       first_token:
         total_seconds: 612.4
         ssh_seconds: 229.2

@@ -174,6 +174,25 @@ def ratios(estimate: Mapping[str, Any], happened: Mapping[str, float]) -> dict[s
     return found
 
 
+def beside(estimate: Mapping[str, Any], happened: Mapping[str, float]) -> dict[str, Any]:
+    """Each phase as it was expected and as it went; empty where nothing was expected."""
+    if not estimate:
+        return {}
+    phases = {
+        phase: {
+            "expected_seconds": estimate["phases"][phase],
+            "happened_seconds": round(float(happened.get(phase, 0.0)), 1),
+        }
+        for phase in PHASES
+    }
+    return {
+        "expected_seconds": estimate["total_seconds"],
+        "happened_seconds": round(sum(one["happened_seconds"] for one in phases.values()), 1),
+        "phases": phases,
+        "ratios": ratios(estimate, happened),
+    }
+
+
 def slowest_line(gib: float, longest_hours: float) -> float:
     """The Mbit/s that fetch so much in that time by what is advertised, to tens."""
     needed = math.ceil(gib * MBIT_PER_GIB / (longest_hours * 3600) / 10) * 10.0

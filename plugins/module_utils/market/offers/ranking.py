@@ -142,9 +142,9 @@ class RankedOffer:
 
     ``base_usd`` is the rent without the disk. ``failure_usd`` is what failed attempts cost before
     one like this serves, ``outage_usd`` the rent of the time that it is down afterwards.
-    ``wait_hours`` are those until the first token, with failed attempts before it, and ``wait_usd``
-    what they are worth. ``unchecked`` are the limits of the wish about which the offer tells
-    nothing.
+    ``wait_hours`` are those until the first token, with failed attempts before it, and
+    ``wait_usd_per_hour`` what each is worth. ``unchecked`` are the limits of the wish about which
+    the offer tells nothing.
     """
 
     offer: Offer
@@ -157,8 +157,13 @@ class RankedOffer:
     risk: Risk
     first_token: FirstToken
     wait_hours: float
-    wait_usd: float
+    wait_usd_per_hour: float
     unchecked: tuple[str, ...] = ()
+
+    @property
+    def wait_usd(self) -> float:
+        """What the waiting is worth; nobody bills it."""
+        return self.wait_hours * self.wait_usd_per_hour
 
     @property
     def ranked_usd(self) -> float:
@@ -185,7 +190,11 @@ class RankedOffer:
                 "outage_usd": round(self.outage_usd, 4),
             },
             "ranked_usd": round(self.ranked_usd, 4),
-            "waiting": {"hours": round(self.wait_hours, 4), "usd": round(self.wait_usd, 4)},
+            "waiting": {
+                "hours": round(self.wait_hours, 4),
+                "usd_per_hour": self.wait_usd_per_hour,
+                "usd": round(self.wait_usd, 4),
+            },
             "first_token": self.first_token.to_dict(),
             "risk": {
                 "failure_probability": round(self.risk.failure_probability, 3),
@@ -302,7 +311,7 @@ def _price(offer: Offer, usage: Usage, risk: Risk, paces: Mapping[str, float]) -
         risk=risk,
         first_token=way,
         wait_hours=wait_hours,
-        wait_usd=usage.wait_usd_per_hour * wait_hours,
+        wait_usd_per_hour=usage.wait_usd_per_hour,
     )
 
 
