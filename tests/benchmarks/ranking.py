@@ -7,7 +7,7 @@ Each seed is a market of its own in which about 65 of 100 offers fail (failing_m
 client searches it over HTTP for typical wishes. On each of some days, and for each wish, a
 deployment tries offers in the order of its strategy until one serves; the machine of a failed
 attempt is not tried again. The ranking was written without looking at the seeds of a plain run.
-Here waiting is worth nothing, as only dollars are counted; what it leads to at its default is shown.
+Here waiting is worth nothing, as dollars alone are counted; what its default leads to is shown.
 
 Beside it, over more markets and models of 1 to 140 GB: by how much the host that serves in the end
 is dearer than the best in hindsight, in dollars plus waiting (regret.py).

@@ -4,8 +4,8 @@
 """How much more the host that we end up with costs than the best one in hindsight.
 
 Dollars plus waiting, by what really happens (waiting_market.py) in markets of which 65 of 100
-offers fail (failing_market.py). A strategy takes the first host of its order that serves. The best in
-hindsight is the host that serves for the least; who finds it needs to know what no offer shows.
+offers fail (failing_market.py). A strategy takes the first host of its order that serves. The best
+in hindsight is the host that serves for the least; who finds it knows what no offer shows.
 
 What failed attempts have cost before is counted apart: nobody can know who fails, so that no order
 comes near who does. For the same reason a ranking that shuns doubtful hosts, and is right to do so,

@@ -9,11 +9,11 @@ taken as the slowest of several limits; a host keeps less than it advertises, by
 own that no offer shows; and chance adds to every step, each day anew.
 
 What is reported by others: 1 to 5 minutes until SSH; a healthy host that needed more than twice
-what its bandwidth promised; 61 s for 16 GB on the fastest lines; 33 s to load them from a disk; 42 s
-of compilation, 54 s of graphs and 94 s for the rest on a fast CPU (8B, L40S), 71 to 78 s in all
-elsewhere; 145 s for 70B. Between those the figures are guesses: there is no
-public record of a marketplace's hosts. The simulator's hosts all have fast disks and many cores, so
-some get a slow disk or the few cores that a share of a machine brings.
+what its bandwidth promised; 61 s for 16 GB on the fastest lines; 33 s to load them from a disk;
+42 s of compilation, 54 s of graphs and 94 s for the rest on a fast CPU (8B, L40S), 71 to 78 s in
+all elsewhere; 145 s for 70B. Between those the figures are guesses: there is no public record of a
+marketplace's hosts. The simulator's hosts all have fast disks and many cores, so some get a slow
+disk or the few cores that a share of a machine brings.
 """
 
 from __future__ import annotations
