@@ -121,24 +121,57 @@ offers:
       description: What will be billed, as far as that can be expected, in dollars, and its parts.
       type: dict
     ranked_usd:
-      description: The sum by which offers are ranked, of RV(offers[].expected_cost.total_usd) and
-        RV(offers[].waiting.usd).
+      description:
+        - The sum by which offers are ranked, of C(total_usd) in RV(offers[].expected_cost) and
+          RV(offers[].waiting.usd).
       type: float
     waiting:
-      description:
-        - The hours until the first token, with those of failed attempts before it, and what they
-          are worth by O(wait_usd_per_hour). Nobody bills it.
+      description: What waiting is worth. Nobody bills it.
       type: dict
+      contains:
+        hours:
+          description: Until the first token, with those of failed attempts before it.
+          type: float
+        usd_per_hour:
+          description: O(wait_usd_per_hour).
+          type: float
+        usd:
+          description: What all of them are worth.
+          type: float
     first_token:
       description:
-        - The seconds from the rental request to the first token, by part. C(ssh_seconds) are boot
-          and image, C(stack_seconds) packages and their proof, C(weights_seconds) the model beside
-          them over the same line, C(load_seconds) the weights on their way to the GPU,
-          C(start_seconds) imports, compilation and graphs.
-        - C(phases) are the parts as a deploy measures them, and C(paces) by how much
-          O(history_path) has made each slower or faster. C(assumed) is what was counted on without
-          being told.
+        - How long it takes from the rental request to the first token. An estimate, from what the
+          offer tells, the sizes that were asked for and O(history_path).
       type: dict
+      contains:
+        total_seconds:
+          description: All of it. The stack and the weights come side by side.
+          type: float
+        ssh_seconds:
+          description: Boot and image, until SSH lets in.
+          type: float
+        stack_seconds:
+          description: Packages and their proof.
+          type: float
+        weights_seconds:
+          description: The model's files, beside the packages over the same line.
+          type: float
+        load_seconds:
+          description: The weights on their way to the GPU, from memory or the disk.
+          type: float
+        start_seconds:
+          description: Imports, compilation, graphs and the first completion.
+          type: float
+        phases:
+          description: The same by the phases that a deploy measures.
+          type: dict
+        paces:
+          description: By how much the history has made a phase slower or faster, if it has.
+          type: dict
+        assumed:
+          description: What was counted on without being told.
+          type: list
+          elements: str
     risk:
       description:
         - The odds that the host cannot be used, and what speaks against it. All that an offer does
