@@ -90,6 +90,12 @@ options:
       - How much of O(download_gib) is the model, in GiB.
       - Without it all but 3.5 GiB, which are the packages of a stack for CUDA.
     type: float
+  compiles:
+    description:
+      - Whether the engine compiles the model and captures graphs before it serves, which takes CPU
+        time. vLLM does, unless C(enforce_eager) is set.
+    type: bool
+    default: true
   wait_usd_per_hour:
     description:
       - What an hour of waiting for the first token is worth to you, in dollars. Nobody bills it; an

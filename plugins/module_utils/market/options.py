@@ -76,6 +76,7 @@ WISH_OPTIONS: dict[str, Any] = {
     "expected_hours": {"type": "float", "default": 24.0},
     "download_gib": {"type": "float", "default": 10.0},
     "model_gib": {"type": "float"},
+    "compiles": {"type": "bool", "default": True},
     "image_gib": {"type": "float"},
     "wait_usd_per_hour": {"type": "float", "default": 5.0},
     "history_path": {"type": "path"},
@@ -251,5 +252,6 @@ def make_usage(options: Mapping[str, Any]) -> Usage:
         download_gib=options["download_gib"],
         image_gib=options["image_gib"],
         model_gib=options["model_gib"],
+        compiles=options["compiles"],
         wait_usd_per_hour=options["wait_usd_per_hour"],
     )

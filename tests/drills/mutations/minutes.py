@@ -48,7 +48,7 @@ MUTATIONS = (
         "disk-does-not-count",
         "weights are read from a slow disk at the speed of memory",
         _MINUTES,
-        "load = copy if in_memory else max(copy, sizes.model_gib / disk)",
+        "load = copy if in_memory else max(copy, work.model_gib / disk)",
         "load = copy",
         (f"{MINUTES}::test_weights_that_stayed_in_memory_are_not_read_from_a_slow_disk_again",),
     ),

@@ -22,7 +22,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.minutes import (
     FirstToken,
-    Sizes,
+    Work,
     first_token,
     ratios,
     slowest_line,
@@ -37,11 +37,11 @@ from tests.unit.market.test_ranking import GOOD, offer
 
 #: 8B in 16 bits for a day, an hour of waiting at the default.
 EIGHT = Usage(24, download_gib=18.5, image_gib=8, model_gib=15, wait_usd_per_hour=5)
-SIZES = EIGHT.sizes
+WORK = EIGHT.work
 
 
-def expected(sizes: Sizes = SIZES, **changes: object) -> FirstToken:
-    return first_token(offer("one", **changes), sizes)
+def expected(work: Work = WORK, **changes: object) -> FirstToken:
+    return first_token(offer("one", **changes), work)
 
 
 def best(usage: Usage, *offers: Offer) -> str:
@@ -83,7 +83,7 @@ def test_each_part_is_slower_by_what_it_needs_of_a_host(
 
 
 def test_a_larger_model_takes_longer_wherever_it_passes() -> None:
-    small, large = expected(), expected(replace(SIZES, model_gib=130.0))
+    small, large = expected(), expected(replace(WORK, model_gib=130.0))
     assert large.weights_seconds > 5 * small.weights_seconds
     assert large.load_seconds > 5 * small.load_seconds
     assert small.start_seconds < large.start_seconds < 3 * small.start_seconds
@@ -96,25 +96,31 @@ def test_weights_that_stayed_in_memory_are_not_read_from_a_slow_disk_again() -> 
     assert expected(ram_gib=16.0, **slow).load_seconds > 150
 
 
+def test_an_engine_that_does_not_compile_starts_sooner_and_needs_no_cores() -> None:
+    eager = replace(WORK, compiles=False)
+    assert expected(eager).start_seconds < 0.5 * expected().start_seconds
+    assert expected(eager, cpu_cores=1.0).start_seconds == expected(eager).start_seconds
+
+
 def test_an_image_that_has_the_stack_leaves_only_its_proof() -> None:
-    assert expected(Sizes(8, 0.0, 15)).stack_seconds < 60 < expected().stack_seconds
+    assert expected(Work(8, 0.0, 15)).stack_seconds < 60 < expected().stack_seconds
 
 
 def test_the_public_figures_of_others_are_met_within_a_third() -> None:
     fast = {"download_mbit_per_second": 8000.0, "disk_mb_per_second": 3000.0, "cpu_cores": 32.0}
     # 8B: 61 s of download; 108 s from start to token, 71 to 78 s, 200 s: between these.
-    way = expected(Sizes(0, 0, 15), **fast)
+    way = expected(Work(0, 0, 15), **fast)
     assert way.weights_seconds == pytest.approx(61, rel=0.34)
     assert 71 < way.load_seconds + way.start_seconds < 200
     # 70B in 8 bits on 8 GPUs: 10 s of weights, 145 s of dynamo, compilation and graphs.
-    seventy = expected(Sizes(0, 0, 65.7), gpu_count=8, ram_gib=512.0, **fast)
+    seventy = expected(Work(0, 0, 65.7), gpu_count=8, ram_gib=512.0, **fast)
     assert seventy.load_seconds == pytest.approx(10, rel=0.34)
     assert seventy.start_seconds == pytest.approx(145, rel=0.34)
 
 
 def test_what_nobody_tells_is_assumed_and_said() -> None:
     silent = Offer(provider="p", id="1", gpu_name="X", gpu_count=1, price_usd_per_hour=1.0)
-    way = first_token(silent, Usage().sizes)
+    way = first_token(silent, Usage().work)
     assert list(way.assumed) == [
         "a line of 500 Mbit/s",
         "a disk of 500 MB/s",
@@ -123,13 +129,13 @@ def test_what_nobody_tells_is_assumed_and_said() -> None:
         "an image that is not on the host yet",
         "a model of 6.5 GiB",
     ]
-    assert list(expected(Sizes(0, 3.5, 15)).assumed) == []
+    assert list(expected(Work(0, 3.5, 15)).assumed) == []
 
 
 @pytest.mark.parametrize("told", [0.0, -1.0, 1e300])
 def test_a_listing_that_says_nonsense_still_has_an_end(told: float) -> None:
     odd = {"download_mbit_per_second": told, "disk_mb_per_second": told, "cpu_cores": told}
-    way = expected(Sizes(1e9, 1e9, 1e9), ram_gib=told, gpu_count=0, **odd)
+    way = expected(Work(1e9, 1e9, 1e9), ram_gib=told, gpu_count=0, **odd)
     assert 0 < way.total_seconds <= 5 * 86400
 
 

@@ -70,18 +70,17 @@ _HIGHEST_FLOOR_MBIT_PER_SECOND = 500.0
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """What a new host has to fetch. ``guessed`` is said where nobody knows the model's size."""
+class Work:
+    """What a new host has to fetch, and whether its engine compiles and captures graphs.
+
+    ``guessed`` is said where nobody knows the model's size.
+    """
 
     image_gib: float
     packages_gib: float
     model_gib: float
     guessed: bool = False
-
-    @property
-    def total_gib(self) -> float:
-        """All of it."""
-        return self.image_gib + self.packages_gib + self.model_gib
+    compiles: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,32 +130,32 @@ class FirstToken:
         }
 
 
-def first_token(offer: Offer, sizes: Sizes, paces: Mapping[str, float] | None = None) -> FirstToken:
+def first_token(offer: Offer, work: Work, paces: Mapping[str, float] | None = None) -> FirstToken:
     """What is expected of *offer*. *paces* multiply phases, as History tells them."""
     line, disk, cores = _line(offer), _disk(offer), _cores(offer)
     pace = {phase: (paces or {}).get(phase, 1.0) for phase in PHASES}
-    unpacked_gib = sizes.packages_gib * _UNPACKED
+    unpacked_gib = work.packages_gib * _UNPACKED
     pull = max(
-        sizes.image_gib / line,
-        sizes.image_gib * _UNPACK_SECONDS_PER_GIB,
-        sizes.image_gib * _UNPACKED / disk,
+        work.image_gib / line,
+        work.image_gib * _UNPACK_SECONDS_PER_GIB,
+        work.image_gib * _UNPACKED / disk,
     )
     unzip = unpacked_gib / (_UNZIP_GIB_PER_SECOND * min(cores, _MOST_UNZIPPING))
-    stack = _PROVING_SECONDS + max(sizes.packages_gib / line, unzip, unpacked_gib / disk)
-    weights = max((sizes.packages_gib + sizes.model_gib) / line, sizes.model_gib / disk)
-    in_memory = sizes.model_gib <= (offer.ram_gib or 0.0) * _CACHED_BELOW_SHARE
-    copy = sizes.model_gib / (_LOAD_GIB_PER_SECOND * max(offer.gpu_count, 1))
-    load = copy if in_memory else max(copy, sizes.model_gib / disk)
+    stack = _PROVING_SECONDS + max(work.packages_gib / line, unzip, unpacked_gib / disk)
+    weights = max((work.packages_gib + work.model_gib) / line, work.model_gib / disk)
+    in_memory = work.model_gib <= (offer.ram_gib or 0.0) * _CACHED_BELOW_SHARE
+    copy = work.model_gib / (_LOAD_GIB_PER_SECOND * max(offer.gpu_count, 1))
+    load = copy if in_memory else max(copy, work.model_gib / disk)
     compiling = _COMPILE_CORE_SECONDS / min(cores, _MOST_COMPILING)
-    grown = 1 + min(sizes.model_gib, 1000.0) * _COMPILE_GROWS_PER_GIB
-    start = _ENGINE_SECONDS + compiling * grown + _GRAPHS_SECONDS
+    grown = 1 + min(work.model_gib, 1000.0) * _COMPILE_GROWS_PER_GIB
+    start = _ENGINE_SECONDS + (compiling * grown + _GRAPHS_SECONDS if work.compiles else 0.0)
     return FirstToken(
         ssh_seconds=_bounded((_BOOT_SECONDS + pull) * pace[SSH]),
         stack_seconds=_bounded(stack * pace[INSTALL]),
         weights_seconds=_bounded(weights * pace[INSTALL]),
         load_seconds=_bounded(load * pace[LAUNCH]),
         start_seconds=_bounded(start * pace[LAUNCH]),
-        assumed=tuple(_assumed(offer, sizes)),
+        assumed=tuple(_assumed(offer, work)),
         paces={phase: seen for phase, seen in pace.items() if seen != 1.0},
     )
 
@@ -219,7 +218,7 @@ def _cores(offer: Offer) -> float:
     return max(_USUAL_CORES if offer.cpu_cores is None else offer.cpu_cores, _LEAST_CORES)
 
 
-def _assumed(offer: Offer, sizes: Sizes) -> Iterator[str]:
+def _assumed(offer: Offer, work: Work) -> Iterator[str]:
     """What is counted on without being told."""
     if offer.download_mbit_per_second is None:
         yield f"a line of {USUAL_MBIT_PER_SECOND:.0f} Mbit/s"
@@ -229,11 +228,11 @@ def _assumed(offer: Offer, sizes: Sizes) -> Iterator[str]:
         yield f"{_USUAL_CORES:.0f} cores"
     if offer.ram_gib is None:
         yield "weights that do not stay in memory"
-    if sizes.image_gib:
+    if work.image_gib:
         # No marketplace tells it.
         yield "an image that is not on the host yet"
-    if sizes.guessed:
-        yield f"a model of {sizes.model_gib:.1f} GiB"
+    if work.guessed:
+        yield f"a model of {work.model_gib:.1f} GiB"
 
 
 def _bounded(seconds: float) -> float:

@@ -27,7 +27,7 @@ from .minutes import (
     PACKAGES_GIB,
     USUAL_MBIT_PER_SECOND,
     FirstToken,
-    Sizes,
+    Work,
     first_token,
 )
 from .nothing_fits import nothing_fits
@@ -111,16 +111,19 @@ class Usage:
     download_gib: float = 10.0
     image_gib: float = 8.0
     model_gib: float | None = None
+    compiles: bool = True
     wait_usd_per_hour: float = 0.0
 
     @property
-    def sizes(self) -> Sizes:
-        """What a new host has to fetch."""
-        if self.model_gib is None:
-            packages_gib = min(self.download_gib, PACKAGES_GIB)
-            return Sizes(self.image_gib, packages_gib, self.download_gib - packages_gib, True)
-        packages_gib = max(self.download_gib - self.model_gib, 0.0)
-        return Sizes(self.image_gib, packages_gib, self.model_gib)
+    def work(self) -> Work:
+        """What a new host has to do before it serves."""
+        guessed = self.model_gib is None
+        packages_gib = min(self.download_gib, PACKAGES_GIB)
+        model_gib = self.download_gib - packages_gib
+        if self.model_gib is not None:
+            packages_gib = max(self.download_gib - self.model_gib, 0.0)
+            model_gib = self.model_gib
+        return Work(self.image_gib, packages_gib, model_gib, guessed, self.compiles)
 
 
 @dataclass(frozen=True)
@@ -298,7 +301,7 @@ def _price(offer: Offer, usage: Usage, risk: Risk, paces: Mapping[str, float]) -
     reliability = _or(offer.reliability, _USUAL_RELIABILITY)
     failed_hours = _FAILED_ATTEMPT_HOURS + _download_hours(offer, usage.image_gib)
     gib = usage.image_gib + usage.download_gib
-    way = first_token(offer, usage.sizes, paces)
+    way = first_token(offer, usage.work, paces)
     wait_hours = way.total_seconds / 3600 + risk.odds * failed_hours
     return RankedOffer(
         offer=offer,
