@@ -175,6 +175,7 @@ def test_a_host_of_which_a_slow_boot_is_expected_gets_three_times_as_long() -> N
     assert ready_budget(8, 800, expected_seconds=700).running_seconds == 2100
     assert ready_budget(8, 800, expected_seconds=60) == ready_budget(8, 800)
     assert ready_budget(8, 800, expected_seconds=1e9).running_seconds == 3600
+    assert ready_budget(8, 800, 60, expected_seconds=700).running_seconds == 0.75 * 2100
 
 
 def test_the_wait_says_how_long_it_was_expected_to_take() -> None:

@@ -71,18 +71,18 @@ def ready_budget(
     """The time that a healthy host may need; a bandwidth that is not told counts as 100 Mbit/s.
 
     Running: three times the image's size over the bandwidth, 20 s for each GiB to unpack and 180 s
-    to be scheduled. Where earlier boots are known, three times their seconds instead, yet at least
-    three quarters of the former: they may have found the image on the disk. Never less than three
-    times what the offer's disk and cores let expect. From 5 to 60 minutes.
+    to be scheduled, and never less than three times what the whole offer lets expect. Where earlier
+    boots are known, three times their seconds instead, yet at least three quarters of the former:
+    they may have found the image on the disk. From 5 to 60 minutes.
 
     SSH: 300 s and a quarter of the former, because a slow host is slow in everything.
     """
     bandwidth = download_mbit_per_second or _UNTOLD_MBIT_PER_SECOND
     download_seconds = image_gib * _MBIT_PER_GIB / bandwidth
     seconds = _SAFETY * download_seconds + _UNPACK_SECONDS_PER_GIB * image_gib + _SCHEDULE_SECONDS
+    seconds = max(seconds, _SAFETY * (expected_seconds or 0.0))
     if history_boot_seconds:
         seconds = max(_SAFETY * history_boot_seconds, _LEAST_SHARE * seconds)
-    seconds = max(seconds, _SAFETY * (expected_seconds or 0.0))
     running_seconds = min(max(seconds, _LEAST_RUNNING_SECONDS), _MOST_RUNNING_SECONDS)
     return Budget(round(running_seconds), round(_SSH_SECONDS + running_seconds / 4))
 
