@@ -246,7 +246,16 @@ def _country(word: str) -> str:
 
 
 def make_usage(options: Mapping[str, Any]) -> Usage:
-    """What the rental is expected to do, from *options* in the shape of WISH_OPTIONS."""
+    """What the rental is expected to do, from *options* in the shape of WISH_OPTIONS.
+
+    Raises RequestRefused for waiting that would be worth less than nothing.
+    """
+    if not 0 <= options["wait_usd_per_hour"] < math.inf:
+        raise RequestRefused(
+            f"wait_usd_per_hour is {options['wait_usd_per_hour']}, and waiting is worth dollars.",
+            remedy="Set it to what an hour of it is worth to you, or to 0.",
+            money="Nothing was rented.",
+        )
     return Usage(
         hours=options["expected_hours"],
         download_gib=options["download_gib"],

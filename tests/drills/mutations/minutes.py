@@ -29,6 +29,14 @@ MUTATIONS = (
         (f"{MINUTES}::test_waiting_is_never_told_as_dollars_that_are_billed",),
     ),
     Mutation(
+        "compiles-anyway",
+        "a host with many cores is paid for that nothing compiles on",
+        _MINUTES,
+        "(compiling * grown + _GRAPHS_SECONDS if work.compiles else 0.0)",
+        "(compiling * grown + _GRAPHS_SECONDS)",
+        (f"{MINUTES}::test_an_engine_that_does_not_compile_starts_sooner_and_needs_no_cores",),
+    ),
+    Mutation(
         "failed-attempts-cost-no-time",
         "a doubtful host is as quick as a sure one",
         _RANKING,
@@ -131,6 +139,14 @@ MUTATIONS = (
         "ranked[ranked.index(winner) + 1 :]",
         "[one for one in ranked if one is not winner]",
         (f"{MINUTES}::test_only_who_comes_after_the_one_that_was_taken_is_a_runner_up",),
+    ),
+    Mutation(
+        "waiting-worth-less-than-nothing",
+        "the slowest host of the market is rented, because waiting for it pays",
+        f"{MARKET}/options.py",
+        'if not 0 <= options["wait_usd_per_hour"] < math.inf:',
+        "if False:",
+        (f"{MINUTES}::test_waiting_that_is_worth_no_sum_is_refused_before_anything_is_rented[-1]",),
     ),
     Mutation(
         "default-worth-of-waiting-not-taken",

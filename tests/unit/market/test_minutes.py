@@ -167,6 +167,16 @@ def test_with_waiting_worth_nothing_the_dollars_alone_decide() -> None:
         assert ranked.ranked_usd == ranked.expected_usd
 
 
+@pytest.mark.parametrize("odd", [-1, "nan", "inf"])
+def test_waiting_that_is_worth_no_sum_is_refused_before_anything_is_rented(
+    market: Market, odd: Any
+) -> None:
+    result = market.rent("gpu-1", wait_usd_per_hour=odd)
+    assert result["failed"]
+    assert "Nothing was rented" in result["msg"]
+    assert market.run("offer_info", wait_usd_per_hour=odd)["failed"]
+
+
 def test_waiting_is_never_told_as_dollars_that_are_billed() -> None:
     billed = [
         rank([GOOD], replace(EIGHT, wait_usd_per_hour=usd))[0].expected_usd for usd in (0, 5, 50)
