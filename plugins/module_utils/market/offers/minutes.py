@@ -62,6 +62,8 @@ _ENGINE_SECONDS = 40.0
 #: (tensorfuse, vllm #19824); cores beyond these help little [A].
 _COMPILE_CORE_SECONDS, _MOST_COMPILING, _COMPILE_GROWS_PER_GIB = 360.0, 8.0, 1 / 100
 _GRAPHS_SECONDS = 30.0
+#: No model grows beyond this, whatever is asked for.
+_LARGEST_GIB = 1000.0
 
 #: Nothing is expected to take longer than a day, whatever is told.
 _MOST_SECONDS = 86400.0
@@ -132,32 +134,79 @@ class FirstToken:
 
 def first_token(offer: Offer, work: Work, paces: Mapping[str, float] | None = None) -> FirstToken:
     """What is expected of *offer*. *paces* multiply phases, as History tells them."""
-    line, disk, cores = _line(offer), _disk(offer), _cores(offer)
+    host = _Host.of(offer)
     pace = {phase: (paces or {}).get(phase, 1.0) for phase in PHASES}
-    unpacked_gib = work.packages_gib * _UNPACKED
-    pull = max(
-        work.image_gib / line,
-        work.image_gib * _UNPACK_SECONDS_PER_GIB,
-        work.image_gib * _UNPACKED / disk,
-    )
-    unzip = unpacked_gib / (_UNZIP_GIB_PER_SECOND * min(cores, _MOST_UNZIPPING))
-    stack = _PROVING_SECONDS + max(work.packages_gib / line, unzip, unpacked_gib / disk)
-    weights = max((work.packages_gib + work.model_gib) / line, work.model_gib / disk)
-    in_memory = work.model_gib <= (offer.ram_gib or 0.0) * _CACHED_BELOW_SHARE
-    copy = work.model_gib / (_LOAD_GIB_PER_SECOND * max(offer.gpu_count, 1))
-    load = copy if in_memory else max(copy, work.model_gib / disk)
-    compiling = _COMPILE_CORE_SECONDS / min(cores, _MOST_COMPILING)
-    grown = 1 + min(work.model_gib, 1000.0) * _COMPILE_GROWS_PER_GIB
-    start = _ENGINE_SECONDS + (compiling * grown + _GRAPHS_SECONDS if work.compiles else 0.0)
     return FirstToken(
-        ssh_seconds=_bounded((_BOOT_SECONDS + pull) * pace[SSH]),
-        stack_seconds=_bounded(stack * pace[INSTALL]),
-        weights_seconds=_bounded(weights * pace[INSTALL]),
-        load_seconds=_bounded(load * pace[LAUNCH]),
-        start_seconds=_bounded(start * pace[LAUNCH]),
+        ssh_seconds=_bounded(_ssh(host, work) * pace[SSH]),
+        stack_seconds=_bounded(_stack(host, work) * pace[INSTALL]),
+        weights_seconds=_bounded(_weights(host, work) * pace[INSTALL]),
+        load_seconds=_bounded(_load(host, work) * pace[LAUNCH]),
+        start_seconds=_bounded(_start(host, work) * pace[LAUNCH]),
         assumed=tuple(_assumed(offer, work)),
         paces={phase: seen for phase, seen in pace.items() if seen != 1.0},
     )
+
+
+@dataclass(frozen=True)
+class _Host:
+    """What counts of an offer, in GiB per second and GiB, with the usual where it tells nothing."""
+
+    line: float
+    disk: float
+    cores: float
+    memory_gib: float
+    gpus: int
+
+    @classmethod
+    def of(cls, offer: Offer) -> _Host:
+        told = _or(offer.download_mbit_per_second, USUAL_MBIT_PER_SECOND)
+        reached = min(told * _LINE_SHARE, _MOST_MBIT_PER_SECOND)
+        disk = _or(offer.disk_mb_per_second, _USUAL_MB_PER_SECOND)
+        return cls(
+            line=max(reached, _LEAST_MBIT_PER_SECOND) / MBIT_PER_GIB,
+            disk=max(disk, _LEAST_MB_PER_SECOND) / _MB_PER_GIB,
+            cores=max(_or(offer.cpu_cores, _USUAL_CORES), _LEAST_CORES),
+            memory_gib=_or(offer.ram_gib, 0.0),
+            gpus=max(offer.gpu_count, 1),
+        )
+
+
+def _ssh(host: _Host, work: Work) -> float:
+    """Boot and image; layers are unpacked while others still come."""
+    came = work.image_gib / host.line
+    written = work.image_gib * _UNPACKED / host.disk
+    return _BOOT_SECONDS + max(came, written, work.image_gib * _UNPACK_SECONDS_PER_GIB)
+
+
+def _stack(host: _Host, work: Work) -> float:
+    """Packages, unpacked while others still come, and their proof."""
+    unpacked_gib = work.packages_gib * _UNPACKED
+    unzipped = unpacked_gib / (_UNZIP_GIB_PER_SECOND * min(host.cores, _MOST_UNZIPPING))
+    came, written = work.packages_gib / host.line, unpacked_gib / host.disk
+    return _PROVING_SECONDS + max(came, unzipped, written)
+
+
+def _weights(host: _Host, work: Work) -> float:
+    """The model's files, over the line that the packages take too."""
+    came = (work.packages_gib + work.model_gib) / host.line
+    return max(came, work.model_gib / host.disk)
+
+
+def _load(host: _Host, work: Work) -> float:
+    """The weights to the GPUs, from memory where they have stayed there."""
+    copied = work.model_gib / (_LOAD_GIB_PER_SECOND * host.gpus)
+    if work.model_gib <= host.memory_gib * _CACHED_BELOW_SHARE:
+        return copied
+    return max(copied, work.model_gib / host.disk)
+
+
+def _start(host: _Host, work: Work) -> float:
+    """The engine until its first completion."""
+    if not work.compiles:
+        return _ENGINE_SECONDS
+    grown = 1 + min(work.model_gib, _LARGEST_GIB) * _COMPILE_GROWS_PER_GIB
+    compiled = _COMPILE_CORE_SECONDS * grown / min(host.cores, _MOST_COMPILING)
+    return _ENGINE_SECONDS + compiled + _GRAPHS_SECONDS
 
 
 def ratios(estimate: Mapping[str, Any], happened: Mapping[str, float]) -> dict[str, float]:
@@ -199,23 +248,8 @@ def slowest_line(gib: float, longest_hours: float) -> float:
     return min(needed, _HIGHEST_FLOOR_MBIT_PER_SECOND)
 
 
-def _line(offer: Offer) -> float:
-    """GiB per second over its line."""
-    told = offer.download_mbit_per_second
-    mbit_per_second = USUAL_MBIT_PER_SECOND if told is None else told
-    reached = min(mbit_per_second * _LINE_SHARE, _MOST_MBIT_PER_SECOND)
-    return max(reached, _LEAST_MBIT_PER_SECOND) / MBIT_PER_GIB
-
-
-def _disk(offer: Offer) -> float:
-    """GiB per second that its disk reads or writes."""
-    told = offer.disk_mb_per_second
-    mb_per_second = _USUAL_MB_PER_SECOND if told is None else told
-    return max(mb_per_second, _LEAST_MB_PER_SECOND) / _MB_PER_GIB
-
-
-def _cores(offer: Offer) -> float:
-    return max(_USUAL_CORES if offer.cpu_cores is None else offer.cpu_cores, _LEAST_CORES)
+def _or(told: float | None, usual: float) -> float:
+    return usual if told is None else told
 
 
 def _assumed(offer: Offer, work: Work) -> Iterator[str]:
