@@ -78,7 +78,7 @@ attack: $(READY) ## Hostile hosts, markets, names, files, terminals: none may ge
 	@PYTHONPATH=collections $(BIN)/python -m tests.attacks $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(MUTANT),--mutant $(MUTANT))
 
-ranking: $(READY) ## Dollars burned per deployment where 65 % of offers fail, against cheapest first
+ranking: $(READY) ## Dollars burned where 65 % of offers fail, and regret in hindsight, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
 
 # ONLY= names parts (floor, seed, noop, fleet, check40), RUNS= how often each is measured.

@@ -14,6 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import rental_cost_usd
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import (
+    MEASURED,
     Attempt,
     History,
 )
@@ -40,7 +41,7 @@ _ARGUMENTS: dict[str, Any] = {
     "state": {
         "type": "str",
         "required": True,
-        "choices": ["begun", "served", "failed", "released", "ended"],
+        "choices": ["begun", "served", "measured", "failed", "released", "ended"],
     },
     "ledger": _DICT,
     "created": _DICT,
@@ -55,6 +56,7 @@ _ARGUMENTS: dict[str, Any] = {
     "on_failure": {"type": "str", "choices": [RELEASE, KEEP], "default": RELEASE},
     "history_path": {"type": "str", "default": ""},
     "boot_seconds": {"type": "float", "default": 0.0},
+    "ratios": _DICT,
     "task": {"type": "str", "default": "an unknown task"},
     "message": {"type": "str", "default": "no message"},
     "unreachable": {"type": "bool", "default": False},
@@ -86,6 +88,10 @@ class ActionModule(WorkerAction):
         self._remember_last_attempt()
         self._remember("served")
         return {"cost_usd": self._cost_usd}
+
+    def _measured(self) -> dict[str, Any]:
+        self._remember(MEASURED)
+        return {}
 
     def _failed(self) -> dict[str, Any]:
         options = self._options
@@ -154,7 +160,8 @@ class ActionModule(WorkerAction):
         if not path or self._task.check_mode:
             return
         provider = str(self._options["rental"].get("provider") or "")
-        attempt = Attempt(self._now, provider, machine, outcome, stage, seconds, usd)
+        ratios = {phase: float(ratio) for phase, ratio in self._options["ratios"].items()}
+        attempt = Attempt(self._now, provider, machine, outcome, stage, seconds, usd, ratios)
         warning = History(path).add(attempt)
         if warning:
             Display().warning(warning)

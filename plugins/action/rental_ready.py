@@ -58,6 +58,7 @@ _ARGUMENTS: dict[str, Any] = {
     "history_path": {"type": "path"},
     "machine_id": {"type": "str", "default": ""},
     "timeout_seconds": {"type": "float"},
+    "expected_seconds": {"type": "float"},
     "nonce": {"type": "str"},
 }
 
@@ -83,7 +84,7 @@ class ActionModule(WorkerAction):
             return _as_it_is(options, provider, clock)
         public_key = _public_key(options["ssh_private_key_file"])
         budget = _budget(options)
-        waiter = Waiter(provider, clock, self._tell)
+        waiter = Waiter(provider, clock, self._tell, expected_seconds=options["expected_seconds"])
         start = clock.monotonic()
 
         def login_for(rental: Rental) -> Login:
@@ -120,6 +121,7 @@ def _budget(options: dict[str, Any]) -> Budget:
         options["image_gib"],
         options["download_mbit_per_second"],
         history.boot_seconds(options["provider"], options["machine_id"]),
+        options["expected_seconds"],
     )
 
 

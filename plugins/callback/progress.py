@@ -15,7 +15,8 @@ author:
 description:
   - Renting a host, installing an inference engine and loading a model take minutes in one task
     each. This callback prints a plain line for every task that runs long, with its hosts, its
-    seconds and, where the rental's price is known, the dollars spent on these hosts so far.
+    seconds and, where the rental's price is known, the dollars spent on these hosts so far. On the
+    way to a new host's first token it says how many minutes of those that are expected have gone.
   - At the end of a playbook it prints the seconds that each role took.
   - Tasks that finish quickly print nothing.
   - The price is that of the modules that ask the marketplace from the controller, such as
@@ -92,6 +93,13 @@ def _is_priced(rental: Any) -> bool:
     return bool(rental_since(rental))
 
 
+def _expected_seconds(offer: Any) -> float:
+    """From the request to the first token, as a result's `offer` tells it; 0 where it does not."""
+    way = offer.get("first_token") if isinstance(offer, Mapping) else None
+    seconds = way.get("total_seconds") if isinstance(way, Mapping) else None
+    return float(seconds) if _is_number(seconds) else 0.0
+
+
 def _is_number(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and math.isfinite(value) and value >= 0
@@ -117,6 +125,7 @@ class CallbackModule(CallbackBase):
         self._guard = threading.Lock()
         self._running: dict[str, _RunningTask] = {}
         self._rentals: dict[str, Mapping[str, Any]] = {}
+        self._expected: dict[str, float] = {}
         self._seconds_by_role: dict[str, float] = {}
         self._role: str | None = None
         self._role_since = 0.0
@@ -142,11 +151,24 @@ class CallbackModule(CallbackBase):
                 seconds = now - min(task.started_by_host.values())
                 line = f"… {_host_list(hosts)}: {task.name}, {seconds:.0f} s"
                 rentals = [self._rentals[host] for host in hosts if host in self._rentals]
+                line += self._minutes(hosts, epoch)
                 if rentals:
                     spent = sum(rental_cost_usd(rental, epoch) for rental in rentals)
                     line += f", ${spent:.4f} so far"
                 lines.append(line)
         return lines
+
+    def _minutes(self, hosts: list[str], epoch: float) -> str:
+        """How far the one that takes longest is on its way to the first token."""
+        ways = [
+            (self._expected[host], epoch - rental_since(self._rentals[host]))
+            for host in hosts
+            if self._expected.get(host) and host in self._rentals
+        ]
+        if not ways:
+            return ""
+        expected, gone = max(ways)
+        return f", {gone / 60:.1f} of about {expected / 60:.1f} minutes to the first token"
 
     # Hosts entering and leaving tasks.
 
@@ -173,6 +195,8 @@ class CallbackModule(CallbackBase):
                     del self._running[result.task._uuid]
             if "rental" in result.result and _told_by_us(result):
                 self._rentals.pop(host, None)
+                if "offer" in result.result or not result.result["rental"]:
+                    self._expected[host] = _expected_seconds(result.result.get("offer"))
                 if _is_priced(result.result["rental"]):
                     self._rentals[host] = result.result["rental"]
 

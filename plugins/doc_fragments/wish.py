@@ -51,7 +51,8 @@ options:
   min_download_mbit_per_second:
     description:
       - Least advertised download speed.
-      - Without it what is usual at the provider, 100 for V(vastai).
+      - Without it what fetches O(image_gib) and O(download_gib) within the longest time that is
+        usual at the provider, an hour for V(vastai), yet never more than 500.
     type: float
   countries:
     description: Accepted countries as two-letter codes; any when empty.
@@ -84,6 +85,24 @@ options:
     description: How much will be downloaded, model and packages, in GiB.
     type: float
     default: 10
+  model_gib:
+    description:
+      - How much of O(download_gib) is the model, in GiB.
+      - Without it all but 3.5 GiB, which are the packages of a stack for CUDA.
+    type: float
+  compiles:
+    description:
+      - Whether the engine compiles the model and captures graphs before it serves, which takes CPU
+        time. vLLM does, unless C(enforce_eager) is set.
+    type: bool
+    default: true
+  wait_usd_per_hour:
+    description:
+      - What an hour of waiting for the first token is worth to you, in dollars. Nobody bills it; an
+        offer may cost so much more for each hour that it saves.
+      - With V(0) offers are ranked by what will be billed alone.
+    type: float
+    default: 5
   image_gib:
     description:
       - Size of the host's image in GiB, as far as a host has to fetch it.

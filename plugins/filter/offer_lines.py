@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.showing import (
@@ -15,7 +15,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.showing
 
 DOCUMENTATION = r"""
 name: offer_lines
-short_description: Show an offer, its expected cost, its odds of failure and its deadline
+short_description: Show an offer, its cost, its minutes, its odds of failure and its deadline
 version_added: "0.1.0"
 description:
   - Plain lines for people, the same before an offer is rented and after.
@@ -41,6 +41,11 @@ options:
     description: Whether it is not rented but would be.
     type: bool
     default: false
+  runners_up:
+    description: What was not taken, as M(inferops.gpu.rental) returns it.
+    type: list
+    elements: dict
+    default: []
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -65,9 +70,10 @@ def offer_lines(
     disk_gib: float,
     hours: float,
     pretend: bool = False,
+    runners_up: Iterable[Mapping[str, Any]] = (),
 ) -> list[str]:
     """See DOCUMENTATION."""
-    return lines(offer, deadline, float(disk_gib), float(hours), pretend)
+    return lines(offer, deadline, float(disk_gib), float(hours), pretend, runners_up)
 
 
 class FilterModule:

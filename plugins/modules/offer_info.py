@@ -7,13 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: offer_info
-short_description: List rentable GPU offers, ranked by expected cost
+short_description: List rentable GPU offers, ranked by expected cost and waiting
 version_added: "0.1.0"
 description:
   - Searches a marketplace, checks every answer again on the controller, and ranks what is left
-    by what the whole rental is expected to cost.
-  - The cost is the hourly price with the disk, the traffic, the hours spent on downloads at the
+    by what the whole rental is expected to cost, in dollars and in waiting.
+  - The dollars are the hourly price with the disk, the traffic, the hours spent on downloads at the
     offer's bandwidth, and the odds and cost of a host that fails.
+  - The waiting is the time from the rental request to the first token, computed from the offer's
+    network, disk, memory and cores and the sizes of image, packages and model, and that of failed
+    attempts before. Each hour of it counts O(wait_usd_per_hour).
 author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
@@ -94,6 +97,18 @@ offers:
         download_wait_usd: 0.0180
         failure_usd: 0.0799
         outage_usd: 0.0385
+      ranked_usd: 11.5112
+      waiting: {hours: 0.63, usd_per_hour: 5.0, usd: 3.15}
+      first_token:
+        total_seconds: 612.4
+        ssh_seconds: 229.2
+        stack_seconds: 119.0
+        weights_seconds: 211.5
+        load_seconds: 8.2
+        start_seconds: 163.5
+        phases: {ssh: 229.2, install: 211.5, launch: 171.7}
+        paces: {}
+        assumed: [an image that is not on the host yet]
       risk:
         failure_probability: 0.391
         reasons: [not verified]
@@ -103,8 +118,60 @@ offers:
       description: The physical machine, for O(exclude_machines); null where nobody says.
       type: str
     expected_cost:
-      description: The sum by which offers are ranked, in dollars, and its parts.
+      description: What will be billed, as far as that can be expected, in dollars, and its parts.
       type: dict
+    ranked_usd:
+      description:
+        - The sum by which offers are ranked, of C(total_usd) in RV(offers[].expected_cost) and
+          RV(offers[].waiting.usd).
+      type: float
+    waiting:
+      description: What waiting is worth. Nobody bills it.
+      type: dict
+      contains:
+        hours:
+          description: Until the first token, with those of failed attempts before it.
+          type: float
+        usd_per_hour:
+          description: O(wait_usd_per_hour).
+          type: float
+        usd:
+          description: What all of them are worth.
+          type: float
+    first_token:
+      description:
+        - How long it takes from the rental request to the first token. An estimate, from what the
+          offer tells, the sizes that were asked for and O(history_path).
+      type: dict
+      contains:
+        total_seconds:
+          description: All of it. The stack and the weights come side by side.
+          type: float
+        ssh_seconds:
+          description: Boot and image, until SSH lets in.
+          type: float
+        stack_seconds:
+          description: Packages and their proof.
+          type: float
+        weights_seconds:
+          description: The model's files, beside the packages over the same line.
+          type: float
+        load_seconds:
+          description: The weights on their way to the GPU, from memory or the disk.
+          type: float
+        start_seconds:
+          description: Imports, compilation, graphs and the first completion.
+          type: float
+        phases:
+          description: The same by the phases that a deploy measures.
+          type: dict
+        paces:
+          description: By how much the history has made a phase slower or faster, if it has.
+          type: dict
+        assumed:
+          description: What was counted on without being told.
+          type: list
+          elements: str
     risk:
       description:
         - The odds that the host cannot be used, and what speaks against it. All that an offer does
@@ -114,6 +181,23 @@ offers:
       description: Limits of the wish about which the offer says nothing, so that it passes them.
       type: list
       elements: str
+runners_up:
+  description:
+    - Up to three offers after the first one, and what each loses by.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: "1234570"
+      machine_id: "20990"
+      gpu_name: RTX 4090
+      price_usd_per_hour: 0.3009
+      total_usd: 7.4812
+      first_token_seconds: 4752.1
+      behind_usd: 5.8211
+      why: >-
+        waiting 6.70 dollars more (79.2 minutes to the first token instead of 10.2), rent 0.88
+        dollars less
 total:
   description: How many offers fulfil the wish.
   returned: success
@@ -129,6 +213,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import choose
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.runners_up import (
+    runners_up,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
     ACCOUNT_OPTIONS,
     WISH_OPTIONS,
@@ -161,6 +248,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         offers=[offer.to_dict() for offer in ranked[: options["limit"]]],
+        runners_up=runners_up(ranked, ranked[0]),
         total=len(ranked),
     )
 

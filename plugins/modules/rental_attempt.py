@@ -37,11 +37,12 @@ options:
     description:
       - With V(begun), another attempt begins, and gets its nonce.
       - With V(served), the host works.
+      - With V(measured), it is known how long it took until the first token.
       - With V(failed), an attempt has failed, and what becomes of it is decided.
       - With V(released), it was released, and the next attempt begins.
       - With V(ended), the deploy has failed for good. The task fails with what there is to say.
     type: str
-    choices: [begun, served, failed, released, ended]
+    choices: [begun, served, measured, failed, released, ended]
     required: true
   ledger:
     description:
@@ -108,6 +109,12 @@ options:
     description: How long it took until SSH worked, for the history; V(0) when it did not.
     type: float
     default: 0
+  ratios:
+    description:
+      - With O(state=measured), by phase how many times longer it took than the offer had let
+        expect, as filter P(inferops.gpu.first_token#filter) returns it.
+    type: dict
+    default: {}
   task:
     description: With O(state=ended), the task at which the deploy failed.
     type: str

@@ -77,6 +77,13 @@ options:
       - That of the run, as M(inferops.gpu.rental_attempt) has drawn it. Only the run that has made
         the rental, and only within an hour, believes the host key that came with the request.
     type: str
+  expected_seconds:
+    description:
+      - How long the way to SSH is expected to take, as RV(inferops.gpu.rental#module:offer) tells
+        it under C(first_token). It is shown beside the seconds so far.
+      - The computed time is at least three times as long, unless O(history_path) knows how long
+        boots take.
+    type: float
   timeout_seconds:
     description: How long to wait for everything together, instead of the computed time.
     type: float

@@ -17,6 +17,7 @@ from typing import Any, Callable
 from .clock import Clock
 from .errors import CredentialError, RequestRefused
 from .mark import ROOM_FOR_SEAL, Seal
+from .offers.minutes import slowest_line
 from .offers.ranking import Usage
 from .offers.shared_search import SharedSearch
 from .providers.pace import Pace
@@ -74,7 +75,10 @@ WISH_OPTIONS: dict[str, Any] = {
     "exclude_machines": {"type": "list", "elements": "str", "default": []},
     "expected_hours": {"type": "float", "default": 24.0},
     "download_gib": {"type": "float", "default": 10.0},
+    "model_gib": {"type": "float"},
+    "compiles": {"type": "bool", "default": True},
     "image_gib": {"type": "float"},
+    "wait_usd_per_hour": {"type": "float", "default": 5.0},
     "history_path": {"type": "path"},
 }
 
@@ -206,6 +210,10 @@ def with_usual(options: Mapping[str, Any]) -> dict[str, Any]:
     filled = {**options, **{name: usual[name] for name in left_open}}
     if "disk_gib" in left_open:
         filled["disk_gib"] = max(filled["disk_gib"], math.ceil(options["least_disk_gib"]))
+    longest = usual["longest_download_hours"]
+    if longest and "download_gib" in filled and filled["min_download_mbit_per_second"] is None:
+        gib = filled["image_gib"] + filled["download_gib"]
+        filled["min_download_mbit_per_second"] = slowest_line(gib, longest)
     return filled
 
 
@@ -238,9 +246,21 @@ def _country(word: str) -> str:
 
 
 def make_usage(options: Mapping[str, Any]) -> Usage:
-    """What the rental is expected to do, from *options* in the shape of WISH_OPTIONS."""
+    """What the rental is expected to do, from *options* in the shape of WISH_OPTIONS.
+
+    Raises RequestRefused for waiting that would be worth less than nothing.
+    """
+    if not 0 <= options["wait_usd_per_hour"] < math.inf:
+        raise RequestRefused(
+            f"wait_usd_per_hour is {options['wait_usd_per_hour']}, and waiting is worth dollars.",
+            remedy="Set it to what an hour of it is worth to you, or to 0.",
+            money="Nothing was rented.",
+        )
     return Usage(
         hours=options["expected_hours"],
         download_gib=options["download_gib"],
         image_gib=options["image_gib"],
+        model_gib=options["model_gib"],
+        compiles=options["compiles"],
+        wait_usd_per_hour=options["wait_usd_per_hour"],
     )

@@ -217,6 +217,7 @@ class Architecture:
         """The size of a dense network where layers do not differ."""
         if self.model_type == "qwen":  # both halves of its gated network in one figure
             return self.get("intermediate_size") // 2
+        names: tuple[str, ...]
         names = ("dense_intermediate_size", "intermediate_size_mlp", "intermediate_size")
         if self.model_type == "granitemoehybrid":  # what its experts share is all that it has
             names = ("shared_intermediate_size", *names)

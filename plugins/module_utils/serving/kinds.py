@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .architecture import FAMILIES, is_headless, text_config
+from .architecture import is_headless, text_config
+from .families import FAMILIES
 
 TEXT, VECTORS = "text", "vectors or scores"
 #: Options that name it, and what of their values means vectors or scores.

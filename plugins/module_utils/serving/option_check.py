@@ -26,7 +26,7 @@ def unknown_options(
         return
     for key in sorted(arguments):
         found = [_unknown_name(key, release) for release in may_run]
-        if all(found):
+        if found[0] and all(found):
             yield f"arguments: {_words(found[0], may_run)}"
     lines = [read(map(str, extra_args), options_of(release)) for release in may_run]
     for unknown in lines[0].unknown:

@@ -101,7 +101,7 @@ class FakeProvider(Provider):
         disk_gib=40,
         driver_version=None,
         min_reliability=None,
-        min_download_mbit_per_second=None,
+        longest_download_hours=None,
         verified=False,
     )
     console_url = "https://fake.example/console"

@@ -58,13 +58,22 @@ def test_every_returned_offer_fulfils_the_wish(market: Market) -> None:
         assert found["verified"]
 
 
-def test_offers_come_by_expected_cost_and_the_sum_is_shown(market: Market) -> None:
+def test_offers_come_by_dollars_and_waiting_and_the_sums_are_shown(market: Market) -> None:
     offers = market.run("offer_info", limit=20)["offers"]
-    totals = [found["expected_cost"]["total_usd"] for found in offers]
-    assert totals == sorted(totals)
+    sums = [found["ranked_usd"] for found in offers]
+    assert sums == sorted(sums)
+    for found in offers:
+        both = found["expected_cost"]["total_usd"] + found["waiting"]["usd"]
+        assert both == pytest.approx(found["ranked_usd"], abs=0.001)
     parts = offers[0]["expected_cost"]
     total = sum(value for name, value in parts.items() if name != "total_usd")
     assert total == pytest.approx(parts["total_usd"], abs=0.001)
+
+
+def test_who_does_not_mind_waiting_gets_offers_by_what_is_billed(market: Market) -> None:
+    offers = market.run("offer_info", limit=20, wait_usd_per_hour=0)["offers"]
+    totals = [found["expected_cost"]["total_usd"] for found in offers]
+    assert totals == sorted(totals)
 
 
 def test_a_requested_disk_is_part_of_the_price(market: Market) -> None:

@@ -171,6 +171,23 @@ def test_a_healthy_host_on_a_slow_line_is_not_given_up() -> None:
     assert ready_budget(8, 111, history_boot_seconds=60).running_seconds > 1497
 
 
+def test_a_host_of_which_a_slow_boot_is_expected_gets_three_times_as_long() -> None:
+    assert ready_budget(8, 800, expected_seconds=700).running_seconds == 2100
+    assert ready_budget(8, 800, expected_seconds=60) == ready_budget(8, 800)
+    assert ready_budget(8, 800, expected_seconds=1e9).running_seconds == 3600
+    assert ready_budget(8, 800, 60, expected_seconds=700).running_seconds == 0.75 * 2100
+
+
+def test_the_wait_says_how_long_it_was_expected_to_take() -> None:
+    world = World()
+    clock = Clock(monotonic=lambda: world.seconds, sleep=world.sleep, now=lambda: world.seconds)
+    waiter = Waiter(
+        cast(Provider, world), clock, world.lines.append, world.probe, expected_seconds=229.2
+    )
+    waiter.until_running("4711", BUDGET)
+    assert world.lines[0].endswith("(0 of 229 s expected)")
+
+
 def test_an_unknown_bandwidth_counts_as_a_slow_one() -> None:
     assert ready_budget(8, 0) == ready_budget(8, 100)
 

@@ -380,6 +380,7 @@ def test_answers_of_a_survey_work_as_meant(tmp_path: Path, simulator: Simulator)
         rent_exclude_machines="1,2",
         rent_ready_timeout_seconds="0",
         rent_deadline_hours="12",
+        rent_wait_usd_per_hour="7.5",
         rent_verified="false",
         launch_ignore_fit="true",
     )
@@ -394,5 +395,8 @@ def test_answers_of_a_survey_work_as_meant(tmp_path: Path, simulator: Simulator)
     assert status == 0, output
     assert "KV cache for 4096 tokens" in output
     assert "Would rent offer" in output
+    assert "First token: expected " in output
+    assert "7.5 for each hour (rent_wait_usd_per_hour)" in output
+    assert "Runner-up: offer " in output
     assert "in 12.0 hours, enforced by host" in output
     assert "gpu-9 : ok=" in output

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -139,27 +140,64 @@ def test_a_private_key_without_its_public_half_is_good(tmp_path: Path) -> None:
     assert f"public ssh-ed25519 {expected}" in output
 
 
-def test_a_report_that_cannot_be_kept_ends_no_deploy(tmp_path: Path) -> None:
-    """The folder was writable when the run began."""
-    (tmp_path / "file").write_text("")
+def reported(tmp_path: Path, **given: Any) -> tuple[int, str]:
+    """Exit status and output of what a deploy says at its end."""
     report = REPOSITORY / "playbooks" / "tasks" / "report.yml"
     tasks = on_the_host({"ansible.builtin.include_tasks": str(report)})
-    status, output = play(
-        tmp_path,
-        [{**tasks[0], "roles": ["inferops.gpu.inferops"]}],
-        inferops_report_dir=str(tmp_path / "file"),
-        inferops_look={"at": 1},
-        inferops_endpoint={"url": "http://127.0.0.1:1/v1", "model": "a/b", "completion": "c"},
-        inferops_rental={
+    known: dict[str, Any] = {
+        "inferops_look": {"at": 1},
+        "inferops_endpoint": {"url": "http://127.0.0.1:1/v1", "model": "a/b", "completion": "c"},
+        "inferops_rental": {
             "provider": "vastai",
             "id": "7",
+            "machine_id": "42",
             "price_usd_per_hour": 0.5,
             "started_at": 1,
         },
-        inferops_offer={},
-        inferops_deadline={"at": 0, "enforced_by": "nobody", "clock_offset_seconds": 0},
-        deploy_checked={"at": 1},
+        "inferops_offer": {},
+        "inferops_deadline": {"at": 0, "enforced_by": "nobody", "clock_offset_seconds": 0},
+        "deploy_checked": {"at": 1},
+    }
+    plays = [{**tasks[0], "roles": ["inferops.gpu.inferops"]}]
+    return play(tmp_path, plays, "--limit", "gpu-1", **{**known, **given})
+
+
+def test_the_report_holds_what_was_expected_against_what_happened(tmp_path: Path) -> None:
+    now = time.time()
+    phases = {"ssh": 200.0, "install": 300.0, "launch": 100.0}
+    expected = {"total_seconds": 600.0, "phases": phases, "paces": {"ssh": 2.0}}
+    status, output = reported(
+        tmp_path,
+        inferops_report_dir=str(tmp_path / "reports"),
+        inferops_history_path=str(tmp_path / "history.jsonl"),
+        inferops_offer={"id": "1", "first_token": expected},
+        inferops_look={"at": now - 400},
+        deploy_installed_at=now - 100,
+        rent_ready={"seconds": {"running": 90.0, "ssh": 10.0}},
     )
+    assert status == 0, output
+    assert "(SSH 1.7 of 3.3, install 5.0 of 5.0, launch " in output
+    told = json.loads((tmp_path / "reports" / "gpu-1.json").read_text())["first_token"]
+    assert told["expected_seconds"] == 600
+    assert told["phases"]["ssh"] == {"expected_seconds": 200, "happened_seconds": 100}
+    (line,) = map(json.loads, (tmp_path / "history.jsonl").read_text().splitlines())
+    assert (line["outcome"], line["machine_id"], line["stage"]) == ("measured", "42", "")
+    # The offer alone had let expect 100 s: the history had made 200 of them.
+    assert line["ratios"]["ssh"] == 1.0
+    assert line["ratios"]["install"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_of_a_host_that_was_there_the_report_expects_nothing(tmp_path: Path) -> None:
+    status, output = reported(tmp_path, inferops_history_path=str(tmp_path / "history.jsonl"))
+    assert status == 0, output
+    assert "First token: nothing was expected" in output
+    assert not (tmp_path / "history.jsonl").exists()
+
+
+def test_a_report_that_cannot_be_kept_ends_no_deploy(tmp_path: Path) -> None:
+    """The folder was writable when the run began."""
+    (tmp_path / "file").write_text("")
+    status, output = reported(tmp_path, inferops_report_dir=str(tmp_path / "file"))
     assert status == 0, output
     assert "The report could not be kept: " in output
     assert "Endpoint: http://127.0.0.1:1/v1 serves a/b" in output

@@ -46,7 +46,8 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         price = 3600 if self._task.delegate_to else 3600e4
         rental = {"price_usd_per_hour": price, "started_at": time.time()}
-        return {"changed": False, "rental": rental}
+        offer = {"first_token": {"total_seconds": 90 if self._task.delegate_to else 9e9}}
+        return {"changed": False, "rental": rental, "offer": offer}
 """
 
 
@@ -108,6 +109,13 @@ def test_a_long_task_says_what_its_hosts_have_cost_so_far(output: str) -> None:
     assert 2.0 <= costs[0] < costs[1]
 
 
+def test_a_long_task_says_how_far_it_is_to_the_first_token(output: str) -> None:
+    """As the marketplace's side expects it, and no host that it asks."""
+    said = re.findall(r", (\d+\.\d) of about (\d+\.\d) minutes to the first token, \$", output)
+    assert said
+    assert {expected for _gone, expected in said} == {"1.5"}
+
+
 def test_a_host_that_tells_a_price_of_its_own_is_not_believed(output: str) -> None:
     """Neither by a module that looks at hosts, nor by one that is told to run there."""
     costs = [float(cost) for cost in re.findall(r", \$(\d+\.\d{4}) so far$", output, re.MULTILINE)]
@@ -133,6 +141,13 @@ def test_a_host_that_tells_a_price_of_its_own_is_not_believed(output: str) -> No
 def test_an_odd_price_is_none(rental: object) -> None:
     assert not progress._is_priced(rental)
     assert progress._is_priced({"price_usd_per_hour": 1.0, "mark": {"created_at": 1}})
+
+
+@pytest.mark.parametrize(
+    "offer", [None, [], {}, {"first_token": 3}, {"first_token": {"total_seconds": "90"}}]
+)
+def test_an_odd_expectation_is_none(offer: object) -> None:
+    assert progress._expected_seconds(offer) == 0
 
 
 def test_quick_tasks_print_nothing(output: str) -> None:

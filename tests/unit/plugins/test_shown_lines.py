@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.filter.first_token import first_token
 from ansible_collections.inferops.gpu.plugins.filter.offer_lines import offer_lines
 from ansible_collections.inferops.gpu.plugins.filter.plan_lines import plan_lines
 
@@ -31,6 +32,18 @@ OFFER: dict[str, Any] = {
         "outage_usd": 0.03,
         "failure_usd": 0.03,
     },
+    "waiting": {"hours": 0.63, "usd_per_hour": 5.0, "usd": 3.15},
+    "first_token": {
+        "total_seconds": 612.4,
+        "ssh_seconds": 229.2,
+        "stack_seconds": 119.0,
+        "weights_seconds": 211.5,
+        "load_seconds": 8.2,
+        "start_seconds": 163.5,
+        "phases": {"ssh": 229.2, "install": 211.5, "launch": 171.7},
+        "paces": {},
+        "assumed": ["8 cores", "an image that is not on the host yet"],
+    },
     "risk": {"failure_probability": 0.3, "reasons": ["not verified", "reliability below 0.995"]},
 }
 DEADLINE = {"at": 1795312800, "hours": 24.0, "enforced_by": "host"}
@@ -44,9 +57,46 @@ def test_an_offer_is_shown_with_its_price_its_odds_and_its_deadline() -> None:
         "Price: 0.3412 dollars per hour with 40 GiB of disk; expected for 24 hours: 8.40 dollars "
         "(base 8.00, disk 0.20, traffic 0.10, waiting for downloads 0.04, outages 0.03, failures "
         "0.03)",
+        "First token: expected 10.2 minutes after the request (SSH 3.8, stack 2.0 beside weights "
+        "3.5, load 0.1, start 2.7); assumed: 8 cores, an image that is not on the host yet",
+        "Waiting: 37.8 minutes with failed attempts before it, counted as 3.15 dollars that nobody "
+        "bills, 5 for each hour (rent_wait_usd_per_hour)",
         "Odds of failure: 30 % (not verified, reliability below 0.995)",
         "Deadline: in 24.0 hours, enforced by host",
     ]
+
+
+def test_who_came_after_it_and_why_is_shown_before_money_is_spent() -> None:
+    other = {
+        "id": "7",
+        "price_usd_per_hour": 0.3,
+        "behind_usd": 5.82,
+        "why": "waiting 6.70 dollars more (79.2 minutes to the first token instead of 10.2)",
+    }
+    lines = offer_lines(OFFER, DEADLINE, 40, 24, pretend=True, runners_up=[other])
+    assert (
+        "Runner-up: offer 7 for 0.3000 dollars per hour, behind by 5.82 dollars: waiting 6.70 "
+        "dollars more (79.2 minutes to the first token instead of 10.2)" in lines
+    )
+
+
+def test_what_the_history_has_made_slower_is_said() -> None:
+    learnt = {**OFFER, "first_token": {**OFFER["first_token"], "paces": {"ssh": 2.0}}}
+    assert "; by the history: SSH x 2.00; assumed" in offer_lines(learnt, DEADLINE, 40, 24)[2]
+
+
+def test_what_was_expected_is_told_beside_what_happened() -> None:
+    told = first_token(OFFER, {"ssh": "180", "install": 200.0, "launch": 160})
+    assert told["line"] == (
+        "First token: after 9.0 minutes, expected were 10.2 (SSH 3.0 of 3.8, install 3.3 of 3.5, "
+        "launch 2.7 of 2.9)"
+    )
+    assert told["phases"]["ssh"] == {"expected_seconds": 229.2, "happened_seconds": 180.0}
+    assert told["ratios"]["ssh"] == pytest.approx(180 / 229.2, abs=0.001)
+
+
+def test_of_a_host_that_was_there_nothing_was_expected() -> None:
+    assert first_token({}, {"ssh": 0, "install": 0, "launch": 3}) == {}
 
 
 def test_what_an_offer_does_not_tell_is_said_to_be_not_told() -> None:

@@ -11,18 +11,22 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import statistics
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ...common.private_files import make_folders, open_private, place_of
 from ..clock import Clock
+from .minutes import PHASES
 
 #: How an attempt ends: the host served, it could not be used, or the request found the offer gone.
 SERVED, FAILED, GONE = "served", "failed", "gone"
+#: No end: how long a host that serves has needed, against what was expected of it.
+MEASURED = "measured"
 
 #: Older attempts count no more: machines get repaired, and nobody retries one that is shunned.
 _REMEMBERED_SECONDS = 90 * 86400.0
@@ -31,6 +35,11 @@ _MOST_LINES = 10_000
 _MOST_BYTES = 4 * 1024**2
 #: No time, duration or cost is that large; what is not a number is not less either.
 _ABSURD = 1e12
+#: How many deploys the estimate is worth against what a provider's hosts have needed, and how many
+#: the provider's pace against one machine's.
+_PROVIDER_PACE_WEIGHT, _MACHINE_PACE_WEIGHT = 3.0, 1.0
+#: A phase that was so many times slower or faster says no more than this.
+_MOST_RATIO = 8.0
 _LOCK_BUDGET_SECONDS = 5.0
 _LOCK_EVERY_SECONDS = 0.05
 
@@ -39,7 +48,8 @@ _LOCK_EVERY_SECONDS = 0.05
 class Attempt:
     """One attempt. ``time`` is in epoch seconds, ``usd`` is what it cost.
 
-    ``stage`` says where it failed; ``seconds`` until SSH worked, 0 when it never did.
+    ``stage`` says where it failed; ``seconds`` until SSH worked, 0 when it never did. ``ratios``
+    are, by phase, how many times longer it took than the offer alone had let expect.
     """
 
     time: float
@@ -49,6 +59,19 @@ class Attempt:
     stage: str = ""
     seconds: float = 0.0
     usd: float = 0.0
+    ratios: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Paces:
+    """How many times longer phases take than offers let expect, of a provider and its machines."""
+
+    usual: Mapping[str, float]
+    machines: Mapping[str, Mapping[str, float]]
+
+    def of(self, machine_id: str | None) -> Mapping[str, float]:
+        """Those of one machine; of one that is not known, the provider's."""
+        return self.machines.get(machine_id or "", self.usual)
 
 
 @dataclass(frozen=True)
@@ -85,11 +108,26 @@ class History:
 
     def machines(self, provider: str) -> dict[str, Record]:
         """The record of each machine of a provider; a success clears the failures before it."""
+        return {name: _cleared(made) for name, made in self._by_machine(provider).items()}
+
+    def paces(self, provider: str) -> Paces:
+        """How long phases take there, against what offers let expect."""
+        made = [one for one in self.attempts() if one.provider == provider]
+        usual = _pace(made, {}, _PROVIDER_PACE_WEIGHT)
+        return Paces(
+            usual,
+            {
+                name: _pace(its, usual, _MACHINE_PACE_WEIGHT)
+                for name, its in self._by_machine(provider).items()
+            },
+        )
+
+    def _by_machine(self, provider: str) -> dict[str, list[Attempt]]:
         by_machine: dict[str, list[Attempt]] = {}
         for one in self.attempts():
             if one.provider == provider and one.machine_id:
                 by_machine.setdefault(one.machine_id, []).append(one)
-        return {machine_id: _cleared(made) for machine_id, made in by_machine.items()}
+        return by_machine
 
     def boot_seconds(self, provider: str, machine_id: str) -> float | None:
         """How long a boot takes: the machine's median, else the provider's, else None."""
@@ -156,12 +194,38 @@ def _parsed(line: bytes) -> Attempt | None:
     texts = (attempt.provider, attempt.machine_id, attempt.stage)
     numbers = (attempt.time, attempt.seconds, attempt.usd)
     sound = (
-        attempt.outcome in (SERVED, FAILED, GONE)
+        attempt.outcome in (SERVED, FAILED, GONE, MEASURED)
+        and _are_ratios(attempt.ratios)
         and all(isinstance(text, str) for text in texts)
         and all(isinstance(number, (int, float)) for number in numbers)
         and all(0 <= number < _ABSURD for number in numbers)
     )
     return attempt if sound else None
+
+
+def _are_ratios(told: Any) -> bool:
+    return isinstance(told, dict) and all(
+        phase in PHASES and isinstance(ratio, (int, float)) and 0 < ratio < _ABSURD
+        for phase, ratio in told.items()
+    )
+
+
+def _pace(
+    attempts: Iterable[Attempt], before: Mapping[str, float], weight: float
+) -> dict[str, float]:
+    """By phase, *before* (else 1) and what the attempts have shown, as a geometric mean."""
+    known = [one.ratios for one in attempts if one.ratios]
+    paces = dict(before)
+    for phase in PHASES:
+        shown = [math.log(_sane(ratios[phase])) for ratios in known if phase in ratios]
+        if shown:
+            log = weight * math.log(before.get(phase, 1.0)) + sum(shown)
+            paces[phase] = math.exp(log / (weight + len(shown)))
+    return paces
+
+
+def _sane(ratio: float) -> float:
+    return min(max(ratio, 1 / _MOST_RATIO), _MOST_RATIO)
 
 
 def _cleared(attempts: list[Attempt]) -> Record:

@@ -2,16 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ranking of offers by what the whole rental is expected to cost, with the sum shown.
+"""Ranking of offers by what the whole rental is expected to cost in dollars and in waiting.
 
 Failing costs the odds, ``p / (1 - p)``, times what a failed attempt costs. As far as the odds are
 right, no other order of trying offers is cheaper on average: swapping two neighbours shows it.
+
+Waiting is nobody's bill, so it is shown beside the dollars: what an hour of it is worth is the
+user's to say, and at 0 the dollars alone make the order.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Callable
 
@@ -19,6 +22,14 @@ from ..model import NOT_TOLD, Offer
 from ..wish import Wish, version_key
 from .gpu_names import in_words_of
 from .history import History, Record
+from .minutes import (
+    MBIT_PER_GIB,
+    PACKAGES_GIB,
+    USUAL_MBIT_PER_SECOND,
+    FirstToken,
+    Work,
+    first_token,
+)
 from .nothing_fits import nothing_fits
 from .shared_search import SharedSearch
 
@@ -38,9 +49,8 @@ _MOST_DOWN = 0.1
 #: Where a listing says nonsense, count on this much bandwidth.
 _LEAST_MBIT_PER_SECOND = 10.0
 #: What is counted on where an offer tells nothing: what most offers have that pass the usual
-#: filters (1 Gbit/s lines, uptimes above 0.99, no price for traffic). Its doubt is counted apart.
-_USUAL_MBIT_PER_SECOND, _USUAL_RELIABILITY, _USUAL_USD_PER_GIB = 500.0, 0.99, 0.0
-_MBIT_PER_GIB = 8 * 1024**3 / 1e6
+#: filters (uptimes above 0.99, no price for traffic). Its doubt is counted apart.
+_USUAL_RELIABILITY, _USUAL_USD_PER_GIB = 0.99, 0.0
 
 #: Each doubt multiplies the odds of failing by this much. That hosts below these limits fail more
 #: is why others refuse them; by how much nobody publishes, so all count the same.
@@ -93,12 +103,27 @@ _DECIDING = {
 class Usage:
     """What the rental will be used for, as far as it decides its cost.
 
-    ``download_gib`` are model and packages, ``image_gib`` the host's image.
+    ``download_gib`` are model and packages, ``image_gib`` the host's image. ``model_gib`` is the
+    model's part of the download, None where nobody knows it.
     """
 
     hours: float = 24.0
     download_gib: float = 10.0
     image_gib: float = 8.0
+    model_gib: float | None = None
+    compiles: bool = True
+    wait_usd_per_hour: float = 0.0
+
+    @property
+    def work(self) -> Work:
+        """What a new host has to do before it serves."""
+        guessed = self.model_gib is None
+        packages_gib = min(self.download_gib, PACKAGES_GIB)
+        model_gib = self.download_gib - packages_gib
+        if self.model_gib is not None:
+            packages_gib = max(self.download_gib - self.model_gib, 0.0)
+            model_gib = self.model_gib
+        return Work(self.image_gib, packages_gib, model_gib, guessed, self.compiles)
 
 
 @dataclass(frozen=True)
@@ -120,7 +145,9 @@ class RankedOffer:
 
     ``base_usd`` is the rent without the disk. ``failure_usd`` is what failed attempts cost before
     one like this serves, ``outage_usd`` the rent of the time that it is down afterwards.
-    ``unchecked`` are the limits of the wish about which the offer tells nothing.
+    ``wait_hours`` are those until the first token, with failed attempts before it, and
+    ``wait_usd_per_hour`` what each is worth. ``unchecked`` are the limits of the wish about which
+    the offer tells nothing.
     """
 
     offer: Offer
@@ -131,11 +158,24 @@ class RankedOffer:
     failure_usd: float
     outage_usd: float
     risk: Risk
+    first_token: FirstToken
+    wait_hours: float
+    wait_usd_per_hour: float
     unchecked: tuple[str, ...] = ()
 
     @property
+    def wait_usd(self) -> float:
+        """What the waiting is worth; nobody bills it."""
+        return self.wait_hours * self.wait_usd_per_hour
+
+    @property
+    def ranked_usd(self) -> float:
+        """The sum that the ranking goes by: dollars and waiting."""
+        return self.expected_usd + self.wait_usd
+
+    @property
     def expected_usd(self) -> float:
-        """The sum that the ranking goes by."""
+        """What will be billed, as far as that can be expected."""
         start_usd = self.traffic_usd + self.download_wait_usd + self.failure_usd
         return start_usd + self.base_usd + self.disk_usd + self.outage_usd
 
@@ -152,6 +192,13 @@ class RankedOffer:
                 "failure_usd": round(self.failure_usd, 4),
                 "outage_usd": round(self.outage_usd, 4),
             },
+            "ranked_usd": round(self.ranked_usd, 4),
+            "waiting": {
+                "hours": round(self.wait_hours, 4),
+                "usd_per_hour": self.wait_usd_per_hour,
+                "usd": round(self.wait_usd, 4),
+            },
+            "first_token": self.first_token.to_dict(),
             "risk": {
                 "failure_probability": round(self.risk.failure_probability, 3),
                 "reasons": list(self.risk.reasons),
@@ -163,11 +210,15 @@ class RankedOffer:
 def rank(
     offers: Iterable[Offer], usage: Usage, history: History | None = None
 ) -> list[RankedOffer]:
-    """Offers by expected cost, cheapest first; ties go by id, so that runs agree."""
-    listed = list(offers)
-    risks = _risks(listed, history or History(None))
-    priced = [_price(offer, usage, risk) for offer, risk in zip(listed, risks)]
-    return sorted(priced, key=lambda ranked: (ranked.expected_usd, ranked.offer.id))
+    """Offers by expected cost and waiting, best first; ties go by id, so that runs agree."""
+    listed, known = list(offers), history or History(None)
+    risks = _risks(listed, known)
+    paces = {name: known.paces(name) for name in {offer.provider for offer in listed}}
+    priced = [
+        _price(offer, usage, risk, paces[offer.provider].of(offer.machine_id))
+        for offer, risk in zip(listed, risks)
+    ]
+    return sorted(priced, key=lambda ranked: (ranked.ranked_usd, ranked.offer.id))
 
 
 def choose(
@@ -244,24 +295,26 @@ def _told(what: str, record: Record) -> str:
     return f"{record.failed} of {made} {what} failed" if made else ""
 
 
-def _price(offer: Offer, usage: Usage, risk: Risk) -> RankedOffer:
+def _price(offer: Offer, usage: Usage, risk: Risk, paces: Mapping[str, float]) -> RankedOffer:
     rate = offer.price_usd_per_hour
     usd_per_gib = _or(offer.download_usd_per_gib, _USUAL_USD_PER_GIB)
     reliability = _or(offer.reliability, _USUAL_RELIABILITY)
-    failed_usd = (
-        rate * (_FAILED_ATTEMPT_HOURS + _download_hours(offer, usage.image_gib))
-        + usd_per_gib * usage.image_gib
-    )
+    failed_hours = _FAILED_ATTEMPT_HOURS + _download_hours(offer, usage.image_gib)
     gib = usage.image_gib + usage.download_gib
+    way = first_token(offer, usage.work, paces)
+    wait_hours = way.total_seconds / 3600 + risk.odds * failed_hours
     return RankedOffer(
         offer=offer,
         base_usd=(rate - offer.disk_usd_per_hour) * usage.hours,
         disk_usd=offer.disk_usd_per_hour * usage.hours,
         traffic_usd=traffic_usd(offer, usage),
         download_wait_usd=rate * _download_hours(offer, gib),
-        failure_usd=risk.odds * failed_usd,
+        failure_usd=risk.odds * (rate * failed_hours + usd_per_gib * usage.image_gib),
         outage_usd=rate * usage.hours * min(max(0.0, 1.0 - reliability), _MOST_DOWN),
         risk=risk,
+        first_token=way,
+        wait_hours=wait_hours,
+        wait_usd_per_hour=usage.wait_usd_per_hour,
     )
 
 
@@ -272,9 +325,9 @@ def traffic_usd(offer: Offer, usage: Usage) -> float:
 
 
 def _download_hours(offer: Offer, gib: float) -> float:
-    told = _or(offer.download_mbit_per_second, _USUAL_MBIT_PER_SECOND)
+    told = _or(offer.download_mbit_per_second, USUAL_MBIT_PER_SECOND)
     mbit_per_second = max(told, _LEAST_MBIT_PER_SECOND)
-    return gib * _MBIT_PER_GIB / mbit_per_second / 3600
+    return gib * MBIT_PER_GIB / mbit_per_second / 3600
 
 
 def _or(told: float | None, usual: float) -> float:

@@ -60,7 +60,8 @@ class Usual:
     #: Floors; None where offers do not tell it, or where anything will do.
     driver_version: str | None
     min_reliability: float | None
-    min_download_mbit_per_second: float | None
+    #: The download speed is at least what fetches image, packages and model in this time.
+    longest_download_hours: float | None
     verified: bool
 
 

@@ -155,7 +155,7 @@ class VastAI(Provider):
         disk_gib=40,
         driver_version=None,
         min_reliability=0.95,
-        min_download_mbit_per_second=100.0,
+        longest_download_hours=1.0,
         verified=True,
     )
     can_change_mark = True

@@ -26,6 +26,7 @@ from ..model import (
 )
 from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose, traffic_usd
+from ..offers.runners_up import runners_up
 from ..options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
@@ -305,6 +306,7 @@ class Desk:
             "changed": True,
             "rental": None,
             "offer": ranked[0].to_dict(),
+            "runners_up": runners_up(ranked, ranked[0]),
             "disk_gib": options["disk_gib"],
             "nonce": "",
             "deadline": self._deadline(mark, self._account.now()),
@@ -348,6 +350,7 @@ class Desk:
             "rental": rental.to_dict(),
             # An older rental that won was not rented by this offer.
             "offer": rented.offer.to_dict() if rented.own else {},
+            "runners_up": runners_up(ranked, rented.offer) if rented.own else [],
             "attempts": rented.attempts,
             "nonce": mark.nonce if rented.own else "",
             "deadline": self._deadline(rental.mark, self._account.now()),

@@ -66,18 +66,21 @@ def ready_budget(
     image_gib: float,
     download_mbit_per_second: float | None,
     history_boot_seconds: float | None = None,
+    expected_seconds: float | None = None,
 ) -> Budget:
     """The time that a healthy host may need; a bandwidth that is not told counts as 100 Mbit/s.
 
     Running: three times the image's size over the bandwidth, 20 s for each GiB to unpack and 180 s
-    to be scheduled. Where earlier boots are known, three times their seconds instead, yet at least
-    three quarters of the former: they may have found the image on the disk. From 5 to 60 minutes.
+    to be scheduled, and never less than three times what the whole offer lets expect. Where earlier
+    boots are known, three times their seconds instead, yet at least three quarters of the former:
+    they may have found the image on the disk. From 5 to 60 minutes.
 
     SSH: 300 s and a quarter of the former, because a slow host is slow in everything.
     """
     bandwidth = download_mbit_per_second or _UNTOLD_MBIT_PER_SECOND
     download_seconds = image_gib * _MBIT_PER_GIB / bandwidth
     seconds = _SAFETY * download_seconds + _UNPACK_SECONDS_PER_GIB * image_gib + _SCHEDULE_SECONDS
+    seconds = max(seconds, _SAFETY * (expected_seconds or 0.0))
     if history_boot_seconds:
         seconds = max(_SAFETY * history_boot_seconds, _LEAST_SHARE * seconds)
     running_seconds = min(max(seconds, _LEAST_RUNNING_SECONDS), _MOST_RUNNING_SECONDS)
@@ -107,12 +110,14 @@ class Waiter:
         notify: Callable[[str], None],
         probe: Callable[[Endpoint, Login], Probe] = ssh_probe.probe,
         replace_host_key: Callable[[Endpoint, Login, HostKey], Probe] = ssh_probe.replace_host_key,
+        expected_seconds: float | None = None,
     ) -> None:
         self._provider = provider
         self._clock = clock
         self._notify = notify
         self._probe = probe
         self._replace_host_key = replace_host_key
+        self._expected = f" of {expected_seconds:.0f} s expected" if expected_seconds else " s"
         self._told: tuple[str, float] = ("", 0.0)
 
     def until_running(
@@ -128,7 +133,7 @@ class Waiter:
         for waited in self._clock.ticks(budget.running_seconds, _RUNNING_POLL_SECONDS):
             now = self._clock.monotonic()
             rental = watch.look(now)
-            self._tell(f"rental {rental_id} is {watch.text}", waited)
+            self._tell(f"rental {rental_id} is {watch.text}", waited, self._expected)
             if rental and rental.status == RUNNING and rental.ssh:
                 return rental
             due = now - tried_at >= _TRY_EVERY_SECONDS or (waited == 0 and watch.may_serve)
@@ -200,11 +205,11 @@ class Waiter:
         self._notify("replacing the host key that came with the rental request")
         return self._replace_host_key(endpoint, login, new_host_key)
 
-    def _tell(self, line: str, waited: float) -> None:
+    def _tell(self, line: str, waited: float, unit: str = " s") -> None:
         """Pass on what is new, and every minute what is not."""
         said, at = self._told
         if line != said or not 0 <= waited - at < _TELL_EVERY_SECONDS:
-            self._notify(f"{line} ({waited:.0f} s)")
+            self._notify(f"{line} ({waited:.0f}{unit})")
             self._told = (line, waited)
 
 

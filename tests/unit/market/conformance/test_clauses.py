@@ -131,7 +131,7 @@ def test_what_is_usual_there_is_what_the_options_take(subject: Subject) -> None:
     for floor, told in (
         (usual.driver_version, "driver_version"),
         (usual.min_reliability, "reliability"),
-        (usual.min_download_mbit_per_second, "download_mbit_per_second"),
+        (usual.longest_download_hours, "download_mbit_per_second"),
     ):
         assert floor is None or any(getattr(offer, told) is not None for offer in offers)
 
