@@ -121,6 +121,7 @@ GPU = (
             r"GPUs with compute capability below 7\.0 are not supported",
             r"ptxas fatal\s{1,4}: Value 'sm_\w{1,8}' is not defined for option 'gpu-name'",
             r"CUDA error: invalid device function",
+            r"device kernel image is invalid",
             r"is not compatible with the current PyTorch installation",
             r"Feature '[^']{1,40}' requires \.target sm_\d",
         ),

@@ -48,6 +48,8 @@ OPTIONS = (
             r"(?P<option>(?:[Tt]ool(?: call)?|[Rr]easoning) parser) '[^']{0,100}' not found",
             r"(?P<option>reasoning parser) could not locate think",
             r"Invalid value '.{0,100}' (?:for|in) (?P<option>VLLM_\w{2,60})",
+            r"Number of experts in the model must be .{0,40} when (?P<option>expert parallelism)",
+            r"\b(?:Unknown|Load) (?P<option>load[_ ]format)\b.{0,80}(?: not supported|:)",
         ),
         "The option {option} does not take that value, or goes not with the model or the others.",
         "Correct it in arguments.",
