@@ -110,6 +110,7 @@ GPU = (
         shapes=(
             r"Error: .{0,40}\b(?:Flash|Flex|Paged|Triton)\w{0,20}(?:Attention|MLA|Infer)\w{0,10}\b"
             r".{0,60}(?:only supports?|not (?:yet )?support|is only supported|unsupported)",
+            r"Error: \w{0,40}(?:Attention|MLA)\w{0,20}\.__init__\(\) got an unexpected keyword",
             r"Error: .{0,40}\b[Hh]ead[ _]size \(?\d{1,5}\)? is not supported",
             r"Error: .{0,80}attention backend.{0,80}(?:not support|does not support|is not valid)",
         ),
@@ -122,6 +123,7 @@ GPU = (
             r"ptxas fatal\s{1,4}: Value 'sm_\w{1,8}' is not defined for option 'gpu-name'",
             r"CUDA error: invalid device function",
             r"device kernel image is invalid",
+            r"CUDA error \(\S{0,160}/(?:hopper|sm\d{2,3}\w?)/\S{1,80}:\d{1,5}\): invalid argument",
             r"is not compatible with the current PyTorch installation",
             r"Feature '[^']{1,40}' requires \.target sm_\d",
         ),

@@ -89,6 +89,8 @@ INSTALLATION = (
         "Delete vLLM's compile cache and start again.",
         "caches",
         TROUBLESHOOTING,
+        # Sizes of another model, or of the same one before it was changed.
+        shapes=(r"AssertionError: expected size \d{1,9}==\d{1,9}, stride \d{1,9}==\d",),
         engine=OF_VLLM,
     ),
     Failure(
@@ -224,6 +226,7 @@ INSTALLATION = (
         "vllm_incomplete",
         (
             r"No module named 'vllm\.",
+            r"cannot import name '\w{1,60}' from 'vllm[\w.]{0,80}' \(unknown location\)",
             # Its own kernels: those that this build names and does not hold.
             r"\b_(?:moe_)?C(?:\.\w{1,60}){0,2}\.so: undefined symbol: _Z\d",
         ),

@@ -139,6 +139,8 @@ MODEL = (
             r"\bsize mismatch for [\w.]{1,200}: copying a param with shape",
             r"\bKeyError: '(?:[a-z_]{1,40}\.)?(?:model|layers|blocks|visual|vision_\w{1,9}|lm_head)"
             r"\.[\w.]{1,200}'$",
+            r"\bKeyError: '[a-z]\w{0,40}\.[\w.]{0,160}\b\w{0,30}"
+            r"(?:weight|bias|scales?|q?zeros|g_idx)(?:_\w{1,20})?'$",
         ),
         "The model's files hold other weights than this vLLM's code for it expects.",
         "Take a vLLM version that supports this very model, or an unchanged copy of the model.",
@@ -156,6 +158,7 @@ MODEL = (
         # Of transformers' objects; vLLM's own fail so when a plugin is of another version.
         shapes=(
             r"^AttributeError: 'dict' object has no attribute 'model_type'",
+            r"\bconfig\.json found but missing '",
             r"^KeyError: '(?:rope_type|rope_theta|model_type|num_hidden_layers|hidden_size)'$",
             r"AttributeError: '(?!Vllm|Model|Scheduler|Cache|Parallel|LoRA|Speculative|Compilation"
             r"|Load|Device|Decoding)[A-Z]\w{2,40}Config' object has no attribute '",

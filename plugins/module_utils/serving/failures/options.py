@@ -39,6 +39,9 @@ OPTIONS = (
         "Correct or remove it in arguments.",
         "arguments",
         ENGINE_ARGUMENTS,
+        shapes=(
+            rf"TypeError: __init__\(\) got an unexpected keyword argument '(?P<option>{_NAMES})'",
+        ),
     ),
     Failure(
         "option_value",
@@ -65,6 +68,7 @@ OPTIONS = (
             # Of whatever refuses, where it names an option and says what it wants of it.
             rf"{_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,200}}?(?P<option>{_TYPED})\b",
             rf"(?<!Assertion){_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,60}}?\b(?P<option>{_NAMES})\b",
+            rf"{_SAYS}(?P<option>VLLM_\w{{2,60}})=\S{{1,40}} (?:is|does|cannot|requires)\b",
             rf"{_SAYS}.{{0,80}}\bexplicitly requested (?P<option>{_NAMES})=",
             rf"(?:{_SAYS}|^)(?P<option>{_NAMES}) is set to -\d+\b",
         ),
