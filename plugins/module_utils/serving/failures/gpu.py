@@ -71,6 +71,7 @@ GPU = (
             r"CUDA driver initialization failed, you might not have a CUDA gpu",
             r"no CUDA-capable device is detected",
             r"CUDA unknown error - this may be due to",
+            r"^module_name, obj_name = qualname\.rsplit\(",
         ),
         "No usable GPU is visible to the server.",
         "Check the GPU report of the host and CUDA_VISIBLE_DEVICES.",
@@ -133,6 +134,7 @@ GPU = (
         "gpu",
         f"{VLLM_ISSUES}/19185",
         shapes=(
+            r"Command '\['\S{0,200}\bptxas'.{0,200}'--gpu-name=sm_\w.{0,300}returned non-zero exit",
             r"Error: .{0,160}\b(?:only (?:support|available)|requires?|needs?)\w{0,3}\b.{0,60}"
             r"(?:\b(?:Hopper|Blackwell|Ampere)\b|\b(?:SM ?|sm_?)\d{2,3}\b|compute capability)",
         ),

@@ -70,6 +70,7 @@ INSTALLATION = (
             r"fatal error: \S{1,80}\.(?:h|hpp|cuh): No such file or directory",
             r"\bnvcc fatal\b|unsupported GNU version! gcc versions",
             r"No such file or directory: '(?:ninja|g\+\+|cicc)'|Ninja is required to load",
+            r"RuntimeError: Cannot find (?:ptxas|cuobjdump|nvdisasm|cicc)\b",
             r"Command '\['\S{0,60}\b(?:gcc|g\+\+|cc|clang|nvcc)'.{0,400}returned non-zero exit",
             r"Error: .{0,80}\b(?:TileLang|tilelang|CuTe ?DSL|cute_dsl)\b.{0,80}(?:error|fail)",
             r"^\[\d{1,4}/\d{1,4}\] \S{0,80}\bnvcc ",
@@ -181,6 +182,8 @@ INSTALLATION = (
         shapes=(
             r"\b(?:\w{0,40}Tokenizer|\w{0,40}Processor|TokenizersBackend)(?:Fast)?'? "
             r"(?:object )?has no attribute",
+            r"\b\w{0,60}PreTrainedModel\.\w{1,80}\(\) got an unexpected keyword argument",
+            r"TypeError: unsupported operand type\(s\) for \|: 'list' and 'set'",
             r"Exception: data did not match any variant of untagged enum",
             r"`rope_scaling`(?:'s \w{1,20} field)? must be ",
             # Special tokens are a list in what transformers 5 has saved.

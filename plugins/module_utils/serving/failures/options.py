@@ -65,6 +65,7 @@ OPTIONS = (
             rf"validation errors? for {_OF_OPTIONS}\b.{{0,20}}? Value error, .{{0,200}}?"
             rf"(?P<option>{_TYPED}|\b{_NAMES})\b",
             rf"validation errors? for (?P<option>{_OF_OPTIONS})\b.",
+            rf"validation errors? for [A-Z]\w{{1,30}}Config (?P<option>{_NAMES})\b",
             # Of whatever refuses, where it names an option and says what it wants of it.
             rf"{_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,200}}?(?P<option>{_TYPED})\b",
             rf"(?<!Assertion){_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,60}}?\b(?P<option>{_NAMES})\b",
