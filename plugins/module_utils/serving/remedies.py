@@ -103,6 +103,11 @@ REMEDIES = {
             intents={"number_format": "float16"},
         ),
         Remedy(
+            "default_dtype",
+            "Leave the number format to the model.",
+            intents={"number_format": None},
+        ),
+        Remedy(
             "default_attention",
             "Leave the attention kernel and the format of the cache to the engine.",
             intents={"attention_kernel": None, "cache_format": None},
@@ -244,6 +249,7 @@ BY_CHANGE: dict[str, tuple[str, ...]] = {
     "VLLM_USE_DEEP_GEMM": ("without_host_kernels", "reinstall_stack"),
     "open files limit": ("by_hand", "another_host"),
     "host packages": ("by_hand", "another_host"),
+    "process limit": ("by_hand", "another_host"),
     "host image": ("by_hand", "another_host"),
     "nothing": ("restart",),
     "see the log": UNKNOWN,
@@ -269,6 +275,7 @@ BY_CAUSE: dict[str, tuple[str, ...]] = {
         "other_engine",
     ),
     "gpu_broken": ("reset_gpu", "another_host"),
+    "float16_unsupported": ("default_dtype", "dtype_float32", "smaller_model"),
     "gpu_busy": ("sweep_orphans", "reset_gpu", "another_host"),
     "gpu_architecture": ("reinstall_stack", "another_host"),
     "driver_mismatch": ("by_hand", "another_host"),

@@ -90,4 +90,15 @@ MUTATIONS = (
         ),
         2,
     ),
+    Mutation(
+        "source-taken-for-what-happened",
+        "a cause is read out of the source text that a traceback shows",
+        f"{SERVING}/failures/noise.py",
+        "^raise ",
+        "(?!)",
+        (
+            f"{DIAGNOSIS}::test_what_a_traceback_shows_of_the_source_counts_only_where_nothing_says"
+            "_why",
+        ),
+    ),
 )

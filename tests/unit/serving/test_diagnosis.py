@@ -8,6 +8,8 @@ The excerpts lie in fixtures/; tests/diagnosis.py says how they are made.
 
 from __future__ import annotations
 
+import re
+from string import Formatter
 from typing import Any
 
 import pytest
@@ -17,7 +19,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis imp
     diagnose,
     explain,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES, find
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import (
+    FAILURES,
+    Failure,
+    find,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures.gpu import XIDS
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.messages import bounded
 from tests.diagnosis import HEALTHY, TEMPLATE, Excerpt, excerpts, missing_causes
@@ -405,3 +411,17 @@ def test_what_a_kernel_package_tries_in_vain_counts_only_where_nothing_else_fail
     assert diagnose(tried) == []
     assert explain(tried, 1)["cause_id"] == "toolkit_too_old"
     assert explain(f"{tried}\n{DISK_FULL}", 1)["cause_id"] == "disk_full"
+
+
+def test_what_a_traceback_shows_of_the_source_counts_only_where_nothing_says_why() -> None:
+    shown = '    raise ValueError("No available memory for the cache blocks. "'
+    assert diagnose(shown) == []
+    assert explain(shown, 1)["cause_id"] == "no_kv_cache_memory"
+    assert [one.id for one in diagnose(f"{shown}\n{DISK_FULL}", 1)] == ["disk_full"]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.id)
+def test_each_text_that_shows_a_cause_brings_what_its_explanation_names(failure: Failure) -> None:
+    named = {name for _, name, _, _ in Formatter().parse(failure.cause + failure.remedy) if name}
+    for signature in failure.signatures + failure.shapes:
+        assert named <= set(re.compile(signature).groupindex)

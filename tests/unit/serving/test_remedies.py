@@ -357,6 +357,7 @@ def test_what_only_one_engine_says_is_not_looked_for_in_the_log_of_another() -> 
             {},
         ),
         ("speculation_unsupported", {}, {"speculative_config": None}, {}),
+        ("float16_unsupported", {}, {"dtype": None}, {}),
         ("attention_backend", {}, {"attention_backend": None, "kv_cache_dtype": None}, {}),
         ("kernel_shared_memory", {}, {"attention_backend": None, "kv_cache_dtype": None}, {}),
         (

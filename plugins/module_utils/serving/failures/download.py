@@ -31,6 +31,20 @@ DOWNLOAD = (
         MODELS,
     ),
     Failure(
+        "model_files_missing",
+        (
+            r"does not appear to have (?:a file|files) named \(?'?(?P<file>[\w./-]{1,120})",
+            r"Failed to load mistral '(?P<file>[\w.]{1,60})' config",
+            r"Weight files referenced in index but missing: (?P<file>.{1,120})",
+        ),
+        "The model comes without the file {file}, which is needed.",
+        "Download the model completely, or name one that is made for vLLM: not an adapter, not a "
+        "folder with nothing but weights.",
+        "model files",
+        MODELS,
+        shapes=(r"Error: No supported (?P<file>config) format found in",),
+    ),
+    Failure(
         "model_not_found",
         (
             r"RepositoryNotFoundError",
@@ -58,7 +72,7 @@ DOWNLOAD = (
     ),
     Failure(
         "disk_full",
-        (r"No space left on device", r"\[Errno 28\]", r"StorageFull"),
+        (r"No space left on device", r"\[Errno 28\]", r"StorageFull", r"Disk quota exceeded"),
         "The disk of the host is full.",
         "Rent a larger disk, move HF_HOME to a larger one, or delete models and caches.",
         "disk",

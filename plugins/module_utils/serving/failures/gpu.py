@@ -71,6 +71,7 @@ GPU = (
             r"CUDA driver initialization failed, you might not have a CUDA gpu",
             r"no CUDA-capable device is detected",
             r"CUDA unknown error - this may be due to",
+            r"^module_name, obj_name = qualname\.rsplit\(",
         ),
         "No usable GPU is visible to the server.",
         "Check the GPU report of the host and CUDA_VISIBLE_DEVICES.",
@@ -110,6 +111,7 @@ GPU = (
         shapes=(
             r"Error: .{0,40}\b(?:Flash|Flex|Paged|Triton)\w{0,20}(?:Attention|MLA|Infer)\w{0,10}\b"
             r".{0,60}(?:only supports?|not (?:yet )?support|is only supported|unsupported)",
+            r"Error: \w{0,40}(?:Attention|MLA)\w{0,20}\.__init__\(\) got an unexpected keyword",
             r"Error: .{0,40}\b[Hh]ead[ _]size \(?\d{1,5}\)? is not supported",
             r"Error: .{0,80}attention backend.{0,80}(?:not support|does not support|is not valid)",
         ),
@@ -121,6 +123,8 @@ GPU = (
             r"GPUs with compute capability below 7\.0 are not supported",
             r"ptxas fatal\s{1,4}: Value 'sm_\w{1,8}' is not defined for option 'gpu-name'",
             r"CUDA error: invalid device function",
+            r"device kernel image is invalid",
+            r"CUDA error \(\S{0,160}/(?:hopper|sm\d{2,3}\w?)/\S{1,80}:\d{1,5}\): invalid argument",
             r"is not compatible with the current PyTorch installation",
             r"Feature '[^']{1,40}' requires \.target sm_\d",
         ),
@@ -130,6 +134,7 @@ GPU = (
         "gpu",
         f"{VLLM_ISSUES}/19185",
         shapes=(
+            r"Command '\['\S{0,200}\bptxas'.{0,200}'--gpu-name=sm_\w.{0,300}returned non-zero exit",
             r"Error: .{0,160}\b(?:only (?:support|available)|requires?|needs?)\w{0,3}\b.{0,60}"
             r"(?:\b(?:Hopper|Blackwell|Ampere)\b|\b(?:SM ?|sm_?)\d{2,3}\b|compute capability)",
         ),

@@ -38,6 +38,7 @@ GPU_MEMORY = (
         (
             r"No available memory for the cache blocks",
             r"Cannot auto-fit max_model_len: not enough GPU memory",
+            r"^# (?:cuda|GPU) blocks: 0\b",
         ),
         "The model's weights leave no GPU memory for the KV cache.",
         "Raise gpu_memory_utilization, take a smaller or quantised model, or more GPUs "

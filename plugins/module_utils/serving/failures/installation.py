@@ -38,7 +38,7 @@ INSTALLATION = (
             r"Could not find nvcc",
             r"nvcc: not found",
             r"No such file or directory: '(?:\S{0,80}/)?nvcc'",
-            r"CUDA_HOME environment variable is not set",
+            r"CUDA_HOME (?:environment variable )?is not set",
         ),
         "A kernel library wants the CUDA compiler, which is not installed.",
         "Install kernels that are compiled already, or the CUDA toolkit.",
@@ -69,7 +69,9 @@ INSTALLATION = (
         shapes=(
             r"fatal error: \S{1,80}\.(?:h|hpp|cuh): No such file or directory",
             r"\bnvcc fatal\b|unsupported GNU version! gcc versions",
-            r"No such file or directory: '(?:ninja|g\+\+|cicc)'",
+            r"No such file or directory: '(?:ninja|g\+\+|cicc)'|Ninja is required to load",
+            r"RuntimeError: Cannot find (?:ptxas|cuobjdump|nvdisasm|cicc)\b",
+            r"Command '\['\S{0,60}\b(?:gcc|g\+\+|cc|clang|nvcc)'.{0,400}returned non-zero exit",
             r"Error: .{0,80}\b(?:TileLang|tilelang|CuTe ?DSL|cute_dsl)\b.{0,80}(?:error|fail)",
             r"^\[\d{1,4}/\d{1,4}\] \S{0,80}\bnvcc ",
             r"^FAILED: .{0,300}\.o\b",
@@ -88,6 +90,8 @@ INSTALLATION = (
         "Delete vLLM's compile cache and start again.",
         "caches",
         TROUBLESHOOTING,
+        # Sizes of another model, or of the same one before it was changed.
+        shapes=(r"AssertionError: expected size \d{1,9}==\d{1,9}, stride \d{1,9}==\d",),
         engine=OF_VLLM,
     ),
     Failure(
@@ -121,6 +125,7 @@ INSTALLATION = (
         "Install the stack again from its lock.",
         "stack",
         f"{VLLM_ISSUES}/13608",
+        shapes=(r"^AttributeError: module 'torch(?:\.\w{1,30}){0,3}' has no attribute '",),
     ),
     Failure(
         "cuda_libraries_foreign",
@@ -177,9 +182,29 @@ INSTALLATION = (
         shapes=(
             r"\b(?:\w{0,40}Tokenizer|\w{0,40}Processor|TokenizersBackend)(?:Fast)?'? "
             r"(?:object )?has no attribute",
+            r"\b\w{0,60}PreTrainedModel\.\w{1,80}\(\) got an unexpected keyword argument",
+            r"TypeError: unsupported operand type\(s\) for \|: 'list' and 'set'",
             r"Exception: data did not match any variant of untagged enum",
+            r"`rope_scaling`(?:'s \w{1,20} field)? must be ",
             # Special tokens are a list in what transformers 5 has saved.
             r"AttributeError: 'list' object has no attribute 'keys'",
+        ),
+    ),
+    Failure(
+        "packages_mismatch",
+        (),
+        "The installed {package} is newer or older than this vLLM, or what else asks for it, works "
+        "with.",
+        "Install the stack again from its lock.",
+        "stack",
+        f"{VLLM_ISSUES}/22482",
+        # Of vLLM itself it is another thing, and of a circle of imports as well.
+        shapes=(
+            r"^ImportError: cannot import name '\w{1,80}' from (?!partially)"
+            r"'(?P<package>(?!vllm)\w{1,60})",
+            r"^AttributeError: module '(?P<package>(?!vllm|torch\b)[a-z]\w{1,60})[\w.]{0,100}' has "
+            r"no attribute '",
+            r"\b(?:DistributionNotFound|VersionConflict): .{0,60}?\b(?P<package>[\w-]{2,60})",
         ),
     ),
     Failure(
@@ -204,6 +229,7 @@ INSTALLATION = (
         "vllm_incomplete",
         (
             r"No module named 'vllm\.",
+            r"cannot import name '\w{1,60}' from 'vllm[\w.]{0,80}' \(unknown location\)",
             # Its own kernels: those that this build names and does not hold.
             r"\b_(?:moe_)?C(?:\.\w{1,60}){0,2}\.so: undefined symbol: _Z\d",
         ),
@@ -227,6 +253,7 @@ INSTALLATION = (
         (
             r"Please install (?P<package>[\w.<>=-]+) (?:via|by running|with) `pip install",
             r"Please install (?P<package>[\w.<>=-]{1,60}) to use",
+            r"PackageNotFoundError: No package metadata was found for (?P<package>[\w.-]{1,60})",
         ),
         "The package {package} is wanted and not installed.",
         "Install it together with vLLM, in the stack.",
@@ -237,6 +264,9 @@ INSTALLATION = (
             r"Error: .{0,60}\b(?:package|needs|requires) [`']?(?P<package>[\w.<>=-]{2,60})[`']?,? "
             r".{0,60}\bpip install\b",
             r"Error: (?P<package>\w{2,40}) kernels not found\. Please",
+            r"Error: (?P<package>[\w.-]{2,40}) is required (?:for|to|by|when)\b.{0,200}\binstall",
+            r"Error: (?P<package>[\w.-]{2,40}) (?:backend )?is not (?:available|installed)\. "
+            r"Please install",
         ),
     ),
 )

@@ -11,9 +11,24 @@ MODEL = (
     # Number formats and quantisation
     Failure(
         "bfloat16_unsupported",
-        (r"Bfloat16 is only supported on GPUs with compute capability of at least",),
-        "This GPU cannot compute in bfloat16.",
+        (
+            r"Bfloat16 is only supported on GPUs with compute capability of at least",
+            r"torch\.bfloat16 is not supported for quantization method",
+        ),
+        "This GPU, or the model's quantisation, cannot compute in bfloat16.",
         "Set dtype to half.",
+        "dtype",
+        ENGINE_ARGUMENTS,
+        engine=OF_VLLM,
+    ),
+    Failure(
+        "float16_unsupported",
+        (
+            r"The model type '?[\w-]{1,60}'? does not support float16",
+            r"torch\.float16 is not supported for quantization method",
+        ),
+        "This model, or its quantisation, cannot compute in float16.",
+        "Leave dtype out, or set it to bfloat16; on a GPU that lacks it, to float32.",
         "dtype",
         ENGINE_ARGUMENTS,
         engine=OF_VLLM,
@@ -65,6 +80,8 @@ MODEL = (
         (
             r"Quantization method specified in the model config \(\S+\) does not match",
             r"Cannot find the config file for (?:awq|gptq|\w+)",
+            r"Cannot find any of \[.{1,200}\] in the model's quantization config",
+            r"Model quantization method is not specified in the config",
         ),
         "The option quantization does not fit what the model contains.",
         "Leave quantization out: the model says itself how it is quantised.",
@@ -74,9 +91,14 @@ MODEL = (
     ),
     Failure(
         "quantization_unknown",
-        (r"Unknown quantization method:",),
+        (
+            r"Unknown quantization method:",
+            r"No compressed-tensors compatible scheme was found",
+            r"Unsupported quantization config(?:: bits=| found for)|Unsupported num_bits = \d",
+            r"Unknown ModelOpt quant algo|Found unknown quantization='",
+        ),
         "This vLLM version does not know that quantisation.",
-        "Correct quantization, or leave it out.",
+        "Correct quantization, or leave it out; what the model itself says needs a newer vLLM.",
         "quantization",
         QUANTIZATION,
         engine=OF_VLLM,
@@ -90,6 +112,8 @@ MODEL = (
             r"SafetensorError: Error while deserializing",
             r"Consistency check failed: file should be of size",
             r"PytorchStreamReader failed",
+            # The v is that of "version", with which a pointer of Git LFS begins.
+            r"UnpicklingError: invalid load key, 'v'",
         ),
         "A weight file is incomplete or damaged.",
         "Delete the model's files on the host and download them again.",
@@ -115,6 +139,8 @@ MODEL = (
             r"\bsize mismatch for [\w.]{1,200}: copying a param with shape",
             r"\bKeyError: '(?:[a-z_]{1,40}\.)?(?:model|layers|blocks|visual|vision_\w{1,9}|lm_head)"
             r"\.[\w.]{1,200}'$",
+            r"\bKeyError: '[a-z]\w{0,40}\.[\w.]{0,160}\b\w{0,30}"
+            r"(?:weight|bias|scales?|q?zeros|g_idx)(?:_\w{1,20})?'$",
         ),
         "The model's files hold other weights than this vLLM's code for it expects.",
         "Take a vLLM version that supports this very model, or an unchanged copy of the model.",
@@ -131,6 +157,9 @@ MODEL = (
         MODELS,
         # Of transformers' objects; vLLM's own fail so when a plugin is of another version.
         shapes=(
+            r"^AttributeError: 'dict' object has no attribute 'model_type'",
+            r"\bconfig\.json found but missing '",
+            r"^KeyError: '(?:rope_type|rope_theta|model_type|num_hidden_layers|hidden_size)'$",
             r"AttributeError: '(?!Vllm|Model|Scheduler|Cache|Parallel|LoRA|Speculative|Compilation"
             r"|Load|Device|Decoding)[A-Z]\w{2,40}Config' object has no attribute '",
         ),
@@ -225,7 +254,10 @@ MODEL = (
     ),
     Failure(
         "lora_unsupported",
-        (r"is unsupported LoRA weight", r"does not support LoRA\b"),
+        (
+            r"is unsupported LoRA weight",
+            r"does not support LoRA\b|is not supported for LoRA\b",
+        ),
         "The adapter changes parts of the model that vLLM does not adapt.",
         "Merge the adapter into the model, or train one for the layers that vLLM supports.",
         "model",
@@ -257,7 +289,10 @@ MODEL = (
     ),
     Failure(
         "chat_template_missing",
-        (r"The supplied chat template .{0,500}appears path-like, but doesn't exist",),
+        (
+            r"The supplied chat template .{0,500}appears path-like, but doesn't exist",
+            r"The supplied chat template .{0,500}looks like a file path, but",
+        ),
         "The chat template file is not on the host.",
         "Correct the path in chat_template, or copy the file to the host first.",
         "chat_template",

@@ -14,7 +14,7 @@ NOISE = (
     Noise(r"nanobind: leaked|^ - leaked |nanobind: this is likely", "said at every end"),
     Noise(r"\[shutdown\] .{0,500}force killing", "how vLLM ends its engine, also on request"),
     Noise(r"\b(?:Future|Deprecation)Warning\b", "for developers"),
-    Noise(r"^raise |^File \"", "source text inside a traceback, not what happened"),
+    Noise(r"^File \"", "where it happened, not what"),
     Noise(r"^No module named 'vllm\.(?:commit_id|_version)'", "a build without its own version"),
     Noise(r"Triton is (?:not )?installed", "usual on machines without GPU"),
 )
@@ -30,5 +30,6 @@ IN_PASSING = (
     Noise(
         r"maximum context length is|VLLMValidationError|BadRequestError", "one request was refused"
     ),
+    Noise(r"^raise ", "source text inside a traceback: what it says follows, unless it was cut"),
     Noise(r"NumPy 1\.x cannot be run in|_ARRAY_API not found", "often works all the same"),
 )

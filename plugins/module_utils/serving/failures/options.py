@@ -39,6 +39,9 @@ OPTIONS = (
         "Correct or remove it in arguments.",
         "arguments",
         ENGINE_ARGUMENTS,
+        shapes=(
+            rf"TypeError: __init__\(\) got an unexpected keyword argument '(?P<option>{_NAMES})'",
+        ),
     ),
     Failure(
         "option_value",
@@ -48,6 +51,8 @@ OPTIONS = (
             r"(?P<option>(?:[Tt]ool(?: call)?|[Rr]easoning) parser) '[^']{0,100}' not found",
             r"(?P<option>reasoning parser) could not locate think",
             r"Invalid value '.{0,100}' (?:for|in) (?P<option>VLLM_\w{2,60})",
+            r"Number of experts in the model must be .{0,40} when (?P<option>expert parallelism)",
+            r"\b(?:Unknown|Load) (?P<option>load[_ ]format)\b.{0,80}(?: not supported|:)",
         ),
         "The option {option} does not take that value, or goes not with the model or the others.",
         "Correct it in arguments.",
@@ -60,9 +65,11 @@ OPTIONS = (
             rf"validation errors? for {_OF_OPTIONS}\b.{{0,20}}? Value error, .{{0,200}}?"
             rf"(?P<option>{_TYPED}|\b{_NAMES})\b",
             rf"validation errors? for (?P<option>{_OF_OPTIONS})\b.",
+            rf"validation errors? for [A-Z]\w{{1,30}}Config (?P<option>{_NAMES})\b",
             # Of whatever refuses, where it names an option and says what it wants of it.
             rf"{_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,200}}?(?P<option>{_TYPED})\b",
             rf"(?<!Assertion){_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,60}}?\b(?P<option>{_NAMES})\b",
+            rf"{_SAYS}(?P<option>VLLM_\w{{2,60}})=\S{{1,40}} (?:is|does|cannot|requires)\b",
             rf"{_SAYS}.{{0,80}}\bexplicitly requested (?P<option>{_NAMES})=",
             rf"(?:{_SAYS}|^)(?P<option>{_NAMES}) is set to -\d+\b",
         ),

@@ -19,7 +19,11 @@ PORTS = (
     ),
     Failure(
         "port_taken_inside",
-        (r"EADDRINUSE", r"server socket has failed to .{0,500}errno: 98\b"),
+        (
+            r"EADDRINUSE",
+            r"server socket has failed to .{0,500}errno: 98\b",
+            r"Could not find open port after \d",
+        ),
         "A port that the workers use among themselves is taken.",
         "End servers that are left from earlier, or set VLLM_PORT to a free range.",
         "VLLM_PORT",
@@ -35,7 +39,7 @@ PORTS = (
     ),
     Failure(
         "port_invalid",
-        (r"bind\(\): port must be 0-65535",),
+        (r"bind\(\): port must be 0-65535", r"VLLM_PORT '.{0,80}' must be a valid integer"),
         "The port is not a valid one.",
         "Set port to a number from 1 to 65535.",
         "port",
@@ -67,5 +71,18 @@ PORTS = (
         "Raise it to 65535 (LimitNOFILE, ulimit -n).",
         "open files limit",
         TROUBLESHOOTING,
+    ),
+    Failure(
+        "process_limit",
+        (r"can't start new thread$", r"pthread_create failed.{0,40}: Resource temporarily"),
+        "The limit of processes and threads is too low.",
+        "Raise it (ulimit -u, TasksMax, a container's --pids-limit), or set OMP_NUM_THREADS lower.",
+        "process limit",
+        f"{VLLM_ISSUES}/6295",
+        shapes=(
+            r"Failed to create new thread",
+            r"fork: retry: (?:Resource temporarily unavailable|No child processes)",
+            r"BlockingIOError: \[Errno 11\] Resource temporarily unavailable",
+        ),
     ),
 )
