@@ -217,10 +217,10 @@ class Architecture:
         """The size of a dense network where layers do not differ."""
         if self.model_type == "qwen":  # both halves of its gated network in one figure
             return self.get("intermediate_size") // 2
+        # What Granite's experts share is all that a model of it without experts has.
+        own = "shared_intermediate_size" if self.model_type == "granitemoehybrid" else ""
         names = ("dense_intermediate_size", "intermediate_size_mlp", "intermediate_size")
-        if self.model_type == "granitemoehybrid":  # what its experts share is all that it has
-            names = ("shared_intermediate_size", *names)
-        return self.get(*names, default=0 if self.experts else 4 * self.hidden)
+        return self.get(own, *names, default=0 if self.experts else 4 * self.hidden)
 
     @property
     def extra_layers(self) -> int:

@@ -20,10 +20,8 @@ from .engine_options import DECIDING, FLAGS, SHORT_NAMES
 DOCUMENTS = frozenset(("hf_overrides", "speculative_config"))
 #: A file that may hold any option, and is not read here.
 UNREAD = frozenset(("config",))
-#: What decides beside what engine_options lists: what is held, and what is answered with.
-_MORE = frozenset(
-    ("enable_expert_parallel", "max_loras", "max_lora_rank", "runner", "task", "convert")
-)
+#: What decides beside what engine_options lists.
+_MORE = frozenset(("enable_expert_parallel", "max_loras", "max_lora_rank"))
 _NAMES = DECIDING | _MORE
 _FLAGS = FLAGS | {"enable_expert_parallel"}
 _SHORT = {**SHORT_NAMES, "-ep": "enable_expert_parallel"}
