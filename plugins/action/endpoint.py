@@ -15,7 +15,8 @@ from ansible.utils.display import Display
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion import (
     NoCompletion,
-    complete,
+    Proven,
+    prove,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel import (
     Target,
@@ -45,12 +46,13 @@ NEEDED = ("host", "private_key_file", "known_hosts_file", "remote_port", "model"
 TARGET = ("host", "port", "user", "private_key_file", "known_hosts_file", "remote_port")
 
 
-def try_it(url: str, model: str, header_file: str | None) -> str:
-    """A line for a shell that asks for a completion; the file has the header with the key."""
-    question = json.dumps({"model": model, "prompt": "Hello", "max_tokens": 16})
+def try_it(url: str, proven: Proven, header_file: str | None) -> str:
+    """A line for a shell that asks what the server was asked; the file has the key's header."""
+    question = json.dumps(proven.question)
     key = f"-H {quote(f'@{header_file}')} " if header_file else ""
     header = "-H 'Content-Type: application/json'"
-    return f"curl {url}/completions {key}{header} -d {quote(question)}"
+    route = proven.path.removeprefix("/v1")
+    return f"curl {url}{route} {key}{header} -d {quote(question)}"
 
 
 class ActionModule(WorkerAction):
@@ -87,7 +89,7 @@ class ActionModule(WorkerAction):
             "temperature": 0,
         }
         try:
-            text = complete(port, question, given["api_key"] or "", given["timeout_seconds"])
+            proven = prove(port, question, given["api_key"] or "", given["timeout_seconds"])
         except NoCompletion as error:
             raise AnsibleActionFail(
                 f"The server gave no completion through the tunnel ({error}). Check "
@@ -96,11 +98,11 @@ class ActionModule(WorkerAction):
         url = f"http://127.0.0.1:{port}/v1"
         header_file = tunnel.keep_key(given["api_key"] or "")
         # On a line of its own, as Ansible shows no result: without quotes around it, to be pasted.
-        Display().display(plain_line(try_it(url, given["model"], header_file), 4000))
+        Display().display(plain_line(try_it(url, proven, header_file), 4000))
         return {
             **result,
             "url": url,
             "model": given["model"],
-            "completion": text,
+            "completion": proven.answer,
             "header_file": header_file,
         }

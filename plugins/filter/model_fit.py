@@ -88,11 +88,6 @@ options:
       - The content of the model's C(hf_quant_config.json), as text or as data, in which ModelOpt
         says how it was quantised. It counts where vLLM reads it.
     type: raw
-  files:
-    description: Names of the model's files. They tell models that embed from models that write.
-    type: list
-    elements: str
-    default: []
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -120,8 +115,8 @@ _value:
     - C(checkpoint_gib) is the size of the model's files.
     - C(weights_source) says where the weights are from, C(weights_error) the share by which they
       may be off.
-    - C(serves) is V(text), or V(vectors or scores) for what embeds or ranks. C(refusal) says after
-      the model's name why it is not worth a GPU, empty when nothing speaks against it.
+    - C(refusal) says after the model's name why it is not worth a GPU, empty when nothing speaks
+      against it.
     - C(vram_gib) is what each of C(gpus) GPUs of an offer should have, and with less than
       C(least_vram_gib) it cannot start at all (V(0) when unknown). C(vram_range_gib) is the range;
       of what is only guessed, C(vram_gib) is its middle. They are there when no GPU is known.
@@ -166,7 +161,6 @@ def model_fit(
     metadata: Mapping[str, Any] | None = None,
     extra_args: Sequence[str] = (),
     quantization: Mapping[str, Any] | str | None = None,
-    files: Sequence[str] = (),
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
@@ -181,7 +175,6 @@ def model_fit(
             metadata,
             extra_args,
             quantization,
-            files,
         )
     except ValueError as error:
         raise AnsibleFilterError(f"Options of vLLM: {error}") from error

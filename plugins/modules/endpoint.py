@@ -11,7 +11,8 @@ short_description: Open the way to a server and prove it with a completion, or c
 version_added: "0.1.0"
 description:
   - Keeps an SSH tunnel from the controller to a server on a host's loopback, and asks for a
-    completion through it. Fails unless one with text came back.
+    completion through it. Fails unless one with text came back, or a vector or scores of a model
+    that writes none.
   - The tunnel listens on the controller's loopback only. It outlives the play, until it is closed.
   - This is an action plugin. It runs on the controller.
 author:
@@ -121,7 +122,8 @@ model:
   type: str
   sample: Qwen/Qwen3-8B
 completion:
-  description: The text that came back.
+  description:
+    - The text that came back. Of a model that writes none, what else it made of one, in words.
   returned: with O(state=present), not in check mode
   type: str
   sample: ", my name is"

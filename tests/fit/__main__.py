@@ -34,6 +34,7 @@ def main() -> int:
     result = {
         "configs": len(configs),
         "checked_against_a_size": sum("size" in entry for entry in models),
+        "of_these_at_first_sight": sum(entry.get("first_sight", False) for entry in models),
         "logs": len(logs),
         "crashes": kinds["crash"],
         "wrong": kinds["wrong"],

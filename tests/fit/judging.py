@@ -13,7 +13,8 @@ where that stands. The kinds of sizes:
 
 Where files are known to hold something that is not loaded, or to lack something that the config
 names, `files` says so: `second_head` is a copy of the output embedding that is the input one too,
-`no_guessing_layers` that the layers that guess further tokens are not there.
+`no_guessing_layers` that the layers that guess further tokens are not there. `first_sight` marks
+the models that nobody had looked at when the rules were made.
 
 A line of logs.jsonl is what a server of vLLM said of its memory: `held_gib` of weights on each GPU,
 or `cache_gib` and the `tokens` that it holds.

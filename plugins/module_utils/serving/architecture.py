@@ -217,11 +217,10 @@ class Architecture:
         """The size of a dense network where layers do not differ."""
         if self.model_type == "qwen":  # both halves of its gated network in one figure
             return self.get("intermediate_size") // 2
-        names: tuple[str, ...]
+        # What Granite's experts share is all that a model of it without experts has.
+        own = "shared_intermediate_size" if self.model_type == "granitemoehybrid" else ""
         names = ("dense_intermediate_size", "intermediate_size_mlp", "intermediate_size")
-        if self.model_type == "granitemoehybrid":  # what its experts share is all that it has
-            names = ("shared_intermediate_size", *names)
-        return self.get(*names, default=0 if self.experts else 4 * self.hidden)
+        return self.get(own, *names, default=0 if self.experts else 4 * self.hidden)
 
     @property
     def extra_layers(self) -> int:
@@ -255,38 +254,42 @@ class Architecture:
         )  # fmt: skip
 
     def _layer(self, number: int) -> Layer:
-        mixer, feed, window = self._mixer(number), self._feed(number), 0
-        inner = self.of_layer("intermediate_size", number) if not self._names_dense else self.inner
-        heads = self.of_layer("num_attention_heads_per_layer", number, self.heads)
-        kv_heads, head_size = self.kv_heads, self.head_size
-        one_key = False
-        block = self._block(number)
-        if block:
-            attention, network = block.get("attention") or {}, block.get("ffn") or {}
-            kv_heads = heads // int(attention.get("n_heads_in_group") or 1)
-            inner = int(network.get("intermediate_size") or _multiplied(network, self.hidden))
-        if mixer == "attention":
-            window = self._windows[number]
-        prefix = "swa_" if window and self.get("swa_num_key_value_heads") else ""
-        kv_heads = (
-            self.get(f"{prefix}num_key_value_heads", default=kv_heads) if prefix else kv_heads
-        )
-        head_size = self.get(f"{prefix}head_dim", default=head_size) if prefix else head_size
-        if not window and self.get("global_head_dim") and mixer == "attention":
-            head_size = self.get("global_head_dim")
-            kv_heads = self.get("num_global_key_value_heads", default=kv_heads)
-            one_key = bool(self.config.get("attention_k_eq_v"))
+        mixer = self._mixer(number)
+        window = self._windows[number] if mixer == "attention" else 0
         return Layer(
-            number, mixer, feed, heads, kv_heads, head_size,
-            self.get(f"{prefix}v_head_dim", "v_head_dim", default=head_size), window,
-            inner or self.inner, one_key,
-            number >= self.layers - self.get("num_kv_shared_layers"),
-        )  # fmt: skip
+            number,
+            mixer,
+            self._feed(number),
+            *self._heads_of(number, window),
+            window=window,
+            inner=self._inner_of(number) or self.inner,
+            one_key=bool(self.config.get("attention_k_eq_v")) and not window,
+            shares_cache=number >= self.layers - self.get("num_kv_shared_layers"),
+        )
 
-    @property
-    def _names_dense(self) -> bool:
-        own = self.get("dense_intermediate_size", "intermediate_size_mlp")
-        return bool(own) or self.model_type == "qwen"
+    def _heads_of(self, number: int, window: int) -> tuple[int, int, int, int]:
+        """Heads of a layer, those of keys and values, and the sizes of a key and a value."""
+        heads = self.of_layer("num_attention_heads_per_layer", number, self.heads)
+        kv_heads, size = self.kv_heads, self.head_size
+        grouped = (self._block(number).get("attention") or {}).get("n_heads_in_group")
+        if grouped:
+            kv_heads = heads // int(grouped)
+        elif window:
+            kv_heads = self.get("swa_num_key_value_heads", default=kv_heads)
+            size = self.get("swa_head_dim", default=size)
+        elif self.get("global_head_dim"):
+            kv_heads = self.get("num_global_key_value_heads", default=kv_heads)
+            size = self.get("global_head_dim")
+        value = self.get("swa_v_head_dim" if window else "v_head_dim", "v_head_dim", default=size)
+        return heads, kv_heads, size, value
+
+    def _inner_of(self, number: int) -> int:
+        """The size of a layer's dense network; 0 where it is that of all."""
+        network = self._block(number).get("ffn")
+        if network:
+            return int(network.get("intermediate_size") or _multiplied(network, self.hidden))
+        each = self.listed("intermediate_size")
+        return self.of_layer("intermediate_size", number) if each else 0
 
     @property
     def has_head(self) -> bool:

@@ -14,7 +14,6 @@ from .architecture import UnknownModel, with_quantization
 from .engine_options import EngineOptions
 from .fit import gpu_fit, ram_fit, search_fit
 from .given import given_options, overridden
-from .kinds import TEXT, kind_of
 from .visible import UnknownDevice, visible
 from .weights import published_bytes
 
@@ -37,14 +36,12 @@ def estimate(
     metadata: Mapping[str, Any] | None = None,
     extra_args: Sequence[str] = (),
     quantization: Mapping[str, Any] | str | None = None,
-    files: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Filter model_fit documents it. Raises ValueError for an option that is no option of vLLM."""
     options, unread = given_options(arguments or {}, extra_args)
     EngineOptions.read(options)
     known = published_bytes(metadata or {})
     overrides = options.get("hf_overrides") or {}
-    serves = kind_of(overridden(_or_nothing(config), overrides), options, files)
     try:
         if unread:
             raise Unknown(f"What {', '.join(unread)} changes is not computed")
@@ -59,29 +56,16 @@ def estimate(
         else:
             fit = search_fit(config, options, known)
         fit = _with_additions(fit, fit.get("unknown_options", []))
-        return {**fit, "serves": serves, "refusal": _refusal(serves, fit)}
+        # What is impossible whatever GPU there is, is not worth one.
+        return {**fit, "refusal": f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""}
     except (Unknown, UnknownDevice, UnknownModel) as error:
         # A new architecture is no reason to refuse it: vLLM will tell.
         why = str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The config is somebody else's file: whatever stands in it, it ends in an answer.
         why = f"The model's config.json is not as one is known to be: {error!r}"
-    answer: dict[str, Any] = {"fits": "unknown", "why": why, "arguments": {}, "serves": serves}
-    return {**answer, "vram_gib": 0, "least_vram_gib": 0, "refusal": _refusal(serves, answer)}
-
-
-def _refusal(serves: str, fit: Mapping[str, Any]) -> str:
-    """Why this is not even worth a GPU, after the model's name; empty when nothing speaks against.
-
-    A server is proven by a text that it wrote: what writes none would be rented and never be ready.
-    """
-    if serves != TEXT:
-        return (
-            f"answers with {serves}, and a server is taken for ready here when it has written "
-            "text: it never would be. Take a model that writes, or, if it does, set runner to "
-            "generate in inferops_server_arguments."
-        )
-    return f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""
+    unknown: dict[str, Any] = {"fits": "unknown", "why": why, "arguments": {}, "refusal": ""}
+    return {**unknown, "vram_gib": 0, "least_vram_gib": 0}
 
 
 def _or_nothing(content: Mapping[str, Any] | str | None) -> Mapping[str, Any]:

@@ -75,9 +75,9 @@ _NEMOTRON_H = Family(
 
 #: As their classes have them, but held to no published size yet.
 _UNCHECKED: dict[str, Family] = {
-    **dict.fromkeys(("internlm2", "baichuan", "aquila", "minicpm", "ernie4_5"), _LLAMA),
+    **dict.fromkeys(("baichuan", "aquila", "minicpm", "ernie4_5"), _LLAMA),
     **dict.fromkeys(("ernie4_5_moe", "glm4v_moe_text", "hunyuan_v1_moe"), _DEEPSEEK),
-    **dict.fromkeys(("seed_oss", "glm", "chatglm"), Family(qkv_bias=True)),
+    **dict.fromkeys(("seed_oss", "glm"), Family(qkv_bias=True)),
     **dict.fromkeys(("cohere", "cohere2"), Family(tied=True, norms=1)),
     **dict.fromkeys(("exaone4", "hunyuan_v1_dense", "dots1", "bailing_moe"), _QWEN3),
     "glm4v_text": Family(norms=4, qkv_bias=True),
@@ -97,7 +97,8 @@ _UNCHECKED: dict[str, Family] = {
 FAMILIES: dict[str, Family] = {
     **{name: replace(family, checked=False) for name, family in _UNCHECKED.items()},
     **dict.fromkeys(("llama", "mistral", "phi3", "granite", "mimo", "llama4_text"), _LLAMA),
-    **dict.fromkeys(("nemotron-nas", "deepseek_v2", "PanguEmbedded"), _LLAMA),
+    **dict.fromkeys(("nemotron-nas", "deepseek_v2", "PanguEmbedded", "internlm2"), _LLAMA),
+    "chatglm": Family(qkv_bias=True),
     "smollm3": Family(tied=True),
     "mixtral": Family(mlp="block_sparse_moe", expert_parts=("w1", "w3", "w2")),
     "granitemoe": Family(tied=True),

@@ -111,19 +111,11 @@ def gpu_fit(
     certain = _occupied(options, room) or cannot_cut(config, arguments)
     problem = certain or _too_large(demand, room, tokens) or _too_many(demand, room, options)
     need = demand.need(tokens)
-    chosen: dict[str, Any] = {}
-    if options.gpu_memory_utilization is None:
-        chosen["gpu_memory_utilization"] = room.share
-    if tokens < demand.length and not options.names_max_model_len:
-        chosen["max_model_len"] = tokens
-    fewer = _fewer_sequences(demand, room, options, name)
-    if fewer:
-        chosen["max_num_seqs"] = fewer
     fits = "yes" if need.high <= room.budget.low else "tight"
     if problem:
         fits = "unknown" if demand.weights.are_guessed and not certain else "no"
     elif demand.is_outline:
-        fits, chosen = "unknown", {}
+        fits = "unknown"
     given = "are free" if options.kv_cache_bytes else f"gpu_memory_utilization {room.share:g} gives"
     return {
         **_figures(demand, tokens, options),
@@ -133,8 +125,25 @@ def gpu_fit(
         "available_gib": gib(room.budget.value),
         "largest_max_model_len": _probable_length(demand, room),
         "concurrency": _concurrency(demand, room, tokens),
-        "arguments": {} if problem else chosen,
+        "arguments": {}
+        if problem or demand.is_outline
+        else _chosen(demand, room, options, tokens, name),
     }
+
+
+def _chosen(
+    demand: Demand, room: Room, options: EngineOptions, tokens: int, name: str
+) -> dict[str, Any]:
+    """What was left open and cannot stay as vLLM takes it."""
+    chosen: dict[str, Any] = {}
+    if options.gpu_memory_utilization is None:
+        chosen["gpu_memory_utilization"] = room.share
+    if tokens < demand.length and not options.names_max_model_len:
+        chosen["max_model_len"] = tokens
+    fewer = _fewer_sequences(demand, room, options, name)
+    if fewer:
+        chosen["max_num_seqs"] = fewer
+    return chosen
 
 
 def ram_fit(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What vLLM takes for a step when nothing is said, by the GPU (get_batch_defaults in its
-vllm/engine/arg_utils.py, as of 0.33).
+vllm/engine/arg_utils.py, as of 0.32).
 """
 
 from __future__ import annotations

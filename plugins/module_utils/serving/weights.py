@@ -40,6 +40,8 @@ WITH_TOWER = Source("computed from its config, what it sees with by its outline"
 UNTOLD_TOWER = Source("computed from its config, without what it sees or hears with", 0.15)
 #: Of an architecture that is not known only the outline is: wide enough not to refuse it wrongly.
 ERROR_GUESSED = 0.3
+#: Files with less than this share of what the config implies are not the model's weights.
+_LEAST_SHARE = 0.1
 #: Of files of which nothing but their size is known, cut into equal parts.
 _CUT_EVENLY = 0.1
 
@@ -142,6 +144,8 @@ def estimate_weights(
 
     With *guessing_layers* those layers are loaded too that guess further tokens.
     """
+    if known_bytes and not _is_plausible(config, known_bytes):
+        known_bytes = None
     if known_bytes:
         try:
             packing = packing_of(config)
@@ -158,6 +162,14 @@ def estimate_weights(
         error = PUBLISHED.error if gpus == 1 else _CUT_EVENLY
         source = "published, its architecture is not known"
         return Weights(known_bytes, round(known_bytes / gpus), error, source, known_bytes)
+
+
+def _is_plausible(config: Mapping[str, Any], known_bytes: int) -> bool:
+    """Whether files of this size can be those of the model: adapters, say, are far smaller."""
+    try:
+        return known_bytes > _LEAST_SHARE * _stored_bytes(config, packing_of(config), 2.0)
+    except (UnknownModel, UnknownPacking):
+        return True
 
 
 def _unpacked(tensor: Tensor) -> None:

@@ -11,6 +11,7 @@ from tests.drills.mutations.paths import FILTER, SERVING
 LAYERS = "tests/unit/serving/test_layers.py"
 QUANTISERS = "tests/unit/serving/test_quantisers.py"
 ASKED = "tests/unit/serving/test_what_is_asked_for.py"
+PROOFS = "tests/unit/plugins/test_other_proofs.py"
 PLAYS = "tests/unit/market/test_plays.py"
 
 MUTATIONS = (
@@ -145,12 +146,28 @@ MUTATIONS = (
         (f"{LAYERS}::test_a_copy_of_the_output_embedding_in_the_files_is_not_counted_as_loaded",),
     ),
     Mutation(
-        "embeds-and-is-rented",
+        "nothing-is-a-vector",
+        "a model that embeds is taken for serving when its vectors hold nothing",
+        "plugins/module_utils/common/proofs.py",
+        "    if not _are_numbers(vector) or not any(vector):\n",
+        "    if not _are_numbers(vector):\n",
+        (f"{PROOFS}::test_an_answer_that_holds_nothing_is_no_proof",),
+    ),
+    Mutation(
+        "any-failure-asks-for-less",
+        "a server that fails to write is taken for serving when it can embed",
+        "plugins/module_utils/common/proofs.py",
+        "    return status in _NO_ROUTE or (",
+        "    return status >= 400 or (",
+        (f"{PROOFS}::test_a_text_is_asked_for_first_and_another_answer_proves_nothing",),
+    ),
+    Mutation(
+        "embeds-and-is-never-ready",
         "a model that embeds is rented a GPU, started, and never taken for ready",
-        f"{SERVING}/estimate.py",
-        "    if serves != TEXT:\n",
-        "    if False:\n",
-        (f"{ASKED}::test_what_answers_with_no_text_is_told_from_what_does",),
+        "plugins/module_utils/common/proofs.py",
+        "_NO_ROUTE = (404, 405, 501)\n",
+        "_NO_ROUTE = ()\n",
+        (f"{PROOFS}::test_what_writes_no_text_is_proven_by_what_it_answers_instead",),
     ),
     Mutation(
         "unknown-size-rents-anything",

@@ -410,6 +410,27 @@ def test_the_hub_is_asked_before_a_host_is_rented(run_module: Run, hub: Hub) -> 
     assert "has no model" in run_module(model_info, model="a/b", endpoint=endpoint)["msg"]
 
 
+def test_what_a_model_says_of_its_memory_is_asked_for_too(run_module: Run, tmp_path: Path) -> None:
+    for name in ("quantised/a", "mistral/b"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / WEIGHTS).write_bytes(b"x" * 1000)
+        (tmp_path / name / "tokenizer.json").write_text("{}")
+    beside = {"quantization": {"quant_algo": "NVFP4"}}
+    (tmp_path / "quantised/a/config.json").write_text(json.dumps({"model_type": "llama"}))
+    (tmp_path / "quantised/a/hf_quant_config.json").write_text(json.dumps(beside))
+    (tmp_path / "mistral/b/params.json").write_text(json.dumps({"dim": 4096}))
+    hub = Hub(tmp_path, ("127.0.0.1", 0))
+    asked = {"endpoint": f"http://127.0.0.1:{hub.port}", "config": True}
+    quantised = run_module(model_info, model="quantised/a", **asked)
+    assert (quantised["config"], quantised["quantization"]) == ({"model_type": "llama"}, beside)
+    # The weights alone: neither words nor settings are loaded.
+    assert quantised["weights_bytes"] == 1000
+    # Mistral's own format has its figures elsewhere.
+    mistral = run_module(model_info, model="mistral/b", **asked)
+    assert (mistral["config"], mistral["quantization"]) == ({"dim": 4096}, None)
+    hub.close()
+
+
 def test_a_hub_that_does_not_answer_is_a_note_and_no_failure(run_module: Run, hub: Hub) -> None:
     hub.trouble.silent = True
     result = run_module(model_info, model=NAME, endpoint=f"http://127.0.0.1:{hub.port}")

@@ -261,14 +261,6 @@ def test_no_gpu_is_rented_for_a_model_of_which_nothing_is_known(tmp_path: Path) 
         assert status == 0, output
 
 
-def test_what_embeds_or_ranks_is_refused_before_it_is_rented(tmp_path: Path) -> None:
-    tasks = on_the_host(role("rent", "model"))
-    embeds = {**LLAMA, "architectures": ["Qwen3Model"]}
-    status, output = play(tmp_path, tasks, inferops_model="a/b", inferops_model_config=embeds)
-    assert status != 0
-    assert "a/b answers with vectors or scores" in output
-
-
 def test_a_model_that_cannot_be_cut_so_is_refused_before_it_is_rented(tmp_path: Path) -> None:
     tasks = on_the_host(role("rent", "model"))
     given = {

@@ -23,6 +23,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.action.endpoint import try_it
 from ansible_collections.inferops.gpu.plugins.filter.as_type import as_type
+from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion import Proven
 from ansible_collections.inferops.gpu.plugins.plugin_utils.interruption import TOLD
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
@@ -51,12 +52,13 @@ def test_the_line_to_try_runs_in_a_shell_as_it_is_shown(tmp_path: Path, wants_ke
     header = tmp_path / "my key's header"
     header.write_text("Authorization: Bearer the key\n")
     file = str(header) if wants_key else None
-    model = """it's/an "odd" $HOME name"""
+    question = {"model": """it's/an "odd" $HOME name""", "prompt": "Hello", "max_tokens": 16}
+    proven = Proven("/v1/completions", question, " there")
     kind = type("Asked", (Completions,), {"asked": []})
     with HTTPServer(("127.0.0.1", 0), kind) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         done = subprocess.run(
-            ["sh", "-c", try_it(f"http://127.0.0.1:{server.server_port}/v1", model, file)],
+            ["sh", "-c", try_it(f"http://127.0.0.1:{server.server_port}/v1", proven, file)],
             env={"PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
@@ -67,7 +69,7 @@ def test_the_line_to_try_runs_in_a_shell_as_it_is_shown(tmp_path: Path, wants_ke
     ((path, key, body),) = kind.asked
     assert path == "/v1/completions"
     assert key == ("Bearer the key" if wants_key else None)
-    assert body == {"model": model, "prompt": "Hello", "max_tokens": 16}
+    assert body == question
 
 
 def test_who_interrupts_a_run_is_told_what_goes_on_billing(tmp_path: Path) -> None:

@@ -109,6 +109,16 @@ def test_the_config_on_the_host_counts_and_a_given_one_takes_its_place_where_it_
     assert "neither on the host yet nor given" in on_host(look(config=None), Wish())["why"]
 
 
+def test_what_a_quantiser_wrote_beside_the_config_counts_on_the_host_too() -> None:
+    beside = json.dumps({"quantization": {"quant_algo": "FP8", "exclude_modules": ["lm_head"]}})
+    plain, packed = look(gpu(), weights=None), look(gpu(), weights=None)
+    packed["model"]["quantization"] = beside
+    sizes = [on_host(one, Wish())["weights_gib"]["value"] for one in (plain, packed)]
+    assert sizes[1] < 0.6 * sizes[0]
+    packed["model"]["quantization"] = "{damaged"
+    assert on_host(packed, Wish())["weights_gib"]["value"] == sizes[0]
+
+
 def test_an_option_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="max_model_len"):
         on_host(look(), Wish(arguments={"max_model_len": "long"}))

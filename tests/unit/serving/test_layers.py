@@ -165,6 +165,11 @@ def test_files_of_known_size_settle_what_a_config_does_not() -> None:
     )
 
 
+def test_files_that_cannot_be_the_models_weights_settle_nothing() -> None:
+    adapter = {"metadata": {"metadata": {"total_size": 80 * 2**20}}}
+    assert estimate(LLAMA, **adapter) == estimate(LLAMA)
+
+
 def test_a_guess_asks_for_its_middle_and_tells_its_range() -> None:
     guess = estimate({**LLAMA, "model_type": "brandnew"})
     low, high = guess["vram_range_gib"]

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What options ask of a model: parts that it cannot be cut into, replicas, steps, no text."""
+"""What options ask of a model: parts that it cannot be cut into, replicas, steps."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_option
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.given import given_options
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.kinds import (
-    TEXT,
-    VECTORS,
-    kind_of,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.tiers import batch
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
@@ -134,32 +129,3 @@ def test_a_step_is_as_large_as_vllm_makes_it_on_this_gpu(
 )
 def test_shortened_and_dotted_options_are_seen(words: list[str], options: dict[str, Any]) -> None:
     assert given_options({}, words) == (options, [])
-
-
-@pytest.mark.parametrize(
-    ("config", "options", "files", "kind"),
-    [
-        ({"architectures": ["LlamaForCausalLM"]}, {}, [], TEXT),
-        ({"architectures": ["QWenLMHeadModel"]}, {}, [], TEXT),
-        ({"architectures": ["InternVLChatModel"]}, {}, [], TEXT),
-        ({"architectures": ["XLMRobertaModel"], "model_type": "xlm-roberta"}, {}, [], VECTORS),
-        ({"architectures": ["Qwen3ForSequenceClassification"]}, {}, [], VECTORS),
-        ({"architectures": ["Qwen3ForCausalLM"]}, {}, ["config.json", "modules.json"], VECTORS),
-        ({"architectures": ["Qwen3ForCausalLM"]}, {"runner": "generate"}, ["modules.json"], TEXT),
-        ({"architectures": ["Qwen3ForCausalLM"]}, {"runner": "pooling"}, [], VECTORS),
-        ({"architectures": ["Qwen3ForCausalLM"]}, {"task": "score"}, [], VECTORS),
-        ({}, {}, [], TEXT),
-    ],
-)
-def test_what_answers_with_no_text_is_told_from_what_does(
-    config: dict[str, Any], options: dict[str, Any], files: list[str], kind: str
-) -> None:
-    assert kind_of(config, options, files) == kind
-    answer = estimate(config, options, files=files)
-    assert answer["serves"] == kind
-    assert ("never would be" in answer["refusal"]) == (kind == VECTORS)
-
-
-def test_an_override_may_make_a_ranker_of_a_model() -> None:
-    ranks = {"hf_overrides": {"architectures": ["Qwen3ForSequenceClassification"]}}
-    assert estimate(LLAMA, ranks)["serves"] == VECTORS

@@ -9,9 +9,15 @@ import http.client
 import json
 from typing import Any
 
+from ...common.proofs import has_no_route
+
 
 class NotYet(Exception):
     """A check did not pass; the text says why."""
+
+
+class NoRoute(NotYet):
+    """The server says that its model does not answer such questions."""
 
 
 class Client:
@@ -41,7 +47,8 @@ class Client:
             content = response.read()
             if response.status != 200:
                 start = content[:200].decode(errors="replace")
-                raise NotYet(f"{path} answered {response.status} {start}".strip())
+                kind = NoRoute if has_no_route(response.status, start) else NotYet
+                raise kind(f"{path} answered {response.status} {start}".strip())
             return content
         except TimeoutError as error:
             raise NotYet(f"{path} gave no answer within {seconds:g} s") from error
