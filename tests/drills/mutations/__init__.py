@@ -25,6 +25,7 @@ from tests.drills.mutations import (
     locks,
     looking,
     market_faults,
+    options,
     ownership,
     prices,
     progress,
@@ -64,6 +65,7 @@ _KINDS = (
     market_faults,
     seals,
     before_it_costs,
+    options,
 )
 
 MUTATIONS: tuple[Mutation, ...] = tuple(one for kind in _KINDS for one in kind.MUTATIONS)
