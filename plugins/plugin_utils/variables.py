@@ -32,6 +32,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing impo
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
     choosable,
+    spelled,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
     unknown_options,
@@ -218,8 +219,8 @@ def judged_options(values: Mapping[str, Any]) -> Judged:
     """Those options of the server that no vLLM knows which these variables lead to."""
     arguments = values.get("inferops_server_arguments") or {}
     extra_args = values.get("inferops_server_extra_args") or ()
-    version = values.get("inferops_vllm_version") or "auto"
-    if values.get("inferops_image_python") and version == "auto":
+    version = spelled(values.get("inferops_vllm_version") or "auto")
+    if values.get("inferops_image_python") and not version[:1].isdigit():
         doubt = "which vLLM the image of inferops_image_python has (inferops_vllm_version tells)"
         return Judged(doubt=doubt if arguments or extra_args else "")
     may_run = choosable(

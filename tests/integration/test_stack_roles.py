@@ -165,7 +165,7 @@ def test_pip_does_all_of_it_where_uv_cannot_be_had(tmp_path: Path, play: Play) -
         said = play(host, "torch", "numpy", "vllm", tasks=(SUPERVISORD,), **wish)
         assert "pip does the work of uv here" in " ".join(said.split())
         assert not list(host.home.rglob("bin/uv"))
-        assert list(host.home.glob("stack/venv/lib/python3*/site-packages/vllm-0.32.0.dist-info"))
+        assert list(host.home.glob("stack/venv/lib/python3*/site-packages/vllm-0.33.0.dist-info"))
         venv = host.home / "supervisor" / "venv"
         assert list(venv.glob("lib/python*/site-packages/supervisor-4.3.1.dist-info"))
         again = play(host, "torch", "numpy", "vllm", tasks=(SUPERVISORD,), **wish)
@@ -201,7 +201,7 @@ def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
         for one in (image, host, old):
             one.prepare()
         said = " ".join(play(image, "vllm").split())
-        assert "rent with the image docker.io/vllm/vllm-openai:v0.32.0 (rent_image)" in said
+        assert "rent with the image docker.io/vllm/vllm-openai:v0.33.0 (rent_image)" in said
         before = frozen(image)
 
         python = str(image.home / "stack" / "venv" / "bin" / "python")
@@ -214,7 +214,7 @@ def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
         assert frozen(image) == before
 
         said = " ".join(play(host, status=2, inferops_vllm_version="0.31.0", **wish).split())
-        assert "has vLLM 0.32.0 and inferops_vllm_version asks for 0.31.0" in said
+        assert "has vLLM 0.33.0 and inferops_vllm_version asks for 0.31.0" in said
         # What the table knows to be impossible is refused before the proof would fail.
         said = " ".join(play(old, *parts, status=2, **wish).split())
         assert "needs a driver >= 580, here is 535.183.06" in said

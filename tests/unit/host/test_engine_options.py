@@ -111,3 +111,16 @@ def test_a_parser_that_hangs_stops_nobody(
     monkeypatch.setattr(parser, "SCRIPT", "import time; time.sleep(60)")
     monkeypatch.setattr(parser, "MOST_SECONDS", 0.3)
     assert "timed out" in start(check=True)["options"]
+
+
+@pytest.mark.parametrize("place", ["common", "launchers"])
+def test_the_parser_is_asked_wherever_a_release_keeps_it(
+    engine: Path, fake_python: str, place: str
+) -> None:
+    (packages,) = Path(fake_python).parent.parent.glob("lib/python3/site-packages")
+    entrypoints = packages / "vllm" / "entrypoints"
+    (entrypoints / "openai").rename(entrypoints / place)
+    command = [fake_python, "-m", "a.module", "--max-modle-len", "1"]
+    verdict = parser.check(command, {}, packages / "accepted.json", keep=False)
+    assert verdict.refusal is not None
+    assert "unrecognized arguments: --max-modle-len" in verdict.refusal

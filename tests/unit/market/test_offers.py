@@ -97,6 +97,20 @@ def test_a_broken_filter_is_refused_with_an_example(market: Market) -> None:
     assert "An example" in result["msg"]
 
 
+@pytest.mark.parametrize(
+    "name", ["RX 7900 XTX", "MI300X", "Radeon VII", "PRO W7900", "Instinct MI100", "Arc A770"]
+)
+def test_a_gpu_by_another_maker_is_no_match(name: str) -> None:
+    assert "GPU by NVIDIA" in Wish().misses(offer(gpu_name=name))
+
+
+@pytest.mark.parametrize(
+    "name", ["RTX 4090", "H100 SXM", "A100 PCIE", "Tesla V100", "RTX PRO 6000 WS", "GH200 SXM", ""]
+)
+def test_a_gpu_by_nvidia_is_none_by_another_maker(name: str) -> None:
+    assert "GPU by NVIDIA" not in Wish().misses(offer(gpu_name=name))
+
+
 def test_an_impossible_wish_says_which_limits_to_relax(market: Market) -> None:
     result = market.run("offer_info", filter="ram_gib > `100000`")
     assert result["failed"]

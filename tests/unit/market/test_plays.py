@@ -354,6 +354,28 @@ def test_a_model_is_never_rented_a_card_on_which_it_cannot_start(
     assert float(memory) >= 15.9
 
 
+def test_no_host_is_rented_whose_vllm_does_not_know_the_model(
+    tmp_path: Path, marketplace: str
+) -> None:
+    new = {
+        "inferops_model_config": {
+            **LLAMA,
+            "architectures": ["Step5ForConditionalGeneration"],
+        }
+    }
+    old = {"inferops_vllm_version": "0.19.1", **new}
+    status, output = rent_plan(tmp_path, marketplace, **old)
+    assert status != 0
+    assert "vLLM 0.19.1 does not know the model, which needs vLLM >= 0.33.0" in output
+    # Whatever driver is asked for: what runs with an older one cannot serve it.
+    status, output = rent_plan(
+        tmp_path, marketplace, rent_driver_version="535", rent_vram_gib=0, **new
+    )
+    assert status == 0, output
+    (driver,) = re.findall(r"driver (\d+)\.", output)
+    assert int(driver) >= 580
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [

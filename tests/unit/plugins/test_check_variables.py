@@ -400,3 +400,25 @@ def test_answers_of_a_survey_work_as_meant(tmp_path: Path, simulator: Simulator)
     assert "Runner-up: offer " in output
     assert "in 12.0 hours, enforced by host" in output
     assert "gpu-9 : ok=" in output
+
+
+def test_a_dry_run_refuses_options_that_the_vllm_of_its_offer_does_not_know(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    given: dict[str, Any] = {
+        "inferops_model": "a/b",
+        "inferops_controller_hub_endpoint": "",
+        "inferops_api_url": simulator.url,
+        "inferops_ssh_private_key_file": str(tmp_path / "key"),
+    }
+    options = ("--check", "--limit", "gpu-1")
+    status, output = play(tmp_path, playbook("deploy"), *options, **given)
+    assert status == 0, output
+    (planned,) = re.findall(r"Plan: vLLM (\S+) with torch", output)
+    # Hosts with another driver get the other one, and each has an option that the other lacks.
+    unknown = {"0.19.1": "cohere_format", "0.33.0": "override_attention_dtype"}[planned]
+    given["inferops_server_arguments"] = {unknown: "x"}
+    status, output = play(tmp_path, playbook("deploy"), *options, **given)
+    assert status != 0
+    name = unknown.replace("_", "-")
+    assert f"inferops_server_arguments: vLLM {planned} has no option --{name}" in output

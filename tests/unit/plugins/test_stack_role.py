@@ -66,7 +66,7 @@ def planned(tmp_path: Path, host: dict[str, Any], option: str = "--check", **var
         ("/usr/bin/python3.10", "vLLM 0.30.0 with torch"),
         ("3.10", "vLLM 0.30.0 with torch"),
         # One that the facts do not know limits nothing.
-        ("/opt/python/bin/python", "vLLM 0.32.0 with torch"),
+        ("/opt/python/bin/python", "vLLM 0.33.0 with torch"),
     ],
 )
 def test_the_python_that_is_asked_for_limits_the_plan(
@@ -82,7 +82,7 @@ def test_the_python_that_is_asked_for_limits_the_plan(
     [
         # No release has kernels for both but one of CUDA 12.
         ({}, "vLLM 0.19.1 with torch"),
-        ({"inferops_server_environment": {"CUDA_VISIBLE_DEVICES": "1"}}, "vLLM 0.32.0 with torch"),
+        ({"inferops_server_environment": {"CUDA_VISIBLE_DEVICES": "1"}}, "vLLM 0.33.0 with torch"),
         ({"inferops_vllm_version": "0.11.0"}, "here is 7.0 and 12.0"),
     ],
 )
@@ -103,7 +103,7 @@ def offline(tmp_path: Path) -> dict[str, Any]:
     (packages / f"uv-{version}.dist-info").mkdir(parents=True)
     folder = tmp_path / "wheels"
     folder.mkdir()
-    for wheel in (Wheel("vllm", "0.32.0", requires=("torch==2.13.0",)), Wheel("torch", "2.13.0")):
+    for wheel in (Wheel("vllm", "0.33.0", requires=("torch==2.14.0",)), Wheel("torch", "2.14.0")):
         wheel.write(folder)
     return {"inferops_find_links": [str(folder)], "inferops_offline": True}
 
@@ -118,9 +118,9 @@ def test_a_disk_that_the_stack_does_not_fit_on_is_refused_before_the_download(
     assert "has 5.0 GiB free" in refused
     # Once it is there it takes no more; and whoever has the room is not stopped.
     (packages,) = (tmp_path / "home/stack/venv/lib").glob("python*/site-packages")
-    (packages / "torch-2.13.0.dist-info").mkdir()
+    (packages / "torch-2.14.0.dist-info").mkdir()
     assert "failed=0" in planned(tmp_path, host, "--diff", **offline)
-    (packages / "torch-2.13.0.dist-info").rmdir()
+    (packages / "torch-2.14.0.dist-info").rmdir()
     host["host"]["disk_free_mib"] = 8 * 1024
     assert "failed=0" in planned(tmp_path, host, "--diff", **offline)
 

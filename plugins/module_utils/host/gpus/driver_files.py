@@ -113,8 +113,8 @@ def explain(found: Installed, code: int | None = None) -> tuple[str, str]:
         )
     if found.other_makers:
         return "absent", (
-            f"The GPUs of this host are by {' and '.join(found.other_makers)}: vLLM is installed "
-            "in its builds for NVIDIA's CUDA alone."
+            f"The GPUs of this host are by {' and '.join(found.other_makers)}: what is installed "
+            "here is built for NVIDIA's CUDA alone."
         )
     return "absent", ""
 
