@@ -20,7 +20,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation i
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.evidence"
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+#: A host with many servers has a few dozen.
+MOST_FILES = 500
 
 
 class ActionModule(GuardedAction):
@@ -44,9 +46,11 @@ class ActionModule(GuardedAction):
 
 
 def write(folder: Path, parts: dict[str, str]) -> list[str]:
-    """Write the parts, each for its owner alone. A name that leads elsewhere is refused."""
+    """Write the parts, each for its owner alone. A name that leads elsewhere is refused, and so is
+    what comes after more files than any host has.
+    """
     folder = private_folder(folder)
-    names = [name for name in parts if FILE_NAME.fullmatch(name)]
+    names = [name for name in parts if FILE_NAME.fullmatch(name)][:MOST_FILES]
     for name in names:
         handle = open_private(folder / name, os.O_WRONLY | os.O_TRUNC)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

@@ -136,10 +136,10 @@ def by_verbosity(stage: Stage, playbook: str) -> None:
     stage.tried("TASK [" in played.text and simulator.journal.entries())
 
 
-@attack
-def secret_is_said_back_by_a_host(stage: Stage) -> None:
+@each("secret-is-said-back-by-a-host", {"beside-its-name": "api_key={}", "as-it-is": "{}"})
+def said_back_by_a_host(stage: Stage, said: str) -> None:
     """A server's log has its key, and a module that failed says so."""
-    keys = f"api_key='{SECRETS['server key']}' HF_TOKEN={SECRETS['hub token']}"
+    keys = f"{said.format(SECRETS['server key'])} HF_TOKEN={SECRETS['hub token']}"
     stage.host.answers({"failed": True, "msg": f"died: {keys}", "warnings": [keys]})
     tells = {
         "inferops.gpu.model_server": {
@@ -154,6 +154,29 @@ def secret_is_said_back_by_a_host(stage: Stage) -> None:
     redacts = {"ansible.builtin.debug": {"msg": "{{ told.msg | inferops.gpu.redact }}"}}
     played = stage.play(plays(tells, redacts), "-vvvvv")
     stage.tried(stage.host.times_asked and played.status == 0)
+
+
+@each(
+    "secret-is-in-an-address",
+    {
+        "as-a-parameter": "https://127.0.0.1:9/simple?token={}",
+        "behind-a-slash": "https://me:a/{}@127.0.0.1:9/simple",
+        "behind-a-hash": "https://me:a#{}@127.0.0.1:9/simple",
+        "with-a-blank": "https://me:{} and more@127.0.0.1:9/simple",
+        "without-a-scheme": "me:{}@127.0.0.1:9/simple",
+    },
+)
+def in_an_address(stage: Stage, address: str) -> None:
+    """As people write it, and as the host says it back."""
+    index = address.format(SECRETS["index password"])
+    stage.host.answers({"failed": True, "msg": f"could not reach {index}"})
+    lock = {"requirements": ["a==1.0"], "index_url": index, "find_links": [index]}
+    tasks = [
+        {f"inferops.gpu.{module}": options, "ignore_errors": True}
+        for module, options in (("stack_lock", lock), ("stack_packages", {"index_url": index}))
+    ]
+    played = stage.play(plays(*tasks), "-vvvvv")
+    stage.tried(stage.host.times_asked >= len(tasks) and "could not reach" in played.text)
 
 
 @attack
