@@ -16,7 +16,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files 
     open_private,
     private_folder,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import failure_of
+from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.evidence"
@@ -36,13 +38,22 @@ class ActionModule(GuardedAction):
         )
         if result.get("failed") or "parts" not in result:
             return result
-        parts, server = result.pop("parts"), result.pop("server")
+        parts, server = self._cleaned(result.pop("parts"), variables), result.pop("server")
         dest = Path(str(self._task.args["dest"])).expanduser()
         try:
             files = sorted(parts) if self._task.check_mode else write(dest, parts)
         except OSError as error:
             raise AnsibleActionFail(f"The evidence cannot be written to {dest}: {error}") from error
         return {**result, "files": files, "failure": failure_of(server), "dest": str(dest)}
+
+    def _cleaned(self, parts: dict[str, str], variables: dict[str, Any]) -> dict[str, str]:
+        """The parts without secrets, whatever the host has done about them."""
+        secrets = self.secrets | self._secrets_of_the_fleet(variables)
+
+        def clean() -> dict[str, str]:
+            return {name: redact(text, secrets) for name, text in parts.items()}
+
+        return bounded(self.most_seconds, clean) if self._is_elsewhere() else clean()
 
 
 def write(folder: Path, parts: dict[str, str]) -> list[str]:

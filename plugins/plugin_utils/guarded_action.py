@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
@@ -39,6 +39,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction impo
     redact_in,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded, refuse_length
+from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret
 
 #: By these a result steers the controller. Ansible itself removes add_host and add_group, and after
 #: one that is called unreachable nothing is rescued.
@@ -154,6 +155,11 @@ def _sentence(text: Any, secrets: Iterable[str] = ()) -> str:
     return redact(plain_line(str(text), _MOST_LETTERS), secrets)
 
 
+def _detail(text: Any, secrets: Iterable[str]) -> str:
+    """*text* as lines without secrets, as many as people read."""
+    return redact(plain(str(text)[:_MOST_FAILED_LETTERS]), secrets)
+
+
 @contextmanager
 def _discreet(secrets: Iterable[str]) -> Iterator[None]:
     """Let Ansible's details, such as all that a host has answered, show no secret and be plain."""
@@ -163,11 +169,11 @@ def _discreet(secrets: Iterable[str]) -> Iterator[None]:
     def verbose(msg: str, host: str | None = None, caplevel: int = 2) -> None:
         # A log may be told more than a terminal.
         if max(display.verbosity, getattr(display, "log_verbosity", 0)) > caplevel:
-            usual["verbose"](redact(plain(str(msg)), secrets), host=host, caplevel=caplevel)
+            usual["verbose"](_detail(msg, secrets), host=host, caplevel=caplevel)
 
     def debug(msg: str, host: str | None = None) -> None:
         if constants.DEFAULT_DEBUG:
-            usual["debug"](redact(plain(str(msg)), secrets), host=host)
+            usual["debug"](_detail(msg, secrets), host=host)
 
     display.verbose, display.debug = verbose, debug
     try:
@@ -244,6 +250,16 @@ class GuardedAction(ActionBase):
         answer = bounded(self.most_seconds, ask) if self._is_elsewhere() else ask()
         refuse_length(answer)
         return _as_data(answer, self.secrets)
+
+    def _secrets_of_the_fleet(self, variables: dict[str, Any]) -> set[str]:
+        """What the variables of this collection hold, as far as it can be known here."""
+        found = {}
+        for name in filter(is_secret, variables):
+            try:
+                found[name] = self._templar.template(variables[name])
+            except AnsibleError:
+                continue
+        return passwords_in(found) | secrets_in(found)
 
     def _is_elsewhere(self) -> bool:
         """Whether somebody else may answer. A process of this machine would inherit the limits."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tests.attacks.hosts import RUNNING
 from tests.attacks.registry import attack, each
 from tests.attacks.stage import NAME, SECRETS, Stage, key_pair, on_market, plays
 from tests.simulator.web import Reply, Request, json_reply
@@ -44,11 +45,14 @@ GIVEN = {
     },
 )
 def by_a_wrong(stage: Stage, wrong: dict[str, Any]) -> None:
+    """From a file: what is given in the command line Ansible itself prints at -vvvv."""
+    given = stage.folder / "given.json"
+    given.write_text(json.dumps(wrong))
     played = stage.play(
         "inferops.gpu.deploy",
         "-vvvvv",
         "-e",
-        json.dumps(wrong),
+        f"@{given}",
         hosts={NAME: {}},
         inferops_model="a/b",
         **GIVEN,
@@ -154,6 +158,16 @@ def said_back_by_a_host(stage: Stage, said: str) -> None:
     redacts = {"ansible.builtin.debug": {"msg": "{{ told.msg | inferops.gpu.redact }}"}}
     played = stage.play(plays(tells, redacts), "-vvvvv")
     stage.tried(stage.host.times_asked and played.status == 0)
+
+
+@attack
+def secret_is_kept_in_evidence_that_a_host_sends(stage: Stage) -> None:
+    """Which is made to be passed on."""
+    log = f"served with {SECRETS['server key']} and {SECRETS['hub token']}"
+    stage.host.answers({"changed": False, "parts": {"server.log": log}, "server": RUNNING})
+    dest = stage.work / "evidence"
+    stage.play(plays({"inferops.gpu.evidence": {"dest": str(dest)}}), **GIVEN)
+    stage.tried((dest / "server.log").exists())
 
 
 @each(

@@ -279,9 +279,9 @@ MUTATIONS = (
         "said-back-in-details",
         "at -vvv all that a host says back of a secret is in the log",
         "plugins/plugin_utils/guarded_action.py",
-        "redact(plain(str(msg)), secrets), host=host, caplevel=caplevel",
+        "_detail(msg, secrets), host=host, caplevel=caplevel",
         "str(msg), host=host, caplevel=caplevel",
-        (f"{GUARDED}::test_a_secret_that_a_host_says_back_is_shown_at_no_verbosity",),
+        (f"{GUARDED}::test_the_details_that_ansible_tells_of_a_host_hold_no_secret",),
     ),
     Mutation(
         "said-back-as-it-is",
@@ -366,5 +366,13 @@ MUTATIONS = (
         "        return text[start:start + 1]\n",
         ("tests/unit/host/test_redaction.py::test_what_looks_like_a_secret_is_taken_out",),
         4,
+    ),
+    Mutation(
+        "evidence-as-the-host-sends-it",
+        "what a host has left of secrets in its evidence is passed on",
+        "plugins/action/evidence.py",
+        "{name: redact(text, secrets) for name, text in parts.items()}",
+        "parts",
+        (f"{GUARDED}::test_evidence_holds_no_secret_whatever_the_host_has_put_in",),
     ),
 )

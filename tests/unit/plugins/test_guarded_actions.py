@@ -16,9 +16,14 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible import constants
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    GuardedAction,
+    _discreet,
+)
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
@@ -193,6 +198,35 @@ def test_a_secret_that_a_host_says_back_is_shown_at_no_verbosity(host: Host) -> 
     assert "died of" in done.stdout
     assert key not in done.stdout
     assert token not in done.stdout
+
+
+@pytest.mark.parametrize("tells", ["vvv", "vvvvv", "debug"])
+def test_the_details_that_ansible_tells_of_a_host_hold_no_secret(
+    tells: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    display = Display()
+    monkeypatch.setattr(display, "verbosity", 5)
+    monkeypatch.setattr(constants, "DEFAULT_DEBUG", True)
+    with _discreet({"said-back-as-it-is"}):
+        getattr(display, tells)(f"(0, b'{TOKEN} said-back-as-it-is {FORGED}')", host="203.0.113.7")
+    told = capsys.readouterr().out
+    assert "it failed" in told
+    assert TOKEN not in told
+    assert "said-back-as-it-is" not in told
+    assert "\x1b[2J" not in told
+    assert "verbose" not in vars(display)
+
+
+def test_evidence_holds_no_secret_whatever_the_host_has_put_in(host: Host, tmp_path: Path) -> None:
+    key, token = "said-back-as-it-is", "hf_abcdefghijklmnopqrstuvwxyz"
+    log = f"started with {key} and {token}"
+    host.says({"changed": False, "server": {"phase": "running"}, "parts": {"server.log": log}})
+    collects: dict[str, Any] = {"inferops.gpu.evidence": {"dest": str(tmp_path / "evidence")}}
+    variables = {"inferops_server_api_key": "{{ ['said-back', 'as-it-is'] | join('-') }}"}
+    done = host.play({**collects, "vars": variables, "ignore_errors": True}, SHOW)
+    assert done.returncode == 0, done.stdout
+    kept = (tmp_path / "evidence" / "server.log").read_text()
+    assert kept == "started with (redacted) and (redacted)"
 
 
 @pytest.mark.parametrize(
