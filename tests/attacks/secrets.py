@@ -24,7 +24,7 @@ from tests.tools.tree import REPOSITORY
 INDEX = f"https://me:{SECRETS['index password']}@127.0.0.1:9/simple"
 PLAYBOOKS = ("deploy", "extend", "reap", "recover", "status", "support_bundle", "teardown")
 #: All of them, as variables of the fleet.
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "inferops_api_key": SECRETS["account key"],
     "inferops_scope_secret": SECRETS["scope secret"],
     "inferops_server_api_key": SECRETS["server key"],

@@ -279,7 +279,7 @@ TARGET = Target("h", 22, "root", "key", "hosts", 8000)
 def tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tunnel:
     """One that is open, as far as its socket says."""
     monkeypatch.setattr(Tunnel, "_start", lambda *_given: None)
-    answers = subprocess.CompletedProcess([], 0)
+    answers = subprocess.CompletedProcess[bytes]([], 0)
     monkeypatch.setattr(Tunnel, "_control", lambda *_given: answers)
     opened = Tunnel(str(tmp_path / "cm"), "gpu-1")
     opened.open(TARGET, 8000)
