@@ -67,7 +67,7 @@ class ActionModule(WorkerAction):
         act = self._present if given["state"] == "present" else self._absent
         try:
             return act(tunnel, given)
-        except TunnelError as error:
+        except (TunnelError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
 
     def _absent(self, tunnel: Tunnel, given: dict[str, Any]) -> dict[str, Any]:

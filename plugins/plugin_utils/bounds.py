@@ -22,6 +22,10 @@ from typing import Any, TypeVar
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.answers import (
+    has_too_many_values,
+)
+
 Answer = TypeVar("Answer")
 
 #: Evidence of a host with many logs is a tenth of it.
@@ -60,6 +64,8 @@ def refuse_length(answer: dict[str, Any]) -> None:
         raise AnsibleActionFail(
             f"The host answered with more than {MOST_LETTERS >> 20} MiB, which no module does."
         )
+    if has_too_many_values(answer["stdout"]):
+        raise AnsibleActionFail("The host answered with more values than any module has.")
 
 
 def turns(most_seconds: float) -> Iterator[float]:

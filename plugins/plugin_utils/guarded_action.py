@@ -14,27 +14,39 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import passwords_in
-from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_in, plain_line
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import (
+    passwords_in,
+    secrets_in,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import (
+    plain,
+    plain_in,
+    plain_line,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
     redact,
     redact_in,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded, refuse_length
+from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret
 
-#: By these a result steers the controller. Ansible itself removes add_host, add_group and what
-#: begins with _ansible_ from the answers of modules.
-STEERING = ("ansible_facts", "ansible_stats")
+#: By these a result steers the controller. Ansible itself removes add_host and add_group, and after
+#: one that is called unreachable nothing is rescued.
+STEERING = ("ansible_facts", "ansible_stats", "unreachable")
+#: What begins so is for Ansible's own use. It removes it too, and prints what it has removed.
+_INTERNAL = "_ansible_"
+_HEADERS = ("before_header", "after_header")
 _PRINTED = ("warnings", "deprecations", "exception")
 _MOST_LETTERS, _MOST_WARNINGS = 4000, 20
 _MOST_FAILED_LETTERS = 2**18
@@ -75,12 +87,14 @@ def _from_outside(result: dict[str, Any]) -> dict[str, Any]:
     """
     kept = {key: value for key, value in result.items() if key not in (*STEERING, *_PRINTED)}
     told: dict[str, Any] = plain_in(kept)
+    if "diff" in told:
+        told["diff"] = _diff(told["diff"])
     if result.get("warnings"):
         told["warnings"] = _sentences(result["warnings"])
     return told
 
 
-def _as_data(answer: dict[str, Any]) -> dict[str, Any]:
+def _as_data(answer: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
     """What a command has answered; of a module no more than its result, whose warnings are plain.
 
     As it reads it, Ansible prints warnings and deprecations, and what stands around the JSON.
@@ -92,21 +106,35 @@ def _as_data(answer: dict[str, Any]) -> dict[str, Any]:
         return answer
     if not isinstance(result, dict):
         return answer
-    kept = {key: value for key, value in result.items() if key not in _PRINTED}
+    kept = {
+        key: value
+        for key, value in result.items()
+        if key not in _PRINTED and not key.startswith(_INTERNAL)
+    }
     if result.get("warnings"):
-        kept["warnings"] = _sentences(result["warnings"])
+        kept["warnings"] = _sentences(result["warnings"], secrets)
     told = json.dumps(kept)
     return {**answer, "stdout": told, "stdout_lines": [told]}
 
 
-def _sentences(warnings: Any) -> list[str]:
+def _diff(told: Any) -> Any:
+    """What --diff shows: two states to compare. Text that is prepared it would print as it is."""
+    if isinstance(told, list):
+        return [_diff(one) for one in told]
+    if not isinstance(told, dict):
+        return {}
+    headers = {name: _sentence(told[name]) for name in _HEADERS if name in told}
+    return {name: told[name] for name in ("before", "after") if name in told} | headers
+
+
+def _sentences(warnings: Any, secrets: Iterable[str] = ()) -> list[str]:
     """Warnings as a module tells them: texts, or the events that newer ones tell."""
     told = []
-    for one in warnings if isinstance(warnings, list) else [warnings]:
+    for one in (warnings if isinstance(warnings, list) else [warnings])[:_MOST_WARNINGS]:
         event = one.get("event") if isinstance(one, dict) else getattr(one, "event", None)
         text = event.get("msg") if isinstance(event, dict) else getattr(event, "msg", one)
-        told.append(_sentence(text))
-    return told[:_MOST_WARNINGS]
+        told.append(_sentence(text, secrets))
+    return told
 
 
 def _shown(result: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
@@ -127,6 +155,33 @@ def _sentence(text: Any, secrets: Iterable[str] = ()) -> str:
     return redact(plain_line(str(text), _MOST_LETTERS), secrets)
 
 
+def _detail(text: Any, secrets: Iterable[str]) -> str:
+    """*text* as lines without secrets, as many as people read."""
+    return redact(plain(str(text)[:_MOST_FAILED_LETTERS]), secrets)
+
+
+@contextmanager
+def _discreet(secrets: Iterable[str]) -> Iterator[None]:
+    """Let Ansible's details, such as all that a host has answered, show no secret and be plain."""
+    display = Display()
+    usual = {"verbose": display.verbose, "debug": display.debug}
+
+    def verbose(msg: str, host: str | None = None, caplevel: int = 2) -> None:
+        # A log may be told more than a terminal.
+        if max(display.verbosity, getattr(display, "log_verbosity", 0)) > caplevel:
+            usual["verbose"](_detail(msg, secrets), host=host, caplevel=caplevel)
+
+    def debug(msg: str, host: str | None = None) -> None:
+        if constants.DEFAULT_DEBUG:
+            usual["debug"](_detail(msg, secrets), host=host)
+
+    display.verbose, display.debug = verbose, debug
+    try:
+        yield
+    finally:
+        del display.verbose, display.debug
+
+
 class GuardedAction(ActionBase):
     """What all actions of this collection have in common. Each does its own in :meth:`act`."""
 
@@ -134,6 +189,8 @@ class GuardedAction(ActionBase):
     most_seconds: ClassVar[int] = 1800
     #: Whether the module has something to tell the system log.
     logs: ClassVar[bool] = False
+    #: What is shown nowhere: secrets among the options, by their names and by where they stand.
+    secrets: set[str] | frozenset[str] = frozenset()
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -141,9 +198,10 @@ class GuardedAction(ActionBase):
         """The result, without secrets; nothing is done where hosts can set variables."""
         refuse_injected_facts()
         ActionBase.run(self, tmp, task_vars)
-        self.secrets = passwords_in(self._task.args)
+        self.secrets = passwords_in(self._task.args) | secrets_in(self._task.args)
         try:
-            result = self.act(task_vars or {})
+            with _discreet(self.secrets):
+                result = self.act(task_vars or {})
         except AnsibleConnectionFailure as error:
             raise AnsibleConnectionFailure(_sentence(error, self.secrets)) from None
         except AnsibleActionFail as error:
@@ -191,7 +249,17 @@ class GuardedAction(ActionBase):
 
         answer = bounded(self.most_seconds, ask) if self._is_elsewhere() else ask()
         refuse_length(answer)
-        return _as_data(answer)
+        return _as_data(answer, self.secrets)
+
+    def _secrets_of_the_fleet(self, variables: dict[str, Any]) -> set[str]:
+        """What the variables of this collection hold, as far as it can be known here."""
+        found = {}
+        for name in filter(is_secret, variables):
+            try:
+                found[name] = self._templar.template(variables[name])
+            except AnsibleError:
+                continue
+        return passwords_in(found) | secrets_in(found)
 
     def _is_elsewhere(self) -> bool:
         """Whether somebody else may answer. A process of this machine would inherit the limits."""

@@ -142,12 +142,28 @@ def names_a_file(stage: Stage, name: str) -> None:
         "with-no-json": "Segmentation fault",
         "with-another-type": "[1, 2, 3]",
         "with-numbers-too-large": json.dumps({"changed": False, "free_gib": 10**400}),
+        "with-more-values-than-any": f'{{"changed": false, "a": [{"[]," * 5 * 2**20}1]}}',
+        "that-it-is-unreachable": json.dumps({"unreachable": True, "msg": "nothing is rescued"}),
     },
 )
 def answers_badly(stage: Stage, text: str) -> None:
     stage.host.prints(text)
     played = stage.play(plays({**LOOK, "ignore_errors": True}, SHOW))
-    stage.tried(stage.host.seen and SEEN[:16] in played.text)
+    stage.tried(stage.host.seen)
+    stage.harmed(SEEN[:16] not in played.text, "the host ended the play")
+
+
+@attack
+def host_names_files_of_evidence_without_number(stage: Stage) -> None:
+    answer = stage.folder / "answer"
+    parts = {f"{number}.log": "" for number in range(100_000)}
+    answer.write_text(json.dumps({"changed": False, "parts": parts, "server": RUNNING}))
+    stage.host.runs(f"cat {answer}")
+    dest = stage.work / "evidence"
+    stage.play(plays({"inferops.gpu.evidence": {"dest": str(dest)}}))
+    made = len(list(dest.iterdir()))
+    stage.tried(made)
+    stage.harmed(made > 1000, f"the host made {made} files")
 
 
 @attack

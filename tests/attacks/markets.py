@@ -110,6 +110,19 @@ def shows_an_id(stage: Stage, odd: Any) -> None:
     stage.harmed(torn.status == 0 and billing(simulator), "torn down was said of what bills")
 
 
+@each(
+    "market-shows-an-environment-that-is",
+    {"a-number": 5, "a-list-of-numbers": [5], "a-list-of-mappings": [{"a": 1, "b": 2}]},
+)
+def shows_an_environment(stage: Stage, odd: Any) -> None:
+    """Where the second copy of the mark is; the label is as it should be."""
+    simulator = stage.market({"kind": "row_is", "fields": {"extra_env": odd}, "times": 999})
+    stage.rented(simulator)
+    stage.play("inferops.gpu.teardown", simulator=simulator, hosts={NAME: {}})
+    stage.tried(met(simulator) > 1)
+    stage.harmed(billing(simulator), "what bills could not be released")
+
+
 @attack
 def market_answers_a_rental_request_with_a_stranger_s_id(stage: Stage) -> None:
     """Whose rental would then be released when the deploy fails."""
@@ -164,12 +177,15 @@ def redirects(stage: Stage, where: tuple[str, int]) -> None:
 class Endless:
     """A marketplace that answers everything with the same, however much that is."""
 
-    def __init__(self, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self.body, self.headers, self.asked = body, headers or {}, 0
+    def __init__(
+        self, body: bytes, headers: dict[str, str] | None = None, status: int = 200
+    ) -> None:
+        self.body, self.headers, self.status, self.asked = body, headers or {}, status, 0
 
     def __call__(self, _request: Request) -> Reply:
         self.asked += 1
-        return Reply(200, self.body, {"Content-Type": "application/json", **self.headers})
+        headers = {"Content-Type": "application/json", **self.headers}
+        return Reply(self.status, self.body, headers)
 
 
 PACKED = {"Content-Encoding": "gzip"}
@@ -189,6 +205,13 @@ def bomb(mebibytes: int) -> bytes:
         "with-json-as-deep-as-it-likes": lambda: Endless(b"[" * 300_000 + b"]" * 300_000),
         "with-numbers-too-large": lambda: Endless(
             b'{"success": true, "instances": [{"id": 1e999, "dph_total": ' + b"9" * 5000 + b"}]}"
+        ),
+        "with-more-values-than-any": lambda: Endless(
+            b'{"success": true, "instances": [' + b"[]," * 10 * 2**20 + b"1]}"
+        ),
+        "with-a-refusal-without-end": lambda: Endless(b"no " * 10 * 2**20, status=403),
+        "with-a-pause-until-never": lambda: Endless(
+            b"", {"Retry-After": "Mon, 01 Jan 2020 99999999999999999999:00:00 GMT"}, 429
         ),
         "with-pages-without-end": lambda: Endless(
             b'{"success": true, "instances": [], "total_instances": 9, "next_token": "more"}'
@@ -253,6 +276,7 @@ def asked_in_vain(stage: Stage, url: str) -> None:
     # Pauses between tries pass as quickly as on a simulated market.
     played = stage.play([{**play, **defaults}], environment={"INFEROPS_CLOCK": f"{now} {now} 30"})
     stage.harmed(played.status == 0, "an answer that is none was taken for an empty list")
+    stage.harmed("too large to convert" in played.output, "the play broke down")
 
 
 @each(

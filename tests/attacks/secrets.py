@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tests.attacks.hosts import RUNNING
 from tests.attacks.registry import attack, each
 from tests.attacks.stage import NAME, SECRETS, Stage, key_pair, on_market, plays
 from tests.simulator.web import Reply, Request, json_reply
@@ -23,7 +24,7 @@ from tests.tools.tree import REPOSITORY
 INDEX = f"https://me:{SECRETS['index password']}@127.0.0.1:9/simple"
 PLAYBOOKS = ("deploy", "extend", "reap", "recover", "status", "support_bundle", "teardown")
 #: All of them, as variables of the fleet.
-GIVEN = {
+GIVEN: dict[str, Any] = {
     "inferops_api_key": SECRETS["account key"],
     "inferops_scope_secret": SECRETS["scope secret"],
     "inferops_server_api_key": SECRETS["server key"],
@@ -45,11 +46,14 @@ GIVEN = {
     },
 )
 def by_a_wrong(stage: Stage, wrong: dict[str, Any]) -> None:
+    """From a file: what is given in the command line Ansible itself prints at -vvvv."""
+    given = stage.folder / "given.json"
+    given.write_text(json.dumps(wrong))
     played = stage.play(
         "inferops.gpu.deploy",
         "-vvvvv",
         "-e",
-        json.dumps(wrong),
+        f"@{given}",
         hosts={NAME: {}},
         inferops_model="a/b",
         **GIVEN,
@@ -137,10 +141,10 @@ def by_verbosity(stage: Stage, playbook: str) -> None:
     stage.tried("TASK [" in played.text and simulator.journal.entries())
 
 
-@attack
-def secret_is_said_back_by_a_host(stage: Stage) -> None:
+@each("secret-is-said-back-by-a-host", {"beside-its-name": "api_key={}", "as-it-is": "{}"})
+def said_back_by_a_host(stage: Stage, said: str) -> None:
     """A server's log has its key, and a module that failed says so."""
-    keys = f"api_key='{SECRETS['server key']}' HF_TOKEN={SECRETS['hub token']}"
+    keys = f"{said.format(SECRETS['server key'])} HF_TOKEN={SECRETS['hub token']}"
     stage.host.answers({"failed": True, "msg": f"died: {keys}", "warnings": [keys]})
     tells = {
         "inferops.gpu.model_server": {
@@ -155,6 +159,39 @@ def secret_is_said_back_by_a_host(stage: Stage) -> None:
     redacts = {"ansible.builtin.debug": {"msg": "{{ told.msg | inferops.gpu.redact }}"}}
     played = stage.play(plays(tells, redacts), "-vvvvv")
     stage.tried(stage.host.times_asked and played.status == 0)
+
+
+@attack
+def secret_is_kept_in_evidence_that_a_host_sends(stage: Stage) -> None:
+    """Which is made to be passed on."""
+    log = f"served with {SECRETS['server key']} and {SECRETS['hub token']}"
+    stage.host.answers({"changed": False, "parts": {"server.log": log}, "server": RUNNING})
+    dest = stage.work / "evidence"
+    stage.play(plays({"inferops.gpu.evidence": {"dest": str(dest)}}), **GIVEN)
+    stage.tried((dest / "server.log").exists())
+
+
+@each(
+    "secret-is-in-an-address",
+    {
+        "as-a-parameter": "https://127.0.0.1:9/simple?token={}",
+        "behind-a-slash": "https://me:a/{}@127.0.0.1:9/simple",
+        "behind-a-hash": "https://me:a#{}@127.0.0.1:9/simple",
+        "with-a-blank": "https://me:{} and more@127.0.0.1:9/simple",
+        "without-a-scheme": "me:{}@127.0.0.1:9/simple",
+    },
+)
+def in_an_address(stage: Stage, address: str) -> None:
+    """As people write it, and as the host says it back."""
+    index = address.format(SECRETS["index password"])
+    stage.host.answers({"failed": True, "msg": f"could not reach {index}"})
+    lock = {"requirements": ["a==1.0"], "index_url": index, "find_links": [index]}
+    tasks = [
+        {f"inferops.gpu.{module}": options, "ignore_errors": True}
+        for module, options in (("stack_lock", lock), ("stack_packages", {"index_url": index}))
+    ]
+    played = stage.play(plays(*tasks), "-vvvvv")
+    stage.tried(stage.host.times_asked >= len(tasks) and "could not reach" in played.text)
 
 
 @attack

@@ -39,6 +39,31 @@ def by_a_result(stage: Stage, key: str) -> None:
     forged(stage, played)
 
 
+@each(
+    "terminal-is-steered-by-a-difference",
+    {
+        "that-is-prepared": {"prepared": STEERING},
+        "with-a-header": {"before": "a", "after": "b", "before_header": STEERING},
+    },
+)
+def by_a_difference(stage: Stage, diff: dict[str, Any]) -> None:
+    """What --diff shows."""
+    stage.host.answers({"changed": True, "diff": diff})
+    played = stage.play(plays(LOOK), "--diff")
+    stage.tried(stage.host.times_asked and "TASK" in played.output)
+    forged(stage, played)
+
+
+@attack
+def terminal_is_steered_by_what_is_ansible_s_own(stage: Stage) -> None:
+    """What begins so Ansible removes, and prints what it has removed."""
+    stage.host.answers({"changed": False, "_ansible_item_label": STEERING, "phase": "as told"})
+    shows = {"ansible.builtin.debug": {"var": "told"}}
+    played = stage.play(plays(LOOK, shows))
+    stage.tried("as told" in played.text)
+    forged(stage, played)
+
+
 @attack
 def terminal_is_steered_by_the_progress_of_a_job(stage: Stage) -> None:
     first = json.dumps({"changed": False, "running": {"doing": STEERING, "seconds": STEERING}})

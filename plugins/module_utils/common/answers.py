@@ -18,6 +18,9 @@ Answer = TypeVar("Answer")
 
 #: What is sent to us has a handful of levels.
 MOST_DEPTH = 64
+#: Each takes far more room than its few letters. A listing of thousands of rentals, or all offers
+#: of a search, have a tenth of them.
+MOST_VALUES = 2_000_000
 CHUNK_BYTES = 64 * 2**10
 #: Of zlib: a header of gzip or of zlib, whichever there is.
 _EITHER_HEADER = 32 + zlib.MAX_WBITS
@@ -73,8 +76,15 @@ def read(chunks: Iterable[bytes], encoding: str, most_bytes: int) -> bytes:
         body.clear()
 
 
+def has_too_many_values(text: str) -> bool:
+    """Whether *text*, as JSON, could be more values than what anybody sends."""
+    return sum(map(text.count, "[{,")) > MOST_VALUES
+
+
 def parse(text: str) -> Any:
-    """The JSON in *text*; None where it is not JSON, or deeper than what anybody sends."""
+    """The JSON in *text*; None where it is not JSON, or more or deeper than what anybody sends."""
+    if has_too_many_values(text):
+        return None
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):

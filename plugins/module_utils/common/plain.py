@@ -13,9 +13,11 @@ from typing import Any
 
 #: Colours and movements of the cursor, titles of windows.
 _SEQUENCES = re.compile(r"\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
-#: What else is not shown: control characters, and those that change the direction of text.
+#: What else is not shown: control characters, those that change the direction of text or have no
+#: width, and halves of characters, which cannot be written.
 _UNSHOWN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 #: What outside text nests in at most; deeper is cut off.
 _MOST_DEPTH = 64

@@ -18,43 +18,83 @@ REDACTED = "(redacted)"
 SHORTEST_SECRET = 4
 """A shorter value would turn up everywhere by chance."""
 
+#: Parameters of addresses that are secrets, whose names alone would not tell.
+_PARAMETER = r"(?:key|auth|sig|signature|code|policy|X-(?:Amz|Goog)-[A-Za-z-]+)"
+SECRET_PARAMETER = re.compile(_PARAMETER, re.I)
+
 _LOOKS = tuple(
     re.compile(pattern, flags)
     for pattern, flags in (
         # The block of a private key; its head or its foot may be cut off, and its lines be escaped.
-        (r"()-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z ]*-----|\Z)", re.S),
+        (
+            r"()-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-{4,5}"
+            r".*?(?:-{4,5} ?END [A-Z0-9 ]*-{4,5}|\Z)",
+            re.S | re.I,
+        ),
         (
             r"()(?<![A-Za-z0-9+/=])(?:[A-Za-z0-9+/=]{16,80}(?:\s|\\n){1,20}){1,60}"
             r"-----END [A-Z ]*PRIVATE KEY[A-Z ]*-----",
             0,
         ),
+        # The same without any head: OpenSSH's own, PuTTY's, and what is packed once more.
+        (r"()\b(?:b3BlbnNzaC1rZXkt|LS0tLS1CRUdJTi)[A-Za-z0-9+/=]+(?:\s+[A-Za-z0-9+/=]{16,80})*", 0),
+        (r"(\bPrivate-Lines: \d+)(?:\r?\n[A-Za-z0-9+/=]+)+", 0),
+        (r"(-MAC: )[0-9a-f]{32,}", 0),
+        (r"()\$(?:[1256y]|2[abxy]|apr1|argon2\w*|scrypt)\$[\w./$=,+-]{16,}", 0),
         # Tokens that are known by their look: model hubs, clouds, marketplaces, code hosts.
-        (r"()\b(?:hf_|gh[opsur]_|github_pat_|glpat-|npm_|pypi-|rpa_|r8_|dop_v1_)\w[\w-]{15,}", 0),
-        (r"()\b(?:sk|pk|rk|nvapi|xox[abeoprs])-[A-Za-z0-9_-]{16,}", 0),
+        (
+            r"()\b(?:hf_|api_org_|gh[opsur]_|github_pat_|npm_|pypi-|rpa_|r8_|do[opr]_v1_|gsk_|"
+            r"[spr]k_(?:live|test)_|whsec_|glpat-|ya29\.|GOCSPX-)\w[\w-]{15,}",
+            0,
+        ),
+        (r"()\b(?:sk|pk|rk|nvapi|xapp|xox[abeoprs])-[A-Za-z0-9_-]{16,}", 0),
+        # Words begin so as well, and have no figures.
+        (r"()\b(?:tskey-|gl[a-z]{2,5}-|hv[sbr]\.|pplx-|xai-)(?=[\w-]{0,60}\d)[\w-]{16,}", 0),
+        (r"()\b(?:fw_|dapi|secret_|a[ks]-)(?=\w{0,60}\d)\w{20,}(?:\.\w{16,})?", 0),
+        (r"()\bSG\.[\w-]{16,}\.[\w-]{16,}", 0),
         (r"()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", 0),
+        (r"()\bAGE-SECRET-KEY-1[A-Z0-9]{16,}", 0),
         (r"()\bAIza[A-Za-z0-9_-]{30,}", 0),
-        (r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*", 0),
+        (r"()\b1//0[\w-]{30,}", 0),
+        (r"()\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){2,4}", 0),
+        (r"()\bv[1-4]\.(?:local|public)\.[\w-]{16,}", 0),
+        # Addresses that are secrets themselves.
+        (r"(\bhooks\.slack\.com/\w+/)[\w/]{8,}", 0),
+        (r"(\bdiscord(?:app)?\.com/api/webhooks/)[\w/-]{8,}", 0),
+        (r"(\bapi\.telegram\.org/bot)[\w:-]{8,}", 0),
         # Headers, also in lists, and wrapped.
-        (r"(\bBearer\s+)(?!auth|token|is\b)[A-Za-z0-9._~+/=-]{6,}", re.I),
+        (
+            r"(\bBearer(?:\s+|,\s*)\\*[\"']?)(?!(?:auth\w*|tokens?|is)\b(?![-.]))"
+            r"[A-Za-z0-9._~+/=-]{6,}",
+            re.I,
+        ),
         (r"(\b(?:Basic|Token|ApiKey)\s+)(?=\S*\d|\S{20})[A-Za-z0-9._~+/=-]{6,}", re.I),
         (r"(\b(?:Set-)?Cookie[\"']?\s*[:=,]\s*[\"']?)[^\"'\r\n]+", re.I),
         (
-            r"(\b(?:Proxy-)?Authorization\\?[\"']?\s*[:=,]\s*\\?[\"']?"
+            r"(\b(?:Proxy-)?Authorization\\*[\"']?\s*[:=,]\s*b?\\*[\"']?"
             r"(?:(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s+|(?![A-Za-z]+\s)))(?!\(red)"
             r"[^\s\"',\\]+",
             re.I,
         ),
-        # Addresses: user and password, and what is named among the parameters.
-        (r"(://)[^\s/?#\"'\\<>]{1,500}(?=@)", 0),
-        (r"([?&](?:key|auth|sig|signature|code|X-Amz-[A-Za-z-]+)(?:=|%3D))[^&\s\"']+", re.I),
+        (r"(\b(?:Signature|Credential)=)[\w/+=-]{16,}", 0),
+        # Addresses: user and password, also one that should have been quoted, as text within a
+        # text or an address, and what is named among the parameters.
+        (r"(:(?:\\*/){2})[^\s/?#\"'\\<>]{1,500}(?=@)", 0),
+        (r"(:(?:\\*/){2})[^\s/?#@:\"'\\<>]{0,100}:(?!\d{1,5}[/?#\s])[^\s\"'\\<>@]{1,200}(?=@)", 0),
+        (r"(%3A(?:%2F){2})(?:(?!%2F)[^\s\"'&=]){1,500}?(?=%40)", re.I),
+        (r"(\b\w*proxy\w*[=:]\s*[\"']?)[\w.%-]+:[^\s\"'/@]+(?=@)", re.I),
+        (rf"([?&]{_PARAMETER}(?:=|%3D))[^&\s\"']+", re.I),
         # What programs take without a name: curl -u, docker login -p, sshpass -p, netrc.
-        (r"(\s(?:-u|--user)[\s=]+[\"']?[\w.@-]+:)[^\s\"']+", 0),
+        (r"(\s(?:-u|--user)[\s=]*[\"']?[\w.@-]+:)(?!\d{1,6}\b)[^\s\"']+", 0),
         (r"(\b(?:docker|podman) login\b[^\n]{0,200}?\s-p[\s=]*[\"']?)[^\s\"']+", 0),
         (r"(\bsshpass\s+-p\s*[\"']?)[^\s\"']+", 0),
-        (r"(\blogin\s+\S+\s+password\s+)\S+", 0),
+        (r"(\blogin\s+\S+\s+(?:account\s+\S+\s+)?password\s+)\S+", 0),
         (r"(\bset\s+api-key\s+)\S+", 0),
+        (r"(\bwandb:? login\s+)(?=\w{0,60}\d)\w{20,}", 0),
         (r"(\b(?:password|passphrase|token|secret|api[ _-]?key)\s+(?:is|was)\s+[\"']?)"
          r"(?=[^\s\"']*\d)[^\s\"',;]{12,}", re.I),
+        (r"(\b(?:password|passphrase|token|secret|api[ _-]?key)\s+(?:provided\b:?\s*)?[\"']?)"
+         r"(?=[\w*-]{0,60}\d)(?=[\w*-]{0,60}[A-Za-z])[\w*-]{20,}", re.I),
     )
 )  # fmt: skip
 
@@ -62,7 +102,8 @@ _LOOKS = tuple(
 _SECRET_WORDS = frozenset(
     {
         "password", "passwd", "passphrase", "pwd", "secret", "credential", "cred", "token",
-        "apikey", "accesskey", "authkey", "privatekey", "accesstoken", "authtoken", "bearer",
+        "apikey", "accesskey", "authkey", "privatekey", "secretkey", "accountkey", "bearer",
+        "accesstoken", "authtoken", "identitytoken", "refreshtoken", "sessiontoken",
     }
 )  # fmt: skip
 #: What a key is of when it is a secret.
@@ -85,24 +126,37 @@ _TEXT_WORDS = frozenset(
         "n", "ratio", "limit", "thinking", "window",
     }
 )  # fmt: skip
-#: A name that may be one of a secret, with what joins it to its value.
+#: Colours, which programs put around names and values.
+_COLOURS = r"(?:\x1b\[[\d;]*m)*"
+#: A name that may be one of a secret, with what joins it to its value; in lists of variables that
+#: is the word "value".
 _HEAD = re.compile(
-    r"(?P<dashes>(?<![\w-])--?)?(?<![A-Za-z0-9])"
-    r"(?P<name>[A-Za-z0-9_.-]{0,48}?(?:pass|pwd|secret|cred|token|key|bearer)[A-Za-z0-9_.-]{0,32}"
-    r"|(?:api|access|secret|private) key)"
-    r"(?P<quote>\\?[\"']?)"
-    r"(?P<gap>[ \t]*(?:=>|:=|[=:]|%3D)[ \t]*(?:\\\r?\n\s*)?|(?:[ \t]|\\\r?\n)+|,\s*|>)",
+    rf"(?P<dashes>(?<![\w-])--?)?(?<![A-Za-z0-9]){_COLOURS}"
+    r"(?P<name>[A-Za-z0-9_.-]{0,48}?(?:pass|pwd|secret|cred|token|key|bearer|auth(?![a-z]))"
+    r"[A-Za-z0-9_.-]{0,32}|(?:api|access|secret|private) key)"
+    rf"{_COLOURS}(?P<quote>\\{{0,8}}[\"']?){_COLOURS}"
+    r"(?P<gap>,?\s{0,40}\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*[:=][ \t]*"
+    r"|[ \t]*(?:[=-]>|:=|==?|:|%(?:25)?3D)[ \t]*(?:\\\r?\n\s*)?|(?:[ \t]|\\\r?\n)+|,\s*|>)"
+    rf"{_COLOURS}",
     re.I,
 )
-#: Its value: quoted, in brackets, in the indented lines below, or up to the next gap.
+#: Its value: quoted, in the indented lines below, or up to the next gap; see also _in_brackets.
 _VALUE = re.compile(
-    r"\\?\"(?:[^\"\\\n]|\\[^\"])*\\?\"|'[^'\n]*'|[\[({][^\])}]{0,2000}[\])}]"
+    r"\"{3}[^\"]*\"{3}|'{3}[^']*'{3}"
+    r"|b?\\{0,8}\"(?:[^\"\\\n]|\\[^\"])*\\{0,8}\"|b?'[^'\n]*'(?:'[^'\n]*')*"
     r"|(?:[|>][+-]?[ \t]*)?(?:\r?\n[ \t]+(?:- +)?[^\s:=]+(?=\s*(?:\r?\n|\Z)))+"
     r"|[^\s\"',;&|<>(){}\[\]\\]+"
+    # A sign that begins nothing else is a part of it.
+    r"(?:[;,&|()\\](?!-|[\w.-]*\s*[=:])[^\s\"',;&|<>(){}\[\]\\]+)*"
 )
+_BRACKETS = re.compile(r"(?P<open>[\[({])|[\])}]|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
+_MOST_IN_BRACKETS = 2000
 _PIECE = re.compile(r"[^\s\[\](){}\"',:\\|>-][^\s\[\](){}\"',\\]*")
 _IS_A_NAME = re.compile(r"[\"']\s*:\s*")
 _NO_SECRETS = ("none", "null", "true", "false", "~", "undefined", REDACTED)
+#: What stands for a value: a variable of a shell, a template, a format.
+_STAND_IN = re.compile(r"\$(?:[A-Z_][A-Z0-9_]*|\{.*|\(.*)|\{\{.*|%\(.*", re.S)
+_DRAWN = re.compile(r"(?=.*\d)[\w+=~-]+|[A-Za-z0-9+/]{16,}={1,2}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
@@ -126,7 +180,7 @@ def redact_in(value: Any, secrets: Iterable[str] = (), most: int | None = None) 
     if isinstance(value, dict):
         return {
             name: REDACTED
-            if isinstance(one, str) and _is_secret(str(name), one)
+            if isinstance(one, str) and is_secret(str(name), one)
             else redact_in(one, secrets, most)
             for name, one in value.items()
         }
@@ -139,24 +193,48 @@ def _without_named(text: str) -> str:
     """The text without the values beside names of secrets."""
     parts, end = [], 0
     for head in _HEAD.finditer(text):
-        value = _VALUE.match(text, head.end()) if head.start() >= end else None
-        if value and _joins(head, value[0]) and _is_secret(head["name"], value[0]):
-            parts += [text[end : head.end()], _left_out(value[0])]
-            end = value.end()
+        value = _value_at(text, head.end()) if head.start() >= end else ""
+        after = head.end() + len(value)
+        if value and _joins(head, value, text, after) and is_secret(head["name"], value):
+            parts += [text[end : head.end()], _left_out(value)]
+            end = after
     return "".join([*parts, text[end:]])
 
 
-def _joins(head: re.Match[str], value: str) -> bool:
+def _value_at(text: str, start: int) -> str:
+    if text[start : start + 1] in ("[", "(", "{"):
+        return _in_brackets(text, start)
+    found = _VALUE.match(text, start)
+    return found[0] if found else ""
+
+
+def _in_brackets(text: str, start: int) -> str:
+    """What the bracket at *start* holds; the rest of the line where it is cut off."""
+    depth, until = 0, start + _MOST_IN_BRACKETS
+    for sign in _BRACKETS.finditer(text, start, until):
+        if len(sign[0]) == 1:
+            depth += 1 if sign["open"] else -1
+        if not depth:
+            return text[start : sign.end()]
+    line_end = text.find("\n", start)
+    return text[start : line_end if line_end >= 0 else len(text)]
+
+
+def _joins(head: re.Match[str], value: str, text: str, after: int) -> bool:
     """Whether a name has a value: a blank or a comma joins an option, or two texts in quotes."""
     gap = head["gap"]
+    quoted = value.lstrip("b")[:1] in ("\\", '"', "'")
     if any(sign in gap for sign in "=:%>"):
-        return True
-    return bool(head["dashes"]) or (bool(head["quote"]) and "," in gap and value[0] in "\\\"'")
+        return quoted or "==" not in gap
+    if value.startswith("-") or _IS_A_NAME.match(text, after - 1):
+        return False
+    return bool(head["dashes"]) or (bool(head["quote"]) and "," in gap and quoted)
 
 
-def _is_secret(name: str, value: str) -> bool:
+def is_secret(name: str, value: str) -> bool:
+    """Whether *value* is a secret, by the name that it has."""
     bare = value.strip("\\\"' ")
-    if not bare or bare.lower() in _NO_SECRETS or bare.startswith(("-", "$", "{{", "%(")):
+    if not bare.strip("-*.") or bare.lower() in _NO_SECRETS or _STAND_IN.fullmatch(bare):
         return False
     if " " in name and (len(bare) < 8 or not any(sign.isdigit() for sign in bare)):
         # Prose: "the API key: it was refused".
@@ -165,7 +243,10 @@ def _is_secret(name: str, value: str) -> bool:
     if words[-1:] == ["key"]:
         return name.isupper() or (len(words) > 1 and words[-2] in _KINDS_OF_KEY)
     if "token" in words:
-        return not _TEXT_WORDS & set(words) and not bare.replace(".", "").isdigit()
+        return not _TEXT_WORDS & set(words) and not bare.lstrip("-").replace(".", "").isdigit()
+    if "auth" in words and not _SECRET_WORDS & set(words):
+        # How somebody logs in has a short name, or an address.
+        return len(bare) >= 16 and bool(_DRAWN.fullmatch(bare))
     if words[-1:] == ["pass"]:
         return len(words) > 1 and not bare.isdigit()
     pairs = zip(words, words[1:])
@@ -181,9 +262,9 @@ def _left_out(value: str) -> str:
     """The value with each of its pieces left out; quotes, brackets and names in it stay."""
     if value[0] in "[({|>\r\n":
         return _PIECE.sub(lambda piece: _piece(value, piece), value)
-    quote = re.match(r"\\?[\"']", value)
+    quote = re.match(r"b?\\*(?:\"{3}|'{3}|[\"'])", value)
     edge = quote[0] if quote else ""
-    return f"{edge}{REDACTED}{edge}"
+    return f"{edge}{REDACTED}{edge.lstrip('b')}"
 
 
 def _piece(value: str, piece: re.Match[str]) -> str:

@@ -16,10 +16,12 @@ import os
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..common.private_files import private_folder, write_private
+from ..common.answers import parse
+from ..common.private_files import private_folder, require_ours, write_private
 
 #: What a user sets for his own hosts, such as to forward the agent or to run a command of this
 #: machine, is for none that is rented from a stranger: ssh reads no settings of his.
@@ -58,16 +60,18 @@ class Tunnel:
     def local_port(self, target: Target) -> int | None:
         """The local end of the open tunnel to *target*, or None when there is no such tunnel."""
         try:
-            note = json.loads(self._note.read_text())
+            note = parse(self._note.read_text()) if self._is_ours() else None
         except (OSError, ValueError):
             return None
-        if note.get("target") != asdict(target) or not self.is_open():
+        if not isinstance(note, dict) or note.get("target") != asdict(target):
             return None
-        return int(note["local_port"])
+        port = note.get("local_port")
+        return port if isinstance(port, int) and self.is_open() else None
 
     def is_open(self) -> bool:
         """Whether the master answers on its socket."""
-        return self._socket.exists() and self._control("check").returncode == 0
+        answers = self._is_ours() and self._socket.exists()
+        return answers and self._control("check").returncode == 0
 
     def keep(
         self, target: Target, local_port: int = 0, dry_run: bool = False
@@ -115,11 +119,20 @@ class Tunnel:
 
     def close(self) -> None:
         """Close the tunnel; a missing one is fine."""
-        if self._socket.exists():
+        if self._is_ours() and self._socket.exists():
             self._control("exit")
-            self._socket.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
-        self._header.unlink(missing_ok=True)
+        for path in (self._socket, self._note, self._header):
+            # What is a stranger's stays; no tunnel is opened there.
+            with suppress(OSError):
+                path.unlink()
+
+    def _is_ours(self) -> bool:
+        """Whether nobody else has put a socket there, whose owner would be sent the key."""
+        try:
+            require_ours(self._folder)
+        except OSError:
+            return False
+        return True
 
     def _start(self, target: Target, port: int) -> str | None:
         """Start the master in the background; what it complained about, or None."""

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
@@ -121,6 +124,70 @@ SHAPES = [
     f"redis://:{SECRET}@host:1/0",
     f"access_key_id: {SECRET}",
     f"signing_key: {SECRET}",
+    # Texts in texts, and what programs print of them.
+    json.dumps({"a": json.dumps({"log": json.dumps({"api_key": SECRET})})}),
+    json.dumps({"a": json.dumps({"log": json.dumps({"Authorization": SECRET})})}),
+    f"[(b'x-api-key', b'{SECRET}')]",
+    f"(b'authorization', b'{SECRET}')",
+    f"api_key=b'{SECRET}'",
+    f'token = """{SECRET}"""',
+    f"api_key='''{SECRET}'''",
+    f"password='it''s{SECRET}'",
+    f"\x1b[1mapi_key\x1b[0m: \x1b[31m{SECRET}\x1b[0m",
+    f"if hf_token == '{SECRET}'",
+    f"api_key -> {SECRET}",
+    f"token%253D{SECRET}",
+    # Names and values that are apart.
+    f"env:\n- name: HF_TOKEN\n  value: {SECRET}\n",
+    json.dumps([{"name": "HF_TOKEN", "value": SECRET}]),
+    json.dumps({"key": "api_key", "value": SECRET}),
+    # Lists that are long, deep or cut off.
+    f"api_keys: [{', '.join(f'{n:04}' for n in range(300))}, '{SECRET}']",
+    f"api_keys: [['a'], ['{SECRET}']]",
+    f"credentials: {{'a': {{'u': 'x'}}, 'b': {{'v': '{SECRET}'}}}}",
+    f'{{"api_keys": ["a", "{SECRET}", "and the log ends he',
+    # Passwords have signs in them.
+    *(f"password=a{sign}{SECRET}" for sign in ";,&(|\\"),
+    f"password=-{SECRET}",
+    f"password=${SECRET}",
+    f"password: '$2b$12${SECRET}'",
+    f"me:$6$salt${SECRET}",
+    # Addresses.
+    *(f"https://me:a{sign}{SECRET}@mirror.example/simple" for sign in "/?#"),
+    quote(f"https://me:{SECRET}@mirror.example/simple", safe=""),
+    f"https:\\/\\/me:{SECRET}@mirror.example\\/simple",
+    f"http_proxy=me:{SECRET}@proxy:3128",
+    f"?X-Goog-Signature={SECRET}",
+    f"https://hooks.slack.com/services/T000/B000/{SECRET}",
+    f"https://discord.com/api/webhooks/123456/{SECRET}",
+    f"https://api.telegram.org/bot123456789:{SECRET}/sendMessage",
+    # Tokens by their look.
+    *(
+        f"{prefix}{SECRET}"
+        for prefix in (
+            *("sk-ant-api03-", "sk-proj-", "sk_live_", "rk_live_", "gsk_", "xai-", "pplx-", "fw_"),
+            *("hvs.", "tskey-auth-", "glrt-", "gldt-", "doo_v1_", "api_org_", "ya29.", "GOCSPX-"),
+            *("xapp-1-", "dapi", "ak-", "v4.local."),
+        )
+    ),
+    f"SG.{SECRET}.{SECRET}",
+    f"eyJhbGciOiJIUzI1NiJ9.{SECRET}.{SECRET}.{SECRET}.{SECRET}",
+    f"Authorization: AWS4-HMAC-SHA256 Credential=A/2020/us, Signature={SECRET}",
+    f"authorization: Bearer token-{SECRET}",
+    f'Bearer "{SECRET}"',
+    f"Bearer, {SECRET}",
+    f'{{"auths": {{"ghcr.io": {{"auth": "{SECRET}"}}}}}}',
+    f'"identitytoken": "{SECRET}"',
+    f"machine x login me account y password {SECRET}",
+    f"wandb login {SECRET}",
+    f"with API key {SECRET}",
+    f"Incorrect API key provided: {SECRET}.",
+    # Keys.
+    f"---- BEGIN SSH2 PRIVATE KEY ----\n{SECRET}\n---- END SSH2 PRIVATE KEY ----",
+    f"-----begin private key-----\n{SECRET}\n-----end private key-----",
+    f"{PEM}\n{SECRET}",
+    f"Private-Lines: 1\n{SECRET}\n",
+    f"LS0tLS1CRUdJTiBPUEVOU1NI{SECRET}",
 ]
 HARMLESS = [
     "max_num_batched_tokens=2048, tokenizer='a/b', tokenizer_mode=auto",
@@ -167,6 +234,24 @@ HARMLESS = [
     "{'stop_token_ids': [1], 'tokens': 5}",
     "Token 5 of 10",
     "cookie jar",
+    "https://unpkg.com/pkg@1.0/file",
+    "pip install git+https://github.com/a/b.git@v1",
+    "http://127.0.0.1:8000/v1@x",
+    "image vllm/vllm-openai:v0.6@sha256:0123456789abcdef",
+    "http_proxy=http://proxy:3128",
+    "auth: none",
+    "auth_url=https://login.example/oauth2",
+    "if token == eos_token_id: break",
+    "docker run -u 1000:1000 image",
+    "token, value: 5",
+    '{"field": "api_key", "reason": "missing"}',
+    "rope_scaling: {'type': 'x'}",
+    "--as-needed-2024-01-01-thing",
+    "xai-grok-2, sk-learn",
+    "torch.Size([1, 2])",
+    "token: -1",
+    "if a: return token",
+    "api_key -> None",
 ]
 #: What a pattern could need forever for.
 LONG = [
@@ -176,6 +261,19 @@ LONG = [
     "key " * 30_000,
     "password=" * 10_000,
     '"' * 50_000,
+]
+LONG += [
+    "sk-" * 20_000,
+    "\\" * 40_000,
+    'token="\\' * 5_000,
+    "://a:b" * 10_000,
+    "token=a" + ";a" * 20_000,
+]
+LONG += [
+    "api_key: [\n" * 3_000,
+    "%3A%2F%2F" * 5_000,
+    "token\x1b[0m" * 4_000,
+    "token," + " " * 40_000,
 ]
 LONG += ["api_key: [" * 10_000, "\n  x" * 30_000, f"{PEM}\n" * 3_000, "docker login " * 10_000]
 

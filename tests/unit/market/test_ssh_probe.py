@@ -22,6 +22,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_pro
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint
+from tests.strangers import Strangers
 from tests.unit.market.ssh_host import SshHost, as_paramiko, write_key_pair
 
 MARK = Mark("prod", "gpu-1", "9f2c41aa", 0, 0)
@@ -73,6 +74,32 @@ def test_the_preferred_key_is_pinned_when_it_is_seen(host: SshHost, login: Login
     line = f"[127.0.0.1]:{host.endpoint.port} {REPLACED.public}"
     assert pinned(login).splitlines()[0] == line
     assert Path(login.known_hosts_file).stat().st_mode & 0o777 == 0o600
+
+
+def test_pinned_keys_that_somebody_else_has_written_are_not_believed(
+    host: SshHost, login: Login, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.host_key = as_paramiko(STRANGE.private)
+    path = Path(login.known_hosts_file)
+    path.parent.mkdir()
+    path.write_text(f"[127.0.0.1]:{host.endpoint.port} {STRANGE.public}\n")
+    Strangers(monkeypatch).give(path)
+    seen = probe(host.endpoint, login)
+    assert (seen.stage, seen.final) == ("host key", True)
+    assert "of another user" in seen.detail
+    assert host.commands == []
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"@x * ssh-rsa A\n"])
+def test_pinned_keys_that_cannot_be_read_are_told_and_believed_by_nobody(
+    host: SshHost, login: Login, text: bytes
+) -> None:
+    path = Path(login.known_hosts_file)
+    path.parent.mkdir()
+    path.write_bytes(text)
+    seen = probe(host.endpoint, login)
+    assert (seen.stage, seen.final) == ("host key", True)
+    assert "cannot be read" in seen.detail
 
 
 def test_another_key_is_refused_before_the_login_and_may_still_change_while_the_host_boots(

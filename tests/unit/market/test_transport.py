@@ -193,6 +193,22 @@ def test_json_that_is_deeper_than_any_of_a_provider_is_no_json(
     assert asked(serve(says("200 OK", body))).data is None
 
 
+@pytest.mark.parametrize("value", [b"[],", b"{},", b"1,"])
+def test_json_of_more_values_than_any_of_a_provider_is_no_json(
+    serve: Callable[[Speak], str], value: bytes
+) -> None:
+    """Each of them takes twenty times the room of its letters."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert asked(serve(says("200 OK", b"[" + value * 2_500_000 + b"1]"))).data is None
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 2**10
+
+
+def test_of_a_long_refusal_the_beginning_is_read() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert Response(403, None, "no " * 5_000_000).excerpt() == ("no " * 67)[:200]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 2**10
+
+
 def test_an_answer_that_breaks_off_is_none(serve: Callable[[Speak], str]) -> None:
     def cut(connection: socket.socket, _request: bytes) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}")
@@ -218,6 +234,18 @@ def test_a_pause_is_obeyed_in_full_in_whatever_form_it_is_asked_for(
     market.fault("reply", **LIST, **TOO_FREQUENT, headers=headers[form])
     market.provider().list_rentals()
     assert 119 <= market.clock.now() - before <= 150
+
+
+IMPOSSIBLE = "Mon, 01 Jan 2020 99999999999999999999:00:00 GMT"
+
+
+def test_a_date_that_no_clock_can_show_is_none(serve: Callable[[Speak], str]) -> None:
+    assert asked(serve(says(f"200 OK\r\nDate: {IMPOSSIBLE}", b"{}"))).data == {}
+
+
+def test_a_pause_until_a_date_that_no_clock_can_show_is_none(market: Market) -> None:
+    market.fault("reply", **LIST, **TOO_FREQUENT, headers={"Retry-After": IMPOSSIBLE})
+    assert market.provider().list_rentals() == []
 
 
 def test_a_pause_that_is_too_long_to_wait_for_is_told(market: Market) -> None:

@@ -143,6 +143,7 @@ ODD_FIELDS: list[dict[str, Any]] = [
     {"status_msg": ["loading"]},
     {"actual_status": {}},
     {"num_gpus": float("nan")},
+    {"extra_env": 5},
 ]
 
 
@@ -165,6 +166,21 @@ def test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released(market:
     gone = market.run("rental", name="gpu-1", scope="test", state="absent")
     assert [one["id"] for one in gone["released"]] == [rental["id"]]
     assert market.billing() == []
+
+
+@pytest.mark.parametrize("environment", [5, [5], [None], [{"a": 1, "b": 2}], "text", True])
+def test_an_odd_environment_of_a_rental_hides_none(market: Market, environment: object) -> None:
+    rental = market.rent()["rental"]
+    market.fault("row_is", fields={"extra_env": environment}, times=99)
+    gone = market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert [one["id"] for one in gone["released"]] == [rental["id"]]
+
+
+def test_true_is_no_id_of_a_rental(market: Market) -> None:
+    market.rent()
+    market.fault("row_is", fields={"id": True}, times=99)
+    with pytest.raises(ProviderUnavailable, match="cannot be trusted"):
+        market.provider().list_rentals()
 
 
 def test_a_strangers_row_that_stays_odd_is_in_nobodys_way(

@@ -53,6 +53,13 @@ def test_an_answer_that_is_too_long_is_refused_and_not_shown(tmp_path: Path) -> 
     assert len(said) < 5000
 
 
+def test_an_answer_of_more_values_than_any_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """Each of them takes twenty times the room of its letters."""
+    flood = "yes '[],' | head -n 1500000 | tr -d '\\n'"
+    said = flooded(tmp_path, flood, [{"inferops.gpu.gpu_info": {}}])
+    assert "The host answered with more values than any module has" in " ".join(said.split())
+
+
 def test_an_answer_that_is_no_result_is_shown_in_short_and_without_secrets(tmp_path: Path) -> None:
     token = "hf_abcdefghijklmnopqrstuvwxyz"
     noise = f"head -c 100000 /dev/zero | tr '\\0' x; echo; echo HF_TOKEN={token}"

@@ -16,9 +16,14 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible import constants
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    GuardedAction,
+    _discreet,
+)
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
@@ -66,7 +71,11 @@ class Host:
         self.python.chmod(0o755)
 
     def play(
-        self, *tasks: dict[str, Any], defaults: bool = False, url: str = "http://127.0.0.1:9"
+        self,
+        *tasks: dict[str, Any],
+        defaults: bool = False,
+        url: str = "http://127.0.0.1:9",
+        **environment: str,
     ) -> subprocess.CompletedProcess[str]:
         """Run a play on it, by Ansible's own defaults or by the checkout's settings."""
         inventory = {
@@ -81,7 +90,7 @@ class Host:
         file.write_text(
             yaml.safe_dump([{"hosts": "gpu-1", "gather_facts": False, "tasks": list(tasks)}])
         )
-        return ansible(file, hosts, defaults=defaults)
+        return ansible(file, hosts, defaults=defaults, **environment)
 
 
 def ansible(
@@ -176,6 +185,91 @@ def test_no_text_of_a_host_steers_a_terminal_or_forges_a_line_of_ansible(
     assert len(re.findall(r"(?m)^PLAY RECAP", done.stdout)) == 1
     if key != "phase":
         assert TOKEN not in done.stdout
+
+
+def test_a_secret_that_a_host_says_back_is_shown_at_no_verbosity(host: Host) -> None:
+    """Neither in a message, nor in a warning, nor where Ansible tells what came over the wire."""
+    key, token = "said-back-as-it-is", "said-back-of-the-environment"
+    said = {"failed": True, "msg": f"died of {key}", "warnings": [f"{token} is odd"]}
+    host.says({**said, "log": [key, token]})
+    server = {"name": "main", "model": "a/b", "wait": False, "api_key": key}
+    started = {"inferops.gpu.model_server": {**server, "environment": {"HF_TOKEN": token}}}
+    done = host.play({**started, "ignore_errors": True}, SHOW, ANSIBLE_VERBOSITY="5")
+    assert "died of" in done.stdout
+    assert key not in done.stdout
+    assert token not in done.stdout
+
+
+@pytest.mark.parametrize("tells", ["vvv", "vvvvv", "debug"])
+def test_the_details_that_ansible_tells_of_a_host_hold_no_secret(
+    tells: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    display = Display()
+    monkeypatch.setattr(display, "verbosity", 5)
+    monkeypatch.setattr(constants, "DEFAULT_DEBUG", True)
+    with _discreet({"said-back-as-it-is"}):
+        getattr(display, tells)(f"(0, b'{TOKEN} said-back-as-it-is {FORGED}')", host="203.0.113.7")
+    told = capsys.readouterr().out
+    assert "it failed" in told
+    assert TOKEN not in told
+    assert "said-back-as-it-is" not in told
+    assert "\x1b[2J" not in told
+    assert "verbose" not in vars(display)
+
+
+def test_evidence_holds_no_secret_whatever_the_host_has_put_in(host: Host, tmp_path: Path) -> None:
+    key, token = "said-back-as-it-is", "hf_abcdefghijklmnopqrstuvwxyz"
+    log = f"started with {key} and {token}"
+    host.says({"changed": False, "server": {"phase": "running"}, "parts": {"server.log": log}})
+    collects: dict[str, Any] = {"inferops.gpu.evidence": {"dest": str(tmp_path / "evidence")}}
+    variables = {"inferops_server_api_key": "{{ ['said-back', 'as-it-is'] | join('-') }}"}
+    done = host.play({**collects, "vars": variables, "ignore_errors": True}, SHOW)
+    assert done.returncode == 0, done.stdout
+    kept = (tmp_path / "evidence" / "server.log").read_text()
+    assert kept == "started with (redacted) and (redacted)"
+
+
+@pytest.mark.parametrize(
+    "diff",
+    [
+        {"prepared": FORGED},
+        {"before": "a", "after": "b", "before_header": FORGED, "after_header": FORGED},
+        [{"before": FORGED, "after": "b"}],
+        FORGED,
+        5,
+    ],
+    ids=str,
+)
+def test_no_difference_that_a_host_tells_forges_a_line_of_ansible(host: Host, diff: Any) -> None:
+    host.says({"changed": True, "diff": diff})
+    # Keyword "diff" asks for it as --diff does.
+    done = host.play({"inferops.gpu.gpu_info": {}, "diff": True})
+    assert "\x1b" not in done.stdout
+    assert len(re.findall(r"(?m)^PLAY RECAP", done.stdout)) == 1
+
+
+def test_a_difference_of_a_module_of_ours_is_shown(host: Host) -> None:
+    host.says({"changed": True, "diff": {"before": {"a": 1}, "after": {"a": 2}}})
+    done = host.play({"inferops.gpu.gpu_info": {}, "diff": True})
+    shown = done.stdout.splitlines()
+    assert [line[0] for line in shown if "a: " in line or '"a": ' in line] == ["-", "+"]
+
+
+def test_what_a_host_says_to_ansible_itself_is_neither_shown_nor_obeyed(host: Host) -> None:
+    own = {"_ansible_item_label": FORGED, "_ansible_no_log": True, "_ansible_new\x1b[2J": FORGED}
+    host.says({"changed": False, "phase": "told by the host", **own})
+    done = host.play({"inferops.gpu.gpu_info": {}, "register": "told"}, SHOW_TOLD)
+    assert "\x1b" not in done.stdout
+    assert "told by the host" in done.stdout
+    assert "_ansible_" not in done.stdout
+
+
+def test_a_host_that_calls_itself_unreachable_does_not_end_its_play(host: Host) -> None:
+    """Nothing is rescued then, so nothing would be released."""
+    host.says({"changed": False, "unreachable": True, "msg": "gone"})
+    done = host.play({"inferops.gpu.gpu_info": {}}, SHOW)
+    assert "<http://127.0.0.1:9><unset>" in done.stdout
+    assert "unreachable=0" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def tell(tmp_path: Path, run_module: Callable[..., Any], monkeypatch: pytest.Mon
     def collect() -> dict[str, Any]:
         options = {"name": "main", "home": str(home), "dest": str(tmp_path / "evidence")}
         task = SimpleNamespace(args=options, check_mode=False, async_val=0)
-        connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
+        connection = SimpleNamespace(transport="local", _shell=SimpleNamespace(tmpdir="/nowhere"))
         action = Evidence(task, connection, None, None, None, None)
         monkeypatch.setattr(
             action, "_execute_module", lambda **_how: run_module(evidence, **options)

@@ -23,6 +23,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import (
         ("a\x9b2Jb\x00c\x7f", "a2Jbc"),
         ("10 %\r20 %\r\ndone", "10 %\n20 %\ndone"),
         ("user\u202egpj.exe\u2066", "usergpj.exe"),
+        ("tag\U000e0041\xad\u180e\ufff9s", "tags"),
+        ("half \ud800 of a letter", "half  of a letter"),
         ("tab\tand Größe, 日本語 ✓", "tab\tand Größe, 日本語 ✓"),
     ],
 )

@@ -19,6 +19,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import (
     hide_passwords,
     passwords_in,
+    secrets_in,
 )
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
@@ -172,6 +173,16 @@ def test_every_module_that_takes_an_address_hides_its_password() -> None:
         ("https://u:longenough@h/", {"u:longenough@", "longenough"}),
         ("https://u:pass@with@h/", {"u:pass@with@", "pass@with"}),
         ("https://longtoken1@h/", {"longtoken1@", "longtoken1"}),
+        ("https://u:p/longenough@h/", {"u:p/longenough@", "p/longenough"}),
+        ("https://u:p?longenough@h/", {"u:p?longenough@", "p?longenough"}),
+        ("https://u:long enough@h/", {"u:long enough@", "long enough"}),
+        ("u:longenough@h:3128", {"u:longenough@", "longenough"}),
+        ("https://h/simple?token=longenough&page=2", {"token=longenough", "longenough"}),
+        ("https://h/simple?key=longenough", {"key=longenough", "longenough"}),
+        ("http://h:8000/a@b", set()),
+        ("http://[::1]:8000/a@b", set()),
+        ("ubuntu:24.04@sha256:0123", set()),
+        ("https://h/?page=2&max_tokens=5", set()),
         ({"a": ["x https://u:p%2Fp12345@h"]}, {"u:p%2Fp12345@", "p%2Fp12345", "p/p12345"}),
         (b"", set()),
         (None, set()),
@@ -179,3 +190,17 @@ def test_every_module_that_takes_an_address_hides_its_password() -> None:
 )
 def test_what_is_secret_in_an_address(value: Any, secrets: set[str]) -> None:
     assert passwords_in(value) == secrets
+
+
+def test_what_is_secret_by_the_name_of_an_option() -> None:
+    options = {
+        "api_key": "longenough1",
+        "environment": {"HF_TOKEN": "longenough2", "HF_HOME": "/models/hub"},
+        "registry": {"password": "longenough3"},
+        "ssh_private_key_file": "/home/me/.ssh/id",
+        "host_keys": "delivered",
+        "token": "short",
+        "max_tokens": 123456789,
+        "arguments": {"tokenizer": "organisation/model"},
+    }
+    assert secrets_in(options) == {"longenough1", "longenough2", "longenough3"}

@@ -7,8 +7,10 @@ is made is private whatever the umask says. On the host and on the controller al
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -263,3 +265,40 @@ def test_the_folder_of_a_tunnel_is_closed(
     (sticky / "cm").mkdir(mode=0o777)
     Tunnel(str(sticky / "cm"), "gpu-1").open(Target("h", 22, "root", "key", "hosts", 8000))
     assert not too_open(sticky / "cm")
+
+
+def test_a_host_fills_no_folder_with_files_without_number(tmp_path: Path) -> None:
+    parts = {f"{number}.log": "" for number in range(2000)}
+    assert len(evidence_action.write(tmp_path / "evidence", parts)) == evidence_action.MOST_FILES
+
+
+TARGET = Target("h", 22, "root", "key", "hosts", 8000)
+
+
+@pytest.fixture
+def tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tunnel:
+    """One that is open, as far as its socket says."""
+    monkeypatch.setattr(Tunnel, "_start", lambda *_given: None)
+    answers = subprocess.CompletedProcess[bytes]([], 0)
+    monkeypatch.setattr(Tunnel, "_control", lambda *_given: answers)
+    opened = Tunnel(str(tmp_path / "cm"), "gpu-1")
+    opened.open(TARGET, 8000)
+    opened._socket.touch()
+    return opened
+
+
+@pytest.mark.parametrize("what", ["the folder", "_socket", "_note"])
+def test_a_tunnel_that_somebody_else_has_put_there_is_not_sent_the_key(
+    tunnel: Tunnel, strangers: Strangers, what: str
+) -> None:
+    assert tunnel.local_port(TARGET) == 8000
+    strangers.give(tunnel._folder if what == "the folder" else getattr(tunnel, what))
+    assert tunnel.local_port(TARGET) is None
+    assert not tunnel.is_open()
+
+
+@pytest.mark.parametrize("text", ["[]", "5", '{"local_port": "x"}', "\xff", "[" * 100_000])
+def test_an_odd_note_of_a_tunnel_is_none(tunnel: Tunnel, text: str) -> None:
+    tunnel._note.write_text(text)
+    assert tunnel.local_port(TARGET) is None
+    assert tunnel.keep(TARGET) == (None, json.loads(tunnel._note.read_text())["local_port"])

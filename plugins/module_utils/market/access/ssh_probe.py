@@ -193,8 +193,12 @@ def _check_host_key(key: paramiko.PKey, endpoint: Endpoint, login: Login) -> Pro
     path = os.path.expanduser(login.known_hosts_file)
     name = known_hosts_name(endpoint.host, endpoint.port)
     known = paramiko.HostKeys()
-    if os.path.exists(path):
-        known.load(path)
+    try:
+        if os.path.lexists(path):
+            os.close(open_private(Path(path), os.O_RDONLY))
+            known.load(path)
+    except (OSError, ValueError, paramiko.hostkeys.InvalidHostKey) as error:
+        return Probe(HOST_KEY, f"The pinned host keys cannot be read: {error}", final=True)
     if known.lookup(name) is not None:
         if known.check(name, key):
             return None

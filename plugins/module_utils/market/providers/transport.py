@@ -34,6 +34,10 @@ _PASSING = frozenset((429, 500, 502, 503, 504))
 _NOT_CARRIED_OUT = frozenset((429,))
 #: A listing of thousands of rentals, or a search of all offers, takes a tenth of it.
 _MOST_BYTES = 32 * 2**20
+#: What of an answer is looked at for a message.
+_MOST_READ_LETTERS = 10_000
+#: What a date raises that is none.
+_NO_DATE = (TypeError, ValueError, OverflowError)
 #: Answers that name another address.
 _ELSEWHERE = frozenset((301, 302, 303, 307, 308))
 #: Our own pauses grow no longer than this; what the provider asks for is obeyed in full.
@@ -81,7 +85,7 @@ class Response:
 
     def excerpt(self) -> str:
         """The start of the body on one line, without secrets, for messages."""
-        text = self.text
+        text = self.text[:_MOST_READ_LETTERS]
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return " ".join(_SECRET.sub(r"\1\2***", text).split())[:200]
@@ -221,7 +225,7 @@ class Transport:
     def _note_time(self, date: str | None) -> None:
         try:
             told = parsedate_to_datetime(date or "").timestamp()
-        except (TypeError, ValueError):
+        except _NO_DATE:
             return
         self._offsets.append(told - self._clock.now())
 
@@ -251,7 +255,7 @@ def _asked_pause(headers: Mapping[str, str], now: float) -> float | None:
     except ValueError:
         try:
             number = parsedate_to_datetime(told).timestamp()
-        except (TypeError, ValueError):
+        except _NO_DATE:
             return None
     if not math.isfinite(number):
         return None

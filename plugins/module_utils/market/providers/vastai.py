@@ -115,7 +115,7 @@ _HOURS_PER_MONTH = 720.0
 _DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 #: The variable of the container that holds the second copy of the mark.
 _MARK_VARIABLE = "INFEROPS_MARK"
-_INSTANCE_CHARGES = re.compile(r"instance-([0-9]+)")
+_INSTANCE_CHARGES = re.compile(r"instance-([0-9]{1,18})")
 _CHARGES_PAGE_SIZE = 100
 #: The ``rights`` of an API key that may not rent.
 _READS_ONLY = "read"
@@ -616,10 +616,14 @@ def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
 
 
 def _second_mark(row: dict[str, Any]) -> str | None:
-    """The copy of the mark in the container's environment; None where that is not shown."""
-    told = row.get("extra_env") or ()
-    pairs = told.items() if isinstance(told, dict) else told
-    kept = (one[1] for one in pairs if len(one) == 2 and one[0] == _MARK_VARIABLE)
+    """The copy of the mark in the container's environment; None where that is not shown, or odd:
+    the label tells as well whose it is.
+    """
+    told = row.get("extra_env")
+    pairs = list(told.items()) if isinstance(told, dict) else told
+    listed = pairs if isinstance(pairs, list) else []
+    known = (one for one in listed if isinstance(one, (list, tuple)) and len(one) == 2)
+    kept = (value for name, value in known if name == _MARK_VARIABLE)
     return next((str(value) for value in kept), None)
 
 
@@ -687,7 +691,8 @@ def _id_or_none(value: Any) -> str | None:
         check_id(str(value))
     except ValueError:
         return None
-    return str(value) if isinstance(value, (int, str)) else None
+    whole = isinstance(value, (int, str)) and not isinstance(value, bool)
+    return str(value) if whole else None
 
 
 def _text(row: dict[str, Any], field: str) -> str | None:
