@@ -220,3 +220,21 @@ def test_whatever_breaks_after_a_create_leaves_the_nonce(
     monkeypatch.undo()
     (row,) = market.billing()
     assert f"/{result['nonce']}/" in row["label"]
+
+
+def test_what_the_provider_does_to_every_machine_is_not_paid_for_five_times(
+    market: Market,
+) -> None:
+    market.fault("row_is", fields={"driver_version": 580}, times=999)
+    told = market.rent()
+    assert len(market.creates()) == 2
+    assert "580 is not a version" in told["msg"]
+    assert market.billing() == []
+
+
+def test_a_refusal_beside_every_rental_is_told_in_the_providers_words(market: Market) -> None:
+    market.fault("stopped_create", times=99)
+    told = market.rent()
+    assert len(market.creates()) == 2
+    assert "credit" in told["msg"]
+    assert market.billing() == []

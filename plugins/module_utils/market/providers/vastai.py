@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from ...common.hiding import without_login
 from ..access.start_script import SelfRelease, start_script
-from ..border import check_id, port_of, printable
+from ..border import check_id, port_of, printable, shown
 from ..clock import Clock
 from ..errors import (
     CredentialError,
@@ -243,8 +243,6 @@ class VastAI(Provider):
         """All pages of ``/api/v1/instances/``, counted against ``total_instances``."""
         order = {"order_by": json.dumps([{"col": "id", "dir": "asc"}]), "limit": _PAGE_SIZE}
         rows, total = self._pages("/api/v1/instances/", "list", order, "instances")
-        if not all(isinstance(row, dict) for row in rows):
-            raise ProviderUnavailable("Listing rentals: a row of the list is none.")
         return self._complete(rows, total)
 
     def _pages(
@@ -378,14 +376,23 @@ class VastAI(Provider):
             )
         return data
 
-    def _complete(self, rows: list[dict[str, Any]], total: Any) -> list[Rental]:
-        ids = {_id_or_none(row.get("id")) for row in rows}
-        # Whose rental a row without a sound id shows, or which, nobody can tell.
-        if not isinstance(total, int) or None in ids or len(ids) != total:
+    def _complete(self, rows: list[Any], total: Any) -> list[Rental]:
+        """Each rental of *rows* once, where they are as many as the provider says that there are.
+
+        Pages overlap when what is rented changes meanwhile: the last row of a rental is the newest.
+        """
+        by_id = {_id_or_none(row.get("id")) if isinstance(row, dict) else None: row for row in rows}
+        if None in by_id:
+            # Whose rental it shows, or which, nobody can tell.
             raise ProviderUnavailable(
-                f"Listing rentals: {len(ids)} came of {total}, so the list cannot be trusted."
+                "Listing rentals: a row of the list has no id, so the list cannot be trusted."
             )
-        return [self._listed(row) for row in rows]
+        if str(len(by_id)) != str(total):
+            many = "an untold number" if total is None else printable(str(total))
+            raise ProviderUnavailable(
+                f"Listing rentals: {len(by_id)} came of {many}, so the list cannot be trusted."
+            )
+        return [self._listed(row) for row in by_id.values()]
 
     def _listed(self, row: dict[str, Any]) -> Rental:
         """The rental that *row* shows among others, which one odd row must not hide.
@@ -408,7 +415,7 @@ class VastAI(Provider):
         except _DAMAGED as error:
             raise ProviderUnavailable(
                 f"The provider's row of rental {printable(str(row.get('id')))} cannot be "
-                f"understood ({type(error).__name__}: {printable(str(error))}).",
+                f"understood: {_oddity(error)}.",
                 remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
             ) from error
 
@@ -615,12 +622,21 @@ def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
     )
 
 
+def _oddity(error: Exception) -> str:
+    """What is odd about a row. What Python says of a wrong type tells nobody anything."""
+    if type(error) is ValueError:
+        return printable(str(error))
+    return "one of its fields is of another kind than usual"
+
+
 def _second_mark(row: dict[str, Any]) -> str | None:
     """The copy of the mark in the container's environment; None where that is not shown."""
-    told = row.get("extra_env") or ()
-    pairs = told.items() if isinstance(told, dict) else told
-    kept = (one[1] for one in pairs if len(one) == 2 and one[0] == _MARK_VARIABLE)
-    return next((str(value) for value in kept), None)
+    told = row.get("extra_env")
+    pairs = told.items() if isinstance(told, dict) else told if isinstance(told, list) else ()
+    for pair in pairs:
+        if isinstance(pair, (list, tuple)) and len(pair) == 2 and pair[0] == _MARK_VARIABLE:
+            return str(pair[1])
+    return None
 
 
 def _charged(row: Any) -> tuple[str, Charge] | None:
@@ -687,7 +703,7 @@ def _id_or_none(value: Any) -> str | None:
         check_id(str(value))
     except ValueError:
         return None
-    return str(value) if isinstance(value, (int, str)) else None
+    return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
 
 
 def _text(row: dict[str, Any], field: str) -> str | None:
@@ -708,9 +724,12 @@ def _number(
 
 def _told(row: dict[str, Any], field: str) -> float:
     """A numeric field that must be told. Raises one of _DAMAGED."""
-    number = float(row[field])
+    try:
+        number = float(row[field])
+    except (TypeError, ValueError):
+        number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{field} is {number}")
+        raise ValueError(f"{field} is {shown(row[field])}, which is no number")
     return number
 
 
@@ -720,5 +739,5 @@ def _compute_cap(capability: str) -> int:
 
 def _driver_number(version: str) -> int:
     """``535.86.05`` as Vast.ai compares it: 535086005."""
-    numbers = [int(part) for part in re.findall(r"\d+", version)[:3]] + [0, 0]
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:3]] + [0, 0, 0]
     return numbers[0] * 1_000_000 + numbers[1] * 1_000 + numbers[2]
