@@ -35,10 +35,19 @@ class ActionModule(WorkerAction):
         names = sorted({*known.ours(variables), *required} & set(variables))
         complaints = [text for name in known.ours(variables) if (text := known.unknown(name))]
         values: dict[str, Any] = {}
+        unrendered: list[str] = []
         for name in names:
-            if name in known.options() or name in required:
-                values[name], complaint = self._looked_at(name)
-                complaints += [complaint] if complaint else []
+            if name not in known.options() and name not in required:
+                continue
+            try:
+                value = self._templar.resolve_variable_expression(name)
+            except AnsibleError as error:
+                unrendered.append(_unrendered(name, error))
+                continue
+            if value is None and name in required:
+                continue
+            values[name], complaint = known.coerce(name, value)
+            complaints += [complaint] if complaint else []
         complaints += [
             f"{name} is not set: it is {meaning}."
             for name, meaning in required.items()
@@ -46,21 +55,20 @@ class ActionModule(WorkerAction):
         ]
         complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
         complaints = complaints or [*known.impossible(values), *_no_login(values)]
+        # What does not render is most often made of a value that is wrong.
+        complaints = complaints or unrendered
         complaints += controller.wanting(values) if given["rents"] else ()
         if complaints:
             raise AnsibleActionFail(" ".join(complaints))
         told = {name: value for name, value in values.items() if not known.is_secret(name)}
         return {"changed": False, "checked": names, "values": told, "at": time.time()}
 
-    def _looked_at(self, name: str) -> tuple[Any, str | None]:
-        """The rendered value as its type, and what is wrong with it or None."""
-        try:
-            value = self._templar.resolve_variable_expression(name)
-        except AnsibleError as error:
-            return None, f"{name} cannot be rendered" + (
-                "." if known.is_secret(name) else f": {error}."
-            )
-        return known.coerce(name, value)
+
+def _unrendered(name: str, error: AnsibleError) -> str:
+    """What is told of a variable that does not render; of a secret nothing."""
+    return f"{name} cannot be rendered" + (
+        "." if known.is_secret(name) else f": {str(error).rstrip('.')}."
+    )
 
 
 def _no_login(values: Mapping[str, Any]) -> Iterator[str]:

@@ -107,7 +107,7 @@ class Wish:
         """The offers that fulfil the wish, and how many failed by each reason."""
         matches: list[Offer] = []
         reasons: dict[str, int] = {}
-        keep = _compiled(self.filter)
+        keep = compiled(self.filter)
         for offer in offers:
             misses = self.misses(offer)
             if not misses and keep is not None and not keep(offer.to_dict()):
@@ -119,7 +119,7 @@ class Wish:
         return matches, reasons
 
 
-def _compiled(expression: str | None) -> Any:
+def compiled(expression: str | None) -> Any:
     """A predicate over an offer's plain data, or None without an expression."""
     if not expression:
         return None

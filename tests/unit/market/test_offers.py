@@ -214,3 +214,21 @@ def test_what_a_search_did_not_leave_out_is_left_out(
     market.simulator.market.offers[int(victim)].update(field)
     market.fault("unfiltered", times=9)
     assert victim not in {one.offer.id for one in market.ranked()}
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("UK", "GB for United Kingdom"), ("germny", "DE for Germany"), ("USA", "US"), ("XX", "SE")],
+)
+def test_a_country_that_is_none_is_told_with_its_code(
+    market: Market, word: str, meant: str
+) -> None:
+    told = market.run("offer_info", countries=[word])
+    assert "which is not the code of a country" in told["msg"]
+    assert f"such as {meant}" in told["msg"]
+    assert market.count("search") == 0
+
+
+def test_a_number_of_gpus_that_nobody_has_is_told(market: Market) -> None:
+    told = market.run("offer_info", gpu_count=3)
+    assert "It has none with 3 GPUs at all." in told["msg"]
