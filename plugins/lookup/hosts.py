@@ -13,7 +13,8 @@ version_added: "0.1.0"
 description:
   - For the keyword C(hosts) of a play. Gives the pattern back, or fails where a run would end
     well without having done anything, because no host of the pattern is within C(--limit),
-    because there is no such group, or because tags or C(--start-at-task) leave tasks out.
+    because there is no such group, or because tags, C(--start-at-task) or C(--step) leave tasks
+    out.
   - A host whose name cannot be the name of a rental is refused, too.
   - A run that is interrupted (Ctrl-C) ends with a word on what goes on billing.
   - Ansible looks at C(hosts) on the controller before it looks for hosts, so that this holds
@@ -95,6 +96,11 @@ def _refuse_parts(variables: dict[str, Any]) -> None:
         raise AnsibleLookupError(
             "The playbooks of inferops.gpu are run as a whole: from --start-at-task on they would "
             "do nothing, or a part without its checks, and call it a success. Run them without."
+        )
+    if context.CLIARGS.get("step"):
+        raise AnsibleLookupError(
+            "The playbooks of inferops.gpu are run as a whole: whoever leaves a task out by --step "
+            "may rent without what ends it. Run them without; --check shows what they would do."
         )
 
 

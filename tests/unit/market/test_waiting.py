@@ -467,6 +467,12 @@ def test_a_host_that_lets_nobody_in_is_given_up_as_before() -> None:
             "Correct rent_image",
         ),
         ("created: manifest unknown", "Correct rent_image"),
+        (
+            'created: failed to resolve reference "docker.io/a/b:1": docker.io/a/b:1: not found',
+            "Correct rent_image",
+        ),
+        ("created: no match for platform in manifest: not found", "Correct rent_image"),
+        ("created: insufficient_scope: authorization failed", "rent_registry_username"),
     ],
 )
 @pytest.mark.parametrize("status", [STARTING, STOPPED, FAILED])
