@@ -119,6 +119,23 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "deployed-on-what-may-end-at-any-moment",
+        "a rental past its deadline is installed on, and paid for, until somebody ends it",
+        f"{MARKET}/rentals/desk.py",
+        "        if self._is_expired(kept):\n",
+        "        if not kept:\n",
+        (f"{UNIT}/test_limits.py::test_nothing_is_deployed_on_what_may_be_ended_at_any_moment",),
+        2,
+    ),
+    Mutation(
+        "image-that-never-comes-blamed-on-five-machines",
+        "five machines wait an hour each for an image that none of them gets",
+        f"{MARKET}/rentals/waiting.py",
+        'sign=f"boot: {watch.text}" if ": " in watch.text else "",',
+        'sign="",',
+        (f"{WAITING}::test_what_a_host_says_of_an_image_it_waits_for_may_be_every_hosts",),
+    ),
+    Mutation(
         "rented-beside-a-damaged-label",
         "a second rental bills beside one whose label was written into",
         f"{MARKET}/rentals/desk.py",

@@ -238,3 +238,26 @@ def test_a_refusal_beside_every_rental_is_told_in_the_providers_words(market: Ma
     assert len(market.creates()) == 2
     assert "credit" in told["msg"]
     assert market.billing() == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_nothing_is_deployed_on_what_may_be_ended_at_any_moment(
+    market: Market, check: bool
+) -> None:
+    market.rent(deadline_hours=1)
+    market.pass_hours(2)
+    told = market.rent(deadline_hours=1, check=check)
+    assert "is past its deadline" in told["msg"]
+    assert "inferops.gpu.extend" in told["msg"]
+    assert "dollars an hour until it is ended" in told["msg"]
+    assert len(market.creates()) == 1
+    found = market.run("rental", name="gpu-1", scope="test", state="found", deadline_hours=1)
+    assert found["rental"] is not None
+    assert not found["as_asked"]
+
+
+def test_what_was_extended_past_its_deadline_is_deployed_on(market: Market) -> None:
+    market.rent(deadline_hours=1)
+    market.pass_hours(2)
+    assert market.run("rental_extend", name="gpu-1", scope="test", hours=1)["changed"]
+    assert not market.rent(deadline_hours=1)["changed"]

@@ -238,6 +238,7 @@ _COMMON_CAUSES = {
     "black-holed": "See whether this controller may connect to other ports than 80 and 443.",
     "host key": "See whether inferops_scope_secret is the one that this scope was begun with.",
     "login": "See whether inferops_ssh_private_key_file is the key that the hosts are given.",
+    "boot": "See what it says there, and whether rent_image is the image that you want.",
     "ended": "See the account's credit, and whether rent_image can run there.",
 }
 

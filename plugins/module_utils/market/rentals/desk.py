@@ -162,7 +162,7 @@ class Desk:
         return {
             "changed": False,
             "rental": {**rental.to_dict(), "known_hosts": known_hosts(rental, secret)},
-            "as_asked": usable and not kept["changed"],
+            "as_asked": usable and not kept["changed"] and not self._is_expired(existing[0]),
             "deadline": kept["deadline"],
         }
 
@@ -242,8 +242,10 @@ class Desk:
     def _keep(self, existing: list[Rental]) -> dict[str, Any]:
         kept = existing[0]
         self._warn_of_labels([kept])
-        duplicates = self._resolve(existing)
         moved = self._moved(kept)
+        if self._options["state"] == "present":
+            self._refuse_expired(moved)
+        duplicates = self._resolve(existing)
         return {
             "changed": moved != kept or any(one["released"] for one in duplicates),
             "rental": moved.to_dict(),
@@ -252,6 +254,19 @@ class Desk:
             "deadline": self._deadline(moved.mark, moved.since),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(moved)}},
         }
+
+    def _is_expired(self, rental: Rental) -> bool:
+        return bool(rental.mark and 0 < rental.mark.deadline <= self._account.now())
+
+    def _refuse_expired(self, kept: Rental) -> None:
+        """Raise RequestRefused where what is rented may be ended before it is of any use."""
+        if self._is_expired(kept):
+            raise RequestRefused(
+                f"Rental {kept.id} is past its deadline, so it may be ended at any moment.",
+                remedy="Run playbook inferops.gpu.extend to keep it, or inferops.gpu.teardown and "
+                "then deploy to rent another one.",
+                money=f"It bills {rate(kept.billed_usd_per_hour)} until it is ended.",
+            )
 
     def _resolve(self, existing: list[Rental]) -> list[dict[str, Any]]:
         """The younger rentals of the name, released when nobody else is about to do so."""

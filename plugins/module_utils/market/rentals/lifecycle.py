@@ -406,9 +406,12 @@ class Lifecycle:
         try:
             self._end(rental.id)
         except MarketError as error:
+            again = "Run teardown again"
+            if isinstance(error, CredentialError):
+                again = f"{error.remedy} Then run teardown again"
             raise UnprovenAbsence(
                 f"Rental {rental.id} on {rental.provider} could not be proven gone: {error.cause}",
-                remedy=f"Run teardown again, or end it at {rental.console_url}",
+                remedy=f"{again}, or end it at {rental.console_url}",
                 money=f"It may bill {_rate(rental)}.",
             ) from error
 
