@@ -261,6 +261,9 @@ def test_what_a_release_says_is_not_said_before_it_as_well() -> None:
     verdict = judge(ledger(), created(), Failure.of(result), RENTAL, 0.1, FIVE_CREATES, "release")
     assert verdict.attempt["message"] == told["cause"]
     assert verdict.told == result["msg"]
+    told["remedy"] = "Release it and take another offer; for a large image raise image_gib."
+    failure = Failure.of({"msg": "x", "failure": {**told, "stage": "boot"}})
+    assert failure.bare == f"{told['cause']} For a large image raise image_gib."
 
 
 def test_what_was_never_rented_is_said_to_bill_nothing() -> None:

@@ -198,8 +198,19 @@ class VastAI(Provider):
             raise ProviderUnavailable(
                 f"Searching offers: the answer has no list of offers ({response.excerpt()})."
             )
-        offers = (_offer_or_none(row, wish.disk_gib) for row in rows)
-        return [offer for offer in offers if offer is not None]
+        offers, odd = [], []
+        for row in rows:
+            try:
+                offers += _offered(row, wish.disk_gib)
+            except _DAMAGED as error:
+                odd.append(_oddity(error))
+        if odd and not offers:
+            # What nobody understands is no market without offers.
+            raise ProviderUnavailable(
+                f"Searching offers: none of {len(odd)} can be understood: {odd[0]}.",
+                remedy="Install a newer version of inferops.gpu, or run again later.",
+            )
+        return offers
 
     def gpu_names(self) -> list[str]:
         """``GET /gpu_names/unique/``."""
@@ -573,17 +584,14 @@ def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
         return {}
 
 
-def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
-    """The offer in *row*; None for what is not for rent or cannot be understood: others can.
+def _offered(row: Any, disk_gib: int) -> list[Offer]:
+    """The offer in *row*, or none where it is not for rent. Raises one of _DAMAGED.
 
     What the search has asked for is looked at again: filters have been ignored.
     """
-    try:
-        theirs = row.get("rented") or row.get("external") or not row.get("rentable", True)
-        foreign = (row.get("cpu_arch") or _CPU_ARCHITECTURE) != _CPU_ARCHITECTURE
-        return None if theirs or foreign else _offer(row, disk_gib)
-    except _DAMAGED:
-        return None
+    theirs = row.get("rented") or row.get("external") or not row.get("rentable", True)
+    foreign = (row.get("cpu_arch") or _CPU_ARCHITECTURE) != _CPU_ARCHITECTURE
+    return [] if theirs or foreign else [_offer(row, disk_gib)]
 
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:

@@ -183,6 +183,10 @@ def _without_bill(told: Mapping[str, Any]) -> str:
     remedy = str(told.get("remedy") or "")
     if remedy == HostFault.remedy_default:
         remedy = ""
+    # That is done already; what else helps is behind it.
+    done, _semicolon, more = remedy.partition("; ")
+    if more and f"{done}." == HostFault.remedy_default:
+        remedy = more[0].upper() + more[1:]
     return " ".join(filter(None, (str(told.get("cause") or ""), remedy)))
 
 
