@@ -35,6 +35,7 @@ class ActionModule(WorkerAction):
         names = sorted({*known.ours(variables), *required} & set(variables))
         complaints = [text for name in known.ours(variables) if (text := known.unknown(name))]
         values: dict[str, Any] = {}
+        wrong: dict[str, tuple[Any, str]] = {}
         unrendered: list[str] = []
         for name in names:
             if name not in known.options() and name not in required:
@@ -47,7 +48,9 @@ class ActionModule(WorkerAction):
             if value is None and name in required:
                 continue
             values[name], complaint = known.coerce(name, value)
-            complaints += [complaint] if complaint else []
+            if complaint:
+                wrong[name] = value, complaint
+        complaints += _causes(wrong)
         complaints += [
             f"{name} is not set: it is {meaning}."
             for name, meaning in required.items()
@@ -62,6 +65,16 @@ class ActionModule(WorkerAction):
             raise AnsibleActionFail(" ".join(complaints))
         told = {name: value for name, value in values.items() if not known.is_secret(name)}
         return {"changed": False, "checked": names, "values": told, "at": time.time()}
+
+
+def _causes(wrong: Mapping[str, tuple[Any, str]]) -> list[str]:
+    """The complaints, without those of a role's variable that a shared one has given its value."""
+    shared = [value for name, (value, _text) in wrong.items() if name.startswith(known.SHARED)]
+    return [
+        text
+        for name, (value, text) in wrong.items()
+        if name.startswith(known.SHARED) or value not in shared
+    ]
 
 
 def _unrendered(name: str, error: AnsibleError) -> str:

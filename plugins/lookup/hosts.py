@@ -123,7 +123,8 @@ def _refuse_odd_names(hosts: list[str]) -> None:
         for host in hosts:
             check_name(host)
     except ValueError as error:
-        raise AnsibleLookupError(f"{error} Rename the host.") from error
+        # Without its cause, which Ansible would say a second time.
+        raise AnsibleLookupError(f"{error} Rename the host.") from None
 
 
 def _nothing_to_do(patterns: list[str], limit: str | None, groups: dict[str, list[str]]) -> str:

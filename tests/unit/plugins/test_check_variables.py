@@ -373,6 +373,11 @@ def test_a_wrong_value_is_told_and_not_what_is_made_of_it(tmp_path: Path) -> Non
     assert status != 0
     assert "vLLM latest on cuda is not in the compatibility table" in output
     assert "cannot be rendered" not in output
+    given = {"inferops_model": "a/b", "inferops_server_port": "http"}
+    status, output = play(tmp_path, playbook("deploy"), "--limit", "gpu-1", "--check", **given)
+    assert status != 0
+    assert "inferops_server_port must be auto or from 1 to 65535, not http." in output
+    assert "endpoint_server_port" not in output
 
 
 @pytest.mark.parametrize(

@@ -242,10 +242,13 @@ class Desk:
     def _keep(self, existing: list[Rental]) -> dict[str, Any]:
         kept = existing[0]
         self._warn_of_labels([kept])
-        moved = self._moved(kept)
-        if self._options["state"] == "present":
-            self._refuse_expired(moved)
+        wanted = self._other_deadline(kept)
+        if wanted is None and self._options["state"] == "present":
+            self._refuse_expired(kept)
         duplicates = self._resolve(existing)
+        moved = kept
+        if wanted is not None:
+            moved = self._lifecycle.move_deadline(kept, *wanted, self._dry_run)
         return {
             "changed": moved != kept or any(one["released"] for one in duplicates),
             "rental": moved.to_dict(),
@@ -288,16 +291,15 @@ class Desk:
             for one in existing[1:]
         ]
 
-    def _moved(self, kept: Rental) -> Rental:
-        """The rental with its deadline where a changed wish wants it."""
+    def _other_deadline(self, kept: Rental) -> tuple[int, int] | None:
+        """Deadline and lifetime as a changed wish wants them; None where it has not changed."""
         lifetime = self._lifetime()
         seconds = lifetime.seconds(kept.price_usd_per_hour)
         unpriced = bool(lifetime.budget_usd) and kept.price_usd_per_hour is None
         if kept.mark is None or unpriced or not is_new_wish(kept.mark, seconds):
-            return kept
+            return None
         left = lifetime.seconds_left(kept.price_usd_per_hour)
-        deadline = int(kept.since or self._account.now()) + left if left else 0
-        return self._lifecycle.move_deadline(kept, deadline, seconds, self._dry_run)
+        return (int(kept.since or self._account.now()) + left if left else 0), seconds
 
     # Rent.
 
