@@ -45,7 +45,7 @@ class ActionModule(WorkerAction):
             except AnsibleError as error:
                 unrendered.append(_unrendered(name, error))
                 continue
-            if value is None and name in required:
+            if value is None and (name in required or not given["rents"]):
                 continue
             values[name], complaint = known.coerce(name, value)
             if complaint:
@@ -58,6 +58,8 @@ class ActionModule(WorkerAction):
         ]
         complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
         complaints = complaints or [*known.impossible(values), *_no_login(values)]
+        if given["rents"]:
+            complaints = complaints or list(known.unrentable(values))
         # What does not render is most often made of a value that is wrong.
         complaints = complaints or unrendered
         complaints += controller.wanting(values) if given["rents"] else ()

@@ -186,7 +186,7 @@ def impossible(values: Mapping[str, Any]) -> Iterator[str]:
             f"inferops_model is {json.dumps(model)}, which is no model: write organisation/name as "
             "on the hub, such as Qwen/Qwen3-0.6B, or an absolute path on the host."
         )
-    yield from _no_wish(values)
+    yield from _no_word(_NAMES, values)
     yield from _no_server(values)
     accelerator, version = values.get("inferops_accelerator"), values.get("inferops_vllm_version")
     if accelerator and version:
@@ -201,10 +201,12 @@ _HOMES = ("inferops_home", "inferops_model_home")
 #: By the end of a name, what is the address of a service.
 _ADDRESSES = ("_url", "_endpoint")
 _ADDRESS = re.compile(r"https?://[^/\s]|file:/")
-#: What is a word of the marketplace's, and how each is checked there.
-_WORDS: dict[str, Callable[[Any], Any]] = {
+#: What marks rentals, and what is a word of the marketplace's: how each is checked there.
+_NAMES: dict[str, Callable[[Any], Any]] = {
     "inferops_scope": lambda scope: check_word("Scope", scope),
     "inferops_name": check_name,
+}
+_WORDS: dict[str, Callable[[Any], Any]] = {
     "rent_image": check_image,
     "rent_filter": compiled,
     "rent_countries": lambda words: [country_code(word) for word in words if word.strip()],
@@ -213,9 +215,10 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _no_wish(values: Mapping[str, Any]) -> Iterator[str]:
-    """What no marketplace has or can be told."""
-    for name, check in _WORDS.items():
+def _no_word(
+    checks: Mapping[str, Callable[[Any], Any]], values: Mapping[str, Any]
+) -> Iterator[str]:
+    for name, check in checks.items():
         try:
             if values.get(name):
                 check(values[name])
@@ -223,6 +226,11 @@ def _no_wish(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: {error.cause} {error.remedy}"
         except ValueError as error:
             yield f"{name}: {error}"
+
+
+def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
+    """What the market, or a host, would refuse later. It must keep nobody from ending a rental."""
+    yield from _no_word(_WORDS, values)
     if str(values.get("inferops_server_port")) == "22":
         yield "inferops_server_port is 22, where the host's SSH server listens: take another one."
     if values.get("rent_deadline_hours") == 0 and not (
@@ -233,7 +241,7 @@ def _no_wish(values: Mapping[str, Any]) -> Iterator[str]:
             "rent_deadline_hours or rent_budget_usd, or say rent_no_deadline: true."
         )
     for name in _HOMES:
-        if name in values and not str(values[name]).startswith(("/", "~")):
+        if name in values and not str(values[name]).startswith(("/", "~", "$")):
             yield f"{name} is {values[name]!r}: on a host it has to be an absolute path, or ~/name."
     if values.get("inferops_model") and values.get("inferops_served_model_name") == "":
         yield "inferops_served_model_name is empty: leave it out, or give the model a name."

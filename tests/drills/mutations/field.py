@@ -136,6 +136,17 @@ MUTATIONS = (
         (f"{WAITING}::test_what_a_host_says_of_an_image_it_waits_for_may_be_every_hosts",),
     ),
     Mutation(
+        "wish-keeps-a-rental-billing",
+        "a wish that cannot be fulfilled keeps a teardown from ending a rental",
+        "plugins/action/check_variables.py",
+        '        if given["rents"]:\n',
+        "        if given:\n",
+        (
+            "tests/unit/plugins/test_check_variables.py::"
+            "test_a_wish_that_cannot_be_fulfilled_keeps_nobody_from_ending_a_rental",
+        ),
+    ),
+    Mutation(
         "rented-beside-a-damaged-label",
         "a second rental bills beside one whose label was written into",
         f"{MARKET}/rentals/desk.py",

@@ -361,10 +361,10 @@ def test_answers_of_a_survey_work_as_meant(tmp_path: Path, simulator: Simulator)
 
 
 def test_a_rental_without_a_deadline_is_refused_by_the_names_of_the_variables() -> None:
-    (said,) = variables.impossible({"rent_deadline_hours": 0.0, "rent_budget_usd": 0.0})
+    (said,) = variables.unrentable({"rent_deadline_hours": 0.0, "rent_budget_usd": 0.0})
     assert "set rent_deadline_hours or rent_budget_usd, or say rent_no_deadline: true" in said
     for more in ({"rent_no_deadline": True}, {"rent_budget_usd": 2.0}):
-        assert not list(variables.impossible({"rent_deadline_hours": 0.0, **more}))
+        assert not list(variables.unrentable({"rent_deadline_hours": 0.0, **more}))
 
 
 def test_a_wrong_value_is_told_and_not_what_is_made_of_it(tmp_path: Path) -> None:
@@ -405,7 +405,8 @@ def test_what_the_market_or_the_host_would_refuse_later_is_refused_at_the_gate(
     name: str, value: Any, said: str
 ) -> None:
     """Once, in the words of the variables, and before anybody is asked."""
-    (told,) = variables.impossible({name: value})
+    given = {name: value}
+    (told,) = (*variables.impossible(given), *variables.unrentable(given))
     assert said in told
     assert told.startswith((name, "rent_"))
 
@@ -426,7 +427,23 @@ def test_what_is_usual_passes_the_gate() -> None:
         "rent_compute_capability": "7.5",
         "rent_deadline_hours": 24.0,
     }
-    assert not list(variables.impossible(usual))
+    assert not [*variables.impossible(usual), *variables.unrentable(usual)]
     for image in ("ubuntu", "vllm/vllm-openai:v0.32.0", "ghcr.io/a/b@sha256:0a", "r.io:5000/A/b"):
-        refused = list(variables.impossible({"rent_image": image}))
+        refused = list(variables.unrentable({"rent_image": image}))
         assert bool(refused) == (image == "r.io:5000/A/b")
+
+
+def test_a_wish_that_cannot_be_fulfilled_keeps_nobody_from_ending_a_rental(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    given = {"rent_image": "Ubuntu:22.04", "rent_countries": ["XX"], "rent_min_reliability": None}
+    status, output = play(
+        tmp_path,
+        playbook("teardown"),
+        "--limit",
+        "gpu-1",
+        inferops_api_url=simulator.url,
+        **given,
+    )
+    assert status == 0, output
+    assert "Nothing is rented under the name gpu-1" in output
