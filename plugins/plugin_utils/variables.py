@@ -248,7 +248,7 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
     for name, value in values.items():
         if name.endswith(_ADDRESSES) and value and not _ADDRESS.match(value):
             # It may hold a password.
-            yield f"{name} is no address: it has to begin like https://pypi.org."
+            yield f"{name} is no address: it has to begin like https://mirror.example."
 
 
 def _no_server(values: Mapping[str, Any]) -> Iterator[str]:

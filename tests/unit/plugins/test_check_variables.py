@@ -388,7 +388,7 @@ def test_a_wrong_value_is_told_and_not_what_is_made_of_it(tmp_path: Path) -> Non
         ("inferops_server_port", "22", "where the host's SSH server listens"),
         ("inferops_api_url", "console.vast.ai", "inferops_api_url is no address"),
         ("inferops_api_url", "http://", "inferops_api_url is no address"),
-        ("inferops_index_url", "pypi.org/simple", "inferops_index_url is no address"),
+        ("inferops_index_url", "mirror.example/simple", "inferops_index_url is no address"),
         ("inferops_hub_endpoint", "hub", "inferops_hub_endpoint is no address"),
         ("rent_image", "Ubuntu:22.04", "'Ubuntu:22.04' is no container image"),
         ("rent_image", "https://ghcr.io/a/b", "is no container image"),
