@@ -35,10 +35,22 @@ class ActionModule(WorkerAction):
         names = sorted({*known.ours(variables), *required} & set(variables))
         complaints = [text for name in known.ours(variables) if (text := known.unknown(name))]
         values: dict[str, Any] = {}
+        wrong: dict[str, tuple[Any, str]] = {}
+        unrendered: list[str] = []
         for name in names:
-            if name in known.options() or name in required:
-                values[name], complaint = self._looked_at(name)
-                complaints += [complaint] if complaint else []
+            if name not in known.options() and name not in required:
+                continue
+            try:
+                value = self._templar.resolve_variable_expression(name)
+            except AnsibleError as error:
+                unrendered.append(_unrendered(name, error))
+                continue
+            if value is None and (name in required or not given["rents"]):
+                continue
+            values[name], complaint = known.coerce(name, value)
+            if complaint:
+                wrong[name] = value, complaint
+        complaints += _causes(wrong)
         complaints += [
             f"{name} is not set: it is {meaning}."
             for name, meaning in required.items()
@@ -47,6 +59,10 @@ class ActionModule(WorkerAction):
         complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
         complaints = complaints or [*known.impossible(values), *_no_login(values)]
         judged = known.Judged()
+        if given["rents"]:
+            complaints = complaints or list(known.unrentable(values))
+        # What does not render is most often made of a value that is wrong.
+        complaints = complaints or unrendered
         if given["rents"]:
             # Options are looked at where all else is well-formed.
             judged = judged if complaints else known.judged_options(values)
@@ -61,15 +77,22 @@ class ActionModule(WorkerAction):
             result["warnings"] = [" ".join([doubt, *judged.complaints])]
         return result
 
-    def _looked_at(self, name: str) -> tuple[Any, str | None]:
-        """The rendered value as its type, and what is wrong with it or None."""
-        try:
-            value = self._templar.resolve_variable_expression(name)
-        except AnsibleError as error:
-            return None, f"{name} cannot be rendered" + (
-                "." if known.is_secret(name) else f": {error}."
-            )
-        return known.coerce(name, value)
+
+def _causes(wrong: Mapping[str, tuple[Any, str]]) -> list[str]:
+    """The complaints, without those of a role's variable that a shared one has given its value."""
+    shared = [value for name, (value, _text) in wrong.items() if name.startswith(known.SHARED)]
+    return [
+        text
+        for name, (value, text) in wrong.items()
+        if name.startswith(known.SHARED) or value not in shared
+    ]
+
+
+def _unrendered(name: str, error: AnsibleError) -> str:
+    """What is told of a variable that does not render; of a secret nothing."""
+    return f"{name} cannot be rendered" + (
+        "." if known.is_secret(name) else f": {str(error).rstrip('.')}."
+    )
 
 
 def _no_login(values: Mapping[str, Any]) -> Iterator[str]:

@@ -31,6 +31,10 @@ ARGUMENTS: dict[str, Any] = {
 SECONDS = 60
 
 
+#: How public keys begin.
+_PUBLIC = (b"ssh-", b"ecds", b"sk-s", b"sk-e")
+
+
 class ActionModule(WorkerAction):
     """Makes the pair once, and always tries it."""
 
@@ -42,6 +46,11 @@ class ActionModule(WorkerAction):
         # A pair that nothing here could log in with would be found out after money was spent.
         for problem in (*absent("ssh", "ssh-keygen"), *missing("paramiko")):
             raise AnsibleActionFail(problem)
+        if file.is_dir():
+            raise AnsibleActionFail(
+                f"{file} is a folder: name the file of the private key in it "
+                "(inferops_ssh_private_key_file)."
+            )
         if self._task.check_mode and not file.is_file():
             if problem := unwritable(file.parent):
                 raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {problem}.")
@@ -73,11 +82,20 @@ def _public_key(file: Path) -> str:
     """Without this a locked or damaged key would be found out only after money was spent."""
     done = _keygen("-y", "-P", "", "-f", str(file))
     if done.returncode != 0:
-        raise AnsibleActionFail(
-            f"{file} cannot be used: {done.stderr.strip()}. Give a key without a passphrase "
-            "(inferops_ssh_private_key_file), or remove it and a new pair is made."
-        )
+        raise AnsibleActionFail(f"{file} cannot be used: {_why(file, done.stderr)}")
     return done.stdout.strip()
+
+
+def _why(file: Path, said: str) -> str:
+    """What is wrong with a key, and what helps."""
+    if file.read_bytes()[:4] in _PUBLIC:
+        return "it is a public key. Name the private one, which has no .pub at its end."
+    if "UNPROTECTED" in said:
+        return f"others may read it, so ssh refuses it: chmod 600 {file}"
+    return (
+        f"{said.strip()}. Give a key without a passphrase (inferops_ssh_private_key_file), or "
+        "remove it and a new pair is made."
+    )
 
 
 def _keygen(*words: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,8 @@ version_added: "0.1.0"
 description:
   - For the keyword C(hosts) of a play. Gives the pattern back, or fails where a run would end
     well without having done anything, because no host of the pattern is within C(--limit),
-    because there is no such group, or because tags or C(--start-at-task) leave tasks out.
+    because there is no such group, or because tags, C(--start-at-task) or C(--step) leave tasks
+    out.
   - A host whose name cannot be the name of a rental is refused, too.
   - A run that is interrupted (Ctrl-C) ends with a word on what goes on billing.
   - Ansible looks at C(hosts) on the controller before it looks for hosts, so that this holds
@@ -96,6 +97,11 @@ def _refuse_parts(variables: dict[str, Any]) -> None:
             "The playbooks of inferops.gpu are run as a whole: from --start-at-task on they would "
             "do nothing, or a part without its checks, and call it a success. Run them without."
         )
+    if context.CLIARGS.get("step"):
+        raise AnsibleLookupError(
+            "The playbooks of inferops.gpu are run as a whole: whoever leaves a task out by --step "
+            "may rent without what ends it. Run them without; --check shows what they would do."
+        )
 
 
 def _within(
@@ -117,7 +123,8 @@ def _refuse_odd_names(hosts: list[str]) -> None:
         for host in hosts:
             check_name(host)
     except ValueError as error:
-        raise AnsibleLookupError(f"{error} Rename the host.") from error
+        # Without its cause, which Ansible would say a second time.
+        raise AnsibleLookupError(f"{error} Rename the host.") from None
 
 
 def _nothing_to_do(patterns: list[str], limit: str | None, groups: dict[str, list[str]]) -> str:

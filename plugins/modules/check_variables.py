@@ -44,7 +44,8 @@ options:
   rents:
     description:
       - Whether the play may rent. Then libraries and programs that the controller lacks, and
-        folders that nothing can be written to, are refused as well, before they cost money.
+        folders that nothing can be written to, are refused as well, before they cost money, and so
+        are wishes that the marketplace or a host would refuse later, and variables left empty.
     type: bool
     default: false
 """

@@ -201,8 +201,8 @@ shunned:
   elements: str
   sample: ["20811"]
 told:
-  description: What there is to say about the attempt that was released.
-  returned: with O(state=released)
+  description: What there is to say about the attempt, as long as it bills or when it was released.
+  returned: with O(state=failed) and O(state=released)
   type: str
   sample: "Attempt 1 of 5 failed at driver: ..."
 try_next:

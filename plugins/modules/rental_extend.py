@@ -145,7 +145,9 @@ def main() -> None:
                 lifecycle.account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused
             )
             raise RequestRefused(
-                f"Nothing is rented under the name {name}.", remedy="Run deploy to rent a host."
+                f"Nothing is rented under the name {name}.",
+                remedy="Run deploy to rent a host.",
+                money="Nothing bills under it.",
             )
         stakes += f" Rental {found[0].id} goes on billing {rate(found[0].billed_usd_per_hour)}."
         now = lifecycle.account.now()

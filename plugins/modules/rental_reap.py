@@ -153,9 +153,10 @@ def judgements(
         )
     if strict and options["confirm_scope"] != options["scope"]:
         raise RequestRefused(
-            f"strict needs the scope spelled out: confirm_scope is {options['confirm_scope']!r}, "
-            f"the scope is {options['scope']!r}.",
-            remedy="Set confirm_scope to the scope whose orphans may be released.",
+            "strict needs the scope spelled out: confirm_scope is "
+            f"{options['confirm_scope'] or 'not set'}, the scope is {options['scope']}.",
+            remedy="Set confirm_scope (variable reap_confirm_scope) to the scope whose orphans may "
+            "be released.",
         )
     return judge_rentals(rentals, damaged, clocks, names, strict)
 

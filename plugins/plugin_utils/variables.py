@@ -14,7 +14,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +28,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words i
     NAME,
     refused,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.border import check_versions
+from ansible_collections.inferops.gpu.plugins.module_utils.market.countries import country_code
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name, check_word
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import check_image
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import compiled
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
@@ -70,7 +76,7 @@ class Range:
         if isinstance(value, str) and value in self.words:
             return True
         try:
-            return self.low <= float(value) <= self.high
+            return self.low <= float(value) <= self.high and math.isfinite(float(value))
         except (TypeError, ValueError):
             return False
 
@@ -149,6 +155,9 @@ def coerce(name: str, value: Any) -> tuple[Any, str | None]:
     """The value as the type that it is documented with, and what is wrong with it or None."""
     option = {**options().get(name, {"type": "raw"}), **_SHAPES.get(name, {})}
     rules = {key: option[key] for key in ("type", "choices", "elements") if key in option}
+    if value is None:
+        # Left empty in an inventory, or null: a role would take it for a wish.
+        return value, f"{name} is empty: leave it out, or give it a value."
     kind, opening = rules.get("type"), value.lstrip()[:1] if isinstance(value, str) else ""
     if opening == "[" and kind == "list" and rules.get("elements") != "dict":
         return value, (
@@ -182,6 +191,7 @@ def impossible(values: Mapping[str, Any]) -> Iterator[str]:
             f"inferops_model is {json.dumps(model)}, which is no model: write organisation/name as "
             "on the hub, such as Qwen/Qwen3-0.6B, or an absolute path on the host."
         )
+    yield from _no_word(_NAMES, values)
     yield from _no_server(values)
     accelerator, version = values.get("inferops_accelerator"), values.get("inferops_vllm_version")
     if accelerator and version:
@@ -189,6 +199,61 @@ def impossible(values: Mapping[str, Any]) -> Iterator[str]:
             plan_for({}, accelerator, version)
         except StackImpossible as error:
             yield str(error)
+
+
+#: Folders on a host, where nobody knows from which one a relative path would count.
+_HOMES = ("inferops_home", "inferops_model_home")
+#: By the end of a name, what is the address of a service.
+_ADDRESSES = ("_url", "_endpoint")
+_ADDRESS = re.compile(r"https?://[^/\s]|file:/")
+#: What marks rentals, and what is a word of the marketplace's: how each is checked there.
+_NAMES: dict[str, Callable[[Any], Any]] = {
+    "inferops_scope": lambda scope: check_word("Scope", scope),
+    "inferops_name": check_name,
+}
+_WORDS: dict[str, Callable[[Any], Any]] = {
+    "rent_image": check_image,
+    "rent_filter": compiled,
+    "rent_countries": lambda words: [country_code(word) for word in words if word.strip()],
+    "rent_driver_version": check_versions,
+    "rent_compute_capability": check_versions,
+}
+
+
+def _no_word(
+    checks: Mapping[str, Callable[[Any], Any]], values: Mapping[str, Any]
+) -> Iterator[str]:
+    for name, check in checks.items():
+        try:
+            if values.get(name):
+                check(values[name])
+        except MarketError as error:
+            yield f"{name}: {error.cause} {error.remedy}"
+        except ValueError as error:
+            yield f"{name}: {error}"
+
+
+def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
+    """What the market, or a host, would refuse later. It must keep nobody from ending a rental."""
+    yield from _no_word(_WORDS, values)
+    if str(values.get("inferops_server_port")) == "22":
+        yield "inferops_server_port is 22, where the host's SSH server listens: take another one."
+    if values.get("rent_deadline_hours") == 0 and not (
+        values.get("rent_budget_usd") or values.get("rent_no_deadline")
+    ):
+        yield (
+            "A rental without a deadline bills until somebody remembers it: set "
+            "rent_deadline_hours or rent_budget_usd, or say rent_no_deadline: true."
+        )
+    for name in _HOMES:
+        if name in values and not str(values[name]).startswith(("/", "~", "$")):
+            yield f"{name} is {values[name]!r}: on a host it has to be an absolute path, or ~/name."
+    if values.get("inferops_model") and values.get("inferops_served_model_name") == "":
+        yield "inferops_served_model_name is empty: leave it out, or give the model a name."
+    for name, value in values.items():
+        if name.endswith(_ADDRESSES) and value and not _ADDRESS.match(value):
+            # It may hold a password.
+            yield f"{name} is no address: it has to begin like https://mirror.example."
 
 
 def _no_server(values: Mapping[str, Any]) -> Iterator[str]:

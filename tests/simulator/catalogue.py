@@ -337,6 +337,18 @@ LISTS = (
         ({"kind": "short_page", "times": 2},),
     ),
     NamedFault(
+        "list-shows-a-row-twice",
+        "Pages of a list overlap, and the count is right.",
+        "vast-ai/docs api-reference/openapi.yaml (keyset cursors)",
+        ({"kind": "overlap", "times": 1000},),
+    ),
+    NamedFault(
+        "row-with-an-odd-environment",
+        "A rental shows its environment in another shape than documented.",
+        "vast-ai/vast-cli vastai/api/instances.py",
+        ({"kind": "row_is", "fields": {"extra_env": [None, 5]}, "times": 1000},),
+    ),
+    NamedFault(
         "list-replica-behind",
         "A list that is whole in itself misses everything, though the key works.",
         "skypilot #4431",

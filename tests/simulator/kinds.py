@@ -117,6 +117,16 @@ def short_page(given: Parameters, call: Call) -> Reply:
     return edited_list(call, lambda body: body.update(instances=body["instances"][:-1]))
 
 
+def overlap(given: Parameters, call: Call) -> Reply:
+    """Show the first row of a page a second time, as when pages overlap, and count it once."""
+
+    def repeat(body: dict[str, Any]) -> None:
+        rows = body["instances"]
+        body.update(instances=rows + [dict(row) for row in rows[:1]])
+
+    return edited_list(call, repeat)
+
+
 def drop_token(given: Parameters, call: Call) -> Reply:
     """Say of a page that no other comes after it."""
     return edited_list(call, lambda body: body.update(next_token=None))
@@ -324,6 +334,7 @@ KINDS = {
     "garble": Kind({}, answer=garble),
     "clock_skew": Kind({"seconds": 3600.0}, answer=clock_skew),
     "short_page": Kind({}, answer=short_page, requests=LISTS),
+    "overlap": Kind({}, answer=overlap, requests=LISTS),
     "drop_token": Kind({}, answer=drop_token, requests=LIST),
     "list_is": Kind({"body": None, "whole": False}, answer=list_is, requests=LISTS),
     "row_is": Kind({"fields": {}, "of": ""}, answer=row_is, requests=ROWS),

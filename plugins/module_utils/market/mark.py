@@ -25,6 +25,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
 from .secret import derived
 
@@ -42,6 +43,10 @@ _DECIMAL = re.compile(r"[0-9]{1,15}")
 _BASE_36 = re.compile(r"[0-9a-z]{1,10}")
 #: Parts that a later version has added: kept, and sent back to the provider.
 _REST = re.compile(r"[A-Za-z0-9._/-]{0,100}")
+#: What is left of a mark of a scope, in small letters: its first two words, with what stands in no
+#: word between them, or all behind a part of the first one.
+_BEGINNING = PREFIX + r"[^a-z0-9._-]{{1,20}}{scope}(?:[^a-z0-9._-]|$)"
+_ENDING = r"([a-z]{{0,8}})/?{scope}/[a-z0-9._-]{{1,63}}/[0-9a-f]{{8}}/"
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 #: What a mark takes beside scope and name: prefix, nonce, version, three numbers of up to seven
 #: digits, and the slashes between them. Seven digits reach to the year 4453.
@@ -111,9 +116,9 @@ class Mark:
     rest: str = ""
 
     @property
-    def identity(self) -> tuple[str, str, str]:
-        """What never changes: scope, name and nonce."""
-        return self.scope, self.name, self.nonce
+    def identity(self) -> tuple[str, str, str, int]:
+        """What never changes: scope, name, nonce and the time of the rental request."""
+        return self.scope, self.name, self.nonce, self.created_at
 
     @classmethod
     def new(
@@ -219,8 +224,22 @@ def claim_of(label: str, copy: str | None = None) -> Mark | None:
 
 
 def is_damaged(text: str | None, scope: str) -> bool:
-    """Whether *text* looks like a mark of *scope* that somebody has changed by hand."""
-    return f"{PREFIX}/{scope}/" in (text or "") and Mark.decode(text) is None
+    """Whether *text* looks like a mark of *scope* that somebody has changed by hand.
+
+    Whatever was written around it, into it, or in place of its slashes; also when it was cut off.
+    """
+    if not text or Mark.decode(text) is not None:
+        return False
+    told = unquote(text).casefold()
+    beginning = f"{PREFIX}/{scope}/".casefold()
+    if len(told) > len(PREFIX) and beginning.startswith(told):
+        return True
+    word = re.escape(scope.casefold())
+    behind = re.match(_ENDING.format(scope=word), told)
+    if behind and PREFIX.endswith(behind[1]):
+        return True
+    looks = re.compile(_BEGINNING.format(scope=word))
+    return any(looks.search(one) for one in (told, "".join(told.split())))
 
 
 def _base_36(number: int) -> str:

@@ -23,6 +23,7 @@ from .border import (
     check_texts,
     check_user,
     check_versions,
+    port_of,
 )
 from .errors import RequestRefused
 from .mark import Mark
@@ -154,8 +155,14 @@ class RegistryLogin:
             ) from error
 
 
-#: A reference as container engines read it, and no more: providers put it into a command line.
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]{0,299}")
+#: A reference as container engines read it, and no more: providers put it into a command line. Only
+#: a registry before the first slash may have capitals, and a tag. Vast.ai has one tag of its own.
+_IMAGE = re.compile(
+    r"(?=.{1,300}$)"
+    r"(?:[A-Za-z0-9][A-Za-z0-9-]*(?:(?:\.[A-Za-z0-9-]+)+(?::[0-9]{1,5})?|:[0-9]{1,5})/)?"
+    r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9._-]*)?(?::?@[A-Za-z0-9][A-Za-z0-9._+:-]*)?"
+)
 
 
 def check_image(name: str) -> str:
@@ -247,7 +254,7 @@ class Rental:
         check_numbers(self.download_mbit_per_second)
         check_prices(self.price_usd_per_hour, self.stopped_usd_per_hour)
         for port in self.ports:
-            check_port(int(port))
+            check_port(port_of(port))
 
     @property
     def precedence(self) -> tuple[bool, str, str]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Callable
 
 from .clock import Clock
+from .countries import country_code
 from .errors import CredentialError, RequestRefused
 from .mark import ROOM_FOR_SEAL, Seal
 from .offers.minutes import slowest_line
@@ -226,23 +226,13 @@ def make_wish(options: Mapping[str, Any]) -> Wish:
     for field in fields(Wish):
         value = options[field.name]
         given[field.name] = _words(value) if isinstance(value, list) else value
-    given["countries"] = tuple(map(_country, given["countries"]))
+    given["countries"] = tuple(map(country_code, given["countries"]))
     return Wish(**given)
 
 
 def _words(values: list[Any]) -> tuple[str, ...]:
     """What a list holds; one that was given as text has blanks around its words, or none at all."""
     return tuple(word for word in (str(value).strip() for value in values) if word)
-
-
-def _country(word: str) -> str:
-    if not re.fullmatch("[A-Za-z]{2}", word):
-        raise RequestRefused(
-            f"countries has {word!r}, which is not the code of a country.",
-            remedy="Give the two letters of each, such as SE for Sweden (ISO 3166).",
-            money="Nothing was rented.",
-        )
-    return word.upper()
 
 
 def make_usage(options: Mapping[str, Any]) -> Usage:

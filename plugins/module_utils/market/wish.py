@@ -113,7 +113,7 @@ class Wish:
         """The offers that fulfil the wish, and how many failed by each reason."""
         matches: list[Offer] = []
         reasons: dict[str, int] = {}
-        keep = _compiled(self.filter)
+        keep = compiled(self.filter)
         for offer in offers:
             misses = self.misses(offer)
             if not misses and keep is not None and not keep(offer.to_dict()):
@@ -131,7 +131,7 @@ def other_maker(gpu_name: str) -> str | None:
     return next((maker for maker, names in _OTHER_MAKERS.items() if names.search(words)), None)
 
 
-def _compiled(expression: str | None) -> Any:
+def compiled(expression: str | None) -> Any:
     """A predicate over an offer's plain data, or None without an expression."""
     if not expression:
         return None

@@ -29,8 +29,8 @@ MUTATIONS = (
         "odd-row-hides-the-account",
         "one odd row of a stranger keeps every rental from being released",
         f"{MARKET}/providers/vastai.py",
-        "return [self._listed(row) for row in rows]",
-        "return [self._rental(row) for row in rows]",
+        "return [self._listed(row) for row in by_id.values()]",
+        "return [self._rental(row) for row in by_id.values()]",
         (
             f"{VASTAI}::test_a_strangers_row_that_stays_odd_is_in_nobodys_way",
             f"{VASTAI}::test_a_row_of_ours_that_stays_odd_is_named_and_can_still_be_released",
@@ -48,8 +48,8 @@ MUTATIONS = (
         "total-ignored",
         "a list that lost a page counts as complete",
         f"{MARKET}/providers/vastai.py",
-        "not isinstance(total, int) or None in ids or len(ids) != total",
-        "None in ids",
+        "str(len(by_id)) != str(total)",
+        "None in by_id",
         (f"{VASTAI}::test_a_short_list_is_not_trusted",),
     ),
     Mutation(
@@ -128,8 +128,8 @@ MUTATIONS = (
         "damaged-row-crashes",
         "a row of wrong types ends the run while a rental bills",
         f"{MARKET}/providers/vastai.py",
-        "        except _DAMAGED as error:\n",
-        "        except ZeroDivisionError as error:\n",
+        "            return self._understood(row)\n        except _DAMAGED as error:\n",
+        "            return self._understood(row)\n        except ZeroDivisionError as error:\n",
         (f"{VASTAI}::test_odd_rows_after_a_create_are_looked_at_again",),
     ),
     Mutation(

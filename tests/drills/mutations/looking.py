@@ -69,7 +69,7 @@ MUTATIONS = (
         "found-rental-changes-are-forgotten",
         "a deploy leaves a deadline that was asked for elsewhere, and a duplicate that bills",
         f"{MARKET}/rentals/desk.py",
-        '"as_asked": usable and not kept["changed"],',
+        '"as_asked": usable and not kept["changed"] and not self._is_expired(existing[0]),',
         '"as_asked": usable,',
         (f"{RENTALS}::test_what_renting_would_change_is_not_as_asked_and_stays",),
     ),

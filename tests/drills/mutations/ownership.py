@@ -77,8 +77,8 @@ MUTATIONS = (
         "damaged-mark-unseen",
         "a rental whose label was edited bills unseen",
         f"{MARKET}/mark.py",
-        'return f"{PREFIX}/{scope}/" in (text or "") and Mark.decode(text) is None',
-        "return False",
+        "    if not text or Mark.decode(text) is not None:\n",
+        "    if text is not scope:\n",
         (f"{LIFECYCLE}::test_a_damaged_mark_cannot_be_judged_and_fails",),
     ),
 )

@@ -248,3 +248,28 @@ def test_what_a_run_that_was_cut_off_has_left_is_released_and_another_one_is_ren
     assert (told.try_next, told.release, told.release_id) == (True, "01234567", "7")
     assert told.shunned == ""
     assert judge(ledger(), call, cut_off, rental, 0.1, FIVE_CREATES, "keep").release == ""
+
+
+def test_what_a_release_says_is_not_said_before_it_as_well() -> None:
+    """A rental that was released and proven gone is not said to bill until it is released."""
+    told = {
+        "cause": "Rental 7 runs, but SSH was not ready.",
+        "remedy": "Release it and take another offer.",
+        "money": "It bills 0.5 dollars an hour until it is released.",
+    }
+    result = {"msg": " ".join(told.values()), "failure": {**told, "stage": "ssh"}}
+    verdict = judge(ledger(), created(), Failure.of(result), RENTAL, 0.1, FIVE_CREATES, "release")
+    assert verdict.attempt["message"] == told["cause"]
+    assert verdict.told == result["msg"]
+    told["remedy"] = "Release it and take another offer; for a large image raise image_gib."
+    failure = Failure.of({"msg": "x", "failure": {**told, "stage": "boot"}})
+    assert failure.bare == f"{told['cause']} For a large image raise image_gib."
+
+
+def test_what_was_never_rented_is_said_to_bill_nothing() -> None:
+    told = {"cause": "No offer.", "remedy": "Widen it.", "money": "Nothing was rented."}
+    result = {"msg": " ".join(told.values()), "failure": told}
+    verdict = judge(
+        ledger(), created(nonce=""), Failure.of(result), {}, 0.0, FIVE_CREATES, "release"
+    )
+    assert verdict.attempt["message"] == result["msg"]

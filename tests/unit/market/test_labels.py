@@ -203,3 +203,47 @@ def test_an_inventory_does_not_believe_lists_that_show_nothing(market: Market) -
     market.fault("list_without", label="", times=4)
     told = market.run("rental_info", scope="test")
     assert [one["id"] for one in told["rentals"]] == [first["id"]]
+
+
+def test_a_letter_behind_the_mark_changes_nothing_of_it(market: Market) -> None:
+    """It would be read as the time of the request, which tells what a rental has cost."""
+    made = market.rent()["rental"]
+    write(market, "{mark}k")
+    again = market.rent()
+    assert again["rental"]["mark"] == made["mark"]
+    assert "was changed by hand" in warned(again)
+
+
+def test_a_list_that_shows_a_rental_twice_ends_none(market: Market) -> None:
+    """Pages overlap: the second row is no duplicate that could be released."""
+    first = market.rent()["rental"]
+    market.clock.sleep(3600)
+    market.fault("overlap", times=99)
+    again = market.rent()
+    assert again["rental"]["id"] == first["id"]
+    assert (again["changed"], again["duplicates"]) == (False, [])
+    market.run("rental_reap", scope="test", names=["gpu-1"], release=True)
+    assert [row["id"] for row in market.billing()] == [int(first["id"])]
+    assert [one["id"] for one in absent(market)["released"]] == [first["id"]]
+
+
+@pytest.mark.parametrize("odd", [5, "text", [1], [None], [["INFEROPS_MARK"]], {"INFEROPS_MARK": 1}])
+def test_an_odd_environment_leaves_a_rental_to_its_label(market: Market, odd: object) -> None:
+    first = market.rent()["rental"]
+    market.clock.sleep(60)
+    market.fault("row_is", fields={"extra_env": odd}, times=99)
+    assert market.rent()["rental"]["id"] == first["id"]
+    assert [one["id"] for one in absent(market)["released"]] == [first["id"]]
+
+
+@pytest.mark.parametrize(
+    "field", ["actual_status", "status_msg", "ports", "public_ipaddr", "start_date", "machine_id"]
+)
+def test_an_odd_row_is_told_without_a_word_of_python(market: Market, field: str) -> None:
+    market.rent()
+    market.clock.sleep(60)
+    market.fault("row_is", fields={field: {"22/tcp": ["y"]}}, times=99)
+    said = market.rent()["msg"]
+    assert "cannot be understood: " in said
+    for word in ("Error", "object", "unhashable", "int()", "float"):
+        assert word not in said

@@ -220,3 +220,44 @@ def test_whatever_breaks_after_a_create_leaves_the_nonce(
     monkeypatch.undo()
     (row,) = market.billing()
     assert f"/{result['nonce']}/" in row["label"]
+
+
+def test_what_the_provider_does_to_every_machine_is_not_paid_for_five_times(
+    market: Market,
+) -> None:
+    market.fault("row_is", fields={"driver_version": 580}, times=999)
+    told = market.rent()
+    assert len(market.creates()) == 2
+    assert "580 is not a version" in told["msg"]
+    assert market.billing() == []
+
+
+def test_a_refusal_beside_every_rental_is_told_in_the_providers_words(market: Market) -> None:
+    market.fault("stopped_create", times=99)
+    told = market.rent()
+    assert len(market.creates()) == 2
+    assert "credit" in told["msg"]
+    assert market.billing() == []
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_nothing_is_deployed_on_what_may_be_ended_at_any_moment(
+    market: Market, check: bool
+) -> None:
+    market.rent(deadline_hours=1)
+    market.pass_hours(2)
+    told = market.rent(deadline_hours=1, check=check)
+    assert "is past its deadline" in told["msg"]
+    assert "inferops.gpu.extend" in told["msg"]
+    assert "dollars an hour until it is ended" in told["msg"]
+    assert len(market.creates()) == 1
+    found = market.run("rental", name="gpu-1", scope="test", state="found", deadline_hours=1)
+    assert found["rental"] is not None
+    assert not found["as_asked"]
+
+
+def test_what_was_extended_past_its_deadline_is_deployed_on(market: Market) -> None:
+    market.rent(deadline_hours=1)
+    market.pass_hours(2)
+    assert market.run("rental_extend", name="gpu-1", scope="test", hours=1)["changed"]
+    assert not market.rent(deadline_hours=1)["changed"]

@@ -62,6 +62,23 @@ def test_a_part_that_a_later_version_adds_is_forgiven_and_kept() -> None:
         "inferops/prod/gpu-1/9f2c41aa/tomorrow/86400",
         "inferops/prod/gpu-1/9f2c41aa/²/86400",
         "inferops/prod/gpu-1",
+        "inferops/prod/",
+        "inferops/prod",
+        "inferops/pro",
+        "ops/prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
+        "/prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
+        "prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
+        "INFEROPS/PROD/GPU-1/9F2C41AA/2/TOVS80/1UO0/TOTXK0",
+        "Inferops/Prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
+        "inferops / prod / gpu-1 / 9f2c41aa / 2 / tovs80 / 1uo0 / totxk0",
+        "infer ops/prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
+        "inferops/prod keep/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
+        "inferops/prod\N{FIRE}/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
+        "inferops\\prod\\gpu-1\\9f2c41aa\\2\\tovs80\\1uo0\\totxk0",
+        "inferops%2Fprod%2Fgpu-1%2F9f2c41aa%2F2%2Ftovs80%2F1uo0%2Ftotxk0",
+        "inferops//prod//gpu-1//9f2c41aa//2",
+        "[keep]inferops/prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
+        2 * "inferops/prod/gpu-1/9f2c41aa/2/tovs80/1uo0/totxk0",
     ],
 )
 def test_what_somebody_has_changed_by_hand_is_damaged(label: str) -> None:
@@ -70,7 +87,21 @@ def test_what_somebody_has_changed_by_hand_is_damaged(label: str) -> None:
     assert not is_damaged(label, "other")
 
 
-@pytest.mark.parametrize("label", [None, "", "my box", "inferops", "other/prod/gpu-1/0a1b2c3d/5/5"])
+@pytest.mark.parametrize(
+    "label",
+    [
+        None,
+        "",
+        "my box",
+        "inferops",
+        "inferops-prod",
+        "inferops/product/gpu-1",
+        "inferops/prod-eu/gpu-1 keep",
+        "inferops/my.prod/gpu-1 keep",
+        "prod",
+        "other/prod/gpu-1/0a1b2c3d/5/5",
+    ],
+)
 def test_strangers_have_no_mark(label: str | None) -> None:
     assert Mark.decode(label) is None
     assert not is_damaged(label, "prod")

@@ -239,3 +239,36 @@ def test_what_a_search_did_not_leave_out_is_left_out(
     market.simulator.market.offers[int(victim)].update(field)
     market.fault("unfiltered", times=9)
     assert victim not in {one.offer.id for one in market.ranked()}
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("UK", "GB for United Kingdom"), ("germny", "DE for Germany"), ("USA", "US"), ("XX", "SE")],
+)
+def test_a_country_that_is_none_is_told_with_its_code(
+    market: Market, word: str, meant: str
+) -> None:
+    told = market.run("offer_info", countries=[word])
+    assert "which is not the code of a country" in told["msg"]
+    assert f"such as {meant}" in told["msg"]
+    assert market.count("search") == 0
+
+
+def test_a_number_of_gpus_that_nobody_has_is_told(market: Market) -> None:
+    told = market.run("offer_info", gpu_count=3)
+    assert "It has none with 3 GPUs at all." in told["msg"]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"gpu_name": 4090}, {"cpu_ram": "much"}, {"disk_bw": [1]}, {"driver_version": 580.1}]
+)
+def test_offers_that_nobody_understands_are_no_market_without_offers(
+    market: Market, odd: dict[str, Any]
+) -> None:
+    for row in market.simulator.market.offers.values():
+        row.update(odd)
+    told = market.run("offer_info", verified=False)
+    assert re.search(r"none of \d+ can be understood: ", told["msg"])
+    assert "no offer for this wish" not in told["msg"]
+    for word in ("Error", "NoneType", "float()"):
+        assert word not in told["msg"]

@@ -396,3 +396,16 @@ def test_whatever_header_brings_the_key_no_message_shows_it(
     transport = Transport(market.simulator.url, headers, Pace(None, {}, market.clock), market.clock)
     told = transport.request("GET", "/api/v1/instances/", kind="list", idempotent=True).excerpt()
     assert "no user has ***" in told
+
+
+def test_what_broke_is_told_without_the_names_of_classes() -> None:
+    for url, said in (
+        ("http://127.0.0.1:9", "Connection refused"),
+        ("http://nowhere.invalid", "not known"),
+    ):
+        asked = Transport(url, {}, Pace(None, {}, Clock()), Clock())
+        with pytest.raises(ProviderUnavailable) as failed:
+            asked.request("GET", "/x", kind="k", idempotent=False)
+        assert said in failed.value.cause
+        for word in ("object at", "Pool", "HTTPConnection", "Max retries", "Error("):
+            assert word not in failed.value.cause

@@ -20,7 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prov
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import (
     VastAI,
-    _offer_or_none,
+    _offered,
 )
 from tests.simulator import vastai
 from tests.simulator.offers import generate
@@ -211,7 +211,8 @@ def test_a_damaged_offer_hides_no_other_one(market: Market) -> None:
 @pytest.mark.parametrize("price", [None, 0, "n/a", float("nan")])
 def test_what_has_no_price_is_not_for_rent(price: object) -> None:
     row = {**generate(0.0)[0], "dph_total": price}
-    assert _offer_or_none(row, 40) is None
+    with pytest.raises(ValueError, match="dph_total is"):
+        _offered(row, 40)
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -219,8 +220,7 @@ def test_vast_ai_does_not_tell_what_it_shows_as_null(value: object) -> None:
     silent = dict.fromkeys(("driver_version", "cuda_max_good", "machine_id", "geolocation"), value)
     numbers = dict.fromkeys(("reliability", "reliability2", "inet_down", "disk_bw", "gpu_ram"))
     row = {**generate(0.0)[0], **silent, **numbers, "verification": value}
-    found = _offer_or_none(row, 40)
-    assert found is not None
+    (found,) = _offered(row, 40)
     assert found.driver_version is found.cuda_version is found.machine_id is found.country is None
     assert found.reliability is found.vram_gib is found.disk_mb_per_second is None
     assert found.download_mbit_per_second is found.verified is None

@@ -286,6 +286,16 @@ def test_a_rental_that_never_runs_is_given_up_when_its_time_is_over() -> None:
     assert "image_gib" in caught.value.remedy
 
 
+def test_what_a_host_says_of_an_image_it_waits_for_may_be_every_hosts() -> None:
+    """The next one that says the same ends the run; a bare status is every slow machine's."""
+    text = "created: toomanyrequests: You have reached your pull rate limit"
+    for shown, sign in ((text, f"boot: {text}"), ("loading", "")):
+        world = World(shown={0: replace(RENTAL, status=STARTING, status_text=shown)})
+        with pytest.raises(HostFault) as caught:
+            world.until_running()
+        assert (caught.value.stage, caught.value.sign) == ("boot", sign)
+
+
 def test_an_image_that_no_host_can_get_is_not_the_machine_s_fault() -> None:
     text = "created: Error response from daemon: manifest unknown"
     world = World(shown={0: replace(RENTAL, status=FAILED, status_text=text)})
@@ -484,6 +494,12 @@ def test_a_host_that_lets_nobody_in_is_given_up_as_before() -> None:
             "Correct rent_image",
         ),
         ("created: manifest unknown", "Correct rent_image"),
+        (
+            'created: failed to resolve reference "docker.io/a/b:1": docker.io/a/b:1: not found',
+            "Correct rent_image",
+        ),
+        ("created: no match for platform in manifest: not found", "Correct rent_image"),
+        ("created: insufficient_scope: authorization failed", "rent_registry_username"),
     ],
 )
 @pytest.mark.parametrize("status", [STARTING, STOPPED, FAILED])

@@ -122,6 +122,8 @@ def test_text_becomes_what_is_meant(name: str, text: str, value: Any) -> None:
         ("rent_ports", "8000,0", "must be from 1 to 65535, not [8000, 0]."),
         ("inferops_check_timeouts_seconds", {"health": -5}, "must be at least 0"),
         ("inferops_server_arguments", "5", "must be a dictionary, not '5'."),
+        ("rent_deadline_hours", "inf", "rent_deadline_hours must be at least 0, not inf."),
+        ("rent_gpu_names", None, "rent_gpu_names is empty: leave it out, or give it a value."),
         ("rent_countries", '["SE"]', "write it without brackets, as in a,b"),
         ("inferops_provider", "vast", "must be one of: vastai"),
         ("inferops_api_key", {"a": "b"}, "inferops_api_key must be text."),
@@ -422,3 +424,92 @@ def test_a_dry_run_refuses_options_that_the_vllm_of_its_offer_does_not_know(
     assert status != 0
     name = unknown.replace("_", "-")
     assert f"inferops_server_arguments: vLLM {planned} has no option --{name}" in output
+
+
+def test_a_rental_without_a_deadline_is_refused_by_the_names_of_the_variables() -> None:
+    (said,) = variables.unrentable({"rent_deadline_hours": 0.0, "rent_budget_usd": 0.0})
+    assert "set rent_deadline_hours or rent_budget_usd, or say rent_no_deadline: true" in said
+    for more in ({"rent_no_deadline": True}, {"rent_budget_usd": 2.0}):
+        assert not list(variables.unrentable({"rent_deadline_hours": 0.0, **more}))
+
+
+def test_a_wrong_value_is_told_and_not_what_is_made_of_it(tmp_path: Path) -> None:
+    given = {"inferops_model": "a/b", "inferops_vllm_version": "latest"}
+    status, output = play(tmp_path, playbook("deploy"), "--limit", "gpu-1", "--check", **given)
+    assert status != 0
+    assert "vLLM latest on cuda is not in the compatibility table" in output
+    assert "cannot be rendered" not in output
+    given = {"inferops_model": "a/b", "inferops_server_port": "http"}
+    status, output = play(tmp_path, playbook("deploy"), "--limit", "gpu-1", "--check", **given)
+    assert status != 0
+    assert "inferops_server_port must be auto or from 1 to 65535, not http." in output
+    assert "endpoint_server_port" not in output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("inferops_scope", "my fleet", "inferops_scope: Scope 'my fleet' cannot mark a rental"),
+        ("inferops_name", "gpu/1", "inferops_name: Name 'gpu/1' cannot mark a rental"),
+        ("inferops_server_port", "22", "where the host's SSH server listens"),
+        ("inferops_api_url", "console.vast.ai", "inferops_api_url is no address"),
+        ("inferops_api_url", "http://", "inferops_api_url is no address"),
+        ("inferops_index_url", "mirror.example/simple", "inferops_index_url is no address"),
+        ("inferops_hub_endpoint", "hub", "inferops_hub_endpoint is no address"),
+        ("rent_image", "Ubuntu:22.04", "'Ubuntu:22.04' is no container image"),
+        ("rent_image", "https://ghcr.io/a/b", "is no container image"),
+        ("rent_filter", "country = 'SE'", "is not a JMESPath expression"),
+        ("rent_countries", ["Germny"], "such as DE for Germany"),
+        ("rent_countries", ["XX"], "countries has 'XX', which is not the code of a country"),
+        ("inferops_home", "work", "inferops_home is 'work': on a host it has to be an absolute"),
+        ("inferops_model_home", "", "inferops_model_home is '': on a host"),
+        ("rent_driver_version", "new", "rent_driver_version: 'new' is not a version"),
+        ("rent_compute_capability", "hopper", "'hopper' is not a version"),
+    ],
+)
+def test_what_the_market_or_the_host_would_refuse_later_is_refused_at_the_gate(
+    name: str, value: Any, said: str
+) -> None:
+    """Once, in the words of the variables, and before anybody is asked."""
+    given = {name: value}
+    (told,) = (*variables.impossible(given), *variables.unrentable(given))
+    assert said in told
+    assert told.startswith((name, "rent_"))
+
+
+def test_what_is_usual_passes_the_gate() -> None:
+    usual = {
+        "inferops_scope": "prod",
+        "inferops_name": "gpu-1",
+        "inferops_server_port": "auto",
+        "inferops_home": "~/.inferops",
+        "inferops_model_home": "/models",
+        "inferops_api_url": "",
+        "inferops_index_url": "https://user:password@mirror.example/simple",
+        "inferops_hub_endpoint": "http://127.0.0.1:8080",
+        "rent_filter": "",
+        "rent_countries": [],
+        "rent_driver_version": "535.86.05",
+        "rent_compute_capability": "7.5",
+        "rent_deadline_hours": 24.0,
+    }
+    assert not [*variables.impossible(usual), *variables.unrentable(usual)]
+    for image in ("ubuntu", "vllm/vllm-openai:v0.32.0", "ghcr.io/a/b@sha256:0a", "r.io:5000/A/b"):
+        refused = list(variables.unrentable({"rent_image": image}))
+        assert bool(refused) == (image == "r.io:5000/A/b")
+
+
+def test_a_wish_that_cannot_be_fulfilled_keeps_nobody_from_ending_a_rental(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    given = {"rent_image": "Ubuntu:22.04", "rent_countries": ["XX"], "rent_min_reliability": None}
+    status, output = play(
+        tmp_path,
+        playbook("teardown"),
+        "--limit",
+        "gpu-1",
+        inferops_api_url=simulator.url,
+        **given,
+    )
+    assert status == 0, output
+    assert "Nothing is rented under the name gpu-1" in output

@@ -149,6 +149,25 @@ def test_a_key_pair_is_made_once_and_one_that_is_locked_is_refused(
     assert "Give a key without a passphrase" in output
 
 
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_what_is_no_private_key_is_refused_with_what_helps(
+    play: Play, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    key.chmod(0o644)
+    for name, said in (
+        (str(tmp_path), "is a folder: name the file of the private key in it"),
+        (f"{key}.pub", "it is a public key. Name the private one, which has no .pub at its end."),
+        (str(key), f"others may read it, so ssh refuses it: chmod 600 {key}"),
+    ):
+        task = {"inferops.gpu.ssh_key_pair": {"private_key_file": name}}
+        status, output = play(task, options=options)
+        assert status != 0
+        assert said in output
+        assert "@@@" not in output
+
+
 def test_a_file_is_written_for_its_owner_and_again_changes_nothing(
     play: Play, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ SUITABLE: dict[str, Any] = {
     "inferops_name": "gpu-7",
     "inferops_scope_secret": "twenty-characters-at-least",
     "inferops_model": "a/b",
+    "inferops_model_home": "/models",
     "inferops_model_config": LLAMA["config"],
     "inferops_server_arguments": {"max_model_len": 4096, "enforce_eager": True},
     "inferops_check_timeouts_seconds": {"health": 5.5},
@@ -71,6 +72,8 @@ def example(name: str, option: dict[str, Any]) -> Any:
         return int(number) if kind == "int" else number / 2
     if kind == "str" and default:
         return default
+    if name.endswith(("_url", "_endpoint")):
+        return "https://example.org/simple"
     return USUAL[kind, option.get("elements", "")]
 
 

@@ -58,6 +58,7 @@ def run(
         (["--tags", "x"], "have no tags"),
         (["--skip-tags", "always"], "have no tags"),
         (["--start-at-task", "Release"], "are run as a whole"),
+        (["--step"], "are run as a whole: whoever leaves a task out by --step"),
         (["--limit", "web"], "no host in group gpu_hosts within --limit web. Name one of its"),
         (["-e", "inferops_group=wrong"], "There is no group wrong in the inventory"),
     ],

@@ -233,4 +233,6 @@ def _line(key: paramiko.PKey) -> str:
 
 
 def _said(error: Exception) -> str:
-    return str(error) or "the server closed the connection"
+    # The library glues the reason of a banner that never came to its own words.
+    text = str(error).replace("protocol banner[", "protocol banner: [")
+    return text or "the server closed the connection"

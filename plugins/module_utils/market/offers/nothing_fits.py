@@ -26,16 +26,20 @@ def nothing_fits(search: SharedSearch, wish: Wish, offers: Sequence[Offer]) -> R
         )
     # The marketplace has left out all of them by itself, and says of none why.
     others = _with_as_many_gpus(search, wish)
-    told = f" Of {len(others)} with {wish.gpu_count} GPUs: {_told(wish, others)}" if others else ""
+    count = f"{wish.gpu_count} GPUs"
+    told = f" Of {len(others)} with {count}: {_told(wish, others)}" if others else ""
+    if others == []:
+        told = f" It has none with {count} at all."
     return RequestRefused(f"{name} has no offer for this wish.{told}", remedy=_WIDEN)
 
 
-def _with_as_many_gpus(search: SharedSearch, wish: Wish) -> list[Offer]:
+def _with_as_many_gpus(search: SharedSearch, wish: Wish) -> list[Offer] | None:
+    """All offers that have as many; None where nobody says."""
     bare = Wish(gpu_count=wish.gpu_count, disk_gib=wish.disk_gib, verified=False)
     try:
         return search.offers(bare)
     except MarketError:
-        return []
+        return None
 
 
 def _told(wish: Wish, offers: Sequence[Offer]) -> str:

@@ -42,6 +42,8 @@ _NO_DATE = (TypeError, ValueError, OverflowError)
 _ELSEWHERE = frozenset((301, 302, 303, 307, 308))
 #: Our own pauses grow no longer than this; what the provider asks for is obeyed in full.
 _LONGEST_PAUSE_SECONDS = 30.0
+#: Libraries wrap what breaks into so many errors at most.
+_MOST_LAYERS = 10
 #: So many of the last answers tell the provider's time.
 _DATES_KEPT = 5
 #: Numbers above it are times since the epoch, those below are seconds to wait.
@@ -161,7 +163,7 @@ class Transport:
             except requests.RequestException as error:
                 if attempt == self._tries or not idempotent:
                     raise ProviderUnavailable(
-                        f"{method} {self._base_url}{path} got no answer ({error}).",
+                        f"{method} {self._base_url}{path} got no answer ({_reason(error)}).",
                         remedy="Check the network, the api_url and the provider's status page.",
                     ) from error
                 self._clock.sleep(_pause(attempt, None))
@@ -228,6 +230,16 @@ class Transport:
         except _NO_DATE:
             return
         self._offsets.append(told - self._clock.now())
+
+
+def _reason(error: BaseException) -> str:
+    """What broke, in words. Libraries wrap it into texts with the names of their classes."""
+    for _layer in range(_MOST_LAYERS):
+        inner = error.__cause__ or error.__context__
+        if inner is None:
+            break
+        error = inner
+    return getattr(error, "strerror", None) or str(error) or "it was cut off"
 
 
 def expect_ok(response: Response, doing: str) -> Any:

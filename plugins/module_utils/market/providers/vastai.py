@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from ...common.hiding import without_login
 from ..access.start_script import SelfRelease, start_script
-from ..border import check_id, port_of, printable
+from ..border import check_id, port_of, printable, shown
 from ..clock import Clock
 from ..errors import (
     CredentialError,
@@ -198,8 +198,19 @@ class VastAI(Provider):
             raise ProviderUnavailable(
                 f"Searching offers: the answer has no list of offers ({response.excerpt()})."
             )
-        offers = (_offer_or_none(row, wish.disk_gib) for row in rows)
-        return [offer for offer in offers if offer is not None]
+        offers, odd = [], []
+        for row in rows:
+            try:
+                offers += _offered(row, wish.disk_gib)
+            except _DAMAGED as error:
+                odd.append(_oddity(error))
+        if odd and not offers:
+            # What nobody understands is no market without offers.
+            raise ProviderUnavailable(
+                f"Searching offers: none of {len(odd)} can be understood: {odd[0]}.",
+                remedy="Install a newer version of inferops.gpu, or run again later.",
+            )
+        return offers
 
     def gpu_names(self) -> list[str]:
         """``GET /gpu_names/unique/``."""
@@ -243,8 +254,6 @@ class VastAI(Provider):
         """All pages of ``/api/v1/instances/``, counted against ``total_instances``."""
         order = {"order_by": json.dumps([{"col": "id", "dir": "asc"}]), "limit": _PAGE_SIZE}
         rows, total = self._pages("/api/v1/instances/", "list", order, "instances")
-        if not all(isinstance(row, dict) for row in rows):
-            raise ProviderUnavailable("Listing rentals: a row of the list is none.")
         return self._complete(rows, total)
 
     def _pages(
@@ -378,14 +387,23 @@ class VastAI(Provider):
             )
         return data
 
-    def _complete(self, rows: list[dict[str, Any]], total: Any) -> list[Rental]:
-        ids = {_id_or_none(row.get("id")) for row in rows}
-        # Whose rental a row without a sound id shows, or which, nobody can tell.
-        if not isinstance(total, int) or None in ids or len(ids) != total:
+    def _complete(self, rows: list[Any], total: Any) -> list[Rental]:
+        """Each rental of *rows* once, where they are as many as the provider says that there are.
+
+        Pages overlap when what is rented changes meanwhile: the last row of a rental is the newest.
+        """
+        by_id = {_id_or_none(row.get("id")) if isinstance(row, dict) else None: row for row in rows}
+        if None in by_id:
+            # Whose rental it shows, or which, nobody can tell.
             raise ProviderUnavailable(
-                f"Listing rentals: {len(ids)} came of {total}, so the list cannot be trusted."
+                "Listing rentals: a row of the list has no id, so the list cannot be trusted."
             )
-        return [self._listed(row) for row in rows]
+        if str(len(by_id)) != str(total):
+            many = "an untold number" if total is None else printable(str(total))
+            raise ProviderUnavailable(
+                f"Listing rentals: {len(by_id)} came of {many}, so the list cannot be trusted."
+            )
+        return [self._listed(row) for row in by_id.values()]
 
     def _listed(self, row: dict[str, Any]) -> Rental:
         """The rental that *row* shows among others, which one odd row must not hide.
@@ -408,7 +426,7 @@ class VastAI(Provider):
         except _DAMAGED as error:
             raise ProviderUnavailable(
                 f"The provider's row of rental {printable(str(row.get('id')))} cannot be "
-                f"understood ({type(error).__name__}: {printable(str(error))}).",
+                f"understood: {_oddity(error)}.",
                 remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
             ) from error
 
@@ -566,17 +584,14 @@ def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
         return {}
 
 
-def _offer_or_none(row: Any, disk_gib: int) -> Offer | None:
-    """The offer in *row*; None for what is not for rent or cannot be understood: others can.
+def _offered(row: Any, disk_gib: int) -> list[Offer]:
+    """The offer in *row*, or none where it is not for rent. Raises one of _DAMAGED.
 
     What the search has asked for is looked at again: filters have been ignored.
     """
-    try:
-        theirs = row.get("rented") or row.get("external") or not row.get("rentable", True)
-        foreign = (row.get("cpu_arch") or _CPU_ARCHITECTURE) != _CPU_ARCHITECTURE
-        return None if theirs or foreign else _offer(row, disk_gib)
-    except _DAMAGED:
-        return None
+    theirs = row.get("rented") or row.get("external") or not row.get("rentable", True)
+    foreign = (row.get("cpu_arch") or _CPU_ARCHITECTURE) != _CPU_ARCHITECTURE
+    return [] if theirs or foreign else [_offer(row, disk_gib)]
 
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
@@ -615,16 +630,21 @@ def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
     )
 
 
+def _oddity(error: Exception) -> str:
+    """What is odd about a row. What Python says of a wrong type tells nobody anything."""
+    if type(error) is ValueError:
+        return printable(str(error))
+    return "one of its fields is of another kind than usual"
+
+
 def _second_mark(row: dict[str, Any]) -> str | None:
-    """The copy of the mark in the container's environment; None where that is not shown, or odd:
-    the label tells as well whose it is.
-    """
+    """The copy of the mark in the container's environment; None where that is not shown."""
     told = row.get("extra_env")
-    pairs = list(told.items()) if isinstance(told, dict) else told
-    listed = pairs if isinstance(pairs, list) else []
-    known = (one for one in listed if isinstance(one, (list, tuple)) and len(one) == 2)
-    kept = (value for name, value in known if name == _MARK_VARIABLE)
-    return next((str(value) for value in kept), None)
+    pairs = told.items() if isinstance(told, dict) else told if isinstance(told, list) else ()
+    for pair in pairs:
+        if isinstance(pair, (list, tuple)) and len(pair) == 2 and pair[0] == _MARK_VARIABLE:
+            return str(pair[1])
+    return None
 
 
 def _charged(row: Any) -> tuple[str, Charge] | None:
@@ -691,8 +711,7 @@ def _id_or_none(value: Any) -> str | None:
         check_id(str(value))
     except ValueError:
         return None
-    whole = isinstance(value, (int, str)) and not isinstance(value, bool)
-    return str(value) if whole else None
+    return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
 
 
 def _text(row: dict[str, Any], field: str) -> str | None:
@@ -713,9 +732,12 @@ def _number(
 
 def _told(row: dict[str, Any], field: str) -> float:
     """A numeric field that must be told. Raises one of _DAMAGED."""
-    number = float(row[field])
+    try:
+        number = float(row[field])
+    except (TypeError, ValueError):
+        number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{field} is {number}")
+        raise ValueError(f"{field} is {shown(row[field])}, which is no number")
     return number
 
 
@@ -725,5 +747,5 @@ def _compute_cap(capability: str) -> int:
 
 def _driver_number(version: str) -> int:
     """``535.86.05`` as Vast.ai compares it: 535086005."""
-    numbers = [int(part) for part in re.findall(r"\d+", version)[:3]] + [0, 0]
+    numbers = [int(part) for part in re.findall(r"\d+", version)[:3]] + [0, 0, 0]
     return numbers[0] * 1_000_000 + numbers[1] * 1_000 + numbers[2]

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..errors import HostFault
 from ..mark import draw_nonce
 
 #: A rental request on a machine that a parallel host rents is never sent.
@@ -115,13 +116,15 @@ class Failure:
     """What ended an attempt: the task's message, at which stage, and who is to blame for it.
 
     Both are empty where the host has not failed: the market did, or this controller. ``sign`` is
-    what another machine would show too if it were not the machine's.
+    what another machine would show too if it were not the machine's. ``bare`` is the message
+    without what it says of a rental that bills: who releases it says what became of it.
     """
 
     message: str
     stage: str = ""
     blame: str = ""
     sign: str = ""
+    bare: str = ""
 
     @classmethod
     def of(cls, result: Mapping[str, Any], looks: Iterable[Mapping[str, Any]] = ()) -> Failure:
@@ -138,6 +141,7 @@ class Failure:
             stage=str(told.get("stage", "")),
             blame=str(told.get("blame", "")),
             sign=str(told.get("sign", "")),
+            bare=_without_bill(told),
         )
 
     @property
@@ -164,12 +168,26 @@ class Verdict:
     release: str
     release_id: str
     shunned: str
+    #: What is said before anything is released.
+    told: str
     attempt: dict[str, Any]
     ledger: Ledger
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as plain data."""
         return {**asdict(self), "ledger": self.ledger.to_dict()}
+
+
+def _without_bill(told: Mapping[str, Any]) -> str:
+    """Cause and remedy of a failure; empty where it has no cause of its own."""
+    remedy = str(told.get("remedy") or "")
+    if remedy == HostFault.remedy_default:
+        remedy = ""
+    # That is done already; what else helps is behind it.
+    done, _semicolon, more = remedy.partition("; ")
+    if more and f"{done}." == HostFault.remedy_default:
+        remedy = more[0].upper() + more[1:]
+    return " ".join(filter(None, (str(told.get("cause") or ""), remedy)))
 
 
 def judge(
@@ -200,19 +218,23 @@ def judge(
         and counted.creates_sent < limits.max_attempts
         and _leaves_enough(counted.spent_usd, cost_usd, limits.budget_usd)
     )
+    # Of what there is to bill, the last message speaks by itself.
+    reason = (failure.bare if release or rental else "") or failure.message
+    more = f" {_alike(failure.sign)}" if alike else ""
     attempt = {
         "rental": str(rental.get("id") or ""),
         "machine_id": machine,
         "stage": failure.stage,
         "blame": "" if alike else failure.blame,
         "sign": failure.sign,
-        "message": f"{failure.message} {_alike(failure.sign)}" if alike else failure.message,
+        "message": f"{reason}{more}",
         "cost_usd": cost_usd,
     }
     shunned = machine if failure.is_the_machines and not alike else ""
     made = created.get("rental") if release else None
     release_id = str((made or {}).get("id") or "")
-    return Verdict(try_next, release, release_id, shunned, attempt, counted)
+    told = f"{failure.message}{more}"
+    return Verdict(try_next, release, release_id, shunned, told, attempt, counted)
 
 
 #: What to look at when two machines have failed in the same way, by the beginning of their sign.
@@ -220,6 +242,7 @@ _COMMON_CAUSES = {
     "black-holed": "See whether this controller may connect to other ports than 80 and 443.",
     "host key": "See whether inferops_scope_secret is the one that this scope was begun with.",
     "login": "See whether inferops_ssh_private_key_file is the key that the hosts are given.",
+    "boot": "See what it says there, and whether rent_image is the image that you want.",
     "ended": "See the account's credit, and whether rent_image can run there.",
 }
 

@@ -163,7 +163,7 @@ class Desk:
         return {
             "changed": False,
             "rental": {**rental.to_dict(), "known_hosts": known_hosts(rental, secret)},
-            "as_asked": usable and not kept["changed"],
+            "as_asked": usable and not kept["changed"] and not self._is_expired(existing[0]),
             "deadline": kept["deadline"],
         }
 
@@ -243,8 +243,13 @@ class Desk:
     def _keep(self, existing: list[Rental]) -> dict[str, Any]:
         kept = existing[0]
         self._warn_of_labels([kept])
+        wanted = self._other_deadline(kept)
+        if wanted is None and self._options["state"] == "present":
+            self._refuse_expired(kept)
         duplicates = self._resolve(existing)
-        moved = self._moved(kept)
+        moved = kept
+        if wanted is not None:
+            moved = self._lifecycle.move_deadline(kept, *wanted, self._dry_run)
         return {
             "changed": moved != kept or any(one["released"] for one in duplicates),
             "rental": moved.to_dict(),
@@ -253,6 +258,19 @@ class Desk:
             "deadline": self._deadline(moved.mark, moved.since),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(moved)}},
         }
+
+    def _is_expired(self, rental: Rental) -> bool:
+        return bool(rental.mark and 0 < rental.mark.deadline <= self._account.now())
+
+    def _refuse_expired(self, kept: Rental) -> None:
+        """Raise RequestRefused where what is rented may be ended before it is of any use."""
+        if self._is_expired(kept):
+            raise RequestRefused(
+                f"Rental {kept.id} is past its deadline, so it may be ended at any moment.",
+                remedy="Run playbook inferops.gpu.extend to keep it, or inferops.gpu.teardown and "
+                "then deploy to rent another one.",
+                money=f"It bills {rate(kept.billed_usd_per_hour)} until it is ended.",
+            )
 
     def _resolve(self, existing: list[Rental]) -> list[dict[str, Any]]:
         """The younger rentals of the name, released when nobody else is about to do so."""
@@ -274,16 +292,15 @@ class Desk:
             for one in existing[1:]
         ]
 
-    def _moved(self, kept: Rental) -> Rental:
-        """The rental with its deadline where a changed wish wants it."""
+    def _other_deadline(self, kept: Rental) -> tuple[int, int] | None:
+        """Deadline and lifetime as a changed wish wants them; None where it has not changed."""
         lifetime = self._lifetime()
         seconds = lifetime.seconds(kept.price_usd_per_hour)
         unpriced = bool(lifetime.budget_usd) and kept.price_usd_per_hour is None
         if kept.mark is None or unpriced or not is_new_wish(kept.mark, seconds):
-            return kept
+            return None
         left = lifetime.seconds_left(kept.price_usd_per_hour)
-        deadline = int(kept.since or self._account.now()) + left if left else 0
-        return self._lifecycle.move_deadline(kept, deadline, seconds, self._dry_run)
+        return (int(kept.since or self._account.now()) + left if left else 0), seconds
 
     # Rent.
 

@@ -25,7 +25,7 @@ _LOGIN = "Give rent_registry_username and rent_registry_password, or change rent
 _REFUSALS = (
     ImageRefusal(
         re.compile(
-            r"unauthorized|authentication required|no basic auth credentials"
+            r"unauthorized|authentication required|no basic auth credentials|insufficient_scope"
             r"|pull access denied|access to the resource is denied|may require authorization"
             r"|(?:https?://|ghcr\.io)\S*\"?:? denied|error from registry: denied|403 forbidden",
             re.IGNORECASE,
@@ -37,7 +37,9 @@ _REFUSALS = (
         re.compile(
             r"manifest unknown|manifest for \S+ not found|name unknown"
             r"|repository \S* ?does not exist|repository name not known|invalid reference format"
-            r"|no matching manifest for",
+            r"|no matching manifest for|no match for platform in manifest"
+            r"|failed to resolve reference \S{1,300} \S{1,300} not found"
+            r"|unexpected status[^:]{0,200}: 404 ",
             re.IGNORECASE,
         ),
         "its registry has no such image or tag",

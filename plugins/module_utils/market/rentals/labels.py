@@ -23,14 +23,10 @@ def refuse_damaged(damaged: list[Rental], name: str, kind: type[MarketError]) ->
     """Raise an error of this *kind* where one of the *damaged* may be the rental of *name*."""
     if not damaged:
         return
-    ways = (
-        ["take out what was written into its label"]
-        if any(not one.claim for one in damaged)
-        else []
-    )
+    ways = ["write its label as it was"] if any(not one.claim for one in damaged) else []
     if any(one.claim for one in damaged):
         ways.append("run with the secret that it was rented with")
-        ways.append("release it by its id (module rental with state: absent and its id)")
+    ways.append("release it by its id (module rental with state: absent and its id)")
     raise kind(
         f"Whether {name} is rented is unknown: {_why(damaged)}",
         remedy=f"Either {', or '.join(ways)}, or end it at {damaged[0].console_url}",

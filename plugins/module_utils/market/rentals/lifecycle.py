@@ -160,6 +160,9 @@ class Lifecycle:
             self._claims.drop(offer.machine_id, order.mark.nonce)
             if attempt["outcome"] != "gone" and offer.machine_id:
                 shunned.add(offer.machine_id)
+            if _is_not_the_machines(attempts):
+                self._notify("two machines in a row went the same way: taking no third one")
+                break
         raise exhausted(attempts)
 
     def _try(
@@ -328,7 +331,8 @@ class Lifecycle:
     def settled_duplicates(self, rentals: list[Rental]) -> list[Rental]:
         """Of one name's rentals, by precedence, those that may be released."""
         now = self._clock.now()
-        return [one for one in rentals[1:] if is_settled(one, now) and not waits(one, rentals[0])]
+        others = (one for one in rentals[1:] if one.id != rentals[0].id)
+        return [one for one in others if is_settled(one, now) and not waits(one, rentals[0])]
 
     def move_deadline(
         self, rental: Rental, deadline: int, lifetime_seconds: int, pretend: bool = False
@@ -402,9 +406,12 @@ class Lifecycle:
         try:
             self._end(rental.id)
         except MarketError as error:
+            again = "Run teardown again"
+            if isinstance(error, CredentialError):
+                again = f"{error.remedy} Then run teardown again"
             raise UnprovenAbsence(
                 f"Rental {rental.id} on {rental.provider} could not be proven gone: {error.cause}",
-                remedy=f"Run teardown again, or end it at {rental.console_url}",
+                remedy=f"{again}, or end it at {rental.console_url}",
                 money=f"It may bill {_rate(rental)}.",
             ) from error
 
@@ -437,6 +444,12 @@ class Lifecycle:
             raise
         except MarketError as error:
             self._notify(f"releasing {rental_id}: {error.cause}")
+
+
+def _is_not_the_machines(attempts: list[dict[str, Any]]) -> bool:
+    """Whether the last two have paid for what the provider does to every machine alike."""
+    last = [attempt["outcome"] for attempt in attempts[-2:]]
+    return last in (["unlisted"] * 2, ["unusable"] * 2)
 
 
 def _rate(billed: Offer | Rental) -> str:

@@ -22,7 +22,10 @@ _OUTCOMES = {
     ),
     "gone": ("taken meanwhile", "Run again, or widen the wish: the market moves."),
     "unlisted": ("rented but never listed as it should be, and released", _LATER),
-    "unusable": ("rented but stopped, and released", _LATER),
+    "unusable": (
+        "rented but stopped, and released",
+        "See what the provider says of it, and the account's credit.",
+    ),
     "dearer": (
         "charged more than allowed, and released",
         "Raise max_price_usd_per_hour or budget_usd, or wish for another GPU.",
@@ -30,12 +33,19 @@ _OUTCOMES = {
 }
 
 
+#: Outcomes of which the last attempt's own message tells more.
+_TOLD = ("unlisted", "unusable", "dearer")
+
+
 def exhausted(attempts: list[dict[str, Any]]) -> AttemptsExhausted:
     """Why none of the attempts ended with a rental, and what helps against the most of them."""
     counted = Counter(attempt["outcome"] for attempt in attempts).most_common()
     told = ", ".join(f"{count} {_OUTCOMES[outcome][0]}" for outcome, count in counted)
+    # What is not the market's usual run of things is told in the provider's words.
+    last = attempts[-1]["message"] if attempts and counted[0][0] in _TOLD else ""
+    cause = f"None of {len(attempts)} offers could be rented{': ' + told if told else ''}."
     error = AttemptsExhausted(
-        f"None of {len(attempts)} offers could be rented{': ' + told if told else ''}.",
+        f"{cause} Of the last one: {last}" if last else cause,
         remedy=_OUTCOMES[counted[0][0]][1] if counted else "",
         money=nothing_bills(attempts),
     )

@@ -151,6 +151,8 @@ class Waiter:
             f"{watch.text}.",
             remedy="Release it and take another offer; for a large image raise image_gib.",
             stage="boot",
+            # A bare status is every slow machine's; with words behind it, it has a cause.
+            sign=f"boot: {watch.text}" if ": " in watch.text else "",
             money=watch.money,
         )
 
