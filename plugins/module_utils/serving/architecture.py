@@ -47,7 +47,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 #: What must be there to count anything.
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
 #: The most that a figure of a real model is; what is larger would keep the sum busy for hours.
-_MOST_LAYERS, _MOST_EXTRA, _MOST = 1000, 64, 10**10
+_MOST_LAYERS, _MOST_EXTRA, _MOST = 300, 64, 10**10
 
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:

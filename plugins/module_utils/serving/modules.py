@@ -19,10 +19,14 @@ from .tensors import Tensor
 #: What may stand before "layers" where an expression expects something there.
 _PREFIXES = ("model.", "model.language_model.", "language_model.model.", "")
 _BEFORE_LAYERS = re.compile(r"^[\w.]*?(?=layers\.)")
+#: What sees and hears is never packed, so its modules need not be looked for.
+_OF_A_TOWER = re.compile(r"visual|vision|audio")
 _LAYER = re.compile(r"layers\.(\d{1,4})(?:\.|$)")
 #: Expressions come from whoever published the model. One that repeats what repeats, or repeats
 #: often, could take for ever; no quantiser writes such, and it names nothing here.
 _MOST_CHARACTERS, _MOST_REPEATS = 1000, 8
+#: So are many expressions that are tried on every module.
+_MOST_ANYWHERE = 300
 _REPEATED_GROUP = re.compile(r"[)][*+{]")
 
 
@@ -33,9 +37,13 @@ class Modules:
         self._anywhere: list[re.Pattern[str]] = []
         self._by_layer: dict[int, list[re.Pattern[str]]] = {}
         for pattern in patterns:
+            if _OF_A_TOWER.search(pattern) and not pattern.startswith("re:"):
+                continue
             layer = None if pattern.startswith("re:") else _LAYER.search(pattern)
             place = self._by_layer.setdefault(int(layer[1]), []) if layer else self._anywhere
             place.extend(_expression(pattern))
+        if len(self._anywhere) > _MOST_ANYWHERE:
+            raise ValueError(f"a list of {len(self._anywhere)} modules that name no layer")
 
     def __contains__(self, tensor: Tensor) -> bool:
         bare = _BEFORE_LAYERS.sub("", tensor.name, count=1)

@@ -153,6 +153,12 @@ def test_no_expression_of_a_stranger_is_tried_for_ever() -> None:
     for endless in ("re:(.+)+", "re:(.|a)*", "re:" + ".*" * 20, "*" * 20, "re:" + "." * 2000 + "?"):
         assert tensor not in Modules([endless])
     assert tensor not in Modules(["re:("])
+    many = {"quant_method": "fp8", "ignore": [f"re:.*{number}$" for number in range(1000)]}
+    assert "a list of 1000 modules" in estimate({**LLAMA, "quantization_config": many})["why"]
+    # Names of modules by layer are looked up, and those of what sees are not looked for.
+    named = [f"model.layers.{number}.mlp" for number in range(32)]
+    named += [f"model.visual.blocks.{number}.attn.qkv" for number in range(1000)]
+    assert spared({"quant_method": "fp8", "ignore": named}) == pytest.approx(ATTENTION, rel=0.001)
 
 
 def test_a_cache_is_as_small_as_the_checkpoint_was_made_for() -> None:
