@@ -58,11 +58,10 @@ class ActionModule(WorkerAction):
         ]
         complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
         complaints = complaints or [*known.impossible(values), *_no_login(values)]
-        judged = known.Judged()
-        if given["rents"]:
-            complaints = complaints or list(known.unrentable(values))
+        complaints = complaints or list(known.unrentable(values) if given["rents"] else ())
         # What does not render is most often made of a value that is wrong.
         complaints = complaints or unrendered
+        judged = known.Judged()
         if given["rents"]:
             # Options are looked at where all else is well-formed.
             judged = judged if complaints else known.judged_options(values)

@@ -25,13 +25,13 @@ def unknown_options(
     if not may_run or not set(may_run) <= set(releases()):
         return
     for key in sorted(arguments):
-        found = [_unknown_name(key, release) for release in may_run]
-        if found[0] and all(found):
-            yield f"arguments: {_words(found[0], may_run)}"
+        unknown = [one for release in may_run if (one := _unknown_name(key, release))]
+        if len(unknown) == len(may_run):
+            yield f"arguments: {_words(unknown[0], may_run)}"
     lines = [read(map(str, extra_args), options_of(release)) for release in may_run]
-    for unknown in lines[0].unknown:
-        if all(unknown.name in [one.name for one in line.unknown] for line in lines):
-            yield f"extra_args: {_words(unknown, may_run)}"
+    for one in lines[0].unknown:
+        if all(one.name in [other.name for other in line.unknown] for line in lines):
+            yield f"extra_args: {_words(one, may_run)}"
     if not any(line.unknown for line in lines):
         for word in lines[0].loose:
             if all(word in line.loose for line in lines):

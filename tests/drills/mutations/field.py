@@ -139,8 +139,8 @@ MUTATIONS = (
         "wish-keeps-a-rental-billing",
         "a wish that cannot be fulfilled keeps a teardown from ending a rental",
         "plugins/action/check_variables.py",
-        '        if given["rents"]:\n',
-        "        if given:\n",
+        'list(known.unrentable(values) if given["rents"] else ())',
+        "list(known.unrentable(values))",
         (
             "tests/unit/plugins/test_check_variables.py::"
             "test_a_wish_that_cannot_be_fulfilled_keeps_nobody_from_ending_a_rental",

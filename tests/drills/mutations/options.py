@@ -26,8 +26,8 @@ MUTATIONS = (
         "known-option-is-refused",
         "an option that the release has which will run is refused",
         f"{SERVING}/option_check.py",
-        "        if all(found):",
-        "        if any(found):",
+        "        if len(unknown) == len(may_run):",
+        "        if unknown:",
         (f"{CHECK}::test_what_a_release_knows_that_may_run_is_not_refused",),
     ),
     Mutation(

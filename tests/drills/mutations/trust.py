@@ -338,15 +338,6 @@ MUTATIONS = (
         (f"{PROBE}::test_pinned_keys_that_somebody_else_has_written_are_not_believed",),
     ),
     Mutation(
-        "odd-environment-hides-all",
-        "a row with an odd environment keeps every rental from being released",
-        f"{MARKET}/providers/vastai.py",
-        "    listed = pairs if isinstance(pairs, list) else []\n",
-        "    listed = pairs\n",
-        (f"{VASTAI}::test_an_odd_environment_of_a_rental_hides_none",),
-        2,
-    ),
-    Mutation(
         "date-that-no-clock-shows",
         "a date in a header ends every call with a traceback",
         f"{MARKET}/providers/transport.py",
