@@ -22,7 +22,6 @@ from tests.drills.mutations.paths import (
     RECOVERY,
     SERVING,
     TRANSPORT,
-    VASTAI,
 )
 
 MUTATIONS = (
