@@ -209,9 +209,10 @@ _ADDRESS = re.compile(r"https?://[^/\s]|file:/")
 #: What marks rentals, and what is a word of the marketplace's: how each is checked there.
 _NAMES: dict[str, Callable[[Any], Any]] = {
     "inferops_scope": lambda scope: check_word("Scope", scope),
-    "inferops_name": check_name,
 }
 _WORDS: dict[str, Callable[[Any], Any]] = {
+    # Plays on the controller alone have its name.
+    "inferops_name": check_name,
     "rent_image": check_image,
     "rent_filter": compiled,
     "rent_countries": lambda words: [country_code(word) for word in words if word.strip()],

@@ -147,7 +147,7 @@ def test_the_seed_way_connects_anew_for_each_step_and_sleeps_between(
 
     monkeypatch.setattr(Host, "run", run)
     monkeypatch.setattr(baselines.time, "sleep", slept.append)
-    monkeypatch.setattr(baselines, "require_completion", lambda _host: "a text")
+    monkeypatch.setattr(baselines, "require_completion", lambda _host, _stack: "a text")
     took = baselines.seed_way(host, STACK)
     assert list(took.laps) == ["install", "prove", "serve"]
     assert sum(took.laps.values()) <= took.seconds

@@ -134,5 +134,5 @@ def test_what_was_asked_for_keeps_its_types(server: Server, start: Call) -> None
     spec = server.spec()
     assert spec.arguments == {"max_model_len": 512, **{k: wished[k] for k in list(wished)[1:]}}
     # As a survey gives it, or recover back: a number and its text are the same wish.
-    again = start(arguments={"max_model_len": "512", "enforce_eager": True, "limits": {"image": 2}})
+    again = start(arguments={**wished, "max-model-len": "512"})
     assert (again["changed"], again["server"]["pid"]) == (False, first["server"]["pid"])

@@ -412,6 +412,7 @@ def test_a_dry_run_refuses_options_that_the_vllm_of_its_offer_does_not_know(
         "inferops_controller_hub_endpoint": "",
         "inferops_api_url": simulator.url,
         "inferops_ssh_private_key_file": str(tmp_path / "key"),
+        "rent_vram_gib": 1,
     }
     options = ("--check", "--limit", "gpu-1")
     status, output = play(tmp_path, playbook("deploy"), *options, **given)
@@ -434,10 +435,10 @@ def test_a_rental_without_a_deadline_is_refused_by_the_names_of_the_variables() 
 
 
 def test_a_wrong_value_is_told_and_not_what_is_made_of_it(tmp_path: Path) -> None:
-    given = {"inferops_model": "a/b", "inferops_vllm_version": "latest"}
+    given = {"inferops_model": "a/b", "inferops_vllm_version": "9.9.9"}
     status, output = play(tmp_path, playbook("deploy"), "--limit", "gpu-1", "--check", **given)
     assert status != 0
-    assert "vLLM latest on cuda is not in the compatibility table" in output
+    assert "vLLM 9.9.9 on cuda is not in the compatibility table" in output
     assert "cannot be rendered" not in output
     given = {"inferops_model": "a/b", "inferops_server_port": "http"}
     status, output = play(tmp_path, playbook("deploy"), "--limit", "gpu-1", "--check", **given)

@@ -234,12 +234,15 @@ class Transport:
 
 def _reason(error: BaseException) -> str:
     """What broke, in words. Libraries wrap it into texts with the names of their classes."""
+    told, layer = "", error
     for _layer in range(_MOST_LAYERS):
-        inner = error.__cause__ or error.__context__
+        # The innermost that says anything.
+        told = getattr(layer, "strerror", None) or str(layer) or told
+        inner = layer.__cause__ or layer.__context__
         if inner is None:
             break
-        error = inner
-    return getattr(error, "strerror", None) or str(error) or "it was cut off"
+        layer = inner
+    return told or "it was cut off"
 
 
 def expect_ok(response: Response, doing: str) -> Any:
