@@ -172,7 +172,7 @@ def test_a_machine_that_another_host_is_renting_is_left_to_it(
 def test_two_hosts_of_a_fleet_never_share_a_machine(market: Market) -> None:
     first = market.rent("gpu-1")["rental"]
     (taken, *_rest) = market.simulator.market.taken[int(first["id"])]
-    prices = {field: taken[field] * 0.7 for field in ("dph_base", "dph_total")}
+    prices = {field: taken[field] * 0.05 for field in ("dph_base", "dph_total")}
     market.simulator.market.offers[5] = {**taken, **prices, "id": 5, "ask_contract_id": 5}
     assert market.ranked()[0].offer.machine_id == first["machine_id"]
     # By then the first host's claim on the machine is over.
