@@ -201,9 +201,8 @@ class _Reader:
         return [word for word in words if isinstance(word, str) and word.startswith("--")]
 
     def _of_all_fields(self) -> Iterator[Option]:
-        owner = next(
-            name for name in ("FrontendArgs", "BaseFrontendArgs") if name in self._names.classes
-        )
+        known = self._names.classes
+        owner = "FrontendArgs" if "FrontendArgs" in known else "BaseFrontendArgs"
         for field, annotation in self._fields(owner).items():
             kind = self._kind_of_field(field, annotation)
             yield Option(field.replace("_", "-"), "", kind)

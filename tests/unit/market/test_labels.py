@@ -154,10 +154,10 @@ def twins(market: Market, status: str = "loading") -> tuple[str, str]:
     market.create(market.ranked()[0].offer)
     market.pass_hours(1)
     second = str(max(int(row["id"]) for row in market.billing()))
-    younger = market.simulator.market.rentals[int(second)]
-    # It boots in a thread of its own, which would have the last word.
-    assert daemon.wait(lambda: younger.running, 60)
-    younger.status = status
+    both = [market.simulator.market.rentals[int(rental_id)] for rental_id in (first, second)]
+    # They boot in threads of their own, which would have the last word.
+    assert daemon.wait(lambda: all(rental.running for rental in both), 60)
+    both[1].status = status
     return first, second
 
 

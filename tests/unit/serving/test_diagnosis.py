@@ -422,6 +422,7 @@ def test_what_a_traceback_shows_of_the_source_counts_only_where_nothing_says_why
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.id)
 def test_each_text_that_shows_a_cause_brings_what_its_explanation_names(failure: Failure) -> None:
-    named = {name for _, name, _, _ in Formatter().parse(failure.cause + failure.remedy) if name}
+    parts = Formatter().parse(failure.cause + failure.remedy)
+    named = {part[1] for part in parts if part[1]}
     for signature in failure.signatures + failure.shapes:
         assert named <= set(re.compile(signature).groupindex)

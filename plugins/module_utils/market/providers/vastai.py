@@ -632,7 +632,7 @@ def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
 
 def _oddity(error: Exception) -> str:
     """What is odd about a row. What Python says of a wrong type tells nobody anything."""
-    if type(error) is ValueError:
+    if isinstance(error, ValueError):
         return printable(str(error))
     return "one of its fields is of another kind than usual"
 
