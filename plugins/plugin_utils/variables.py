@@ -257,13 +257,24 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} is no address: it has to begin like https://mirror.example."
 
 
+#: What says in a play what a server's option would say.
+_OWN_VARIABLES = {
+    "model": "inferops_model",
+    "host": "no address (a tunnel leads to the server, which stays on the loopback)",
+    "port": "inferops_server_port",
+    "served-model-name": "inferops_served_model_name",
+    "api-key": "inferops_server_api_key",
+}
+
+
 def _no_server(values: Mapping[str, Any]) -> Iterator[str]:
     """What a server cannot be called or told, which its host would refuse as well."""
     name = values.get("inferops_server")
     if name is not None and not NAME.fullmatch(name):
         yield f"inferops_server is {name!r}: it may hold only letters, digits, - and _."
     arguments = values.get("inferops_server_arguments") or {}
-    for refusal in refused(arguments, values.get("inferops_server_extra_args") or ()):
+    extra_args = values.get("inferops_server_extra_args") or ()
+    for refusal in refused(arguments, extra_args, _OWN_VARIABLES):
         yield f"inferops_server_{refusal}"
     checks = values.get("inferops_check_timeouts_seconds") or {}
     for check in sorted(set(checks) - set(CHECKS_SECONDS)):

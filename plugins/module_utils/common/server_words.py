@@ -16,13 +16,13 @@ NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
 #: How long each check of a start may take, once the one before has passed, where nobody says so.
 #: The first completion may compile kernels yet.
 CHECKS_SECONDS = {"health": 120.0, "model": 60.0, "completion": 300.0}
-#: Options of an engine that have an option of their own in the module.
+#: Options of an engine that the module has options for, and what says them instead.
 OWN_OPTIONS = {
-    "model": "model",
-    "host": "host",
-    "port": "port",
-    "served-model-name": "served_model_name",
-    "api-key": "api_key",
+    "model": "option 'model'",
+    "host": "option 'host'",
+    "port": "option 'port'",
+    "served-model-name": "option 'served_model_name'",
+    "api-key": "option 'api_key'",
 }
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z0-9_.-]+)?\+?")
 _TOKEN = "hf-token"
@@ -35,26 +35,34 @@ def spelled(name: str) -> str:
     return head.replace("_", "-") + dot + path
 
 
-def refused(arguments: Mapping[str, Any], extra_args: Iterable[Any]) -> Iterator[str]:
-    """Why no engine may be started with these, one sentence each."""
+def refused(
+    arguments: Mapping[str, Any],
+    extra_args: Iterable[Any],
+    instead: Mapping[str, str] = OWN_OPTIONS,
+) -> Iterator[str]:
+    """Why no engine may be started with these, one sentence each.
+
+    *instead* names what has its own place there, as OWN_OPTIONS does.
+    """
     for key in sorted(arguments):
         if not _OPTION.fullmatch(spelled(key)):
             yield f"arguments: {key!r} is not the name of an engine option."
-        yield from _misplaced("arguments", spelled(key), key)
+        yield from _misplaced("arguments", spelled(key), key, instead)
     for word in map(str, extra_args):
-        # Others are values, such as name=/path of an adapter.
-        if word.startswith("-"):
-            yield from _misplaced("extra_args", spelled(word.partition("=")[0]), word)
+        # Others are values, such as name=/path of an adapter. What stands behind = may be a key.
+        name = word.partition("=")[0]
+        if name.startswith("-"):
+            yield from _misplaced("extra_args", spelled(name), name, instead)
 
 
-def _misplaced(where: str, option: str, given: str) -> Iterator[str]:
+def _misplaced(where: str, option: str, given: str, instead: Mapping[str, str]) -> Iterator[str]:
     # An engine takes the beginning of a name for the name.
-    meant = (name for name in (_TOKEN, *OWN_OPTIONS) if name.startswith(option))
+    meant = (name for name in (_TOKEN, *instead) if name.startswith(option))
     option = next(meant, option) if len(option) > 1 else option
     if option == _TOKEN:
         yield (
             f"{where}: {given!r} would show the token to everybody on the host. Set HF_TOKEN in "
             "'environment'."
         )
-    if option in OWN_OPTIONS:
-        yield f"{where}: set {OWN_OPTIONS[option]!r} as an option, not {given!r}."
+    if option in instead:
+        yield f"{where}: set {instead[option]}, not {given!r}."

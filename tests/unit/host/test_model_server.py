@@ -317,13 +317,13 @@ def test_secrets_stay_in_a_private_file(
         ({"port": "next"}, "port: next is neither"),
         pytest.param(
             {"extra_args": ["--api_key=x"]},
-            "extra_args: set 'api_key' as an option",
+            "extra_args: set option 'api_key', not",
             marks=pytest.mark.vllm,
         ),
         ({"log_max_mib": 0}, "log_max_mib: 0 is too small"),
         ({"model": "--help"}, "neither a repository id nor a folder"),
         pytest.param(
-            {"arguments": {"api_key": "x"}}, "set 'api_key' as an option", marks=pytest.mark.vllm
+            {"arguments": {"api_key": "x"}}, "set option 'api_key', not", marks=pytest.mark.vllm
         ),
         pytest.param(
             {"arguments": {"hf_token": "x"}},

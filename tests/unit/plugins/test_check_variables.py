@@ -221,11 +221,15 @@ def test_a_scope_that_renders_to_nothing_is_refused(
     ("name", "value", "said"),
     [
         ("inferops_server", "a server", "inferops_server is 'a server': it may hold only letters"),
-        ("inferops_server_arguments", {"port": 1}, "set 'port' as an option, not 'port'"),
+        ("inferops_server_arguments", {"port": 1}, "set inferops_server_port, not 'port'"),
         ("inferops_server_arguments", {"hf_token": "x"}, "would show the token to everybody"),
         ("inferops_server_arguments", {"max model len": 1}, "is not the name of an engine option"),
         ("inferops_server_arguments", {"seed=1": True}, "is not the name of an engine option"),
-        ("inferops_server_extra_args", ["--api-key=x"], "set 'api_key' as an option"),
+        (
+            "inferops_server_extra_args",
+            ["--api-key=x"],
+            "set inferops_server_api_key, not '--api-key'",
+        ),
         ("inferops_server_extra_args", ["--hf-t", "x"], "would show the token to everybody"),
         ("inferops_check_timeouts_seconds", {"heatlh": 5}, "which is no check: there are health"),
     ],
