@@ -135,6 +135,11 @@ def test_hosts_without_a_server_or_without_an_answer_are_said_and_nothing_fails_
         assert summary is not None
         assert "everything on the host: " in summary.read().decode()
 
+    unheard = controller.play("recover", "--limit", "gpu-2", **fleet)
+    assert unheard.status != 0
+    assert "The host does not answer, so nothing on it can be mended" in unheard.message()
+    assert "If it is rented it bills all the same" in unheard.message()
+
     refused = controller.play("recover")
     assert refused.status != 0
     assert "Nothing on this host says how server vllm was started" in refused.message()
