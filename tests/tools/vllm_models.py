@@ -10,19 +10,14 @@ index, of which only that file is fetched, and runs nothing of it. `--check` onl
 from __future__ import annotations
 
 import ast
-import difflib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from packaging.version import Version
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import model_releases
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import SERIES
-from tests.tools.compatibility import LOOKUPS_AT_ONCE
-from tests.tools.vllm_options import sources
+from tests.tools.vllm_options import bring_up_to_date
 
 REGISTRY = re.compile(r"vllm/model_executor/models/(registry|__init__)\.py")
 #: The dictionaries of the registry whose keys are architectures of its own; others name classes
@@ -65,26 +60,9 @@ def written(text: str, by_release: Mapping[str, Iterable[str]]) -> str:
     return f"{before}{opening}{table(by_release)}\n{rest[rest.index(chr(34) * 3) :]}"
 
 
-def read_releases(versions: Iterable[str]) -> dict[str, set[str]]:
-    """The architectures of these releases, from the package index."""
-    wanted = list(versions)
-    with ThreadPoolExecutor(LOOKUPS_AT_ONCE) as pool:
-        found = pool.map(lambda version: architectures(sources(version, REGISTRY)), wanted)
-        return dict(zip(wanted, found, strict=True))
-
-
 def main(arguments: list[str]) -> int:
-    """Write the table, or with --check tell what would change; 1 when something would."""
-    rows = [row for row in SERIES if row.accelerator == "cuda"]
-    file = Path(model_releases.__file__).resolve()
-    before = file.read_text()
-    after = written(before, read_releases(version for row in rows for version in row.versions))
-    changes = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", n=0)
-    print("\n".join(changes) or "The table says what the releases know.")
-    if "--check" not in arguments:
-        file.write_text(after)
-        return 0
-    return int(before != after)
+    """Bring the table of models up to date, or with --check tell what would change."""
+    return bring_up_to_date(model_releases, REGISTRY, architectures, written, arguments)
 
 
 if __name__ == "__main__":

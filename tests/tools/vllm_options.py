@@ -18,10 +18,11 @@ import re
 import sys
 import textwrap
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import requests
 from packaging.version import Version
@@ -354,26 +355,37 @@ def written(text: str, by_release: Mapping[str, Iterable[Option]]) -> str:
     return text
 
 
-def read_releases(versions: Iterable[str]) -> dict[str, list[Option]]:
-    """The options of these releases, from the package index."""
-    wanted, files = list(versions), re.compile(f"{OPTIONS.pattern}|{TYPES.pattern}")
+def bring_up_to_date(
+    table_module: ModuleType,
+    files: re.Pattern[str],
+    read: Callable[[dict[str, str]], Any],
+    write: Callable[[str, dict[str, Any]], str],
+    arguments: list[str],
+) -> int:
+    """Write a table anew from the releases on the package index; 0 when that is done.
+
+    With --check only tell what would change; 1 when something would. *read* gets these *files* of a
+    release by their names, *write* the table's source and what was read by release.
+    """
+    releases = [one for row in SERIES if row.accelerator == "cuda" for one in row.versions]
     with ThreadPoolExecutor(LOOKUPS_AT_ONCE) as pool:
-        found = pool.map(lambda version: options(sources(version, files)), wanted)
-        return dict(zip(wanted, found, strict=True))
-
-
-def main(arguments: list[str]) -> int:
-    """Write the table, or with --check tell what would change; 1 when something would."""
-    rows = [row for row in SERIES if row.accelerator == "cuda"]
-    file = Path(vllm_options.__file__).resolve()
+        found = pool.map(lambda release: read(sources(release, files)), releases)
+        by_release = dict(zip(releases, found, strict=True))
+    file = Path(table_module.__file__ or "").resolve()
     before = file.read_text()
-    after = written(before, read_releases(version for row in rows for version in row.versions))
+    after = write(before, by_release)
     changes = difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", n=0)
     print("\n".join(changes) or "The table says what the releases have.")
     if "--check" not in arguments:
         file.write_text(after)
         return 0
     return int(before != after)
+
+
+def main(arguments: list[str]) -> int:
+    """Bring the table of options up to date, or with --check tell what would change."""
+    files = re.compile(f"{OPTIONS.pattern}|{TYPES.pattern}")
+    return bring_up_to_date(vllm_options, files, options, written, arguments)
 
 
 if __name__ == "__main__":
