@@ -205,13 +205,23 @@ class Run:
     def converge(self) -> None:
         """One more deploy, some minutes later, must leave one rental of the name.
 
-        What no list shows by now is counted later, when it must be gone.
+        One whose time is over is ended first, as deploy says that it must be. What no list shows by
+        now is counted later, when it must be gone.
         """
         self.world.pass_time(MINUTES)
+        if self.is_over():
+            self.expect("converge past the deadline", FAILURE, self.rent())
+            self.expect("converge by a teardown", OK, self.release())
         self.expect("converge", OK, self.rent())
         left = judging.known(self.world.truth().of_name())
         if len(left) > 1:
             self.blame(DOUBLE, "converge", [f"{[row.id for row in left]} bill under one name"])
+
+    def is_over(self) -> bool:
+        """Whether the rental that counts is past its deadline."""
+        truth = self.world.truth()
+        counting = truth.of_name()[:1]
+        return any(0 < row.deadline <= truth.now for row in counting)
 
     def end(self) -> None:
         """One reaper, that knows nothing, must leave nothing that is past its deadline."""
