@@ -114,7 +114,7 @@ MUTATIONS = (
         f"{MARKET}/providers/vastai.py",
         "        if contract:\n            raise UnclearCreate(",
         "        if False:\n            raise UnclearCreate(",
-        (f"{VASTAI}::test_an_error_beside_an_id_leaves_no_stray",),
+        (f"{VASTAI}::test_an_error_beside_an_id_tells_the_id",),
     ),
     Mutation(
         "stopped-instance-accepted",

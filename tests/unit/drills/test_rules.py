@@ -130,7 +130,7 @@ def test_the_rental_of_another_controller_is_not_taken_for_a_lost_create(market:
     ranked = market.ranked()
     market.create(ranked[0].offer)
     market.fault("drop_before", on="create")
-    with pytest.raises(UnclearCreate, match="Nothing else was rented"):
+    with pytest.raises(UnclearCreate, match="No rental with its mark was listed"):
         market.lifecycle().rent(ranked[1:], lambda _offer: order())
 
 

@@ -94,6 +94,13 @@ def test_an_error_beside_an_id_leaves_no_stray(market: Market) -> None:
     assert [row["id"] for row in market.billing()] == [int(rented.rental.id)]
 
 
+def test_an_error_beside_an_id_tells_the_id(market: Market) -> None:
+    market.fault("stopped_create", times=1)
+    with pytest.raises(UnclearCreate, match="an error beside a rental") as raised:
+        market.provider().rent(market.ranked()[0].offer, order())
+    assert [str(row["id"]) for row in market.billing()] == [raised.value.rental_id]
+
+
 def test_every_page_of_the_list_is_read(market: Market) -> None:
     for number in range(27):
         market.rent(f"gpu-{number}", verified=False)
