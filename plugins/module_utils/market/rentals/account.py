@@ -23,6 +23,8 @@ from .shared_listing import SharedListing
 SHARED_FOR_SECONDS = 5.0
 _LISTING_TRIES = 3
 _LISTING_AGAIN_SECONDS = 3.0
+#: Who has not answered for so long, by all tries of a call, is not asked again.
+_LISTING_PATIENCE_SECONDS = 200.0
 #: Of the rentals that a listing misses, so many are asked for by their ids.
 _MISSING_LOOKED_AT = 10
 #: Rentals that were charged for in this time may still be there.
@@ -209,6 +211,7 @@ class Account:
 
         *seen* are the rentals of the listing before.
         """
+        until = self._clock.now() + _LISTING_PATIENCE_SECONDS
         for attempt in range(1, _LISTING_TRIES + 1):
             try:
                 listed = self._trusted_listing(seen)
@@ -216,7 +219,8 @@ class Account:
                 if attempt == _LISTING_TRIES or not odd:
                     return listed
             except ProviderUnavailable as error:
-                if attempt == _LISTING_TRIES or isinstance(error, RateLimited):
+                is_last = attempt == _LISTING_TRIES or self._clock.now() > until
+                if is_last or isinstance(error, RateLimited):
                     raise
             self._clock.sleep(_LISTING_AGAIN_SECONDS)
         raise AssertionError("unreachable: the last try returns or raises")
