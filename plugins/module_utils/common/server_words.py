@@ -38,12 +38,13 @@ def spelled(name: str) -> str:
 def refused(
     arguments: Mapping[str, Any],
     extra_args: Iterable[Any],
-    instead: Mapping[str, str] = OWN_OPTIONS,
+    instead: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Why no engine may be started with these, one sentence each.
 
-    *instead* names what has its own place there, as OWN_OPTIONS does.
+    *instead* names what has its own place there, as OWN_OPTIONS does for the module.
     """
+    instead = OWN_OPTIONS if instead is None else instead
     for key in sorted(arguments):
         if not _OPTION.fullmatch(spelled(key)):
             yield f"arguments: {key!r} is not the name of an engine option."
