@@ -201,16 +201,7 @@ runners_up:
   type: list
   elements: dict
   sample:
-    - id: "1234570"
-      machine_id: "20990"
-      gpu_name: RTX 4090
-      price_usd_per_hour: 0.3009
-      total_usd: 7.4812
-      first_token_seconds: 4752.1
-      behind_usd: 5.8211
-      why: >-
-        waiting 6.70 dollars more (79.2 minutes to the first token instead of 10.2), rent 0.88
-        dollars less
+    - {id: "1234570", price_usd_per_hour: 0.3009, behind_usd: 5.8211, why: rent 5.82 dollars more}
 disk_gib:
   description: The disk that is rented with it.
   returned: when something was rented, or would be

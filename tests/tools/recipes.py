@@ -26,31 +26,18 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.vllm_words imp
     read,
     words,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.parser import (
+    THE_PARSER,
+)
 
 FOLDER = Path(__file__).resolve().parents[1] / "unit/serving/fixtures/recipes"
 #: vLLM's imports take ten seconds on a quiet machine.
 SECONDS = 600
-ASK = """
-import importlib, importlib.util, json, sys
-
-def is_there(name):
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
-
-places = [f"vllm.entrypoints.{place}.cli_args" for place in ("common", "launchers", "openai")]
-cli_args = importlib.import_module(next(filter(is_there, places)))
-parser = cli_args.make_arg_parser(cli_args.FlexibleArgumentParser())
+ASK = (
+    THE_PARSER
+    + """
+parser, _cli_args = the_parser()
 usual = vars(parser.parse_args([]))
-
-class Refused(Exception):
-    pass
-
-def refuse(message):
-    raise Refused(message)
-
-parser.error = refuse
 
 def parsed(words):
     try:
@@ -75,6 +62,7 @@ answers = [[shown(line) for line in pair] for pair in lines]
 same = [parsed(first) == parsed(second) == parsed(third) for first, second, third in lines]
 print("ANSWER" + json.dumps([names, answers, same]))
 """
+)
 
 
 def recipes() -> list[dict[str, Any]]:

@@ -23,14 +23,9 @@ from .installed import installed_version
 
 MARK = "inferops-verdict:"
 MOST_SECONDS = 120.0
-SCRIPT = """
+#: Gives a script vLLM's parser, which raises Refused, and the module that makes it.
+THE_PARSER = """
 import importlib, importlib.util, json, sys
-
-def is_there(name):
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 class Refused(Exception):
     pass
@@ -38,16 +33,29 @@ class Refused(Exception):
 def refuse(message):
     raise Refused(message)
 
+def is_there(name):
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+def the_parser():
+    # vLLM moves this module. What is in it has kept its names.
+    places = ("common", "launchers", "openai")
+    names = [f"vllm.entrypoints.{place}.cli_args" for place in places]
+    cli_args = importlib.import_module(next(filter(is_there, names), names[-1]))
+    parser = cli_args.make_arg_parser(cli_args.FlexibleArgumentParser())
+    parser.error = refuse
+    return parser, cli_args
+"""
+SCRIPT = (
+    THE_PARSER
+    + """
 def verdict(words):
     try:
-        # vLLM moves this module. What is in it has kept its names.
-        places = ("common", "launchers", "openai")
-        names = [f"vllm.entrypoints.{place}.cli_args" for place in places]
-        cli_args = importlib.import_module(next(filter(is_there, names), names[-1]))
-        parser = cli_args.make_arg_parser(cli_args.FlexibleArgumentParser())
+        parser, cli_args = the_parser()
     except BaseException as error:
         return {"skipped": f"{type(error).__name__}: {error}"}
-    parser.error = refuse
     try:
         parsed = parser.parse_args(words)
         validate = getattr(cli_args, "validate_parsed_serve_args", None)
@@ -63,6 +71,7 @@ def verdict(words):
 
 print("MARK" + json.dumps(verdict(json.load(sys.stdin))))
 """.replace("MARK", MARK)
+)
 
 
 def check(command: list[str], environment: Mapping[str, str], memory: Path, keep: bool) -> Verdict:
