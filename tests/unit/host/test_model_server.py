@@ -37,6 +37,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec impo
 from ansible_collections.inferops.gpu.plugins.modules import gpu_info, model_server_info
 
 Call = Callable[..., dict[str, Any]]
+Wait = Callable[..., Any]
 Monkey = pytest.MonkeyPatch
 
 
@@ -446,7 +447,7 @@ def kill_supervision(server: Server, home: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["missing", "corrupt"])
 def test_a_server_whose_record_is_lost_is_adopted(
-    start: Call, stop: Call, run_module: Call, home: Path, server: Server, damage: str
+    start: Call, run_module: Call, home: Path, server: Server, wait_until: Wait, damage: str
 ) -> None:
     first = start()["server"]
     kill_supervision(server, home)
@@ -454,9 +455,15 @@ def test_a_server_whose_record_is_lost_is_adopted(
         server.record_path.unlink()
     else:
         server.record_path.write_text("{")
-    (shown,) = run_module(model_server_info, check=True, home=str(home), name="main")["servers"]
+
+    def as_it_serves(**how: Any) -> dict[str, Any] | None:
+        """A look asks it to serve for a moment only: on a busy machine it may say starting."""
+        (one,) = run_module(model_server_info, home=str(home), name="main", **how)["servers"]
+        return one if one["phase"] == "running" else None
+
+    shown = wait_until(lambda: as_it_serves(check=True))
     assert server.record() is None
-    (seen,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+    seen = wait_until(as_it_serves)
     kept = server.record()
     assert kept is not None
     assert (kept.phase, kept.identity and kept.identity.pid) == ("running", first["pid"])
