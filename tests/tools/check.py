@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs every check and test of this repository, or those named by --only, fast ones first.
 
-Molecule runs beside those that leave it a core. The run goes on after a failure, ends what it
-started even when interrupted, and fails when anything is left behind. At the end it names the tests
-that failed once more. Its last line is `RESULT {...}` with the numbers of steps and failures and
-the seconds.
+What waits most of its time runs beside what computes. The run goes on after a failure, ends what
+it started even when interrupted, and fails when anything is left behind. At the end it names the
+tests that failed once more. Its last line is `RESULT {...}` with the numbers of steps and failures
+and the seconds.
 """
 
 from __future__ import annotations
@@ -53,13 +53,14 @@ class Step:
     group: str
     name: str
     command: str
-    # Starts before all others and shows its output when it is done.
+    # The next ones do not wait for it, and its output is shown when they are done.
     beside: bool = False
     # Waits until what runs beside is done: it needs the machine for itself.
     alone: bool = False
 
 
 STEPS = (
+    Step("molecule", "molecule", "molecule test --all", beside=True),
     Step("lint", "format", "ruff format --check --quiet ."),
     Step("lint", "ruff", "ruff check --quiet ."),
     Step("lint", "types", f"mypy {COLLECTION}/plugins/module_utils"),
@@ -79,10 +80,10 @@ STEPS = (
     ),
     Step("lint", "changelog", "antsibull-changelog lint"),
     Step("unit", "unit", f"{PYTEST} 2 tests/unit"),
-    Step("unit", "other-engine", f"{PYTEST} 2 --engine stand_in {ANY_ENGINE}"),
+    # Not beside the other unit tests: what stops a server looks at the whole machine's processes.
+    Step("unit", "other-engine", f"{PYTEST} 1 --engine stand_in {ANY_ENGINE}", beside=True),
     Step("sanity", "sanity", "python -m tests.tools.sanity"),
     Step("integration", "integration", f"{PYTEST} 3 tests/integration", alone=True),
-    Step("molecule", "molecule", "molecule test --all", beside=True),
 )
 
 
@@ -207,10 +208,10 @@ def run(steps: tuple[Step, ...], environ: dict[str, str], scratch: Path) -> dict
 
     step = steps[0]
     try:
-        for step in sorted(steps, key=lambda step: not step.beside):
+        for step in steps:
             while running and step.alone:
                 finish_last()
-            beside = step.beside and len(steps) > 1
+            beside = step.beside and step is not steps[-1]
             running.append(Started(step, environ, scratch, beside))
             if not beside:
                 finish_last()

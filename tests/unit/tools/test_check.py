@@ -106,22 +106,23 @@ def test_the_tests_that_failed_are_named_at_the_end(tmp_path: Path) -> None:
     assert "test_good" not in end
 
 
-def test_a_step_beside_the_others_shows_its_output_before_one_that_runs_alone(
+def test_a_step_beside_the_next_ones_shows_its_output_before_one_that_runs_alone(
     tmp_path: Path,
 ) -> None:
     """Its time is its own, and not that of the steps that it ran beside."""
     beside = script(tmp_path, "echo from-beside; exit 1")
-    runner = start_checks("sleep 2", "alone: echo from-alone", f"beside: {beside}")
+    runner = start_checks("true", f"beside: {beside}", "sleep 2", "alone: echo from-alone")
     output = runner.communicate(timeout=30)[0]
     order = (
-        "==> step-3",
         "<== step-1: passed",
-        "from-beside",
-        "<== step-3: FAILED, 0",
         "==> step-2",
+        "<== step-3: passed",
+        "from-beside",
+        "<== step-2: FAILED, 0",
+        "==> step-4",
     )
     assert sorted(order, key=output.index) == list(order)
-    assert "FAILED: step-3\n" in output
+    assert "FAILED: step-2\n" in output
     assert result(output)["failed"] == 1
 
 
@@ -163,13 +164,13 @@ def test_an_interrupted_run_ends_what_it_started(tmp_path: Path, number: signal.
     """The steps, what they started, and the steps that were still to come."""
     pid_file, late = tmp_path / "pid", tmp_path / "late"
     step = script(tmp_path, f"setsid sleep 300 >/dev/null & echo $! > {pid_file}\nsleep 300")
-    runner = start_checks(step, f"touch {late}", "beside: sleep 300")
+    runner = start_checks("beside: sleep 300", step, f"touch {late}")
     pid = int(wait_for_file(pid_file))
     runner.send_signal(number)
     output = runner.communicate(timeout=60)[0]
     assert runner.returncode == 1
     assert f"step-1: ended by {number.name}" in output
-    assert f"step-3: ended by {number.name}" in output
+    assert f"step-2: ended by {number.name}" in output
     assert result(output)["failed"] >= 1
     assert not is_alive(pid)
     assert not late.exists()
@@ -177,7 +178,7 @@ def test_an_interrupted_run_ends_what_it_started(tmp_path: Path, number: signal.
 
 def test_an_unknown_check_is_refused_with_the_names_that_exist() -> None:
     """Before anything runs."""
-    with pytest.raises(SystemExit, match=r"no such check: lnit\. There are: lint, .*molecule"):
+    with pytest.raises(SystemExit, match=r"no such check: lnit\. There are: molecule, lint, .*integration"):
         select("lnit")
 
 
