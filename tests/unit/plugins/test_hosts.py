@@ -135,3 +135,35 @@ def test_a_host_with_the_name_of_its_group_hides_no_other(tmp_path: Path) -> Non
 def test_a_playbook_can_be_shown_without_hosts(tmp_path: Path, show: str) -> None:
     status, output, _asked = run(tmp_path, "deploy", show, inventory="")
     assert status == 0, output
+
+
+#: What Ansible forks a process for each task and host from, as it is before the first of them.
+LOADED = """
+import sys
+from ansible.plugins.callback import CallbackBase
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "notification", "loaded"
+    CALLBACK_NEEDS_ENABLED = True
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        ours = "ansible_collections.inferops.gpu.plugins.filter."
+        loaded = sorted(name.removeprefix(ours) for name in sys.modules if name.startswith(ours))
+        self._display.display(f"loaded: {','.join(loaded)}")
+"""
+
+
+def test_filters_are_loaded_once_and_not_by_each_task_of_each_host(tmp_path: Path) -> None:
+    (tmp_path / "callbacks").mkdir()
+    (tmp_path / "callbacks" / "loaded.py").write_text(LOADED)
+    playbook, hosts = tmp_path / "play.yml", tmp_path / "hosts.yml"
+    hosts.write_text(FLEET)
+    play = {
+        "hosts": "{{ query('inferops.gpu.hosts', 'gpu_hosts') }}",
+        "gather_facts": False,
+        "tasks": [{"ansible.builtin.debug": {"msg": "a task"}}],
+    }
+    playbook.write_text(json.dumps([play]))
+    folder = str(tmp_path / "callbacks")
+    settings = {"ANSIBLE_CALLBACK_PLUGINS": folder, "ANSIBLE_CALLBACKS_ENABLED": "loaded"}
+    run = ansible(playbook, hosts, defaults=False, **settings)
+    filters = (file.stem for file in (REPOSITORY / "plugins" / "filter").glob("*.py"))
+    assert f"loaded: {','.join(sorted(filters))}" in run.stdout, run.stdout
