@@ -117,14 +117,18 @@ def test_who_holds_a_shared_file_for_ever_is_not_waited_for(market: Market, tmp_
 def test_a_file_that_stays_locked_is_waited_for_once(tmp_path: Path) -> None:
     path = tmp_path / "pace.json"
     path.touch()
-    clock = Clock()
-    pace = Pace(SharedFile(str(path), patience_seconds=0.2), {}, clock)
+    patience = 0.2
+    pace = Pace(SharedFile(str(path), patience_seconds=patience), {}, Clock())
+    took = []
     with path.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        began = time.monotonic()
         for _call in range(50):
+            began = time.monotonic()
             pace.wait("destroy")
-        assert time.monotonic() - began < 5
+            took.append(time.monotonic() - began)
+    assert took[0] >= patience
+    # A busy machine may make one or the other long; each would be.
+    assert sum(seconds >= patience for seconds in took) < 25
 
 
 def test_a_rental_is_proven_gone_while_another_process_holds_every_shared_file(
