@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import check_credentials
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    check_credentials,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction

@@ -26,14 +26,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     check_public_key,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
     make_provider,
     scope_secret,
     with_usual,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
     YOUNG_SECONDS,
     Budget,

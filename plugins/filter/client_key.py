@@ -15,7 +15,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.client_
     client_key as derived,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import scope_secret
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    scope_secret,
+)
 
 DOCUMENTATION = r"""
 name: client_key

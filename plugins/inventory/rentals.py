@@ -86,18 +86,18 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import C
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    MARKET_OPTIONS,
-    make_lifecycle,
-    make_provider,
-    scope_secret,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.account import (
     SHARED_FOR_SECONDS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import known_hosts
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
     damaged_warning,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    MARKET_OPTIONS,
+    make_lifecycle,
+    make_provider,
+    scope_secret,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
     COMMON_ARGUMENTS,

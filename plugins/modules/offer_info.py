@@ -216,7 +216,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.runners_up import (
     runners_up,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
     WISH_OPTIONS,
     make_provider,

@@ -92,11 +92,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
-    ACCOUNT_OPTIONS,
-    make_lifecycle,
-    make_provider,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.account import (
     SHARED_FOR_SECONDS,
 )
@@ -104,6 +99,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels
     refuse_damaged,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    ACCOUNT_OPTIONS,
+    make_lifecycle,
+    make_provider,
+)
 
 #: A deadline that moves by less has not moved: seconds pass between two calls.
 _SAME_SECONDS = 60

@@ -125,12 +125,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
     make_lifecycle,
     make_provider,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.reaping import (
     ORPHAN,
     UNKNOWN,

@@ -16,7 +16,6 @@ from tests.demo.__main__ import tunnels
 from tests.integration.plays import ROOT, Controller
 from tests.simulator import daemon
 
-
 #: Whoever takes a whole file of these last does so with nobody beside.
 LONGEST = ("test_main_job", "test_drills", "test_recover")
 

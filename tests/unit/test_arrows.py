@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
-UTILS = PLUGINS / "module_utils"
-PREFIX = "ansible_collections.inferops.gpu.plugins.module_utils."
+UTILS = "module_utils."
+PREFIX = "ansible_collections.inferops.gpu.plugins."
 
 #: A part is a folder of module_utils; host and market are parts of parts. Files that lie in host or
 #: market themselves are the words that all of it shares.
@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
         "host.service",
         "host.stack",
     },
-    "market": {"common", "market.offers", "market.providers", "market.rentals"},
+    "market": {"common"},
     "market.access": {"common", "market"},
     "market.providers": {"common", "market", "market.access"},
     "market.offers": {"common", "market", "market.providers"},
@@ -47,13 +47,15 @@ ARROWS: dict[str, set[str]] = {
 #: What runs on the controller reaches a host by modules alone.
 CONTROLLER = {"action", "callback", "filter", "inventory", "lookup", "plugin_utils"}
 CONTROLLER_MAY = {"common", "endpoint", "hub", "market", "serving"}
+#: What travels to a host with a module.
+HOST_MAY = {"common", "host", "hub"}
 
 
 def _name(file: Path) -> str:
-    return ".".join(file.relative_to(UTILS).with_suffix("").parts)
+    return ".".join(file.relative_to(PLUGINS).with_suffix("").parts)
 
 
-MODULES = {_name(file): file for file in UTILS.rglob("*.py")}
+FILES = {_name(file): file for file in PLUGINS.rglob("*.py")}
 
 
 def _imports(file: Path, name: str = "") -> Iterator[str]:
@@ -69,33 +71,51 @@ def _imports(file: Path, name: str = "") -> Iterator[str]:
             continue
         for alias in node.names:
             member = f"{base}.{alias.name}"
-            yield member if member in MODULES else base
+            yield member if member in FILES else base
 
 
 def _part(module: str) -> str:
-    folders = module.split(".")[:-1]
+    """Of module_utils: the part; of other plugins: their kind, such as action."""
+    folders = module.removeprefix(UTILS).split(".")[:-1]
     return ".".join(folders[: 2 if folders[0] in ("host", "market") else 1])
 
 
-GRAPH = {name: set(_imports(file, name)) for name, file in MODULES.items()}
+def _side(module: str) -> set[str]:
+    """What a plugin imports of module_utils: the parts, without their own parts."""
+    ours = (other for other in GRAPH[module] if other.startswith(UTILS))
+    return {_part(other).partition(".")[0] for other in ours}
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
+GRAPH = {name: set(_imports(file, name)) for name, file in FILES.items()}
+KNOWLEDGE = sorted(name for name in FILES if name.startswith(UTILS))
+
+
+def test_ours_is_imported_by_from_which_this_fence_reads() -> None:
+    for file in FILES.values():
+        nodes = ast.walk(ast.parse(file.read_text()))
+        whole = [node for node in nodes if isinstance(node, ast.Import)]
+        names = [alias.name for node in whole for alias in node.names]
+        assert [name for name in names if name.startswith(PREFIX)] == [], file
+
+
+@pytest.mark.parametrize("module", KNOWLEDGE)
 def test_a_module_imports_only_what_its_part_may(module: str) -> None:
     allowed = ARROWS[_part(module)] | {_part(module)}
     assert {_part(other) for other in GRAPH[module]} <= allowed
 
 
-def test_nothing_imports_in_a_circle() -> None:
+@pytest.mark.parametrize("graph", [GRAPH, ARROWS], ids=["files", "parts"])
+def test_nothing_imports_in_a_circle(graph: dict[str, set[str]]) -> None:
     try:
-        TopologicalSorter(GRAPH).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_the_controller_never_imports_what_runs_on_a_host() -> None:
-    files = [file for kind in CONTROLLER for file in (PLUGINS / kind).glob("*.py")]
-    assert files
-    for file in files:
-        parts = {_part(module).partition(".")[0] for module in _imports(file)}
-        assert parts <= CONTROLLER_MAY, file
+@pytest.mark.parametrize("module", sorted(set(FILES) - set(KNOWLEDGE)))
+def test_a_plugin_is_of_one_side(module: str) -> None:
+    """What runs on the controller imports nothing of a host's, and no module both."""
+    kind = module.partition(".")[0]
+    on_controller = _side(module) <= CONTROLLER_MAY
+    assert on_controller or (kind == "modules" and _side(module) <= HOST_MAY)
+    assert kind in CONTROLLER | {"modules", "doc_fragments"}

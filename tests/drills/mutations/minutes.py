@@ -103,7 +103,7 @@ MUTATIONS = (
     Mutation(
         "floor-overrides-the-user",
         "a slow host that somebody has asked for is refused",
-        f"{MARKET}/options.py",
+        f"{MARKET}/rentals/options.py",
         ' and filled["min_download_mbit_per_second"] is None:',
         ":",
         (f"{MINUTES}::test_a_floor_that_the_user_gives_stays_a_hard_limit",),
@@ -143,7 +143,7 @@ MUTATIONS = (
     Mutation(
         "waiting-worth-less-than-nothing",
         "the slowest host of the market is rented, because waiting for it pays",
-        f"{MARKET}/options.py",
+        f"{MARKET}/rentals/options.py",
         'if not 0 <= options["wait_usd_per_hour"] < math.inf:',
         "if False:",
         (f"{MINUTES}::test_waiting_that_is_worth_no_sum_is_refused_before_anything_is_rented[-1]",),
@@ -151,7 +151,7 @@ MUTATIONS = (
     Mutation(
         "default-worth-of-waiting-not-taken",
         "a plan ranks by dollars alone although it says otherwise",
-        f"{MARKET}/options.py",
+        f"{MARKET}/rentals/options.py",
         '        wait_usd_per_hour=options["wait_usd_per_hour"],\n',
         "",
         (

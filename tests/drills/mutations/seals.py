@@ -73,7 +73,7 @@ MUTATIONS = (
     Mutation(
         "listing-shared-with-who-believes-all",
         "what one process believes, another one believes for it",
-        f"{MARKET}/options.py",
+        f"{MARKET}/rentals/options.py",
         'SharedListing(_shared_file(options, "listing", provider.seal.fingerprint), clock)',
         'SharedListing(_shared_file(options, "listing"), clock)',
         (f"{SEALS}::test_who_believes_every_mark_shares_no_listing_with_who_does_not",),

@@ -31,7 +31,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.runners_up import (
     runners_up,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import with_usual
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import with_usual
 from tests.unit.market.conftest import Market
 from tests.unit.market.test_ranking import GOOD, offer
 

@@ -16,9 +16,11 @@ import pytest
 import yaml
 
 from ansible_collections.inferops.gpu.plugins.doc_fragments.market import ModuleDocFragment
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import MARKET_OPTIONS
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
     PROVIDERS,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    MARKET_OPTIONS,
 )
 from tests import conformance
 from tests.tools.tree import REPOSITORY

@@ -125,7 +125,7 @@ def test_who_can_keep_nothing_searches_alone(
 PROCESS = """
 import json, sys
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     MARKET_OPTIONS, make_provider, make_search)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 options = {"provider": "vastai", **json.loads(sys.argv[1])}

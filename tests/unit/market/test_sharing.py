@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market import options, shared_file
+from ansible_collections.inferops.gpu.plugins.module_utils.market import shared_file
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals import options
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.claims import Claims
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.shared_listing import (
     SharedListing,

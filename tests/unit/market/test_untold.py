@@ -18,13 +18,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer, cost_usd
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.promises import compare
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import Usage, rank
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import MARKET_OPTIONS
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import (
     Credential,
     Provider,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
     PROVIDERS,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    MARKET_OPTIONS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
     ready_budget,

@@ -27,7 +27,14 @@ from ..model import (
 from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose, traffic_usd
 from ..offers.runners_up import runners_up
-from ..options import (
+from ..providers.provider import Provider
+from ..secret import SHORT_WARNING, is_short, refuse_short
+from .account import SHARED_FOR_SECONDS, duplicates_warning, named
+from .info import known_hosts
+from .labels import damaged_warning, refuse_damaged, written_over_warning
+from .lifecycle import Limits, Rented
+from .lifetime import Lifetime, enforcer, is_new_wish
+from .options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
     WISH_OPTIONS,
@@ -40,13 +47,6 @@ from ..options import (
     scope_secret,
     with_usual,
 )
-from ..providers.provider import Provider
-from ..secret import SHORT_WARNING, is_short, refuse_short
-from .account import SHARED_FOR_SECONDS, duplicates_warning, named
-from .info import known_hosts
-from .labels import damaged_warning, refuse_damaged, written_over_warning
-from .lifecycle import Limits, Rented
-from .lifetime import Lifetime, enforcer, is_new_wish
 from .tried import NOTHING_BILLS
 
 RENTAL_OPTIONS: dict[str, Any] = {

@@ -14,18 +14,18 @@ from ..errors import MarketError
 from ..failing import failure
 from ..mark import check_name
 from ..model import RUNNING, SILENT, Rental, rate
-from ..options import (
+from ..providers.provider import HOST, NOBODY, Provider
+from ..secret import SHORT_WARNING, is_short
+from .account import SHARED_FOR_SECONDS, duplicates_warning, named
+from .labels import damaged_warning, written_over_warning
+from .lifecycle import Lifecycle
+from .options import (
     ACCOUNT_OPTIONS,
     given_secret,
     make_lifecycle,
     make_provider,
     scope_secret,
 )
-from ..providers.provider import HOST, NOBODY, Provider
-from ..secret import SHORT_WARNING, is_short
-from .account import SHARED_FOR_SECONDS, duplicates_warning, named
-from .labels import damaged_warning, written_over_warning
-from .lifecycle import Lifecycle
 
 RENTAL_INFO_OPTIONS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,

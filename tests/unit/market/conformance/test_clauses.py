@@ -37,12 +37,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Order,
     Rental,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.options import MARKET_OPTIONS
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import (
     HOST,
     NOBODY,
     PROVIDER,
     Provider,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    MARKET_OPTIONS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.unit.market.conformance.subjects import (

@@ -13,22 +13,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Callable
 
-from .clock import Clock
-from .countries import country_code
-from .errors import CredentialError, RequestRefused
-from .mark import ROOM_FOR_SEAL, Seal
-from .offers.minutes import slowest_line
-from .offers.ranking import Usage
-from .offers.shared_search import SharedSearch
-from .providers.pace import Pace
-from .providers.provider import Credential, Provider
-from .providers.registry import DEFAULT_PROVIDER, PROVIDERS
-from .rentals.claims import Claims
-from .rentals.lifecycle import Lifecycle
-from .rentals.means import Means
-from .rentals.shared_listing import SharedListing
-from .shared_file import MOMENTS_SECONDS, PATIENCE_SECONDS, SharedFile
-from .wish import Wish
+from ..clock import Clock
+from ..countries import country_code
+from ..errors import CredentialError, RequestRefused
+from ..mark import ROOM_FOR_SEAL, Seal
+from ..offers.minutes import slowest_line
+from ..offers.ranking import Usage
+from ..offers.shared_search import SharedSearch
+from ..providers.pace import Pace
+from ..providers.provider import Credential, Provider
+from ..providers.registry import DEFAULT_PROVIDER, PROVIDERS
+from ..shared_file import MOMENTS_SECONDS, PATIENCE_SECONDS, SharedFile
+from ..wish import Wish
+from .claims import Claims
+from .lifecycle import Lifecycle
+from .means import Means
+from .shared_listing import SharedListing
 
 MARKET_OPTIONS: dict[str, Any] = {
     "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": DEFAULT_PROVIDER},
