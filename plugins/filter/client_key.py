@@ -24,7 +24,7 @@ name: client_key
 short_description: The key that a server asks its clients for
 version_added: "0.1.0"
 description:
-  - Internal to the roles of this collection.
+  - Internal. Used by the roles and playbooks of this collection.
   - The given key, or one that is derived from the secret of the scope and the name of the rental.
     It is the same on every controller that has the secret.
   - Empty where there is neither, such as on hosts of your own without a scope.

@@ -19,6 +19,7 @@ name: disk_needs
 short_description: Compute how much disk to rent for a model and its stack
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - The model's files and the stack lie on the disk that is rented, unless they are somewhere else.
 positional: _input
 options:

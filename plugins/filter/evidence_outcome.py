@@ -18,6 +18,7 @@ name: evidence_outcome
 short_description: Say what evidence tells, and what of it could not be had
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - Decides which diagnosis a summary of evidence gives, and names what is lacking in it.
 positional: _input
 options:

@@ -19,6 +19,7 @@ name: first_token
 short_description: Hold the expected seconds until the first token against what happened
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - What was expected of an offer before it was rented beside what a deploy has measured, by phase.
 positional: _input
 options:

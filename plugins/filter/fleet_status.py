@@ -18,6 +18,7 @@ name: fleet_status
 short_description: What a fleet costs and how its servers do, as lines and as a report
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - Puts together what the provider says of the rentals of a scope and what each host says of the
     servers on it, with why they ended and what slows them down.
 positional: _input

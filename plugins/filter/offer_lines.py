@@ -18,6 +18,7 @@ name: offer_lines
 short_description: Show an offer, its cost, its minutes, its odds of failure and its deadline
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - Plain lines for people, the same before an offer is rented and after.
 positional: _input
 options:

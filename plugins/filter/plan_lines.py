@@ -14,6 +14,7 @@ name: plan_lines
 short_description: Show what would be installed and served
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - Plain lines for people about a plan that was made before anything is rented.
 positional: _input
 options:

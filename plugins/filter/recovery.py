@@ -16,6 +16,7 @@ name: recovery
 short_description: What is wrong with a server, and which step comes next
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - Finds the cause, works out which steps help, with values that fit this server, and says which
     one is taken now, what it changes, and what there is to report. The last one is the complete
     reset.

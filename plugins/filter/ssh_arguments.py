@@ -15,6 +15,7 @@ name: ssh_arguments
 short_description: The options with which Ansible's ssh reaches a rented host
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - For the beginning of the variable C(ansible_ssh_args). Only the host keys of one file count, and
     nothing of the user's own settings of ssh is read.
 positional: _input, host_keys

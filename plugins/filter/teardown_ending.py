@@ -19,6 +19,7 @@ name: teardown_ending
 short_description: Say what a teardown ended, what is unproven and what it released for how much
 version_added: "0.1.0"
 description:
+  - Internal. Used by the roles and playbooks of this collection.
   - Puts what the tasks of role P(inferops.gpu.teardown#role) returned into the last words of a
     teardown.
 positional: _input

@@ -31,23 +31,37 @@ UNGROUPED = {
     "stack_plan",
 }
 
-# What playbooks of others may build on. Every other module serves the roles alone, and says so.
+FILTERS = sorted(file.stem for file in (tree.REPOSITORY / "plugins" / "filter").glob("*.py"))
+
+# What playbooks of others may build on. Everything else serves the roles alone, and says so.
 PUBLIC = {
-    "deadline_switch",
-    "endpoint",
-    "evidence",
-    "gpu_info",
-    "model_cache",
-    "model_info",
-    "model_server",
-    "model_server_info",
-    "offer_info",
-    "rental",
-    "rental_extend",
-    "rental_info",
-    "rental_ready",
-    "rental_reap",
-    "server_cleanup",
+    "modules": {
+        "deadline_switch",
+        "endpoint",
+        "evidence",
+        "gpu_info",
+        "model_cache",
+        "model_info",
+        "model_server",
+        "model_server_info",
+        "offer_info",
+        "rental",
+        "rental_extend",
+        "rental_info",
+        "rental_ready",
+        "rental_reap",
+        "server_cleanup",
+    },
+    "filter": {
+        "as_type",
+        "driver_plan",
+        "least_vllm",
+        "model_fit",
+        "redact",
+        "rental_cost",
+        "stack_plan",
+        "unknown_options",
+    },
 }
 
 # Hosts from which packages are downloaded. Which one to use is each machine's own setting.
@@ -128,13 +142,16 @@ def test_every_module_is_in_exactly_one_action_group_or_listed_as_ungrouped() ->
     assert set(grouped) == MODULES - UNGROUPED
 
 
-@pytest.mark.parametrize("module", sorted(MODULES))
-def test_a_module_that_is_internal_to_the_roles_says_so_first(module: str) -> None:
-    text = (tree.REPOSITORY / "plugins" / "modules" / f"{module}.py").read_text()
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("modules", name) for name in sorted(MODULES)] + [("filter", name) for name in FILTERS],
+)
+def test_what_is_internal_to_the_roles_says_so_first(kind: str, name: str) -> None:
+    text = (tree.REPOSITORY / "plugins" / kind / f"{name}.py").read_text()
     documentation = re.search(r'DOCUMENTATION = r"""(.*?)"""', text, re.DOTALL)
     assert documentation
     first = yaml.safe_load(documentation[1])["description"][0]
-    assert first.startswith("Internal. Used by ") == (module not in PUBLIC)
+    assert first.startswith("Internal. Used by ") == (name not in PUBLIC[kind])
 
 
 @pytest.mark.parametrize("role", ROLES, ids=role_id)
