@@ -219,14 +219,14 @@ class Run:
         self.exit_if_complete(store)
         hub = make_hub(self.params)
         if self.module.check_mode:
-            self.settle(hub, store)
+            self.obtain(hub, store)
         limit = time.monotonic() + self.params["watch_seconds"]
         while True:
             with store.locked() as ours:
                 if ours:
                     # Whoever had it before has done the work, perhaps.
                     self.exit_if_complete(store)
-                    self.settle(hub, store)
+                    self.obtain(hub, store)
             if self.params["watch_seconds"] and time.monotonic() > limit:
                 self.exit(None, None, complete=False, progress=store.progress())
             time.sleep(LOOK_EVERY_SECONDS)
@@ -239,7 +239,7 @@ class Run:
             self.require_whole(store.copy(commit).folder)
             self.exit(store.copy(commit), commit)
 
-    def settle(self, hub: Hub, store: Store) -> None:
+    def obtain(self, hub: Hub, store: Store) -> None:
         """Ask the hub, and download what is lacking unless this is a dry run."""
         model, revision = self.params["model"], self.params["revision"]
         listing = patiently(lambda: hub.listing(model, revision))

@@ -171,7 +171,7 @@ nonce:
   returned: with O(state=begun) and O(state=released)
   type: str
   sample: 9f2c41aa
-creates_sent:
+requests_sent:
   description: How many rental requests the attempts before it have sent.
   returned: with O(state=begun) and O(state=released)
   type: int
@@ -229,7 +229,7 @@ ledger:
   description: The ledger with what the rental requests of the attempt have cost by themselves.
   returned: with O(state=failed)
   type: dict
-  sample: {creates_sent: 1, spent_usd: 0.0}
+  sample: {requests_sent: 1, spent_usd: 0.0}
 cost_usd:
   description: What the rental has cost so far.
   returned: with O(state=served)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m tests.demo up|down``: the main job on the embedded default, and its end.
 
-The last line is one JSON object behind the word RESULT. ``down`` counts afresh what is left.
+The last line is one JSON object behind the word RESULT. ``down`` counts again what is left.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@
 Uninterrupted runs count the points: one in a market whose hosts are sound, and one whose first host
 is not what was advertised, so that it is released and another one is rented. Then each point gets a
 run of its own: the controller is killed there with all of its processes, and one converging step
-must leave what it claims. After a create and a release the module alone is killed as well: the play
-goes on, and must release what was made, or name it. Some points are taken again for each of the
-troubles (troubles.py). The last line is one JSON object behind the word RESULT.
+must leave what it claims. After a rental request and a release the module alone is killed as well:
+the play goes on, and must release what was made, or name it. Some points are taken again for each
+of the troubles (troubles.py). The last line is one JSON object behind the word RESULT.
 """
 
 from __future__ import annotations

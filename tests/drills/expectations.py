@@ -27,7 +27,7 @@ def given_up(stage: str) -> dict[str, str]:
 
 
 NO_KEY = failing(*READING, "ready", "later")
-#: Nobody can know whether a create without an answer was done: nothing else may be rented.
+#: Nobody can know whether a rental request without an answer was done: nothing else may be rented.
 UNCLEAR = failing("rent")
 REFUSED = failing("rent")
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``python -m tests.drills.faults``: every fault of the catalogue alone, then random combinations.
 
-Alone, a fault meets each operation afresh, and each has an expectation (expectations.py).
+Alone, a fault meets each operation anew, and each has an expectation (expectations.py).
 Combined, faults begin at random moments and last, hours may pass between operations, and an
 operation may fail as long as it says so and explains itself. Afterwards all is healthy: one more
 deploy must leave one rental, and one reaper after all deadlines must leave none.
@@ -46,7 +46,7 @@ FAULTS = (*catalogue.FAULTS, *CONTROLLER_FAULTS)
 WRONG, UNEXPLAINED, DOUBLE, LEAKED = "wrong_verdicts", "unexplained", "double_rented", "leaked"
 DEFAULT_COMBINATIONS = 200
 DAY = 86_400.0
-#: By then a late create shows and a duplicate is settled, unless a list hides it for a week.
+#: By then a late request shows and a duplicate is settled, unless a list hides it for a week.
 MINUTES = 900.0
 #: Two looks at an absent rental are at least so far apart: what comes back sooner is seen.
 PROOF_SECONDS = 5.0
@@ -296,7 +296,7 @@ class Combination:
         """The combination of this number; each can be drawn without the others."""
         lot = random.Random(f"{seed}/{number}")
         chosen = lot.sample(FAULTS, lot.randint(2, 4))
-        # Half of them begin with the first create, which most of them are about.
+        # Half of them begin with the first rental request, which most of them are about.
         moments = [lot.choice(["rent", lot.choice(list(STEPS))]) for _fault in chosen]
         pauses = tuple(lot.choice(PAUSES) for _step in STEPS)
         fresh = tuple(lot.random() < 0.5 for _step in STEPS)

@@ -218,7 +218,7 @@ class Stage:
         self.watch(phase, request)
 
     def await_hosts(self) -> None:
-        """Let a create's answer wait for its host, so that every run polls equally often."""
+        """Let the answer to a request wait for its host, so that every run polls equally often."""
         limit = time.monotonic() + HOST_SECONDS
         while time.monotonic() < limit and not all(map(answers, self.rentals())):
             time.sleep(0.05)

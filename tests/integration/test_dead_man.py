@@ -65,7 +65,7 @@ class Fleet:
         self.offers = self.provider.search(Wish())
 
     def create(self, lifetime_seconds: int) -> Rental:
-        """Send a create with everything that travels along, and nothing else."""
+        """Send a rental request with everything that travels along, and nothing else."""
         now = int(time.time())
         nonce = secrets.token_hex(4)
         bare = Mark("test", "gpu-1", nonce, now + lifetime_seconds, lifetime_seconds)

@@ -150,7 +150,7 @@ def stop(instance: Instance) -> dict[str, Any]:
 
 
 def status(instance: Instance) -> dict[str, Any]:
-    """Count afresh: rentals from the simulator, containers from podman, processes from /proc."""
+    """Count again: rentals from the simulator, containers from podman, processes from /proc."""
     record = read_record(instance) if running(instance) else None
     rentals = 0
     if record:

@@ -84,7 +84,7 @@ def check_length(scope: str, name: str, most: int, sealed: bool = False) -> None
 
 
 def draw_nonce() -> str:
-    """A nonce that no other create has."""
+    """A nonce that no other rental request has."""
     return secrets.token_hex(4)
 
 

@@ -102,7 +102,7 @@ MUTATIONS = (
     ),
     Mutation(
         "any-503-is-stale",
-        "a create that may have been carried out is followed by a second one",
+        "a rental request that may have been carried out is followed by a second one",
         f"{MARKET}/providers/vastai.py",
         "return _STALE in response.text.casefold()",
         "return response.status == 503",
@@ -134,7 +134,7 @@ MUTATIONS = (
     ),
     Mutation(
         "gateway-page-believed",
-        "a create that a gateway denies after it was done bills unseen",
+        "a rental request that a gateway denies after it was done bills unseen",
         f"{MARKET}/providers/vastai.py",
         "return response.status != 408 and (own_words or offer_gone)",
         "return response.status != 408",
@@ -142,7 +142,7 @@ MUTATIONS = (
     ),
     Mutation(
         "gateway-json-believed",
-        "a create that a gateway denies in JSON after it was done bills unseen",
+        "a rental request that a gateway denies in JSON after it was done bills unseen",
         f"{MARKET}/providers/vastai.py",
         'own_words = said.get("success") is False or "error" in said',
         "own_words = isinstance(response.data, dict)",
@@ -150,7 +150,7 @@ MUTATIONS = (
     ),
     Mutation(
         "create-timeout-believed",
-        "a create that was answered too late bills unseen",
+        "a rental request that was answered too late bills unseen",
         f"{MARKET}/providers/vastai.py",
         "return response.status != 408 and (own_words or offer_gone)",
         "return own_words or offer_gone",
@@ -158,7 +158,7 @@ MUTATIONS = (
     ),
     Mutation(
         "rate-limited-create-is-unclear",
-        "a create that was certainly not carried out is told as money at stake",
+        "a rental request that was certainly not carried out is told as money at stake",
         f"{MARKET}/providers/vastai.py",
         "        except RateLimited:\n            raise\n",
         "",

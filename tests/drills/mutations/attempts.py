@@ -11,7 +11,7 @@ from tests.drills.mutations.paths import ATTEMPTS, DISK, ENDING, MARKET, OUTCOME
 MUTATIONS = (
     Mutation(
         "killed-call-forgotten",
-        "what a call made that was killed after its create bills without a word",
+        "what a call made that was killed after its request bills without a word",
         f"{MARKET}/rentals/attempts.py",
         "        if self.is_silent(created):\n            return self.nonce\n",
         "",
@@ -43,7 +43,7 @@ MUTATIONS = (
     ),
     Mutation(
         "old-creates-counted-again",
-        "an attempt takes another one's creates from the limit",
+        "an attempt takes another one's requests from the limit",
         f"{MARKET}/rentals/attempts.py",
         "        if self._is_older(created):\n            return self\n",
         "",
@@ -85,15 +85,15 @@ MUTATIONS = (
         "one-create-too-many",
         "one host more is rented than was allowed",
         f"{MARKET}/rentals/attempts.py",
-        "counted.creates_sent < limits.max_attempts",
-        "counted.creates_sent <= limits.max_attempts",
+        "counted.requests_sent < limits.max_attempts",
+        "counted.requests_sent <= limits.max_attempts",
         (
             f"{ATTEMPTS}::test_as_many_creates_are_sent_as_are_allowed_and_claimed_machines_cost_none",
         ),
     ),
     Mutation(
         "claimed-counted",
-        "machines of parallel hosts use up the creates",
+        "machines of parallel hosts use up the requests",
         f"{MARKET}/rentals/attempts.py",
         'if one["outcome"] != _NOT_SENT]',
         "if one]",
@@ -113,7 +113,7 @@ MUTATIONS = (
     ),
     Mutation(
         "creates-cost-nothing",
-        "what creates have cost by themselves is spent twice",
+        "what requests have cost by themselves is spent twice",
         f"{MARKET}/rentals/attempts.py",
         'spent_usd=self.spent_usd + sum(one["cost_usd"] for one in sent),',
         "spent_usd=self.spent_usd,",
@@ -211,7 +211,7 @@ MUTATIONS = (
     ),
     Mutation(
         "creates-cost-unsaid",
-        "what creates have cost by themselves is not told",
+        "what requests have cost by themselves is not told",
         f"{MARKET}/rentals/outcome.py",
         "if not ledger.attempts and not ledger.spent_usd:",
         "if not ledger.attempts:",
@@ -307,7 +307,7 @@ MUTATIONS = (
     ),
     Mutation(
         "untold-shown-as-none",
-        "what an offer does not tell ends the run after the create",
+        "what an offer does not tell ends the run after the request",
         f"{MARKET}/offers/showing.py",
         'return "not told" if value in (None, "") else format(value, form)',
         "return format(value, form)",

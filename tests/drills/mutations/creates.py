@@ -11,7 +11,7 @@ from tests.drills.mutations.paths import LIFECYCLE, LIMITED, MARKET, RENTALS, RU
 MUTATIONS = (
     Mutation(
         "create-retried-after-5xx",
-        "a create that was carried out and answered with an error is sent again",
+        "a rental request that was carried out and answered with an error is sent again",
         f"{MARKET}/providers/transport.py",
         "passing = _PASSING if idempotent else _NOT_CARRIED_OUT",
         "passing = _PASSING",
@@ -19,7 +19,7 @@ MUTATIONS = (
     ),
     Mutation(
         "create-retried-after-drop",
-        "a create whose answer was lost is sent again",
+        "a rental request whose answer was lost is sent again",
         f"{MARKET}/providers/transport.py",
         "if attempt == self._tries or not idempotent:",
         "if attempt == self._tries:",
@@ -27,7 +27,7 @@ MUTATIONS = (
     ),
     Mutation(
         "create-says-that-it-is-idempotent",
-        "a create is sent again whenever its answer is odd",
+        "a rental request is sent again whenever its answer is odd",
         f"{MARKET}/providers/vastai.py",
         "                body=_create_body(order),\n                idempotent=False,",
         "                body=_create_body(order),\n                idempotent=True,",
@@ -35,7 +35,7 @@ MUTATIONS = (
     ),
     Mutation(
         "unclear-create-takes-the-next-offer",
-        "a create that shows late is one of two",
+        "a rental request that shows late is one of two",
         f"{MARKET}/rentals/lifecycle.py",
         "            if rental is None and error.rental_id is None:\n"
         "                raise UnclearCreate(",
@@ -46,7 +46,7 @@ MUTATIONS = (
     ),
     Mutation(
         "strangers-create-adopted",
-        "a lost create is taken for done when another controller made one",
+        "a lost request is taken for done when another controller made one",
         f"{MARKET}/rentals/lifecycle.py",
         "                if _carries(rental, mark):\n",
         "                if rental.mark:\n",
@@ -78,7 +78,7 @@ MUTATIONS = (
     ),
     Mutation(
         "own-create-not-awaited",
-        "the list that decides who is oldest may be older than the own create",
+        "the list that decides who is oldest may be older than the own request",
         f"{MARKET}/rentals/lifecycle.py",
         "            if own is None:\n                continue\n",
         "            if own is None:\n                own = self._provider.get(rental_id)\n"
@@ -122,7 +122,7 @@ MUTATIONS = (
     ),
     Mutation(
         "duplicate-never-released",
-        "a create that shows late bills until its deadline",
+        "a rental request that shows late bills until its deadline",
         f"{MARKET}/rentals/reaping.py",
         "return bool(rental.since) and now - rental.since >= _DUPLICATE_SETTLES_SECONDS",
         "return False",
@@ -149,7 +149,7 @@ MUTATIONS = (
     ),
     Mutation(
         "full-disk-hides-a-rental",
-        "a disk that fills after a create ends the run without the nonce",
+        "a disk that fills after a rental request ends the run without the nonce",
         f"{MARKET}/rentals/shared_listing.py",
         "        except OSError:\n            # It may",
         "        except ZeroDivisionError:\n            # It may",
@@ -165,7 +165,7 @@ MUTATIONS = (
     ),
     Mutation(
         "defect-hides-the-nonce",
-        "a defect after a create ends the run without what releases it",
+        "a defect after a rental request ends the run without what releases it",
         f"{MARKET}/rentals/desk.py",
         "        except Exception as error:\n",
         "        except ZeroDivisionError as error:\n",

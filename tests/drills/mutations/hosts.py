@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What travels with the create: the dead-man switch and the host's key."""
+"""What travels with the rental request: the dead-man switch and the host's key."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ MUTATIONS = (
         "attempts-without-end",
         "a market that sells stale offers is asked for ever",
         f"{MARKET}/rentals/lifecycle.py",
-        "if creates == limits.max_attempts:",
+        "if requests == limits.max_attempts:",
         "if False:",
         (f"{RENTALS}::test_attempts_are_bounded",),
     ),

@@ -85,7 +85,7 @@ MUTATIONS = (
         "parallel hosts fail although offers are plenty",
         f"{MARKET}/rentals/lifecycle.py",
         "                shunned.add(offer.machine_id)\n                continue\n",
-        "                creates += 1\n                continue\n",
+        "                requests += 1\n                continue\n",
         (f"{LIMITED}::test_machines_that_other_hosts_rent_cost_no_attempt",),
     ),
 )

@@ -83,7 +83,7 @@ MUTATIONS = (
     ),
     Mutation(
         "one-list-proves-nothing-rented",
-        "a create that is not listed yet counts as nothing rented",
+        "a rental request that is not listed yet counts as nothing rented",
         f"{MARKET}/rentals/account.py",
         "        if not found:\n            self._clock.sleep(LOOKS_APART_SECONDS)\n",
         "        if False:\n            self._clock.sleep(LOOKS_APART_SECONDS)\n",

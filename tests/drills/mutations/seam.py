@@ -131,7 +131,7 @@ MUTATIONS = (
     ),
     Mutation(
         "mark-cut-by-its-field",
-        "a rental whose mark does not fit is lost with its create",
+        "a rental whose mark does not fit is lost with its request",
         f"{MARKET}/rentals/desk.py",
         "        check_length(scope, name, self._provider.label_length, bool(seal))\n",
         "",

@@ -26,8 +26,8 @@ FIVE_CREATES = Limits(5)
 LIES = Failure("driver 470 instead of 580", "driver", "machine")
 
 
-def ledger(creates_sent: int = 0, spent_usd: float = 0.0) -> Ledger:
-    return Ledger(NONCE, creates_sent, spent_usd)
+def ledger(requests_sent: int = 0, spent_usd: float = 0.0) -> Ledger:
+    return Ledger(NONCE, requests_sent, spent_usd)
 
 
 def created(*attempts: dict[str, Any], nonce: str = NONCE) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_as_many_creates_are_sent_as_are_allowed_and_claimed_machines_cost_none(
     claimed = {"outcome": "claimed", "cost_usd": 0.0}
     gone = {"outcome": "gone", "cost_usd": 0.0}
     call = created(claimed, gone, RENTED)
-    assert verdict(ledger(2), call).ledger.creates_sent == 4
+    assert verdict(ledger(2), call).ledger.requests_sent == 4
     assert verdict(ledger(2), call).try_next
     assert not verdict(ledger(3), call).try_next
 
@@ -179,7 +179,7 @@ def test_a_released_attempt_is_counted_with_what_the_release_says_that_it_cost()
     told = verdict(ledger(1, 0.5), cost_usd=0.1)
     after = after_release(told.ledger, told.attempt, [{"id": "7", "cost_usd": 0.12}])
     assert after.spent_usd == pytest.approx(0.62)
-    assert after.creates_sent == 2
+    assert after.requests_sent == 2
     assert [one["cost_usd"] for one in after.attempts] == [0.12]
     assert after.to_dict()["shunned"] == ["42"]
 

@@ -212,7 +212,7 @@ def test_whatever_breaks_after_a_create_leaves_the_nonce(
     def broken(*_args: Any) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(Lifecycle, "_settle", broken)
+    monkeypatch.setattr(Lifecycle, "_confirmed", broken)
     result = market.rent()
     assert result["failed"]
     assert result["failure"]["kind"] == UnclearCreate.__name__

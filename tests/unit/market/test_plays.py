@@ -184,7 +184,7 @@ def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> 
         inferops_deadline={"at": 1, "enforced_by": "host"},
         rent_ready={"remaining_seconds": 3600},
         rent_result={"nonce": "9f2c41aa"},
-        rent_ledger={"nonce": "9f2c41aa", "creates_sent": 1},
+        rent_ledger={"nonce": "9f2c41aa", "requests_sent": 1},
         rent_max_attempts=1,
         inferops_evidence_dir=str(tmp_path / "evidence"),
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""HTTP for providers: JSON in and out, reads retried, creates sent once."""
+"""HTTP for providers: JSON in and out, reads retried, rental requests sent once."""
 
 from __future__ import annotations
 

@@ -547,7 +547,7 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
 
 
 def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
-    """Whether a failed create has certainly rented nothing.
+    """Whether a failed rental request has certainly rented nothing.
 
     A refusal by Vast.ai is a JSON object of its shape, or text in its words. Anything else comes
     from a gateway, which may have passed the request on, and a time-out means that somebody stopped

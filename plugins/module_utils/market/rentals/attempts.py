@@ -33,7 +33,7 @@ class Ledger:
     """
 
     nonce: str = ""
-    creates_sent: int = 0
+    requests_sent: int = 0
     spent_usd: float = 0.0
     attempts: tuple[dict[str, Any], ...] = ()
 
@@ -42,7 +42,7 @@ class Ledger:
         """The ledger that :meth:`to_dict` made *data* from; an empty one of a run without any."""
         return cls(
             nonce=str(data.get("nonce", "")),
-            creates_sent=int(data.get("creates_sent", 0)),
+            requests_sent=int(data.get("requests_sent", 0)),
             spent_usd=float(data.get("spent_usd", 0.0)),
             attempts=tuple(data.get("attempts", ())),
         )
@@ -53,7 +53,7 @@ class Ledger:
         machines = [one["machine_id"] for one in blamed if one["machine_id"]]
         return {
             "nonce": self.nonce,
-            "creates_sent": self.creates_sent,
+            "requests_sent": self.requests_sent,
             "spent_usd": self.spent_usd,
             "attempts": list(self.attempts),
             "shunned": machines,
@@ -73,7 +73,7 @@ class Ledger:
         sent = [one for one in created.get("attempts", ()) if one["outcome"] != _NOT_SENT]
         return replace(
             self,
-            creates_sent=self.creates_sent + len(sent),
+            requests_sent=self.requests_sent + len(sent),
             spent_usd=self.spent_usd + sum(one["cost_usd"] for one in sent),
         )
 
@@ -105,7 +105,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may take: creates, and dollars where ``budget_usd`` is not 0."""
+    """What a run may take: rental requests, and dollars where ``budget_usd`` is not 0."""
 
     max_attempts: int
     budget_usd: float = 0.0
@@ -215,7 +215,7 @@ def judge(
         bool(release)
         and not alike
         and (failure.is_the_machines or failure.is_a_cut_off_runs)
-        and counted.creates_sent < limits.max_attempts
+        and counted.requests_sent < limits.max_attempts
         and _leaves_enough(counted.spent_usd, cost_usd, limits.budget_usd)
     )
     # Of what there is to bill, the last message speaks by itself.

@@ -121,7 +121,7 @@ class Lifecycle:
     ) -> Rented:
         """Rent the first offer that can be had within *limits*.
 
-        Each create is sent once and carries the mark of its order; the nonce is the same for all
+        Each request is sent once and carries the mark of its order; the nonce is the same for all
         of them. After an unclear answer the listing decides. Once a rental request may have taken
         effect, every failure is an UnclearCreate; before that it is AttemptsExhausted or what
         the provider raises. Every error has the attempts.
@@ -130,12 +130,12 @@ class Lifecycle:
         attempts: list[dict[str, Any]] = []
         #: Machines that this call tries no more, by any of their offers.
         shunned: set[str | None] = set()
-        creates = 0
+        requests = 0
         for candidate in ranked:
             offer = candidate.offer
             if offer.machine_id in shunned:
                 continue
-            if creates == limits.max_attempts:
+            if requests == limits.max_attempts:
                 break
             order = order_for(offer)
             if not self._claims.take(offer.machine_id, order.mark.nonce):
@@ -143,7 +143,7 @@ class Lifecycle:
                 attempts.append(tried(offer, "claimed", "another host of this play rents it"))
                 shunned.add(offer.machine_id)
                 continue
-            creates += 1
+            requests += 1
             try:
                 rental, attempt = self._try(offer, order, limits)
             except MarketError as error:
@@ -168,14 +168,14 @@ class Lifecycle:
     def _try(
         self, offer: Offer, order: Order, limits: Limits
     ) -> tuple[Rental | None, dict[str, Any]]:
-        """One create: the rental to go on with, if any, and the attempt as data."""
+        """One rental request: the rental to go on with, if any, and the attempt as data."""
         began = self._clock.now()
 
         def cost(price_usd_per_hour: float | None) -> float:
             return cost_usd(price_usd_per_hour, began, self._clock.now())
 
         try:
-            rental = self._settle(order.mark, self._create(offer, order), offer, limits)
+            rental = self._confirmed(order.mark, self._create(offer, order), offer, limits)
             if _carries(rental, order.mark):
                 return self._within(limits, rental, offer, order), tried(offer, "rented", "")
         except OfferGone as error:
@@ -211,7 +211,7 @@ class Lifecycle:
         finally:
             self.account.forget()
 
-    def _settle(self, mark: Mark, rental_id: str, offer: Offer, limits: Limits) -> Rental:
+    def _confirmed(self, mark: Mark, rental_id: str, offer: Offer, limits: Limits) -> Rental:
         """What was created, as listed. Of several with the same name the oldest living one wins."""
         created = self._clock.now()
         last = "it is not listed"
@@ -251,7 +251,7 @@ class Lifecycle:
         """*rental* within its limits at the price that is really charged, or no rental."""
         price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
         if price is None:
-            # Without a limit that needs it, _settle does not wait for it.
+            # Without a limit that needs it, _confirmed does not wait for it.
             return rental
         if most is not None and price > most + _SAME_PRICE_USD:
             raise self._too_dear(rental, offer, f"more than the maximum of {most:.4f}")
@@ -317,7 +317,7 @@ class Lifecycle:
         )
 
     def _end_own(self, rental_id: str, offer: Offer | None = None) -> None:
-        """End what our own create made and nobody wants; when that fails, it may still bill."""
+        """End what our own request made and nobody wants; when that fails, it may still bill."""
         try:
             self._end(rental_id)
         except MarketError as error:

@@ -49,7 +49,7 @@ def failed_attempt(ledger: Ledger, max_attempts: int) -> str:
     if attempt["blame"] != "machine":
         return f"{attempt['message']} {told}"
     return (
-        f"Attempt {ledger.creates_sent} of {max_attempts} failed at {attempt['stage']}: "
+        f"Attempt {ledger.requests_sent} of {max_attempts} failed at {attempt['stage']}: "
         f"{attempt['message']} {told} Machine {attempt['machine_id']} is shunned."
     )
 
@@ -138,7 +138,7 @@ def _rate(rental: Mapping[str, Any], bills: str = "it bills") -> str:
 
 
 def _earlier(ledger: Ledger) -> str:
-    """What attempts before the last one have cost, and creates that ended well by themselves."""
+    """What attempts before the last one have cost, and requests that ended well by themselves."""
     if not ledger.attempts and not ledger.spent_usd:
         return ""
     return f"{len(ledger.attempts)} earlier attempts cost {ledger.spent_usd:.4f} dollars."
