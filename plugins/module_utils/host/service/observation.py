@@ -50,7 +50,7 @@ def look(service: Service[Any], keep: bool = True) -> Seen:
     if record is None:
         phase, reason = _without_record(service, tree, launchers)
         return Seen(phase, reason, service.new_record(None), tree, bool(launchers))
-    corrected = _set_right(service, record, tree, bool(launchers))
+    corrected = _righted(service, record, tree, bool(launchers))
     if keep and not launchers and corrected != kept:
         _store(service, kept, corrected)
     supervised = any(_is_kept(launcher, service, corrected) for launcher in launchers)
@@ -105,7 +105,7 @@ def _without_record(
     return "stopped", DAMAGED if service.record_path.exists() else None
 
 
-def _set_right(service: Service[Any], record: Record, tree: list[Process], launched: bool) -> Record:
+def _righted(service: Service[Any], record: Record, tree: list[Process], launched: bool) -> Record:
     """The record where it can still be true, else what must have happened since."""
     lives = alive(record.identity)
     if record.phase == "stopped" and ended_with_host(service, record):
