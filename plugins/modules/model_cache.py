@@ -259,11 +259,12 @@ class Run:
         if lacking and listing.gated:
             largest = max(lacking, key=lambda file: file.size).name
             patiently(lambda: hub.probe(listing.model, listing.commit, largest))
-        missing_bytes = sum(file.size for file in lacking) - copy.bytes_here(lacking)
+        size = sum(file.size for file in lacking)
+        missing_bytes = size - copy.bytes_here(lacking)
         reserve, installing = (
             int(self.params[name] * 1024**3) for name in ("reserve_gib", "installing_gib")
         )
-        require_space(copy.folder, missing_bytes, reserve, installing)
+        require_space(copy.folder, size - copy.disk_bytes(lacking), reserve, installing)
         if not self.module.check_mode:
             download(hub, listing, files, store)
             self.require_whole(copy.folder)

@@ -129,6 +129,7 @@ def test_a_commit_is_forty_digits_and_never_a_path(
         ".inferops.json",
         ".inferops.json/x.json",
         f"{WEIGHTS}.incomplete",
+        f"{WEIGHTS}.incomplete.pieces",
         WEIGHTS,
         7,
         None,

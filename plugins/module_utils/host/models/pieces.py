@@ -77,7 +77,7 @@ class OneAnswerOnly(Exception):
 
 
 def bytes_here(file: File, part: Path) -> int:
-    """What earlier attempts have left of a file in its *part*."""
+    """What earlier attempts have left of a file in its *part* that need not be fetched again."""
     here = _size(part)
     if not 0 < here <= file.size:
         return 0
@@ -240,7 +240,8 @@ class Fetch:
             written = os.pwrite(self.handle, content, offset)
             content, offset = content[written:], offset + written
         piece.crc, piece.here = crc, piece.here + size
-        if piece.whole and len(self.pieces) > 1:
+        # What has no name cannot be told from what another process finds later.
+        if piece.whole and len(self.pieces) > 1 and (self.file.checksum or self.version):
             self.journal.add(piece.index, piece.crc, self.version)
         self.progress.count(size)
 

@@ -117,6 +117,10 @@ class Copy:
         """What earlier attempts have left of these files."""
         return sum(bytes_here(file, self._part(file)) for file in files)
 
+    def disk_bytes(self, files: Sequence[File]) -> int:
+        """What that takes of the disk already, halves of pieces included."""
+        return sum(min(file.size, _used(self._part(file))) for file in files)
+
     def adopt(self, file: File) -> bool:
         """Prove a file that is here without a mark, such as one that was touched or copied."""
         path = self.folder / file.name
@@ -228,6 +232,13 @@ def _digest(path: Path, file: File) -> str:
         for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
             digest.update(chunk)
     return str(digest.hexdigest())
+
+
+def _used(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0
 
 
 def _size(path: Path) -> int:
