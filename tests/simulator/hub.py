@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.web import DropConnection, Reply, Request, Server, json_reply
+from tests.simulator.web import DropConnection, Reply, Request, Server, http_date, json_reply
 
 NAME = r"(?P<name>[\w.-]+/[\w.-]+)"
 BRANCH = "main"
@@ -53,8 +53,8 @@ class Trouble:
     #: Models that have another name now.
     moved: dict[str, str] = field(default_factory=dict)
     ignores_ranges: bool = False
-    #: No answer has an ETag.
-    unnamed_versions: bool = False
+    #: How answers name the content: ETag, weak ETag, Last-Modified or not at all.
+    version_by: str = "ETag"
     silent: bool = False
     #: Status, code and message of every answer.
     refusal: tuple[int, str, str] | None = None
@@ -241,16 +241,15 @@ class Hub:
     def part(self, request: Request, path: Path, folder: Path, content: bytes, tag: str) -> Reply:
         """Return the bytes that were asked for, with the headers that the client's cache needs."""
         headers = {
-            "ETag": f'"{tag}"',
+            **self.version(tag),
             "X-Repo-Commit": commit(folder),
             "Accept-Ranges": "bytes",
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f'inline; filename="{path.name}"',
         }
-        if self.trouble.unnamed_versions:
-            del headers["ETag"]
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
-        other = request.headers.get("if-range", headers.get("ETag")) != headers.get("ETag")
+        known = request.headers.get("if-range")
+        other = known is not None and known not in self.version(tag).values()
         if not asked or other or self.trouble.ignores_ranges:
             return Reply(200, content, headers)
         first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
@@ -259,6 +258,15 @@ class Hub:
         first, last = self.misread(path.name, first, last)
         headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
         return Reply(206, content[first : last + 1], headers)
+
+    def version(self, tag: str) -> dict[str, str]:
+        """The headers that name the content."""
+        seconds = int(hashlib.sha1(tag.encode()).hexdigest()[:7], 16)
+        return {
+            "ETag": {"ETag": f'"{tag}"'},
+            "weak ETag": {"ETag": f'W/"{tag}"'},
+            "Last-Modified": {"Last-Modified": http_date(seconds)},
+        }.get(self.trouble.version_by, {})
 
     def misread(self, file: str, first: int, last: int) -> tuple[int, int]:
         """Which range is answered, where another one was asked for."""

@@ -63,6 +63,17 @@ MUTATIONS = (
         (f"{RANGES}::test_what_nothing_holds_together_is_taken_from_one_answer",),
     ),
     Mutation(
+        "weak-name-joins-pieces",
+        "a server that calls two contents the same makes a mixture of them",
+        PARTS,
+        'if tag.startswith("W/") else tag',
+        'if tag == "W/" else tag',
+        (
+            f"{RANGES}"
+            "::test_pieces_without_a_checksum_are_joined_by_a_name_that_is_as_good[weak ETag-False]",
+        ),
+    ),
+    Mutation(
         "pieces-without-a-name-kept",
         "another run goes on with pieces of a file that it cannot know",
         PIECES,
