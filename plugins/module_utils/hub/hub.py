@@ -45,8 +45,11 @@ _MOST_LISTING_BYTES = 32 * 2**20
 class HubError(Exception):
     """The hub does not give what was asked for. `kind`: gated, missing, unreachable or refused.
 
-    What is unreachable may answer a moment later; the others will not.
+    What is unreachable may answer a moment later; the others will not. One that is `busy` may do so
+    when others have their answers.
     """
+
+    busy = False
 
     def __init__(self, kind: str, cause: str, remedy: str) -> None:
         super().__init__(f"{cause} {remedy}")
@@ -222,7 +225,9 @@ class Hub:
         code, status = error.headers.get("X-Error-Code", ""), error.code
         page = f"{self.endpoint}/{model}"
         if status >= 500 or status in (408, 429):
-            return self.unreachable(f"it answers {status}")
+            away = self.unreachable(f"it answers {status}")
+            away.busy = status in (429, 503)
+            return away
         if status == 416:
             return self.astray(f"a file of {model}", "it is shorter there")
         said = error.headers.get("X-Error-Message", "")

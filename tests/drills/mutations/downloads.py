@@ -68,10 +68,7 @@ MUTATIONS = (
         PARTS,
         'if tag.startswith("W/") else tag',
         'if tag == "W/" else tag',
-        (
-            f"{RANGES}"
-            "::test_pieces_without_a_checksum_are_joined_by_a_name_that_is_as_good[weak ETag-False]",
-        ),
+        (f"{RANGES}::test_pieces_without_a_checksum_are_joined_by_a_name_that_is_as_good",),
     ),
     Mutation(
         "pieces-without-a-name-kept",

@@ -28,6 +28,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.models import (
     pieces,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models import store as model_store
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import Hub as Client
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import HubError
 from ansible_collections.inferops.gpu.plugins.modules import model_cache
 from tests.simulator.hub import Hub, commit
 from tests.simulator.web import Reply, Request, json_reply
@@ -584,6 +586,45 @@ def test_a_disk_that_reads_otherwise_than_it_was_written_is_named(
     monkeypatch.setattr(pieces.Fetch, "_crc", lambda self, *given: crc(self, *given) ^ 1)
     assert "the disk of this host is damaged. Take another host." in cache()["msg"]
     assert not (folder / WEIGHTS).exists()
+
+
+@pytest.mark.parametrize(
+    ("busy", "brings", "asked_times"), [(True, 1, 21), (True, 0, 5), (False, 1, 5)]
+)
+def test_a_server_that_lets_in_fewer_connections_is_no_end_while_the_others_bring(
+    pauses: list[float], busy: bool, brings: int, asked_times: int
+) -> None:
+    asked, brought = [0], [0]
+
+    def question() -> str:
+        asked[0] += 1
+        brought[0] += brings
+        if asked[0] > 20:
+            return "let in"
+        error = HubError("unreachable", "It answers 503.", "")
+        error.busy = busy
+        raise error
+
+    def ask() -> str:
+        return patience.patiently(question, beside=lambda: brought[0])
+
+    if asked_times > 20:
+        assert ask() == "let in"
+    else:
+        with pytest.raises(HubError):
+            ask()
+    assert asked[0] == asked_times
+    assert max(pauses) <= 32 * patience.FIRST_PAUSE_SECONDS
+
+
+def test_a_server_that_is_too_busy_says_so(hub: Mirror) -> None:
+    client = Client(f"http://127.0.0.1:{hub.port}", None, 30)
+    for status, busy in ((503, True), (429, True), (500, False)):
+        hub.trouble.fails[WEIGHTS], hub.trouble.status = 1, status
+        listing = client.listing(NAME, "main")
+        with pytest.raises(HubError) as told, client.read(NAME, listing.commit, WEIGHTS):
+            pass
+        assert told.value.busy is busy
 
 
 def test_a_full_disk_is_told_and_what_has_arrived_is_kept(

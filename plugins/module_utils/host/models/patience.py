@@ -17,19 +17,28 @@ FIRST_PAUSE_SECONDS = 1.0
 _Answer = TypeVar("_Answer")
 
 
-def patiently(question: Callable[[], _Answer], measure: Callable[[], int] = lambda: 0) -> _Answer:
+def patiently(
+    question: Callable[[], _Answer],
+    measure: Callable[[], int] = lambda: 0,
+    beside: Callable[[], int] = lambda: 0,
+) -> _Answer:
     """Ask a few times, with longer and longer pauses. Raises HubError.
 
     What *measure* counts has grown where an attempt that failed has brought something: such a one
-    is none of the few.
+    is none of the few. Nor is one for which the hub is too busy, while what others bring *beside*
+    grows: it lets in fewer connections at once, and is not away.
     """
-    failures = 0
+    tries = failures = 0
+    seen = beside()
     while True:
         before = measure()
         try:
             return question()
         except HubError as error:
-            failures = 0 if measure() > before else failures + 1
+            waits = error.busy and beside() > seen
+            tries = 0 if measure() > before else tries + 1
+            failures = failures + 1 if tries and not waits else 0
             if error.kind != "unreachable" or failures >= ATTEMPTS:
                 raise
-        time.sleep(FIRST_PAUSE_SECONDS * 2 ** max(failures - 1, 0))
+        seen = beside()
+        time.sleep(FIRST_PAUSE_SECONDS * 2 ** min(max(tries - 1, 0), ATTEMPTS))

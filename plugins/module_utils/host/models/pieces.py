@@ -174,7 +174,9 @@ class Fetch:
 
     def _bring(self, piece: Piece) -> None:
         while not piece.whole:
-            patiently(lambda: self._attempt(piece), lambda: piece.here)
+            patiently(
+                lambda: self._attempt(piece), lambda: piece.here, lambda: self.progress.arrived
+            )
 
     def _attempt(self, piece: Piece) -> None:
         """Ask for what is not here of a piece; the server may give less."""

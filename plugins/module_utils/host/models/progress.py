@@ -21,7 +21,7 @@ class Progress:
 
     def __init__(self, path: Path, total: int, done: int) -> None:
         self.path, self.total, self.done = path, total, done
-        self.checked = 0
+        self.checked = self.arrived = 0
         self.began, self.began_with = time.monotonic(), done
         #: What went wrong first.
         self.cause: BaseException | None = None
@@ -38,6 +38,7 @@ class Progress:
             raise Stopped
         with self.guard:
             self.done += size
+            self.arrived += max(size, 0)
             self.checked += checked
 
     def tell(self) -> None:
