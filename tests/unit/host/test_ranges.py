@@ -356,6 +356,14 @@ def test_a_mirror_that_ignores_ranges_gives_the_whole_file_by_one_connection(
     assert asked(hub)[-1] == ""
 
 
+def test_a_mirror_that_ignores_ranges_is_not_asked_for_each_of_them(
+    cache: Run, hub: Mirror, folder: Path
+) -> None:
+    hub.trouble.ignores_ranges = True
+    assert cache()["complete"]
+    assert len(asked(hub)) <= model_store.CONNECTIONS + 1 < COUNT
+
+
 def test_a_mirror_that_ignores_ranges_from_now_on_costs_no_piece_that_is_here(
     cache: Run, hub: Mirror, folder: Path
 ) -> None:
@@ -433,7 +441,8 @@ def test_a_file_that_changes_between_pieces_is_no_mixture_of_both(
     hub.trouble.version_by = version_by
     hub.trouble.changes = {WEIGHTS: 5}
     assert cache()["complete"]
-    assert changed(hub, folder)
+    # By a weak name no pieces are joined: the one answer may come before the change.
+    assert changed(hub, folder) or (version_by == "weak ETag" and right(hub, folder))
 
 
 @pytest.mark.parametrize(
@@ -577,6 +586,7 @@ def test_the_first_failure_is_told_and_ends_the_other_files(
     hub.trouble.fails[WEIGHTS], hub.trouble.status = 1000, 404
     told = cache()["msg"]
     assert told.startswith(f"http://127.0.0.1:{hub.port} has no model"), told
+    assert len(asked(hub)) <= model_store.CONNECTIONS
 
 
 def test_a_disk_that_reads_otherwise_than_it_was_written_is_named(

@@ -98,6 +98,8 @@ class Fetch:
         #: What the server calls the content of which there are pieces, and all that it ever said.
         self.version: str | None = None
         self.versions: set[str | None] = set()
+        #: Whether several answers may make one file.
+        self.joins = True
         self.checked = 0
         self.guard = threading.Lock()
         self.handle = -1
@@ -119,7 +121,7 @@ class Fetch:
         if digest and digest.hexdigest() != self.file.checksum:
             self.part.unlink()
             self.progress.count(-self.file.size)
-            changed = ", and it changed on the way" if len(self.versions) > 1 else ""
+            changed = ", and it changed on the way" if len(self.versions - {None}) > 1 else ""
             raise StoreError(
                 f"{self.file.name} of {self.remote.listing.model} has another checksum than "
                 f"{self.remote.hub.endpoint} says{changed}: what arrived was thrown away. Run "
@@ -144,14 +146,10 @@ class Fetch:
         digest = self.file.digest()
         jobs = [connections.submit(self._bring, piece) for piece in self.pieces]
         try:
-            for piece, job in zip(self.pieces, jobs):
-                job.result()
-                digest = self._checked(piece, digest, self._bring)
-        except OneAnswerOnly:
-            raise
-        except BaseException as error:
-            self.progress.stop(error)
-            raise
+            with self.progress.watched(OneAnswerOnly):
+                for piece, job in zip(self.pieces, jobs):
+                    job.result()
+                    digest = self._checked(piece, digest, self._bring)
         finally:
             wait([job for job in jobs if not job.cancel()])
         return digest
@@ -173,19 +171,24 @@ class Fetch:
         return sum(piece.here for piece in self.pieces)
 
     def _bring(self, piece: Piece) -> None:
-        while not piece.whole:
-            patiently(
-                lambda: self._attempt(piece), lambda: piece.here, lambda: self.progress.arrived
-            )
+        def attempt() -> None:
+            self._attempt(piece)
+
+        with self.progress.watched(OneAnswerOnly):
+            while not piece.whole:
+                patiently(attempt, lambda: piece.here, lambda: self.progress.arrived)
 
     def _attempt(self, piece: Piece) -> None:
         """Ask for what is not here of a piece; the server may give less."""
         self.progress.count(0)
+        if not self.joins:
+            raise OneAnswerOnly
         first = piece.next
         # The end of the file is left open: of a longer one the answer says so.
         last = None if piece.end == self.file.size else piece.end - 1
         with self.remote.part(first, last, self.version) as part:
             if part.first != first or not self._fits(part.version):
+                self.joins = False
                 raise OneAnswerOnly
             limit = time.monotonic() + PIECE_SECONDS
             self._pour(part.body, first, piece, min(part.end, piece.end), limit)

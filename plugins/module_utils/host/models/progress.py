@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..machine.files import write_json
@@ -31,6 +33,17 @@ class Progress:
         """Let the other threads end at their next bytes."""
         with self.guard:
             self.cause = self.cause or cause
+
+    @contextmanager
+    def watched(self, *harmless: type[Exception]) -> Iterator[None]:
+        """What goes wrong within ends the other threads, too, unless it is harmless."""
+        try:
+            yield
+        except harmless:
+            raise
+        except BaseException as error:
+            self.stop(error)
+            raise
 
     def count(self, size: int, checked: int = 0) -> None:
         """So many bytes more have arrived, or less where they were thrown away. Raises Stopped."""

@@ -152,18 +152,15 @@ class Copy:
         return self.folder / f"{file.name}{INCOMPLETE}"
 
     def fetch(self, remote: RemoteFile, connections: Executor, progress: Progress) -> None:
-        """Bring one file, and prove it. What goes wrong is told to *progress*, and ends the others.
+        """Bring one file, and prove it. What goes wrong is told to *progress*.
 
         Raises HubError, StoreError, OSError or Stopped.
         """
         part = self._part(remote.file)
-        try:
+        with progress.watched():
             private_folder(part.parent)
             Fetch(remote, part, progress).run(connections)
             os.replace(part, self.folder / remote.file.name)
-        except BaseException as error:
-            progress.stop(error)
-            raise
 
 
 def download(hub: Hub, listing: Listing, files: Sequence[File], store: Store) -> None:
