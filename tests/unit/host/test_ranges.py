@@ -683,3 +683,43 @@ def test_a_line_of_progress_says_what_is_still_to_come(
     usual = {"bytes_done": 2**30, "bytes_total": 2**32, "bytes_per_second": 1e8}
     text = line({**usual, "bytes_checked": 2**29, **told})
     assert shown is None or text == shown
+
+
+@pytest.mark.parametrize(
+    ("rental", "said"),
+    [
+        ({"download_mbit_per_second": 800}, "minutes at the 800 Mbit/s that are promised"),
+        ({"download_mbit_per_second": None}, ""),
+    ],
+)
+def test_the_role_says_what_a_download_will_take(
+    hub: Mirror, tmp_path: Path, rental: dict[str, Any], said: str
+) -> None:
+    (hub.models / NAME / WEIGHTS).write_bytes(b"")
+    os.truncate(hub.models / NAME / WEIGHTS, 50 * 2**20)  # which nobody downloads
+    role = {"name": "inferops.gpu.model_cache", "tasks_from": "start"}
+    play = {"hosts": "localhost", "tasks": [{"ansible.builtin.include_role": role}]}
+    file = tmp_path / "play.json"
+    file.write_text(json.dumps([{**play, "gather_facts": False}]))
+    given = {
+        "ansible_python_interpreter": sys.executable,
+        "inferops_model": NAME,
+        "inferops_home": str(tmp_path / "home"),
+        "inferops_hub_endpoint": f"http://127.0.0.1:{hub.port}",
+        "inferops_rental": rental,
+    }
+    command = [str(Path(sys.executable).with_name("ansible-playbook")), "--check", str(file)]
+    done = subprocess.run(
+        [*command, "-i", "localhost,", "-c", "local", "-e", json.dumps(given)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    output = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 0, output
+    assert f"Would download 0.05 GiB of {NAME} in 2 files to" in output
+    assert said in output
+    assert ("Mbit/s" in output) is bool(said)
