@@ -37,7 +37,8 @@ PIECE_BYTES = 64 * 2**20
 PIECE_SECONDS = 300.0
 """How long one connection may take for a piece: another one may be faster."""
 
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**17
+"""How often a connection is looked at, however slow it is."""
 
 
 @dataclass
