@@ -22,6 +22,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import
 MODULE = "inferops.gpu.model_cache"
 WATCH_SECONDS = 5
 COUNTED = ("bytes_done", "bytes_total", "bytes_per_second")
+GIB = 1024**3
 
 
 class ActionModule(GuardedAction):
@@ -55,9 +56,13 @@ class ActionModule(GuardedAction):
 
 
 def line(progress: Any) -> str:
-    """model 3.0 of 15.3 GiB, 98 MB/s; nothing where nobody knows it yet."""
+    """model 3.0 of 15.3 GiB, 98 MB/s, about 135 s left; nothing where nobody knows it yet."""
     try:
         done, total, rate = (float(progress[name]) for name in COUNTED)
+        checked = float(progress.get("bytes_checked", 0))
     except (TypeError, KeyError, ValueError, OverflowError):
         return ""
-    return f"model {done / 1024**3:.1f} of {total / 1024**3:.1f} GiB, {rate / 1e6:.0f} MB/s"
+    text = f"model {done / GIB:.1f} of {total / GIB:.1f} GiB, {rate / 1e6:.0f} MB/s"
+    if done >= total:
+        return f"{text}, {checked / GIB:.1f} GiB checked"
+    return text + (f", about {(total - done) / rate:.0f} s left" if rate > 0 else "")

@@ -10,8 +10,12 @@ module: model_cache
 short_description: Download a model to a host, or check one that is there
 version_added: "0.1.0"
 description:
-  - Downloads the files that a server needs from the model hub or a mirror of it, several at once.
-    A download that broke goes on where it ended. Each file is proven by its checksum.
+  - Downloads the files that a server needs from the model hub or a mirror of it, large ones in
+    pieces of 64 MiB, by at most eight connections. Pieces are checked while others arrive.
+  - A download that broke, or whose process or host ended, goes on with the pieces that it lacks.
+    Each file is proven by its checksum.
+  - A mirror that knows no ranges gives each file by one connection, four files at once. One that
+    sends other bytes than it was asked for, or files of other sizes than it lists, is refused.
   - A mirror may name no checksums. Such files count as complete by their size and not as proven,
     and RV(unproven_files) and a warning name them.
   - A copy that is complete is kept, and the hub is not asked again.
@@ -133,7 +137,11 @@ progress:
   description: How far the download of another process is.
   returned: when O(watch_seconds) has passed
   type: dict
-  sample: {bytes_done: 3221225472, bytes_total: 16381470720, bytes_per_second: 98000000}
+  sample:
+    bytes_done: 3221225472
+    bytes_total: 16381470720
+    bytes_per_second: 98000000
+    bytes_checked: 3154116608
 """
 
 import time
@@ -144,15 +152,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models.errors import StoreError
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import problems
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models.patience import patiently
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import (
     MODELS,
     Copy,
     Store,
-    StoreError,
     download,
     gib,
-    patiently,
     require_space,
     without_checksum,
 )
@@ -251,11 +259,12 @@ class Run:
         if lacking and listing.gated:
             largest = max(lacking, key=lambda file: file.size).name
             patiently(lambda: hub.probe(listing.model, listing.commit, largest))
-        missing_bytes = sum(file.size for file in lacking) - copy.bytes_here(lacking)
+        size = sum(file.size for file in lacking)
+        missing_bytes = size - copy.bytes_here(lacking)
         reserve, installing = (
             int(self.params[name] * 1024**3) for name in ("reserve_gib", "installing_gib")
         )
-        require_space(copy.folder, missing_bytes, reserve, installing)
+        require_space(copy.folder, size - copy.disk_bytes(lacking), reserve, installing)
         if not self.module.check_mode:
             download(hub, listing, files, store)
             self.require_whole(copy.folder)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stand-in for the model hub: serves folders the way huggingface_hub's client asks for them.
 
-Weights are large files, as on the real hub: they have a SHA-256 and may lie on another server. What
-can go wrong with a download is played on command: see ``Trouble``.
+Weights are large files, as on the real hub: they have a SHA-256, and may lie on another server at
+an address that is good for a time. What can go wrong is played on command: see ``Trouble``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.simulator.web import DropConnection, Reply, Request, Server, json_reply
+from tests.simulator.web import DropConnection, Reply, Request, Server, http_date, json_reply
 
 NAME = r"(?P<name>[\w.-]+/[\w.-]+)"
 BRANCH = "main"
@@ -33,22 +33,34 @@ class HubError(Exception):
 
 @dataclass
 class Trouble:
-    """What goes wrong, by file name: the next so many answers break off in the middle, or fail with
-    a status; its bytes are always others than the listing says; it lies at another origin.
-    ``refusal`` is the status, code and message of every answer; ``open_files`` of a gated model are
-    for everybody. ``moved`` models have another name now. ``away`` so many requests get no answer.
-    """
+    """What goes wrong, much of it by file name. A number is of the next so many answers."""
 
+    #: They break off in the middle, fail with a status, hold half of the range that was asked for
+    #: and say so, or hold another range and say so.
     breaks: Counter[str] = field(default_factory=Counter)
     fails: Counter[str] = field(default_factory=Counter)
     status: int = 503
+    shortens: Counter[str] = field(default_factory=Counter)
+    shifts: Counter[str] = field(default_factory=Counter)
+    #: Its bytes are always others than the listing says, are others after so many answers, or are
+    #: so many more, or less.
     corrupt: set[str] = field(default_factory=set)
+    changes: dict[str, int] = field(default_factory=dict)
+    resized: dict[str, int] = field(default_factory=dict)
+    #: Large files lie at this origin, at addresses that are good for so many requests; 0 for any.
     elsewhere: str = ""
+    good_for: int = 0
+    #: Models that have another name now.
     moved: dict[str, str] = field(default_factory=dict)
     ignores_ranges: bool = False
+    #: How answers name the content: ETag, weak ETag, Last-Modified or not at all.
+    version_by: str = "ETag"
     silent: bool = False
+    #: Status, code and message of every answer.
     refusal: tuple[int, str, str] | None = None
+    #: What of a gated model is for everybody.
     open_files: frozenset[str] = frozenset()
+    #: So many requests get no answer.
     away: int = 0
 
 
@@ -65,6 +77,8 @@ class Hub:
         self.models, self.gated, self.token = models, gated, token
         self.trouble = Trouble()
         self.seen: list[Request] = []
+        self.answers: Counter[str] = Counter()
+        self.signatures: Counter[str] = Counter()
         self.servers = [Server(address, self.answer)]
 
     def open_to_hosts(self, address: str) -> None:
@@ -102,6 +116,7 @@ class Hub:
                 (f"/api/models/{NAME}/revision/(?P<revision>[^/]+)", self.info),
                 (f"/api/models/{NAME}/tree/(?P<revision>[^/]+)(?:/.*)?", self.tree),
                 (f"/{NAME}/resolve/(?P<revision>[^/]+)/(?P<file>.+)", self.file),
+                (f"/xet-bridge/{NAME}/(?P<revision>[^/]+)/(?P<file>.+)", self.bridge),
             ):
                 found = re.fullmatch(pattern, request.path)
                 if found:
@@ -155,16 +170,52 @@ class Hub:
             self.require_access(request, self.name(folder))
         if path not in files(folder):
             raise HubError(404, "EntryNotFound", "Entry not found")
-        trouble = self.trouble
+        if self.trouble.elsewhere and is_large(path):
+            return self.redirect(path, folder)
+        return self.content(request, folder, path, digest(path))
+
+    def redirect(self, path: Path, folder: Path) -> Reply:
+        """To where the bytes lie. The real one has ids for names there; a range changes nothing."""
+        self.signatures["given"] += 1
+        place = f"xet-bridge/{self.name(folder)}/{commit(folder)}/{path.name}"
+        query = f"Expires=1781098782&Signature={self.signatures['given']}"
+        headers = {
+            "Location": f"{self.trouble.elsewhere}/{place}?{query}",
+            "X-Linked-Size": str(path.stat().st_size),
+            "X-Linked-ETag": f'"{digest(path)}"',
+            "X-Repo-Commit": commit(folder),
+            "Accept-Ranges": "bytes",
+        }
+        return Reply(302, b"Found", headers)
+
+    def bridge(self, request: Request, folder: Path, file: str) -> Reply:
+        """What lies elsewhere, for whoever has an address that is still good. Its ETag looks like
+        the checksum and is none.
+        """
+        signature = request.query.get("Signature", "")
+        self.signatures[signature] += 1
+        if not signature or 0 < self.trouble.good_for < self.signatures[signature]:
+            return Reply(403, b"<Error><Code>AccessDenied</Code></Error>")
+        path = folder / file
+        if path not in files(folder):
+            return Reply(404, b"<Error><Code>NoSuchKey</Code></Error>")
+        return self.content(request, folder, path, digest(path)[::-1])
+
+    def content(self, request: Request, folder: Path, path: Path, tag: str) -> Reply:
+        """The bytes of a file, or what goes wrong with them."""
+        trouble, file = self.trouble, path.name
         if trouble.fails[file] > 0:
             trouble.fails[file] -= 1
             return json_reply({"error": "try later"}, trouble.status)
-        if trouble.elsewhere and is_large(path):
-            return Reply(302, b"", {"Location": f"{trouble.elsewhere}{request.path}"})
+        self.answers[file] += 1
         content = path.read_bytes()
         if file in trouble.corrupt:
             content = bytes(len(content))
-        reply = self.part(request, path, folder, content)
+        if self.answers[file] > trouble.changes.get(file, self.answers[file]):
+            # A file that can still be read: its header stays.
+            content, tag = content[:1000] + content[1000:][::-1], f"{tag[:-1]}x"
+        content = (content + b"more")[: len(content) + trouble.resized.get(file, 0)]
+        reply = self.part(request, path, folder, content, tag)
         if trouble.breaks[file] > 0:
             trouble.breaks[file] -= 1
             promised = {"Content-Length": str(len(reply.body)), "Connection": "close"}
@@ -187,23 +238,45 @@ class Hub:
         if not self.token or given != f"Bearer {self.token}":
             raise HubError(403, "GatedRepo", f"Access to model {name} is restricted.")
 
-    def part(self, request: Request, path: Path, folder: Path, content: bytes) -> Reply:
+    def part(self, request: Request, path: Path, folder: Path, content: bytes, tag: str) -> Reply:
         """Return the bytes that were asked for, with the headers that the client's cache needs."""
         headers = {
-            "ETag": f'"{digest(path)}"',
+            **self.version(tag),
             "X-Repo-Commit": commit(folder),
             "Accept-Ranges": "bytes",
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f'inline; filename="{path.name}"',
         }
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
-        if not asked or self.trouble.ignores_ranges:
+        known = request.headers.get("if-range")
+        other = known is not None and known not in self.version(tag).values()
+        if not asked or other or self.trouble.ignores_ranges:
             return Reply(200, content, headers)
         first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
         if first > last:
             return Reply(416, b"", {**headers, "Content-Range": f"bytes */{len(content)}"})
+        first, last = self.misread(path.name, first, last)
         headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
         return Reply(206, content[first : last + 1], headers)
+
+    def version(self, tag: str) -> dict[str, str]:
+        """The headers that name the content."""
+        seconds = int(hashlib.sha1(tag.encode()).hexdigest()[:7], 16)
+        return {
+            "ETag": {"ETag": f'"{tag}"'},
+            "weak ETag": {"ETag": f'W/"{tag}"'},
+            "Last-Modified": {"Last-Modified": http_date(seconds)},
+        }.get(self.trouble.version_by, {})
+
+    def misread(self, file: str, first: int, last: int) -> tuple[int, int]:
+        """Which range is answered, where another one was asked for."""
+        if first < last and self.trouble.shortens[file] > 0:
+            self.trouble.shortens[file] -= 1
+            last = (first + last) // 2
+        if first < last and self.trouble.shifts[file] > 0:
+            self.trouble.shifts[file] -= 1
+            first += 1
+        return first, last
 
 
 def files(folder: Path) -> list[Path]:

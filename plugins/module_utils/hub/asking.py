@@ -74,7 +74,7 @@ def _read(hub: Hub, listing: Listing, *names: str) -> dict[str, Any] | None:
     name = next((name for name in names if name in there), None)
     if name is None:
         return None
-    with hub.read(listing.model, listing.commit, name, first=0) as (answer, _first):
+    with hub.read(listing.model, listing.commit, name) as answer:
         content = parse(answer.read(_MOST_CONFIG_BYTES).decode(errors="replace"))
     return content if isinstance(content, dict) else None
 

@@ -9,6 +9,7 @@ hub gets it only where it lets nobody in without, and never over http.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import ipaddress
 import os
@@ -16,7 +17,7 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: A path below the model's folder, without what leads elsewhere or cannot be shown.
 _FILE_NAME = re.compile(r"[^\x00-\x1f\x7f\\]{1,500}")
 #: Of names that the folder of a copy has for its own use.
-_OUR_PREFIX, _OUR_SUFFIX = ".inferops", ".incomplete"
+_OUR_PREFIX, _OUR_SUFFIXES = ".inferops", (".incomplete", ".incomplete.pieces")
 MOST_FILES, MOST_FILE_BYTES = 10_000, 2**50
 _MOST_LISTING_BYTES = 32 * 2**20
 
@@ -44,8 +45,11 @@ _MOST_LISTING_BYTES = 32 * 2**20
 class HubError(Exception):
     """The hub does not give what was asked for. `kind`: gated, missing, unreachable or refused.
 
-    What is unreachable may answer a moment later; the others will not.
+    What is unreachable may answer a moment later; the others will not. One that is `busy` may do so
+    when others have their answers.
     """
+
+    busy = False
 
     def __init__(self, kind: str, cause: str, remedy: str) -> None:
         super().__init__(f"{cause} {remedy}")
@@ -69,6 +73,16 @@ class File:
     def checksum(self) -> str | None:
         """By which its bytes can be proven; None where only its size is known."""
         return self.sha256 or self.git_id
+
+    def digest(self) -> Any:
+        """Takes in the bytes of the file, from the first on, to compare with its checksum; None
+        where that is not known.
+        """
+        if self.sha256:
+            return hashlib.sha256()
+        if self.git_id:
+            return hashlib.sha1(f"blob {self.size}\0".encode(), usedforsecurity=False)
+        return None
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,7 @@ class Hub:
         """The files of a model at a branch, tag or commit. Raises HubError."""
         place = urllib.parse.quote(revision, safe="")
         url = f"{self.endpoint}/api/models/{model}/revision/{place}?blobs=true"
-        with self._get(url, model, revision) as answer:
+        with self._get(lambda: self._ask(url, {}), model, revision) as answer:
             try:
                 return _listing(_told(answer))
             except ValueError as error:
@@ -117,28 +131,37 @@ class Hub:
 
     def probe(self, model: str, commit: str, name: str) -> None:
         """Ask for one byte: a gated model lists its files to everybody. Raises HubError."""
-        with self.read(model, commit, name, first=0, last=0):
+        with self.read(model, commit, name, {"Range": "bytes=0-0"}):
             pass
 
     @contextmanager
     def read(
-        self, model: str, commit: str, name: str, first: int, last: int | None = None
-    ) -> Iterator[tuple[http.client.HTTPResponse, int]]:
-        """A file from a byte on, and where the answer really begins. Raises HubError."""
-        path = urllib.parse.quote(name)
-        headers = {}
-        if first or last is not None:
-            headers["Range"] = f"bytes={first}-{'' if last is None else last}"
-        url = f"{self.endpoint}/{model}/resolve/{commit}/{path}"
-        with self._get(url, model, commit, headers) as answer:
-            yield answer, first if answer.status == 206 else 0
+        self,
+        model: str,
+        commit: str,
+        name: str,
+        headers: Mapping[str, str] | None = None,
+        address: str | None = None,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """A file, or what these headers ask of it. Raises HubError.
+
+        An *address* is where an earlier answer came from. Whoever is there gets no token.
+        """
+        url = f"{self.endpoint}/{model}/resolve/{commit}/{urllib.parse.quote(name)}"
+        asked = headers or {}
+
+        def ask() -> http.client.HTTPResponse:
+            return self._open(address, asked) if address else self._ask(url, asked)
+
+        with self._get(ask, model, commit) as answer:
+            yield answer
 
     @contextmanager
     def _get(
-        self, url: str, model: str, revision: str, headers: dict[str, str] | None = None
+        self, ask: Callable[[], http.client.HTTPResponse], model: str, revision: str
     ) -> Iterator[http.client.HTTPResponse]:
         try:
-            answer = self._ask(url, headers or {})
+            answer = ask()
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(error, model, revision) from error
@@ -147,14 +170,14 @@ class Hub:
         with answer:
             yield answer
 
-    def _ask(self, url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def _ask(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         """The answer without the token, or else, where that is refused, with it."""
         if self.token and (self.needs_token or self.token_always):
             return self._open(url, headers, self.token)
         try:
             return self._open(url, headers)
         except urllib.error.HTTPError as error:
-            asked = _origin(error.url or url) == _origin(url)
+            asked = origin(error.url or url) == origin(url)
             if not self.token or error.code not in _WANTS_TOKEN or not asked:
                 raise
             self._refuse_http(url)
@@ -162,7 +185,9 @@ class Hub:
         self.needs_token = True
         return answer
 
-    def _open(self, url: str, headers: dict[str, str], token: str = "") -> http.client.HTTPResponse:
+    def _open(
+        self, url: str, headers: Mapping[str, str], token: str = ""
+    ) -> http.client.HTTPResponse:
         request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT, **headers})
         if token:
             request.add_unredirected_header("Authorization", f"Bearer {token}")
@@ -186,11 +211,25 @@ class Hub:
             "Check the network, or set the endpoint to a mirror.",
         )
 
+    def astray(self, name: str, why: str) -> HubError:
+        """The error for a server that gives other bytes than it was asked for. It may be one of
+        several behind one address, so the next answer may be right.
+        """
+        return HubError(
+            "unreachable",
+            f"{self.endpoint} does not give {name} as it lists it: {why}.",
+            "Set the endpoint to another mirror, or to the hub itself.",
+        )
+
     def _refusal(self, error: urllib.error.HTTPError, model: str, revision: str) -> HubError:
         code, status = error.headers.get("X-Error-Code", ""), error.code
         page = f"{self.endpoint}/{model}"
         if status >= 500 or status in (408, 429):
-            return self.unreachable(f"it answers {status}")
+            away = self.unreachable(f"it answers {status}")
+            away.busy = status in (429, 503)
+            return away
+        if status == 416:
+            return self.astray(f"a file of {model}", "it is shorter there")
         said = error.headers.get("X-Error-Message", "")
         if status == 403 and code != "GatedRepo":
             return self._forbidden(error.url or "", model, said)
@@ -230,7 +269,7 @@ class Hub:
 
     def _forbidden(self, url: str, model: str, said: str) -> HubError:
         """A 403 that is none for want of consent: it stands in the hub's own words, if anywhere."""
-        if _origin(url) != _origin(self.endpoint):
+        if origin(url) != origin(self.endpoint):
             # A link to where the bytes lie, which is good for a time: the hub gives a new one.
             return self.unreachable("the server that it names answers 403")
         if "gated repositories" in said and "token" in said:
@@ -265,7 +304,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if (
             self.token
             and req.has_header("Authorization")
-            and _origin(newurl) == _origin(req.full_url)
+            and origin(newurl) == origin(req.full_url)
         ):
             following.add_unredirected_header("Authorization", f"Bearer {self.token}")
         return following
@@ -280,7 +319,8 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _origin(url: str) -> tuple[str, str]:
+def origin(url: str) -> tuple[str, str]:
+    """Who answers at an address."""
     parts = urllib.parse.urlsplit(url)
     return parts.scheme, parts.netloc.lower()
 
@@ -317,7 +357,7 @@ def _file(row: dict[str, Any]) -> File:
     parts = name.split("/")
     if {"", ".", ".."} & set(parts):
         raise ValueError(f"it names a file outside of the model: {name!r}")
-    if parts[0].startswith(_OUR_PREFIX) or name.endswith(_OUR_SUFFIX):
+    if parts[0].startswith(_OUR_PREFIX) or name.endswith(_OUR_SUFFIXES):
         raise ValueError(f"a file of it has a name that downloads use themselves: {name!r}")
     size = large.get("size") or row.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MOST_FILE_BYTES:

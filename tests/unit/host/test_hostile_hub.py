@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models import patience
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models import store as model_store
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import asking
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import hub as hub_client
@@ -40,7 +41,7 @@ class OddHub(Hub):
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OddHub]:
-    monkeypatch.setattr(model_store, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "FIRST_PAUSE_SECONDS", 0.01)
     folder = tmp_path / "models" / NAME
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
@@ -128,6 +129,7 @@ def test_a_commit_is_forty_digits_and_never_a_path(
         ".inferops.json",
         ".inferops.json/x.json",
         f"{WEIGHTS}.incomplete",
+        f"{WEIGHTS}.incomplete.pieces",
         WEIGHTS,
         7,
         None,

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.models import patience
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models import store as model_store
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import asking
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import hub as hub_client
@@ -56,7 +57,7 @@ def hub(models: Path) -> Iterator[Hub]:
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_store, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -211,7 +212,7 @@ def test_a_refusal_is_told_apart_by_what_the_hub_says(
     result = cache(token="hf_some")
     assert (result["failure"]["kind"], said in result["msg"]) == (kind, True), result["msg"]
     # Once without the token, and once with it.
-    assert len(hub.seen) == (model_store.ATTEMPTS if kind == "unreachable" else 2)
+    assert len(hub.seen) == (patience.ATTEMPTS if kind == "unreachable" else 2)
 
 
 def test_a_link_that_is_no_longer_good_is_asked_for_anew(

@@ -10,40 +10,31 @@ Beside the commits, refs/<revision> remembers which commit a branch was when it 
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import http.client
 import os
 import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Executor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ...common.private_files import open_private, private_folder
-from ...hub.hub import COMMIT, File, Hub, HubError, Listing
+from ...hub.hub import COMMIT, File, Hub, Listing
+from ...hub.parts import RemoteFile
 from ..machine.files import read_json, write_json
+from .errors import StoreError
+from .pieces import CHUNK_BYTES, INCOMPLETE, Fetch, bytes_here
+from .progress import Progress
 
 MODELS = "models"
 """Their folder below the home folder."""
 
 MANIFEST, PROGRESS, LOCK = ".inferops.json", ".progress.json", ".lock"
-INCOMPLETE = ".incomplete"
-CHUNK_BYTES = 1024 * 1024
-PARALLEL_FILES = 4
-ATTEMPTS = 5
-FIRST_PAUSE_SECONDS = 1.0
 TELL_SECONDS = 1.0
 
-
-_Answer = TypeVar("_Answer")
-
-
-class StoreError(Exception):
-    """The model cannot be stored; the text says why and what to change."""
+FILES, CONNECTIONS = 4, 8
+"""So many files are checked at once, and so many connections bring their pieces."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +74,7 @@ class Store:
             yield True
 
     def progress(self) -> dict[str, Any] | None:
-        """How far a download is: bytes_done, bytes_total, bytes_per_second."""
+        """How far a download is, as `Progress` tells it."""
         return read_json(self.folder / PROGRESS)
 
 
@@ -124,14 +115,17 @@ class Copy:
 
     def bytes_here(self, files: Sequence[File]) -> int:
         """What earlier attempts have left of these files."""
-        return sum(min(file.size, _size(self._part(file))) for file in files)
+        return sum(bytes_here(file, self._part(file)) for file in files)
+
+    def disk_bytes(self, files: Sequence[File]) -> int:
+        """What that takes of the disk already, halves of pieces included."""
+        return sum(min(file.size, _used(self._part(file))) for file in files)
 
     def adopt(self, file: File) -> bool:
         """Prove a file that is here without a mark, such as one that was touched or copied."""
         path = self.folder / file.name
-        return bool(
-            file.checksum and _size(path) == file.size and _is_genuine(file, _hashed(path, file))
-        )
+        alike = file.checksum and _size(path) == file.size and path.is_file()
+        return bool(alike) and _digest(path, file) == file.checksum
 
     def note(self, files: Sequence[File], patterns: Sequence[Sequence[str]]) -> None:
         """Write down that these files are here, which of them nothing proves but their size, and
@@ -157,52 +151,16 @@ class Copy:
     def _part(self, file: File) -> Path:
         return self.folder / f"{file.name}{INCOMPLETE}"
 
-    def fetch(self, hub: Hub, listing: Listing, file: File, count: Callable[[int], None]) -> None:
-        """Download one file, from where an earlier attempt ended, and prove it.
+    def fetch(self, remote: RemoteFile, connections: Executor, progress: Progress) -> None:
+        """Bring one file, and prove it. What goes wrong is told to *progress*.
 
-        Raises HubError or StoreError after as many attempts that brought nothing.
+        Raises HubError, StoreError, OSError or Stopped.
         """
-        part = self._part(file)
-        private_folder(part.parent)
-        failures, pause_seconds = 0, FIRST_PAUSE_SECONDS
-        while True:
-            before = _size(part)
-            try:
-                self._fetch_rest(hub, listing, file, part, count)
-                break
-            except HubError as error:
-                grew = _size(part) > before
-                failures = 0 if grew else failures + 1
-                if error.kind != "unreachable" or failures >= ATTEMPTS:
-                    raise
-                pause_seconds = FIRST_PAUSE_SECONDS if grew else pause_seconds * 2
-                time.sleep(pause_seconds)
-        os.replace(part, self.folder / file.name)
-
-    def _fetch_rest(
-        self, hub: Hub, listing: Listing, file: File, part: Path, count: Callable[[int], None]
-    ) -> None:
-        """One attempt. A whole file with the wrong content is thrown away, and told."""
-        here = _size(part)
-        if here > file.size:
-            part.unlink()
-            here = 0
-        if here < file.size or not here:
-            with hub.read(listing.model, listing.commit, file.name, here) as (answer, first):
-                if first != here:
-                    count(first - here)
-                with os.fdopen(open_private(part, os.O_RDWR), "r+b") as stream:
-                    stream.truncate(first)
-                    stream.seek(first)
-                    _pour(hub, answer, stream, file.size - first, count)
-        if not _is_genuine(file, _hashed(part, file)):
-            size = _size(part)
-            part.unlink()
-            count(-size)
-            raise StoreError(
-                f"{file.name} of {listing.model} has another checksum than {hub.endpoint} says: "
-                "what arrived was thrown away. Run again, and take another mirror if it stays."
-            )
+        part = self._part(remote.file)
+        with progress.watched():
+            private_folder(part.parent)
+            Fetch(remote, part, progress).run(connections)
+            os.replace(part, self.folder / remote.file.name)
 
 
 def download(hub: Hub, listing: Listing, files: Sequence[File], store: Store) -> None:
@@ -213,38 +171,27 @@ def download(hub: Hub, listing: Listing, files: Sequence[File], store: Store) ->
     copy = store.copy(listing.commit)
     lacking = [file for file in copy.lacking(files) if not copy.adopt(file)]
     total = sum(file.size for file in lacking)
-    progress = _Progress(store.folder / PROGRESS, total, copy.bytes_here(lacking))
+    progress = Progress(store.folder / PROGRESS, total, copy.bytes_here(lacking))
     # The largest first: one that begins last would keep all others waiting.
-    order = sorted(lacking, key=lambda file: -file.size)
+    remotes = [RemoteFile(hub, listing, file) for file in sorted(lacking, key=lambda f: -f.size)]
     try:
-        with ThreadPoolExecutor(PARALLEL_FILES) as pool:
-            jobs = [pool.submit(copy.fetch, hub, listing, file, progress.count) for file in order]
+        with ThreadPoolExecutor(CONNECTIONS) as connections, ThreadPoolExecutor(FILES) as pool:
+            jobs = [pool.submit(copy.fetch, remote, connections, progress) for remote in remotes]
             try:
-                for job in jobs:
-                    job.result()
-            except BaseException:
-                progress.stop()
-                for job in jobs:
-                    job.cancel()
-                raise
+                while jobs and not progress.cause:
+                    progress.tell()
+                    _ended, left = wait(jobs, TELL_SECONDS, FIRST_EXCEPTION)
+                    jobs = list(left)
+            except BaseException as error:
+                progress.stop(error)
+            for job in jobs:
+                job.cancel()
+        if progress.cause:
+            raise progress.cause
     except OSError as error:
         raise StoreError(f"The disk does not take the model: {error}.") from error
     finally:
         progress.close()
-
-
-def patiently(question: Callable[[], _Answer]) -> _Answer:
-    """Ask a hub that may be away for a moment a few times. Raises HubError."""
-    pause_seconds = FIRST_PAUSE_SECONDS
-    for _attempt in range(ATTEMPTS - 1):
-        try:
-            return question()
-        except HubError as error:
-            if error.kind != "unreachable":
-                raise
-        time.sleep(pause_seconds)
-        pause_seconds *= 2
-    return question()
 
 
 def require_space(
@@ -275,77 +222,20 @@ def gib(size_bytes: float) -> float:
     return round(size_bytes / 1024**3, 2)
 
 
-class _Progress:
-    """Counts bytes of several threads, and writes them down now and then."""
-
-    def __init__(self, path: Path, total: int, done: int) -> None:
-        self.path, self.total, self.done = path, total, done
-        self.began, self.began_with = time.monotonic(), done
-        self.told = 0.0
-        self.stopped = False
-        self.guard = threading.Lock()
-        self.count(0)
-
-    def stop(self) -> None:
-        """Let the other threads end at their next bytes: one of them has failed."""
-        self.stopped = True
-
-    def count(self, size: int) -> None:
-        if self.stopped:
-            raise StoreError("Another file could not be downloaded.")
-        with self.guard:
-            self.done += size
-            now = time.monotonic()
-            if now - self.told >= TELL_SECONDS:
-                self.told = now
-                speed = (self.done - self.began_with) / max(now - self.began, 0.1)
-                write_json(
-                    self.path,
-                    {
-                        "bytes_done": self.done,
-                        "bytes_total": self.total,
-                        "bytes_per_second": round(max(speed, 0)),
-                    },
-                )
-
-    def close(self) -> None:
-        self.path.unlink()
-
-
-def _pour(hub: Hub, answer: Any, stream: Any, expected: int, count: Callable[[int], None]) -> None:
-    """Write what arrives. Raises HubError when the connection ends before the file does."""
-    poured = 0
-    while poured < expected:
-        try:
-            chunk = answer.read(min(CHUNK_BYTES, expected - poured))
-        except (OSError, http.client.HTTPException) as error:
-            raise hub.unreachable(f"the connection broke ({error})") from error
-        if not chunk:
-            raise hub.unreachable("the connection ended before the file did")
-        try:
-            stream.write(chunk)
-        except OSError as error:
-            raise StoreError(f"The disk does not take the model: {error}.") from error
-        poured += len(chunk)
-        count(len(chunk))
-
-
-def _hashed(path: Path, file: File) -> str | None:
-    """The file's digest of the kind that the hub names; None when it names none."""
-    if file.sha256:
-        digest = hashlib.sha256()
-    elif file.git_id:
-        digest = hashlib.sha1(f"blob {_size(path)}\0".encode(), usedforsecurity=False)
-    else:
-        return None
+def _digest(path: Path, file: File) -> str:
+    """Of a file that has a checksum, what that would have to be."""
+    digest = file.digest()
     with path.open("rb") as stream:
         for chunk in iter(lambda: stream.read(CHUNK_BYTES), b""):
             digest.update(chunk)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
-def _is_genuine(file: File, digest: str | None) -> bool:
-    return digest == file.checksum
+def _used(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0
 
 
 def _size(path: Path) -> int:
