@@ -78,6 +78,8 @@ freed_mib:
 """
 
 
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
@@ -110,7 +112,7 @@ def main() -> None:
     arguments = spec.arguments if spec else {}
     hub = cache.hub_caches(environment, arguments.get("download_dir"))
     find = {
-        "compiled": lambda: server.engine().compiled(environment),
+        "compiled": lambda: filter(Path.is_dir, server.engine().compiled(environment).values()),
         "unfinished": lambda: cache.unfinished(hub),
         "old_logs": lambda: caches.old_logs(layout),
     }
