@@ -51,7 +51,7 @@ MIB = 2**20
 #: What must stay free on either side.
 RESERVE_BYTES = 2**30
 #: What may stand in a command of sftp as it is. A host says where its archive lies.
-_REMOTE_PATH = re.compile(r"(?:/[A-Za-z0-9_][A-Za-z0-9._-]{0,99}|/\.[A-Za-z0-9_-]{1,99}){1,30}")
+_REMOTE_PATH = re.compile(r"(?:/\.?[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){1,30}")
 _WRONG = (AnsibleError, OSError, LookupError, TypeError, ValueError, AttributeError)
 _DICT: dict[str, Any] = {"type": "dict", "default": {}}
 

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.playbook.task import Task
 
 from ansible_collections.inferops.gpu.plugins.action import compiled_cache as action
@@ -322,7 +322,7 @@ def repack(file: Path, change: Callable[[dict[str, Any], bytearray], None]) -> N
     file.write_text(json.dumps(told))
 
 
-def test_a_file_that_is_not_what_the_list_says_comes_to_no_folder_of_the_engine(kept: Host) -> None:
+def test_a_file_that_is_not_as_listed_comes_to_no_folder_of_the_engine(kept: Host) -> None:
     def change(_told: dict[str, Any], data: bytearray) -> None:
         data[-1] ^= 1
 
@@ -447,6 +447,19 @@ def test_of_a_host_that_lies_nothing_is_kept_and_nothing_fails(
     assert "\x1b" not in done["told"]
     assert not lists(host.store)
     assert not list(host.store.iterdir())
+
+
+@pytest.mark.parametrize(
+    "path", ["/a\n!touch evil", "/a/../../b", "/a;b", "/a b", "/$(x)", "/*", "-x", "a", "", None, 7]
+)
+def test_the_path_that_a_host_tells_is_never_a_command(path: Any) -> None:
+    with pytest.raises(AnsibleActionFail):
+        action._remote(path)
+
+
+@pytest.mark.parametrize("path", ["/root/.inferops/caches/outgoing", "/home/u-1/.a.b/c_d/incoming"])
+def test_the_path_of_a_usual_home_is_taken(path: str) -> None:
+    assert action._remote(path) == path
 
 
 def test_a_sending_without_end_is_cut_off_and_not_kept(host: Host) -> None:
