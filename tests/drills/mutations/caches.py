@@ -13,7 +13,6 @@ STORE = "plugins/plugin_utils/cache_store.py"
 ACTION = "plugins/action/compiled_cache.py"
 COMPILED = f"{HOST}/server/compiled.py"
 _TRUSTED = f"{CARRIED}::test_a_host_runs_only_the_code_of_machines_that_the_user_trusts"
-_LIES = f"{CARRIED}::test_of_a_host_that_lies_nothing_is_kept_and_nothing_fails"
 
 MUTATIONS = (
     Mutation(
@@ -96,7 +95,7 @@ MUTATIONS = (
         GRAMMAR,
         '    return bool(fits) and not {".", ".."} & set(path.split("/"))\n',
         "    return bool(fits)\n",
-        (_LIES,),
+        (f"{CARRIED}::test_a_list_that_is_not_as_we_write_it_is_refused",),
         3,
     ),
     Mutation(

@@ -21,6 +21,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.playbook.task import Task
 
 from ansible_collections.inferops.gpu.plugins.action import compiled_cache as action
+from ansible_collections.inferops.gpu.plugins.module_utils.common import compiled_cache
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.gpu import Gpu
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Report
 from ansible_collections.inferops.gpu.plugins.modules import compiled_cache as module
@@ -386,7 +387,7 @@ def contents(**lies: Any) -> dict[str, Any]:
     return {"contents": {**told, **lies}}
 
 
-EVIL = [
+LISTS = [
     contents(files=rows("../evil")),
     contents(files=rows("graphs/../../evil")),
     contents(files=rows("graphs/..")),
@@ -419,6 +420,10 @@ EVIL = [
     contents(archive_bytes=-1),
     contents(archive_sha256="x"),
     contents(more=1),
+]
+#: What a host answers, a few of those lists among it.
+EVIL = [
+    *(LISTS[number] for number in (0, 7, 20, 27)),
     {"contents": []},
     {"contents": None},
     {"outgoing": "/tmp/a\n!touch evil"},
@@ -435,6 +440,35 @@ EVIL = [
     {"key": ["gpu"]},
     {"failed": True, "msg": "no"},
 ]
+
+
+KEYS = [lies["key"] for lies in EVIL if "key" in lies]
+
+
+@pytest.mark.parametrize("told", LISTS, ids=range(len(LISTS)))
+def test_a_list_that_is_not_as_we_write_it_is_refused(told: dict[str, Any]) -> None:
+    """Whatever hashes it names: before anything is fetched."""
+    with pytest.raises(compiled_cache.CacheError):
+        compiled_cache.read(told["contents"])
+
+
+def test_a_host_reads_the_list_itself_before_it_unpacks(kept: Host) -> None:
+    told = {"contents": contents(files=rows("graphs/../../evil"))["contents"], "step": "unpack"}
+    done = kept.run_module(
+        module, state="given", home=str(kept.home), model="a/b", python=kept.python, **told
+    )
+    assert "leads elsewhere" in done["msg"]
+
+
+@pytest.mark.parametrize("told", KEYS, ids=range(len(KEYS)))
+def test_facts_that_no_host_has_are_refused(told: Any) -> None:
+    with pytest.raises(compiled_cache.CacheError):
+        compiled_cache.read_key(told)
+
+
+def test_a_list_as_we_write_it_is_read() -> None:
+    told = contents(files=rows("graphs/a-b_c.d=1+2,3@4%5~6/E", "triton/a"))["contents"]
+    assert compiled_cache.read(told).to_dict() == told
 
 
 @pytest.mark.parametrize("lies", EVIL, ids=range(len(EVIL)))
