@@ -20,6 +20,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache
     Limit,
     pack,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import STOPPED_BY_US
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
 from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_store import Kept, Origin, Store
 from tests.tools.tree import REPOSITORY
 
@@ -191,3 +193,10 @@ def test_nothing_is_looked_for_where_none_are_kept_or_the_server_runs(
     status, output, calls = host.launch(**variables)
     assert status == 0, output
     assert "compiled_cache" not in calls
+
+
+def test_the_causes_that_a_cache_may_be_behind_are_ones_that_are_told() -> None:
+    told = {"unknown", *(entry["cause_id"] for entry in STOPPED_BY_US.values())}
+    told |= {entry.id for entry in FAILURES}
+    suspicious = yaml.safe_load((REPOSITORY / "roles/launch/vars/main.yml").read_text())
+    assert set(suspicious["launch_suspicious"]) <= told
