@@ -78,12 +78,11 @@ freed_mib:
 """
 
 
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import caches
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.compiled import Caches
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import cache
 
@@ -112,7 +111,7 @@ def main() -> None:
     arguments = spec.arguments if spec else {}
     hub = cache.hub_caches(environment, arguments.get("download_dir"))
     find = {
-        "compiled": lambda: filter(Path.is_dir, server.engine().compiled(environment).values()),
+        "compiled": Caches(layout.home, server.engine(), environment).present,
         "unfinished": lambda: cache.unfinished(hub),
         "old_logs": lambda: caches.old_logs(layout),
     }

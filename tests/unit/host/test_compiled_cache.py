@@ -22,9 +22,14 @@ from ansible.playbook.task import Task
 
 from ansible_collections.inferops.gpu.plugins.action import compiled_cache as action
 from ansible_collections.inferops.gpu.plugins.module_utils.common import compiled_cache
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm import (
+    caches as vllm_caches,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.gpu import Gpu
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Report
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import compiled
 from ansible_collections.inferops.gpu.plugins.modules import compiled_cache as module
+from ansible_collections.inferops.gpu.plugins.modules import server_cleanup
 
 pytestmark = pytest.mark.vllm
 
@@ -64,6 +69,12 @@ class Host:
         self.lies: dict[str, Any] = {}
         self.fetched: Callable[[Path], None] = lambda _draft: None
         self.options: dict[str, Any] = {}
+        self.environment = {
+            "VLLM_CACHE_ROOT": str(self.disk / "vllm"),
+            "TRITON_CACHE_DIR": str(self.disk / "triton"),
+            "TORCHINDUCTOR_CACHE_DIR": str(self.disk / "inductor"),
+            "FLASHINFER_WORKSPACE_BASE": str(self.disk),
+        }
         self.report = Report(
             True,
             None,
@@ -93,18 +104,12 @@ class Host:
         host, self.calls = self, []
         task = Task()
         task.check_mode = check
-        environment = {
-            "VLLM_CACHE_ROOT": str(self.disk / "vllm"),
-            "TRITON_CACHE_DIR": str(self.disk / "triton"),
-            "TORCHINDUCTOR_CACHE_DIR": str(self.disk / "inductor"),
-            "FLASHINFER_WORKSPACE_BASE": str(self.disk),
-        }
         task.args = {
             "state": state,
             "home": str(self.home),
             "python": self.python,
             "model": "/root/models/a--b/0a",
-            "environment": environment,
+            "environment": self.environment,
             "store": str(self.store),
             "scope": "prod",
             "rental": RENTAL,
@@ -637,6 +642,51 @@ def test_what_broke_a_start_is_removed_from_host_and_store(kept: Host) -> None:
     assert not list(kept.store.iterdir())
     kept.compile()
     assert kept.act("kept")["carried"]
+
+
+def test_a_host_whose_caches_were_cleaned_up_gives_what_it_compiles_then(kept: Host) -> None:
+    """Playbook recover does so."""
+    assert kept.act("given")["carried"]
+    variables = json.dumps(kept.environment)
+    server = kept.home / "servers" / "main"
+    server.mkdir(parents=True)
+    (server / "environment.json").write_text(variables)
+    options = {"name": "main", "home": str(kept.home), "what": ["compiled"]}
+    assert kept.run_module(server_cleanup, **options)["changed"]
+    assert not kept.files()
+    kept.compile()
+    assert kept.act("kept", model="/m/1")["carried"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "name", "place"),
+    [
+        ({}, "graphs", "~/.cache/vllm/torch_compile_cache"),
+        ({"XDG_CACHE_HOME": "/x"}, "graphs", "/x/vllm/torch_compile_cache"),
+        ({"VLLM_CACHE_ROOT": "/v", "XDG_CACHE_HOME": "/x"}, "deep_gemm", "/v/deep_gemm"),
+        ({"DG_JIT_CACHE_DIR": "/d"}, "deep_gemm", "/d"),
+        ({}, "triton", "~/.triton/cache"),
+        ({"TRITON_HOME": "/t"}, "triton", "/t/.triton/cache"),
+        ({"TRITON_CACHE_DIR": "/c", "TRITON_HOME": "/t"}, "triton", "/c"),
+        ({"FLASHINFER_WORKSPACE_BASE": "/f"}, "flashinfer", "/f/.cache/flashinfer"),
+    ],
+)
+def test_each_cache_is_looked_for_where_its_maker_keeps_it(
+    variables: dict[str, str], name: str, place: str
+) -> None:
+    assert vllm_caches.compiled(variables)[name] == Path(place).expanduser()
+
+
+def test_a_host_without_a_gpu_has_to_have_the_very_same_processor(tmp_path: Path) -> None:
+    """There the processor runs the kernels; beside a GPU only how wide it computes counts."""
+    one, other, old = (tmp_path / name for name in ("one", "other", "old"))
+    one.write_text("processor : 0\nflags\t\t: fpu avx2 avx512f\n")
+    other.write_text("flags\t\t: fpu avx2 avx512f avx512_bf16\n")
+    old.write_text("flags\t\t: fpu avx2\n")
+    wide = [compiled.processor(False, file) for file in (one, other, old)]
+    assert wide[0] == wide[1] != wide[2]
+    assert len({compiled.processor(True, file) for file in (one, other, old)}) == 3
+    assert compiled.processor(True, tmp_path / "none")
 
 
 def test_an_id_that_is_none_removes_nothing(kept: Host) -> None:

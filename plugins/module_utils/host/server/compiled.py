@@ -118,12 +118,15 @@ class Caches:
         for archive in (self.incoming, self.outgoing):
             archive.unlink(missing_ok=True)
 
+    def present(self) -> list[Path]:
+        """All that is compiled here, and the mark of what came: together they may go."""
+        found = [folder for folder in self.folders.values() if folder.is_dir()]
+        return [*found, self._mark] if self.was_given() else found
+
     def clear(self) -> None:
-        """Remove all that is compiled, and that something came."""
-        for folder in self.folders.values():
-            if folder.is_dir():
-                caches.remove(folder)
-        self._mark.unlink(missing_ok=True)
+        """Remove all of it."""
+        for path in self.present():
+            caches.remove(path)
         self.tidy()
 
     def _draft(
