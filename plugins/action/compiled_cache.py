@@ -22,6 +22,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache
     CacheError,
     Contents,
     Limit,
+    TooSlow,
     read,
     read_key,
     require_archive,
@@ -109,13 +110,19 @@ class ActionModule(GuardedAction):
         try:
             with archive.open("rb") as stream:
                 require_archive(stream, contents, self._limit())
+        except TooSlow:
+            raise
         except (CacheError, FileNotFoundError) as error:
             self.store.forget(kept.id)
             return _done(f"a cache that fits was changed on the controller and is removed: {error}")
         if seen["free_bytes"] < contents.archive_bytes + contents.bytes + RESERVE_BYTES:
             return _done("a cache fits, and this host's disk has no room for it")
         self._within(lambda: self._transfer_file(str(archive), _remote(seen["incoming"])))
-        self._host("unpack", contents=contents.to_dict())
+        try:
+            self._host("unpack", contents=contents.to_dict())
+        except AnsibleError as error:
+            # The host may go on unpacking, so a start that fails may fail by it.
+            return _done(f"a cache was sent, and may be there: {error}", kept.id)
         self.store.touch(kept.id)
         whose = "this machine itself" if kept.origin.is_of(self.here) else "a host of the same kind"
         told = f"carried {_mib(contents)} MiB of what {whose} has compiled"

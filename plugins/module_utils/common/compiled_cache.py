@@ -38,6 +38,10 @@ class CacheError(ValueError):
     """A cache that is not taken; the text says why."""
 
 
+class TooSlow(CacheError):
+    """It may be a good one, and its time is up."""
+
+
 @dataclass(frozen=True)
 class File:
     """A file in an archive."""
@@ -81,9 +85,9 @@ class Limit:
         return cls(seconds, time.monotonic() + seconds)
 
     def check(self) -> None:
-        """Raise CacheError when the time is up."""
+        """Raise TooSlow when the time is up."""
         if time.monotonic() > self.until:
-            raise CacheError(f"It takes longer than {self.seconds:g} s.")
+            raise TooSlow(f"It takes longer than {self.seconds:g} s.")
 
 
 def read(told: Any) -> Contents:

@@ -126,8 +126,8 @@ MUTATIONS = (
         "cache-unpacked-in-place",
         "a cache that breaks off half-way is believed by the engine",
         COMPILED,
-        '            name: folder.parent / f".{folder.name}.inferops"\n',
-        "            name: folder\n",
+        '    return place.parent / f".{place.name}.inferops"\n',
+        "    return place\n",
         (
             f"{CARRIED}::test_a_file_that_is_not_as_listed_comes_to_no_folder_of_the_engine",
             f"{CARRIED}::test_what_is_on_a_host_already_is_not_replaced",

@@ -635,6 +635,41 @@ def test_a_host_that_is_gone_stops_nothing(host: Host, monkeypatch: pytest.Monke
     assert "Connection closed" in done["told"]
 
 
+def test_a_host_that_breaks_off_while_it_unpacks_may_have_it(
+    kept: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a start that fails then is made again without."""
+    usual = kept.run_module
+
+    def breaks_off(*given: Any, **options: Any) -> Any:
+        if options["step"] == "unpack":
+            raise AnsibleConnectionFailure("Connection closed.")
+        return usual(*given, **options)
+
+    monkeypatch.setattr(kept, "run_module", breaks_off)
+    done = kept.act("given")
+    assert done["carried"]
+    assert "may be there: Connection closed" in done["told"]
+
+
+def test_a_good_cache_that_took_too_long_to_read_is_kept(kept: Host) -> None:
+    assert "longer than 0 s" in kept.act("given", timeout_seconds=0)["told"]
+    assert len(lists(kept.store)) == 1
+    assert kept.act("given")["carried"]
+
+
+def test_a_folder_of_the_users_that_leads_to_another_disk_is_filled_there(
+    kept: Host, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "larger-disk" / "triton"
+    elsewhere.mkdir(parents=True)
+    kept.disk.mkdir()
+    (kept.disk / "triton").symlink_to(elsewhere)
+    assert kept.act("given")["carried"]
+    assert (elsewhere / "4KPCUZJVXQ" / "fused_moe_kernel.cubin").is_file()
+    assert [path.name for path in elsewhere.parent.iterdir()] == ["triton"]
+
+
 def test_what_broke_a_start_is_removed_from_host_and_store(kept: Host) -> None:
     done = kept.act("given")
     assert kept.act("withdrawn", cache_id=done["cache_id"])["changed"]

@@ -32,7 +32,7 @@ from ...common.compiled_cache import (
     require_archive,
     unpack,
 )
-from ...common.private_files import open_private, private_folder
+from ...common.private_files import open_private, place_of, private_folder
 from ..engines.engine import Engine, Wish
 from ..gpus.report import Report
 from ..machine.files import write_json
@@ -96,11 +96,9 @@ class Caches:
         All of it is proven first. Then whole entries of each folder are moved, so that what is
         interrupted leaves some of them, and no half of one.
         """
-        drafts = {
-            name: folder.parent / f".{folder.name}.inferops"
-            for name, folder in self.folders.items()
-        }
+        drafts: dict[str, Path] = {}
         try:
+            drafts = {name: _draft_of(folder) for name, folder in self.folders.items()}
             with open(self.incoming, "rb") as archive:
                 require_archive(archive, contents, limit)
                 self._draft(archive, contents, drafts, limit)
@@ -224,6 +222,12 @@ def _open(path: Path) -> BinaryIO | None:
         os.close(handle)
         return None
     return os.fdopen(handle, "rb")
+
+
+def _draft_of(folder: Path) -> Path:
+    """Beside where a folder lies, so that what is in it need only be renamed. Raises NotOurs."""
+    place = place_of(folder)
+    return place.parent / f".{place.name}.inferops"
 
 
 def _begin(file: File, drafts: Mapping[str, Path]) -> BinaryIO:
