@@ -28,8 +28,8 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import
 MODULE = "inferops.gpu.host_look"
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_PREFIX = "inferops_"
-#: Where a play keeps the result of this look.
-RESULT = "inferops_look"
+#: What a play has found out before or by this look, and what is carried to and fro.
+NO_WISH = re.compile(r"inferops_(?:look|rental|offer|cache_\w+)")
 
 
 class ActionModule(GuardedAction):
@@ -91,7 +91,8 @@ def _mentioned(roles: list[str]) -> set[str]:
     text = "\n".join(file.read_text() for file in files)
     words = {word for word in re.findall(r"\b[a-z]+_\w+", text) if word.startswith(prefixes)}
     found_out = re.findall(rf"^ +register: (\w+)|^ +({SHARED_PREFIX}\w+): ", text, re.MULTILINE)
-    return words - {name for names in found_out for name in names} - {RESULT}
+    words -= {name for names in found_out for name in names}
+    return {word for word in words if not NO_WISH.fullmatch(word)}
 
 
 def _content(value: Any) -> Iterator[bytes]:

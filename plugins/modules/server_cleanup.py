@@ -82,6 +82,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import caches
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.compiled import Caches
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.hub import cache
 
@@ -110,7 +111,7 @@ def main() -> None:
     arguments = spec.arguments if spec else {}
     hub = cache.hub_caches(environment, arguments.get("download_dir"))
     find = {
-        "compiled": lambda: server.engine().compiled(environment),
+        "compiled": Caches(layout.home, server.engine(), environment).present,
         "unfinished": lambda: cache.unfinished(hub),
         "old_logs": lambda: caches.old_logs(layout),
     }

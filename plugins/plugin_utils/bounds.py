@@ -68,6 +68,21 @@ def refuse_length(answer: dict[str, Any]) -> None:
         raise AnsibleActionFail("The host answered with more values than any module has.")
 
 
+@contextmanager
+def no_file_above(most_bytes: int) -> Iterator[None]:
+    """Let no file that this process writes, or one that it starts, grow beyond so many bytes.
+
+    How long a file is that a host sends is up to the host.
+    """
+    usual, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    most = most_bytes if hard == resource.RLIM_INFINITY else min(most_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (usual, hard))
+
+
 def turns(most_seconds: float) -> Iterator[float]:
     """The seconds since the first turn, for each question to a host, until the time is up.
 

@@ -26,6 +26,7 @@ FILTER, FILTER_LIBRARY = "rent_filter", "jmespath"
 PROGRAMS = ("ssh", "ssh-keygen")
 #: Variables that name folders to write to, and files to write in their folder.
 FOLDERS = (
+    "inferops_cache_home",
     "inferops_controller_dir",
     "inferops_evidence_dir",
     "inferops_report_dir",

@@ -21,6 +21,7 @@ from tests.tools import tree
 # Modules in no action group: they share no options with others.
 UNGROUPED = {
     "check_variables",
+    "compiled_cache",
     "controller_file",
     "endpoint",
     "model_fit",

@@ -77,8 +77,11 @@ class StandIn(Engine):
         figures = client.call("GET", "/stats", seconds=seconds)
         return Sample(requests_running=figures["busy"], generation_tokens=figures["written"])
 
-    def compiled(self, environment: Mapping[str, str]) -> list[Path]:
-        return []
+    def compiled(self, environment: Mapping[str, str]) -> dict[str, Path]:
+        return {}
+
+    def deciding(self, wish: Wish, environment: Mapping[str, str]) -> dict[str, Any]:
+        return dict(wish.arguments)
 
 
 def _field(answer: Any, name: str) -> str:

@@ -36,6 +36,7 @@ def disk(tmp_path: Path, server: Server) -> Path:
         "VLLM_CACHE_ROOT": str(tmp_path / "vllm"),
         "TRITON_CACHE_DIR": str(tmp_path / "triton"),
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor"),
+        "FLASHINFER_WORKSPACE_BASE": str(tmp_path),
     }
     write_json(server.folder / "environment.json", variables)
     files = [

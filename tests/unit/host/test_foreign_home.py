@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.modules import (
+    compiled_cache,
     evidence,
     host_look,
     model_cache,
@@ -29,6 +30,7 @@ from tests.strangers import Strangers
 
 NAMED = {"name": "main"}
 CALLS: list[tuple[ModuleType, dict[str, Any]]] = [
+    (compiled_cache, {"state": "given", "python": "/nowhere/python", "model": "org/model"}),
     (evidence, {**NAMED, "dest": "/nowhere"}),
     (host_look, {}),
     (model_cache, {"model": "org/model", "endpoint": "http://127.0.0.1:1"}),

@@ -101,7 +101,7 @@ def test_a_server_asks_for_a_key_unless_that_is_switched_off(
 
 
 def test_the_roles_give_the_key_to_the_server_and_to_whoever_asks_it() -> None:
-    for file in ("roles/launch/tasks/main.yml", "roles/endpoint/tasks/main.yml"):
+    for file in ("roles/launch/tasks/start.yml", "roles/endpoint/tasks/main.yml"):
         assert 'api_key: "{{ inferops_client_key' in (ROOT / file).read_text()
     told = (ROOT / "playbooks/tasks/report.yml").read_text()
     assert "inferops_client_key" not in told

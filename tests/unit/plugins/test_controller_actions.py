@@ -88,6 +88,9 @@ def test_a_digest_changes_with_every_wish_and_with_nothing_else(tmp_path: Path) 
     lock = tmp_path / "lock.txt"
     lock.write_text("vllm==0.32.0\n")
     assert digest() == digest(rent_gpu_count=2, ansible_port=22, my_own="x")
+    rental = {"provider": "vastai", "price_usd_per_hour": 0.3}
+    assert digest() == digest(inferops_rental=rental, inferops_offer={"id": "1"})
+    assert digest() == digest(inferops_cache_home=str(tmp_path), inferops_cache_trust="scope")
     wishes: list[dict[str, Any]] = [
         {},
         {"inferops_model": "other/model"},

@@ -79,6 +79,10 @@ class Engine(ABC):
     """The environment variable that holds the key which clients must send."""
     shared_memory: ClassVar[tuple[str, ...]] = ()
     """How the names begin of what it leaves in shared memory, beside those of its libraries."""
+    compilers: ClassVar[tuple[str, ...]] = ()
+    """The packages whose versions decide what it compiles."""
+    not_carried: ClassVar[frozenset[str]] = frozenset()
+    """The names of files and folders in those of `compiled` that stay on their host."""
 
     @abstractmethod
     def command(self, wish: Wish) -> list[str]:
@@ -132,5 +136,13 @@ class Engine(ABC):
         """Its figures now; raises NotYet. Whoever looks at its health."""
 
     @abstractmethod
-    def compiled(self, environment: Mapping[str, str]) -> list[Path]:
-        """Folders of what it compiled, filled again by the next start. Module server_cleanup."""
+    def compiled(self, environment: Mapping[str, str]) -> dict[str, Path]:
+        """Folders of what it compiles, there or not, by names that are the same on every host.
+
+        The next start fills them again. One that has started has something in the first. Modules
+        compiled_cache and server_cleanup.
+        """
+
+    @abstractmethod
+    def deciding(self, wish: Wish, environment: Mapping[str, str]) -> dict[str, Any]:
+        """What of a wish and its variables may change what is compiled. Module compiled_cache."""

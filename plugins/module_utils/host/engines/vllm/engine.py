@@ -25,6 +25,8 @@ class Vllm(Engine):
     title = "vLLM"
     key_variable = "VLLM_API_KEY"
     shared_memory = ("vllm",)
+    compilers = caches.PACKAGES
+    not_carried = caches.LEFT_HERE
 
     def command(self, wish: Wish) -> list[str]:
         return build_command(wish)
@@ -59,5 +61,8 @@ class Vllm(Engine):
         answer = client.fetch("GET", "/metrics", seconds=seconds)
         return metrics.parse(answer.decode(errors="replace"))
 
-    def compiled(self, environment: Mapping[str, str]) -> list[Path]:
+    def compiled(self, environment: Mapping[str, str]) -> dict[str, Path]:
         return caches.compiled(environment)
+
+    def deciding(self, wish: Wish, environment: Mapping[str, str]) -> dict[str, Any]:
+        return caches.deciding(wish, environment)

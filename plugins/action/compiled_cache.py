@@ -1,0 +1,210 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Action for compiled_cache: between the store on the controller and the folders on a host.
+
+A cache is a help: whatever goes wrong here is told, and nothing fails for it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+
+from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import (
+    MOST_ARCHIVE_BYTES,
+    CacheError,
+    Contents,
+    Limit,
+    TooSlow,
+    read,
+    read_key,
+    require_archive,
+    unpack,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded, no_file_above
+from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_store import (
+    GIB,
+    MACHINE,
+    SCOPE,
+    VERIFIED,
+    Kept,
+    Origin,
+    Store,
+    choose,
+    id_of,
+)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
+    GuardedAction,
+    tell,
+)
+
+Answer = TypeVar("Answer")
+
+MODULE = "inferops.gpu.compiled_cache"
+MIB = 2**20
+#: What must stay free on either side.
+RESERVE_BYTES = 2**30
+#: What may stand in a command of sftp as it is. A host says where its archive lies.
+_REMOTE_PATH = re.compile(r"(?:/\.?[A-Za-z0-9_][A-Za-z0-9._-]{0,99}){1,30}")
+_WRONG = (AnsibleError, OSError, LookupError, TypeError, ValueError, AttributeError)
+_DICT: dict[str, Any] = {"type": "dict", "default": {}}
+
+ARGUMENTS: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["given", "kept", "withdrawn"], "required": True},
+    "store": {"type": "path", "default": ""},
+    "trust": {"type": "str", "choices": [MACHINE, VERIFIED, SCOPE], "default": MACHINE},
+    "scope": {"type": "str", "default": ""},
+    "rental": _DICT,
+    "offer": _DICT,
+    "max_gib": {"type": "float", "default": 20},
+    "max_count": {"type": "int", "default": 50},
+    "timeout_seconds": {"type": "int", "default": 120},
+    "cache_id": {"type": "str", "default": ""},
+}
+#: What the host need not know.
+_OF_THE_CONTROLLER = set(ARGUMENTS) - {"state", "timeout_seconds"}
+_OF_THE_HOST: dict[str, Any] = {
+    **{name: {"type": "str"} for name in ("home", "python", "engine", "model")},
+    **{name: {"type": "dict"} for name in ("arguments", "suggested_arguments", "environment")},
+    "extra_args": {"type": "list", "elements": "str"},
+}
+
+
+class ActionModule(GuardedAction):
+    """Asks the host what it has, and carries what suits."""
+
+    _supports_check_mode = True
+
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        _valid, given = self.validate_argument_spec({**ARGUMENTS, **_OF_THE_HOST})
+        self.given, self.variables = given, variables
+        if self._task.check_mode or not given["store"]:
+            return _done("no caches are carried")
+        self.store = Store(Path(given["store"]))
+        self.here = Origin.of(given["scope"], given["rental"], given["offer"])
+        try:
+            self.store.open()
+            done: dict[str, Any] = getattr(self, f"_{given['state']}")()
+        except _WRONG as error:
+            done = _done(f"what was compiled is not {given['state']}: {error}")
+        tell(variables.get("inventory_hostname", "host"), done["told"])
+        return done
+
+    def _given(self) -> dict[str, Any]:
+        """Give the host what fits and may run there."""
+        seen = self._host("look")
+        key = read_key(seen["key"])
+        if seen["has_own"]:
+            return _done("what was compiled is here already")
+        choice = choose(self.store.every(), key, self.here, self.given["trust"])
+        if (kept := choice.kept) is None:
+            return _done(f"no cache of what was compiled elsewhere is given: {choice.reason}")
+        contents, archive = kept.contents, self.store.archive(kept)
+        try:
+            with archive.open("rb") as stream:
+                require_archive(stream, contents, self._limit())
+        except TooSlow:
+            raise
+        except (CacheError, FileNotFoundError) as error:
+            self.store.forget(kept.id)
+            return _done(f"a cache that fits was changed on the controller and is removed: {error}")
+        if seen["free_bytes"] < contents.archive_bytes + contents.bytes + RESERVE_BYTES:
+            return _done("a cache fits, and this host's disk has no room for it")
+        self._within(lambda: self._transfer_file(str(archive), _remote(seen["incoming"])))
+        try:
+            self._host("unpack", contents=contents.to_dict())
+        except AnsibleError as error:
+            # The host may go on unpacking, so a start that fails may fail by it.
+            return _done(f"a cache was sent, and may be there: {error}", kept.id)
+        self.store.touch(kept.id)
+        whose = "this machine itself" if kept.origin.is_of(self.here) else "a host of the same kind"
+        told = f"carried {_mib(contents)} MiB of what {whose} has compiled"
+        return {**_done(told, kept.id), "changed": True}
+
+    def _kept(self) -> dict[str, Any]:
+        """Keep what the host has compiled itself."""
+        seen = self._host("look")
+        key = read_key(seen["key"])
+        if seen["was_given"] or not seen["has_own"]:
+            return _done("nothing new was compiled that could be kept")
+        if self.store.has(id_of(key, self.here)):
+            self.store.touch(id_of(key, self.here))
+            return _done("what was compiled is kept already")
+        try:
+            packed = self._host("pack")
+            kept = Kept(key, self.here, read(packed["contents"]))
+            self._fetch(packed["outgoing"], kept)
+        finally:
+            with suppress(*_WRONG):
+                self._host("tidy")
+        told = f"kept {_mib(kept.contents)} MiB of what was compiled, for hosts of the same kind"
+        return _done(told, kept.id)
+
+    def _withdrawn(self) -> dict[str, Any]:
+        """Put away what was given, and may be why a start has failed."""
+        self.store.forget(self.given["cache_id"])
+        self._host("clear")
+        return {**_done("the start failed with what was carried: it is removed"), "changed": True}
+
+    def _fetch(self, remote: str, kept: Kept) -> None:
+        """Bring an archive from the host, and keep it if it is what its list says."""
+        contents, draft = kept.contents, self.store.incoming()
+        if shutil.disk_usage(self.store.folder).free < contents.archive_bytes + RESERVE_BYTES:
+            raise CacheError("The controller's disk has no room for it.")
+        try:
+            with no_file_above(min(contents.archive_bytes, MOST_ARCHIVE_BYTES)):
+                self._within(lambda: self._connection.fetch_file(_remote(remote), str(draft)))
+            with draft.open("rb") as archive:
+                limit = self._limit()
+                require_archive(archive, contents, limit)
+                unpack(archive, contents, limit)
+            most_bytes = self.given["max_gib"] * GIB
+            self.store.add(draft, kept, most_bytes, self.given["max_count"])
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _host(self, step: str, **more: Any) -> dict[str, Any]:
+        """What the host answers to one step."""
+        asked = self._task.args.items()
+        mine = {name: one for name, one in asked if name not in _OF_THE_CONTROLLER}
+        arguments = {**mine, "step": step, **more}
+        result = self._within(
+            lambda: self._execute_module(
+                module_name=MODULE, module_args=arguments, task_vars=self.variables
+            )
+        )
+        if result.get("failed"):
+            raise CacheError(str(result.get("msg")))
+        return result
+
+    def _within(self, ask: Callable[[], Answer]) -> Answer:
+        """What *ask* returns. The host's step has the same limit, so it may say so first."""
+        seconds = self.given["timeout_seconds"] + 30
+        return bounded(seconds, ask) if self._is_elsewhere() else ask()
+
+    def _limit(self) -> Limit:
+        return Limit.of(self.given["timeout_seconds"])
+
+
+def _remote(path: Any) -> str:
+    """A path that a host has told. Raises AnsibleActionFail for one that could be a command."""
+    if not isinstance(path, str) or not _REMOTE_PATH.fullmatch(path):
+        raise AnsibleActionFail(
+            "The place of the cache on the host has letters that no path of ours has."
+        )
+    return path
+
+
+def _mib(contents: Contents) -> int:
+    return round(contents.archive_bytes / MIB)
+
+
+def _done(told: str, cache_id: str = "") -> dict[str, Any]:
+    return {"changed": False, "carried": bool(cache_id), "cache_id": cache_id, "told": told}

@@ -1,0 +1,202 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What role launch does about caches: its own tasks, on a host whose answers are given here."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import (
+    Limit,
+    pack,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import STOPPED_BY_US
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
+from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_store import Kept, Origin, Store
+from tests.tools.tree import REPOSITORY
+
+KEY = {"gpu": "NVIDIA L40S", "driver": "580.95.05"}
+RENTAL = {"provider": "vastai", "machine_id": "1234"}
+FIT = {
+    "changed": False,
+    "gpu": {"present": False, "gpus": []},
+    "host": {"init_system": "systemd", "is_root": True, "memory_usable_mib": 65536},
+    "server": {"phase": "absent", "processes": [], "memory_before_mib": {}},
+    "model": {"config": None, "quantization": None, "weights_bytes": None},
+}
+STARTED = {"changed": True, "server": {"name": "vllm", "phase": "starting"}, "port": 8000}
+SERVES = {"changed": True, "server": {"name": "vllm", "phase": "running"}, "port": 8000}
+UNKNOWN = "RuntimeError: nobody has seen this before"
+MEMORY = "ValueError: No available memory for the cache blocks."
+
+
+def died(log: str) -> dict[str, Any]:
+    """What is seen of a server whose log ended so."""
+    server = {
+        "name": "vllm",
+        "phase": "error",
+        "progress": "failed",
+        "reason": "its process ended",
+        "log_path": "/log",
+        "symptoms": {"log": log, "exit_code": 1},
+    }
+    return {"changed": False, "servers": [server]}
+
+
+class Host:
+    """A host that answers to each module what is written down for its first, second, ... call."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.store = folder, Store(folder / "store")
+        self.python = folder / "python3"
+        self.python.write_text(
+            f"#!{sys.executable}\nimport pathlib, re, sys\n"
+            f"folder = pathlib.Path({str(folder)!r})\n"
+            "name = re.search(r'AnsiballZ_(\\w+)[.]py', ' '.join(sys.argv))[1]\n"
+            "with open(folder / 'calls', 'a') as calls: print(name, file=calls)\n"
+            "number = (folder / 'calls').read_text().split().count(name)\n"
+            "files = sorted(folder.glob(f'{name}.*'))\n"
+            "print(files[min(number, len(files)) - 1].read_text())\n"
+        )
+        self.python.chmod(0o755)
+        (folder / "caches").mkdir()
+        look = {
+            "key": KEY,
+            "has_own": False,
+            "was_given": False,
+            "free_bytes": 2**40,
+            "incoming": str(folder / "caches" / "incoming"),
+        }
+        self.says("host_look", FIT)
+        self.says("compiled_cache", {"changed": False, **look})
+        self.says("model_server", SERVES)
+
+    def says(self, module: str, *answers: dict[str, Any]) -> None:
+        for number, answer in enumerate(answers):
+            (self.folder / f"{module}.{number}").write_text(json.dumps(answer))
+
+    def keep(self) -> None:
+        """A cache that fits."""
+        self.store.open()
+        draft, file = self.store.incoming(), self.folder / "kernel"
+        file.write_bytes(b"compiled")
+        with draft.open("wb") as archive, file.open("rb") as stream:
+            contents = pack([("graphs/a", stream)], archive, Limit.of(60))
+        kept = Kept(KEY, Origin("prod", "vastai", "1234", False), contents)
+        self.store.add(draft, kept, 2**30, 5)
+
+    def launch(self, **variables: Any) -> tuple[int, str, list[str]]:
+        """Exit status, output, and the modules that ran on the host, of the role."""
+        file = self.folder / "play.yml"
+        roles = [
+            {"ansible.builtin.include_role": {"name": "inferops.gpu.launch", **more}}
+            for more in ({"rolespec_validate": False}, {"tasks_from": "keep"})
+        ]
+        file.write_text(yaml.safe_dump([{"hosts": "gpu-1", "gather_facts": False, "tasks": roles}]))
+        given = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": str(self.python),
+            "inferops_scope": "prod",
+            "inferops_model": "a/b",
+            "inferops_accelerator": "cpu",
+            "inferops_python": "/venv/bin/python",
+            "inferops_stack": {"environment": {}, "accelerator": "cpu"},
+            "inferops_rental": RENTAL,
+            "inferops_server_keyless": True,
+            "inferops_cache_home": str(self.store.folder),
+            **variables,
+        }
+        command = ["ansible-playbook", "-i", "gpu-1,", str(file), "-e", json.dumps(given)]
+        done = subprocess.run(
+            [Path(sys.executable).with_name(command[0]), *command[1:]],
+            cwd=REPOSITORY,
+            env={**os.environ, "ANSIBLE_PIPELINING": "False"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        calls = (self.folder / "calls").read_text().split()
+        return done.returncode, " ".join((done.stdout + done.stderr).split()), calls
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_a_host_gets_what_fits_before_its_server_starts_and_gives_nothing_back(host: Host) -> None:
+    host.keep()
+    status, output, calls = host.launch()
+    assert status == 0, output
+    assert calls == ["host_look", "compiled_cache", "compiled_cache", "model_server"]
+    assert re.search(r"gpu-1: carried \d+ MiB of what this machine itself has compiled", output)
+    assert (host.folder / "caches" / "incoming").is_file()
+
+
+def test_a_start_that_fails_with_what_was_carried_is_made_again_without(host: Host) -> None:
+    host.keep()
+    host.says("model_server", STARTED, SERVES)
+    host.says("model_server_info", died(UNKNOWN))
+    status, output, calls = host.launch()
+    assert status == 0, output
+    assert calls.count("model_server") == 2
+    assert "the start failed with what was carried: it is removed" in output
+    assert not list(host.store.folder.glob("*.json"))
+
+
+def test_a_start_that_fails_without_it_as_well_fails_with_its_cause(host: Host) -> None:
+    host.keep()
+    host.says("model_server", STARTED, STARTED)
+    host.says("model_server_info", died(UNKNOWN))
+    status, output, calls = host.launch()
+    assert status != 0
+    assert calls.count("model_server") == 2
+    assert "failed to start: its process ended" in output
+
+
+@pytest.mark.parametrize("log", [MEMORY, UNKNOWN])
+def test_a_start_that_fails_for_another_reason_is_made_once(host: Host, log: str) -> None:
+    """That of too little memory is none of the cache's, and without a cache nothing is."""
+    if log == MEMORY:
+        host.keep()
+    host.says("model_server", STARTED)
+    host.says("model_server_info", died(log))
+    status, output, calls = host.launch()
+    assert status != 0
+    assert calls.count("model_server") == 1
+    assert "failed to start: its process ended" in output
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"inferops_cache_home": ""},
+        {"inferops_look": {"server": {"phase": "running"}}},
+    ],
+)
+def test_nothing_is_looked_for_where_none_are_kept_or_the_server_runs(
+    host: Host, variables: dict[str, Any]
+) -> None:
+    host.says("model_server", {**SERVES, "changed": False})
+    status, output, calls = host.launch(**variables)
+    assert status == 0, output
+    assert "compiled_cache" not in calls
+
+
+def test_the_causes_that_a_cache_may_be_behind_are_ones_that_are_told() -> None:
+    told = {"unknown", *(entry["cause_id"] for entry in STOPPED_BY_US.values())}
+    told |= {entry.id for entry in FAILURES}
+    suspicious = yaml.safe_load((REPOSITORY / "roles/launch/vars/main.yml").read_text())
+    assert set(suspicious["launch_suspicious"]) <= told
