@@ -33,6 +33,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.countries impo
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name, check_word
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import check_image
+from ansible_collections.inferops.gpu.plugins.module_utils.market.options import ACCOUNT_OPTIONS
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import compiled
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
@@ -119,11 +120,16 @@ def range_of(name: str) -> Range | None:
 
 @cache
 def options() -> dict[str, dict[str, Any]]:
-    """Every variable that a role's argument specification documents, by name."""
+    """Every variable, by name: those that a role's argument specification documents.
+
+    Which providers there are, and what they log in with, the market knows.
+    """
     found: dict[str, dict[str, Any]] = {}
     for file in sorted(_ROOT.glob("roles/*/meta/argument_specs.yml")):
         for entry in yaml_load(file.read_text(encoding="utf-8"))["argument_specs"].values():
             found.update(entry.get("options") or {})
+    for option, rules in ACCOUNT_OPTIONS.items():
+        found[SHARED + option] = {**rules, **found.get(SHARED + option, {})}
     return found
 
 
@@ -359,6 +365,8 @@ def _mentioned() -> dict[str, set[str]]:
             (_ROOT / "roles" / "inferops" / "vars" / "main.yml").read_text(encoding="utf-8")
         ).items()
     }
+    account = {SHARED + option for option in ACCOUNT_OPTIONS}
+    derived |= {"inferops_account": account, "inferops_key_source": account}
     found: dict[str, set[str]] = {}
     for file in [*_ROOT.glob("roles/*/*/*.yml"), *_ROOT.glob("playbooks/*.yml")]:
         part = file.parent.parent.name if file.parent.name != "playbooks" else file.stem
