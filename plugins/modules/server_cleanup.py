@@ -107,8 +107,8 @@ def main() -> None:
     layout = Layout(own_home(module))
     server = layout.server(params["name"])
     spec, environment = server.spec(), server.environment()
-    arguments = spec.arguments if spec else {}
-    hub = cache.hub_caches(environment, arguments.get("download_dir"))
+    folder = spec.weights.folder if spec else None
+    hub = cache.hub_caches(environment, folder)
     find = {
         "compiled": lambda: server.engine().compiled(environment),
         "unfinished": lambda: cache.unfinished(hub),

@@ -41,6 +41,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility
     choosable,
     spelled,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    DEFAULT,
+    SPELLINGS,
+    spelling,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
     unknown_options,
 )
@@ -122,7 +127,7 @@ def range_of(name: str) -> Range | None:
 def options() -> dict[str, dict[str, Any]]:
     """Every variable, by name: those that a role's argument specification documents.
 
-    Which providers there are, and what they log in with, the market knows.
+    Which providers and engines there are, and what providers log in with, their registries know.
     """
     found: dict[str, dict[str, Any]] = {}
     for file in sorted(_ROOT.glob("roles/*/meta/argument_specs.yml")):
@@ -130,6 +135,7 @@ def options() -> dict[str, dict[str, Any]]:
             found.update(entry.get("options") or {})
     for option, rules in ACCOUNT_OPTIONS.items():
         found[SHARED + option] = {**rules, **found.get(SHARED + option, {})}
+    found["inferops_engine"] |= {"choices": list(SPELLINGS)}
     return found
 
 
@@ -302,6 +308,8 @@ def judged_options(values: Mapping[str, Any]) -> Judged:
     """Those options of the server that no vLLM knows which these variables lead to."""
     arguments = values.get("inferops_server_arguments") or {}
     extra_args = values.get("inferops_server_extra_args") or ()
+    if not spelling(values.get("inferops_engine") or DEFAULT).tables:
+        return Judged()
     version = spelled(values.get("inferops_vllm_version") or "auto")
     if values.get("inferops_image_python") and not version[:1].isdigit():
         doubt = "which vLLM the image of inferops_image_python has (inferops_vllm_version tells)"

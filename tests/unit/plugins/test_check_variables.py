@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
@@ -278,6 +279,15 @@ def test_an_option_that_a_release_has_which_may_be_chosen_passes() -> None:
     assert "rope-scaling" in variables.judged_options(swap).complaints[0]
     old = {**swap, "inferops_vllm_version": "0.8.5"}
     assert variables.judged_options(old) == variables.Judged()
+
+
+def test_options_of_another_engine_are_not_looked_up_in_the_tables_of_vllm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(variables.SPELLINGS, "other", Spelling())
+    given = {"inferops_server_arguments": {"max_modle_len": 1}}
+    assert variables.judged_options(given).complaints
+    assert variables.judged_options({**given, "inferops_engine": "other"}) == variables.Judged()
 
 
 @pytest.mark.parametrize("file", PLAYBOOKS, ids=lambda path: path.stem)
