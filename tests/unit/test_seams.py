@@ -159,6 +159,46 @@ def test_both_sides_have_the_same_engines_and_failures_are_theirs() -> None:
     assert {failure.engine for failure in FAILURES} - {""} <= set(ENGINES)
 
 
+def _page(title: str) -> str:
+    """What CONTRIBUTING.md says below this heading."""
+    return (ROOT / "CONTRIBUTING.md").read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_an_engine_is_the_files_that_contributing_lists(engine: str) -> None:
+    listed = re.findall(r"^\| `([^`]+)` \|", _page("Add an engine"), re.MULTILINE)
+    own = f"plugins/module_utils/host/engines/{engine}/engine.py"
+    choosing = {
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "plugins").rglob("*.py")
+        if re.search(rf"choices: \[.*\b{engine}\b", file.read_text())
+    }
+    registries = {
+        f"plugins/module_utils/{side}/engines/registry.py" for side in ("host", "serving")
+    }
+    paths = {path.replace("<name>", engine) for path in listed}
+    assert paths == {own, *registries, *choosing}
+    assert all((ROOT / path).is_file() for path in paths)
+
+
+def test_a_failure_cause_is_the_three_files_that_contributing_lists() -> None:
+    assert len(re.findall(r"^\d\. ", _page("Add a failure cause"), re.MULTILINE)) == 3
+    fixtures = ROOT / "tests/unit/serving/fixtures"
+    words = {
+        file: set(re.findall(r"\w+", file.read_text()))
+        for folder in ("plugins", "roles", "playbooks", "docs", "tests")
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in (".py", ".yml", ".md", ".txt", ".j2") and "__pycache__" not in file.parts
+    }
+    enough = 0
+    for failure in FAILURES:
+        named = [file for file, found in words.items() if failure.id in found]
+        entry = [file for file in named if file.parent.name == "failures"]
+        if len(named) == 2 and len(entry) == 1 and fixtures / "causes.txt" in named:
+            enough += any((fixtures / failure.id).glob("*.log"))
+    assert enough > 20
+
+
 def test_what_keeps_services_running_knows_no_kind_of_them() -> None:
     for word in (r"\bmodel\b(?! server)", "vram", "completion", "INFEROPS_SERVER", "engine"):
         assert _naming(word, HOST / "service") == [], word
