@@ -47,7 +47,7 @@ VLLM_ALONE = {
     "roles/inferops/defaults/main.yml": "it is the default, and its release is chosen",
     "roles/inferops/meta/argument_specs.yml": "the same",
     "roles/recover/files/download.py": "a comment: which files of a model it reads",
-    "roles/rent/tasks/model.yml": "which release knows the model, and which driver that needs",
+    "roles/rent/tasks/model.yml": "which release knows the model, and which driver it needs",
     "playbooks/deploy.yml": "the roles that install it",
     "playbooks/tasks/install.yml": "the same",
     "playbooks/tasks/plan.yml": "the stack of its release, and its options",
