@@ -85,12 +85,17 @@ def test_an_engine_is_named_in_its_folder_and_in_the_registry(engine: str) -> No
     assert _naming(engine, ROOT / "plugins/action") == []
 
 
+def _code(folder: str) -> dict[str, str]:
+    """The code and comments of a kind of plugins, without what installs the stack."""
+    own = (ROOT / "plugins" / name for name in _naming("", ROOT / "plugins" / folder))
+    return {str(file.relative_to(ROOT)): _undocumented(file) for file in own}
+
+
 def _texts() -> dict[str, str]:
     """What runs on the controller, and the tasks of roles and playbooks, without documentation."""
-    found = {}
+    found: dict[str, str] = {}
     for folder in ("filter", "lookup", "inventory", "callback", "plugin_utils"):
-        for file in _naming("", ROOT / "plugins" / folder):
-            found[f"plugins/{file}"] = _undocumented(ROOT / "plugins" / file)
+        found |= _code(folder)
     for folder in ("roles", "playbooks"):
         for file in sorted((ROOT / folder).rglob("*")):
             name = str(file.relative_to(ROOT))
@@ -114,8 +119,7 @@ def test_no_option_and_no_variable_of_an_engine_is_spelled_outside_of_its_words(
     """Roles and modules ask the engine; remedies name intents."""
     files = _texts()
     for folder in ("modules", "action"):
-        for file in _naming("", ROOT / "plugins" / folder):
-            files[f"plugins/{file}"] = _undocumented(ROOT / "plugins" / file)
+        files |= _code(folder)
     words = {ENGINES[name].key_variable for name in ENGINES} | {"download_dir", "import vllm"}
     for spelling in SPELLINGS.values():
         words |= set(spelling.variables.values())
