@@ -12,7 +12,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    DEFAULT,
+    SPELLINGS,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     GuardedAction,
@@ -29,6 +32,7 @@ ARGUMENTS: dict[str, Any] = {
     "arguments": {"type": "dict", "default": {}},
     "extra_args": {"type": "list", "elements": "str", "default": []},
     "environment": {"type": "dict", "default": {}},
+    "engine": {"type": "str", "choices": list(SPELLINGS), "default": DEFAULT},
     "accelerator": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
     "refuse": {"type": "bool", "default": True},
 }
@@ -50,6 +54,7 @@ class ActionModule(GuardedAction):
             given["extra_args"],
             given["environment"],
             given["accelerator"],
+            given["engine"],
             _config(given["model_config"]),
         )
         try:

@@ -16,7 +16,11 @@ class ModuleDocFragment:
     DOCUMENTATION = """
 options:
   provider:
-    description: The marketplace.
+    description:
+      - The marketplace.
+      - What a wish leaves open is as usual there. For V(vastai), image
+        C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk, reliability 0.95,
+        verified hosts alone, and a line that fetches all within 1 hour.
     type: str
     choices: [vastai]
     default: vastai

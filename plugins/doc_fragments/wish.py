@@ -27,8 +27,8 @@ options:
   disk_gib:
     description:
       - Disk to rent in GiB. Prices include it.
-      - Without it what is usual at the provider (40 for V(vastai)), or O(least_disk_gib) where that
-        is more.
+      - Without it what is usual at the provider (O(provider) tells), or O(least_disk_gib) where
+        that is more.
     type: int
   least_disk_gib:
     description: What the host will need of disk, in GiB, where O(disk_gib) is left open.
@@ -46,13 +46,13 @@ options:
   min_reliability:
     description:
       - Least reliability as the provider states it, from 0 to 1.
-      - Without it what is usual at the provider, 0.95 for V(vastai).
+      - Without it what is usual at the provider (O(provider) tells).
     type: float
   min_download_mbit_per_second:
     description:
       - Least advertised download speed.
       - Without it what fetches O(image_gib) and O(download_gib) within the longest time that is
-        usual at the provider, an hour for V(vastai), yet never more than 500.
+        usual at the provider, yet never more than 500.
     type: float
   countries:
     description: Accepted countries as two-letter codes; any when empty.
@@ -62,7 +62,7 @@ options:
   verified:
     description:
       - Whether only hosts that the provider has verified are accepted.
-      - Without it what is usual at the provider, true for V(vastai).
+      - Without it what is usual at the provider (O(provider) tells).
     type: bool
   duration_hours:
     description: Least time for which the offer can be rented.
@@ -106,7 +106,7 @@ options:
   image_gib:
     description:
       - Size of the host's image in GiB, as far as a host has to fetch it.
-      - Without it that of the image that is usual at the provider, 8 for V(vastai).
+      - Without it that of the image that is usual at the provider.
     type: float
   history_path:
     description:

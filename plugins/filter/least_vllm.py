@@ -10,6 +10,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    DEFAULT,
+    spelling,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.model_releases import (
     least_vllm as least_release,
 )
@@ -31,6 +35,10 @@ options:
     description: Options of the server, as the variable C(inferops_server_arguments).
     type: dict
     default: {}
+  engine:
+    description: What serves the model. For any other engine than V(vllm), the answer is empty.
+    type: str
+    default: vllm
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -49,8 +57,14 @@ _value:
 """
 
 
-def least_vllm(config: Mapping[str, Any] | str, arguments: Mapping[str, Any] | None = None) -> str:
+def least_vllm(
+    config: Mapping[str, Any] | str,
+    arguments: Mapping[str, Any] | None = None,
+    engine: str = DEFAULT,
+) -> str:
     """See DOCUMENTATION."""
+    if not spelling(engine).tables:
+        return ""
     try:
         content = json.loads(config) if isinstance(config, str) else config
     except (ValueError, RecursionError):

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import (
     DEFAULT_KV_CACHE_GIB,
     estimate,
@@ -88,6 +89,10 @@ options:
       - The content of the model's C(hf_quant_config.json), as text or as data, in which ModelOpt
         says how it was quantised. It counts where vLLM reads it.
     type: raw
+  engine:
+    description: What serves it. Of any other engine than V(vllm), the answer is V(unknown).
+    type: str
+    default: vllm
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -161,6 +166,7 @@ def model_fit(
     metadata: Mapping[str, Any] | None = None,
     extra_args: Sequence[str] = (),
     quantization: Mapping[str, Any] | str | None = None,
+    engine: str = DEFAULT,
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
@@ -175,6 +181,7 @@ def model_fit(
             metadata,
             extra_args,
             quantization,
+            engine,
         )
     except ValueError as error:
         raise AnsibleFilterError(f"Options of vLLM: {error}") from error

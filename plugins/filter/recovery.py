@@ -55,7 +55,8 @@ _value:
       C(step), the one to take now, empty when none is.
     - C(shown), C(told) and C(error), lines for a person before, after, and where it failed; and
       C(report), for a program.
-    - C(reset_refusal), why the GPUs must not be reset, empty when they may be.
+    - C(reset_refusal), why the GPUs must not be reset, empty when they may be; and C(proof), a
+      program that fails unless the packages of its engine are whole.
   type: dict
   sample:
     refusal: ""
@@ -77,6 +78,7 @@ _value:
     told: []
     error: ""
     reset_refusal: ""
+    proof: import vllm
 """
 
 

@@ -65,6 +65,13 @@ options:
     description: The environment of the server. It may name the GPUs that it sees.
     type: dict
     default: {}
+  engine:
+    description:
+      - What serves it. The memory that V(vllm) takes is computed; of any other engine nothing is
+        said.
+    type: str
+    choices: [vllm]
+    default: vllm
   accelerator:
     description: What it serves with.
     type: str

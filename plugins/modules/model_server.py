@@ -484,13 +484,14 @@ class Run:
     @functools.cached_property
     def budget(self) -> Budget:
         """How long this start may take."""
-        asked, arguments = self.params["wait_timeout_seconds"], self.params["arguments"]
+        asked = self.params["wait_timeout_seconds"]
         if asked is not None:
             return Budget(asked, "as asked")
-        download_dir = arguments.get("download_dir", arguments.get("download-dir"))
+        engine = registry.ENGINES[self.params["engine"]]
+        weights = engine.weights(engine.by_name(self.params["arguments"]))
         asked_for = self.params["environment"]
         environment = {key: as_variable(value) for key, value in asked_for.items()}
-        return budget.for_start(self.params["model"], download_dir, environment)
+        return budget.for_start(self.params["model"], weights.folder, environment)
 
     def check_limits(self) -> dict[str, float]:
         """How long each check may take, in seconds."""

@@ -251,7 +251,10 @@ servers:
           those that are null are left out. C(suggested_arguments) are those of which C(arguments)
           say nothing.
         - C(served_model_name) is a list where there are several.
-        - Of the environment only the names are told.
+        - Of the environment only the names are told. C(needs_key) says whether clients must send a
+          key.
+        - C(revision) and C(weights_dir) say which files of the model C(arguments) name, null where
+          they say nothing of it.
       type: dict
       sample:
         engine: vllm
@@ -266,6 +269,9 @@ servers:
         log_max_mib: 64
         start_at_boot: false
         environment_names: [HF_TOKEN, VLLM_API_KEY]
+        needs_key: true
+        revision: null
+        weights_dir: null
         supervisor: systemd
     exposed:
       description:
@@ -355,6 +361,9 @@ def shown(layout: Layout, server: Server) -> dict[str, Any] | None:
         "log_max_mib": spec.log_max_mib,
         "start_at_boot": any(each.starts_at_boot(server) for each in every(layout)),
         "environment_names": sorted(spec.environment),
+        "needs_key": bool(spec.api_key),
+        "revision": spec.weights.revision,
+        "weights_dir": spec.weights.folder,
     }
 
 

@@ -54,8 +54,7 @@ options:
   image:
     description:
       - Container image of the host. It must hold Python 3.9 or newer.
-      - Without it the one that is usual at the provider,
-        C(vastai/base-image:@vastai-automatic-tag) for V(vastai).
+      - Without it the one that is usual at the provider (O(provider) tells).
     type: str
   registry_username:
     description:

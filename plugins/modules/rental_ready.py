@@ -59,7 +59,7 @@ options:
   image_gib:
     description:
       - Size of the host's image in GiB, as far as the host has to fetch it.
-      - Without it that of the image that is usual at the provider, 8 for V(vastai).
+      - Without it that of the image that is usual at the provider.
     type: float
   download_mbit_per_second:
     description: The host's bandwidth as advertised. V(0) is unknown and counts as 100.

@@ -108,8 +108,8 @@ def main() -> None:
     layout = Layout(own_home(module))
     server = layout.server(params["name"])
     spec, environment = server.spec(), server.environment()
-    arguments = spec.arguments if spec else {}
-    hub = cache.hub_caches(environment, arguments.get("download_dir"))
+    folder = spec.weights.folder if spec else None
+    hub = cache.hub_caches(environment, folder)
     find = {
         "compiled": Caches(layout.home, server.engine(), environment).present,
         "unfinished": lambda: cache.unfinished(hub),

@@ -56,7 +56,7 @@ class JobAction(GuardedAction):
 
 
 def line(running: Any) -> str:
-    """installing vllm: 412 MiB written, 12 s"""
+    """installing torch: 412 MiB written, 12 s"""
     running = running if isinstance(running, dict) else {}
     doing = plain_line(str(running.get("doing")), 80)
     grown, seconds = running.get("grown_mib"), running.get("seconds")

@@ -33,12 +33,20 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.countries impo
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name, check_word
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import check_image
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    ACCOUNT_OPTIONS,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import compiled
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
     choosable,
     spelled,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    DEFAULT,
+    SPELLINGS,
+    spelling,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
     unknown_options,
@@ -119,11 +127,17 @@ def range_of(name: str) -> Range | None:
 
 @cache
 def options() -> dict[str, dict[str, Any]]:
-    """Every variable that a role's argument specification documents, by name."""
+    """Every variable, by name: those that a role's argument specification documents.
+
+    Which providers and engines there are, and what providers log in with, their registries know.
+    """
     found: dict[str, dict[str, Any]] = {}
     for file in sorted(_ROOT.glob("roles/*/meta/argument_specs.yml")):
         for entry in yaml_load(file.read_text(encoding="utf-8"))["argument_specs"].values():
             found.update(entry.get("options") or {})
+    for option, rules in ACCOUNT_OPTIONS.items():
+        found[SHARED + option] = {**rules, **found.get(SHARED + option, {})}
+    found["inferops_engine"] |= {"choices": list(SPELLINGS)}
     return found
 
 
@@ -296,6 +310,8 @@ def judged_options(values: Mapping[str, Any]) -> Judged:
     """Those options of the server that no vLLM knows which these variables lead to."""
     arguments = values.get("inferops_server_arguments") or {}
     extra_args = values.get("inferops_server_extra_args") or ()
+    if not spelling(values.get("inferops_engine") or DEFAULT).tables:
+        return Judged()
     version = spelled(values.get("inferops_vllm_version") or "auto")
     if values.get("inferops_image_python") and not version[:1].isdigit():
         doubt = "which vLLM the image of inferops_image_python has (inferops_vllm_version tells)"
@@ -359,6 +375,8 @@ def _mentioned() -> dict[str, set[str]]:
             (_ROOT / "roles" / "inferops" / "vars" / "main.yml").read_text(encoding="utf-8")
         ).items()
     }
+    account = {SHARED + option for option in ACCOUNT_OPTIONS}
+    derived |= {"inferops_account": account, "inferops_key_source": account}
     found: dict[str, set[str]] = {}
     for file in [*_ROOT.glob("roles/*/*/*.yml"), *_ROOT.glob("playbooks/*.yml")]:
         part = file.parent.parent.name if file.parent.name != "playbooks" else file.stem

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.rig.podman import PodmanError
 from tests.simulator import daemon
+from tests.simulator.app import DEFAULT_PROVIDER
 
 DEFAULT_INSTANCE, DEFAULT_PORT = "demo", 18788
 
@@ -24,7 +25,7 @@ def main() -> int:
     hub_port = given.hub_port
     if hub_port is None:
         hub_port = given.port + 1 if given.port else 0
-    listen = (given.port, hub_port, not given.no_containers)
+    listen = (given.port, hub_port, not given.no_containers, given.provider)
     try:
         if given.action == "serve":
             daemon.serve(instance, *listen)
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--state-dir", type=Path, help="default: .rig/simulator/INSTANCE")
     made.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
     made.add_argument("--hub-port", type=int, help="default: the next one after --port")
+    made.add_argument("--provider", default=DEFAULT_PROVIDER, help="whose API it speaks")
     made.add_argument("--no-containers", action="store_true", help="pretend to run hosts")
     return made
 

@@ -1,32 +1,46 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One simulator: the provider's API, inside ordered faults and a request log, and its control."""
+"""One simulator: a provider's API, inside ordered faults and a request log, and its control."""
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from tests.simulator.control import Control
 from tests.simulator.faults import Faults
 from tests.simulator.hosts import GATEWAY
 from tests.simulator.journal import Journal
-from tests.simulator.market import Market
-from tests.simulator.vastai import VastApi
+from tests.simulator.market import Market, Traits
 from tests.simulator.web import Reply, Request, Server, http_date
 
 LOOPBACK = "127.0.0.1"
 TICK_SECONDS = 0.25
+
+
+DEFAULT_PROVIDER = "vastai"
+
+
+class Api(Protocol):
+    """A provider's routes, which are class ``Api`` in the file of its name beside this one."""
+
+    def answer(self, request: Request, traits: Traits, from_host: bool) -> Reply:
+        """Answer one request; ``traits`` are those of a rental or a list that it may make."""
+
 
 #: Told of each API request: "before" or "after" it is done, the request, and its number from 1.
 Observer = Callable[[str, Request, int], None]
 
 
 class Simulator:
-    """Listens on loopback at ``url`` until ``close``, which destroys all rentals.
+    """One marketplace, which speaks the API of one provider.
+
+    Listens on loopback at ``url`` until ``close``, which destroys all rentals.
 
     ``observe`` runs in the thread of the request: "before" any fault and the API touch it, and
     "after" it is done, when its answer has not been sent yet. It may block, and it may raise
@@ -39,13 +53,15 @@ class Simulator:
         port: int = 0,
         journal_file: Path | None = None,
         observe: Observer | None = None,
+        provider: str = DEFAULT_PROVIDER,
     ) -> None:
         self.market = market
         self.observe: Observer = observe or (lambda phase, request, number: None)
         self.numbers = itertools.count(1)
         self.faults = Faults()
         self.journal = Journal(journal_file)
-        self.api = VastApi(market)
+        routes = importlib.import_module(f"tests.simulator.{provider}")
+        self.api: Api = routes.Api(market)
         self.control = Control(market, self.faults, self.journal)
         self.servers = [Server((LOOPBACK, port), self.answer)]
         self.url = self.servers[0].url

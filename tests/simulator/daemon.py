@@ -23,7 +23,7 @@ from typing import Any
 from tests.rig import image, tiny_model
 from tests.rig.checkout import ROOT
 from tests.rig.podman import podman
-from tests.simulator.app import Simulator
+from tests.simulator.app import DEFAULT_PROVIDER, Simulator
 from tests.simulator.hosts import Hosts, PodmanHosts, PretendHosts, container_names
 from tests.simulator.hub import Hub
 from tests.simulator.market import Market
@@ -56,7 +56,13 @@ class Instance:
 # --- in the foreground ---
 
 
-def serve(instance: Instance, port: int, hub_port: int, with_containers: bool) -> None:
+def serve(
+    instance: Instance,
+    port: int,
+    hub_port: int,
+    with_containers: bool,
+    provider: str = DEFAULT_PROVIDER,
+) -> None:
     """Run until SIGTERM or SIGINT, then remove every container."""
     instance.folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -65,7 +71,8 @@ def serve(instance: Instance, port: int, hub_port: int, with_containers: bool) -
     hosts: Hosts = PodmanHosts(instance.name, hub.port) if with_containers else PretendHosts()
     if hosts.real:
         hub.open_to_hosts(hosts.door())
-    simulator = Simulator(Market(hosts), port, instance.folder / "requests.jsonl")
+    journal = instance.folder / "requests.jsonl"
+    simulator = Simulator(Market(hosts), port, journal, provider=provider)
     hosts.remove_all()  # what a killed process left; the ports above are proof that it is dead
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -101,7 +108,13 @@ def write_models(folder: Path) -> None:
 # --- from outside ---
 
 
-def start(instance: Instance, port: int, hub_port: int, with_containers: bool) -> dict[str, Any]:
+def start(
+    instance: Instance,
+    port: int,
+    hub_port: int,
+    with_containers: bool,
+    provider: str = DEFAULT_PROVIDER,
+) -> dict[str, Any]:
     """Start the process unless it runs, wait until it answers, and return its status."""
     if running(instance):
         return status(instance)
@@ -109,7 +122,7 @@ def start(instance: Instance, port: int, hub_port: int, with_containers: bool) -
         raise DaemonError("the host image is missing; run `python -m tests.rig.image`")
     instance.folder.mkdir(parents=True, exist_ok=True)
     arguments = ["--instance", instance.name, "--state-dir", str(instance.folder)]
-    arguments += ["--port", str(port), "--hub-port", str(hub_port)]
+    arguments += ["--port", str(port), "--hub-port", str(hub_port), "--provider", provider]
     arguments += [] if with_containers else ["--no-containers"]
     with instance.log_file.open("w") as log:
         process = subprocess.Popen(

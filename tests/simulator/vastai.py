@@ -38,7 +38,7 @@ class Refusal(Exception):
         self.reply = error_reply(status, code, message, **more)
 
 
-class VastApi:
+class Api:
     """Answers every request under /api/."""
 
     def __init__(self, market: Market) -> None:

@@ -1,11 +1,15 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fence: which part of the collection imports which, and nothing imports in a circle."""
+"""The fence: which part of the collection imports which, and nothing imports in a circle.
+
+Its table is that of docs/architecture.md.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -16,37 +20,21 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 UTILS = "module_utils."
 PREFIX = "ansible_collections.inferops.gpu.plugins."
 
+ARCHITECTURE = (PLUGINS.parent / "docs" / "architecture.md").read_text()
+
+
+def _arrows() -> list[tuple[list[str], set[str]]]:
+    """The table of arrows, line by line: the parts, and what they may import."""
+    table = ARCHITECTURE.split("| Part | may import |\n|---|---|\n")[1].split("\n\n")[0]
+    cells = [line.strip("|").split("|") for line in table.splitlines()]
+    return [(re.findall("`(.*?)`", who), set(re.findall("`(.*?)`", may))) for who, may in cells]
+
+
 #: A part is a folder of module_utils; host and market are parts of parts. Files that lie in host or
 #: market themselves are the words that all of it shares.
-ARROWS: dict[str, set[str]] = {
-    "common": set(),
-    "serving": {"common"},
-    "hub": {"common"},
-    "endpoint": {"common"},
-    "host": {"common", "host.machine"},
-    "host.machine": {"common"},
-    "host.gpus": {"common", "host.machine"},
-    "host.stack": {"common", "host.machine"},
-    "host.models": {"common", "hub", "host.machine"},
-    "host.engines": {"common", "host.machine"},
-    "host.service": {"common", "host.machine"},
-    "host.server": {
-        "common",
-        "host.engines",
-        "host.gpus",
-        "host.machine",
-        "host.service",
-        "host.stack",
-    },
-    "market": {"common"},
-    "market.access": {"common", "market"},
-    "market.providers": {"common", "market", "market.access"},
-    "market.offers": {"common", "market", "market.providers"},
-    "market.rentals": {"common", "market", "market.access", "market.offers", "market.providers"},
-}
+ARROWS: dict[str, set[str]] = {parts[0]: may for parts, may in _arrows()[:-1]}
 #: What runs on the controller reaches a host by modules alone.
-CONTROLLER = {"action", "callback", "filter", "inventory", "lookup", "plugin_utils"}
-CONTROLLER_MAY = {"common", "endpoint", "hub", "market", "serving"}
+CONTROLLER, CONTROLLER_MAY = _arrows()[-1]
 #: What travels to a host with a module.
 HOST_MAY = {"common", "host", "hub"}
 
@@ -98,6 +86,18 @@ def test_ours_is_imported_by_from_which_this_fence_reads() -> None:
         assert [name for name in names if name.startswith(PREFIX)] == [], file
 
 
+def test_every_part_has_its_line_in_the_table_and_no_line_is_of_none() -> None:
+    assert set(ARROWS) == {_part(module) for module in KNOWLEDGE}
+    named = set().union(*ARROWS.values())
+    assert named <= set(ARROWS)
+
+
+def test_the_controllers_folders_may_import_nothing_of_the_hosts_side() -> None:
+    assert {one for one in CONTROLLER_MAY if one.startswith("host")} == set()
+    kinds = {folder.name for folder in PLUGINS.iterdir() if any(folder.glob("*.py"))}
+    assert kinds - set(CONTROLLER) == {"doc_fragments", "modules"}
+
+
 @pytest.mark.parametrize("module", KNOWLEDGE)
 def test_a_module_imports_only_what_its_part_may(module: str) -> None:
     allowed = ARROWS[_part(module)] | {_part(module)}
@@ -118,4 +118,4 @@ def test_a_plugin_is_of_one_side(module: str) -> None:
     kind = module.partition(".")[0]
     on_controller = _side(module) <= CONTROLLER_MAY
     assert on_controller or (kind == "modules" and _side(module) <= HOST_MAY)
-    assert kind in CONTROLLER | {"modules", "doc_fragments"}
+    assert kind in {*CONTROLLER, "modules", "doc_fragments"}

@@ -20,7 +20,7 @@ from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
 from tests.tools.role_readmes import SHOWN
 from tests.unit.plays import faster, play
-from tests.unit.test_arrows import ARROWS, CONTROLLER, CONTROLLER_MAY
+from tests.unit.test_arrows import ARROWS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -132,14 +132,6 @@ def as_text(value: Any) -> str:
     if isinstance(value, (dict, bool)):
         return json.dumps(value)
     return ",".join(value) if isinstance(value, list) else str(value)
-
-
-def test_the_table_of_arrows_is_the_fence() -> None:
-    cells = rows(section(ARCHITECTURE, "The arrows"))[1:]
-    told = {code(part)[0]: set(code(may)) for part, may in cells[:-1]}
-    assert told == ARROWS
-    controller, may = cells[-1]
-    assert (set(code(controller)), set(code(may))) == (CONTROLLER, CONTROLLER_MAY)
 
 
 def test_every_part_has_its_place_and_every_place_is_there() -> None:

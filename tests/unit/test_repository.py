@@ -143,6 +143,12 @@ def test_every_module_is_in_exactly_one_action_group_or_listed_as_ungrouped() ->
     assert set(grouped) == MODULES - UNGROUPED
 
 
+def test_every_module_of_a_group_is_run_by_an_action_that_guards_it() -> None:
+    groups = load(tree.REPOSITORY / "meta" / "runtime.yml")["action_groups"]
+    actions = {path.stem for path in tree.REPOSITORY.glob("plugins/action/*.py")}
+    assert {name for names in groups.values() for name in names} <= actions
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [("modules", name) for name in sorted(MODULES)] + [("filter", name) for name in FILTERS],

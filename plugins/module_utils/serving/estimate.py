@@ -12,6 +12,7 @@ from typing import Any
 
 from .architecture import UnknownModel, with_quantization
 from .engine_options import EngineOptions
+from .engines.registry import DEFAULT, spelling
 from .fit import gpu_fit, ram_fit, search_fit
 from .given import given_options, overridden
 from .visible import UnknownDevice, visible
@@ -36,8 +37,11 @@ def estimate(
     metadata: Mapping[str, Any] | None = None,
     extra_args: Sequence[str] = (),
     quantization: Mapping[str, Any] | str | None = None,
+    engine: str = DEFAULT,
 ) -> dict[str, Any]:
     """Filter model_fit documents it. Raises ValueError for an option that is no option of vLLM."""
+    if not spelling(engine).tables:
+        return _uncomputed(_of(engine))
     options, unread = given_options(arguments or {}, extra_args)
     EngineOptions.read(options)
     known = published_bytes(metadata or {})
@@ -64,8 +68,7 @@ def estimate(
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The config is somebody else's file: whatever stands in it, it ends in an answer.
         why = f"The model's config.json is not as one is known to be: {error!r}"
-    unknown: dict[str, Any] = {"fits": "unknown", "why": why, "arguments": {}, "refusal": ""}
-    return {**unknown, "vram_gib": 0, "least_vram_gib": 0}
+    return _uncomputed(why)
 
 
 def _or_nothing(content: Mapping[str, Any] | str | None) -> Mapping[str, Any]:
@@ -117,6 +120,7 @@ class Wish:
     extra_args: Sequence[str] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     accelerator: str = "cuda"
+    engine: str = DEFAULT
     #: The content of the model's config.json, used where the host does not have it.
     model_config: Mapping[str, Any] | str = ""
 
@@ -127,6 +131,8 @@ def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
     A server that runs holds memory that it would give back. On GPUs it was noted how much is held
     without it; where it was not, nothing can be said.
     """
+    if not spelling(wish.engine).tables:
+        return _unknown(_of(wish.engine))
     on_cpu, server = wish.accelerator == "cpu", look["server"]
     if server["processes"] and (on_cpu or not server["memory_before_mib"]):
         return _unknown("its server runs already")
@@ -154,6 +160,14 @@ def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
 
 def _unknown(why: str) -> dict[str, Any]:
     return {"fits": "unknown", "why": why, "arguments": {}}
+
+
+def _uncomputed(why: str) -> dict[str, Any]:
+    return {**_unknown(why), "refusal": "", "vram_gib": 0, "least_vram_gib": 0}
+
+
+def _of(engine: str) -> str:
+    return f"the memory that engine {engine} takes is not computed"
 
 
 def _ram_mib(host: Mapping[str, Any]) -> float:

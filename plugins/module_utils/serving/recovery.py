@@ -16,7 +16,7 @@ from typing import Any
 
 from ..common.redaction import redact
 from . import remedies
-from .engines.registry import DEFAULT
+from .engines.registry import DEFAULT, spelling
 from .explanation import explain, symptoms_of
 
 USED_MIB_BESIDE_A_RESET = 512
@@ -90,7 +90,8 @@ def decide(case: Case) -> dict[str, Any]:
     `refusal` says why nothing can be done at all. `failure` is the cause, `plan` all steps that
     are left, `step` the one to take now, empty when none may be. `shown` is for the eye before
     the first step; `report`, `told` and `error` are what to end with when no step is left.
-    `reset_refusal` says why the GPUs must not be reset as they are.
+    `reset_refusal` says why the GPUs must not be reset as they are, `proof` what proves that the
+    engine's packages are whole.
     """
     if case.server["spec"] is None:
         return {"refusal": _refusal(case), "step": {}}
@@ -107,6 +108,7 @@ def decide(case: Case) -> dict[str, Any]:
         "told": _plain(_told(case, report)),
         "error": redact(_error(case, report, failure)),
         "reset_refusal": _reset_refusal(case.gpus),
+        "proof": spelling(case.spec.get("engine", DEFAULT)).proof,
     }
 
 

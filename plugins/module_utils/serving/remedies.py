@@ -205,7 +205,7 @@ BY_HEALTH: dict[str, tuple[str, ...]] = {
 UNKNOWN = ("restart", "clear_caches", "reinstall_stack", "smaller_model", "other_engine")
 
 BY_CHANGE: dict[str, tuple[str, ...]] = {
-    "gpu_memory_utilization": (
+    "memory_share": (
         "sweep_orphans",
         "fit_gpu_memory_utilization",
         "lower_max_num_seqs",
@@ -214,8 +214,8 @@ BY_CHANGE: dict[str, tuple[str, ...]] = {
         "reset_gpu",
         "other_engine",
     ),
-    "max_model_len": ("lower_max_model_len", "raise_gpu_memory_utilization", "smaller_model"),
-    "max_num_seqs": ("lower_max_num_seqs", "fit_gpu_memory_utilization", "smaller_model"),
+    "context_tokens": ("lower_max_model_len", "raise_gpu_memory_utilization", "smaller_model"),
+    "requests_at_once": ("lower_max_num_seqs", "fit_gpu_memory_utilization", "smaller_model"),
     "model files": ("download_again", "smaller_model"),
     "model": ("by_hand", "smaller_model"),
     "HF_TOKEN": ("by_hand", "smaller_model"),
@@ -223,7 +223,7 @@ BY_CHANGE: dict[str, tuple[str, ...]] = {
     "vllm version": ("by_hand", "smaller_model"),
     "tokenizer": ("download_again", "by_hand", "smaller_model"),
     "quantization": ("drop_quantization", "smaller_model"),
-    "dtype": ("dtype_half", "dtype_float32"),
+    "number_format": ("dtype_half", "dtype_float32"),
     "stack": ("reinstall_stack", "driver", "another_host"),
     "host": ("restart", "driver", "reset_gpu", "another_host"),
     "host memory": ("restart", "lower_max_num_seqs", "smaller_model", "another_host"),
@@ -236,17 +236,17 @@ BY_CHANGE: dict[str, tuple[str, ...]] = {
     "chat_template": ("by_hand",),
     "LD_LIBRARY_PATH": ("by_hand", "another_host"),
     "CUDA toolkit": ("without_host_kernels", "clear_caches", "reinstall_stack", "another_host"),
-    "attention_backend": ("default_attention", "smaller_model", "another_host"),
+    "attention_kernel": ("default_attention", "smaller_model", "another_host"),
     "caches": ("clear_caches", "enforce_eager"),
     "HOME": ("by_hand", "another_host"),
     "CUDA_VISIBLE_DEVICES": ("by_hand",),
-    "max_lora_rank": ("raise_lora_rank", "by_hand"),
-    "max_num_batched_tokens": ("raise_step_tokens", "by_hand"),
-    "pipeline_parallel_size": ("layers_over_gpus", "smaller_model"),
-    "speculative_config": ("without_speculation",),
+    "lora_rank": ("raise_lora_rank", "by_hand"),
+    "step_tokens": ("raise_step_tokens", "by_hand"),
+    "pipeline_stages": ("layers_over_gpus", "smaller_model"),
+    "speculation": ("without_speculation",),
     "GLOO_SOCKET_IFNAME": ("over_loopback", "by_hand", "another_host"),
-    "VLLM_WORKER_MULTIPROC_METHOD": ("spawn_workers",),
-    "VLLM_USE_DEEP_GEMM": ("without_host_kernels", "reinstall_stack"),
+    "worker_start": ("spawn_workers",),
+    "matrix_kernel": ("without_host_kernels", "reinstall_stack"),
     "open files limit": ("by_hand", "another_host"),
     "host packages": ("by_hand", "another_host"),
     "process limit": ("by_hand", "another_host"),
@@ -254,7 +254,8 @@ BY_CHANGE: dict[str, tuple[str, ...]] = {
     "nothing": ("restart",),
     "see the log": UNKNOWN,
 }
-"""What to try by the thing that the catalogue of failures says must change."""
+"""What to try by the thing that the catalogue of failures says must change. An option of an engine
+stands here by its intent: each engine's entries name it in their own words."""
 
 BY_CAUSE: dict[str, tuple[str, ...]] = {
     "no_kv_cache_memory": (
@@ -544,7 +545,15 @@ def remedies_for(situation: Situation) -> tuple[str, ...]:
         return BY_CHANGE["port"]
     if situation.cause_id == "unknown":
         return UNKNOWN
-    return BY_CAUSE.get(situation.cause_id) or BY_CHANGE.get(situation.change, UNKNOWN)
+    known = BY_CAUSE.get(situation.cause_id)
+    return known or BY_CHANGE.get(intent_of(situation.change, situation.engine), UNKNOWN)
+
+
+def intent_of(change: str, engine: str = DEFAULT) -> str:
+    """What must change, as BY_CHANGE names it. What any engine's log may say is told in the words
+    of the usual one."""
+    own = spelling(engine).intent(change)
+    return own if own in BY_CHANGE else spelling(DEFAULT).intent(change)
 
 
 def _steps(remedy: Remedy, situation: Situation) -> Iterator[dict[str, Any]]:
@@ -553,6 +562,8 @@ def _steps(remedy: Remedy, situation: Situation) -> Iterator[dict[str, Any]]:
     for change in work_out(situation):
         intents = {**remedy.intents, **change.get("intents", {})}
         if not situation.spelling.knows(intents):
+            continue
+        if "reinstall" in remedy.do and not situation.spelling.proof:
             continue
         spelled = situation.spelling.spell(intents)
         step = {

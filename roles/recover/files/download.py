@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Download a model of the hub, with the environment of the server that will serve it.
 
-python - ENVIRONMENT_FILE MODEL REVISION DOWNLOAD_DIR     (the last two may be empty)
+python - ENVIRONMENT_FILE MODEL REVISION FOLDER     (the last two may be empty)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 # Formats that vLLM does not read; some models come in all of them.
 UNUSED = ["original/*", "metal/*", "*.msgpack", "*.h5", "*.ot", "*.onnx"]
 
-environment_file, model, revision, download_dir = sys.argv[1:]
+environment_file, model, revision, folder = sys.argv[1:]
 os.environ.update(json.loads(pathlib.Path(environment_file).expanduser().read_text()))
 os.environ["HF_HUB_OFFLINE"] = "0"
 
@@ -27,7 +27,7 @@ print(
     hub.snapshot_download(
         model,
         revision=revision or None,
-        cache_dir=download_dir or None,
+        cache_dir=folder or None,
         ignore_patterns=UNUSED,
     )
 )

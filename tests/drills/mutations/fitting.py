@@ -20,6 +20,14 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "fit-of-another-engine",
+        "what vLLM would take is said of an engine that nobody has measured",
+        f"{SERVING}/estimate.py",
+        "    if not spelling(wish.engine).tables:\n        return _unknown(_of(wish.engine))\n",
+        "",
+        (f"{ESTIMATE}::test_nothing_is_computed_for_an_engine_that_nobody_has_measured",),
+    ),
+    Mutation(
         "running-server-guessed",
         "where nobody noted what the GPU holds without the server, its memory counts as taken",
         f"{SERVING}/estimate.py",

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import COMMON, HOST, MARKET, SERVING
+from tests.drills.mutations.paths import COMMON, GATE, HOST, MARKET, SERVING
 
-GATE = "tests/unit/plugins/test_check_variables.py"
 WORDS = "tests/unit/serving/test_vllm_words.py"
 CHECK = "tests/unit/serving/test_option_check.py"
 PLAN = "tests/unit/serving/test_compatibility.py"

@@ -6,9 +6,17 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import MARKET, MARKS, SEARCHING, UNTOLD, VASTAI
+from tests.drills.mutations.paths import GATE, MARKET, MARKS, SEARCHING, UNTOLD, VASTAI
 
 MUTATIONS = (
+    Mutation(
+        "second-credential-shown",
+        "what a provider logs in with beside a key is shown like any other variable",
+        "plugins/plugin_utils/variables.py",
+        "        found[SHARED + option] = {**rules, **found.get(SHARED + option, {})}\n",
+        '        found[SHARED + option] = {"type": "str", **found.get(SHARED + option, {})}\n',
+        (f"{GATE}::test_whatever_a_provider_logs_in_with_is_a_variable_and_a_secret",),
+    ),
     Mutation(
         "untold-is-refused",
         "an offer that does not tell its driver can never be rented",

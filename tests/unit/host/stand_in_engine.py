@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .client import Client, NotYet
-from .engine import Engine, Sample, Verdict, Wish
+from .engine import Engine, Sample, Verdict, Weights, Wish
 
 
 class StandIn(Engine):
@@ -36,6 +36,9 @@ class StandIn(Engine):
             if value is not None and value is not False:
                 command += ["--set", f"{key}={json.dumps(value)}"]
         return [*command, *wish.extra_args]
+
+    def weights(self, arguments: Mapping[str, Any]) -> Weights:
+        return Weights(arguments.get("edition"), arguments.get("shelf"))
 
     def environment(
         self,

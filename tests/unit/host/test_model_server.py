@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Wish
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Engine, Wish
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.vllm.command import (
     build_command,
 )
@@ -34,7 +34,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec impo
     as_variable,
     secret_values,
 )
-from ansible_collections.inferops.gpu.plugins.modules import gpu_info, model_server_info
+from ansible_collections.inferops.gpu.plugins.modules import (
+    gpu_info,
+    model_server_info,
+    server_cleanup,
+)
 
 Call = Callable[..., dict[str, Any]]
 Wait = Callable[..., Any]
@@ -129,6 +133,29 @@ def test_check_mode_changes_nothing(start: Call, stop: Call, home: Path, server:
     assert stop(check=True)["changed"]
     assert [process.pid for process in server.processes()] == pids
     assert snapshot(home / "servers") == before
+
+
+def test_what_the_engine_is_told_of_its_model_is_told_in_its_own_words(
+    start: Call, run_module: Call, home: Path, tmp_path: Path, the_engine: Engine
+) -> None:
+    """Where the files lie decides how long a start may take, and what a cleanup looks at."""
+    names = {"vllm": ("revision", "download_dir"), "stand_in": ("edition", "shelf")}
+    revision, folder = names[the_engine.name]
+    weights = tmp_path / "models--tiny--model" / "snapshots" / "1" / "model.safetensors"
+    part = tmp_path / "models--tiny--model" / "blobs" / "x.incomplete"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"w" * 1_000_000)
+    given = {"arguments": {revision: "v1", folder: str(tmp_path)}, "wait_timeout_seconds": None}
+    began = start(**given, api_key="key-of-clients")
+    assert "reading 0.0 GB takes" in began["wait_budget"]["why"]
+    (found,) = run_module(model_server_info, home=str(home), name="main")["servers"]
+    told = {name: found["spec"][name] for name in ("needs_key", "revision", "weights_dir")}
+    assert told == {"needs_key": True, "revision": "v1", "weights_dir": str(tmp_path)}
+    part.parent.mkdir()
+    part.touch()
+    run_module(server_cleanup, home=str(home), name="main", what=["unfinished"])
+    assert not part.exists()
+    assert weights.exists()
 
 
 def test_a_crash_during_startup_is_seen_without_waiting_for_the_time_to_be_up(start: Call) -> None:

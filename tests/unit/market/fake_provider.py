@@ -89,7 +89,7 @@ class FakeProvider(Provider):
 
     world: ClassVar[World]
     name = "fake"
-    credentials = (Credential("api_key", ("FAKE_API_KEY",)),)
+    credentials: ClassVar[tuple[Credential, ...]] = (Credential("api_key", ("FAKE_API_KEY",)),)
     url_env = "FAKE_URL"
     default_url = "https://fake.example"
     seconds_between: ClassVar[Mapping[str, float]] = {}

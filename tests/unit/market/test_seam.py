@@ -17,6 +17,7 @@ import yaml
 
 from ansible_collections.inferops.gpu.plugins.doc_fragments.market import ModuleDocFragment
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
+    DEFAULT_PROVIDER,
     PROVIDERS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
@@ -29,8 +30,13 @@ from tests.unit.market.conformance.subjects import SUBJECTS
 
 PLUGINS = REPOSITORY / "plugins"
 REGISTRY = "plugins/module_utils/market/providers/registry.py"
-#: What a module documents; its samples may name a provider.
-DOCUMENTS = {"DOCUMENTATION", "EXAMPLES", "RETURN"}
+#: The samples of a module may name a provider.
+SAMPLES = {"EXAMPLES", "RETURN"}
+#: Their one line that does: which provider is asked when nobody says.
+DEFAULT = {
+    "roles/inferops/defaults/main.yml": f"inferops_provider: {DEFAULT_PROVIDER}\n",
+    "roles/inferops/meta/argument_specs.yml": f"        default: {DEFAULT_PROVIDER}\n",
+}
 #: Tests of what holds for every provider.
 NEUTRAL = ("lifecycle", "rentals", "limits", "sharing", "shared_search", "untold", "mark")
 
@@ -43,7 +49,7 @@ def touched() -> list[str]:
 
 
 def code(file: Path) -> Iterator[str]:
-    """Names and texts of a Python file, without comments, docstrings and documentation."""
+    """Names and texts of a Python file, without comments, docstrings and samples."""
     tree = ast.parse(file.read_text())
     left_out: set[ast.AST] = set()
     for node in ast.walk(tree):
@@ -51,7 +57,7 @@ def code(file: Path) -> Iterator[str]:
         first = body[0] if isinstance(body, list) and body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
             left_out.add(first.value)
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in DOCUMENTS:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in SAMPLES:
             left_out.update(ast.walk(node))
     for node in ast.walk(tree):
         if node in left_out:
@@ -75,9 +81,42 @@ def test_what_contributing_lists_is_all_that_names_a_provider(provider: str) -> 
         for file in PLUGINS.rglob("*.py")
         if any(word.search(text) for text in code(file))
     }
-    # The documentation of the options is no code.
-    assert naming == {path for path in paths if path.startswith("plugins/module_utils/")}
+    assert naming == {path for path in paths if path.startswith("plugins/")}
     assert REGISTRY in naming
+
+
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_no_role_and_no_playbook_knows_a_provider_by_name(provider: str) -> None:
+    word = re.compile(provider.removesuffix("ai"), re.IGNORECASE)
+    texts = {
+        str(file.relative_to(REPOSITORY)): file.read_text()
+        for folder in ("roles", "playbooks")
+        for file in sorted((REPOSITORY / folder).rglob("*"))
+        # What a role's README says is made of its argument specs.
+        if file.is_file() and file.suffix in (".yml", ".j2", ".py", ".sh")
+    }
+    assert set(DEFAULT) <= set(texts)
+    for path, line in DEFAULT.items():
+        assert texts[path].count(line) == 1
+        texts[path] = texts[path].replace(line, "")
+    assert [path for path, text in texts.items() if word.search(text)] == []
+
+
+def test_what_is_usual_at_a_provider_stands_in_the_documentation_of_the_option() -> None:
+    told = " ".join(
+        yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["provider"]["description"]
+    )
+    for name, kind in PROVIDERS.items():
+        (own,) = re.findall(rf"For V\({name}\), (.*?\.)(?: For |$)", told)
+        usual = kind.usual
+        floors = (usual.driver_version, usual.min_reliability)
+        figures = [f"{usual.image_gib:g} GiB", f"{usual.disk_gib} GiB of disk"]
+        figures += [str(one) for one in floors if one is not None]
+        if usual.longest_download_hours:
+            figures.append(f"{usual.longest_download_hours:g} hour")
+        assert f"C({usual.image})" in own
+        assert [one for one in figures if one not in own] == []
+        assert ("verified hosts alone" in own) == usual.verified
 
 
 def test_the_tests_of_the_lifecycle_know_no_providers_paths() -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
@@ -278,6 +280,38 @@ def test_an_option_that_a_release_has_which_may_be_chosen_passes() -> None:
     assert "rope-scaling" in variables.judged_options(swap).complaints[0]
     old = {**swap, "inferops_vllm_version": "0.8.5"}
     assert variables.judged_options(old) == variables.Judged()
+
+
+@pytest.fixture
+def two_credentials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As of a provider that logs in with a second one, which no role names."""
+    rules = {"type": "str", "no_log": True}
+    monkeypatch.setitem(variables.ACCOUNT_OPTIONS, "account_secret", rules)
+    for known in (variables.options, variables._mentioned):
+        known.cache_clear()
+    yield
+    for known in (variables.options, variables._mentioned):
+        known.cache_clear()
+
+
+@pytest.mark.usefixtures("two_credentials")
+def test_whatever_a_provider_logs_in_with_is_a_variable_and_a_secret() -> None:
+    name = "inferops_account_secret"
+    assert variables.unknown(name) is None
+    assert variables.is_secret(name)
+    assert variables.coerce(name, "a-word") == ("a-word", None)
+    assert "a-word" not in str(variables.coerce(name, ["a-word"])[1])
+    told = variables.unknown("rent_account_secret")
+    assert told == f"rent_account_secret is not a variable of inferops.gpu: did you mean {name}?"
+
+
+def test_options_of_another_engine_are_not_looked_up_in_the_tables_of_vllm(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(variables.SPELLINGS, "other", Spelling())
+    given = {"inferops_server_arguments": {"max_modle_len": 1}}
+    assert variables.judged_options(given).complaints
+    assert variables.judged_options({**given, "inferops_engine": "other"}) == variables.Judged()
 
 
 @pytest.mark.parametrize("file", PLAYBOOKS, ids=lambda path: path.stem)

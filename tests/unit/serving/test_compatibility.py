@@ -312,5 +312,6 @@ def test_the_first_release_that_knows_a_model_is_in_the_table() -> None:
     assert least_vllm(new) == "0.8.4"
     assert least_vllm(json.dumps(new)) == "0.8.4"
     assert least_vllm(new, {"--model-impl": "transformers"}) == ""
+    assert least_vllm(new, engine="other") == ""
     assert least_vllm(new, {"hf_overrides.architectures": ["LlamaForCausalLM"]}) == ""
     assert least_vllm({"architectures": ["OfNobody"]}) == least_vllm("{") == least_vllm({}) == ""

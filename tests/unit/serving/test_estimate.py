@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.filter.model_fit import model_fit
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import SPELLINGS
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
@@ -51,6 +54,19 @@ def test_what_was_left_open_is_chosen_for_the_gpus_of_the_host() -> None:
     assert fit["arguments"]["gpu_memory_utilization"] == 0.9
     assert "(published)" in fit["why"]
     assert "(published)" not in on_host(look(weights=None), Wish())["why"]
+
+
+def test_nothing_is_computed_for_an_engine_that_nobody_has_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(SPELLINGS, "other", Spelling())
+    # Options that vLLM would refuse, and a model that does not fit: both are vLLM's business.
+    given = {"arguments": {"gpu_memory_utilization": "all", "max_model_len": 10**9}}
+    why = "the memory that engine other takes is not computed"
+    fit = on_host(look(), Wish(**given, engine="other"))
+    assert fit == {"fits": "unknown", "why": why, "arguments": {}}
+    searched = model_fit(LLAMA, **given, engine="other")
+    assert searched == {**fit, "refusal": "", "vram_gib": 0, "least_vram_gib": 0}
 
 
 def test_options_in_either_form_count() -> None:

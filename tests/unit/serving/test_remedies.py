@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import SPELLINGS
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import (
     STOPPED_BY_US,
     Symptoms,
@@ -21,6 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.remedies impo
     BY_HEALTH,
     REMEDIES,
     UNKNOWN,
+    intent_of,
     plan,
 )
 
@@ -67,6 +70,29 @@ def test_what_was_stopped_for_being_late_is_mended_by_its_cause_and_a_wish_is_no
     assert by(out_of_memory, asked)[0] == UNKNOWN[0]
 
 
+def test_another_engine_gets_the_same_steps_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = Spelling(options={"context_tokens": "window"}, usual={"context_tokens": 32768})
+    monkeypatch.setitem(SPELLINGS, "other", words)
+    # Its own entry says what to change in its words, one that holds for all in the usual one's.
+    for change in ("window", "max_model_len"):
+        (step,) = (
+            one
+            for one in steps(change=change, cause_id="its_own", engine="other", log="")
+            if one["id"] == "lower_max_model_len"
+        )
+        assert step["arguments"] == {"window": 16384}
+
+
+def test_what_no_lock_has_installed_is_not_installed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(SPELLINGS, "other", Spelling())
+    assert "reinstall_stack" in ids("cuda_libraries_foreign")
+    assert "reinstall_stack" not in ids("cuda_libraries_foreign", engine="other")
+
+
 def test_the_complete_reset_takes_back_model_arguments_and_environment() -> None:
     tried = {
         "model": "org/tiny",
@@ -110,8 +136,8 @@ def test_no_less_memory_is_claimed_than_the_model_needs() -> None:
 
 
 def test_no_known_cause_is_treated_as_an_unknown_one() -> None:
-    judged = {failure.id for failure in FAILURES if failure.change in BY_CHANGE} | set(BY_CAUSE)
-    assert {failure.id for failure in FAILURES} - judged == set()
+    led = {failure.id for failure in FAILURES if intent_of(failure.change) in BY_CHANGE}
+    assert {failure.id for failure in FAILURES} - led - set(BY_CAUSE) == set()
 
 
 def test_the_tables_name_only_what_there_is() -> None:
@@ -121,7 +147,7 @@ def test_the_tables_name_only_what_there_is() -> None:
     known = {failure.id for failure in FAILURES}
     known |= {ours["cause_id"] for ours in STOPPED_BY_US.values()}
     assert set(BY_CAUSE) <= known
-    assert set(BY_CHANGE) <= {failure.change for failure in FAILURES}
+    assert set(BY_CHANGE) <= {intent_of(failure.change) for failure in FAILURES}
 
 
 def test_a_server_that_serves_needs_nothing() -> None:

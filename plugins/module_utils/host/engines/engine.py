@@ -68,6 +68,14 @@ class Sample(NamedTuple):
         return (self.prompt_tokens or 0) + (self.generation_tokens or 0)
 
 
+class Weights(NamedTuple):
+    """Which files of the model are taken: of which revision, from which folder of the hub's client.
+    None where the arguments leave it open."""
+
+    revision: str | None = None
+    folder: str | None = None
+
+
 class Engine(ABC):
     """What the rest of the collection knows of an engine."""
 
@@ -95,6 +103,10 @@ class Engine(ABC):
             head.replace("-", "_") + dot + path: arguments[key]
             for key, (head, dot, path) in heads.items()
         }
+
+    def weights(self, arguments: Mapping[str, Any]) -> Weights:
+        """Where these arguments, by their one names, let it look for its model. Modules."""
+        return Weights()
 
     @abstractmethod
     def environment(

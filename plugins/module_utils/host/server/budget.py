@@ -38,9 +38,9 @@ class Budget(NamedTuple):
     why: str
 
 
-def for_start(model: str, download_dir: Any, environment: Mapping[str, str]) -> Budget:
+def for_start(model: str, folder: str | None, environment: Mapping[str, str]) -> Budget:
     """The time for one start of this model on this host."""
-    files = weights(model, download_dir, environment)
+    files = weights(model, folder, environment)
     if not files:
         return Budget(
             DOWNLOAD_SECONDS, f"{model} is not on this host yet and may have to be downloaded"
@@ -70,20 +70,20 @@ def for_checks(asked: Mapping[str, Any]) -> dict[str, float]:
     return {**CHECKS_SECONDS, **{name: float(value) for name, value in asked.items()}}
 
 
-def weights(model: str, download_dir: Any, environment: Mapping[str, str]) -> list[Path]:
+def weights(model: str, folder: str | None, environment: Mapping[str, str]) -> list[Path]:
     """The model's weight files here: in a folder of its own, or whole in the hub's cache."""
-    folder = Path(model) if model.startswith("/") else _snapshot(model, download_dir, environment)
-    if folder is None:
+    own = Path(model) if model.startswith("/") else _snapshot(model, folder, environment)
+    if own is None:
         return []
-    return [file for file in folder.glob("**/*") if file.suffix in WEIGHTS and file.is_file()]
+    return [file for file in own.glob("**/*") if file.suffix in WEIGHTS and file.is_file()]
 
 
-def _snapshot(model: str, download_dir: Any, environment: Mapping[str, str]) -> Path | None:
+def _snapshot(model: str, folder: str | None, environment: Mapping[str, str]) -> Path | None:
     """Where the hub's cache holds the model; None unless every file of it has come."""
     seen = {**os.environ, **environment}
     cache = seen.get("XDG_CACHE_HOME") or "~/.cache"
     home = seen.get("HF_HOME") or f"{cache}/huggingface"
-    hub = Path(str(download_dir or seen.get("HF_HUB_CACHE") or f"{home}/hub")).expanduser()
+    hub = Path(str(folder or seen.get("HF_HUB_CACHE") or f"{home}/hub")).expanduser()
     repository = hub / f"models--{model.replace('/', '--')}"
     if any(repository.glob("blobs/*.incomplete")):
         return None

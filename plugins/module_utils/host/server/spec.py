@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from ..engines import registry
-from ..engines.engine import Engine, Wish
+from ..engines.engine import Engine, Weights, Wish
 from ..machine.processes import Process
 from ..service import service
 from .readiness import COMPLETION_SECONDS, Readiness, check
@@ -66,6 +66,11 @@ class Spec(service.Spec):
     @property
     def command(self) -> list[str]:
         return self.runs_on.command(self.wish)
+
+    @property
+    def weights(self) -> Weights:
+        """Which files of the model its engine takes."""
+        return self.runs_on.weights(self.arguments)
 
     @property
     def followed_suggestions(self) -> dict[str, Any]:

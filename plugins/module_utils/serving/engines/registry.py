@@ -1,7 +1,10 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The spellings by the names that engines have in the specification of a server."""
+"""The engines that can be asked for, by name, and how each spells intents.
+
+The host's side of them is in ``host/engines``; a test holds both to the same names.
+"""
 
 from __future__ import annotations
 

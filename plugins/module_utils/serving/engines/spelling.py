@@ -33,6 +33,9 @@ class Spelling(NamedTuple):
     fitting_requests: what it logs about the most requests at once that would have fitted.
     asked_rank: what it logs about the rank of an adapter that was too high.
     asked_step: what it logs about the tokens that one step would have had to hold.
+    proof: a program that fails unless its packages are whole; none where no lock installs them.
+    tables: whether the tables of serving are about it: what memory it takes, which release has
+        which option. Where they are not, nothing is computed and no option is refused by them.
     """
 
     options: Mapping[str, str] = {}
@@ -44,10 +47,17 @@ class Spelling(NamedTuple):
     fitting_requests: tuple[Pattern[str], ...] = ()
     asked_rank: tuple[Pattern[str], ...] = ()
     asked_step: tuple[Pattern[str], ...] = ()
+    proof: str = ""
+    tables: bool = False
 
     def knows(self, intents: Mapping[str, Any]) -> bool:
         """Whether the engine can do all of this."""
         return set(intents) <= set(self.options) | set(self.variables)
+
+    def intent(self, word: str) -> str:
+        """What the engine's option or variable of this name is for; the name, where none says."""
+        own = {name: intent for intent, name in {**self.variables, **self.options}.items()}
+        return own.get(word, word)
 
     def spell(self, intents: Mapping[str, Any]) -> Change:
         """The options and variables for these intents."""

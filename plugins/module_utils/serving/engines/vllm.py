@@ -52,5 +52,7 @@ VLLM = Spelling(
     ),
     fitting_requests=(re.compile(r"available \w{1,20} cache blocks \((\d{1,9})\)"),),
     asked_rank=(re.compile(r"LoRA rank (\d{1,9}) is greater than"),),
+    proof="import json, vllm; print(json.dumps({'vllm': vllm.__version__}))",
+    tables=True,
     asked_step=(re.compile(r"max_tokens_per_mm_item \((\d{1,9})\)"),),
 )

@@ -12,7 +12,7 @@ from typing import Any
 from ....common.vllm_words import canonical, options_of
 from .. import openai_api
 from ..client import Client
-from ..engine import Engine, Sample, Verdict, Wish
+from ..engine import Engine, Sample, Verdict, Weights, Wish
 from . import caches, metrics, parser, phases
 from .command import build_command
 from .environment import server_environment, temporary_variables
@@ -34,6 +34,9 @@ class Vllm(Engine):
     def by_name(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         known = options_of(None)
         return {canonical(name, known): value for name, value in arguments.items()}
+
+    def weights(self, arguments: Mapping[str, Any]) -> Weights:
+        return Weights(_given(arguments, "revision"), _given(arguments, "download_dir"))
 
     def environment(
         self,
@@ -66,3 +69,8 @@ class Vllm(Engine):
 
     def deciding(self, wish: Wish, environment: Mapping[str, str]) -> dict[str, Any]:
         return caches.deciding(wish, environment)
+
+
+def _given(arguments: Mapping[str, Any], name: str) -> str | None:
+    value = arguments.get(name)
+    return str(value) if value else None
