@@ -88,10 +88,8 @@ class OneRental:
                 return
 
     def _of_two_accounts(self, values: Mapping[str, Any]) -> Iterator[str]:
-        play = {*self._variables["ansible_play_hosts_all"]}
-        fleet = [
-            host for host in self._groups.get(values.get("inferops_group"), ()) if host in play
-        ]
+        group = {*self._groups.get(values.get("inferops_group"), ())} - {self._host}
+        fleet = sorted(group & {*self._variables["ansible_play_hosts_all"]})
         for variable in _ACCOUNT:
             here = values.get(variable)
             others = ((host, self._account_of(host, variable, here)) for host in fleet)

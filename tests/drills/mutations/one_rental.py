@@ -90,7 +90,7 @@ MUTATIONS = (
         RULES,
         "            yield from self._of_two_accounts(values)\n",
         "            pass\n",
-        (f"{ONE_RENTAL}::test_one_look_at_the_marketplace_does_not_stand_for_two_accounts",),
+        (f"{ONE_RENTAL}::test_one_look_at_the_marketplace_does_not_stand_for_two_accounts[scope]",),
     ),
     Mutation(
         "key-is-named-in-the-refusal",
@@ -98,7 +98,7 @@ MUTATIONS = (
         RULES,
         "if known.is_secret(variable):",
         "if False:",
-        (f"{ONE_RENTAL}::test_one_look_at_the_marketplace_does_not_stand_for_two_accounts",),
+        (f"{ONE_RENTAL}::test_one_look_at_the_marketplace_does_not_stand_for_two_accounts[key]",),
     ),
     Mutation(
         "way-to-what-is-gone",
