@@ -186,6 +186,25 @@ def test_what_the_roles_find_out_is_not_taken_from_the_command_line(
     assert simulator.journal.entries() == []
 
 
+def test_no_variable_of_an_import_says_that_a_deploy_is_done(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    """What a playbook is imported with outranks the variables of its plays."""
+    done = {"as_asked": True, "switch_is_set": True}
+    plays = imported("deploy", deploy_is_done=True, inferops_look=done)
+    given = {
+        "inferops_model": "a/b",
+        "inferops_controller_hub_endpoint": "",
+        "inferops_ssh_private_key_file": str(tmp_path / "key"),
+        "inferops_api_url": simulator.url,
+        "rent_vram_gib": 1,
+    }
+    options = ("--check", "--limit", "gpu-1,localhost")
+    status, output = play(tmp_path, plays, *options, **given)
+    assert status == 0, output
+    assert "Would rent offer" in output
+
+
 def test_every_variable_that_a_readme_says_a_role_sets_is_its_own() -> None:
     """And what is kept in between: how far a deploy has come, what the next step goes by."""
     roles = yaml.safe_load((REPOSITORY / "docs" / "roles.yml").read_text())
