@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
@@ -19,8 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
 from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
-
-_NAME = "inferops_name"
+from ansible_collections.inferops.gpu.plugins.plugin_utils.one_rental import OneRental
 
 
 class ActionModule(WorkerAction):
@@ -36,6 +36,10 @@ class ActionModule(WorkerAction):
         required = given["required"]
         names = sorted({*known.ours(variables), *required} & set(variables))
         complaints = [text for name in known.ours(variables) if (text := known.unknown(name))]
+        # Nothing else outranks what the roles set.
+        extra = load_extra_vars(self._loader)
+        given_in_vain = sorted({*extra} - {*required})
+        complaints += [text for name in given_in_vain if (text := known.taken(name))]
         values: dict[str, Any] = {}
         wrong: dict[str, tuple[Any, str]] = {}
         unrendered: list[str] = []
@@ -58,7 +62,8 @@ class ActionModule(WorkerAction):
             for name, meaning in required.items()
             if values.get(name) in (None, "")
         ]
-        complaints += _shared_rental(values.get(_NAME), values.get("inferops_group"), variables)
+        rental = OneRental(self._templar, variables, extra)
+        complaints += rental.complaints(values, for_all=bool(self._task.run_once))
         complaints = complaints or [*known.impossible(values), *_no_login(values)]
         complaints = complaints or list(known.unrentable(values) if given["rents"] else ())
         # What does not render is most often made of a value that is wrong.
@@ -104,20 +109,3 @@ def _no_login(values: Mapping[str, Any]) -> Iterator[str]:
             check_credentials(account)
         except MarketError as error:
             yield str(error)
-
-
-def _shared_rental(name: Any, group: Any, variables: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the name of this host's rental, where it was chosen, or nothing.
-
-    Two hosts of one name would be one rental: the second deploy would take the first one's host.
-    """
-    host = variables["inventory_hostname"]
-    fleet = set(variables["groups"].get(group, ())) & set(variables["ansible_play_hosts_all"])
-    if name in (None, host) or host not in fleet:
-        return []
-    hostvars = variables["hostvars"]
-    twins = [one for one in sorted(fleet - {host}) if hostvars[one].get(_NAME, one) == name]
-    return [
-        f"{_NAME} is {name} for {host} and for {twin}: each host needs a rental of its own."
-        for twin in twins[:1]
-    ]

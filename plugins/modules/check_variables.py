@@ -21,7 +21,12 @@ description:
     compatibility table.
   - A missing key of the account is told here once, before anybody asks the marketplace.
   - With O(rents) the controller itself is looked at, too.
-  - Two hosts of one play must not have the same C(inferops_name).
+  - All playbooks must mean the same rental by a host. C(inferops_name) is refused where two hosts
+    have the same, and where only the play knows it and not the inventory; an extra variable where
+    the roles set it themselves; C(inferops_group) and C(inferops_hosts) where the inventory has
+    them.
+  - A check with C(run_once) speaks for all hosts of its play, so scope, provider and account must
+    be the same for all of them.
   - Every playbook begins with it, before a role's own argument specification is looked at.
   - This is an action plugin. It runs on the controller.
 author:

@@ -165,6 +165,18 @@ def unknown(name: str) -> str | None:
     return None
 
 
+def taken(name: str) -> str | None:
+    """What is wrong with an extra variable that the roles set themselves, or None."""
+    # What they mention is known already; to find out what they set takes longer.
+    mentioned = any(name in names for names in _mentioned().values())
+    if name in options() or not mentioned or name not in _set_by_roles():
+        return None
+    return (
+        f"{name} is what the roles find out or work out themselves, and an extra variable (-e) "
+        "would outrank that: leave it out, or rename it where it is one of your own."
+    )
+
+
 def coerce(name: str, value: Any) -> tuple[Any, str | None]:
     """The value as the type that it is documented with, and what is wrong with it or None."""
     option = {**options().get(name, {"type": "raw"}), **_SHAPES.get(name, {})}
@@ -390,3 +402,28 @@ def _mentioned() -> dict[str, set[str]]:
 
 def _names(text: str) -> set[str]:
     return set(re.findall(r"\b[a-z]+_\w+", text))
+
+
+@cache
+def _set_by_roles() -> frozenset[str]:
+    """What the tasks of roles and playbooks set, and what follows from other variables."""
+    found: set[str] = set()
+    for file in _ROOT.glob("roles/*/vars/*.yml"):
+        found.update(yaml_load(file.read_text(encoding="utf-8")))
+    for folder in ("roles/*/tasks", "playbooks", "playbooks/tasks"):
+        for file in _ROOT.glob(f"{folder}/*.yml"):
+            found.update(_set_in(yaml_load(file.read_text(encoding="utf-8"))))
+    return frozenset(found)
+
+
+def _set_in(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for one in node:
+            yield from _set_in(one)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "register":
+                yield value
+            elif key in ("vars", "ansible.builtin.set_fact"):
+                yield from value
+            yield from _set_in(value)

@@ -26,11 +26,12 @@ def play(
     playbook: Path | list[dict[str, Any]],
     *arguments: str,
     key: str = ACCOUNT_KEY,
+    scope: str = "test",
     **variables: Any,
 ) -> tuple[int, str]:
     """Exit status and output, line breaks folded away, of a playbook with these variables.
 
-    *key* is that of the account, as the environment has it.
+    *key* is that of the account, as the environment has it. Without a *scope* the inventory has it.
     """
     file = playbook if isinstance(playbook, Path) else tmp_path / "play.yml"
     if not isinstance(playbook, Path):
@@ -40,7 +41,7 @@ def play(
     folder = str(tmp_path / "controller")
     # Without a market of the test's own, nobody is asked for anything.
     nowhere = {"inferops_api_url": "http://127.0.0.1:9", "inferops_controller_dir": folder}
-    given = {"inferops_scope": "test", **nowhere, **variables}
+    given = {**({"inferops_scope": scope} if scope else {}), **nowhere, **variables}
     command = ["ansible-playbook", "-i", str(inventory), str(file), "-e", json.dumps(given)]
     done = subprocess.run(
         [Path(sys.executable).with_name(command[0]), *command[1:], *arguments],

@@ -194,6 +194,45 @@ def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> 
     assert "ssh, False" in output
 
 
+def test_the_way_to_a_host_that_was_given_up_is_forgotten(tmp_path: Path, marketplace: str) -> None:
+    """What fails before the next one is reached collects no evidence from a stranger."""
+    given_up = role("rent", "give_up")
+    given_up["vars"] = {
+        "rent_failed_task": "Look at the host",
+        "rent_failed_result": {"failed": True, "unreachable": True, "msg": "it is silent"},
+    }
+    facts = {
+        "inferops_rental": {**RENTAL, "ssh": []},
+        "inferops_known_hosts_file": "/dev/null",
+        "rent_result": {"nonce": "9f2c41aa"},
+        "rent_ledger": {"nonce": "9f2c41aa", "creates_sent": 1},
+        "rent_facts": {"unreachable": True, "msg": "it is silent"},
+    }
+    tasks = on_the_host(
+        role("rent", "main"),
+        {"ansible.builtin.set_fact": facts},
+        {
+            "block": [given_up],
+            "module_defaults": {"group/inferops.gpu.market": "{{ inferops_account }}"},
+        },
+        {"ansible.builtin.debug": {"msg": "way: [{{ inferops_known_hosts_file }}]"}},
+    )
+    status, output = play(
+        tmp_path,
+        [{**tasks[0], "roles": ["inferops.gpu.inferops"]}],
+        "--check",
+        inferops_model="a/b",
+        inferops_model_config=LLAMA,
+        inferops_ssh_private_key_file=str(tmp_path / "key"),
+        inferops_evidence_dir=str(tmp_path / "evidence"),
+        inferops_api_url=marketplace,
+        ansible_connection="local",
+        ansible_python_interpreter=sys.executable,
+    )
+    assert status == 0, output
+    assert "way: []" in output
+
+
 def test_strict_reaping_is_refused_where_only_a_part_of_the_inventory_is_seen(
     tmp_path: Path,
 ) -> None:
