@@ -39,7 +39,7 @@ def estimate(
 ) -> dict[str, Any]:
     """Filter model_fit documents it. Raises ValueError for an option that is no option of vLLM."""
     options, unread = given_options(arguments or {}, extra_args)
-    EngineOptions.read(options)
+    compiles = not EngineOptions.read(options).enforce_eager
     known = published_bytes(metadata or {})
     overrides = options.get("hf_overrides") or {}
     try:
@@ -57,7 +57,8 @@ def estimate(
             fit = search_fit(config, options, known)
         fit = _with_additions(fit, fit.get("unknown_options", []))
         # What is impossible whatever GPU there is, is not worth one.
-        return {**fit, "refusal": f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""}
+        refusal = f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""
+        return {**fit, "refusal": refusal, "compiles": compiles}
     except (Unknown, UnknownDevice, UnknownModel) as error:
         # A new architecture is no reason to refuse it: vLLM will tell.
         why = str(error)
@@ -65,7 +66,7 @@ def estimate(
         # The config is somebody else's file: whatever stands in it, it ends in an answer.
         why = f"The model's config.json is not as one is known to be: {error!r}"
     unknown: dict[str, Any] = {"fits": "unknown", "why": why, "arguments": {}, "refusal": ""}
-    return {**unknown, "vram_gib": 0, "least_vram_gib": 0}
+    return {**unknown, "vram_gib": 0, "least_vram_gib": 0, "compiles": compiles}
 
 
 def _or_nothing(content: Mapping[str, Any] | str | None) -> Mapping[str, Any]:

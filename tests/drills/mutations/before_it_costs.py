@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import CONTROLLER, MARKET, PLAYS, RENTALS, UNIT
+from tests.drills.mutations.paths import CONTROLLER, MARKET, NEEDED, PLAYS, RENTALS, UNIT
 
 MUTATIONS = (
     Mutation(
@@ -58,10 +58,14 @@ MUTATIONS = (
     Mutation(
         "any-memory-is-any",
         "with rent_vram_gib 0 a model is rented a card on which it cannot start",
-        "roles/rent/tasks/create.yml",
-        "[rent_vram_gib | float, rent_least_vram_gib | default(0) | float] | max",
-        "rent_vram_gib",
-        (f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",),
+        f"{MARKET}/rentals/options.py",
+        'max(options["vram_gib"] or 0.0, options["least_vram_gib"]) or None',
+        'options["vram_gib"]',
+        (
+            f"{NEEDED}::test_a_card_that_is_too_small_for_the_model_is_not_rented",
+            f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",
+        ),
+        2,
     ),
     Mutation(
         "plan-without-credit",
@@ -104,5 +108,21 @@ MUTATIONS = (
         "StrictHostKeyChecking={'yes' if delivered else 'accept-new'}",
         "StrictHostKeyChecking={'no' if delivered else 'accept-new'}",
         (f"{UNIT}/test_ready.py::test_the_inventory_lets_no_stranger_take_the_place_of_a_rental",),
+    ),
+    Mutation(
+        "offer-ends-before-the-deadline",
+        "an offer is rented that its provider ends before the deadline",
+        f"{MARKET}/rentals/options.py",
+        'max(options["duration_hours"] or 0.0, options["least_duration_hours"])',
+        'options["duration_hours"] or 0.0',
+        (f"{NEEDED}::test_an_offer_that_ends_before_the_deadline_is_not_rented",),
+    ),
+    Mutation(
+        "every-attempt-begins-anew",
+        "each attempt of a run may send as many rental requests as the whole run",
+        f"{MARKET}/rentals/attempts.py",
+        "max(max_attempts - self.creates_sent, 1)",
+        "max(max_attempts, 1)",
+        (f"{NEEDED}::test_attempts_of_a_run_share_its_rental_requests_and_each_may_send_one",),
     ),
 )
