@@ -50,10 +50,14 @@ MUTATIONS = (
     Mutation(
         "too-small-a-card",
         "a model of 891 GiB is rented a card of 24",
-        "roles/rent/tasks/model.yml",
-        "rent_vram_gib | float == 0 or rent_vram_gib | float >= rent_least_vram_gib | float",
-        "true",
-        (f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",),
+        f"{MARKET}/offers/refusals.py",
+        "if 0 < asked.vram_gib < least:",
+        "if 0 < asked.vram_gib < 0:",
+        (
+            f"{UNIT}/test_refusals.py::test_a_card_on_which_the_model_cannot_start_is_refused",
+            f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",
+        ),
+        2,
     ),
     Mutation(
         "any-memory-is-any",
