@@ -6,7 +6,17 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import CONTROLLER, MARKET, NEEDED, PLAYS, RENTALS, UNIT
+from tests.drills.mutations.paths import (
+    CONTROLLER,
+    MARKET,
+    NEEDED,
+    PLAYS,
+    RENTALS,
+    SERVING,
+    UNIT,
+)
+
+INSTALLING = "tests/unit/serving/test_before_installing.py"
 
 MUTATIONS = (
     Mutation(
@@ -128,5 +138,21 @@ MUTATIONS = (
         "max(max_attempts - self.creates_sent, 1)",
         "max(max_attempts, 1)",
         (f"{NEEDED}::test_attempts_of_a_run_share_its_rental_requests_and_each_may_send_one",),
+    ),
+    Mutation(
+        "unknown-option-is-installed-for",
+        "a stack is installed for minutes, for a server whose options its vLLM then refuses",
+        f"{SERVING}/before_installing.py",
+        "    if extra_requirements:\n",
+        "    if extra_args or extra_requirements:\n",
+        (f"{INSTALLING}::test_an_option_that_the_planned_vllm_does_not_know_is_refused",),
+    ),
+    Mutation(
+        "no-room-for-the-stack",
+        "a stack is downloaded to a disk that it does not fit on",
+        f"{SERVING}/before_installing.py",
+        "disk_free_mib >= installed_gib * 1024",
+        "disk_free_mib >= installed_gib",
+        (f"{INSTALLING}::test_a_stack_that_the_disk_has_no_room_for_is_refused",),
     ),
 )
