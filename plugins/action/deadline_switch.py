@@ -29,7 +29,7 @@ class ActionModule(ModuleAction):
         result = super().act(variables) if asks else {"changed": False}
         if result.get("failed"):
             return result
-        armed = bool(result["armed"]) if asks else seen
+        armed = seen or bool(result.get("armed"))
         found = enforcer_found(planned, armed, _is(given, "reaper"))
         told = {**result, "enforced_by": found}
         accepted = _is(given, "allow_unenforced_deadline", True)

@@ -142,7 +142,11 @@ MUTATIONS = (
         "plugins/action/deadline_switch.py",
         'refuse_nobody(found, str(result.get("problem") or ""), accepted)',
         'refuse_nobody(found, str(result.get("problem") or ""), True)',
-        (f"{ENDS}::test_a_rental_whose_host_has_no_switch_is_not_kept_without_a_reaper",),
+        (
+            f"{ENDS}::test_a_switch_that_is_not_armed_fails_only_where_that_is_not_accepted",
+            f"{ENDS}::test_a_rental_whose_host_has_no_switch_is_not_kept_without_a_reaper",
+        ),
+        2,
     ),
     Mutation(
         "done-without-a-switch",
