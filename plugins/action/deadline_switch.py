@@ -27,7 +27,7 @@ class ActionModule(ModuleAction):
         planned, seen = str(given.get("enforced_by") or HOST), _is(given, "is_set")
         asks = planned == HOST and not seen
         result = super().act(variables) if asks else {"changed": False}
-        if result.get("failed"):
+        if asks and "armed" not in result:  # it failed, or is no answer of ours
             return result
         armed = seen or bool(result.get("armed"))
         found = enforcer_found(planned, armed, _is(given, "reaper"))
