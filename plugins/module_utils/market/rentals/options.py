@@ -235,7 +235,8 @@ def _needed(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _driver(options: Mapping[str, Any]) -> str | None:
     """The least driver to search by: no older one than is needed, unless that will do."""
-    asked, needed = options["driver_version"], options["least_driver_version"]
+    asked: str | None = options["driver_version"]
+    needed: str | None = options["least_driver_version"]
     if not asked or not needed:
         return asked or needed or None
     will_do = options["older_driver_will_do"] or version_key(asked) >= version_key(needed)
