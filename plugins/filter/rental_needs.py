@@ -79,6 +79,7 @@ _value:
       what is taken at least.
     - A disk smaller than C(refused_below_gib) is refused, and C(why) says so. It is 0 where the
       size of the model is not known.
+    - C(beside_gib) is what the stack takes of the disk that the model's files lie on.
     - With less than C(least_vram_gib) on each GPU the model cannot start; V(0) where nobody knows.
     - C(refusal) says why what is asked for is not rented; empty when nothing speaks against it.
   type: dict
@@ -89,6 +90,7 @@ _value:
     disk_gib: 37
     download_gib: 18.5
     refused_below_gib: 23.96
+    beside_gib: 8.0
     least_vram_gib: 16.1
     refusal: ""
 """
@@ -115,6 +117,7 @@ def rental_needs(
     wanted = _asked(model, asked or {})
     return {
         **disk.to_dict(),
+        "beside_gib": 0.0 if lies_elsewhere else disk.stack_gib,
         "least_vram_gib": least_vram_gib(fit, wanted),
         "refusal": refusal(fit, disk, wanted),
     }

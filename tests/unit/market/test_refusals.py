@@ -61,3 +61,9 @@ def test_a_disk_that_is_too_small_for_model_and_stack_is_refused() -> None:
     told = needs({}, disk_gib="20")["refusal"]
     assert told.startswith("rent_disk_gib is 20, and a/b takes 15.0 GiB, its stack 8.0 GiB")
     assert needs({"checkpoint_gib": 0}, disk_gib="20")["refusal"] == ""
+
+
+def test_a_model_shares_its_disk_with_the_stack_unless_either_lies_elsewhere() -> None:
+    assert rental_needs(FIT, "a/b", STACK)["beside_gib"] == 8.0
+    assert rental_needs(FIT, "a/b", STACK, lies_elsewhere=True)["beside_gib"] == 0
+    assert rental_needs(FIT, "a/b")["beside_gib"] == 0
