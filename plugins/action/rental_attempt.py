@@ -118,8 +118,8 @@ class ActionModule(WorkerAction):
         return {**self._told(ledger), "told": failed_attempt(ledger, options["max_attempts"])}
 
     def _told(self, ledger: Ledger) -> dict[str, Any]:
-        left = ledger.creates_left(self._options["max_attempts"])
-        return {**ledger.to_dict(), "creates_left": left}
+        left = ledger.requests_left(self._options["max_attempts"])
+        return {**ledger.to_dict(), "requests_left": left}
 
     def _ended(self) -> dict[str, Any]:
         options, created = self._options, self._options["created"]

@@ -176,7 +176,7 @@ creates_sent:
   returned: with O(state=begun) and O(state=released)
   type: int
   sample: 1
-creates_left:
+requests_left:
   description: How many rental requests the attempt that begins may send.
   returned: with O(state=begun) and O(state=released)
   type: int

@@ -54,6 +54,6 @@ def test_an_offer_that_ends_before_the_deadline_is_not_rented() -> None:
 
 
 def test_attempts_of_a_run_share_its_rental_requests_and_each_may_send_one() -> None:
-    assert Ledger().creates_left(5) == 5
-    assert Ledger(creates_sent=3).creates_left(5) == 2
-    assert Ledger(creates_sent=5).creates_left(5) == 1
+    assert Ledger().requests_left(5) == 5
+    assert Ledger(creates_sent=3).requests_left(5) == 2
+    assert Ledger(creates_sent=5).requests_left(5) == 1

@@ -77,7 +77,7 @@ class Ledger:
             spent_usd=self.spent_usd + sum(one["cost_usd"] for one in sent),
         )
 
-    def creates_left(self, max_attempts: int) -> int:
+    def requests_left(self, max_attempts: int) -> int:
         """How many rental requests the attempt that begins may send. It may send one."""
         return max(max_attempts - self.creates_sent, 1)
 
