@@ -47,6 +47,7 @@ class ActionModule(GuardedAction):
         )
         if "as_asked" in result:
             result["at"] = time.time()
+            result["done"] = is_done(result)
             if roles and (result["installed"] or result["as_asked"]):
                 tell(variables.get("inventory_hostname", "host"), line(result))
         return result
@@ -72,6 +73,11 @@ class ActionModule(GuardedAction):
                 value = str(error)
             yield json.dumps([name, value], sort_keys=True, default=str).encode()
             yield from _content(value)
+
+
+def is_done(result: dict[str, Any]) -> bool:
+    """Whether a deploy has nothing to do: it serves as asked, and ends by itself when it has to."""
+    return bool(result["as_asked"] and result["switch_is_set"])
 
 
 def line(result: dict[str, Any]) -> str:

@@ -82,7 +82,7 @@ class ActionModule(WorkerAction):
         return {"changed": False, **told}
 
     def _begun(self) -> dict[str, Any]:
-        return self._ledger.begun().to_dict()
+        return self._told(self._ledger.begun())
 
     def _served(self) -> dict[str, Any]:
         self._remember_last_attempt()
@@ -115,7 +115,11 @@ class ActionModule(WorkerAction):
         options, verdict = self._options, self._options["verdict"]
         before = Ledger.from_dict(verdict["ledger"])
         ledger = after_release(before, verdict["attempt"], options["released"])
-        return {**ledger.to_dict(), "told": failed_attempt(ledger, options["max_attempts"])}
+        return {**self._told(ledger), "told": failed_attempt(ledger, options["max_attempts"])}
+
+    def _told(self, ledger: Ledger) -> dict[str, Any]:
+        left = ledger.requests_left(self._options["max_attempts"])
+        return {**ledger.to_dict(), "requests_left": left}
 
     def _ended(self) -> dict[str, Any]:
         options, created = self._options, self._options["created"]

@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common import lock
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_installing import no_room
 from ansible_collections.inferops.gpu.plugins.plugin_utils.jobs import JobAction
 
 
@@ -30,6 +31,12 @@ class ActionModule(JobAction):
         except lock.LockError as error:
             raise AnsibleActionFail(f"The lock file is not given to any host. {error}") from None
         result = super().act(variables)
+        if "to_install" in result:
+            room = float(asked.get("disk_free_mib") or 0)
+            size, home = float(asked.get("installed_gib") or 0), str(asked.get("home"))
+            told = no_room(result["to_install"], size, room, home)
+            if told:
+                return {**result, "failed": True, "msg": told}
         if not result.get("lock"):
             return result
         try:

@@ -11,6 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_installing import (
+    unknown_to,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import (
     Choice,
     Wish,
@@ -37,6 +40,9 @@ ARGUMENTS: dict[str, Any] = {
     "image_python": {"type": "str", "default": ""},
     "image_vllm_version": {"type": "str", "default": ""},
     "least_vllm": {"type": "str", "default": ""},
+    "arguments": {"type": "dict", "default": {}},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+    "extra_requirements": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -69,6 +75,10 @@ class ActionModule(WorkerAction):
         name = variables.get("inventory_hostname", "host")
         for line in lines(choice.plan, given["image_python"]):
             tell(name, line)
+        said = (given["arguments"], given["extra_args"], given["extra_requirements"])
+        unknown = unknown_to(choice.plan["vllm_version"], *said)
+        if unknown:
+            raise AnsibleActionFail(unknown)
         return {"changed": False, "plan": choice.plan, "interpreter": choice.interpreter}
 
 

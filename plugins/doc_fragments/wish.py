@@ -24,6 +24,10 @@ options:
   vram_gib:
     description: Least memory of each GPU in GiB, as the card is sold (V(24) finds RTX 4090).
     type: float
+  least_vram_gib:
+    description: What each GPU needs of memory, in GiB, whatever O(vram_gib) says.
+    type: float
+    default: 0
   disk_gib:
     description:
       - Disk to rent in GiB. Prices include it.
@@ -40,6 +44,15 @@ options:
   driver_version:
     description: Least driver version, such as V(580) or V(580.65.06).
     type: str
+  least_driver_version:
+    description: What will run needs this driver or a newer one, whatever O(driver_version) says.
+    type: str
+  older_driver_will_do:
+    description:
+      - Whether the image brings what makes an older driver do, so that O(driver_version) counts as
+        it is given.
+    type: bool
+    default: false
   max_price_usd_per_hour:
     description: Highest price of the whole offer, disk included, in dollars per hour.
     type: float
@@ -67,6 +80,10 @@ options:
   duration_hours:
     description: Least time for which the offer can be rented.
     type: float
+  least_duration_hours:
+    description: How long the rental is to live, whatever O(duration_hours) says.
+    type: float
+    default: 0
   filter:
     description:
       - A JMESPath expression over one offer as M(inferops.gpu.offer_info) shows it.

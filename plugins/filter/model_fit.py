@@ -120,6 +120,7 @@ _value:
     - C(checkpoint_gib) is the size of the model's files.
     - C(weights_source) says where the weights are from, C(weights_error) the share by which they
       may be off.
+    - C(compiles) says whether vLLM compiles the model and captures graphs before it serves.
     - C(refusal) says after the model's name why it is not worth a GPU, empty when nothing speaks
       against it.
     - C(vram_gib) is what each of C(gpus) GPUs of an offer should have, and with less than

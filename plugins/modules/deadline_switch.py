@@ -47,6 +47,27 @@ options:
       - The new deadline as seconds from now, so that the host's clock need not be right.
       - Moving the deadline by less than a minute is no change.
     type: float
+  enforced_by:
+    description:
+      - Who is to end the rental, as M(inferops.gpu.rental) and M(inferops.gpu.rental_extend) say.
+      - The host is asked for its switch with V(host) only.
+    type: str
+    choices: [host, provider, reaper, nobody]
+    default: host
+  is_set:
+    description: Whether M(inferops.gpu.host_look) has just seen that the switch is as it should be.
+    type: bool
+    default: false
+  reaper:
+    description: Whether the playbook C(inferops.gpu.reap) runs regularly.
+    type: bool
+    default: false
+  allow_unenforced_deadline:
+    description: With V(false) it fails where nobody ends the rental.
+    type: bool
+    default: true
+notes:
+  - The controller decides who ends the rental, by what the host says of its switch.
 seealso:
   - module: inferops.gpu.rental
 """
@@ -56,6 +77,12 @@ EXAMPLES = r"""
   inferops.gpu.deadline_switch:
   register: switch
   failed_when: not switch.armed
+
+- name: See to it that somebody ends the rental
+  inferops.gpu.deadline_switch:
+    remaining_seconds: 7200
+    reaper: true
+    allow_unenforced_deadline: false
 
 - name: Let it live for two more hours
   inferops.gpu.deadline_switch:
@@ -70,31 +97,33 @@ EXAMPLES = r"""
 RETURN = r"""
 armed:
   description: Whether the switch runs, can read its deadline, and has a key to release with.
-  returned: always
+  returned: when the host was asked
   type: bool
   sample: true
 deadline:
   description: When the host ends, in epoch seconds by its own clock. Null without a switch.
-  returned: always
+  returned: when the host was asked
   type: int
   sample: 1795312800
 remaining_seconds:
   description: Seconds until then. Null without a switch.
-  returned: always
+  returned: when the host was asked
   type: int
   sample: 82800
 pid:
   description: The process of the switch, null when it does not run.
-  returned: always
+  returned: when the host was asked
   type: int
   sample: 57
 problem:
   description: Why the switch is not armed; empty when it is.
-  returned: always
+  returned: when the host was asked
   type: str
   sample: ""
 enforced_by:
-  description: V(host) when the switch is armed, else V(nobody).
+  description:
+    - Who ends the rental. That is O(enforced_by), but where it is nobody, or a host whose switch is
+      not armed, V(reaper) with O(reaper=true), or else V(nobody).
   returned: always
   type: str
   sample: host
@@ -141,6 +170,15 @@ def main() -> None:
             "state": {"type": "str", "choices": ["armed", "read"], "default": "armed"},
             "deadline": {"type": "int"},
             "remaining_seconds": {"type": "float"},
+            # The controller's action goes by these.
+            "enforced_by": {
+                "type": "str",
+                "choices": ["host", "provider", "reaper", "nobody"],
+                "default": "host",
+            },
+            "is_set": {"type": "bool", "default": False},
+            "reaper": {"type": "bool", "default": False},
+            "allow_unenforced_deadline": {"type": "bool", "default": True},
         },
         mutually_exclusive=[("deadline", "remaining_seconds")],
         supports_check_mode=True,

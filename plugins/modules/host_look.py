@@ -124,6 +124,11 @@ as_asked:
   returned: success
   type: bool
   sample: true
+done:
+  description: RV(as_asked) and RV(switch_is_set), so that a deploy has nothing to do.
+  returned: success
+  type: bool
+  sample: true
 differs:
   description: What is not as asked, in words. Empty without a digest of wishes.
   returned: success

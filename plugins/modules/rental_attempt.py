@@ -176,6 +176,11 @@ requests_sent:
   returned: with O(state=begun) and O(state=released)
   type: int
   sample: 1
+requests_left:
+  description: How many rental requests the attempt that begins may send.
+  returned: with O(state=begun) and O(state=released)
+  type: int
+  sample: 4
 spent_usd:
   description: What they have cost, in dollars.
   returned: with O(state=begun) and O(state=released)

@@ -68,6 +68,11 @@ remaining_seconds:
   returned: success
   type: int
   sample: 43200
+enforced_by:
+  description: Who ends it then, as M(inferops.gpu.rental_info) tells.
+  returned: success
+  type: str
+  sample: host
 note:
   description: Why the deadline was not moved; empty where it was.
   returned: success
@@ -95,6 +100,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import R
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.account import (
     SHARED_FOR_SECONDS,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import enforced_by
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
     refuse_damaged,
 )
@@ -160,6 +166,7 @@ def main() -> None:
         rental=rental.to_dict(),
         cost_usd=lifecycle.account.cost_usd(rental),
         remaining_seconds=round(deadline - now) if deadline else None,
+        enforced_by=enforced_by(rental, provider),
         note=note(module, rental != found[0], deadline - now),
         diff={"before": shown(found[0]), "after": shown(rental)},
     )

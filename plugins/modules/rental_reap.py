@@ -45,6 +45,8 @@ options:
   strict:
     description:
       - Releases orphans too. Needs O(confirm_scope), and O(names) with at least one name.
+      - Refused with C(--limit), and in a job of a workflow of AWX, which may be a slice. Such a run
+        may see a part of the inventory only.
     type: bool
     default: false
   confirm_scope:

@@ -116,6 +116,16 @@ options:
     description: The version of uv. Only the files of the default one are known by their hashes.
     type: str
     default: 0.13.8
+  installed_gib:
+    description:
+      - What the stack takes on the disk when torch is among what is to be installed. Where
+        O(disk_free_mib) is less, it fails. V(0) when that is not known.
+    type: float
+    default: 0
+  disk_free_mib:
+    description: What is free on the disk of O(home).
+    type: float
+    default: 0
 seealso:
   - module: inferops.gpu.stack_packages
 """
@@ -269,6 +279,9 @@ def main() -> None:
             "compiles": {"type": "bool", "default": False},
             "installer": {"type": "str", "choices": ["auto", "uv", "pip"], "default": "auto"},
             "uv_version": {"type": "str", "default": "0.13.8"},
+            # The controller's action goes by these.
+            "installed_gib": {"type": "float", "default": 0.0},
+            "disk_free_mib": {"type": "float", "default": 0.0},
             **SOURCE_OPTIONS,
             **JOB_OPTIONS,
         },

@@ -74,6 +74,23 @@ options:
     description: The oldest release that knows the model; any when empty.
     type: str
     default: ""
+  arguments:
+    description:
+      - Options of the server. One that the vLLM of the plan does not know is refused, as its own
+        parser would refuse it behind the installation.
+    type: dict
+    default: {}
+  extra_args:
+    description: Further words of its command line.
+    type: list
+    elements: str
+    default: []
+  extra_requirements:
+    description:
+      - What is installed beside the plan. It may add options to vLLM, so with it none is refused.
+    type: list
+    elements: str
+    default: []
 seealso:
   - plugin: inferops.gpu.stack_plan
     plugin_type: filter

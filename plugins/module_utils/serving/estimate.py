@@ -43,7 +43,7 @@ def estimate(
     if not spelling(engine).tables:
         return _uncomputed(_of(engine))
     options, unread = given_options(arguments or {}, extra_args)
-    EngineOptions.read(options)
+    compiles = not EngineOptions.read(options).enforce_eager
     known = published_bytes(metadata or {})
     overrides = options.get("hf_overrides") or {}
     try:
@@ -61,14 +61,15 @@ def estimate(
             fit = search_fit(config, options, known)
         fit = _with_additions(fit, fit.get("unknown_options", []))
         # What is impossible whatever GPU there is, is not worth one.
-        return {**fit, "refusal": f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""}
+        refusal = f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""
+        return {**fit, "refusal": refusal, "compiles": compiles}
     except (Unknown, UnknownDevice, UnknownModel) as error:
         # A new architecture is no reason to refuse it: vLLM will tell.
         why = str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The config is somebody else's file: whatever stands in it, it ends in an answer.
         why = f"The model's config.json is not as one is known to be: {error!r}"
-    return _uncomputed(why)
+    return _uncomputed(why, compiles)
 
 
 def _or_nothing(content: Mapping[str, Any] | str | None) -> Mapping[str, Any]:
@@ -162,8 +163,9 @@ def _unknown(why: str) -> dict[str, Any]:
     return {"fits": "unknown", "why": why, "arguments": {}}
 
 
-def _uncomputed(why: str) -> dict[str, Any]:
-    return {**_unknown(why), "refusal": "", "vram_gib": 0, "least_vram_gib": 0}
+def _uncomputed(why: str, compiles: bool = True) -> dict[str, Any]:
+    sizes = {"vram_gib": 0, "least_vram_gib": 0}
+    return {**_unknown(why), "refusal": "", **sizes, "compiles": compiles}
 
 
 def _of(engine: str) -> str:

@@ -6,7 +6,17 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import CONTROLLER, MARKET, PLAYS, RENTALS, UNIT
+from tests.drills.mutations.paths import (
+    CONTROLLER,
+    MARKET,
+    NEEDED,
+    PLAYS,
+    RENTALS,
+    SERVING,
+    UNIT,
+)
+
+INSTALLING = "tests/unit/serving/test_before_installing.py"
 
 MUTATIONS = (
     Mutation(
@@ -50,18 +60,26 @@ MUTATIONS = (
     Mutation(
         "too-small-a-card",
         "a model of 891 GiB is rented a card of 24",
-        "roles/rent/tasks/model.yml",
-        "rent_vram_gib | float == 0 or rent_vram_gib | float >= rent_least_vram_gib | float",
-        "true",
-        (f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",),
+        f"{MARKET}/offers/refusals.py",
+        "if 0 < asked.vram_gib < least:",
+        "if 0 < asked.vram_gib < 0:",
+        (
+            f"{UNIT}/test_refusals.py::test_a_card_on_which_the_model_cannot_start_is_refused",
+            f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",
+        ),
+        2,
     ),
     Mutation(
         "any-memory-is-any",
         "with rent_vram_gib 0 a model is rented a card on which it cannot start",
-        "roles/rent/tasks/create.yml",
-        "[rent_vram_gib | float, rent_least_vram_gib | default(0) | float] | max",
-        "rent_vram_gib",
-        (f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",),
+        f"{MARKET}/rentals/options.py",
+        'max(options["vram_gib"] or 0.0, options["least_vram_gib"]) or None',
+        'options["vram_gib"]',
+        (
+            f"{NEEDED}::test_a_card_that_is_too_small_for_the_model_is_not_rented",
+            f"{PLAYS}::test_a_model_is_never_rented_a_card_on_which_it_cannot_start",
+        ),
+        2,
     ),
     Mutation(
         "plan-without-credit",
@@ -104,5 +122,37 @@ MUTATIONS = (
         "StrictHostKeyChecking={'yes' if delivered else 'accept-new'}",
         "StrictHostKeyChecking={'no' if delivered else 'accept-new'}",
         (f"{UNIT}/test_ready.py::test_the_inventory_lets_no_stranger_take_the_place_of_a_rental",),
+    ),
+    Mutation(
+        "offer-ends-before-the-deadline",
+        "an offer is rented that its provider ends before the deadline",
+        f"{MARKET}/rentals/options.py",
+        'max(options["duration_hours"] or 0.0, options["least_duration_hours"])',
+        'options["duration_hours"] or 0.0',
+        (f"{NEEDED}::test_an_offer_that_ends_before_the_deadline_is_not_rented",),
+    ),
+    Mutation(
+        "every-attempt-begins-anew",
+        "each attempt of a run may send as many rental requests as the whole run",
+        f"{MARKET}/rentals/attempts.py",
+        "max(max_attempts - self.requests_sent, 1)",
+        "max(max_attempts, 1)",
+        (f"{NEEDED}::test_attempts_of_a_run_share_its_rental_requests_and_each_may_send_one",),
+    ),
+    Mutation(
+        "unknown-option-is-installed-for",
+        "a stack is installed for minutes, for a server whose options its vLLM then refuses",
+        f"{SERVING}/before_installing.py",
+        "    if extra_requirements:\n",
+        "    if extra_args or extra_requirements:\n",
+        (f"{INSTALLING}::test_an_option_that_the_planned_vllm_does_not_know_is_refused",),
+    ),
+    Mutation(
+        "no-room-for-the-stack",
+        "a stack is downloaded to a disk that it does not fit on",
+        f"{SERVING}/before_installing.py",
+        "disk_free_mib >= installed_gib * 1024",
+        "disk_free_mib >= installed_gib",
+        (f"{INSTALLING}::test_a_stack_that_the_disk_has_no_room_for_is_refused",),
     ),
 )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import LIFECYCLE, MARKET, MODULES, RULES, TRANSPORT
+from tests.drills.mutations.paths import ENDS, LIFECYCLE, MARKET, MODULES, PLAYS, RULES, TRANSPORT
 
 MUTATIONS = (
     Mutation(
@@ -119,5 +119,52 @@ MUTATIONS = (
         "created_at=now,",
         "created_at=int(self._clock.now()),",
         (f"{TRANSPORT}::test_a_controller_that_is_behind_loses_no_hour_when_the_price_differs",),
+    ),
+    Mutation(
+        "switch-that-was-sent-counts-as-armed",
+        "a host whose switch does not work is said to end its rental",
+        f"{MARKET}/rentals/lifetime.py",
+        "(planned == HOST and armed)",
+        "planned == HOST",
+        (f"{ENDS}::test_a_host_ends_its_rental_only_with_a_switch_that_is_armed",),
+    ),
+    Mutation(
+        "nobody-ends-it-and-that-is-kept",
+        "a rental that nobody ends is kept although nobody has accepted that",
+        f"{MARKET}/rentals/lifetime.py",
+        "if found == NOBODY and not nobody_accepted:",
+        "if found == NOBODY and nobody_accepted is None:",
+        (f"{ENDS}::test_a_rental_that_nobody_ends_is_refused_unless_that_is_accepted",),
+    ),
+    Mutation(
+        "nobody-asked-of-the-play",
+        "the action says that nobody ends a rental, and lets the deploy go on",
+        "plugins/action/deadline_switch.py",
+        'refuse_nobody(found, str(result.get("problem") or ""), accepted)',
+        'refuse_nobody(found, str(result.get("problem") or ""), True)',
+        (
+            f"{ENDS}::test_a_switch_that_is_not_armed_fails_only_where_that_is_not_accepted",
+            f"{ENDS}::test_a_rental_whose_host_has_no_switch_is_not_kept_without_a_reaper",
+        ),
+        2,
+    ),
+    Mutation(
+        "done-without-a-switch",
+        "a second deploy leaves a rental alone whose switch does not end it",
+        "plugins/action/host_look.py",
+        'result["as_asked"] and result["switch_is_set"]',
+        'result["as_asked"]',
+        (
+            "tests/unit/plugins/test_controller_actions.py"
+            "::test_a_deploy_is_done_only_where_it_serves_and_ends_by_itself",
+        ),
+    ),
+    Mutation(
+        "orphans-of-a-part",
+        "a reaper that sees a part of the inventory releases the rentals of the rest",
+        f"{MARKET}/rentals/reaping.py",
+        "    if limit is None and not any(name in variables for name in _WORKFLOWS):",
+        "    if limit is None or not any(name in variables for name in _WORKFLOWS):",
+        (f"{PLAYS}::test_strict_reaping_is_refused_where_only_a_part_of_the_inventory_is_seen",),
     ),
 )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import FILTER, SERVING
+from tests.drills.mutations.paths import FILTER, MARKET, SERVING, UNIT
 
 LAYERS = "tests/unit/serving/test_layers.py"
 QUANTISERS = "tests/unit/serving/test_quantisers.py"
@@ -172,10 +172,14 @@ MUTATIONS = (
     Mutation(
         "unknown-size-rents-anything",
         "the cheapest card of all is rented for a model of which nothing is known",
-        "roles/rent/tasks/model.yml",
-        "    that: rent_vram_gib | float > 0 or rent_gpu_names | length > 0\n",
-        "    that: true\n",
-        (f"{PLAYS}::test_no_gpu_is_rented_for_a_model_of_which_nothing_is_known",),
+        f"{MARKET}/offers/refusals.py",
+        "named = asked.vram_gib > 0 or asked.gpu_names",
+        "named = True",
+        (
+            f"{UNIT}/test_refusals.py::test_a_model_of_unknown_size_is_not_rented_just_any_gpu",
+            f"{PLAYS}::test_no_gpu_is_rented_for_a_model_of_which_nothing_is_known",
+        ),
+        2,
     ),
     Mutation(
         "draft-is-free",

@@ -99,9 +99,9 @@ MUTATIONS = (
     Mutation(
         "driver-of-the-users-own-is-enough",
         "an older driver that is asked for outweighs the model, which then cannot be served",
-        "roles/rent/tasks/create.yml",
-        "or rent_driver_asked is version",
-        "or '9999' is version",
+        f"{MARKET}/rentals/options.py",
+        "version_key(asked) >= version_key(needed)",
+        "bool(asked)",
         (
             "tests/unit/market/test_plays.py"
             "::test_no_host_is_rented_whose_vllm_does_not_know_the_model",

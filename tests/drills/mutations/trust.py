@@ -239,6 +239,28 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "token-for-every-host",
+        "a stranger's host gets the hub's token for a model that everybody gets",
+        "plugins/module_utils/hub/sharing.py",
+        "if needs_token is False or",
+        "if",
+        (
+            "tests/unit/plugins/test_host_hub_token.py"
+            "::test_a_host_gets_no_token_for_a_model_that_everybody_gets",
+        ),
+    ),
+    Mutation(
+        "token-for-what-is-there",
+        "a server gets the hub's token for a model that was downloaded before",
+        "plugins/module_utils/hub/sharing.py",
+        ' or model.startswith("/")',
+        "",
+        (
+            "tests/unit/plugins/test_host_hub_token.py"
+            "::test_a_server_of_a_model_that_was_downloaded_before_gets_no_token",
+        ),
+    ),
+    Mutation(
         "key-file-outlives-the-tunnel",
         "keys of servers that are gone stay on the controller",
         "plugins/module_utils/endpoint/tunnel.py",

@@ -150,6 +150,7 @@ def test_an_extension_survives_the_next_deploy(market: Market) -> None:
     extended = market.run("rental_extend", scope="test", name="gpu-1", hours=30)
     assert extended["changed"]
     assert extended["remaining_seconds"] == pytest.approx(108000, abs=60)
+    assert extended["enforced_by"] == "host"
     again = market.run("rental_extend", scope="test", name="gpu-1", hours=30)
     assert not again["changed"]
     assert not market.rent(deadline_hours=10)["changed"]

@@ -205,7 +205,7 @@ def test_the_way_to_a_host_that_was_given_up_is_forgotten(tmp_path: Path, market
         "inferops_rental": {**RENTAL, "ssh": []},
         "inferops_known_hosts_file": "/dev/null",
         "rent_result": {"nonce": "9f2c41aa"},
-        "rent_ledger": {"nonce": "9f2c41aa", "creates_sent": 1},
+        "rent_ledger": {"nonce": "9f2c41aa", "requests_sent": 1},
         "rent_facts": {"unreachable": True, "msg": "it is silent"},
     }
     tasks = on_the_host(
@@ -289,7 +289,7 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
 
 
 def test_no_gpu_is_rented_for_a_model_of_which_nothing_is_known(tmp_path: Path) -> None:
-    tasks = on_the_host(role("rent", "model"))
+    tasks = on_the_host(role("rent", "model"), role("rent", "needs"))
     named = {"inferops_model": "/models/a"}
     status, output = play(tmp_path, tasks, rent_vram_gib=0, **named)
     assert status != 0
@@ -301,7 +301,7 @@ def test_no_gpu_is_rented_for_a_model_of_which_nothing_is_known(tmp_path: Path) 
 
 
 def test_a_model_that_cannot_be_cut_so_is_refused_before_it_is_rented(tmp_path: Path) -> None:
-    tasks = on_the_host(role("rent", "model"))
+    tasks = on_the_host(role("rent", "model"), role("rent", "needs"))
     given = {
         "inferops_model": "a/b",
         "inferops_model_config": LLAMA,
@@ -315,7 +315,7 @@ def test_a_model_that_cannot_be_cut_so_is_refused_before_it_is_rented(tmp_path: 
 
 def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
     """What role rent would rent of disk and wait for, for this model."""
-    asked = role("rent", "disk")
+    asked = role("rent", "needs")
     asked["ansible.builtin.include_role"]["public"] = True
     told = "disk {{ rent_disk_gib | default('open') }}, download {{ rent_download_gib }}, "
     told += "fit {{ rent_fit.why }}"

@@ -275,3 +275,9 @@ def test_an_endpoint_names_what_it_needs_to_be_opened(play: Play) -> None:
     status, output = play({"inferops.gpu.endpoint": {"name": "a/b", "host": "203.0.113.7"}})
     assert status != 0
     assert "private_key_file, known_hosts_file, remote_port, model" in output
+
+
+def test_a_deploy_is_done_only_where_it_serves_and_ends_by_itself() -> None:
+    assert host_look.is_done({"as_asked": True, "switch_is_set": True})
+    assert not host_look.is_done({"as_asked": True, "switch_is_set": False})
+    assert not host_look.is_done({"as_asked": False, "switch_is_set": True})

@@ -53,7 +53,7 @@ class DiskNeeds:
         return self.least_gib if self.model_gib else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """The needs as plain data, with what a refusal says after the disk's size."""
+        """The needs as plain data."""
         return {
             "model_gib": self.model_gib,
             "stack_gib": self.stack_gib,
@@ -61,12 +61,17 @@ class DiskNeeds:
             "disk_gib": self.disk_gib,
             "download_gib": self.download_gib,
             "refused_below_gib": self.refused_below_gib,
-            "why": (
-                f"{self.model} takes {self.model_gib:.1f} GiB, its stack {self.stack_gib:.1f} GiB, "
-                f"and some has to stay free: set it to {math.ceil(self.least_gib)} or more, or "
-                "leave it open."
-            ),
+            "why": self.why,
         }
+
+    @property
+    def why(self) -> str:
+        """What a refusal says after the disk's size."""
+        return (
+            f"{self.model} takes {self.model_gib:.1f} GiB, its stack {self.stack_gib:.1f} GiB, and "
+            f"some has to stay free: set it to {math.ceil(self.least_gib)} or more, or leave it "
+            "open."
+        )
 
 
 def model_gib(

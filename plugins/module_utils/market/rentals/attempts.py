@@ -77,6 +77,10 @@ class Ledger:
             spent_usd=self.spent_usd + sum(one["cost_usd"] for one in sent),
         )
 
+    def requests_left(self, max_attempts: int) -> int:
+        """How many rental requests the attempt that begins may send. It may send one."""
+        return max(max_attempts - self.requests_sent, 1)
+
     def open_nonce(self, created: Mapping[str, Any]) -> str:
         """The nonce of what this attempt may have rented; empty where that is nothing.
 

@@ -78,12 +78,12 @@ def _told(
         "cost_usd": lifecycle.account.cost_usd(rental),
         "remaining_seconds": round(deadline - now) if deadline else None,
         "contract_remaining_seconds": round(rental.ends_at - now) if rental.ends_at else None,
-        "enforced_by": _enforced_by(rental, provider),
+        "enforced_by": enforced_by(rental, provider),
         "known_hosts": known_hosts(rental, secret),
     }
 
 
-def _enforced_by(rental: Rental, provider: Provider) -> str:
+def enforced_by(rental: Rental, provider: Provider) -> str:
     """Who ends it at its deadline: a host that does not run ends nothing."""
     if provider.enforces_deadline == HOST and rental.status not in (RUNNING, SILENT):
         return NOBODY

@@ -24,7 +24,7 @@ from ..providers.pace import Pace
 from ..providers.provider import Credential, Provider
 from ..providers.registry import DEFAULT_PROVIDER, PROVIDERS
 from ..shared_file import MOMENTS_SECONDS, PATIENCE_SECONDS, SharedFile
-from ..wish import Wish
+from ..wish import Wish, version_key
 from .claims import Claims
 from .lifecycle import Lifecycle
 from .means import Means
@@ -61,16 +61,20 @@ WISH_OPTIONS: dict[str, Any] = {
     "gpu_names": {"type": "list", "elements": "str", "default": []},
     "gpu_count": {"type": "int", "default": 1},
     "vram_gib": {"type": "float"},
+    "least_vram_gib": {"type": "float", "default": 0.0},
     "disk_gib": {"type": "int"},
     "least_disk_gib": {"type": "float", "default": 0.0},
     "compute_capability": {"type": "str"},
     "driver_version": {"type": "str"},
+    "least_driver_version": {"type": "str"},
+    "older_driver_will_do": {"type": "bool", "default": False},
     "max_price_usd_per_hour": {"type": "float"},
     "min_reliability": {"type": "float"},
     "min_download_mbit_per_second": {"type": "float"},
     "countries": {"type": "list", "elements": "str", "default": []},
     "verified": {"type": "bool"},
     "duration_hours": {"type": "float"},
+    "least_duration_hours": {"type": "float", "default": 0.0},
     "filter": {"type": "str"},
     "exclude_machines": {"type": "list", "elements": "str", "default": []},
     "expected_hours": {"type": "float", "default": 24.0},
@@ -210,11 +214,33 @@ def with_usual(options: Mapping[str, Any]) -> dict[str, Any]:
     filled = {**options, **{name: usual[name] for name in left_open}}
     if "disk_gib" in left_open:
         filled["disk_gib"] = max(filled["disk_gib"], math.ceil(options["least_disk_gib"]))
+    if "least_vram_gib" in filled:
+        filled |= _needed(filled)
     longest = usual["longest_download_hours"]
     if longest and "download_gib" in filled and filled["min_download_mbit_per_second"] is None:
         gib = filled["image_gib"] + filled["download_gib"]
         filled["min_download_mbit_per_second"] = slowest_line(gib, longest)
     return filled
+
+
+def _needed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The limits that follow from what will run, and for how long; None is no limit."""
+    hours = max(options["duration_hours"] or 0.0, options["least_duration_hours"])
+    return {
+        "vram_gib": max(options["vram_gib"] or 0.0, options["least_vram_gib"]) or None,
+        "driver_version": _driver(options),
+        "duration_hours": hours or None,
+    }
+
+
+def _driver(options: Mapping[str, Any]) -> str | None:
+    """The least driver to search by: no older one than is needed, unless that will do."""
+    asked: str | None = options["driver_version"]
+    needed: str | None = options["least_driver_version"]
+    if not asked or not needed:
+        return asked or needed or None
+    will_do = options["older_driver_will_do"] or version_key(asked) >= version_key(needed)
+    return asked if will_do else needed
 
 
 def make_wish(options: Mapping[str, Any]) -> Wish:

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import RequestRefused
 from ..mark import Mark
 from ..model import DEAD, RUNNING, Rental
 
@@ -141,3 +142,24 @@ def waits(rental: Rental, first: Rental) -> bool:
 def is_settled(rental: Rental, now: float) -> bool:
     """Whether a duplicate is old enough that no controller is about to release it itself."""
     return bool(rental.since) and now - rental.since >= _DUPLICATE_SETTLES_SECONDS
+
+
+#: AWX names the workflow that a job belongs to, and tells no job that it is a slice.
+_WORKFLOWS = ("awx_workflow_job_id", "tower_workflow_job_id")
+
+
+def refuse_part(variables: Mapping[str, Any]) -> None:
+    """Raise RequestRefused where a run with these variables may see a part of the inventory only.
+
+    What such a part does not name is no orphan.
+    """
+    limit = variables.get("ansible_limit")
+    if limit is None and not any(name in variables for name in _WORKFLOWS):
+        return
+    seen = "a job of a workflow, which may be a slice" if limit is None else f"--limit {limit}"
+    raise RequestRefused(
+        "reap_strict compares the rentals with the whole inventory, but this run sees only a part "
+        f"of it or may do so ({seen}).",
+        remedy="Run it without --limit, in a job template of its own.",
+        money="Nothing was released.",
+    )
