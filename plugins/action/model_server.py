@@ -77,7 +77,7 @@ class ActionModule(GuardedAction):
     def follow(self, result: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
         """Show the phases until the server serves, has died, or the time is up."""
         host = self.task_vars.get("inventory_hostname", "host")
-        allowed = limits.allowed(result.get("wait_budget"), arguments.get("wait_timeout_seconds"))
+        allowed = limits.allowed(result.get("wait_limit"), arguments.get("wait_timeout_seconds"))
         phases: list[dict[str, Any]] = []
         began = time.monotonic()
         result["phases"] = phases

@@ -36,11 +36,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
     YOUNG_SECONDS,
-    Budget,
     Reached,
+    ReadyLimits,
     Waiter,
     age_seconds,
-    ready_budget,
+    ready_limits,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     WorkerAction,
@@ -83,7 +83,7 @@ class ActionModule(WorkerAction):
         if self._task.check_mode:
             return _as_it_is(options, provider, clock)
         public_key = _public_key(options["ssh_private_key_file"])
-        budget = _budget(options)
+        limits = _limits(options)
         waiter = Waiter(provider, clock, self._tell, expected_seconds=options["expected_seconds"])
         start = clock.monotonic()
 
@@ -91,15 +91,15 @@ class ActionModule(WorkerAction):
             keys = _host_keys(options, provider, rental)
             return _login(options, rental, keys, age_seconds(rental, provider, clock))
 
-        rental = waiter.until_running(options["id"], budget, login_for)
+        rental = waiter.until_running(options["id"], limits, login_for)
         running_at = clock.monotonic()
         if options["timeout_seconds"] is not None:
             left = max(0.0, options["timeout_seconds"] - (running_at - start))
-            budget = replace(budget, ssh_seconds=left)
+            limits = replace(limits, ssh_seconds=left)
         keys = _host_keys(options, provider, rental)
         login = login_for(rental)
         new_host_key = keys[0] if keys else None
-        reached = waiter.until_ssh(rental, login, public_key, budget, new_host_key)
+        reached = waiter.until_ssh(rental, login, public_key, limits, new_host_key)
         seconds = {
             "running": round(running_at - start, 1),
             "ssh": round(clock.monotonic() - running_at, 1),
@@ -113,11 +113,11 @@ class ActionModule(WorkerAction):
         tell(self._host, line)
 
 
-def _budget(options: dict[str, Any]) -> Budget:
+def _limits(options: dict[str, Any]) -> ReadyLimits:
     if options["timeout_seconds"] is not None:
-        return Budget(options["timeout_seconds"], options["timeout_seconds"])
+        return ReadyLimits(options["timeout_seconds"], options["timeout_seconds"])
     history = History(options["history_path"])
-    return ready_budget(
+    return ready_limits(
         options["image_gib"],
         options["download_mbit_per_second"],
         history.boot_seconds(options["provider"], options["machine_id"]),

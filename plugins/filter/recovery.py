@@ -32,7 +32,7 @@ options:
         filter P(inferops.gpu.model_fit#filter) says of the server as it is.
       - C(first) and C(before), what the server was asked for and how it was before anything was
         tried; C(tried), the steps that were taken, with C(helped), C(message) and C(failure).
-      - C(apply), C(allowed), C(ladder), C(least_model_len), C(max_steps) and C(budget_seconds),
+      - C(apply), C(allowed), C(ladder), C(least_model_len), C(max_steps) and C(limit_seconds),
         what the user allows; C(roles), those that can be run.
       - C(elapsed_seconds), C(price_usd_per_hour), C(cost_usd) and C(evidence), for the report.
     type: dict

@@ -137,7 +137,7 @@ options:
     description:
       - How long to wait. A server that is not ready by then is stopped as a whole.
       - Without it, the time comes from the size of the model and the measured speed of its disk, or
-        is 1800 seconds when the model is not on the host yet. RV(wait_budget) explains it. The
+        is 1800 seconds when the model is not on the host yet. RV(wait_limit) explains it. The
         controller waits for 4 hours at most, whatever the host says.
     type: int
   check_timeouts_seconds:
@@ -240,7 +240,7 @@ port:
   returned: when O(state=started)
   type: int
   sample: 8000
-wait_budget:
+wait_limit:
   description:
     - How many C(seconds) the start may take, and C(why). C(checks_seconds) are those of the checks
       that follow once the port is open.
@@ -370,19 +370,19 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import l
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     asked,
-    budget,
     lifecycle,
     observation,
     proof,
     readiness,
+    start_limit,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.budget import Budget
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import (
     Spec,
     as_variable,
     secret_values,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.start_limit import StartLimit
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
     lifecycle as service_lifecycle,
 )
@@ -454,7 +454,7 @@ class Run:
             )
         self.require_free_port(spec, own=False)
         try:
-            seconds = self.budget.seconds
+            seconds = self.start_limit.seconds
             timed = dataclasses.replace(
                 spec,
                 wait_timeout_seconds=seconds,
@@ -482,21 +482,21 @@ class Run:
         return Stack(str(self.layout.home)).lock_sha256()
 
     @functools.cached_property
-    def budget(self) -> Budget:
+    def start_limit(self) -> StartLimit:
         """How long this start may take."""
         asked = self.params["wait_timeout_seconds"]
         if asked is not None:
-            return Budget(asked, "as asked")
+            return StartLimit(asked, "as asked")
         engine = registry.ENGINES[self.params["engine"]]
         weights = engine.weights(engine.by_name(self.params["arguments"]))
         asked_for = self.params["environment"]
         environment = {key: as_variable(value) for key, value in asked_for.items()}
-        return budget.for_start(self.params["model"], weights.folder, environment)
+        return start_limit.for_start(self.params["model"], weights.folder, environment)
 
     def check_limits(self) -> dict[str, float]:
         """How long each check may take, in seconds."""
         try:
-            return budget.for_checks(self.params["check_timeouts_seconds"])
+            return start_limit.for_checks(self.params["check_timeouts_seconds"])
         except ValueError as error:
             self.fail(f"check_timeouts_seconds: {error}.")
 
@@ -505,7 +505,7 @@ class Run:
         return {
             "port": spec.port,
             "options": self.options,
-            "wait_budget": {**self.budget._asdict(), "checks_seconds": self.checks_seconds},
+            "wait_limit": {**self.start_limit._asdict(), "checks_seconds": self.checks_seconds},
         }
 
     def set_start_at_boot(self, supervisor: supervisors.Supervisor) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from tests.simulator.web import Request
 RACES, SEED = 20, 1
 #: In so many races at least, two rentals have to bill at once for a while.
 LEAST_CONTENDED = 4
-# Slow enough that a held call does not use up the product's budgets, which are simulated seconds.
+# Slow enough that a held call does not use up the product's limits, which are simulated seconds.
 SCALE = 3.0
 # How long a call waits for one of the other controller, in real seconds, and how often at most.
 PATIENCE_SECONDS = 2.0

@@ -190,7 +190,7 @@ def resurrect(given: Parameters, call: Call) -> Reply:
     return told
 
 
-# --- what a create makes ---
+# --- what a rental request makes ---
 
 
 def list_lag(given: Parameters, traits: Traits) -> Traits:

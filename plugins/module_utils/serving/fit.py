@@ -111,7 +111,7 @@ def gpu_fit(
     certain = _occupied(options, room) or cannot_cut(config, arguments)
     problem = certain or _too_large(demand, room, tokens) or _too_many(demand, room, options)
     need = demand.need(tokens)
-    fits = "yes" if need.high <= room.budget.low else "tight"
+    fits = "yes" if need.high <= room.usable.low else "tight"
     if problem:
         fits = "unknown" if demand.weights.are_guessed and not certain else "no"
     elif demand.is_outline:
@@ -121,8 +121,8 @@ def gpu_fit(
         **_figures(demand, tokens, options),
         "fits": fits,
         "why": problem
-        or f"{_parts(demand, tokens)} make {need} of the {gib(room.budget.value)} GiB that {given}",
-        "available_gib": gib(room.budget.value),
+        or f"{_parts(demand, tokens)} make {need} of the {gib(room.usable.value)} GiB that {given}",
+        "available_gib": gib(room.usable.value),
         "largest_max_model_len": _probable_length(demand, room),
         "concurrency": _concurrency(demand, room, tokens),
         "arguments": {}
@@ -192,7 +192,7 @@ class Room:
     total: float
     free: float
     share: float
-    budget: Estimate
+    usable: Estimate
 
     @classmethod
     def of(cls, gpus: Sequence[Mapping[str, Any]], options: EngineOptions) -> Room:
@@ -201,8 +201,8 @@ class Room:
         share = options.gpu_memory_utilization or highest_share(total, free)
         # kv_cache_memory_bytes takes the place of the share: the cache gets what it names.
         seen = free if options.kv_cache_bytes else share * total
-        budget = Estimate(seen * (1 - HIDDEN_SHARE / 2), seen * HIDDEN_SHARE / 2)
-        return cls(total, free, share, budget)
+        usable = Estimate(seen * (1 - HIDDEN_SHARE / 2), seen * HIDDEN_SHARE / 2)
+        return cls(total, free, share, usable)
 
 
 def highest_share(total: float, free: float) -> float:
@@ -215,20 +215,20 @@ def _choose_length(demand: Demand, room: Room, options: EngineOptions) -> int:
     """The longest context that fits for sure; where that is too short, that probably fits."""
     if options.kv_cache_bytes:
         return demand.cache.tokens_in(options.kv_cache_bytes, demand.length)
-    safe = demand.cache.tokens_in(room.budget.low - demand.base.high, demand.length)
+    safe = demand.cache.tokens_in(room.usable.low - demand.base.high, demand.length)
     if safe >= min(SHORTEST_SAFE_TOKENS, demand.length):
         return safe
     probable = _probable_length(demand, room)
-    return probable or demand.cache.tokens_in(room.budget.high - demand.base.low, demand.length)
+    return probable or demand.cache.tokens_in(room.usable.high - demand.base.low, demand.length)
 
 
 def _probable_length(demand: Demand, room: Room) -> int:
-    return demand.cache.tokens_in(room.budget.value - demand.base.value, demand.length)
+    return demand.cache.tokens_in(room.usable.value - demand.base.value, demand.length)
 
 
 def _concurrency(demand: Demand, room: Room, tokens: int) -> float:
     """How many sequences of this length probably fit at once, as vLLM logs it."""
-    left, each = room.budget.value - demand.base.value, demand.cache.bytes_for(tokens)
+    left, each = room.usable.value - demand.base.value, demand.cache.bytes_for(tokens)
     return round(max(left, 0.0) / each, 2) if tokens and each else 0.0
 
 
@@ -246,17 +246,17 @@ def _occupied(options: EngineOptions, room: Room) -> str:
 
 def _too_large(demand: Demand, room: Room, tokens: int) -> str:
     """Why this can never start, with the numbers and what to change; empty when it may."""
-    if not tokens or demand.base.low > room.budget.high:
+    if not tokens or demand.base.low > room.usable.high:
         return (
             f"{gib(demand.weights.gpu_bytes)} GiB of weights ({demand.weights.source}) and what "
-            f"vLLM needs beside them make {demand.base} of at most {gib(room.budget.high)} GiB "
+            f"vLLM needs beside them make {demand.base} of at most {gib(room.usable.high)} GiB "
             f"({gib(room.free)} of {gib(room.total)} GiB are free): take a smaller or quantised "
             "model, a larger GPU, or more of them with tensor_parallel_size"
         )
-    if demand.least(tokens) > room.budget.high:
+    if demand.least(tokens) > room.usable.high:
         return (
             f"max_model_len {tokens} makes {demand.need(tokens)} of at most "
-            f"{gib(room.budget.high)} GiB: about {_probable_length(demand, room)} tokens fit. "
+            f"{gib(room.usable.high)} GiB: about {_probable_length(demand, room)} tokens fit. "
             "Lower it, set kv_cache_dtype to fp8, or take a larger GPU"
         )
     return ""
@@ -264,7 +264,7 @@ def _too_large(demand: Demand, room: Room, tokens: int) -> str:
 
 def _too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
     """Why so many sequences at once can never start where layers remember a state of each."""
-    most = demand.cache.sequences_in(room.budget.high - demand.base.low)
+    most = demand.cache.sequences_in(room.usable.high - demand.base.low)
     asked = options.max_num_seqs
     if not asked or most is None or asked <= most or options.enforce_eager:
         return ""
@@ -276,7 +276,7 @@ def _too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
 
 def _fewer_sequences(demand: Demand, room: Room, options: EngineOptions, name: str) -> int | None:
     """The max_num_seqs to choose where vLLM's own is more than there is room for."""
-    safe = demand.cache.sequences_in(room.budget.low - demand.base.high)
+    safe = demand.cache.sequences_in(room.usable.low - demand.base.high)
     usual = batch(options, room.total, name).sequences
     if options.max_num_seqs or safe is None or safe >= usual:
         return None

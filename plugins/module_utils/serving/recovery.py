@@ -57,7 +57,7 @@ class Case:
     ladder: Sequence[Mapping[str, Any]] = ()
     least_model_len: int = 2048
     max_steps: int = 6
-    budget_seconds: float = 3600
+    limit_seconds: float = 3600
     # What the play knows.
     roles: Sequence[str] = ()
     elapsed_seconds: float = 0
@@ -168,7 +168,7 @@ def _next(case: Case, plan: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     A step that helped is the last one, whatever a later look says of the server.
     """
     done = case.serves or (case.tried and case.tried[-1]["helped"])
-    over = case.elapsed_seconds >= case.budget_seconds
+    over = case.elapsed_seconds >= case.limit_seconds
     possible = [step for step in plan if not step["needs"]]
     if not case.apply or done or over or not possible:
         return {}
@@ -315,7 +315,7 @@ def _shown(case: Case, plan: Sequence[Mapping[str, Any]], failure: Mapping[str, 
 
 
 def _money(case: Case) -> str:
-    price, seconds = case.price_usd_per_hour, case.budget_seconds
+    price, seconds = case.price_usd_per_hour, case.limit_seconds
     if price is None:
         return f"Its price is not told; it has cost {case.cost_usd:.4f} dollars."
     return (

@@ -80,7 +80,7 @@ MUTATIONS = (
         "mends-for-ever",
         "steps begin when the time for them is up",
         f"{SERVING}/recovery.py",
-        "over = case.elapsed_seconds >= case.budget_seconds",
+        "over = case.elapsed_seconds >= case.limit_seconds",
         "over = False",
         (f"{RECOVERY}::test_no_step_is_taken_beyond_what_was_asked_for",),
     ),

@@ -147,7 +147,7 @@ def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server
     assert result["failed"]
     assert "not ready after 1 s (loading weights 1/2) and was stopped" in result["msg"]
     assert result["failure"]["change"] == "wait_timeout_seconds"
-    assert result["wait_budget"] == {
+    assert result["wait_limit"] == {
         "seconds": 1,
         "why": "as asked",
         "checks_seconds": {"health": 120, "model": 60, "completion": 300},
@@ -196,8 +196,8 @@ def test_a_time_for_a_check_that_is_none_is_refused(
 def test_without_a_timeout_the_time_comes_from_the_model(play: Play, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"w" * 1_000_000)
     result = play(fake={"FAKE_START_SECONDS": "0"}, model=str(tmp_path))[1]
-    assert result["wait_budget"]["seconds"] >= 600
-    assert "reading 0.0 GB takes" in result["wait_budget"]["why"]
+    assert result["wait_limit"]["seconds"] >= 600
+    assert "reading 0.0 GB takes" in result["wait_limit"]["why"]
 
 
 def test_a_start_that_another_run_stops_ends_at_once_and_says_so(

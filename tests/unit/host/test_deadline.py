@@ -39,7 +39,7 @@ class Host:
         self.arm = partial(deadline.arm, folder=self.folder, first_pid=self.first.pid)
 
     def start(self) -> int:
-        """Run the start script of a create; returns its deadline."""
+        """Run the start script of a rental request; returns its deadline."""
         now = int(time.time())
         script = start_script.start_script("ssh-ed25519 AAAA", None, now + DAY, RELEASE)
         script = script.replace(start_script.FOLDER, str(self.folder))

@@ -147,7 +147,7 @@ def test_what_the_engine_is_told_of_its_model_is_told_in_its_own_words(
     weights.write_bytes(b"w" * 1_000_000)
     given = {"arguments": {revision: "v1", folder: str(tmp_path)}, "wait_timeout_seconds": None}
     began = start(**given, api_key="key-of-clients")
-    assert "reading 0.0 GB takes" in began["wait_budget"]["why"]
+    assert "reading 0.0 GB takes" in began["wait_limit"]["why"]
     (found,) = run_module(model_server_info, home=str(home), name="main")["servers"]
     told = {name: found["spec"][name] for name in ("needs_key", "revision", "weights_dir")}
     assert told == {"needs_key": True, "revision": "v1", "weights_dir": str(tmp_path)}

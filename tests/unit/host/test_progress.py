@@ -101,7 +101,7 @@ def hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def ask(run_module: Call, home: Path) -> Callable[[str], dict[str, Any]]:
-    """What model_server_info says about the server, with short budgets."""
+    """What model_server_info says about the server, with short limits."""
 
     def call(mode: str) -> dict[str, Any]:
         options = {"name": "main", "home": str(home), "stall_seconds": 1, "canary_seconds": 1}

@@ -132,7 +132,7 @@ class Market:
         return choose(SharedSearch(self.provider(), None, self.clock), Wish(), Usage())
 
     def create(self, offer: Offer, name: str = "gpu-1") -> Order:
-        """Send a create past all of our rules, as another controller would; return its order."""
+        """Request a rental past all of our rules, as another controller would; return its order."""
         day = 86400
         now = int(self.clock.now())
         mark = Mark.new("test", name, now + day, day, now)
@@ -169,7 +169,7 @@ def as_order() -> Callable[[Offer], Order]:
 
 
 def order(name: str = "gpu-1") -> Order:
-    """A create with a fresh mark."""
+    """A rental request with a fresh mark."""
     return Order(Mark.new("test", name, 0, 0), "some/image", 20, PUBLIC_KEY, 0, ports=(8000,))
 
 

@@ -98,7 +98,7 @@ class Host:
         host_key: HostKey | None = None,
         packed: bool = False,
     ) -> None:
-        """Start the container: run the script of a create at this time."""
+        """Start the container: run the script of a rental request at this time."""
         created = int(created_at or time.time())
         deadline = created + lifetime_seconds if lifetime_seconds else 0
         script = start_script(self.user_key, host_key, deadline, RELEASE)

@@ -29,7 +29,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     MARKET_OPTIONS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
-    ready_budget,
+    ready_limits,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.unit.market.conftest import MODULES, PUBLIC_KEY
@@ -168,7 +168,7 @@ def test_what_was_not_promised_is_not_compared() -> None:
 
 
 def test_waiting_is_as_patient_as_for_a_slow_host() -> None:
-    assert ready_budget(8, None) == ready_budget(8, 100.0)
+    assert ready_limits(8, None) == ready_limits(8, 100.0)
 
 
 def test_a_rental_without_a_start_costs_from_its_create(fakes: Fakes) -> None:

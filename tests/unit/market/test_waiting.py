@@ -35,17 +35,17 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import (
-    Budget,
     Reached,
+    ReadyLimits,
     Waiter,
-    ready_budget,
+    ready_limits,
 )
 
 DIRECT, PROXY = Endpoint("203.0.113.7", 33526), Endpoint("ssh4.example", 21000)
 NEW = HostKey("private", "ssh-ed25519 NEW")
 DELIVERED = "ssh-ed25519 DELIVERED"
 LOGIN = Login("root", "key", "known_hosts", (NEW.public, DELIVERED))
-BUDGET = Budget(running_seconds=600, ssh_seconds=400)
+LIMITS = ReadyLimits(running_seconds=600, ssh_seconds=400)
 RENTAL = Rental(
     provider="vastai",
     id="4711",
@@ -138,10 +138,10 @@ class World:
 
     def until_running(self, tries_ssh: bool = False) -> Rental:
         login_for = (lambda _rental: LOGIN) if tries_ssh else None
-        return self.waiter().until_running("4711", BUDGET, login_for)
+        return self.waiter().until_running("4711", LIMITS, login_for)
 
     def until_ssh(self) -> Reached:
-        return self.waiter().until_ssh(RENTAL, LOGIN, "ssh-ed25519 AAAA", BUDGET, NEW)
+        return self.waiter().until_ssh(RENTAL, LOGIN, "ssh-ed25519 AAAA", LIMITS, NEW)
 
 
 def _at(script: dict[float, Value], seconds: float) -> Value:
@@ -149,33 +149,33 @@ def _at(script: dict[float, Value], seconds: float) -> Value:
     return script[max(at for at in script if at <= seconds)]
 
 
-# Budgets.
+# ReadyLimits.
 
 
 def test_a_larger_image_and_a_slower_line_get_more_time() -> None:
-    usual = ready_budget(8, 800)
-    assert ready_budget(30, 800).running_seconds > usual.running_seconds
-    assert ready_budget(8, 200).running_seconds > usual.running_seconds
-    assert ready_budget(8, 200).ssh_seconds > usual.ssh_seconds
+    usual = ready_limits(8, 800)
+    assert ready_limits(30, 800).running_seconds > usual.running_seconds
+    assert ready_limits(8, 200).running_seconds > usual.running_seconds
+    assert ready_limits(8, 200).ssh_seconds > usual.ssh_seconds
 
 
 def test_the_sums_are_those_that_are_documented() -> None:
     download = 8 * 8589.93 / 800
     running = 3 * download + 8 * 20 + 180
-    assert ready_budget(8, 800) == Budget(round(running), round(300 + running / 4))
+    assert ready_limits(8, 800) == ReadyLimits(round(running), round(300 + running / 4))
 
 
 def test_a_healthy_host_on_a_slow_line_is_not_given_up() -> None:
     """A host of 111 Mbit/s was seen to pull for 1497 s without showing any progress."""
-    assert ready_budget(8, 111).running_seconds > 1497
-    assert ready_budget(8, 111, history_boot_seconds=60).running_seconds > 1497
+    assert ready_limits(8, 111).running_seconds > 1497
+    assert ready_limits(8, 111, history_boot_seconds=60).running_seconds > 1497
 
 
 def test_a_host_of_which_a_slow_boot_is_expected_gets_three_times_as_long() -> None:
-    assert ready_budget(8, 800, expected_seconds=700).running_seconds == 2100
-    assert ready_budget(8, 800, expected_seconds=60) == ready_budget(8, 800)
-    assert ready_budget(8, 800, expected_seconds=1e9).running_seconds == 3600
-    assert ready_budget(8, 800, 60, expected_seconds=700).running_seconds == 0.75 * 2100
+    assert ready_limits(8, 800, expected_seconds=700).running_seconds == 2100
+    assert ready_limits(8, 800, expected_seconds=60) == ready_limits(8, 800)
+    assert ready_limits(8, 800, expected_seconds=1e9).running_seconds == 3600
+    assert ready_limits(8, 800, 60, expected_seconds=700).running_seconds == 0.75 * 2100
 
 
 def test_the_wait_says_how_long_it_was_expected_to_take() -> None:
@@ -184,23 +184,23 @@ def test_the_wait_says_how_long_it_was_expected_to_take() -> None:
     waiter = Waiter(
         cast(Provider, world), clock, world.lines.append, world.probe, expected_seconds=229.2
     )
-    waiter.until_running("4711", BUDGET)
+    waiter.until_running("4711", LIMITS)
     assert world.lines[0].endswith("(0 of 229 s expected)")
 
 
 def test_an_unknown_bandwidth_counts_as_a_slow_one() -> None:
-    assert ready_budget(8, 0) == ready_budget(8, 100)
+    assert ready_limits(8, 0) == ready_limits(8, 100)
 
 
 @pytest.mark.parametrize(("image_gib", "seconds"), [(0.0, 300), (500.0, 3600)])
-def test_budgets_have_a_floor_and_a_ceiling(image_gib: float, seconds: int) -> None:
-    assert ready_budget(image_gib, 1000).running_seconds == seconds
+def test_limits_have_a_floor_and_a_ceiling(image_gib: float, seconds: int) -> None:
+    assert ready_limits(image_gib, 1000).running_seconds == seconds
 
 
 def test_what_earlier_boots_took_counts() -> None:
-    usual = ready_budget(8, 400).running_seconds
-    assert ready_budget(8, 400, history_boot_seconds=600).running_seconds == 1800
-    quick = ready_budget(8, 400, history_boot_seconds=60).running_seconds
+    usual = ready_limits(8, 400).running_seconds
+    assert ready_limits(8, 400, history_boot_seconds=600).running_seconds == 1800
+    quick = ready_limits(8, 400, history_boot_seconds=60).running_seconds
     assert quick == pytest.approx(0.75 * usual, abs=1)
 
 
@@ -535,7 +535,7 @@ def first_key(age_seconds: float) -> HostFault:
     rental = replace(RENTAL, started_at=-age_seconds)
     world = World(shown={0: rental}, direct={0: "first host key"})
     with pytest.raises(HostFault) as caught:
-        world.waiter().until_ssh(rental, SPENT, "ssh-ed25519 AAAA", BUDGET, NEW)
+        world.waiter().until_ssh(rental, SPENT, "ssh-ed25519 AAAA", LIMITS, NEW)
     assert world.replaced == []
     assert 60 <= world.seconds <= 75
     return caught.value
@@ -553,5 +553,5 @@ def test_a_host_that_shows_its_first_key_again_was_recreated_and_is_kept() -> No
 
 def test_another_run_that_replaces_the_first_key_in_time_is_waited_for() -> None:
     world = World(direct={0: "first host key", 30: Probe("ready", "", host_key=NEW.public)})
-    reached = world.waiter().until_ssh(RENTAL, SPENT, "ssh-ed25519 AAAA", BUDGET, NEW)
+    reached = world.waiter().until_ssh(RENTAL, SPENT, "ssh-ed25519 AAAA", LIMITS, NEW)
     assert reached.host_key == NEW.public

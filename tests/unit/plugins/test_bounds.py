@@ -150,9 +150,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("budget", [{"seconds": 1e15, "checks_seconds": {}}, {}, None, "long"])
+@pytest.mark.parametrize("limit", [{"seconds": 1e15, "checks_seconds": {}}, {}, None, "long"])
 def test_a_start_takes_no_longer_than_the_controller_allows_whatever_the_host_says(
-    shown: list[str], monkeypatch: pytest.MonkeyPatch, budget: Any
+    shown: list[str], monkeypatch: pytest.MonkeyPatch, limit: Any
 ) -> None:
     monkeypatch.setattr(limits, "MOST_START_SECONDS", 0.2)
     monkeypatch.setattr(model_server, "MOST_PHASES", 5)
@@ -173,7 +173,7 @@ def test_a_start_takes_no_longer_than_the_controller_allows_whatever_the_host_sa
         }
         if call["module_name"] == model_server.INFO_MODULE:
             return {"servers": [server]}
-        return {"changed": True, "server": server, "wait_budget": budget}
+        return {"changed": True, "server": server, "wait_limit": limit}
 
     result = action(model_server.ActionModule, {"name": "main"}, answer).run(task_vars={})
     assert result["failed"]

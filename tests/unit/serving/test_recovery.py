@@ -94,7 +94,7 @@ def test_a_step_that_needs_consent_is_shown_and_left_out() -> None:
     [
         {"apply": False},
         {"max_steps": 0},
-        {"budget_seconds": 60, "elapsed_seconds": 60},
+        {"limit_seconds": 60, "elapsed_seconds": 60},
     ],
 )
 def test_no_step_is_taken_beyond_what_was_asked_for(known: dict[str, Any]) -> None:
@@ -273,7 +273,7 @@ def test_the_report_keeps_how_it_was_before_and_what_is_left() -> None:
 
 def test_what_it_bills_and_where_the_evidence_lies_is_said_before_and_after() -> None:
     money = {"price_usd_per_hour": 0.36, "cost_usd": 0.5, "evidence": "/evidence/gpu-1"}
-    found = verdict(**money, budget_seconds=1800)
+    found = verdict(**money, limit_seconds=1800)
     assert (
         "It bills 0.3600 dollars per hour and has cost 0.5000; 1800 s of steps are 0.1800 dollars."
         in found["shown"]

@@ -4,7 +4,7 @@
 """Does a server that runs still get on with its work? Tokens and completions decide.
 
 `/health` says 200 with a hung engine. So a busy server serves when its token counters move, and an
-idle one when a completion comes back within its budget; whatever else it answers proves nothing.
+idle one when a completion comes back within its time; whatever else it answers proves nothing.
 """
 
 from __future__ import annotations

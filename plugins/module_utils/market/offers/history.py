@@ -40,7 +40,7 @@ _ABSURD = 1e12
 _PROVIDER_PACE_WEIGHT, _MACHINE_PACE_WEIGHT = 3.0, 1.0
 #: A phase that was so many times slower or faster says no more than this.
 _MOST_RATIO = 8.0
-_LOCK_BUDGET_SECONDS = 5.0
+_LOCK_PATIENCE_SECONDS = 5.0
 _LOCK_EVERY_SECONDS = 0.05
 
 
@@ -154,13 +154,13 @@ class History:
 
     def _lock(self, descriptor: int) -> None:
         """Wait a little for other writers; raises OSError when they do not make room."""
-        for _waited in self._clock.ticks(_LOCK_BUDGET_SECONDS, _LOCK_EVERY_SECONDS):
+        for _waited in self._clock.ticks(_LOCK_PATIENCE_SECONDS, _LOCK_EVERY_SECONDS):
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
                 continue
-        raise OSError(f"another process has kept it locked for {_LOCK_BUDGET_SECONDS:.0f} s")
+        raise OSError(f"another process has kept it locked for {_LOCK_PATIENCE_SECONDS:.0f} s")
 
     def _last_lines(self) -> list[bytes]:
         if self._path is None:

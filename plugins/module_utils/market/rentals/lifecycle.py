@@ -39,7 +39,7 @@ _LOOK_EVERY_SECONDS = 3.0
 #: What began so long before its request is another's, whatever is wrong with a clock.
 _OLDER_SECONDS = 6 * 3600.0
 #: Proving a release may take this long.
-_ABSENCE_BUDGET_SECONDS = 90.0
+_ABSENCE_LIMIT_SECONDS = 90.0
 #: Prices come rounded: a difference below this is none.
 _SAME_PRICE_USD = 0.0001
 #: A deadline this close would end a rental before anybody has read the answer.
@@ -419,14 +419,14 @@ class Lifecycle:
         """Ask for the end until absence is proven.
 
         Neither a hiccup of the provider nor a release without effect ends the attempt: only the
-        budget and a refused key do.
+        time and a refused key do.
         """
         # Also before it: a process that is killed meanwhile forgets nothing at its end.
         self.account.forget()
         proof = Proof(self._provider, rental_id)
         verdict = Verdict(UNKNOWN, "it was never looked at")
         try:
-            for _waited in self._clock.ticks(_ABSENCE_BUDGET_SECONDS, LOOKS_APART_SECONDS):
+            for _waited in self._clock.ticks(_ABSENCE_LIMIT_SECONDS, LOOKS_APART_SECONDS):
                 if not proof.absent:
                     self._try_release(rental_id)
                 verdict = proof.look()

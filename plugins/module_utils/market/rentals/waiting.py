@@ -55,19 +55,19 @@ YOUNG_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
-class Budget:
+class ReadyLimits:
     """How long a rental may take until it runs, and from then until SSH is ready."""
 
     running_seconds: float
     ssh_seconds: float
 
 
-def ready_budget(
+def ready_limits(
     image_gib: float,
     download_mbit_per_second: float | None,
     history_boot_seconds: float | None = None,
     expected_seconds: float | None = None,
-) -> Budget:
+) -> ReadyLimits:
     """The time that a healthy host may need; a bandwidth that is not told counts as 100 Mbit/s.
 
     Running: three times the image's size over the bandwidth, 20 s for each GiB to unpack and 180 s
@@ -84,7 +84,7 @@ def ready_budget(
     if history_boot_seconds:
         seconds = max(_SAFETY * history_boot_seconds, _LEAST_SHARE * seconds)
     running_seconds = min(max(seconds, _LEAST_RUNNING_SECONDS), _MOST_RUNNING_SECONDS)
-    return Budget(round(running_seconds), round(_SSH_SECONDS + running_seconds / 4))
+    return ReadyLimits(round(running_seconds), round(_SSH_SECONDS + running_seconds / 4))
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,10 @@ class Waiter:
         self._told: tuple[str, float] = ("", 0.0)
 
     def until_running(
-        self, rental_id: str, budget: Budget, login_for: Callable[[Rental], Login] | None = None
+        self,
+        rental_id: str,
+        limits: ReadyLimits,
+        login_for: Callable[[Rental], Login] | None = None,
     ) -> Rental:
         """The rental, once it runs and there is a way to its SSH, or that way lets us in.
 
@@ -130,7 +133,7 @@ class Waiter:
         """
         watch = _Watch(self._provider, rental_id, self._clock)
         tried_at = self._clock.monotonic()
-        for waited in self._clock.ticks(budget.running_seconds, _RUNNING_POLL_SECONDS):
+        for waited in self._clock.ticks(limits.running_seconds, _RUNNING_POLL_SECONDS):
             now = self._clock.monotonic()
             rental = watch.look(now)
             self._tell(f"rental {rental_id} is {watch.text}", waited, self._expected)
@@ -147,7 +150,7 @@ class Waiter:
         if watch.unanswered:
             raise watch.unanswered
         raise HostFault(
-            f"Rental {rental_id} did not run within {budget.running_seconds:.0f} s; last seen: "
+            f"Rental {rental_id} did not run within {limits.running_seconds:.0f} s; last seen: "
             f"{watch.text}.",
             remedy="Release it and take another offer; for a large image raise image_gib.",
             stage="boot",
@@ -161,7 +164,7 @@ class Waiter:
         rental: Rental,
         login: Login,
         ssh_public_key: str,
-        budget: Budget,
+        limits: ReadyLimits,
         new_host_key: HostKey | None = None,
     ) -> Reached:
         """The way in, once a command has run over a fresh connection.
@@ -171,7 +174,7 @@ class Waiter:
         watch = _Watch(self._provider, rental.id, self._clock, rental)
         access = _Access(self._provider, rental.id, ssh_public_key, self._notify)
         looked_at = self._clock.monotonic()
-        for waited in self._clock.ticks(budget.ssh_seconds, _SSH_POLL_SECONDS):
+        for waited in self._clock.ticks(limits.ssh_seconds, _SSH_POLL_SECONDS):
             if self._clock.monotonic() - looked_at >= _LOOK_EVERY_SECONDS:
                 looked_at = self._clock.monotonic()
                 rental = watch.look(looked_at) or rental
@@ -188,7 +191,7 @@ class Waiter:
         if watch.unanswered:
             raise watch.unanswered
         raise HostFault(
-            f"Rental {rental.id} runs, but SSH was not ready within {budget.ssh_seconds:.0f} s: "
+            f"Rental {rental.id} runs, but SSH was not ready within {limits.ssh_seconds:.0f} s: "
             f"{access.details()}.",
             remedy=access.remedy,
             stage=access.failed_at,

@@ -14,7 +14,10 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common import reasons
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server import budget, observation
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
+    observation,
+    start_limit,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import records
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import limits
@@ -41,8 +44,8 @@ def test_a_large_model_on_a_slow_disk_gets_more_time(
         with (tmp_path / f"model-{number}.safetensors").open("wb") as stream:
             stream.truncate(10 * GIB)
     (tmp_path / "notes.txt").write_text("no weights")
-    monkeypatch.setattr(budget, "read_bytes_per_second", lambda file: 100e6)
-    given = budget.for_start(str(tmp_path), None, {})
+    monkeypatch.setattr(start_limit, "read_bytes_per_second", lambda file: 100e6)
+    given = start_limit.for_start(str(tmp_path), None, {})
     assert given.seconds == 600 + round(4 * 20 * GIB / 100e6)
     assert given.why == ("600 s, and 4 times what reading 21.5 GB takes at the 100 MB/s measured")
 
@@ -52,18 +55,18 @@ def test_a_model_in_the_cache_of_the_hub_is_found(tmp_path: Path, place: str) ->
     hub = tmp_path / "hub"
     hub_model(hub, 1000)
     where = {place: str(tmp_path if place == "HF_HOME" else hub)}
-    given = budget.for_start("org/name", where.pop("download_dir", None), where)
-    assert given.seconds == budget.WITHOUT_WEIGHTS_SECONDS
+    given = start_limit.for_start("org/name", where.pop("download_dir", None), where)
+    assert given.seconds == start_limit.WITHOUT_WEIGHTS_SECONDS
 
 
 def test_a_model_that_has_not_come_wholly_may_still_be_downloaded(tmp_path: Path) -> None:
     place = {"HF_HUB_CACHE": str(tmp_path)}
-    absent = budget.for_start("org/name", None, place)
-    assert absent.seconds == budget.DOWNLOAD_SECONDS
+    absent = start_limit.for_start("org/name", None, place)
+    assert absent.seconds == start_limit.DOWNLOAD_SECONDS
     assert "org/name is not on this host yet" in absent.why
     blob = hub_model(tmp_path, 1000)
     blob.with_name("def.incomplete").touch()
-    assert budget.for_start("org/name", None, place) == absent
+    assert start_limit.for_start("org/name", None, place) == absent
 
 
 def test_the_speed_of_the_disk_is_measured_in_a_bounded_time(
@@ -72,10 +75,10 @@ def test_the_speed_of_the_disk_is_measured_in_a_bounded_time(
     file = tmp_path / "model.gguf"
     with file.open("wb") as stream:
         stream.truncate(64 * GIB)
-    monkeypatch.setattr(budget, "SAMPLE_BYTES", 32 * 1024**2)
-    assert budget.read_bytes_per_second(file) > 1e6
+    monkeypatch.setattr(start_limit, "SAMPLE_BYTES", 32 * 1024**2)
+    assert start_limit.read_bytes_per_second(file) > 1e6
     file.write_bytes(b"")
-    assert budget.read_bytes_per_second(file) > 0
+    assert start_limit.read_bytes_per_second(file) > 0
 
 
 def test_a_check_counts_from_when_this_start_came_to_it_not_one_before(server: Server) -> None:
@@ -85,7 +88,7 @@ def test_a_check_counts_from_when_this_start_came_to_it_not_one_before(server: S
     def passed(record: records.Record) -> limits.Limit | None:
         records.write(server.record_path, record)
         seen = observation.observe(server, keep=False)
-        return limits.passed(seen, 0, 60, budget.CHECKS_SECONDS)
+        return limits.passed(seen, 0, 60, start_limit.CHECKS_SECONDS)
 
     # Between two starts its supervisor waits for a moment: there is no process.
     assert passed(waits) is None

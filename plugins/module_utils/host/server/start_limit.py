@@ -31,24 +31,24 @@ CHUNK_BYTES = 4 * 1024 * 1024
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 
 
-class Budget(NamedTuple):
+class StartLimit(NamedTuple):
     """`why` is for a person."""
 
     seconds: int
     why: str
 
 
-def for_start(model: str, folder: str | None, environment: Mapping[str, str]) -> Budget:
+def for_start(model: str, folder: str | None, environment: Mapping[str, str]) -> StartLimit:
     """The time for one start of this model on this host."""
     files = weights(model, folder, environment)
     if not files:
-        return Budget(
+        return StartLimit(
             DOWNLOAD_SECONDS, f"{model} is not on this host yet and may have to be downloaded"
         )
     size = sum(file.stat().st_size for file in files)
     rate = read_bytes_per_second(max(files, key=lambda file: file.stat().st_size))
     seconds = WITHOUT_WEIGHTS_SECONDS + MARGIN * size / rate
-    return Budget(
+    return StartLimit(
         round(seconds),
         f"{WITHOUT_WEIGHTS_SECONDS} s, and {MARGIN} times what reading {size / 1e9:.1f} GB takes "
         f"at the {rate / 1e6:.0f} MB/s measured",
