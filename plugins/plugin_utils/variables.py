@@ -198,6 +198,8 @@ def coerce(name: str, value: Any) -> tuple[Any, str | None]:
             return value, f"{name} is no JSON: {error}."
     if kind == "str" and isinstance(value, (Mapping, list)):
         # Ansible would take it as the text that Python writes for it.
+        if "choices" in option:
+            return value, f"{name} must be one of: {', '.join(option['choices'])}, not {value!r}."
         return value, _complaint(name, option, value, ["it is no text"])
     result = ArgumentSpecValidator({name: rules}).validate({name: value})
     if result.error_messages:

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import options
 from tests.attacks.hosts import RUNNING
 from tests.attacks.registry import attack, each
 from tests.attacks.stage import NAME, SECRETS, Stage, key_pair, on_market, plays
@@ -82,7 +83,8 @@ def wrong_values() -> dict[str, Any]:
     """One wrong value of each shared variable."""
     specs = yaml.safe_load((REPOSITORY / "roles/inferops/meta/argument_specs.yml").read_text())
     found = {}
-    for name, option in specs["argument_specs"]["shared"]["options"].items():
+    for name in specs["argument_specs"]["shared"]["options"]:
+        option = options()[name]
         # Which hosts there are is asked before any host has variables.
         if option["type"] != "raw" and name not in ("inferops_group", "inferops_hosts"):
             values = MISTYPED if option.get("no_log") else WRONG

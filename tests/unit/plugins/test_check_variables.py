@@ -128,6 +128,11 @@ def test_text_becomes_what_is_meant(name: str, text: str, value: Any) -> None:
         ("rent_gpu_names", None, "rent_gpu_names is empty: leave it out, or give it a value."),
         ("rent_countries", '["SE"]', "write it without brackets, as in a,b"),
         ("inferops_provider", "vast", "must be one of: vastai"),
+        (
+            "inferops_provider",
+            ["vastai"],
+            "inferops_provider must be one of: vastai, not ['vastai'].",
+        ),
         ("inferops_api_key", {"a": "b"}, "inferops_api_key must be text."),
         ("inferops_home", ["~"], "inferops_home must be text, not ['~']."),
         (
