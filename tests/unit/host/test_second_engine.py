@@ -84,17 +84,22 @@ def test_an_engine_of_one_folder_and_two_lines_is_started_by_roles(
         "inferops_server_arguments": {"shelf": str(tmp_path)},
         "inferops_model": "tiny/model",
         "inferops_scope": "test",
-        "inferops_python": str(python),
-        "inferops_stack": {"accelerator": "cuda", "environment": {"FAKE_START_SECONDS": "0"}},
-        "inferops_known_hosts_file": "/dev/null",
         "inferops_stop_timeout_seconds": 5,
         "launch_supervisor": "supervisord",
         "launch_supervisord_version": "0",
     }
 
+    # What other roles would have set.
+    found_out = {
+        "inferops_python": str(python),
+        "inferops_stack": {"accelerator": "cuda", "environment": {"FAKE_START_SECONDS": "0"}},
+        "inferops_known_hosts_file": "/dev/null",
+    }
+
     def play(*tasks: dict[str, Any], **variables: Any) -> tuple[int, str]:
         roles = ["inferops.gpu.inferops"]
         whole = {"hosts": "gpu-1", "gather_facts": False, "roles": roles, "tasks": tasks}
+        whole["vars"] = found_out
         file = tmp_path / "play.json"
         file.write_text(json.dumps([whole]))
         words = json.dumps({**given, **variables})

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import gzip
 import json
 import os
@@ -172,7 +173,15 @@ class Host:
         pid = self.switch_pid()
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+        # A container is stopped when all of its processes are gone, and their locks with them.
+        assert daemon.wait(self._is_unlocked, 60)
         (self.state / "pid").unlink()
+
+    def _is_unlocked(self) -> bool:
+        with (self.state / "lock").open() as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
 
 
 @pytest.fixture
