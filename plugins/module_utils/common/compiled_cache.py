@@ -247,7 +247,8 @@ def is_path(path: str) -> bool:
 
 
 def _is_size(size: Any, most: int) -> bool:
-    return type(size) is int and 0 <= size <= most
+    is_number = isinstance(size, int) and not isinstance(size, bool)
+    return is_number and 0 <= size <= most
 
 
 def _is_sha256(text: Any) -> bool:
