@@ -55,7 +55,7 @@ def apart() -> Iterator[list[str]]:
 
 @pytest.fixture
 def play(tmp_path: Path, apart: list[str]) -> Play:
-    """Run the tasks of one file of a role on this machine, with one GPU of 24 GiB."""
+    """Run files of tasks of a role on this machine, with one GPU of 24 GiB."""
     facts = tmp_path / "gpus.json"
     smi = tmp_path / "bin" / "nvidia-smi"
     smi.parent.mkdir()
@@ -69,7 +69,10 @@ def play(tmp_path: Path, apart: list[str]) -> Play:
     def run(role: str, tasks: str, used_mib: int = 450, *options: str, **variables: Any) -> Run:
         gpu = {**GPU, "memory.used": used_mib, "memory.free": 24564 - used_mib}
         facts.write_text(json.dumps({"driver_version": "580.95.05", "gpus": [gpu]}))
-        include = {"name": f"inferops.gpu.{role}", "tasks_from": tasks}
+        includes = [
+            {"ansible.builtin.include_role": {"name": f"inferops.gpu.{role}", "tasks_from": file}}
+            for file in tasks.split()
+        ]
         shown = {"msg": "chosen {{ launch_fit | default(rent_fit) | to_json }}"}
         book = tmp_path / "play.yml"
         book.write_text(
@@ -86,10 +89,7 @@ def play(tmp_path: Path, apart: list[str]) -> Play:
                             "inferops_home": str(tmp_path / "home"),
                             "launch_hub_dir": str(tmp_path / "hub"),
                         },
-                        "tasks": [
-                            {"ansible.builtin.include_role": include},
-                            {"ansible.builtin.debug": shown},
-                        ],
+                        "tasks": [*includes, {"ansible.builtin.debug": shown}],
                     }
                 ]
             )
@@ -224,7 +224,7 @@ def test_rent_asks_the_hub_and_the_token_stays_hidden(play: Play, hub: Hub) -> N
     address = f"http://127.0.0.1:{hub.port}/"
     run = play(
         "rent",
-        "model",
+        "model needs",
         0,
         "-vvv",
         inferops_controller_hub_endpoint=address,
@@ -239,15 +239,15 @@ def test_rent_asks_the_hub_and_the_token_stays_hidden(play: Play, hub: Hub) -> N
 def test_rent_takes_what_it_is_told_when_the_hub_does_not_tell(play: Play, hub: Hub) -> None:
     address = f"http://127.0.0.1:{hub.port}"
     told = {"inferops_controller_hub_endpoint": address, "rent_vram_gib": 24}
-    run = play("rent", "model", inferops_model="meta-llama/gated", **told)
+    run = play("rent", "model needs", inferops_model="meta-llama/gated", **told)
     assert run.status == 0, run.output
     why = "its memory is not computed, because its config.json is not known"
     assert f"{why} ({address} has no model meta-llama/gated" in run.message()
     hub.close()
-    run = play("rent", "model", **told)
+    run = play("rent", "model needs", **told)
     assert run.status == 0, run.output
     assert f"{why} ({address} cannot be read" in run.message()
-    run = play("rent", "model", inferops_controller_hub_endpoint=address)
+    run = play("rent", "model needs", inferops_controller_hub_endpoint=address)
     assert run.status != 0
     assert f"Nothing says which GPU {NAME} needs" in run.message()
 
@@ -257,7 +257,7 @@ def test_rent_refuses_fewer_gpus_than_the_server_is_told_to_use(play: Play) -> N
         "inferops_server_arguments": {"tensor_parallel_size": 2},
         "inferops_model_config": LLAMA,
     }
-    run = play("rent", "model", **wish)
+    run = play("rent", "model needs", **wish)
     assert run.status != 0
     assert "inferops_server_extra_args ask for 2 GPUs and rent_gpu_count is 1" in run.message()
-    assert play("rent", "model", rent_gpu_count=2, **wish).status == 0
+    assert play("rent", "model needs", rent_gpu_count=2, **wish).status == 0

@@ -75,6 +75,7 @@ def play(tmp_path: Path, host: Host, model: Path) -> Play:
         },
     ]
     variables = {
+        "rent_needs": {"beside_gib": 0},
         "rent_wishes_of": ["stack", "torch", "numpy", "vllm", "model_cache", "launch"],
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
