@@ -12,7 +12,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import RequestRefused
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import HOST
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifetime import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.enforcing import (
     enforcer_found,
     refuse_nobody,
 )

@@ -63,7 +63,7 @@ MUTATIONS = (
     Mutation(
         "nobody-enforces-by-accident",
         "a deadline that nobody enforces needs no yes",
-        f"{MARKET}/rentals/lifetime.py",
+        f"{MARKET}/rentals/enforcing.py",
         "    if nobody_accepted:\n        return NOBODY\n",
         "    return NOBODY\n",
         (f"{LIFECYCLE}::test_a_deadline_that_nobody_enforces_needs_an_explicit_yes",),
@@ -123,7 +123,7 @@ MUTATIONS = (
     Mutation(
         "switch-that-was-sent-counts-as-armed",
         "a host whose switch does not work is said to end its rental",
-        f"{MARKET}/rentals/lifetime.py",
+        f"{MARKET}/rentals/enforcing.py",
         "(planned == HOST and armed)",
         "planned == HOST",
         (f"{ENDS}::test_a_host_ends_its_rental_only_with_a_switch_that_is_armed",),
@@ -131,7 +131,7 @@ MUTATIONS = (
     Mutation(
         "nobody-ends-it-and-that-is-kept",
         "a rental that nobody ends is kept although nobody has accepted that",
-        f"{MARKET}/rentals/lifetime.py",
+        f"{MARKET}/rentals/enforcing.py",
         "if found == NOBODY and not nobody_accepted:",
         "if found == NOBODY and nobody_accepted is None:",
         (f"{ENDS}::test_a_rental_that_nobody_ends_is_refused_unless_that_is_accepted",),

@@ -127,8 +127,8 @@ MUTATIONS = (
         "old-file-of-the-same-size-kept",
         "a file that was changed on the host is taken for the model's",
         "plugins/module_utils/host/models/store.py",
-        "file.checksum and _size(path) ==",
-        "_size(path) ==",
+        "file.checksum and size_of(path) ==",
+        "size_of(path) ==",
         (f"{HOSTILE_HUB}::test_a_file_that_was_touched_is_not_believed_without_a_checksum",),
     ),
     Mutation(

@@ -10,10 +10,8 @@ import re
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifetime import (
-    Lifetime,
-    enforcer,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.enforcing import enforcer
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifetime import Lifetime
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presence import (
     GONE,
     PRESENT,

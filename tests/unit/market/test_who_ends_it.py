@@ -17,7 +17,7 @@ from ansible.template import Templar
 
 from ansible_collections.inferops.gpu.plugins.action.deadline_switch import ActionModule
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import RequestRefused
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifetime import (
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.enforcing import (
     enforcer_found,
     refuse_nobody,
 )

@@ -20,14 +20,14 @@ def problems(folder: Path) -> list[str]:
     """What keeps a folder from being a whole model, in sentences; nothing when it is one."""
     if not folder.is_dir():
         return [f"There is no folder {folder}."]
-    if not any(_size(folder / name) for name in CONFIGS):
+    if not any(size_of(folder / name) for name in CONFIGS):
         return [f"{folder} has no {CONFIGS[0]}: it is no model, or only a part of one."]
     weights = _weights(folder)
     if not weights:
         return [f"{folder} has no weights."]
-    lacking = [path.name for path in weights if not _size(path)]
+    lacking = [path.name for path in weights if not size_of(path)]
     told = [f"Weights are missing or empty: {', '.join(lacking)}."] if lacking else []
-    whole = [path for path in weights if path.suffix == ".safetensors" and _size(path)]
+    whole = [path for path in weights if path.suffix == ".safetensors" and size_of(path)]
     return told + [text for text in map(_ill_safetensors, whole) if text]
 
 
@@ -52,7 +52,7 @@ def _weights(folder: Path) -> list[Path]:
 
 def _ill_safetensors(path: Path) -> str | None:
     """What is wrong with a file, by the lengths in its own header; None when nothing is."""
-    size = _size(path)
+    size = size_of(path)
     try:
         with path.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(LENGTH_BYTES))
@@ -68,7 +68,8 @@ def _ill_safetensors(path: Path) -> str | None:
     return f"{path.name} is cut short or damaged: it has {size} of {announced} bytes."
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """The bytes of a file; 0 where there is none."""
     try:
         return path.stat().st_size
     except OSError:

@@ -24,6 +24,7 @@ from ...common.private_files import open_private
 from ...hub.hub import File
 from ...hub.parts import RemoteFile
 from .errors import StoreError
+from .files import size_of
 from .journal import Journal
 from .patience import ATTEMPTS, patiently
 from .progress import Progress
@@ -79,7 +80,7 @@ class OneAnswerOnly(Exception):
 
 def bytes_here(file: File, part: Path) -> int:
     """What earlier attempts have left of a file in its *part* that need not be fetched again."""
-    here = _size(part)
+    here = size_of(part)
     if not 0 < here <= file.size:
         return 0
     if file.size > PIECE_BYTES:
@@ -306,10 +307,3 @@ def _piece(file: File, index: int) -> Piece:
 
 def _journal(file: File, part: Path) -> Journal:
     return Journal(part.with_name(part.name + JOURNAL), file, _count(file))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

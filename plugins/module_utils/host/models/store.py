@@ -24,6 +24,7 @@ from ...hub.hub import COMMIT, File, Hub, Listing
 from ...hub.parts import RemoteFile
 from ..machine.files import read_json, write_json
 from .errors import StoreError
+from .files import size_of
 from .pieces import CHUNK_BYTES, INCOMPLETE, Fetch, bytes_here
 from .progress import Progress
 
@@ -124,7 +125,7 @@ class Copy:
     def adopt(self, file: File) -> bool:
         """Prove a file that is here without a mark, such as one that was touched or copied."""
         path = self.folder / file.name
-        alike = file.checksum and _size(path) == file.size and path.is_file()
+        alike = file.checksum and size_of(path) == file.size and path.is_file()
         return bool(alike) and _digest(path, file) == file.checksum
 
     def note(self, files: Sequence[File], patterns: Sequence[Sequence[str]]) -> None:
@@ -234,12 +235,5 @@ def _digest(path: Path, file: File) -> str:
 def _used(path: Path) -> int:
     try:
         return path.stat().st_blocks * 512
-    except OSError:
-        return 0
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
     except OSError:
         return 0

@@ -30,10 +30,11 @@ from ..offers.runners_up import runners_up
 from ..providers.provider import Provider
 from ..secret import SHORT_WARNING, is_short, refuse_short
 from .account import SHARED_FOR_SECONDS, duplicates_warning, named
+from .enforcing import enforcer
 from .info import known_hosts
 from .labels import damaged_warning, refuse_damaged, written_over_warning
 from .lifecycle import Limits, Rented
-from .lifetime import Lifetime, enforcer, is_new_wish
+from .lifetime import Lifetime, is_new_wish
 from .options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,

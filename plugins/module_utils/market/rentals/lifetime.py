@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long a rental may bill: by hours, or by dollars over its rate, whichever is sooner.
-
-And who ends it then.
-"""
+"""How long a rental may bill: by hours, or by dollars over its rate, whichever is sooner."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from ..errors import RequestRefused
 from ..mark import Mark
-from ..providers.provider import HOST, NOBODY, PROVIDER, REAPER
 
 #: Wishes that differ by less are the same: prices waver, and a deploy must not follow them.
 _SAME_SHARE = 0.02
@@ -69,39 +65,3 @@ def is_new_wish(mark: Mark, lifetime_seconds: int) -> bool:
     if not mark.lifetime_seconds or not lifetime_seconds:
         return mark.lifetime_seconds != lifetime_seconds
     return abs(lifetime_seconds - mark.lifetime_seconds) > _SAME_SHARE * mark.lifetime_seconds
-
-
-def enforcer(deadline: int, by_provider: str, reaper: bool, nobody_accepted: bool) -> str:
-    """Who ends a rental at its deadline; raises RequestRefused when nobody does unaccepted.
-
-    ``by_provider`` is what the provider offers (host, provider or nobody), ``reaper`` whether the
-    playbook runs regularly.
-    """
-    if deadline and by_provider != NOBODY:
-        return by_provider
-    if deadline and reaper:
-        return REAPER
-    if nobody_accepted:
-        return NOBODY
-    raise RequestRefused(
-        "Nobody would end this rental at its deadline.",
-        remedy="Schedule the playbook inferops.gpu.reap and say reaper: true, or accept it with "
-        "allow_unenforced_deadline: true.",
-    )
-
-
-def enforcer_found(planned: str, armed: bool, reaper: bool) -> str:
-    """Who does end a rental that has a deadline: the host only with a switch that is armed."""
-    if planned in (PROVIDER, REAPER) or (planned == HOST and armed):
-        return planned
-    return REAPER if reaper else NOBODY
-
-
-def refuse_nobody(found: str, problem: str, nobody_accepted: bool) -> None:
-    """Raise RequestRefused where nobody ends a rental unaccepted; *problem* says why."""
-    if found == NOBODY and not nobody_accepted:
-        raise RequestRefused(
-            f"Nobody would end this rental at its deadline: {problem.rstrip('.') or 'no switch'}.",
-            remedy="Take an image that runs its start script, schedule playbook inferops.gpu.reap "
-            "and set inferops_reaper, or accept it with inferops_allow_unenforced_deadline.",
-        )
