@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ansible.utils.display import Display
@@ -14,6 +15,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk i
     RENTAL_REQUIRED_IF,
     rental,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     WorkerAction,
     shown,
@@ -39,7 +41,8 @@ class ActionModule(WorkerAction):
         dry = self._task.check_mode or given["state"] == "found"
         if dry or given["state"] == "present":
             host = variables.get("inventory_hostname", "localhost")
-            seen = rental(given, True, lambda line: display.vvv(shown(line), host=host))
+            tell = partial(display.vvv, host=host)
+            seen = rental(given, True, lambda line: tell(shown(line)), release_on)
             if dry or not seen.get("changed"):
                 return seen
         return self._execute_module(module_name=self.module, task_vars=variables)

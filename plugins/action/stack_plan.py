@@ -22,6 +22,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing impo
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
+    WayOut,
     fulfils,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
@@ -39,6 +40,7 @@ ARGUMENTS: dict[str, Any] = {
     "installer": {"type": "str", "choices": ["uv", "pip"], "default": "uv"},
     "image_python": {"type": "str", "default": ""},
     "image_vllm_version": {"type": "str", "default": ""},
+    "image_is_asked_for": {"type": "bool", "default": True},
     "least_vllm": {"type": "str", "default": ""},
     "arguments": {"type": "dict", "default": {}},
     "extra_args": {"type": "list", "elements": "str", "default": []},
@@ -57,22 +59,18 @@ class ActionModule(WorkerAction):
         names = ("accelerator", "vllm_version", "visible_devices", "python", "least_vllm")
         wish = Wish(**{name: given[name] for name in names})
         there = given["image_vllm_version"]
+        name = variables.get("inventory_hostname", "host")
         try:
             if given["image_python"]:
-                if not fulfils(there, wish.vllm_version):
-                    raise AnsibleActionFail(
-                        f"{given['image_python']} has vLLM {there} and inferops_vllm_version asks "
-                        f"for {wish.vllm_version}: rent with the image of that release, set "
-                        "inferops_vllm_version to auto, or leave inferops_image_python empty to "
-                        "install it."
-                    )
-                plan = plan_on(gpu, host, replace(wish, vllm_version=there))
+                plan = plan_of_image(gpu, host, wish, given["image_python"], there)
                 choice = Choice(plan, given["image_python"])
             else:
                 choice = choose(gpu, host, wish, given["installer"])
         except StackImpossible as error:
+            if given["image_python"] and not given["image_is_asked_for"]:
+                tell(name, f"the vLLM of the image is not taken: {error.cause}")
+                return {"changed": False, "plan": {}, "interpreter": ""}
             raise AnsibleActionFail(str(error)) from error
-        name = variables.get("inventory_hostname", "host")
         for line in lines(choice.plan, given["image_python"]):
             tell(name, line)
         said = (given["arguments"], given["extra_args"], given["extra_requirements"])
@@ -80,6 +78,23 @@ class ActionModule(WorkerAction):
         if unknown:
             raise AnsibleActionFail(unknown)
         return {"changed": False, "plan": choice.plan, "interpreter": choice.interpreter}
+
+
+def plan_of_image(
+    gpu: dict[str, Any], host: dict[str, Any], wish: Wish, python: str, there: str
+) -> dict[str, Any]:
+    """The plan for the vLLM that an image has. Raises StackImpossible."""
+    if not fulfils(there, wish.vllm_version):
+        raise StackImpossible(
+            f"{python} has vLLM {there} and inferops_vllm_version asks for {wish.vllm_version}.",
+            [
+                WayOut(
+                    "rent with the image of that release, set inferops_vllm_version to auto, or "
+                    "leave inferops_image_python empty to install it"
+                )
+            ],
+        )
+    return plan_on(gpu, host, replace(wish, vllm_version=there))
 
 
 def lines(plan: dict[str, Any], image_python: str) -> Iterator[str]:

@@ -125,6 +125,30 @@ options:
       - Size of the host's image in GiB, as far as a host has to fetch it.
       - Without it that of the image that is usual at the provider.
     type: float
+  engine:
+    description:
+      - What will be served with. Then each offer is counted with the provider's image that has this
+        engine already, where that is expected to serve sooner than an installation.
+      - Without it, and with an image or O(image_gib) of your own, the engine is installed.
+    type: dict
+    suboptions:
+      name:
+        description: The engine.
+        type: str
+        default: vllm
+      accelerator:
+        description: What the server runs on.
+        type: str
+        choices: [cuda, cpu]
+        default: cuda
+      vllm_version:
+        description: As filter P(inferops.gpu.stack_plan#filter) takes it.
+        type: str
+        default: auto
+      least_vllm:
+        description: The oldest release that will do; any when empty.
+        type: str
+        default: ""
   history_path:
     description:
       - A file on the controller that keeps what became of earlier attempts.

@@ -31,7 +31,13 @@ options:
     type: str
     required: true
   image_python:
-    description: The Python of an image that has the stack already; empty where it is installed.
+    description:
+      - The Python of an image that has the stack already; empty where it is installed. With V(auto)
+        that of O(engine_image).
+    type: str
+    default: ""
+  engine_image:
+    description: The image that would be rented because it has the stack already; empty for none.
     type: str
     default: ""
 author:
@@ -53,10 +59,16 @@ _value:
 
 
 def plan_lines(
-    plan: Mapping[str, Any], model: str, port: int | str, image_python: str = ""
+    plan: Mapping[str, Any],
+    model: str,
+    port: int | str,
+    image_python: str = "",
+    engine_image: str = "",
 ) -> list[str]:
     """See DOCUMENTATION."""
-    if image_python:
+    if image_python == AUTO and engine_image:
+        image = f"take what the image {engine_image} has, or install it where that fails a proof"
+    elif image_python not in ("", AUTO):
         image = f"take what {image_python} of the image has, and install nothing"
     elif plan["image"]:
         image = f"the same is prebuilt in the image {plan['image']} (rent_image, with {_WISH})"
@@ -70,8 +82,9 @@ def plan_lines(
     ]
 
 
-#: The variable that names the Python of an image.
+#: The variable that names the Python of an image, and its value that lets us find it.
 _WISH = "inferops_image_python"
+AUTO = "auto"
 
 
 class FilterModule:

@@ -109,6 +109,7 @@ offers:
         phases: {ssh: 229.2, install: 211.5, launch: 171.7}
         paces: {}
         assumed: [an image that is not on the host yet]
+      engine_image: {name: "vastai/vllm:v0.32.0-cuda-13.0", gib: 10.5}
       risk:
         failure_probability: 0.391
         reasons: [not verified]
@@ -172,6 +173,11 @@ offers:
           description: What was counted on without being told.
           type: list
           elements: str
+    engine_image:
+      description:
+        - The image that has the O(engine) already, and what a host has to fetch of it. Null where
+          an installation is expected to serve sooner, or there is none.
+      type: dict
     risk:
       description:
         - The odds that the host cannot be used, and what speaks against it. All that an offer does
@@ -219,12 +225,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.runners
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
     WISH_OPTIONS,
+    make_image_for,
     make_provider,
     make_search,
     make_usage,
     make_wish,
     with_usual,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
 
 
 def main() -> None:
@@ -242,6 +250,7 @@ def main() -> None:
             make_wish(options),
             make_usage(options),
             History(options["history_path"]),
+            make_image_for(module.params, provider, release_on),
         )
     except MarketError as error:
         fail(module, error, "Nothing was rented.")

@@ -54,7 +54,8 @@ options:
   image:
     description:
       - Container image of the host. It must hold Python 3.9 or newer.
-      - Without it the one that is usual at the provider (O(provider) tells).
+      - Without it one that has the O(engine) already, or the one that is usual at the provider
+        (O(provider) tells).
     type: str
   registry_username:
     description:
@@ -282,6 +283,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk i
     RENTAL_REQUIRED_IF,
     rental,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
 
 
 def main() -> None:
@@ -289,7 +291,7 @@ def main() -> None:
         argument_spec=RENTAL_OPTIONS, required_if=RENTAL_REQUIRED_IF, supports_check_mode=True
     )
     hide_passwords(module)
-    end(module, rental(module.params, module.check_mode, module.log))
+    end(module, rental(module.params, module.check_mode, module.log, release_on))
 
 
 if __name__ == "__main__":

@@ -205,6 +205,13 @@ shunned:
   type: list
   elements: str
   sample: ["20811"]
+installs:
+  description:
+    - Whether the next attempt rents an image without the engine, because nobody gets the one that
+      has it.
+  returned: with O(state=begun) and O(state=released)
+  type: bool
+  sample: false
 told:
   description: What there is to say about the attempt, as long as it bills or when it was released.
   returned: with O(state=failed) and O(state=released)

@@ -33,7 +33,10 @@ options:
     type: str
     default: ~/.inferops
   python:
-    description: Interpreter of the environment.
+    description:
+      - Interpreter of the environment.
+      - V(auto) looks where images have theirs and takes nothing. It finds none where there is an
+        installation of ours already.
     type: path
     required: true
   compiles:
@@ -46,6 +49,11 @@ options:
     description: The distribution that holds vLLM.
     type: str
     default: vllm
+  places:
+    description: The interpreters at which O(python=auto) looks, in this order.
+    type: list
+    elements: path
+    default: []
 seealso:
   - module: inferops.gpu.stack_lock
 """
@@ -58,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 packages:
-  description: Versions of what is there.
+  description: Versions of what is there; empty where there is none.
   returned: success
   type: dict
   sample: {numpy: 2.3.5, torch: 2.13.0, vllm: 0.32.0}
@@ -68,12 +76,13 @@ vllm_version:
   type: str
   sample: 0.32.0
 python:
-  description: Interpreter of the environment.
+  description: Interpreter of the environment; empty where O(python=auto) has found none.
   returned: success
   type: str
   sample: /usr/bin/python3
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
@@ -84,6 +93,17 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack impo
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.toolchain import lacking
 
 
+def found(stack: Stack, name: str, places: list[str]) -> tuple[str, dict[str, str]]:
+    """The first interpreter that has *name*, and its packages; empty where none has it."""
+    for python in () if stack.is_ours else places:
+        # One that does not run has nothing for us.
+        with suppress(StackError):
+            packages = stack.packages_of(Path(python)) if Path(python).exists() else {}
+            if name in packages:
+                return python, packages
+    return "", {}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -91,12 +111,17 @@ def main() -> None:
             "python": {"type": "path", "required": True},
             "compiles": {"type": "bool", "default": False},
             "distribution": {"type": "str", "default": "vllm"},
+            "places": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
     python, name = module.params["python"], module.params["distribution"]
     own_home(module)
     stack = Stack(module.params["home"])
+    if python == "auto":
+        python, packages = found(stack, name, module.params["places"])
+        version = packages.get(name, "").partition("+")[0]
+        module.exit_json(changed=False, packages=packages, vllm_version=version, python=python)
     before, used = stack.locked(), stack.python
     try:
         packages = stack.packages_of(Path(python))

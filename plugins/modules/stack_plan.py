@@ -70,6 +70,10 @@ options:
     description: The vLLM of that image.
     type: str
     default: ""
+  image_is_asked_for:
+    description: Whether what cannot be planned with it fails; else the plan is empty then.
+    type: bool
+    default: true
   least_vllm:
     description: The oldest release that knows the model; any when empty.
     type: str

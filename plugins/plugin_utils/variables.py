@@ -327,7 +327,7 @@ def judged_options(values: Mapping[str, Any]) -> Judged:
     if not spelling(values.get("inferops_engine") or DEFAULT).tables:
         return Judged()
     version = spelled(values.get("inferops_vllm_version") or "auto")
-    if values.get("inferops_image_python") and not version[:1].isdigit():
+    if values.get("inferops_image_python") not in (None, "", "auto") and not version[:1].isdigit():
         doubt = "which vLLM the image of inferops_image_python has (inferops_vllm_version tells)"
         return Judged(doubt=doubt if arguments or extra_args else "")
     may_run = choosable(

@@ -220,6 +220,54 @@ def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
         assert "needs a driver >= 580, here is 535.183.06" in said
 
 
+def test_the_vllm_of_a_rented_image_is_taken_unasked_and_installed_where_it_fails(
+    tmp_path: Path, play: Play
+) -> None:
+    with rig.index(tmp_path / "index") as url:
+        image, taken, other, broken = (
+            Host(tmp_path / name, "580.95.05", gpu("Ampere"), url)
+            for name in ("image", "taken", "other", "broken")
+        )
+        for one in (image, taken, other, broken):
+            one.prepare()
+        play(image, "vllm")
+        before = frozen(image)
+        python = image.home / "stack" / "venv" / "bin" / "python"
+        parts = ("torch", "numpy", "vllm")
+        rented = {
+            "inferops_rental": {"id": "7"},
+            "stack_image_places": ["/nowhere/python3", str(python)],
+        }
+
+        offline = {**rented, "inferops_index_url": "http://127.0.0.1:9/simple"}
+        said = " ".join(play(taken, *parts, **offline).split())
+        assert f"nothing is installed: it is served from {python}" in said
+        assert "changed=0" in play(taken, *parts, **offline)
+        assert not (taken.home / "stack" / "venv").exists()
+        receipts = {path.stem for path in taken.home.glob("stack/receipts/*.json")}
+        assert receipts == set(parts)
+
+        # Another release is asked for; on a host of one's own nobody looks for it.
+        wish = {**rented, "inferops_vllm_version": "0.31.0"}
+        said = " ".join(play(other, check=True, **wish).split())
+        assert "the vLLM of the image is not taken:" in said
+        assert "vLLM 0.31.0 with torch" in said
+        own = {"stack_image_places": [str(python)]}
+        assert "nothing is installed" not in play(other, check=True, **own)
+
+        (numpy,) = python.parent.parent.glob("lib/python*/site-packages/numpy/__init__.py")
+        numpy.unlink()  # others have the same file
+        numpy.write_text("raise ImportError('built for another CPU')")
+        said = " ".join(play(broken, *parts, **rented).split())
+        assert "The vLLM of the image does not work here, so it is installed:" in said
+        assert "built for another CPU" in said
+        assert list(broken.home.glob("stack/venv/lib/python3*/site-packages/vllm-0.33.0.dist-info"))
+        again = play(broken, *parts, **rented)
+        assert "changed=0" in again
+        assert "The vLLM of the image" not in again
+        assert frozen(image) == before
+
+
 def test_several_kinds_of_gpus_all_count_ordered_by_number(tmp_path: Path, play: Play) -> None:
     others = ({"compute_cap": "12.0"}, {"compute_cap": "9.0"})
     host = Host(tmp_path / "host", "580.95.05", gpu("Ampere"), "http://127.0.0.1:9", others)

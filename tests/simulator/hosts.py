@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.rig import image
+from tests.rig import engine, image
 from tests.rig.checkout import TOKEN
 from tests.rig.podman import PodmanError, gateway, is_installed, podman
 from tests.simulator.ways import ADDRESS
@@ -71,6 +71,7 @@ class HostSpec:
     onstart: str = ""
     gpus: dict[str, Any] | None = None
     systemd: bool = False
+    engine: bool = False
     sshd: bool = True
     short_disk_gib: float | None = None
 
@@ -201,6 +202,10 @@ class PodmanHosts:
         for port, host_port in ports.items():
             number, protocol = port.split("/")
             options.append(f"--publish={ADDRESS}:{host_port}:{number}/{protocol}")
+        if spec.engine:
+            if not engine.CURRENT.exists():
+                raise HostFailure("Error response from daemon: manifest unknown")
+            options.append(f"--volume={engine.CURRENT.resolve()}:{engine.PLACE}:O")
         return options + [f"--volume={volume}" for volume in self.trust()[0]]
 
     def environment(self, spec: HostSpec, ports: dict[str, int]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from tests.rig import engine
 from tests.simulator import offers as offer_table
 from tests.simulator.agenda import Agenda
 from tests.simulator.clock import Clock
@@ -309,6 +310,7 @@ class Market:
             onstart=wish.get("onstart") or "",
             gpus={"driver_version": driver_version, "gpus": gpus},
             systemd=SYSTEMD_IMAGE in str(wish.get("image") or ""),
+            engine=engine.NAME in str(wish.get("image") or ""),
             sshd=traits.never_ssh != BOTH,
             short_disk_gib=short_disk_gib,
         )

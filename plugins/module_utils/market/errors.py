@@ -55,6 +55,10 @@ class RequestRefused(MarketError):
     remedy_default = "Change what it names."
 
 
+class ImageRefused(RequestRefused):
+    """No host gets the image that was asked for: it is not there, or wants a login."""
+
+
 class OfferGone(MarketError):
     """The offer cannot be rented any more: take the next one."""
 

@@ -106,6 +106,14 @@ class Order:
     registry: RegistryLogin | None = None
 
 
+@dataclass(frozen=True)
+class HostImage:
+    """A container image that has the engine already, and what a host has to fetch of it in GiB."""
+
+    name: str
+    gib: float
+
+
 #: What can stand in a command line as it is.
 _REGISTRY_WORD = re.compile(r"""[^-\s'"`\\$][^\s'"`\\$]{0,999}""")
 

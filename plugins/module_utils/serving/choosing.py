@@ -61,6 +61,22 @@ def plan_for(
     )
 
 
+def release_on(host: Mapping[str, Any], stack: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The release and the CUDA of its build that a host would get, such as 0.32.0 and 13.0.
+
+    *stack* has ``accelerator``, ``vllm_version`` and ``least_vllm``. None where no build for CUDA
+    suits, and where the host does not tell the driver that decides it.
+    """
+    if not host.get("driver_version"):
+        return None
+    wishes = (stack["accelerator"], stack["vllm_version"])
+    try:
+        plan = plan_for(host, *wishes, least_vllm=stack["least_vllm"])
+    except StackImpossible:
+        return None
+    return (plan["vllm_version"], plan["cuda_version"]) if plan["cuda_version"] else None
+
+
 def choose(gpu: Mapping[str, Any], host: Mapping[str, Any], wish: Wish, installer: str) -> Choice:
     """The stack for a host as gpu_info describes it. Raises StackImpossible.
 

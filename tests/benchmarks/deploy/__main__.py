@@ -22,8 +22,10 @@ import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from tests.benchmarks.deploy import baselines, figures
 from tests.benchmarks.deploy.baselines import PARTS as PROOFS
@@ -31,6 +33,8 @@ from tests.benchmarks.deploy.baselines import Stack, Took
 from tests.benchmarks.deploy.figures import Figures
 from tests.benchmarks.deploy.machine import Market, described, inside, market
 from tests.benchmarks.deploy.plays import Controller, Played
+from tests.integration import engine_image
+from tests.rig import engine
 
 RUNS = 5
 #: Real servers, so that more do not fit into the memory of a small machine.
@@ -113,6 +117,52 @@ class Bench:
         finally:
             controller.close()
 
+    # --- image: from the rental request to the first token, where the image has vLLM ---
+
+    def image(self) -> None:
+        """By turns: ours and the script, each on a fresh host with the same image."""
+        engine_image.ensure()
+        print("image: one unmeasured run", flush=True)
+        _first, _played, _report, stack = self.ours_of_image()
+        took: dict[str, list[Took]] = defaultdict(list)
+        plays: list[Played] = []
+        errors: list[float] = []
+        for number in range(self.runs):
+            for name in ("ours", "floor")[:: -1 if number % 2 else 1]:
+                if name == "ours":
+                    one, played, report, _stack = self.ours_of_image()
+                    plays.append(played)
+                    errors.append(figures.error(report["first_token"]))
+                else:
+                    self.market.reset()
+                    rent = partial(self.market.rent, engine_image.NAME)
+                    one = baselines.floor_of_image(rent, engine.PYTHON, stack)
+                took[name].append(one)
+                print(f"image {number + 1}, {name}: {in_words(one)}", flush=True)
+            print(f"image {number + 1}, estimate off by {errors[-1]:.0%}", flush=True)
+        seconds = {name: [one.seconds for one in all_of] for name, all_of in took.items()}
+        self.figures["first_token_over_floor"] = figures.ratio(seconds["ours"], seconds["floor"])
+        self.figures["estimate_error"] = median(errors)
+        laps = [f"{name}: {medians(all_of)}" for name, all_of in took.items()]
+        self.profiles["image"] = laps + slowest(plays)
+
+    def ours_of_image(self) -> tuple[Took, Played, dict[str, Any], Stack]:
+        """A deployment of ours from its rental request on; estimates learn from one to the next."""
+        controller = self.controller()
+        history = str(self.market.folder / "history.jsonl")
+        try:
+            wishes = {"rent_image": engine_image.NAME, "inferops_history_path": history}
+            played = controller.play("deploy", "one", **wishes)
+            report = controller.report(FLEET[0])
+            (container,) = self.market.containers()
+            stack = Stack.of(container, is_installed=False)
+            seconds = controller.reported_at(FLEET[0]) - self.market.rented_at()
+            laps = {name: float(report["seconds"][name]) for name in ("install", "launch")}
+            boot = seconds - sum(laps.values())
+            return Took(seconds, {"boot": boot, **laps}), played, report, stack
+        finally:
+            controller.close()
+
     # --- noop: a deploy of what serves already ---
 
     def noop(self) -> None:
@@ -169,6 +219,7 @@ class Bench:
         asked = set(self.parts)
         for part, method in (
             (asked & set(figures.COMPARISONS), self.deploy),
+            (asked & {"image"}, self.image),
             (asked & {"noop", "fleet"}, self.noop),
             (asked & {"check40"}, self.check40),
         ):

@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,8 @@ class Stack:
     environment: dict[str, str]
 
     @classmethod
-    def of(cls, container: str) -> Stack:
-        """Read it off. Raises BenchError when no engine runs there."""
+    def of(cls, container: str, is_installed: bool = True) -> Stack:
+        """Read it off; an image that has it needs no uv. Raises BenchError when none runs there."""
         seen = inside(container, "python3", "-c", LOOK)
         if not seen:
             raise BenchError(f"no process of {' '.join(ENGINE)} runs on {container}")
@@ -73,7 +73,7 @@ class Stack:
         if NAME in options:
             name = options[options.index(NAME) + 1]
             options[options.index(MODEL) + 1] = name
-        said = inside(container, UV, "--version")
+        said = inside(container, UV, "--version") if is_installed else "uv -"
         return cls(
             lock=inside(container, "cat", LOCK),
             uv_version=said.split()[1],
@@ -120,6 +120,20 @@ def floor(host: Host, stack: Stack) -> Took:
     require_completion(host, stack)
     seconds = time.monotonic() - began
     return Took(seconds, {name: float(value) for name, value in laps})
+
+
+def floor_of_image(rent: Callable[[], Host], python: str, stack: Stack) -> Took:
+    """The same from the rental request on, on a host whose image has vLLM for this interpreter."""
+    began = time.monotonic()
+    host = rent()
+    booted = time.monotonic() - began
+    command = ["env", *stack.assignments, "INFEROPS_TORCH_DEVICE=cpu", "bash", "floor/serve.sh"]
+    command += [python, *stack.options]
+    said = host.run(f"tar -xf - && exec {shlex.join(command)}", luggage(stack))
+    laps = [line.split()[1:] for line in said.splitlines() if line.startswith("lap ")]
+    require_completion(host, stack)
+    seconds = time.monotonic() - began
+    return Took(seconds, {"boot": booted, **{name: float(value) for name, value in laps}})
 
 
 def luggage(stack: Stack) -> bytes:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -37,6 +37,8 @@ class Wanted:
 WANTED = {
     "deploy_over_floor": Wanted("floor", 1.15),
     "deploy_over_seed_way": Wanted("seed", 0.5),
+    "first_token_over_floor": Wanted("image", 1.1),
+    "estimate_error": Wanted("image", 0.25),
     "noop_seconds": Wanted("noop", 6),
     "noop_cpu_seconds_per_extra_host": Wanted("fleet", 1.0),
     "check_40_hosts_seconds": Wanted("check40", 40),
@@ -46,12 +48,18 @@ WANTED = {
 }
 #: Figures of the part "deploy" come with either of these.
 COMPARISONS = ("floor", "seed")
-PARTS = (*COMPARISONS, "noop", "fleet", "check40")
+PARTS = (*COMPARISONS, "image", "noop", "fleet", "check40")
 
 
 def ratio(ours: Sequence[float], baseline: Sequence[float]) -> float:
     """The median of the ratios of pairs. Both of a pair have seen the machine in the same state."""
     return median(one / other for one, other in zip(ours, baseline, strict=True))
+
+
+def error(first_token: Mapping[str, float]) -> float:
+    """By how much of what happened the expectation was wrong."""
+    happened = first_token["happened_seconds"]
+    return abs(first_token["expected_seconds"] - happened) / happened
 
 
 def per_extra(one: Sequence[float], several: Sequence[float], extra: int) -> float:

@@ -122,18 +122,23 @@ class Market:
             for asked in self.call("GET", "/simulator/requests")
         )
 
+    def rented_at(self) -> float:
+        """When the last rental request came in, in epoch seconds."""
+        asked = self.call("GET", "/simulator/requests")
+        return max(float(one["time"]) for one in asked if one["method"] == "PUT")
+
     def forget(self) -> None:
         """Empty the request log."""
         self.call("DELETE", "/simulator/requests")
 
-    def rent(self) -> Host:
+    def rent(self, image: str = "any/image") -> Host:
         """Rent the best offer by hand, let our key in and wait until it answers."""
         key = self.folder / "by-hand"
         if not key.exists():
             make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
             subprocess.run(make, check=True, timeout=30)
         offer = self.call("POST", "/api/v0/bundles/", {"limit": 1})["offers"][0]["id"]
-        wish = {"image": "any/image", "disk": 40}
+        wish = {"image": image, "disk": 40}
         number = self.call("PUT", f"/api/v0/asks/{offer}/", wish)["new_contract"]
         public = key.with_suffix(".pub").read_text()
         self.call("POST", f"/api/v0/instances/{number}/ssh/", {"ssh_key": public})

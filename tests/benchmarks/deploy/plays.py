@@ -51,7 +51,7 @@ class Controller:
         (folder / "hosts.json").write_text(json.dumps(content))
         return cls(folder, market)
 
-    def play(self, playbook: str, group: str, *options: str) -> Played:
+    def play(self, playbook: str, group: str, *options: str, **more: str) -> Played:
         """Run a playbook of ours over a group. Raises BenchError when it fails."""
         variables = {
             "inferops_group": group,
@@ -59,6 +59,7 @@ class Controller:
             "inferops_ssh_private_key_file": str(self.folder / "key" / "id"),
             "inferops_evidence_dir": str(self.folder / "evidence"),
             "inferops_report_dir": str(self.reports),
+            **more,
         }
         self.reports.mkdir(mode=0o700, exist_ok=True)
         command = ["ansible-playbook", "-i", str(INVENTORY), "-i", str(self.folder / "hosts.json")]
@@ -120,6 +121,10 @@ class Controller:
         """What the play reported of a host that serves."""
         content: dict[str, Any] = json.loads((self.reports / f"{host}.json").read_text())
         return content
+
+    def reported_at(self, host: str) -> float:
+        """When that was written, in epoch seconds."""
+        return (self.reports / f"{host}.json").stat().st_mtime
 
     def close(self) -> None:
         """End the tunnels, and the connections that Ansible keeps open for ten minutes."""

@@ -593,6 +593,32 @@ def test_after_an_image_s_environment_our_own_is_made_as_ever(
     assert stack.packages_of(python)["engine"] == "1.0"
 
 
+def test_an_image_is_looked_at_only_before_there_is_an_installation(
+    home: Path, wheels: Path, tmp_path: Path, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    python = str(carried(tmp_path, wheels))
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    look = {
+        "home": str(home),
+        "python": "auto",
+        "places": ["/nowhere/python", str(broken), python],
+        "distribution": "engine",
+    }
+    found = run_module(stack_image, **look)
+    assert (found["changed"], found["python"], found["vllm_version"]) == (False, python, "1.0")
+    assert not (home / "stack").exists()
+    nothing = run_module(stack_image, **{**look, "distribution": "vllm"})
+    assert (nothing["python"], nothing["packages"]) == ("", {})
+
+    # Taken, it is found again; with an installation of ours nobody asks for it any more.
+    run_module(stack_image, **{**look, "python": python})
+    assert run_module(stack_image, **look)["python"] == python
+    Stack(str(home)).resolve(wanted(wheels, "engine==1.1"))
+    assert run_module(stack_image, **look)["python"] == ""
+
+
 def test_an_image_without_vllm_is_refused(
     home: Path, wheels: Path, tmp_path: Path, run_module: Callable[..., dict[str, Any]]
 ) -> None:

@@ -121,6 +121,7 @@ def test_what_an_offer_does_not_tell_is_said_to_be_not_told() -> None:
         ),
         ("", "", "no prebuilt image"),
         ("a:b", "/p", "take what /p of the image has, and install nothing"),
+        ("", "auto", "no prebuilt image"),
     ],
 )
 def test_a_plan_says_what_is_installed_and_that_nothing_was_rented(
@@ -131,3 +132,11 @@ def test_a_plan_says_what_is_installed_and_that_nothing_was_rented(
     assert lines[1] == f"Plan: {said}"
     assert "port 8000" in lines[2]
     assert lines[3].startswith("Nothing was rented")
+
+
+def test_a_plan_names_the_image_that_would_be_taken() -> None:
+    lines = plan_lines(PLAN, "a/b", 8000, "auto", "vastai/vllm:v0.32.0-cuda-13.0")
+    assert lines[1] == (
+        "Plan: take what the image vastai/vllm:v0.32.0-cuda-13.0 has, or install it where that "
+        "fails a proof"
+    )

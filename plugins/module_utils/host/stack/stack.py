@@ -124,6 +124,11 @@ class Stack:
         """Our environment in use, by its own path: the link leads elsewhere some day."""
         return Path(os.path.realpath(self._link))
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether there is a lock that was resolved here, for an environment of ours."""
+        return self.lock_file.exists() and "adopted" not in (read_json(self._input_file) or {})
+
     def packages_of(self, python: Path) -> dict[str, str]:
         """Versions of what an environment holds that is not ours, by normalised name."""
         return _versions(_metadata_folders(_search_path(python)))

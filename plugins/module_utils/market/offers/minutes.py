@@ -46,6 +46,8 @@ _UNPACK_SECONDS_PER_GIB = 8.0
 _UNPACKED = 2.3
 #: uv, its lock, and torch, numpy and vLLM each proven by running them [A]; that without a download.
 _PROVING_SECONDS = 45.0
+#: The same where the image has all of it: only the proofs are left [A].
+_PROVING_IN_IMAGE_SECONDS = 25.0
 #: What one core unzips, of the unpacked size [A]; uv uses all, and wheels are few and large.
 _UNZIP_GIB_PER_SECOND, _MOST_UNZIPPING = 0.1, 8.0
 #: Where a model's size is left open, so much of the download is packages, as for CUDA.
@@ -180,6 +182,8 @@ def _ssh(host: _Host, work: Work) -> float:
 
 def _stack(host: _Host, work: Work) -> float:
     """Packages, unpacked while others still come, and their proof."""
+    if not work.packages_gib:
+        return _PROVING_IN_IMAGE_SECONDS
     unpacked_gib = work.packages_gib * _UNPACKED
     unzipped = unpacked_gib / (_UNZIP_GIB_PER_SECOND * min(host.cores, _MOST_UNZIPPING))
     came, written = work.packages_gib / host.line, unpacked_gib / host.disk

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Callable, Optional
 
-from ..model import NOT_TOLD, Offer
+from ..model import NOT_TOLD, HostImage, Offer
 from ..wish import Wish, version_key
 from .gpu_names import in_words_of
 from .history import History, Record
@@ -99,12 +99,21 @@ _DECIDING = {
 }
 
 
+#: Tells which image has the engine already, for a host like an offer's.
+ImageFor = Callable[[Offer], Optional[HostImage]]
+
+
+def no_image(_offer: Offer) -> None:
+    """Where all is installed."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """What the rental will be used for, as far as it decides its cost.
 
     ``download_gib`` are model and packages, ``image_gib`` the host's image. ``model_gib`` is the
-    model's part of the download, None where nobody knows it.
+    model's part of the download, None where nobody knows it. ``packages_in_image`` says that the
+    image has the packages.
     """
 
     hours: float = 24.0
@@ -113,12 +122,20 @@ class Usage:
     model_gib: float | None = None
     compiles: bool = True
     wait_usd_per_hour: float = 0.0
+    packages_in_image: bool = False
+
+    def with_image(self, image: HostImage | None) -> Usage:
+        """The same with an image that has the packages; as it is for None."""
+        if image is None:
+            return self
+        model_gib = self.work.model_gib
+        return replace(self, image_gib=image.gib, download_gib=model_gib, packages_in_image=True)
 
     @property
     def work(self) -> Work:
         """What a new host has to do before it serves."""
         guessed = self.model_gib is None
-        packages_gib = min(self.download_gib, PACKAGES_GIB)
+        packages_gib = 0.0 if self.packages_in_image else min(self.download_gib, PACKAGES_GIB)
         model_gib = self.download_gib - packages_gib
         if self.model_gib is not None:
             packages_gib = max(self.download_gib - self.model_gib, 0.0)
@@ -146,7 +163,8 @@ class RankedOffer:
     ``base_usd`` is the rent without the disk. ``failure_usd`` is what failed attempts cost before
     one like this serves, ``outage_usd`` the rent of the time that it is down afterwards.
     ``wait_hours`` are those until the first token, with failed attempts before it, and
-    ``wait_usd_per_hour`` what each is worth. ``unchecked`` are the limits of the wish about which
+    ``wait_usd_per_hour`` what each is worth. ``image`` is one that has the engine already, where
+    that serves sooner than an installation. ``unchecked`` are the limits of the wish about which
     the offer tells nothing.
     """
 
@@ -161,6 +179,7 @@ class RankedOffer:
     first_token: FirstToken
     wait_hours: float
     wait_usd_per_hour: float
+    image: HostImage | None = None
     unchecked: tuple[str, ...] = ()
 
     @property
@@ -199,6 +218,7 @@ class RankedOffer:
                 "usd": round(self.wait_usd, 4),
             },
             "first_token": self.first_token.to_dict(),
+            "engine_image": self.image and asdict(self.image),
             "risk": {
                 "failure_probability": round(self.risk.failure_probability, 3),
                 "reasons": list(self.risk.reasons),
@@ -208,21 +228,31 @@ class RankedOffer:
 
 
 def rank(
-    offers: Iterable[Offer], usage: Usage, history: History | None = None
+    offers: Iterable[Offer],
+    usage: Usage,
+    history: History | None = None,
+    image_for: ImageFor = no_image,
 ) -> list[RankedOffer]:
-    """Offers by expected cost and waiting, best first; ties go by id, so that runs agree."""
+    """Offers by expected cost and waiting, best first; ties go by id, so that runs agree.
+
+    *image_for* tells which image has the engine, for a host like this.
+    """
     listed, known = list(offers), history or History(None)
     risks = _risks(listed, known)
     paces = {name: known.paces(name) for name in {offer.provider for offer in listed}}
     priced = [
-        _price(offer, usage, risk, paces[offer.provider].of(offer.machine_id))
+        _price(offer, usage, risk, paces[offer.provider].of(offer.machine_id), image_for(offer))
         for offer, risk in zip(listed, risks)
     ]
     return sorted(priced, key=lambda ranked: (ranked.ranked_usd, ranked.offer.id))
 
 
 def choose(
-    search: SharedSearch, wish: Wish, usage: Usage, history: History | None = None
+    search: SharedSearch,
+    wish: Wish,
+    usage: Usage,
+    history: History | None = None,
+    image_for: ImageFor = no_image,
 ) -> list[RankedOffer]:
     """The offers that fulfil *wish*, best first.
 
@@ -231,12 +261,12 @@ def choose(
     offers = search.offers(wish)
     matches, _reasons = wish.select(offers)
     if matches:
-        ranked = rank(matches, usage, history)
+        ranked = rank(matches, usage, history, image_for)
         return [replace(one, unchecked=tuple(wish.unchecked(one.offer))) for one in ranked]
     # Only now, for it is another call: people write the names of GPUs in many ways.
     meant = in_words_of(search.provider, wish)
     if meant.gpu_names != wish.gpu_names:
-        return choose(search, meant, usage, history)
+        return choose(search, meant, usage, history, image_for)
     raise nothing_fits(search, wish, offers)
 
 
@@ -295,13 +325,24 @@ def _told(what: str, record: Record) -> str:
     return f"{record.failed} of {made} {what} failed" if made else ""
 
 
-def _price(offer: Offer, usage: Usage, risk: Risk, paces: Mapping[str, float]) -> RankedOffer:
+def _price(
+    offer: Offer,
+    installing: Usage,
+    risk: Risk,
+    paces: Mapping[str, float],
+    image: HostImage | None,
+) -> RankedOffer:
+    ways = {
+        one: first_token(offer, installing.with_image(one).work, paces) for one in (image, None)
+    }
+    # As fast as each other, the image has less that can fail.
+    image = min(ways, key=lambda one: ways[one].total_seconds)
+    way, usage = ways[image], installing.with_image(image)
     rate = offer.price_usd_per_hour
     usd_per_gib = _or(offer.download_usd_per_gib, _USUAL_USD_PER_GIB)
     reliability = _or(offer.reliability, _USUAL_RELIABILITY)
     failed_hours = _FAILED_ATTEMPT_HOURS + _download_hours(offer, usage.image_gib)
     gib = usage.image_gib + usage.download_gib
-    way = first_token(offer, usage.work, paces)
     wait_hours = way.total_seconds / 3600 + risk.odds * failed_hours
     return RankedOffer(
         offer=offer,
@@ -315,6 +356,7 @@ def _price(offer: Offer, usage: Usage, risk: Risk, paces: Mapping[str, float]) -
         first_token=way,
         wait_hours=wait_hours,
         wait_usd_per_hour=usage.wait_usd_per_hour,
+        image=image,
     )
 
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 #: The parts of an expected cost, in the order in which they are told.
@@ -47,6 +47,7 @@ def offer_lines(
         f"Price: {price:.4f} dollars per hour with {disk_gib:g} GiB of disk; expected for "
         f"{hours:g} hours: {cost['total_usd']:.2f} dollars ({parts})",
         *first_token_lines(offer),
+        *_image_lines(offer.get("engine_image")),
         f"Odds of failure: {offer['risk']['failure_probability']:.0%}".replace("%", " %")
         + (f" ({reasons})" if reasons else ""),
         *map(_runner_up, runners_up),
@@ -70,6 +71,14 @@ def first_token_lines(offer: Mapping[str, Any]) -> list[str]:
         f"{waiting['usd']:.2f} dollars that nobody bills, {waiting['usd_per_hour']:g} for each "
         "hour (rent_wait_usd_per_hour)",
     ]
+
+
+def _image_lines(image: Mapping[str, Any] | None) -> Iterator[str]:
+    if image:
+        yield (
+            f"Image: {image['name']} of {image['gib']:g} GiB, which has the engine already; "
+            "inferops_image_python= installs it instead"
+        )
 
 
 def happened_line(told: Mapping[str, Any]) -> str:

@@ -29,8 +29,8 @@ from typing import ClassVar
 
 from ..clock import Clock
 from ..mark import Mark, Seal
-from ..model import Account, Charge, Offer, Order, Rental
-from ..wish import Wish
+from ..model import Account, Charge, HostImage, Offer, Order, Rental
+from ..wish import Wish, version_key
 from .pace import Pace
 
 #: Who ends a rental past its deadline when its controller never comes back.
@@ -65,6 +65,25 @@ class Usual:
     verified: bool
 
 
+@dataclass(frozen=True)
+class EngineImages:
+    """The container images that hold an engine, one for each release and CUDA of its builds.
+
+    ``name`` has places for both, ``gib`` is what a host has to fetch, and ``since`` is the first
+    release that there is one of.
+    """
+
+    name: str
+    gib: float
+    since: str
+
+    def of(self, release: str, cuda: str) -> HostImage | None:
+        """That of a release and its CUDA, such as 0.32.0 and 13.0; None where there is none."""
+        if version_key(release) < version_key(self.since):
+            return None
+        return HostImage(self.name.format(release=release, cuda=cuda), self.gib)
+
+
 class Provider(ABC):
     """One marketplace under one account. Safe to use from several processes at once."""
 
@@ -83,6 +102,8 @@ class Provider(ABC):
     ssh_user: ClassVar[str]
     #: What is rented where a wish leaves it open.
     usual: ClassVar[Usual]
+    #: By engine: the images that have it already, and let in whoever logs in at this provider.
+    engine_images: ClassVar[Mapping[str, EngineImages]] = {}
 
     # What its API can do. The lifecycle does without what it cannot, and says so.
 

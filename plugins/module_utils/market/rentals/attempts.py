@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..errors import HostFault
+from ..errors import HostFault, ImageRefused
 from ..mark import draw_nonce
 
 #: A rental request on a machine that a parallel host rents is never sent.
@@ -30,12 +30,14 @@ class Ledger:
 
     ``nonce`` is that attempt's, drawn before its call: a call that is killed after its request
     takes along what it would have returned. ``attempts`` are those that failed and were released.
+    ``installs`` says that no image has the engine, whatever was thought.
     """
 
     nonce: str = ""
     requests_sent: int = 0
     spent_usd: float = 0.0
     attempts: tuple[dict[str, Any], ...] = ()
+    installs: bool = False
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
@@ -45,6 +47,7 @@ class Ledger:
             requests_sent=int(data.get("requests_sent", 0)),
             spent_usd=float(data.get("spent_usd", 0.0)),
             attempts=tuple(data.get("attempts", ())),
+            installs=bool(data.get("installs", False)),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,6 +59,7 @@ class Ledger:
             "requests_sent": self.requests_sent,
             "spent_usd": self.spent_usd,
             "attempts": list(self.attempts),
+            "installs": self.installs,
             "shunned": machines,
         }
 
@@ -121,7 +125,8 @@ class Failure:
 
     Both are empty where the host has not failed: the market did, or this controller. ``sign`` is
     what another machine would show too if it were not the machine's. ``bare`` is the message
-    without what it says of a rental that bills: who releases it says what became of it.
+    without what it says of a rental that bills: who releases it says what became of it. ``cause``
+    and ``kind`` are those of the market's error.
     """
 
     message: str
@@ -129,6 +134,8 @@ class Failure:
     blame: str = ""
     sign: str = ""
     bare: str = ""
+    cause: str = ""
+    kind: str = ""
 
     @classmethod
     def of(cls, result: Mapping[str, Any], looks: Iterable[Mapping[str, Any]] = ()) -> Failure:
@@ -146,6 +153,8 @@ class Failure:
             blame=str(told.get("blame", "")),
             sign=str(told.get("sign", "")),
             bare=_without_bill(told),
+            cause=str(told.get("cause") or ""),
+            kind=str(told.get("kind", "")),
         )
 
     @property
@@ -157,6 +166,12 @@ class Failure:
     def is_the_machines(self) -> bool:
         """Whether this machine is to blame, so that another one helps."""
         return bool(self.stage) and self.blame == "machine"
+
+
+def _lacks_our_image(failure: Failure, created: Mapping[str, Any]) -> bool:
+    """Whether no host gets the image with an engine in it that we chose, and nobody asked for."""
+    ours = bool((created.get("offer") or {}).get("engine_image"))
+    return ours and failure.kind == ImageRefused.__name__
 
 
 @dataclass(frozen=True)
@@ -206,7 +221,8 @@ def judge(
     """What becomes of an attempt that failed when its rental had cost so much.
 
     Only a machine that is to blame makes room for the next one, and only where this run has rented
-    it, may release it and has a rental request left. So does what a run that was cut off has left.
+    it, may release it and has a rental request left. So does what a run that was cut off has left,
+    and an image of our own choice that nobody gets: then the next one is installed.
     """
     nonce = ledger.open_nonce(created)
     if failure.is_a_cut_off_runs:
@@ -215,16 +231,21 @@ def judge(
     counted = ledger.counted(created)
     machine = str(rental.get("machine_id") or "")
     alike = ledger.has_seen(failure.sign, machine)
+    no_image = _lacks_our_image(failure, created)
     try_next = (
         bool(release)
         and not alike
-        and (failure.is_the_machines or failure.is_a_cut_off_runs)
+        and (failure.is_the_machines or failure.is_a_cut_off_runs or no_image)
         and counted.requests_sent < limits.max_attempts
         and _leaves_enough(counted.spent_usd, cost_usd, limits.budget_usd)
     )
     # Of what there is to bill, the last message speaks by itself.
     reason = (failure.bare if release or rental else "") or failure.message
     more = f" {_alike(failure.sign)}" if alike else ""
+    if no_image:
+        counted = replace(counted, installs=True)
+        # What the error advises is for whoever has named the image.
+        reason, more = failure.cause, f" {_NO_IMAGE}"
     attempt = {
         "rental": str(rental.get("id") or ""),
         "machine_id": machine,
@@ -240,6 +261,8 @@ def judge(
     told = f"{failure.message}{more}"
     return Verdict(try_next, release, release_id, shunned, told, attempt, counted)
 
+
+_NO_IMAGE = "Nobody asked for this image: from now on the engine is installed."
 
 #: What to look at when two machines have failed in the same way, by the beginning of their sign.
 _COMMON_CAUSES = {

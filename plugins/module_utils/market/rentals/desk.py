@@ -39,7 +39,9 @@ from .options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
     WISH_OPTIONS,
+    ReleaseOn,
     given_secret,
+    make_image_for,
     make_lifecycle,
     make_means,
     make_provider,
@@ -83,12 +85,15 @@ _NONE_RENTED: dict[str, Any] = {"rental": None}
 
 
 def rental(
-    given: Mapping[str, Any], dry_run: bool, notify: Callable[[str], None]
+    given: Mapping[str, Any],
+    dry_run: bool,
+    notify: Callable[[str], None],
+    release_on: ReleaseOn,
 ) -> dict[str, Any]:
     """The result of module rental, which documents it; a failure says so under `failed`.
 
-    *given* has the shape of RENTAL_OPTIONS. *notify* gets one line for each decision. Sentences for
-    the user are under `warnings`.
+    *given* has the shape of RENTAL_OPTIONS. *notify* gets one line for each decision. *release_on*
+    knows which engine a host would get. Sentences for the user are under `warnings`.
     """
     warnings: list[str] = []
     stakes = _STAKES[given["state"]]
@@ -99,7 +104,8 @@ def rental(
             warnings.append(SHORT_WARNING)
         provider = make_provider(given)
         stakes += f" See {provider.console_url}"
-        desk = Desk(given, provider, dry_run or given["state"] == "found", notify, warnings.append)
+        dry_run = dry_run or given["state"] == "found"
+        desk = Desk(given, provider, dry_run, notify, warnings.append, release_on)
         result = getattr(desk, given["state"])()
         warnings += desk.doubts
     except UnclearCreate as error:
@@ -120,8 +126,10 @@ class Desk:
         dry_run: bool,
         notify: Callable[[str], None],
         warn: Callable[[str], None],
+        release_on: ReleaseOn,
     ) -> None:
         self._options = with_usual(given)
+        self._image_for = make_image_for(given, provider, release_on)
         self._clock = Clock.from_environment()
         self._provider = provider
         self._dry_run = dry_run
@@ -312,11 +320,12 @@ class Desk:
         wish = make_wish(options).without_machines(machines_in_use)
         history = History(options["history_path"])
         try:
-            ranked = choose(self._lifecycle.search, wish, make_usage(options), history)
+            usage = make_usage(options)
+            ranked = choose(self._lifecycle.search, wish, usage, history, self._image_for)
         except MarketError as error:
             error.money = error.money or NOTHING_BILLS
             raise
-        mark = self._mark(ranked[0].offer, self._account.now(), options["nonce"])
+        mark = self._mark(ranked[0], self._account.now(), options["nonce"])
         self._registry()
         if self._dry_run:
             self._refuse_without_means()
@@ -349,11 +358,14 @@ class Desk:
         if options["host_keys"] == "delivered" and self._provider.delivers_host_key:
             host_key = derive(scope_secret(options), mark, generation=1)
 
+        by_id = {one.offer.id: one for one in ranked}
+
         def order_for(offer: Offer) -> Order:
             now = self._account.now()
+            chosen = by_id[offer.id]
             return Order(
-                mark=self._mark(offer, now, mark.nonce),
-                image=options["image"],
+                mark=self._mark(chosen, now, mark.nonce),
+                image=chosen.image.name if chosen.image else options["image"],
                 disk_gib=options["disk_gib"],
                 ssh_public_key=public_key,
                 created_at=now,
@@ -419,11 +431,12 @@ class Desk:
             options["spent_usd"],
         )
 
-    def _mark(self, offer: Offer, now: int, nonce: str | None) -> Mark:
+    def _mark(self, chosen: RankedOffer, now: int, nonce: str | None) -> Mark:
         """A mark with the deadline that this offer's price allows; without a nonce a fresh one."""
-        lifetime = self._lifetime()
+        offer, lifetime = chosen.offer, self._lifetime()
         seconds = lifetime.seconds(offer.price_usd_per_hour)
-        lifetime = lifetime.less(traffic_usd(offer, make_usage(self._options)))
+        usage = make_usage(self._options).with_image(chosen.image)
+        lifetime = lifetime.less(traffic_usd(offer, usage))
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]

@@ -11,14 +11,15 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ..clock import Clock
 from ..countries import country_code
 from ..errors import CredentialError, RequestRefused
 from ..mark import ROOM_FOR_SEAL, Seal
+from ..model import HostImage, Offer
 from ..offers.minutes import slowest_line
-from ..offers.ranking import Usage
+from ..offers.ranking import ImageFor, Usage, no_image
 from ..offers.shared_search import SharedSearch
 from ..providers.pace import Pace
 from ..providers.provider import Credential, Provider
@@ -82,9 +83,22 @@ WISH_OPTIONS: dict[str, Any] = {
     "model_gib": {"type": "float"},
     "compiles": {"type": "bool", "default": True},
     "image_gib": {"type": "float"},
+    "engine": {
+        "type": "dict",
+        "options": {
+            "name": {"type": "str", "default": "vllm"},
+            "accelerator": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
+            "vllm_version": {"type": "str", "default": "auto"},
+            "least_vllm": {"type": "str", "default": ""},
+        },
+    },
     "wait_usd_per_hour": {"type": "float", "default": 5.0},
     "history_path": {"type": "path"},
 }
+
+#: Tells the release and the CUDA that a host would get, from what an offer tells and the wishes of
+#: option ``engine``; None where nobody knows.
+ReleaseOn = Callable[[Mapping[str, Any], Mapping[str, Any]], Optional[tuple[str, str]]]
 
 
 def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Provider:
@@ -101,6 +115,22 @@ def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Pro
 def make_search(options: Mapping[str, Any], provider: Provider, clock: Clock) -> SharedSearch:
     """Searches that the controller's processes share."""
     return SharedSearch(provider, _shared_file(options, "search"), clock)
+
+
+def make_image_for(
+    options: Mapping[str, Any], provider: Provider, release_on: ReleaseOn
+) -> ImageFor:
+    """Which image has the engine that is asked for, by offer; none where another image is."""
+    engine = options["engine"]
+    images = provider.engine_images.get(engine["name"]) if engine else None
+    if images is None or options.get("image") or options["image_gib"] is not None:
+        return no_image
+
+    def image_for(offer: Offer) -> HostImage | None:
+        known = release_on(offer.to_dict(), engine)
+        return images.of(*known) if known else None
+
+    return image_for
 
 
 def make_lifecycle(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..access import ssh_probe
 from ..access.ssh_probe import BLACK_HOLED, FIRST_KEY, HOST_KEY, LOGIN, Login, Probe
 from ..clock import Clock
-from ..errors import HostFault, MarketError, ProviderUnavailable, RequestRefused
+from ..errors import HostFault, ImageRefused, MarketError, ProviderUnavailable, RequestRefused
 from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental, rate
 from ..providers.provider import Provider
 from .images import ImageRefusal, image_refusal
@@ -302,7 +302,7 @@ class _Watch:
         refusal = self._refusal(rental)
         self._refusals = self._refusals + 1 if refusal else 0
         if refusal and (status == FAILED or self._refusals >= _ENDED_LOOKS):
-            return RequestRefused(
+            return ImageRefused(
                 f"No host can get the image of rental {self._rental_id}, because {refusal.cause}: "
                 f"{self.text}.",
                 remedy=refusal.remedy,
