@@ -24,4 +24,5 @@ def ensure() -> None:
     options = [f"--volume={one}" for one in volumes]
     options += [f"--env={name}={value}" for name, value in variables.items()]
     uv = yaml.safe_load(stack_lock.DOCUMENTATION)["options"]["uv_version"]["default"]
-    engine.ensure([*index, *plan["requirements"], *plan["constraints"]], options, uv)
+    wanted = [*index, *plan["requirements"], *plan["constraints"]]
+    engine.ensure(wanted, plan["excluded"], options, uv)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.drills.controller import rent_playbook
+from tests.integration import engine_image
 from tests.integration.plays import Controller, Run
 from tests.rig.podman import podman
 from tests.simulator.hosts import container_name, container_names
@@ -53,10 +54,13 @@ def tried(report: dict[str, Any]) -> list[tuple[str, bool]]:
 def test_recover_mends_a_broken_model_by_the_ladder_and_a_hang_by_a_restart(
     controller: Controller,
 ) -> None:
+    engine_image.ensure()
     failed = controller.play(
         "deploy",
         inferops_model="inferops/tiny-llama-truncated",
         rent_on_failure="keep",
+        # How it came onto the host makes no difference to what mends it.
+        rent_image=engine_image.NAME,
         # Its own check would find the damage before the server does.
         model_cache_enabled=False,
     )

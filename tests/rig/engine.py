@@ -29,12 +29,13 @@ ENVIRONMENTS = FOLDER / "engine"
 CURRENT = ENVIRONMENTS / "current"
 
 
-def ensure(wanted: Sequence[str], options: Sequence[str], uv: str) -> Path:
+def ensure(wanted: Sequence[str], unwanted: Sequence[str], options: Sequence[str], uv: str) -> Path:
     """Make the environment with these arguments of ``uv pip install`` where it is missing.
 
-    The options are those of podman by which a host reaches package sources. Raises PodmanError.
+    *unwanted* are packages that it must not have. The options are those of podman by which a host
+    reaches package sources. Raises PodmanError.
     """
-    commands = recipe(wanted, uv)
+    commands = recipe(wanted, unwanted, uv)
     name = hashlib.sha256(f"{image.tag()} {commands}".encode()).hexdigest()[:12]
     made, draft = ENVIRONMENTS / name, ENVIRONMENTS / f"{name}.draft"
     if not made.exists():
@@ -48,15 +49,17 @@ def ensure(wanted: Sequence[str], options: Sequence[str], uv: str) -> Path:
     return made
 
 
-def recipe(wanted: Sequence[str], uv: str) -> str:
+def recipe(wanted: Sequence[str], unwanted: Sequence[str], uv: str) -> str:
     """The commands that make it, in a container of the plain image, with this release of uv."""
-    install = ["/bootstrap/bin/uv", "pip", "install", "--python", PYTHON, "--link-mode", "copy"]
+    pip = ["/bootstrap/bin/uv", "pip"]
+    install = [*pip, "install", "--python", PYTHON, "--link-mode", "copy", *wanted]
     return "\n".join(
         (
             "set -eu",
             "python3 -m venv /bootstrap",
             f"/bootstrap/bin/pip install --quiet {shlex.quote(f'uv=={uv}')}",
             f"/bootstrap/bin/uv venv --allow-existing --python /usr/bin/python3 {PLACE}",
-            shlex.join([*install, *wanted]),
+            shlex.join(install),
+            shlex.join([*pip, "uninstall", "--python", PYTHON, *unwanted]),
         )
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import math
 import os
@@ -55,6 +56,9 @@ if not kernels:
     for file in sorted(pathlib.Path(vllm.__file__).parent.glob("_C*.so")):
         importlib.import_module(f"vllm.{file.name.split('.')[0]}")
     raise SystemExit("vLLM has no compiled kernels in this installation")
+# Where it is there, the server imports it for every model, and one of another torch would end it.
+if importlib.util.find_spec("torchvision"):
+    importlib.import_module("torchvision")
 device = device_of(current_platform)
 if device != expected_device:
     raise SystemExit(f"vLLM sees the device {device!r} instead of {expected_device!r}")

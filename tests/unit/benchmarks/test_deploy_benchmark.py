@@ -23,6 +23,8 @@ from tests.tools.tree import REPOSITORY
 AS_WANTED: figures.Figures = {
     "deploy_over_floor": 1.1,
     "deploy_over_seed_way": 0.4,
+    "first_token_over_floor": 1.05,
+    "estimate_error": 0.2,
     "noop_seconds": 5.0,
     "noop_cpu_seconds_per_extra_host": 0.8,
     "check_40_hosts_seconds": 30.0,
@@ -50,6 +52,11 @@ def test_a_ratio_is_that_of_pairs_so_a_slow_moment_hits_both_sides() -> None:
         figures.ratio([1.0, 2.0], [1.0])
 
 
+def test_an_estimate_is_wrong_by_a_part_of_what_happened() -> None:
+    assert figures.error({"expected_seconds": 60, "happened_seconds": 80}) == 0.25
+    assert figures.error({"expected_seconds": 100, "happened_seconds": 80}) == 0.25
+
+
 def test_what_an_extra_host_costs_is_counted_by_pairs_too() -> None:
     assert figures.per_extra([3.0, 4.0, 9.0], [5.0, 6.0, 12.0], extra=2) == 1.0
 
@@ -64,6 +71,8 @@ def test_everything_as_wanted_misses_nothing() -> None:
     [
         ("deploy_over_floor", 1.16),
         ("deploy_over_seed_way", 0.51),
+        ("first_token_over_floor", 1.11),
+        ("estimate_error", 0.26),
         ("noop_seconds", 6.1),
         ("noop_cpu_seconds_per_extra_host", 1.01),
         ("check_40_hosts_seconds", 40.1),
