@@ -27,7 +27,7 @@ ENTRY = Path(__file__).with_name("host_entry.sh")
 
 PACKAGES = (
     "ca-certificates",
-    "gcc",  # the inference server compiles small kernels at start
+    "g++",  # the inference server compiles kernels at start
     "iproute2",
     "libc6-dev",
     "libnuma1",

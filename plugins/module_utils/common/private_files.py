@@ -85,8 +85,12 @@ def private_folder(folder: Path) -> Path:
         _require_ours(place, status)
         if status.st_mode & stat.S_ISVTX:
             raise NotOurs(f"{place} is for all users of this machine: take a folder below it.")
-        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != FOLDER_MODE:
-            os.fchmod(handle, FOLDER_MODE)
+        mode = stat.S_IMODE(status.st_mode)
+        # Through what lies directly below / others have to pass, as through /etc: they only write
+        # there no more.
+        wanted = mode & ~0o022 if place.parent == Path("/") else FOLDER_MODE
+        if status.st_uid == os.geteuid() and mode != wanted:
+            os.fchmod(handle, wanted)
     finally:
         os.close(handle)
     return place

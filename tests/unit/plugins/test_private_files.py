@@ -258,6 +258,22 @@ def test_a_folder_that_is_for_all_users_is_not_closed_to_them(sticky: Path) -> N
     assert mode(sticky) == 0o1777
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a folder there")
+def test_a_folder_that_others_pass_through_is_not_closed_to_them(tmp_path: Path) -> None:
+    """Such as /etc, or a volume that is mounted there: without it nothing else works any more."""
+    folder = Path(f"/inferops-test-{os.getpid()}")
+    folder.mkdir()
+    try:
+        folder.chmod(0o777)
+        assert private_folder(folder) == folder
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+        inside = private_folder(folder / "inside")
+        assert stat.S_IMODE(inside.stat().st_mode) == 0o700
+    finally:
+        (folder / "inside").rmdir()
+        folder.rmdir()
+
+
 def test_the_folder_of_a_tunnel_is_closed(
     sticky: Path, no_umask: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
