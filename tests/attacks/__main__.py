@@ -11,6 +11,7 @@ many succeeded in some setting. SECURITY.md says what each is about.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import logging
 import sys
