@@ -329,7 +329,7 @@ def test_the_key_is_attached_before_the_first_try() -> None:
 def test_an_attachment_that_gets_no_answer_is_tried_again() -> None:
     world = World(attach_fails=2, direct={0: "login", 20: "ready"})
     world.until_ssh()
-    assert world.attached == [(6.0, False)]
+    assert world.attached == [(2.0, False)]
 
 
 def test_the_delivered_host_key_is_replaced_before_the_host_counts_as_ready() -> None:

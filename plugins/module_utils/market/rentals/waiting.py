@@ -32,7 +32,7 @@ _LEAST_RUNNING_SECONDS, _MOST_RUNNING_SECONDS = 300.0, 3600.0
 _SSH_SECONDS = 300.0
 
 _RUNNING_POLL_SECONDS = 5.0
-_SSH_POLL_SECONDS = 3.0
+_SSH_POLL_SECONDS = 1.0
 #: While SSH is tried, the provider is asked this often whether the rental still runs.
 _LOOK_EVERY_SECONDS = 15.0
 _TELL_EVERY_SECONDS = 60.0
