@@ -36,21 +36,28 @@ _LOOKS = tuple(
             r"-----END [A-Z ]*PRIVATE KEY[A-Z ]*-----",
             0,
         ),
-        # The same without any head: OpenSSH's own, PuTTY's, and what is packed once more.
-        (r"()\b(?:b3BlbnNzaC1rZXkt|LS0tLS1CRUdJTi)[A-Za-z0-9+/=]+(?:\s+[A-Za-z0-9+/=]{16,80})*", 0),
+        # The same without any head: OpenSSH's own, those of RSA and of curves, what is packed once
+        # more, and PuTTY's.
+        (
+            r"()\b(?:b3BlbnNzaC1rZXkt|LS0tLS1CRUdJTi|MII\w{2}(?:QIBADAN|[A-Za-z]IBAAKC)|MHcCAQEE"
+            r"|MC4CAQAwBQYDK2Vw|MIGHAgEAMBMG)[A-Za-z0-9+/=]+(?:\s+[A-Za-z0-9+/=]{16,80})*",
+            0,
+        ),
         (r"(\bPrivate-Lines: \d+)(?:\r?\n[A-Za-z0-9+/=]+)+", 0),
         (r"(-MAC: )[0-9a-f]{32,}", 0),
         (r"()\$(?:[1256y]|2[abxy]|apr1|argon2\w*|scrypt)\$[\w./$=,+-]{16,}", 0),
         # Tokens that are known by their look: model hubs, clouds, marketplaces, code hosts.
         (
             r"()\b(?:hf_|api_org_|gh[opsur]_|github_pat_|npm_|pypi-|rpa_|r8_|do[opr]_v1_|gsk_|"
-            r"[spr]k_(?:live|test)_|whsec_|glpat-|ya29\.|GOCSPX-)\w[\w-]{15,}",
+            r"[spr]k_(?:live|test)_|whsec_|glpat-|ya29\.|GOCSPX-|dckr_pat_|figd_|lin_api_|"
+            r"shp(?:at|ca|pa|ss)_|sq0[a-z]{3}-|tgp_v1_|sntry[su]_|rubygems_|PMAK-|NRAK-|ATATT3x)"
+            r"\w[\w-]{15,}",
             0,
         ),
         (r"()\b(?:sk|pk|rk|nvapi|xapp|xox[abeoprs])-[A-Za-z0-9_-]{16,}", 0),
         # Words begin so as well, and have no figures.
         (r"()\b(?:tskey-|gl[a-z]{2,5}-|hv[sbr]\.|pplx-|xai-)(?=[\w-]{0,60}\d)[\w-]{16,}", 0),
-        (r"()\b(?:fw_|dapi|secret_|a[ks]-)(?=\w{0,60}\d)\w{20,}(?:\.\w{16,})?", 0),
+        (r"()\b(?:fw_|dapi|e?secret_|a[ks]-|ntn_|glsa_|sk_)(?=\w{0,60}\d)\w{20,}(?:\.\w{16,})?", 0),
         (r"()\bSG\.[\w-]{16,}\.[\w-]{16,}", 0),
         (r"()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", 0),
         (r"()\bAGE-SECRET-KEY-1[A-Z0-9]{16,}", 0),
@@ -58,6 +65,8 @@ _LOOKS = tuple(
         (r"()\b1//0[\w-]{30,}", 0),
         (r"()\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){2,4}", 0),
         (r"()\bv[1-4]\.(?:local|public)\.[\w-]{16,}", 0),
+        (r"()\b\d{8,10}:AA[\w-]{30,}", 0),
+        (r"()\b\w{3}8Q~[\w.~-]{30,}", 0),
         # Addresses that are secrets themselves.
         (r"(\bhooks\.slack\.com/\w+/)[\w/]{8,}", 0),
         (r"(\bdiscord(?:app)?\.com/api/webhooks/)[\w/-]{8,}", 0),
@@ -72,7 +81,8 @@ _LOOKS = tuple(
         (r"(\b(?:Set-)?Cookie[\"']?\s*[:=,]\s*[\"']?)[^\"'\r\n]+", re.I),
         (
             r"(\b(?:Proxy-)?Authorization\\*[\"']?\s*[:=,]\s*b?\\*[\"']?"
-            r"(?:(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s+|(?![A-Za-z]+\s)))(?!\(red)"
+            r"(?:(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s+|(?![A-Za-z]+\s)"
+            r"|[A-Za-z][\w-]{0,30}\s+(?=\S{0,60}\d)(?=\S{16})))(?!\(red)"
             r"[^\s\"',\\]+",
             re.I,
         ),
@@ -90,10 +100,14 @@ _LOOKS = tuple(
         (r"(\bsshpass\s+-p\s*[\"']?)[^\s\"']+", 0),
         (r"(\blogin\s+\S+\s+(?:account\s+\S+\s+)?password\s+)\S+", 0),
         (r"(\bset\s+api-key\s+)\S+", 0),
+        (r"(\bredis-cli\s[^\n]{0,200}?-a\s+)\S+", 0),
+        (r"(\s-pass(?:in|out)?\s+pass:)\S+", 0),
         (r"(\bwandb:? login\s+)(?=\w{0,60}\d)\w{20,}", 0),
-        (r"(\b(?:password|passphrase|token|secret|api[ _-]?key)\s+(?:is|was)\s+[\"']?)"
-         r"(?=[^\s\"']*\d)[^\s\"',;]{12,}", re.I),
-        (r"(\b(?:password|passphrase|token|secret|api[ _-]?key)\s+(?:provided\b:?\s*)?[\"']?)"
+        # Prose, tables and shells: there a value must look drawn.
+        (r"((?:password|passphrase|token|secret|api[ _-]?key)\s+(?:is|was):?\s+[\"'`]?)"
+         r"(?=[^\s\"'`]*\d)[^\s\"'`,;]{12,}", re.I),
+        (r"((?:password|passphrase|token|secret|api[ _-]?key)"
+         r"(?:\s{1,40}provided\b)?[\s:,|\u2502\"'`(\[]{1,40})"
          r"(?=[\w*-]{0,60}\d)(?=[\w*-]{0,60}[A-Za-z])[\w*-]{20,}", re.I),
     )
 )  # fmt: skip
@@ -111,7 +125,7 @@ _KINDS_OF_KEY = frozenset(
     {
         "api", "access", "secret", "private", "signing", "encryption", "auth", "account", "license",
         "master", "service", "storage", "admin", "shared", "ssh", "session", "server", "deploy",
-        "client", "hub", "user", "app",
+        "client", "hub", "user", "app", "preshared",
     }
 )  # fmt: skip
 #: Beside these a token is a piece of text for a model, or a count of them.
@@ -136,19 +150,22 @@ _HEAD = re.compile(
     r"[A-Za-z0-9_.-]{0,32}|(?:api|access|secret|private) key)"
     rf"{_COLOURS}(?P<quote>\\{{0,8}}[\"']?){_COLOURS}"
     r"(?P<gap>,?\s{0,40}\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*[:=][ \t]*"
-    r"|[ \t]*(?:[=-]>|:=|==?|:|%(?:25)?3D)[ \t]*(?:\\\r?\n\s*)?|(?:[ \t]|\\\r?\n)+|,\s*|>)"
+    r"|[ \t]*(?:[=-]>|:=|==?|:|\uff1a|%(?:25)?3D)[ \t\xa0]*(?:\\\r?\n\s*)?"
+    r"(?:(?:&\w{1,40}|!!?\w{1,40})[ \t]+)?|(?:[ \t]|\\\r?\n)+|,\s*|>)"
     rf"{_COLOURS}",
     re.I,
 )
 #: Its value: quoted, in the indented lines below, or up to the next gap; see also _in_brackets.
 _VALUE = re.compile(
     r"\"{3}[^\"]*\"{3}|'{3}[^']*'{3}"
-    r"|b?\\{0,8}\"(?:[^\"\\\n]|\\[^\"])*\\{0,8}\"|b?'[^'\n]*'(?:'[^'\n]*')*"
+    r"|[bfru$]?\\{0,8}\"(?:[^\"\\\n]|\\[^\"])*\\{0,8}\"|[bfru$]?'[^'\n]*'(?:'[^'\n]*')*"
     r"|(?:[|>][+-]?[ \t]*)?(?:\r?\n[ \t]+(?:- +)?[^\s:=]+(?=\s*(?:\r?\n|\Z)))+"
     r"|[^\s\"',;&|<>(){}\[\]\\]+"
     # A sign that begins nothing else is a part of it.
     r"(?:[;,&|()\\](?!-|[\w.-]*\s*[=:])[^\s\"',;&|<>(){}\[\]\\]+)*"
 )
+#: What Python or a shell writes before a quote.
+_PREFIXES = "bfru$"
 _BRACKETS = re.compile(r"(?P<open>[\[({])|[\])}]|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
 _MOST_IN_BRACKETS = 2000
 _PIECE = re.compile(r"[^\s\[\](){}\"',:\\|>-][^\s\[\](){}\"',\\]*")
@@ -156,8 +173,12 @@ _IS_A_NAME = re.compile(r"[\"']\s*:\s*")
 _NO_SECRETS = ("none", "null", "true", "false", "~", "undefined", REDACTED)
 #: What stands for a value: a variable of a shell, a template, a format.
 _STAND_IN = re.compile(r"\$(?:[A-Z_][A-Z0-9_]*|\{.*|\(.*)|\{\{.*|%\(.*", re.S)
-_DRAWN = re.compile(r"(?=.*\d)[\w+=~-]+|[A-Za-z0-9+/]{16,}={1,2}")
+_DRAWN = re.compile(
+    r"(?=.*\d)[\w+=~-]+|[A-Za-z0-9+/]{16,}={1,2}|[\w.@-]{1,64}:(?=.*\d)(?=.*[A-Za-z])[\w+=~-]{8,}"
+)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+#: Names without gaps in them, such as PGPASSWORD, SSHPASS and HFTOKEN.
+_RUN_TOGETHER = re.compile(r"(?i:\w*(?:password|passwd|passphrase))|[A-Z0-9]{2,}(?:PASS|TOKEN)")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -223,7 +244,7 @@ def _in_brackets(text: str, start: int) -> str:
 def _joins(head: re.Match[str], value: str, text: str, after: int) -> bool:
     """Whether a name has a value: a blank or a comma joins an option, or two texts in quotes."""
     gap = head["gap"]
-    quoted = value.lstrip("b")[:1] in ("\\", '"', "'")
+    quoted = value.lstrip(_PREFIXES)[:1] in ("\\", '"', "'")
     if any(sign in gap for sign in "=:%>"):
         return quoted or "==" not in gap
     if value.startswith("-") or _IS_A_NAME.match(text, after - 1):
@@ -241,14 +262,19 @@ def is_secret(name: str, value: str) -> bool:
         return False
     words = [_singular(word.lower()) for word in _WORD.findall(name)]
     if words[-1:] == ["key"]:
-        return name.isupper() or (len(words) > 1 and words[-2] in _KINDS_OF_KEY)
+        is_header = words[0] == "x"
+        return name.isupper() or is_header or (len(words) > 1 and words[-2] in _KINDS_OF_KEY)
     if "token" in words:
         return not _TEXT_WORDS & set(words) and not bare.lstrip("-").replace(".", "").isdigit()
     if "auth" in words and not _SECRET_WORDS & set(words):
         # How somebody logs in has a short name, or an address.
         return len(bare) >= 16 and bool(_DRAWN.fullmatch(bare))
+    if words == ["pass"]:
+        return len(bare) >= 12 and bool(_DRAWN.fullmatch(bare)) and not bare.isdigit()
     if words[-1:] == ["pass"]:
         return len(words) > 1 and not bare.isdigit()
+    if any(_RUN_TOGETHER.fullmatch(part) for part in re.split(r"[^A-Za-z0-9]+", name)):
+        return not bare.isdigit() or not name.endswith("TOKEN")
     pairs = zip(words, words[1:])
     of_key = any(second == "key" and first in _KINDS_OF_KEY for first, second in pairs)
     return of_key or bool(_SECRET_WORDS & set(words))
@@ -262,9 +288,9 @@ def _left_out(value: str) -> str:
     """The value with each of its pieces left out; quotes, brackets and names in it stay."""
     if value[0] in "[({|>\r\n":
         return _PIECE.sub(lambda piece: _piece(value, piece), value)
-    quote = re.match(r"b?\\*(?:\"{3}|'{3}|[\"'])", value)
+    quote = re.match(r"[bfru$]?\\*(?:\"{3}|'{3}|[\"'])", value)
     edge = quote[0] if quote else ""
-    return f"{edge}{REDACTED}{edge.lstrip('b')}"
+    return f"{edge}{REDACTED}{edge.lstrip(_PREFIXES)}"
 
 
 def _piece(value: str, piece: re.Match[str]) -> str:

@@ -188,6 +188,45 @@ SHAPES = [
     f"{PEM}\n{SECRET}",
     f"Private-Lines: 1\n{SECRET}\n",
     f"LS0tLS1CRUdJTiBPUEVOU1NI{SECRET}",
+    f"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\n{SECRET}",
+    f"MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy0\n{SECRET}",
+    f"PresharedKey = {SECRET}=",
+    # Names that have no gaps, and those of a single word.
+    f"PGPASSWORD={SECRET} psql",
+    f"SSHPASS={SECRET}",
+    f"HFTOKEN={SECRET}",
+    f"X-Vast-Key: {SECRET}",
+    json.dumps({"user": "me", "pass": SECRET}),
+    f"GRADIO_AUTH=me:{SECRET}",
+    # What shells, tables and people put between a name and what they have drawn.
+    f"set -x HF_TOKEN {SECRET}",
+    f"setenv HF_TOKEN {SECRET}",
+    f"ENV HF_TOKEN {SECRET}",
+    f"| HF_TOKEN | {SECRET} |",
+    f"\u2502 api_key \u2502 {SECRET} \u2502",
+    f"name,value\nHF_TOKEN,{SECRET}",
+    f"HF_TOKEN\n{SECRET}",
+    f"ngrok authtoken {SECRET}",
+    f"token was: {SECRET}",
+    *(f"invalid token {opened}{SECRET}" for opened in "([`"),
+    f"API key:\n{SECRET}",
+    # Other ways to write a value.
+    f"HF_TOKEN=$'{SECRET}'",
+    f"{{u'api_key': u'{SECRET}'}}",
+    f"token=f'{SECRET}'",
+    f"token: &anchor {SECRET}",
+    f"token: !!str {SECRET}",
+    f"api_key:\xa0{SECRET}",
+    f"Authorization: Custom {SECRET}",
+    f"redis-cli -h db -a {SECRET}",
+    f"openssl rsa -passin pass:{SECRET}",
+    *(
+        f"{prefix}{SECRET}"
+        for prefix in (
+            *("dckr_pat_", "figd_", "lin_api_", "shpat_", "sq0atp-", "tgp_v1_", "sntrys_", "PMAK-"),
+            *("rubygems_", "NRAK-", "ATATT3x", "ntn_", "glsa_", "esecret_", "123456789:AAabcdef"),
+        )
+    ),
 ]
 HARMLESS = [
     "max_num_batched_tokens=2048, tokenizer='a/b', tokenizer_mode=auto",
@@ -252,6 +291,19 @@ HARMLESS = [
     "token: -1",
     "if a: return token",
     "api_key -> None",
+    "pass: 3",
+    "pass: true, pass = step_2",
+    "PASS=12 FAIL=0",
+    "MAXTOKENS=4096",
+    "the API key is in the environment, or a token",
+    "token (see https://docs.example/tokens)",
+    "set -x; echo token",
+    "| eos_token | </s> |",
+    "tokenizer\nQwen2ForCausalLM2026RopeScaling",
+    "Authorization: required by this server",
+    "auth_host=server.example.com:8000",
+    "MIIDXTCCAkWgAwIBAgIJAJC1HiIAZAiIMA0GCSqGSIb3DQEB",
+    "running pass:noop_elimination_for_v1",
 ]
 #: What a pattern could need forever for.
 LONG = [
