@@ -151,8 +151,10 @@ def _rental_line(rental: Mapping[str, Any]) -> str:
 
 
 def _sum_line(scope: str, rentals: Sequence[Mapping[str, Any]]) -> str:
-    price = sum(rental["billed_usd_per_hour"] or 0 for rental in rentals)
-    return f"Scope {scope}: {len(rentals)} rentals, {price:.4f} dollars per hour."
+    told = [rental["billed_usd_per_hour"] for rental in rentals]
+    least = "at least " if None in told else ""
+    price = sum(one or 0 for one in told)
+    return f"Scope {scope}: {len(rentals)} rentals, {least}{price:.4f} dollars per hour."
 
 
 class FilterModule:

@@ -40,8 +40,8 @@ MUTATIONS = (
         "teardown-ends-at-its-look",
         "a row that nobody can read keeps a rental alive",
         "roles/teardown/tasks/main.yml",
-        "  rescue:\n    - name: Tell what could not be ended by itself\n",
-        "  always:\n    - name: Tell what could not be ended by itself\n",
+        "    connect_goes_on: true\n",
+        "    connect_goes_on: false\n",
         ("tests/unit/plugins/test_teardown.py",),
     ),
     Mutation(

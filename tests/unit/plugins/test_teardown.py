@@ -28,6 +28,17 @@ def test_a_rental_of_which_only_the_id_can_be_read_is_torn_down(
     simulator.control.plan_faults([fault("row_is", fields=odd, times=999)])
     status, output = play(tmp_path, TEARDOWN, "--limit", "gpu-1", inferops_api_url=simulator.url)
     assert status == 0, output
-    assert "Server: not stopped: Look up the rental failed: " in output
+    assert f"row of rental {rental.id} cannot be understood: 70000 is not a port. What" in output
     assert f"Released and proven gone: rental {rental.id} of vastai" in output
     assert simulator.control.state()["rentals"] == []
+
+
+def test_a_key_that_is_refused_is_told_once_and_ends_nothing_well(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    status, output = play(
+        tmp_path, TEARDOWN, "--limit", "gpu-1", key="wrong", inferops_api_url=simulator.url
+    )
+    assert status != 0
+    assert output.count("fatal: ") == 1
+    assert "What is rented, and so what bills, is unknown." in output
