@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one view shows: a list that is behind, an odd row, a file beside a key, a text of one host."""
+"""What one view shows: a list that is behind, an odd row, a file beside a key, one host's text."""
 
 from __future__ import annotations
 
