@@ -45,6 +45,14 @@ MUTATIONS = (
         ("tests/unit/plugins/test_teardown.py",),
     ),
     Mutation(
+        "extension-believes-a-status",
+        "a host that serves cannot be extended while its status is behind",
+        "playbooks/extend.yml",
+        "\"{{ 'provider' if extend_result.enforced_by == 'provider' else 'host' }}\"",
+        '"{{ extend_result.enforced_by }}"',
+        ("tests/unit/plugins/test_extend.py",),
+    ),
+    Mutation(
         "one-odd-row-hides-the-scope",
         "one row that nobody can read hides what else is rented, and its price",
         f"{MARKET}/rentals/account.py",
