@@ -56,6 +56,7 @@ _ARGUMENTS: dict[str, Any] = {
     "on_failure": {"type": "str", "choices": [RELEASE, KEEP], "default": RELEASE},
     "history_path": {"type": "str", "default": ""},
     "boot_seconds": {"type": "float", "default": 0.0},
+    "clock_offset_seconds": {"type": "float", "default": 0.0},
     "ratios": _DICT,
     "task": {"type": "str", "default": "an unknown task"},
     "message": {"type": "str", "default": "no message"},
@@ -75,7 +76,9 @@ class ActionModule(WorkerAction):
         self._options = given
         self._host = variables.get("inventory_hostname", "localhost")
         self._now = Clock.from_environment().now()
-        self._cost_usd = rental_cost_usd(self._options["rental"], self._now)
+        # It began by the provider's clock, whatever this one shows.
+        now = self._now + self._options["clock_offset_seconds"]
+        self._cost_usd = rental_cost_usd(self._options["rental"], now)
         self._ledger = Ledger.from_dict(self._options["ledger"])
         told: dict[str, Any] = getattr(self, f"_{self._options['state']}")()
         # An account is about a run, not a state to keep.

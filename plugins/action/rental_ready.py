@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import Any
 
@@ -42,10 +41,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waitin
     age_seconds,
     ready_limits,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import here
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     WorkerAction,
     tell,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.key_pair import public_half
 
 _ARGUMENTS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,
@@ -201,12 +202,10 @@ def _remaining(provider: Provider, rental: Rental, clock: Clock) -> int | None:
 
 
 def _public_key(private_key_file: str) -> str:
-    path = os.path.expanduser(private_key_file) + ".pub"
     try:
-        with open(path, encoding="utf-8") as file:
-            return check_public_key(file.read())
-    except OSError as error:
+        return check_public_key(public_half(here(private_key_file)))
+    except (OSError, ValueError) as error:
         raise RequestRefused(
-            f"The public SSH key cannot be read: {error}.",
-            remedy="Make the pair with ssh-keygen -t ed25519.",
+            f"The SSH key cannot be used: {error}",
+            remedy="Name a private key that can be used (inferops_ssh_private_key_file).",
         ) from error

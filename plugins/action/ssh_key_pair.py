@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files 
     make_folders,
     open_private,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import user_key
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import (
     absent,
     here,
@@ -24,15 +24,11 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import (
     unwritable,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.key_pair import keygen, public_half
 
 ARGUMENTS: dict[str, Any] = {
     "private_key_file": {"type": "path", "required": True, "no_log": False},
 }
-SECONDS = 60
-
-
-#: How public keys begin.
-_PUBLIC = (b"ssh-", b"ecds", b"sk-s", b"sk-e")
 
 
 class ActionModule(WorkerAction):
@@ -56,9 +52,14 @@ class ActionModule(WorkerAction):
                 raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {problem}.")
             return {"changed": True, "public_key": None}
         try:
-            return {"changed": _made(file), "public_key": _public_key(file)}
+            told = {"changed": _made(file), "public_key": public_half(file)}
+            user_key(str(file))
+        except ValueError as error:
+            # Without its cause, which Ansible would say a second time.
+            raise AnsibleActionFail(str(error)) from None
         except OSError as error:
             raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {error}.") from error
+        return told
 
 
 def _made(file: Path) -> bool:
@@ -71,42 +72,8 @@ def _made(file: Path) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if file.is_file():
             return False
-        done = _keygen("-q", "-t", "ed25519", "-N", "", "-C", "inferops", "-f", str(file))
+        done = keygen("-q", "-t", "ed25519", "-N", "", "-C", "inferops", "-f", str(file))
         name.unlink(missing_ok=True)
     if done.returncode != 0:
-        raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {done.stderr.strip()}.")
+        raise ValueError(f"The SSH key pair {file} cannot be made: {done.stderr.strip()}.")
     return True
-
-
-def _public_key(file: Path) -> str:
-    """Without this a locked or damaged key would be found out only after money was spent."""
-    done = _keygen("-y", "-P", "", "-f", str(file))
-    if done.returncode != 0:
-        raise AnsibleActionFail(f"{file} cannot be used: {_why(file, done.stderr)}")
-    return done.stdout.strip()
-
-
-def _why(file: Path, said: str) -> str:
-    """What is wrong with a key, and what helps."""
-    if file.read_bytes()[:4] in _PUBLIC:
-        return "it is a public key. Name the private one, which has no .pub at its end."
-    if "UNPROTECTED" in said:
-        return f"others may read it, so ssh refuses it: chmod 600 {file}"
-    return (
-        f"{said.strip()}. Give a key without a passphrase (inferops_ssh_private_key_file), or "
-        "remove it and a new pair is made."
-    )
-
-
-def _keygen(*words: str) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            ["ssh-keygen", *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise AnsibleActionFail(f"ssh-keygen does not end: {error}.") from error

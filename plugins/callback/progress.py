@@ -100,6 +100,12 @@ def _expected_seconds(offer: Any) -> float:
     return float(seconds) if _is_number(seconds) else 0.0
 
 
+def _offset_seconds(deadline: Any, known: float) -> float:
+    """By how much the marketplace's clock is ahead, as a result's `deadline` tells it."""
+    told = deadline.get("clock_offset_seconds") if isinstance(deadline, Mapping) else None
+    return float(told) if isinstance(told, (int, float)) and _is_number(abs(told)) else known
+
+
 def _is_number(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and math.isfinite(value) and value >= 0
@@ -126,6 +132,8 @@ class CallbackModule(CallbackBase):
         self._running: dict[str, _RunningTask] = {}
         self._rentals: dict[str, Mapping[str, Any]] = {}
         self._expected: dict[str, float] = {}
+        # The marketplace's clock, by which rentals begin, minus this one.
+        self._ahead = 0.0
         self._seconds_by_role: dict[str, float] = {}
         self._role: str | None = None
         self._role_since = 0.0
@@ -143,6 +151,7 @@ class CallbackModule(CallbackBase):
         """One line per task whose time has come; `now` is monotonic, `epoch` the wall clock."""
         lines = []
         with self._guard:
+            epoch += self._ahead
             for task in self._running.values():
                 if now < task.next_line_at:
                     continue
@@ -194,6 +203,7 @@ class CallbackModule(CallbackBase):
                 if not running.started_by_host:
                     del self._running[result.task._uuid]
             if "rental" in result.result and _told_by_us(result):
+                self._ahead = _offset_seconds(result.result.get("deadline"), self._ahead)
                 self._rentals.pop(host, None)
                 if "offer" in result.result or not result.result["rental"]:
                     self._expected[host] = _expected_seconds(result.result.get("offer"))

@@ -129,6 +129,9 @@ def _host_lines(name: str, told: Mapping[str, Any] | None) -> list[str]:
 
 
 def _rental_line(rental: Mapping[str, Any]) -> str:
+    named = f"{rental['mark']['name']}: rental {rental['id']} of {rental['provider']}"
+    if rental.get("status") == "unreadable":
+        return f"{named} may bill, and nobody knows how much: {rental['status_text']}"
     left = rental["remaining_seconds"]
     if left is None:
         ends = "no deadline"
@@ -142,15 +145,16 @@ def _rental_line(rental: Mapping[str, Any]) -> str:
     price = rental["billed_usd_per_hour"]
     bills = "price not told" if price is None else f"{price:.4f} dollars per hour"
     return (
-        f"{rental['mark']['name']}: rental {rental['id']} of {rental['provider']} is "
-        f"{rental['status_text']}; {rental['gpu_count']} x {rental['gpu_name']}; "
+        f"{named} is {rental['status_text']}; {rental['gpu_count']} x {rental['gpu_name']}; "
         f"{bills}, {rental['cost_usd']:.4f} so far; {ends}"
     )
 
 
 def _sum_line(scope: str, rentals: Sequence[Mapping[str, Any]]) -> str:
-    price = sum(rental["billed_usd_per_hour"] or 0 for rental in rentals)
-    return f"Scope {scope}: {len(rentals)} rentals, {price:.4f} dollars per hour."
+    told = [rental["billed_usd_per_hour"] for rental in rentals]
+    least = "at least " if None in told else ""
+    price = sum(one or 0 for one in told)
+    return f"Scope {scope}: {len(rentals)} rentals, {least}{price:.4f} dollars per hour."
 
 
 class FilterModule:

@@ -92,6 +92,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.accoun
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import known_hosts
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
     damaged_warning,
+    unreadable_warning,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     MARKET_OPTIONS,
@@ -139,6 +140,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             raise _unreadable(path, error, market) from None
         if damaged:
             self.display.warning(damaged_warning(damaged))
+        for warning in filter(None, map(unreadable_warning, rentals)):
+            self.display.warning(warning)
         group = self.inventory.add_group(self.get_option("group"))
         # Another inventory may name the same hosts; of our own, the first rental of a name counts.
         seen: set[str] = set()

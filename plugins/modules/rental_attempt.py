@@ -109,6 +109,10 @@ options:
     description: How long it took until SSH worked, for the history; V(0) when it did not.
     type: float
     default: 0
+  clock_offset_seconds:
+    description: The provider's clock minus the controller's, as M(inferops.gpu.rental) returns it.
+    type: float
+    default: 0
   ratios:
     description:
       - With O(state=measured), by phase how many times longer it took than the offer had let

@@ -97,13 +97,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.account import (
-    SHARED_FOR_SECONDS,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import enforced_by
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
-    refuse_damaged,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
@@ -145,11 +139,9 @@ def main() -> None:
     try:
         provider = make_provider(module.params, clock)
         lifecycle = make_lifecycle(module.params, provider, clock)
-        found = lifecycle.account.find(name)
+        # One list may be behind: that nothing bills is said of what was proven.
+        found = lifecycle.account.find(name) or lifecycle.account.prove_none(name)
         if not found:
-            refuse_damaged(
-                lifecycle.account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused
-            )
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.",
                 remedy="Run deploy to rent a host.",

@@ -41,7 +41,7 @@ options:
     type: str
     required: true
   ssh_private_key_file:
-    description: Private key on the controller. The public half beside it (C(.pub)) is attached.
+    description: Private key on the controller. Its public half is attached.
     type: path
     required: true
   known_hosts_file:

@@ -91,6 +91,7 @@ verdicts:
       release: true
       outcome: released
       price_usd_per_hour: 0.3412
+      billed_usd_per_hour: 0.3412
       cost_usd: 8.2
       console_url: https://console.vast.ai/instances/
   contains:
@@ -100,6 +101,9 @@ verdicts:
           rental under its name, V(orphan) is not named by the inventory, V(unknown) cannot be
           judged.
       type: str
+    billed_usd_per_hour:
+      description: What it bills as it is now, which is less than its price while it is stopped.
+      type: float
     release:
       description: Whether it may be released under these options.
       type: bool

@@ -30,7 +30,7 @@ attributes:
     platforms: posix
 options:
   private_key_file:
-    description: The private key. The public one lies beside it, with C(.pub).
+    description: The private key. The public one is made of it, whatever lies beside it.
     type: path
     required: true
 requirements:
@@ -45,8 +45,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 public_key:
-  description: The public key, null in check mode when the pair is not made yet.
+  description: The public key without its comment; null in check mode while there is no pair yet.
   returned: success
   type: str
-  sample: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKk1 inferops
+  sample: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKk1
 """

@@ -2,28 +2,43 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is said when somebody ends a run with Ctrl-C: nothing is released then."""
+"""What is said when somebody ends a run, with Ctrl-C or kill: nothing is released then."""
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 from functools import cache
+from typing import Any
 
 from ansible.utils.display import Display
 
 TOLD = (
-    "The run was interrupted, and nothing was released: what is rented goes on billing, until its "
-    "deadline at most. With the same inventory and variables, ansible-playbook inferops.gpu.status "
-    "shows what bills, and ansible-playbook inferops.gpu.teardown releases it."
+    "The run was interrupted and releases nothing more: what is rented goes on billing, until its "
+    "deadline where it has one. With the same inventory and variables, ansible-playbook "
+    "inferops.gpu.status shows what bills, and ansible-playbook inferops.gpu.teardown releases it."
 )
 
 
 @cache
 def explain_interruption() -> None:
     """Let this process, Ansible's own, say so at its end."""
-    atexit.register(_tell, os.getpid())
+    pid, ends = os.getpid(), signal.getsignal(signal.SIGTERM)
+    atexit.register(_tell, pid)
+
+    def explain(number: int, frame: Any) -> None:
+        # The signal may have come in the middle of writing: nothing but this is safe then.
+        if os.getpid() == pid:
+            os.write(2, f"\n{TOLD}\n".encode())
+        if callable(ends):
+            ends(number, frame)
+
+    # Ansible's own handler, which AWX and timeouts call, ends the process at once.
+    if callable(ends):
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGTERM, explain)
 
 
 def _tell(pid: int) -> None:

@@ -277,9 +277,7 @@ class Rental:
     @property
     def billed_usd_per_hour(self) -> float | None:
         """What it bills as it is now."""
-        if self.status in DEAD and self.stopped_usd_per_hour is not None:
-            return self.stopped_usd_per_hour
-        return self.price_usd_per_hour
+        return _billed(self.status, self.price_usd_per_hour, self.stopped_usd_per_hour)
 
     @property
     def is_written_over(self) -> bool:
@@ -342,6 +340,16 @@ def rate(price_usd_per_hour: float | None) -> str:
     if price_usd_per_hour is None:
         return "at an unknown price"
     return f"{price_usd_per_hour:.4f} dollars an hour"
+
+
+def _billed(status: str, running: float | None, stopped: float | None) -> float | None:
+    return stopped if status in DEAD and stopped is not None else running
+
+
+def rental_billed_usd_per_hour(rental: Mapping[str, Any]) -> float | None:
+    """What a rental, as modules return it, bills as it is now; None where that is not told."""
+    prices = (rental.get("price_usd_per_hour"), rental.get("stopped_usd_per_hour"))
+    return _billed(str(rental.get("status")), *prices)
 
 
 def rental_since(rental: Mapping[str, Any]) -> float:

@@ -14,6 +14,7 @@ from tests.drills.mutations.paths import (
     MARKET,
     MARKS,
     MODELS,
+    OUTCOME,
     READY,
     RENTALS,
     SCRIPT,
@@ -344,11 +345,13 @@ MUTATIONS = (
         "stopped-told-at-the-running-rate",
         "a stopped rental is told at many times what it costs",
         f"{MARKET}/model.py",
-        "        if self.status in DEAD and self.stopped_usd_per_hour is not None:\n",
-        "        if False:\n",
+        "    return stopped if status in DEAD and stopped is not None else running\n",
+        "    return running\n",
         (
             f"{LIFECYCLE}::test_a_rental_that_has_stopped_is_ended_by_nobody_and_tells_what_it_costs",
+            f"{OUTCOME}::test_a_failed_deploy_says_what_bills[stopped]",
         ),
+        2,
     ),
     Mutation(
         "token-to-every-hub",

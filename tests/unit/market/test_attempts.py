@@ -226,6 +226,24 @@ def test_the_second_machine_that_fails_alike_is_not_to_blame_and_ends_the_run() 
     assert "other ports than 80 and 443" in told.attempt["message"]
 
 
+PULLING = "boot: created: Error response from daemon: Get https://registry.example/v2/: "
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("dial tcp 10.1.2.3:50612->203.0.113.9:443", "dial tcp 192.168.0.4:41102->203.0.113.9:443"),
+        ("container 3f9a0c77be12 exited at 10:00:01", "container 77be123f9a0c exited at 10:09:33"),
+    ],
+)
+def test_a_text_that_differs_by_what_is_a_machines_own_is_the_same_failure(
+    one: str, other: str
+) -> None:
+    first, second = (Failure("x", "boot", "machine", PULLING + text) for text in (one, other))
+    told = judged_after(after(first), second)
+    assert (told.try_next, told.shunned) == (False, "")
+
+
 def test_two_machines_that_fail_otherwise_are_both_to_blame() -> None:
     other = Failure("it shows another host key", "ssh", "machine", "host key")
     told = judged_after(after(BLACK_HOLED), other)

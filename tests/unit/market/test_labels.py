@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.filter.fleet_status import fleet_status
 from tests.simulator import daemon
 from tests.unit.market.conftest import Market, fault
 
@@ -124,12 +125,59 @@ def test_lists_that_are_behind_do_not_make_a_billing_rental_absent(
     assert market.billing() == []
 
 
+@pytest.mark.parametrize("call", ["deploy", "teardown"])
+def test_lists_that_are_behind_do_not_hide_the_older_of_two_that_were_rented_at_once(
+    market: Market, call: str
+) -> None:
+    """The older one of a race is kept, so that the youngest bill is of one that has ended."""
+    first, other = (market.rent(name)["rental"]["id"] for name in ("gpu-1", "gpu-2"))
+    market.create(market.ranked()[0].offer)
+    (second,) = {str(row["id"]) for row in market.billing()} - {first, other}
+    market.provider().release(second)
+    market.clock.sleep(60)
+    market.controller_dir = market.controller_dir / "another"
+    market.fault("list_without", label="/gpu-1/", times=4)
+    if call == "deploy":
+        assert market.rent()["rental"]["id"] == first
+        assert len(market.creates()) == 3
+    else:
+        assert [one["id"] for one in absent(market)["released"]] == [first]
+
+
+def test_lists_that_are_behind_do_not_hide_one_whose_label_was_written_into(market: Market) -> None:
+    first = market.rent()["rental"]["id"]
+    write(market, "{mark} keep")
+    market.controller_dir = market.controller_dir / "another"
+    market.fault("list_without", label="", times=4)
+    assert [one["id"] for one in absent(market)["released"]] == [first]
+    assert market.billing() == []
+
+
 def test_a_list_that_misses_one_of_several_does_not_make_it_absent(market: Market) -> None:
     first = market.rent()["rental"]
     market.rent("gpu-2")
     market.controller_dir = market.controller_dir / "another"
     market.fault("list_without", label="/gpu-1/", times=4)
     assert [one["id"] for one in absent(market)["released"]] == [first["id"]]
+
+
+def test_lists_that_are_behind_let_no_dry_run_say_that_nothing_is_rented(market: Market) -> None:
+    first = market.rent()["rental"]["id"]
+    market.rent("gpu-2")
+    market.controller_dir = market.controller_dir / "another"
+    market.fault("list_without", label="/gpu-1/", times=4)
+    assert [one["id"] for one in absent(market, check=True)["released"]] == [first]
+    assert len(market.billing()) == 2
+
+
+def test_lists_that_are_behind_let_no_extension_say_that_nothing_bills(market: Market) -> None:
+    first = market.rent(duration_hours=100)["rental"]["id"]
+    market.rent("gpu-2")
+    market.controller_dir = market.controller_dir / "another"
+    market.fault("list_without", label="/gpu-1/", times=4)
+    told = market.run("rental_extend", name="gpu-1", scope="test", hours=30)
+    assert told.get("rental", {}).get("id") == first, told
+    assert told["changed"]
 
 
 def test_lists_that_are_behind_rent_no_second_one(market: Market) -> None:
@@ -247,3 +295,18 @@ def test_an_odd_row_is_told_without_a_word_of_python(market: Market, field: str)
     assert "cannot be understood: " in said
     for word in ("Error", "object", "unhashable", "int()", "float"):
         assert word not in said
+
+
+def test_one_odd_row_hides_no_other_rental_of_the_scope(market: Market) -> None:
+    odd, good = (market.rent(name)["rental"]["id"] for name in ("gpu-1", "gpu-2"))
+    market.clock.sleep(60)
+    market.fault("row_is", of="/gpu-1/", fields={"ports": ["22/tcp"]}, times=99)
+    told = market.run("rental_info", scope="test")
+    assert {one["id"]: one["status"] for one in told["rentals"]} == {
+        odd: "unreadable",
+        good: "running",
+    }
+    assert "cannot be understood" in warned(told)
+    (first, second, _sum) = fleet_status({"scope": "test", **told})["rentals"]
+    assert f"gpu-1: rental {odd} of vastai may bill, and nobody knows how much: " in first
+    assert "dollars per hour" in second

@@ -415,5 +415,7 @@ def test_a_rental_that_has_stopped_is_ended_by_nobody_and_tells_what_it_costs(
     assert told["billed_usd_per_hour"] < told["price_usd_per_hour"] / 2
     charged = market.simulator.market.rentals[number].charged_usd
     assert told["cost_usd"] == pytest.approx(charged, abs=0.001)
+    (verdict,) = market.run("rental_reap", scope="test")["verdicts"]
+    assert verdict["billed_usd_per_hour"] == told["billed_usd_per_hour"]
     gone = market.run("rental", name="gpu-1", scope="test", state="absent")["released"]
     assert gone[0]["cost_usd"] == pytest.approx(charged, abs=0.001)

@@ -101,6 +101,12 @@ def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
         ),
         (
             Release("", "release"),
+            {**RENTAL, "status": "stopped", "stopped_usd_per_hour": 0.0042},
+            "Rental 7 is older than this run, so it was kept: it bills 0.0042 dollars per hour "
+            "until playbook inferops.gpu.teardown releases it.",
+        ),
+        (
+            Release("", "release"),
             {"id": "7", "price_usd_per_hour": None},
             "Rental 7 is older than this run, so it was kept: it bills at an unknown price until "
             "playbook inferops.gpu.teardown releases it.",
@@ -115,6 +121,7 @@ def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
         "kept",
         "kept unseen",
         "older",
+        "stopped",
         "no price",
     ],
 )

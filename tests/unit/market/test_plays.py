@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,25 @@ def test_the_way_to_a_host_that_was_given_up_is_forgotten(tmp_path: Path, market
     )
     assert status == 0, output
     assert "way: []" in output
+
+
+def test_the_last_message_reckons_the_cost_by_the_providers_clock(tmp_path: Path) -> None:
+    """As status does: a controller whose clock is two hours behind has not got it for nothing."""
+    began = time.time() + 7200 - 1000
+    status, output = play(
+        tmp_path,
+        on_the_host(role("rent", "on_failure")),
+        "--limit",
+        "gpu-1",
+        inferops_rental={**RENTAL, "price_usd_per_hour": 3.6, "started_at": began},
+        inferops_deadline={"clock_offset_seconds": 7200},
+        inferops_failure={"task": "Launch", "message": "it fails."},
+        rent_result={"nonce": "9f2c41aa"},
+        rent_ledger={"nonce": "9f2c41aa", "requests_sent": 1},
+        rent_on_failure="keep",
+    )
+    assert status != 0
+    assert re.search(r"it has cost 1\.0\d+ dollars", output), output
 
 
 def test_strict_reaping_is_refused_where_only_a_part_of_the_inventory_is_seen(

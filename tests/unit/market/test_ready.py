@@ -126,6 +126,23 @@ def test_the_first_host_key_is_believed_by_no_other_run(
     assert not controller.known_hosts.exists()
 
 
+@pytest.mark.parametrize("beside", ["", "ssh-ed25519 AAAAC3Nz0000 left@another\n"])
+def test_a_host_is_given_the_public_half_of_the_private_key_whatever_lies_beside_that(
+    controller: Controller, beside: str
+) -> None:
+    """AWX gives a private key alone, and the file beside it may be left of another one."""
+    public = controller.key_file.with_suffix(".pub")
+    ours = public.read_text().split()[1]
+    public.unlink()
+    if beside:
+        public.write_text(beside)
+    rental_id = controller.rent()
+    result = controller.ready(id=rental_id, nonce=MARK.nonce)[1]
+    assert result.get("host_key") == REPLACED.public, result
+    attached = controller.market.rentals[int(rental_id)].keys.values()
+    assert [key.split()[1] for key in attached] == [ours]
+
+
 @pytest.mark.parametrize("dead", [DIRECT, PROXY])
 def test_a_host_is_reached_by_the_way_that_works_while_the_other_is_dead(
     controller: Controller, ssh: SshHost, dead: str

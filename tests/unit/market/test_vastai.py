@@ -215,7 +215,7 @@ def test_a_damaged_offer_hides_no_other_one(market: Market) -> None:
     assert len(market.ranked()) == whole - 1
 
 
-@pytest.mark.parametrize("price", [None, 0, "n/a", float("nan")])
+@pytest.mark.parametrize("price", [None, 0, 1e-9, "n/a", float("nan")])
 def test_what_has_no_price_is_not_for_rent(price: object) -> None:
     row = {**generate(0.0)[0], "dph_total": price}
     with pytest.raises(ValueError, match="dph_total is"):
@@ -267,6 +267,20 @@ def test_the_secrets_of_vast_ai_are_what_they_were() -> None:
         (400, {"success": False, "error": "spend_rate_limit", "msg": "Exceeded."}, "spend rate"),
         (400, {"success": False, "error": "missing_billing", "msg": "Add one."}, "payment method"),
         (402, {"success": False, "error": "payment_required", "msg": "Pay."}, "Add credit"),
+        (400, {"success": False, "error": "insufficient_funds", "msg": "Too low."}, "Add credit"),
+        (
+            403,
+            {"success": False, "error": "account_error", "msg": "Your account is suspended."},
+            "See what the console says",
+        ),
+        # What refuses the account is not said of the key.
+        (403, {"success": False, "error": "spend_rate_limit", "msg": "Exceeded."}, "spend rate"),
+        # What is not available need not be the offer.
+        (
+            400,
+            {"success": False, "error": "invalid_args", "msg": "image some/image is not available"},
+            "Change the option",
+        ),
         # A number in a text is no status.
         (
             400,

@@ -500,6 +500,17 @@ def test_a_host_that_lets_nobody_in_is_given_up_as_before() -> None:
         ),
         ("created: no match for platform in manifest: not found", "Correct rent_image"),
         ("created: insufficient_scope: authorization failed", "rent_registry_username"),
+        ("created: Error response from daemon: denied", "rent_registry_username"),
+        ("loading: denied: permission_denied: read_package", "rent_registry_username"),
+        ("created: error parsing HTTP 403 response body: no json", "rent_registry_username"),
+        ("created: User is not authorized to perform: ecr:GetImage", "rent_registry_username"),
+        ("loading: MANIFEST_UNKNOWN", "Correct rent_image"),
+        ("created: manifest not found", "Correct rent_image"),
+        ("created: invalid repository name (A/b)", "Correct rent_image"),
+        (
+            'created: image operating system "windows" cannot be used on this platform',
+            "Correct rent",
+        ),
     ],
 )
 @pytest.mark.parametrize("status", [STARTING, STOPPED, FAILED])
@@ -517,6 +528,7 @@ def test_an_image_that_no_host_can_get_is_told_whatever_the_status(
     [
         "created: docker_build() error writing dockerfile",
         "loading: failed to extract layer ...: no space left on device",
+        'created: OCI runtime create failed: exec: "/init": permission denied: unknown',
     ],
 )
 def test_what_one_machine_lacks_is_no_fault_of_the_image(text: str) -> None:

@@ -140,6 +140,19 @@ def test_a_private_key_without_its_public_half_is_good(tmp_path: Path) -> None:
     assert f"public ssh-ed25519 {expected}" in output
 
 
+def test_a_key_that_cannot_log_in_is_found_before_anything_is_rented(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    key = tmp_path / "key"
+    keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(keygen, check=True, stdin=subprocess.DEVNULL)
+    (tmp_path / "key-cert.pub").write_text("no certificate")
+    status, output, asked = deploy(tmp_path, simulator)
+    assert status != 0
+    assert "cannot be used as a key" in output
+    assert not any("asks" in path for path in asked)
+
+
 def reported(tmp_path: Path, **given: Any) -> tuple[int, str]:
     """Exit status and output of what a deploy says at its end."""
     report = REPOSITORY / "playbooks" / "tasks" / "report.yml"

@@ -66,7 +66,7 @@ def test_a_price_that_is_not_told_is_said_to_be_unknown() -> None:
     untold = {**RENTAL, "billed_usd_per_hour": None}
     told = fleet({}, untold, RENTAL)["rentals"]
     assert "2 x RTX 4090; price not told, 0.7200 so far" in told[0]
-    assert told[-1] == "Scope prod: 2 rentals, 0.3600 dollars per hour."
+    assert told[-1] == "Scope prod: 2 rentals, at least 0.3600 dollars per hour."
 
 
 @pytest.mark.parametrize(

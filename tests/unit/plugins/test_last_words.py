@@ -72,7 +72,8 @@ def test_the_line_to_try_runs_in_a_shell_as_it_is_shown(tmp_path: Path, wants_ke
     assert body == question
 
 
-def test_who_interrupts_a_run_is_told_what_goes_on_billing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
+def test_who_interrupts_a_run_is_told_what_goes_on_billing(tmp_path: Path, sent: int) -> None:
     began = tmp_path / "began"
     command = f"touch {began}; sleep 30"
     waiting = {"ansible.builtin.shell": command, "delegate_to": "localhost"}
@@ -95,9 +96,9 @@ def test_who_interrupts_a_run_is_told_what_goes_on_billing(tmp_path: Path) -> No
         # A worker that has just been forked is not ready for the signal yet.
         while not began.exists() and run.poll() is None:
             time.sleep(0.05)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(sent)
         _output, errors = run.communicate(timeout=60)
-    assert "User interrupted execution" in errors
+    assert ("User interrupted execution" in errors) == (sent == signal.SIGINT)
     assert TOLD in " ".join(errors.split())
 
 

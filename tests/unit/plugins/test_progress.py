@@ -37,7 +37,8 @@ SLOW_ROLE = """
 - name: Sleep
   ansible.builtin.command: sleep 2.6
 """
-# 3600 dollars per hour is a dollar per second; a host that lies says thousands.
+# 3600 dollars per hour is a dollar per second; a host that lies says thousands. The marketplace's
+# clock is two hours ahead.
 STAND_IN = """
 import time
 from ansible.plugins.action import ActionBase
@@ -45,9 +46,10 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         price = 3600 if self._task.delegate_to else 3600e4
-        rental = {"price_usd_per_hour": price, "started_at": time.time()}
+        rental = {"price_usd_per_hour": price, "started_at": time.time() + 7200}
+        deadline = {"clock_offset_seconds": 7200}
         offer = {"first_token": {"total_seconds": 90 if self._task.delegate_to else 9e9}}
-        return {"changed": False, "rental": rental, "offer": offer}
+        return {"changed": False, "rental": rental, "offer": offer, "deadline": deadline}
 """
 
 

@@ -98,6 +98,17 @@ def replace_host_key(
     return probe(endpoint, replace(login, expected_keys=(new.public,)), timeout_seconds)
 
 
+def user_key(path: str) -> paramiko.PKey:
+    """The private key in a file. Raises ValueError for one that paramiko cannot log in with."""
+    try:
+        return paramiko.PKey.from_path(path)
+    except Exception as error:
+        # The library below has kinds of its own, for keys that live in a token above all.
+        raise ValueError(
+            f"{path} cannot be used as a key: {error}. Ed25519, ECDSA and RSA keys can."
+        ) from error
+
+
 class _Visit:
     """One fresh connection to a host. Each step returns what failed, or None."""
 
@@ -150,11 +161,10 @@ class _Visit:
         return _check_host_key(key, self._endpoint, self._login)
 
     def _log_in(self, transport: paramiko.Transport) -> Probe | None:
-        path = os.path.expanduser(self._login.private_key_file)
         try:
-            key = paramiko.PKey.from_path(path)
-        except (paramiko.SSHException, OSError, TypeError, ValueError) as error:
-            return Probe(LOGIN, f"{path} cannot be used as a key: {error}", final=True)
+            key = user_key(os.path.expanduser(self._login.private_key_file))
+        except ValueError as error:
+            return Probe(LOGIN, str(error), final=True)
         transport.auth_timeout = self._timeout_seconds
         try:
             transport.auth_publickey(self._login.user, key)

@@ -81,7 +81,7 @@ _SELF_RELEASE = SelfRelease(
 _BAD_KEY = ("auth_error", "invalid user key", "session expired")
 #: Each way of saying that an offer cannot be rented any more. A 5xx may have been carried out,
 #: unless it says in so many words that the list was old.
-_NO_SUCH_OFFER = ("no_such_ask", "is not available", "stale_inventory")
+_NO_SUCH_OFFER = re.compile(r"no_such_ask|type by id \S{1,40} is not available|stale_inventory")
 _STALE = "stale_inventory"
 #: What refuses every offer alike, by words or by statuses: its cause and what helps.
 _REFUSALS: tuple[tuple[tuple[str, ...], tuple[int, ...], str, str], ...] = (
@@ -92,16 +92,22 @@ _REFUSALS: tuple[tuple[tuple[str, ...], tuple[int, ...], str, str], ...] = (
         "Wait, release what is not needed, or ask Vast.ai to raise the account's spend rate limit.",
     ),
     (
-        ("missing_billing", "payment method"),
+        ("missing_billing", "payment method", "billing information"),
         (),
         "the account has no payment method",
         "Add a payment method on the billing page of the console.",
     ),
     (
-        ("credit",),
+        ("credit", "insufficient_funds", "insufficient funds", "account balance"),
         (402,),
         "the account lacks credit",
         "Add credit, or set a lower maximum price.",
+    ),
+    (
+        ("suspended", "banned", "account_disabled", "account is disabled", "verify your"),
+        (),
+        "the account may not rent",
+        "See what the console says of the account, and ask Vast.ai.",
     ),
     (
         ("deprecated_endpoint",),
@@ -536,20 +542,29 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
     doing = f"Renting offer {offer.id}"
     said = response.text.casefold()
     key_refused = any(words in said for words in _BAD_KEY)
-    offer_gone = any(words in said for words in _NO_SUCH_OFFER)
+    offer_gone = bool(_NO_SUCH_OFFER.search(said))
+    refusal = _refusal(response.status, said)
     if not key_refused and not _says_not_carried_out(response, offer_gone):
         return UnclearCreate(f"{doing}: HTTP {response.status} ({response.excerpt()}).")
-    if key_refused or response.status in (401, 403):
+    if key_refused or (response.status in (401, 403) and not refusal):
         return CredentialError(f"{doing}: the API key was refused ({response.excerpt()}).")
     if offer_gone:
         return OfferGone(f"{doing}: it is gone ({response.excerpt()}).")
-    for words, statuses, cause, remedy in _REFUSALS:
-        if response.status in statuses or any(word in said for word in words):
-            return RequestRefused(f"{doing}: {cause} ({response.excerpt()}).", remedy=remedy)
+    if refusal:
+        cause, remedy = refusal
+        return RequestRefused(f"{doing}: {cause} ({response.excerpt()}).", remedy=remedy)
     return RequestRefused(
         f"{doing}: refused ({response.excerpt()}).",
         remedy="Change the option that this names, such as image, disk_gib or ports.",
     )
+
+
+def _refusal(status: int, said: str) -> tuple[str, str] | None:
+    """What refuses every offer alike, and what helps; None where this answer says nothing of it."""
+    for words, statuses, cause, remedy in _REFUSALS:
+        if status in statuses or any(word in said for word in words):
+            return cause, remedy
+    return None
 
 
 def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
@@ -602,7 +617,7 @@ def _offered(row: Any, disk_gib: int) -> list[Offer]:
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
     ports = _number(row, "direct_port_count")
-    price = _told(row, "dph_total")
+    price = round(_told(row, "dph_total"), 6)
     if price <= 0:
         raise ValueError(f"dph_total is {price}")
     return Offer(
@@ -610,7 +625,7 @@ def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
         id=_id_or_none(row.get("ask_contract_id") or row["id"]) or "",
         gpu_name=row["gpu_name"] or "",
         gpu_count=int(row["num_gpus"]),
-        price_usd_per_hour=round(price, 6),
+        price_usd_per_hour=price,
         disk_usd_per_hour=round(
             (_number(row, "storage_cost") or 0.0) * disk_gib / _HOURS_PER_MONTH, 6
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain, islice, zip_longest
 
 from ..clock import Clock
 from ..errors import MarketError, ProviderUnavailable, RateLimited, UnprovenAbsence
@@ -27,9 +28,10 @@ _LISTING_AGAIN_SECONDS = 3.0
 _LISTING_PATIENCE_SECONDS = 200.0
 #: Of the rentals that a listing misses, so many are asked for by their ids.
 _MISSING_LOOKED_AT = 10
-#: Rentals that were charged for in this time may still be there.
+#: Rentals that were charged for in this time may still be there. So many of them are asked for,
+#: where any of the scope may be and where those of one name may.
 _CHARGED_SECONDS = 2 * 86_400.0
-_CHARGED_LOOKED_AT = 3
+_CHARGED_LOOKED_AT, _CHARGED_OF_A_NAME = 3, 5
 #: Clocks are this much apart at most, unless one of them is wrong.
 _PLAUSIBLE_OFFSET_SECONDS = 300.0
 
@@ -69,11 +71,12 @@ class Account:
     def rentals(self, max_age_seconds: float = 0.0, name: str | None = None) -> list[Rental]:
         """Every rental of the scope, by precedence, as listed at most so long ago.
 
-        Raises ProviderUnavailable when one is unreadable, of this *name* where one is given; to end
-        it, its id is enough.
+        Raises ProviderUnavailable when one of this *name* is unreadable; to end it, its id is
+        enough. Without a name such a one is among the others, which one odd row must not hide.
         """
         found = self._of_scope(self._listed(self._clock.now() - max_age_seconds))
-        readable(found if name is None else named(found, name))
+        if name is not None:
+            readable(named(found, name))
         return found
 
     def find(self, name: str, not_before: float | None = None) -> list[Rental]:
@@ -130,16 +133,25 @@ class Account:
             self._doubt(f"What is rented is known by the provider's lists alone: {error.cause}")
             return []
         known = {rental.id for rental in listed}
-        # Most of them have ended. Of each name the youngest is the likeliest to live.
-        youngest: dict[str, str] = {}
-        for rental_id, charge in charged.items():
-            mark = mark_of(charge.label)
-            ours = mark and mark.scope == self._scope and name in (None, mark.name)
-            if mark and ours and rental_id not in known:
-                youngest[mark.name] = rental_id
-        seen = map(self._provider.get, list(youngest.values())[-_CHARGED_LOOKED_AT:])
+        # Most of them have ended. Of each name the youngest is the likeliest to live, but of those
+        # that were rented at once the oldest was kept.
+        youngest_first: dict[str, list[str]] = {}
+        for rental_id, charge in reversed(charged.items()):
+            if rental_id not in known and self._is_charged_as(charge.label, name):
+                mark = mark_of(charge.label)
+                youngest_first.setdefault(mark.name if mark else "", []).append(rental_id)
+        likely = filter(None, chain.from_iterable(zip_longest(*youngest_first.values())))
+        most = _CHARGED_LOOKED_AT if name is None else _CHARGED_OF_A_NAME
+        seen = map(self._provider.get, islice(likely, most))
         found = self._of_scope([rental for rental in seen if rental])
         return found if name is None else named(found, name)
+
+    def _is_charged_as(self, label: str, name: str | None) -> bool:
+        """Whether a bill with this label may be for a rental of the scope, or of *name*."""
+        mark = mark_of(label)
+        if mark is None:
+            return is_damaged(label, self._scope)
+        return mark.scope == self._scope and name in (None, mark.name)
 
     def cost_usd(self, rental: Rental) -> float:
         """What *rental* has cost so far; of one that has stopped by its bills, where they tell."""

@@ -10,6 +10,7 @@ this is decided here, from plain data; plays only do what it says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -21,6 +22,8 @@ from ..mark import draw_nonce
 _NOT_SENT = "claimed"
 #: The shell's own words for a program that could not be run at all.
 _NEVER_RAN = (126, 127)
+#: What a text has of one machine alone: its ids, addresses, ports and times.
+_ITS_OWN = re.compile(r"[0-9a-f]{8,}|[0-9]+")
 RELEASE, KEEP = "release", "keep"
 
 
@@ -98,7 +101,8 @@ class Ledger:
     def has_seen(self, sign: str, machine: str) -> bool:
         """Whether another machine of this run has failed in the same way."""
         return bool(sign) and any(
-            one.get("sign") == sign and one["machine_id"] != machine for one in self.attempts
+            _common(one.get("sign") or "") == _common(sign) and one["machine_id"] != machine
+            for one in self.attempts
         )
 
     def is_silent(self, created: Mapping[str, Any]) -> bool:
@@ -109,6 +113,11 @@ class Ledger:
     def _is_older(self, created: Mapping[str, Any]) -> bool:
         """Whether *created* comes from an attempt before this one."""
         return created.get("nonce", "") not in ("", self.nonce)
+
+
+def _common(sign: str) -> str:
+    """What another machine that fails for the same reason shows, too."""
+    return _ITS_OWN.sub("#", sign.casefold())
 
 
 @dataclass(frozen=True)
@@ -267,6 +276,7 @@ _NO_IMAGE = "Nobody asked for this image: from now on the engine is installed."
 #: What to look at when two machines have failed in the same way, by the beginning of their sign.
 _COMMON_CAUSES = {
     "black-holed": "See whether this controller may connect to other ports than 80 and 443.",
+    "connect": "See whether this controller may connect by SSH, and whether names resolve.",
     "host key": "See whether inferops_scope_secret is the one that this scope was begun with.",
     "login": "See whether inferops_ssh_private_key_file is the key that the hosts are given.",
     "boot": "See what it says there, and whether rent_image is the image that you want.",

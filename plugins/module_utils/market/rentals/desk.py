@@ -181,10 +181,7 @@ class Desk:
         name, nonce = self._options["name"], self._options["nonce"]
         if nonce is not None:
             check_nonce(nonce)
-        if self._dry_run:
-            found = self._account.find(name)
-        else:
-            found = self._account.prove_none(name, but=self._options["id"])
+        found = self._account.prove_none(name, but=self._options["id"])
         doomed = [one for one in found if nonce in (None, one.mark and one.mark.nonce)]
         unproven: list[UnprovenAbsence] = []
         try:

@@ -27,7 +27,10 @@ _REFUSALS = (
         re.compile(
             r"unauthorized|authentication required|no basic auth credentials|insufficient_scope"
             r"|pull access denied|access to the resource is denied|may require authorization"
-            r"|(?:https?://|ghcr\.io)\S*\"?:? denied|error from registry: denied|403 forbidden",
+            r"|(?:https?://|ghcr\.io)\S*\"?:? denied|(?:error from registry|daemon): denied"
+            r"|403 forbidden"
+            r"|(?<!permission )\bdenied: |denied on resource|not authori[sz]ed|unauthenticated"
+            r"|parsing HTTP 40[13] response",
             re.IGNORECASE,
         ),
         "its registry lets nobody in without a login, or has no such image",
@@ -35,11 +38,13 @@ _REFUSALS = (
     ),
     ImageRefusal(
         re.compile(
-            r"manifest unknown|manifest for \S+ not found|name unknown"
+            r"manifest[ _]unknown|name[ _]unknown|manifest not found|manifest for \S+ not found"
             r"|repository \S* ?does not exist|repository name not known|invalid reference format"
             r"|no matching manifest for|no match for platform in manifest"
             r"|failed to resolve reference \S{1,300} \S{1,300} not found"
-            r"|unexpected status[^:]{0,200}: 404 ",
+            r"|unexpected status[^:]{0,200}: 404 |parsing HTTP 404 response"
+            r"|invalid (?:image|repository|tag) (?:name|format)|repository name must be"
+            r"|tag does not exist|requested image not found|cannot be used on this platform",
             re.IGNORECASE,
         ),
         "its registry has no such image or tag",

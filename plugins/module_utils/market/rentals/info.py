@@ -17,7 +17,7 @@ from ..model import RUNNING, SILENT, Rental, rate
 from ..providers.provider import HOST, NOBODY, Provider
 from ..secret import SHORT_WARNING, is_short
 from .account import SHARED_FOR_SECONDS, duplicates_warning, named
-from .labels import damaged_warning, written_over_warning
+from .labels import damaged_warning, unreadable_warning, written_over_warning
 from .lifecycle import Lifecycle
 from .options import (
     ACCOUNT_OPTIONS,
@@ -59,6 +59,7 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
     warnings += [damaged_warning(damaged)] if damaged else []
     warnings += [SHORT_WARNING] if is_short(given_secret(given)) else []
     warnings += filter(None, map(written_over_warning, rentals))
+    warnings += filter(None, map(unreadable_warning, rentals))
     warnings += filter(None, (_deadline_warning(one, given["warn_hours"]) for one in told))
     return {
         "changed": False,

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ..errors import MarketError
-from ..model import Rental, rate
+from ..model import UNREADABLE, Rental, rate
 
 
 def damaged_warning(damaged: list[Rental]) -> str:
@@ -60,4 +60,14 @@ def written_over_warning(rental: Rental) -> str:
         f"The label of rental {rental.id} was changed by hand to {rental.label!r}. It is known by "
         "the second copy of its mark, which holds the deadline that it was made with: an "
         "extension is kept as long as the mark stands in the label as a word of its own."
+    )
+
+
+def unreadable_warning(rental: Rental) -> str:
+    """What to tell about a rental of which only id and mark are known; nothing of another."""
+    if rental.status != UNREADABLE:
+        return ""
+    return (
+        f"{rental.status_text.rstrip('.')}. Only its id and its mark are known, and it may bill: "
+        f"run again; if it stays, look at it at {rental.console_url}"
     )

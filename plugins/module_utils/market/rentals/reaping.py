@@ -47,6 +47,7 @@ class Judgement:
             "reason": self.reason,
             "release": self.release,
             "price_usd_per_hour": self.rental.price_usd_per_hour,
+            "billed_usd_per_hour": self.rental.billed_usd_per_hour,
             "cost_usd": self.rental.cost_usd(now),
             "console_url": self.rental.console_url,
         }

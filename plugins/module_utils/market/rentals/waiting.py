@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..access import ssh_probe
-from ..access.ssh_probe import BLACK_HOLED, FIRST_KEY, HOST_KEY, LOGIN, Login, Probe
+from ..access.ssh_probe import BLACK_HOLED, CONNECT, FIRST_KEY, HOST_KEY, LOGIN, Login, Probe
 from ..clock import Clock
 from ..errors import HostFault, ImageRefused, MarketError, ProviderUnavailable, RequestRefused
 from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental, rate
@@ -361,7 +361,8 @@ class _Access:
     @property
     def sign(self) -> str:
         """The furthest that any way got, where that need not be the machine's fault."""
-        return next((stage for stage in (LOGIN, HOST_KEY, BLACK_HOLED) if self._at(stage)), "")
+        may_be_ours = (LOGIN, HOST_KEY, BLACK_HOLED, CONNECT)
+        return next((stage for stage in may_be_ours if self._at(stage)), "")
 
     @property
     def blame(self) -> str:

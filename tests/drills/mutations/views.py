@@ -1,0 +1,91 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one view shows: a list that is behind, an odd row, a file beside a key, one host's text."""
+
+from __future__ import annotations
+
+from tests.drills.mutations.mutation import Mutation
+from tests.drills.mutations.paths import ATTEMPTS, CONTROLLER, LABELS, MARKET, READY
+
+MUTATIONS = (
+    Mutation(
+        "youngest-bill-alone-looked-at",
+        "lists that are behind hide the older one of two that were rented at once, which bills",
+        f"{MARKET}/rentals/account.py",
+        "_CHARGED_LOOKED_AT, _CHARGED_OF_A_NAME = 3, 5\n",
+        "_CHARGED_LOOKED_AT, _CHARGED_OF_A_NAME = 3, 1\n",
+        (
+            f"{LABELS}::test_lists_that_are_behind_do_not_hide_the_older_of_two_that_were_rented_at_once",
+        ),
+        2,
+    ),
+    Mutation(
+        "extension-believes-one-list",
+        "extend says that nothing bills, of a rental that one list has missed",
+        "plugins/modules/rental_extend.py",
+        "lifecycle.account.find(name) or lifecycle.account.prove_none(name)\n",
+        "lifecycle.account.find(name)\n",
+        (f"{LABELS}::test_lists_that_are_behind_let_no_extension_say_that_nothing_bills",),
+    ),
+    Mutation(
+        "dry-run-believes-one-list",
+        "a dry run of a teardown says that nothing is rented, of what one list has missed",
+        f"{MARKET}/rentals/desk.py",
+        'self._account.prove_none(name, but=self._options["id"])\n',
+        "self._account.find(name)\n",
+        (f"{LABELS}::test_lists_that_are_behind_let_no_dry_run_say_that_nothing_is_rented",),
+    ),
+    Mutation(
+        "teardown-ends-at-its-look",
+        "a row that nobody can read keeps a rental alive",
+        "roles/teardown/tasks/main.yml",
+        "    connect_goes_on: true\n",
+        "    connect_goes_on: false\n",
+        ("tests/unit/plugins/test_teardown.py",),
+    ),
+    Mutation(
+        "extension-believes-a-status",
+        "a host that serves cannot be extended while its status is behind",
+        "playbooks/extend.yml",
+        "\"{{ 'provider' if extend_result.enforced_by == 'provider' else 'host' }}\"",
+        '"{{ extend_result.enforced_by }}"',
+        ("tests/unit/plugins/test_extend.py",),
+    ),
+    Mutation(
+        "one-odd-row-hides-the-scope",
+        "one row that nobody can read hides what else is rented, and its price",
+        f"{MARKET}/rentals/account.py",
+        "        if name is not None:\n            readable(named(found, name))\n",
+        "        readable(found)\n",
+        (f"{LABELS}::test_one_odd_row_hides_no_other_rental_of_the_scope",),
+    ),
+    Mutation(
+        "public-key-of-a-file-beside",
+        "a private key without its public half is found out after a host was rented",
+        "plugins/action/rental_ready.py",
+        "check_public_key(public_half(here(private_key_file)))",
+        'check_public_key(here(private_key_file + ".pub").read_text())',
+        (
+            f"{READY}::test_a_host_is_given_the_public_half_of_the_private_key_whatever_lies_beside_that",
+        ),
+        2,
+    ),
+    Mutation(
+        "key-not-tried",
+        "a key that cannot log in is found out after a host was rented",
+        "plugins/action/ssh_key_pair.py",
+        "            user_key(str(file))\n",
+        "",
+        (f"{CONTROLLER}::test_a_key_that_cannot_log_in_is_found_before_anything_is_rented",),
+    ),
+    Mutation(
+        "ids-in-a-text-are-causes",
+        "what fails on every machine alike is blamed on each one for the ids in its text",
+        f"{MARKET}/rentals/attempts.py",
+        '_common(one.get("sign") or "") == _common(sign)',
+        'one.get("sign") == sign',
+        (f"{ATTEMPTS}::test_a_text_that_differs_by_what_is_a_machines_own_is_the_same_failure",),
+        2,
+    ),
+)
