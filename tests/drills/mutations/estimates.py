@@ -206,6 +206,17 @@ MUTATIONS = (
         (f"{ASKED}::test_a_step_is_as_large_as_this_release_of_vllm_makes_it_on_this_gpu",),
     ),
     Mutation(
+        "outline-for-everything",
+        "a model that is not known is guessed as Llama, whatever parts its config tells of",
+        f"{SERVING}/architecture.py",
+        "        if missed:\n",
+        "        if False:\n",
+        (
+            f"{LAYERS}::test_a_family_that_is_not_known_is_not_guessed_where_an_outline_would_miss"
+            "_parts",
+        ),
+    ),
+    Mutation(
         "newest-steps-of-an-old-release",
         "an old release is counted with the steps of the newest",
         f"{SERVING}/tiers.py",
