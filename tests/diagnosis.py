@@ -23,7 +23,9 @@ was printed, last, if there is one, the kernel's log after a line `--- kernel`. 
   catalogue does in the field, the rate of today says only that it remembers. `cases` were handed
   in because they had failed, `first` was collected before the rules for them, half of it by
   looking for kinds that had no entry, and `second` to `fifth` each after the rules
-  had been changed for all before it, to see whether they carry; the third by kind.
+  had been changed for all before it, to see whether they carry; the third by kind. Whoever chose
+  `sixth` and `seventh` had read the catalogue, and looked for words that are in none of its
+  entries: so these say how much is left, not how often it is right.
 
 `causes.txt` beside the folders lists every cause that has to be known and shown.
 """
@@ -49,7 +51,7 @@ CAUSES = FIXTURES / "causes.txt"
 HEALTHY = "healthy"
 UNKNOWN = "unknown"
 LEAST_EXCERPTS, LEAST_NEW, LEAST_HEALTHY = 290, 60, 40
-BATCHES = ("first", "second", "third", "fourth", "fifth")
+BATCHES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 LEAST_RATE, MOST_WRONG = 0.95, 0.02
 TEMPLATE = "message template in "
 KERNEL = "--- kernel\n"

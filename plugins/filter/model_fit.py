@@ -93,6 +93,12 @@ options:
     description: What serves it. Of any other engine than V(vllm), the answer is V(unknown).
     type: str
     default: vllm
+  vllm_version:
+    description:
+      - The release of vLLM that will run. What it takes for a step when nothing is said differs
+        from release to release. The newest is assumed where it is not known.
+    type: str
+    default: ""
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -168,6 +174,7 @@ def model_fit(
     extra_args: Sequence[str] = (),
     quantization: Mapping[str, Any] | str | None = None,
     engine: str = DEFAULT,
+    vllm_version: str = "",
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
@@ -183,6 +190,7 @@ def model_fit(
             extra_args,
             quantization,
             engine,
+            vllm_version,
         )
     except ValueError as error:
         raise AnsibleFilterError(f"Options of vLLM: {error}") from error

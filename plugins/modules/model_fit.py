@@ -77,6 +77,10 @@ options:
     type: str
     choices: [cuda, cpu]
     default: cuda
+  vllm_version:
+    description: The release of vLLM that will run; the newest is assumed where it is not known.
+    type: str
+    default: ""
   refuse:
     description: Whether to fail on a model that cannot fit.
     type: bool

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from .families import FAMILIES, Family
+from .outline import uncounted
 
 
 class UnknownModel(ValueError):
@@ -26,26 +28,44 @@ _SHARED = (
 #: Classes of models that have no output embedding.
 _HEADLESS = ("Model", "ForSequenceClassification", "ForTokenClassification", "ForRanking")
 #: Classes that are called so too, and have one.
-_WRITING = ("LMHeadModel", "ChatModel", "ChatGLMModel", "_D_Model")
+_WRITING = (
+    "LMHeadModel", "ChatModel", "ChatGLMModel", "_D_Model", "OmniModel", "UltravoxModel",
+)  # fmt: skip
+
+#: Classes are called as types are: DeepseekV4ForCausalLM is that of deepseek_v4.
+_CLASS = re.compile(r"(\w{1,80}?)For(?:CausalLM|ConditionalGeneration)$")
+_FAMILY_OF_CLASS = {name.replace("_", ""): name for name in FAMILIES}
 
 #: Names that families give to one figure.
 _NAMES: dict[str, tuple[str, ...]] = {
-    "hidden_size": ("n_embd", "d_model", "dim"),
+    "hidden_size": ("n_embd", "n_embed", "d_model", "dim"),
     "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
     "num_attention_heads": ("n_head", "n_heads"),
-    "num_key_value_heads": ("n_kv_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num"),
+    "num_key_value_heads": (
+        "n_kv_heads",
+        "num_kv_heads",
+        "n_head_kv",
+        "multi_query_group_num",
+        "num_attention_groups",
+    ),
     "vocab_size": ("padded_vocab_size",),
     "intermediate_size": ("hidden_dim", "ffn_hidden_size", "n_inner", "ffn_dim"),
     "head_dim": ("attention_head_dim", "kv_channels"),
     "n_routed_experts": ("num_local_experts", "num_experts", "moe_num_experts"),
-    "moe_intermediate_size": ("expert_intermediate_size",),
+    "moe_intermediate_size": ("expert_intermediate_size", "expert_ffn_hidden_size"),
     "num_experts_per_tok": ("top_k_experts", "num_experts_per_token", "moe_top_k", "moe_k"),
     "n_shared_experts": ("num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
     "first_k_dense_replace": ("moe_layer_start_index", "num_dense_layers"),
     "max_position_embeddings": ("n_positions", "n_ctx", "max_seq_len", "seq_length", "seq_len"),
 }
+_OF_SIZE = ("hidden_size", *_NAMES["hidden_size"])
 #: What must be there to count anything.
 _NEEDED = ("hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size")
+#: Figures that are counted as one for all layers.
+_ONE_FOR_ALL = (
+    "hidden_size", "num_attention_heads", "num_key_value_heads", "n_routed_experts",
+    "moe_intermediate_size",
+)  # fmt: skip
 #: The most that a figure of a real model is; what is larger would keep the sum busy for hours.
 _MOST_LAYERS, _MOST_EXTRA, _MOST = 300, 64, 10**10
 
@@ -55,7 +75,8 @@ def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     found = next((config[name] for name in _INNER if isinstance(config.get(name), Mapping)), None)
     if not found:
         return config
-    if not any(found.get(name) for name in ("hidden_size", *_NAMES["hidden_size"])):
+    has_inner = any(isinstance(found.get(name), Mapping) for name in _INNER)
+    if not has_inner and not any(found.get(name) for name in _OF_SIZE):
         # It says little or nothing: the whole has the figures.
         return {**{k: v for k, v in config.items() if k not in _INNER}, **found}
     shared = {key: config[key] for key in (*_SHARED, "model_type") if config.get(key) is not None}
@@ -130,6 +151,18 @@ class Architecture:
             raise UnknownModel(
                 f"The model's config.json names {self.layers + self.extra_layers} layers."
             )
+        for name in _ONE_FOR_ALL:
+            for spelling in (name, *_NAMES.get(name, ())):
+                if self.listed(spelling) and not self.get(name):
+                    raise UnknownModel(f"Its {spelling} differs from part to part of the model.")
+        missed = (
+            "" if self.is_known else uncounted(self.config, bool(self.experts), self.has_states)
+        )
+        if missed:
+            raise UnknownModel(
+                f"Models of type {self.model_type} are not known, and its {missed} tells of parts "
+                "that others have not, so its memory cannot be computed."
+            )
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Architecture:
@@ -140,9 +173,16 @@ class Architecture:
         for name in names:
             for spelling in (name, *_NAMES.get(name, ())):
                 value = self.config.get(spelling)
+                if isinstance(value, (list, tuple)) and name != "num_hidden_layers":
+                    value = self._alike(value)
                 if isinstance(value, (int, float)) and _is_figure(value):
                     return int(value)
         return default
+
+    def _alike(self, each: Sequence[Any]) -> Any:
+        """What a list has for every layer alike; nothing where they differ."""
+        same = len(each) == self.layers > 0 and each.count(each[0]) == len(each)
+        return each[0] if same else None
 
     def listed(self, name: str) -> list[Any]:
         """An entry that has one item for each layer; empty where it is none."""
@@ -160,12 +200,19 @@ class Architecture:
     def model_type(self) -> str:
         # Mistral's own format, params.json, names no type.
         own = "mistral" if "dim" in self.config and "n_layers" in self.config else ""
-        return str(self.config.get("model_type") or own)
+        named = str(self.config.get("model_type") or own)
+        if named in FAMILIES:
+            return named
+        # vLLM goes by the class, whatever the type is called.
+        classes = (_CLASS.match(str(name)) for name in self.listed("architectures"))
+        by_class = (_FAMILY_OF_CLASS.get(found[1].lower()) for found in classes if found)
+        return next(filter(None, by_class), named)
 
     @property
     def family(self) -> Family:
         # Networks without a gate are four times as wide as the hidden size, others are not.
-        plain = self.get("intermediate_size", default=4 * self.hidden) == 4 * self.hidden
+        size = self.get("intermediate_size", default=4 * self.hidden)
+        plain = size == 4 * self.hidden and not self.experts
         return FAMILIES.get(self.model_type) or Family(gated=not plain)
 
     @property
@@ -231,6 +278,11 @@ class Architecture:
     def is_tied(self) -> bool:
         named = (self.config.get(name) for name in ("tie_word_embeddings", "tied_embeddings"))
         return bool(next((one for one in named if one is not None), self.family.tied))
+
+    @property
+    def has_states(self) -> bool:
+        """Whether layers remember a state."""
+        return any(layer.mixer in STATEFUL for layer in self.each_layer)
 
     @property
     def may_have_tower(self) -> bool:
@@ -349,6 +401,9 @@ class Architecture:
             return bool(kinds[layer] == "sparse")
         if layer < len(chosen):
             return bool(chosen[layer])
+        named = self.config.get("moe_layers_enum")
+        if isinstance(named, str):
+            return str(layer) in named.split(",")
         if layer < self.get("first_k_dense_replace"):
             return False
         step = self.get("decoder_sparse_step", "interleave_moe_layer_step", default=1)
@@ -394,6 +449,10 @@ _MIXERS = {
     "mlp": "",
     "moe": "",
 }
+
+
+#: Those that remember a state, in the place of keys and values or beside them.
+STATEFUL = ("linear", "kda", "mamba", "conv")
 
 
 def is_headless(name: str) -> bool:

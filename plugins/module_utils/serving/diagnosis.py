@@ -22,7 +22,7 @@ _LOOKS_BAD = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|\bfatal\b|\bFATAL\
 # status code, the word of a compiler.
 _SAYS_WHY = re.compile(
     r"^(?:[\w.]{0,100}(?:Error|Exception)\w{0,60}: \S|(?:\w{1,40}\.){1,8}[A-Z]\w{1,60}: \S"
-    r"|Value error, \S|[45]\d\d [A-Z][A-Za-z ]{2,40}: \S)|\b(?:error|fatal ?): \S"
+    r"|Value error, \S|[45]\d\d [A-Z][A-Za-z ]{2,40}: \S)|\b(?:[Ee]rror|[Ff]atal ?): \S"
 )
 _SIGNAL_NAMES = {
     4: "SIGILL",

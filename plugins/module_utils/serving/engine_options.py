@@ -13,6 +13,7 @@ from typing import Any
 from ..common.vllm_words import canonical, options_of
 
 GIB = 1024**3
+_MOST_GPUS = 10_000
 
 
 def named(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +40,7 @@ class EngineOptions:
     kv_cache_dtype: str
     quantization: str
     enforce_eager: bool
+    performance_mode: str
     cpu_offload_gib: float
 
     @classmethod
@@ -52,6 +54,12 @@ class EngineOptions:
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{name}: {given[name]!r} is not a number.") from error
 
+        def count(name: str) -> int:
+            value = number(name, 1)
+            if not 1 <= value <= _MOST_GPUS:
+                raise ValueError(f"{name}: {given[name]!r} is not a number of GPUs.")
+            return int(value)
+
         def tokens(name: str) -> int | None:
             return _human_number(name, given.get(name))
 
@@ -62,13 +70,14 @@ class EngineOptions:
             max_num_seqs=tokens("max_num_seqs"),
             max_num_batched_tokens=tokens("max_num_batched_tokens"),
             kv_cache_bytes=tokens("kv_cache_memory_bytes"),
-            tensor_parallel=int(number("tensor_parallel_size", 1)),
-            pipeline_parallel=int(number("pipeline_parallel_size", 1)),
-            data_parallel=int(number("data_parallel_size", 1)),
+            tensor_parallel=count("tensor_parallel_size"),
+            pipeline_parallel=count("pipeline_parallel_size"),
+            data_parallel=count("data_parallel_size"),
             dtype=str(given.get("dtype", "auto")),
             kv_cache_dtype=str(given.get("kv_cache_dtype", "auto")),
             quantization=str(given.get("quantization", "")),
             enforce_eager=str(given.get("enforce_eager", "")).lower() in ("true", "1", "yes"),
+            performance_mode=str(given.get("performance_mode", "")),
             cpu_offload_gib=number("cpu_offload_gb", 0),
         )
 

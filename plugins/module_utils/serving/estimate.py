@@ -38,6 +38,7 @@ def estimate(
     extra_args: Sequence[str] = (),
     quantization: Mapping[str, Any] | str | None = None,
     engine: str = DEFAULT,
+    vllm_version: str = "",
 ) -> dict[str, Any]:
     """Filter model_fit documents it. Raises ValueError for an option that is no option of vLLM."""
     if not spelling(engine).tables:
@@ -54,11 +55,11 @@ def estimate(
         if gpus is not None:
             before = [_before(gpu, memory_before_mib or {}) for gpu in gpus]
             seen = _whole(visible(before, str(visible_devices)))
-            fit = gpu_fit(config, options, seen, known)
+            fit = gpu_fit(config, options, seen, known, vllm_version)
         elif ram_mib is not None:
             fit = ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
         else:
-            fit = search_fit(config, options, known)
+            fit = search_fit(config, options, known, vllm_version)
         fit = _with_additions(fit, fit.get("unknown_options", []))
         # What is impossible whatever GPU there is, is not worth one.
         refusal = f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""
@@ -124,6 +125,8 @@ class Wish:
     engine: str = DEFAULT
     #: The content of the model's config.json, used where the host does not have it.
     model_config: Mapping[str, Any] | str = ""
+    #: The release that will run; "" when it is not known.
+    vllm_version: str = ""
 
 
 def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
@@ -147,6 +150,7 @@ def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
         "extra_args": wish.extra_args,
         "metadata": {"metadata": {"total_size": size}} if size else {},
         "quantization": look["model"].get("quantization"),
+        "vllm_version": wish.vllm_version,
     }
     if on_cpu:
         space = wish.environment.get("VLLM_CPU_KVCACHE_SPACE")

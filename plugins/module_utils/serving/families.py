@@ -75,8 +75,12 @@ _NEMOTRON_H = Family(
 
 #: As their classes have them, but held to no published size yet.
 _UNCHECKED: dict[str, Family] = {
-    **dict.fromkeys(("baichuan", "aquila", "minicpm", "ernie4_5"), _LLAMA),
-    **dict.fromkeys(("ernie4_5_moe", "glm4v_moe_text", "hunyuan_v1_moe"), _DEEPSEEK),
+    **dict.fromkeys(("baichuan", "aquila", "minicpm", "ernie4_5", "ministral3"), _LLAMA),
+    **dict.fromkeys(("ernie4_5_moe", "glm4v_moe_text", "hunyuan_v1_moe", "solar_open"), _DEEPSEEK),
+    "afmoe": Family(norms=4, head_norms="head", output_gate="all", router_bias=True),
+    "phimoe": Family(norm_bias=True),
+    "qwen2_5_omni_text": Family(qkv_bias=True),
+    "qwen3_omni_moe_text": _QWEN3,
     **dict.fromkeys(("seed_oss", "glm"), Family(qkv_bias=True)),
     **dict.fromkeys(("cohere", "cohere2"), Family(tied=True, norms=1)),
     **dict.fromkeys(("exaone4", "hunyuan_v1_dense", "dots1", "bailing_moe"), _QWEN3),

@@ -20,11 +20,11 @@ from .cutting import cannot_cut
 from .engine_options import GIB, EngineOptions
 from .figures import Estimate, gib
 from .memory import Demand
-from .tiers import batch
+from .tiers import Runtime, batch
 
 MIB = 1024**2
 
-#: The most that is ever chosen: vLLM's own default until at least 0.19 (0.92 in 0.33). Older
+#: The most that is ever chosen: vLLM's own default until 0.19 (0.92 since 0.20). Older
 #: releases keep their CUDA graphs in the rest.
 HIGHEST_UTILIZATION = 0.9
 #: The CUDA context, which is there already when vLLM looks at how much is free.
@@ -41,14 +41,17 @@ RAM_OVERHEAD = Estimate(1.5 * GIB, 1.0 * GIB)
 
 
 def search_fit(
-    config: Mapping[str, Any], arguments: Mapping[str, Any], known_bytes: int | None = None
+    config: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    known_bytes: int | None = None,
+    release: str = "",
 ) -> dict[str, Any]:
     """How large each GPU must be, before any is known: for the search of an offer.
 
     Of a guess the middle is asked for, and its range is told.
     """
     options = EngineOptions.read(arguments)
-    demand = Demand.of(config, arguments, known_bytes, 0)
+    demand = Demand.of(config, arguments, known_bytes, Runtime(release=release))
     tokens = options.max_model_len or min(demand.length, SEARCH_TOKENS)
     need = demand.need(tokens)
     share = (options.gpu_memory_utilization or HIGHEST_UTILIZATION) * (1 - HIDDEN_SHARE)
@@ -87,6 +90,7 @@ def gpu_fit(
     arguments: Mapping[str, Any],
     gpus: Sequence[Mapping[str, Any]],
     known_bytes: int | None = None,
+    release: str = "",
 ) -> dict[str, Any]:
     """Whether the model fits on these GPUs as they are, and what to start it with.
 
@@ -105,8 +109,8 @@ def gpu_fit(
         why = "The driver does not tell how much memory its GPU has"
         return {"fits": "unknown", "why": why, "arguments": {}}
     room = Room.of(taken, options)
-    name = str(taken[0].get("name") or "")
-    demand = Demand.of(config, arguments, known_bytes, room.total, name)
+    on = Runtime(room.total, str(taken[0].get("name") or ""), release)
+    demand = Demand.of(config, arguments, known_bytes, on)
     tokens = options.max_model_len or _choose_length(demand, room, options)
     certain = _occupied(options, room) or cannot_cut(config, arguments)
     problem = certain or _too_large(demand, room, tokens) or _too_many(demand, room, options)
@@ -127,12 +131,12 @@ def gpu_fit(
         "concurrency": _concurrency(demand, room, tokens),
         "arguments": {}
         if problem or demand.is_outline
-        else _chosen(demand, room, options, tokens, name),
+        else _chosen(demand, room, options, tokens, on),
     }
 
 
 def _chosen(
-    demand: Demand, room: Room, options: EngineOptions, tokens: int, name: str
+    demand: Demand, room: Room, options: EngineOptions, tokens: int, on: Runtime
 ) -> dict[str, Any]:
     """What was left open and cannot stay as vLLM takes it."""
     chosen: dict[str, Any] = {}
@@ -140,7 +144,7 @@ def _chosen(
         chosen["gpu_memory_utilization"] = room.share
     if tokens < demand.length and not options.names_max_model_len:
         chosen["max_model_len"] = tokens
-    fewer = _fewer_sequences(demand, room, options, name)
+    fewer = _fewer_sequences(demand, room, options, on)
     if fewer:
         chosen["max_num_seqs"] = fewer
     return chosen
@@ -155,7 +159,7 @@ def ram_fit(
 ) -> dict[str, Any]:
     """Whether a host without GPU can serve the model from its memory. Chooses nothing."""
     options = EngineOptions.read(arguments)
-    demand = Demand.of(config, arguments, known_bytes, 0)
+    demand = Demand.of(config, arguments, known_bytes, Runtime())
     weights, available = demand.weights, ram_mib * MIB
     loaded = Estimate(weights.total_bytes, weights.total_bytes * weights.error)
     need = loaded + Estimate(kv_cache_gib * GIB) + RAM_OVERHEAD
@@ -274,10 +278,10 @@ def _too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
     )
 
 
-def _fewer_sequences(demand: Demand, room: Room, options: EngineOptions, name: str) -> int | None:
+def _fewer_sequences(demand: Demand, room: Room, options: EngineOptions, on: Runtime) -> int | None:
     """The max_num_seqs to choose where vLLM's own is more than there is room for."""
     safe = demand.cache.sequences_in(room.usable.low - demand.base.high)
-    usual = batch(options, room.total, name).sequences
+    usual = batch(options, on).sequences
     if options.max_num_seqs or safe is None or safe >= usual:
         return None
     return max(safe, 1)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from .architecture import Architecture, Layer, UnknownModel, quantization
+from .architecture import STATEFUL, Architecture, Layer, UnknownModel, quantization
 from .tensors import has_index, mamba_state
 
 BLOCK_TOKENS = 16
@@ -133,7 +133,7 @@ def kv_cache(
 
 
 def _add(total: _Sum, model: Architecture, layer: Layer, element: float, cut: int) -> None:
-    if layer.mixer in ("linear", "kda", "mamba", "conv"):
+    if layer.mixer in STATEFUL:
         total.states.append(_state(model, layer, cut))
         total.kinds["state"] += 1
     elif layer.mixer and layer.mixer != "replaced" and not layer.shares_cache:

@@ -15,7 +15,7 @@ from .engine_options import GIB, EngineOptions
 from .extras import Extras
 from .figures import Estimate
 from .kv_cache import KvCache, cache_kind, kv_cache
-from .tiers import batch
+from .tiers import Runtime, batch
 from .towers import has_tower
 from .weights import DTYPE_BYTES, Split, Weights, estimate_weights
 
@@ -23,16 +23,14 @@ from .weights import DTYPE_BYTES, Split, Weights, estimate_weights
 _UNSCALED = ("default", "mrope", "llama3", "su", "longrope")
 
 
-def overhead(
-    config: Mapping[str, Any], options: EngineOptions, gpu_bytes: float, gpu_name: str = ""
-) -> Estimate:
+def overhead(config: Mapping[str, Any], options: EngineOptions, on: Runtime) -> Estimate:
     """What a GPU holds beside weights and cache: context, communication, graphs, activations.
 
     Rules of thumb, wide enough for the memory that servers reported in public logs (the tests name
     them). A step's activations are the widest layer's, and two copies of the logits.
     """
     model, cut = Architecture.of(config), options.tensor_parallel
-    step, sequences = batch(options, gpu_bytes, gpu_name)
+    step, sequences = batch(options, on, model_length(config))
     width = 4 * model.hidden + 3 * max(layer.inner for layer in model.each_layer) / cut
     if model.experts:
         chosen = model.get("num_experts_per_tok", default=1)
@@ -87,13 +85,12 @@ class Demand:
         config: Mapping[str, Any],
         arguments: Mapping[str, Any],
         known_bytes: int | None,
-        gpu_bytes: float,
-        gpu_name: str = "",
+        on: Runtime,
     ) -> Demand:
         """Raises UnknownModel, unless it is known how large its files are."""
         options = EngineOptions.read(arguments)
         try:
-            return cls._counted(config, arguments, options, known_bytes, gpu_bytes, gpu_name)
+            return cls._counted(config, arguments, options, known_bytes, on)
         except UnknownModel:
             if not known_bytes:
                 raise
@@ -106,8 +103,7 @@ class Demand:
         arguments: Mapping[str, Any],
         options: EngineOptions,
         known_bytes: int | None,
-        gpu_bytes: float,
-        gpu_name: str,
+        on: Runtime,
     ) -> Demand:
         if options.quantization and not quantization(config):
             # It is quantised while it is loaded: what is published is not what is held.
@@ -120,14 +116,14 @@ class Demand:
             config, known_bytes, split, options.dtype, extras.guessing_layers
         )
         held = max(weights.gpu_bytes - options.cpu_offload_gib * GIB, 0)
-        step = batch(options, gpu_bytes, gpu_name).tokens
-        model = Architecture.of(config)
+        model, length = Architecture.of(config), model_length(config)
+        step = batch(options, on, length).tokens
         return cls(
             weights,
             Estimate(held, weights.gpu_bytes * weights.error),
-            overhead(config, options, gpu_bytes, gpu_name) + extras.held,
+            overhead(config, options, on) + extras.held,
             kv_cache(config, _cache_element_bytes(config, options), cut, stages, step),
-            model_length(config),
+            length,
             model.is_known and model.family.counts_cache,
             extras.unknown,
         )

@@ -280,6 +280,7 @@ BY_CAUSE: dict[str, tuple[str, ...]] = {
     "gpu_busy": ("sweep_orphans", "reset_gpu", "another_host"),
     "gpu_architecture": ("reinstall_stack", "another_host"),
     "driver_mismatch": ("by_hand", "another_host"),
+    "disk_failing": ("restart", "another_host"),
     "gpu_virtualised": ("another_host",),
     "cuda_libraries_foreign": ("reinstall_stack", "by_hand", "another_host"),
     "quantization_unsupported_gpu": ("default_attention", "smaller_model", "another_host"),

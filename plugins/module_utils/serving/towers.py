@@ -19,9 +19,9 @@ from .tensors import ANY, Tensor
 #: Entries of a config that describe an encoder.
 _ENTRIES = ("vision_config", "audio_config", "vision_encoder", "visual")
 _NAMES: dict[str, tuple[str, ...]] = {
-    "hidden": ("embed_dim", "vt_hidden_size", "hidden_size", "width"),
-    "layers": ("depth", "vt_num_hidden_layers", "num_hidden_layers", "layers"),
-    "inner": ("intermediate_size", "vt_intermediate_size"),
+    "hidden": ("embed_dim", "vt_hidden_size", "hidden_size", "width", "d_model"),
+    "layers": ("depth", "vt_num_hidden_layers", "num_hidden_layers", "layers", "encoder_layers"),
+    "inner": ("intermediate_size", "vt_intermediate_size", "encoder_ffn_dim"),
     "patch": ("patch_size",),
     "frames": ("temporal_patch_size", "patch_temporal"),
     "merge": ("spatial_merge_size", "merge_size"),
@@ -33,14 +33,20 @@ _GATED = ("qwen2_5_vl", "pixtral", "gemma4_vision")
 
 def has_tower(config: Mapping[str, Any]) -> bool:
     """Whether the model sees or hears as well."""
-    return any(config.get(name) for name in _ENTRIES)
+    return any(_thinking(config).get(name) for name in _ENTRIES)
+
+
+def _thinking(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part that reads and writes text, of models that also speak."""
+    part = config.get("thinker_config")
+    return part if isinstance(part, Mapping) else config
 
 
 def tower_tensors(config: Mapping[str, Any]) -> Iterator[Tensor]:
     """The tensors of the encoders. Raises UnknownModel where a config does not describe one."""
     model = Architecture.of(config)
     for entry in _ENTRIES:
-        given = config.get(entry)
+        given = _thinking(config).get(entry)
         if not given:
             continue
         if not isinstance(given, Mapping) or not _figure(given, "hidden"):

@@ -201,8 +201,27 @@ MUTATIONS = (
         "large-steps-on-a-slow-card",
         "an A100 is counted with the steps of an H100",
         f"{SERVING}/tiers.py",
-        "    if _SLOW in gpu_name.lower()",
-        "    if False",
-        (f"{ASKED}::test_a_step_is_as_large_as_vllm_makes_it_on_this_gpu",),
+        " and not any(part in name for part in self.but)",
+        "",
+        (f"{ASKED}::test_a_step_is_as_large_as_this_release_of_vllm_makes_it_on_this_gpu",),
+    ),
+    Mutation(
+        "outline-for-everything",
+        "a model that is not known is guessed as Llama, whatever parts its config tells of",
+        f"{SERVING}/architecture.py",
+        "        if missed:\n",
+        "        if False:\n",
+        (
+            f"{LAYERS}::test_a_family_that_is_not_known_is_not_guessed_where_an_outline_would_miss"
+            "_parts",
+        ),
+    ),
+    Mutation(
+        "newest-steps-of-an-old-release",
+        "an old release is counted with the steps of the newest",
+        f"{SERVING}/tiers.py",
+        "    if release not in order:",
+        "    if True:",
+        (f"{ASKED}::test_the_release_that_will_run_decides_what_is_left_for_the_context",),
     ),
 )

@@ -83,6 +83,9 @@ both = pytest.mark.parametrize("ask", [on_the_host, through_the_tunnel])
     [
         ("/v1/embeddings", VECTOR, "a vector of 3 numbers"),
         ("/v1/rerank", SCORES, "scores 0.98, 0.01"),
+        ("/classify", {"data": [{"label": "good", "probs": [0.9, 0.1]}]}, "2 probabilities"),
+        ("/pooling", {"data": [{"data": [0.7]}]}, "1 numbers"),
+        ("/pooling", {"data": [{"data": [[0.7, 0.1, -2.0], [0.0, 0.3, 1.0]]}]}, "3 numbers"),
     ],
 )
 def test_what_writes_no_text_is_proven_by_what_it_answers_instead(
@@ -115,6 +118,8 @@ def test_a_text_is_asked_for_first_and_another_answer_proves_nothing(
         ("/v1/rerank", {"results": [{"relevance_score": None}]}),
         ("/v1/rerank", {"results": [{"relevance_score": True}]}),
         ("/v1/rerank", [1]),
+        ("/classify", {"data": [{"probs": []}]}),
+        ("/pooling", {"data": [{"data": [["x"]]}]}),
     ],
 )
 def test_an_answer_that_holds_nothing_is_no_proof(

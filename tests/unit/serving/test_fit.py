@@ -24,6 +24,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.memory import
     model_length,
     overhead,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.tiers import Runtime
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
 BY_NAME = {entry["model"]: entry["config"] for entry in MODELS}
@@ -183,7 +184,7 @@ def test_an_fp8_cache_holds_twice_the_context() -> None:
 def test_what_servers_held_beside_weights_and_cache_is_within_the_error_bar(
     name: str, arguments: dict[str, Any], gpu_gib: float, logged_gib: float
 ) -> None:
-    rest = overhead(BY_NAME[name], EngineOptions.read(arguments), gpu_gib * GIB)
+    rest = overhead(BY_NAME[name], EngineOptions.read(arguments), Runtime(gpu_gib * GIB))
     assert rest.low / GIB <= logged_gib <= rest.high / GIB
 
 
@@ -199,7 +200,8 @@ def test_what_all_sequences_need_at_once_and_how_many_fit_is_told() -> None:
 
 def test_eager_servers_need_no_room_for_graphs() -> None:
     eager, usual = (
-        overhead(LLAMA, EngineOptions.read({"enforce_eager": flag}), 0) for flag in (True, False)
+        overhead(LLAMA, EngineOptions.read({"enforce_eager": flag}), Runtime())
+        for flag in (True, False)
     )
     assert eager.high < usual.high
 

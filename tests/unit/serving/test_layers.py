@@ -251,3 +251,58 @@ def test_whatever_stands_in_a_config_ends_in_an_answer(seed: int) -> None:
         config["quantization_config"] = odd({"quant_method": "fp8"}, rng)
         for host in ({}, {"gpus": [GPU]}, {"ram_mib": 64000}):
             assert estimate(config, {}, **host)["why"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        # Each is how a published model says it: DBRX, ERNIE 4.5 VL, Jamba, RecurrentGemma, Falcon
+        # H1, MiniMax M1, Grok 2, Phi 4 multimodal.
+        ({"ffn_config": {"moe_num_experts": 16, "ffn_hidden_size": 10752}}, "moe_num_experts"),
+        ({"moe_num_experts": [64, 64]}, "moe_num_experts"),
+        ({"num_experts": 16, "attn_layer_period": 8}, "attn_layer_period"),
+        ({"block_types": ["recurrent", "recurrent", "attention"]}, "block_types"),
+        ({"mamba_d_ssm": 4096}, "mamba_d_ssm"),
+        ({"attn_type_list": [0, 1] * 16}, "attn_type_list"),
+        ({"num_local_experts": 8, "residual_moe": True}, "residual_moe"),
+        ({"embd_layer": {"image_embd_layer": {"crop": 1}}}, "image_embd_layer"),
+        ({"num_key_value_heads": [8, 4] * 16}, "num_key_value_heads"),
+    ],
+)
+def test_a_family_that_is_not_known_is_not_guessed_where_an_outline_would_miss_parts(
+    changes: dict[str, Any], word: str
+) -> None:
+    config = {**LLAMA, "model_type": "brandnew", "architectures": ["BrandnewForCausalLM"]}
+    assert "guessed" in estimate(config)["weights_source"]
+    fit = estimate({**config, **changes})
+    assert (fit["fits"], fit["vram_gib"]) == ("unknown", 0)
+    assert word in fit["why"]
+    # What the hub says of its files settles how large it is.
+    sized = estimate({**config, **changes}, metadata={"metadata": {"total_size": 100 * 2**30}})
+    assert sized["vram_gib"] > 100
+
+
+def test_a_model_is_known_by_its_class_where_its_type_has_another_name() -> None:
+    renamed = {**LLAMA, "model_type": "mine", "architectures": ["LlamaForCausalLM"]}
+    assert estimate(renamed)["weights_source"] == estimate(LLAMA)["weights_source"]
+
+
+def test_a_figure_that_is_listed_for_every_layer_alike_is_that_figure() -> None:
+    layers = LLAMA["num_hidden_layers"]
+    listed = {**LLAMA, "num_key_value_heads": [LLAMA["num_key_value_heads"]] * layers}
+    assert estimate(listed)["weights_gib"] == estimate(LLAMA)["weights_gib"]
+
+
+def test_the_part_of_a_speaking_model_that_thinks_is_what_is_counted() -> None:
+    thinker = {
+        "text_config": {**LLAMA, "model_type": "qwen2_5_omni_text"},
+        "audio_config": {"d_model": 1280, "encoder_layers": 32, "encoder_ffn_dim": 5120},
+    }
+    omni = {
+        "model_type": "qwen2_5_omni",
+        "architectures": ["Qwen2_5OmniModel"],
+        "thinker_config": thinker,
+        "talker_config": {"hidden_size": 896},
+    }
+    more = estimate(omni)["weights_gib"]["value"] - estimate(LLAMA)["weights_gib"]["value"]
+    assert 1.0 < more < 1.5

@@ -18,7 +18,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_option
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.given import given_options
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.tiers import batch
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.tiers import (
+    Runtime,
+    batch,
+)
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
 BY_NAME = {entry["model"]: entry["config"] for entry in MODELS}
@@ -94,21 +97,64 @@ def test_replicas_share_the_experts_out_among_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory_gib", "name", "tokens", "sequences"),
+    ("memory_gib", "name", "release", "tokens", "sequences"),
     [
-        (24, "NVIDIA GeForce RTX 4090", 2048, 256),
-        (80, "NVIDIA H100 80GB HBM3", 8192, 1024),
-        (80, "NVIDIA A100-SXM4-80GB", 2048, 256),
-        (180, "NVIDIA B200", 16384, 1024),
+        (24, "NVIDIA GeForce RTX 4090", "", 2048, 256),
+        (80, "NVIDIA H100 80GB HBM3", "", 8192, 1024),
+        (80, "NVIDIA A100-SXM4-80GB", "", 2048, 256),
+        (180, "NVIDIA B200", "", 16384, 1024),
+        (119, "NVIDIA GB10", "", 2048, 256),
+        (119, "NVIDIA GB10", "0.32.0", 8192, 1024),
+        (180, "NVIDIA B200", "0.28.0", 16384, 1024),
+        (180, "NVIDIA B200", "0.27.1", 8192, 1024),
+        (80, "NVIDIA A100-SXM4-80GB", "0.9.0", 2048, 256),
+        (80, "NVIDIA A100-SXM4-80GB", "0.8.5.post1", 8192, 1024),
+        (94, "NVIDIA H100 NVL", "0.8.4", 8192, 1024),
+        (96, "NVIDIA RTX PRO 6000 Blackwell", "0.8.4", 2048, 256),
+        (24, "NVIDIA GeForce RTX 4090", "0.8.3", 2048, 1024),
     ],
 )
-def test_a_step_is_as_large_as_vllm_makes_it_on_this_gpu(
-    memory_gib: int, name: str, tokens: int, sequences: int
+def test_a_step_is_as_large_as_this_release_of_vllm_makes_it_on_this_gpu(
+    memory_gib: int, name: str, release: str, tokens: int, sequences: int
 ) -> None:
-    options = EngineOptions.read({})
-    assert batch(options, memory_gib * GIB, name) == (tokens, sequences)
+    options, on = EngineOptions.read({}), Runtime(memory_gib * GIB, name, release)
+    assert batch(options, on, 32768) == (tokens, sequences)
     given = EngineOptions.read({"max_num_batched_tokens": "4k", "max_num_seqs": 16})
-    assert batch(given, memory_gib * GIB, name) == (4000, 16)
+    assert batch(given, on, 32768) == (4000, 16)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "release", "step"),
+    [
+        ({}, "0.7.3", (8192, 256)),
+        ({"max_model_len": 1024}, "0.7.3", (2048, 256)),
+        ({"max_model_len": 131072}, "0.7.3", (2048, 256)),
+        ({"max_model_len": 131072}, "0.6.4", (512, 256)),
+        ({"performance_mode": "throughput"}, "0.32.0", (4096, 512)),
+        ({"performance_mode": "throughput", "max_num_seqs": 8}, "0.32.0", (4096, 8)),
+    ],
+)
+def test_a_step_is_a_whole_prompt_in_old_releases_and_twice_as_large_when_asked_for(
+    arguments: dict[str, Any], release: str, step: tuple[int, int]
+) -> None:
+    assert batch(EngineOptions.read(arguments), Runtime(24 * GIB, "", release), 8192) == step
+
+
+def test_the_release_that_will_run_decides_what_is_left_for_the_context() -> None:
+    card = {"memory_total_mib": 81559, "memory_used_mib": 500, "name": "NVIDIA A100-SXM4-80GB"}
+    rest = {
+        release: estimate(LLAMA, {"max_model_len": 8192}, [card], vllm_version=release)
+        for release in ("", "0.9.0", "0.8.5", "0.7.3")
+    }
+    value = {release: fit["overhead_gib"]["value"] for release, fit in rest.items()}
+    assert value[""] == value["0.9.0"] < value["0.8.5"]
+    assert value["0.9.0"] < value["0.7.3"]
+
+
+def test_a_number_of_gpus_that_is_none_is_named() -> None:
+    for size in (0, -1, "inf", "many"):
+        with pytest.raises(ValueError, match="tensor_parallel_size"):
+            estimate(LLAMA, {"tensor_parallel_size": size})
 
 
 @pytest.mark.parametrize(

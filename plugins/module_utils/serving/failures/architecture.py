@@ -33,6 +33,8 @@ ARCHITECTURE = (
             r"Model architecture '?(?P<names>\w{1,100})'? "
             r"(?:was supported in vLLM until|is not supported)",
             r"The Transformers implementation of (?P<names>\S{1,100}) is not compatible with vLLM",
+            r"\b[Aa]rchitecture '?(?P<names>[\w.-]{1,100})'? (?:is )?not (?:yet )?supported\b",
+            r"Unknown gguf model_type: (?P<names>\S{1,100})",
         ),
         "This vLLM version does not know the model's architecture ({names}).",
         "Install a newer vLLM, or serve the model with another engine.",

@@ -18,6 +18,7 @@ ENDINGS = (
             r"Failed core proc\(s\): \{[^}]{0,500}: -9\b",
             r"node running low on memory",
             r"can't allocate memory|\[Errno 12\]|^MemoryError",
+            r"\bstd::bad_alloc\b|Cannot allocate memory \(12\)",
         ),
         "A process was killed by SIGKILL, mostly by the kernel because the host's memory was full.",
         "Rent a host with more memory, or lower what the server takes of it (swap space, KV cache "

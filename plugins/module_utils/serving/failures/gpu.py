@@ -14,6 +14,8 @@ GPU = (
             r"The NVIDIA driver on your system is too old \(found version \d+\)",
             r"the provided PTX was compiled with an unsupported toolchain",
             r"Error 804: forward compatibility was attempted on non supported HW",
+            r"CUDA driver version is insufficient for CUDA runtime version",
+            r"unsatisfied condition: cuda>=",
         ),
         "The driver is older than the CUDA version that the packages were built for.",
         "Install the stack for this driver's CUDA version, or rent a host with a newer driver.",
@@ -44,7 +46,7 @@ GPU = (
         (
             r"libcuda\.so\.1: cannot open shared object file",
             r"Found no NVIDIA driver on your system",
-            r"NVML Shared Library Not Found",
+            r"NVML Shared Library Not Found|NVMLError_DriverNotLoaded",
             r"couldn't communicate with the NVIDIA driver",
         ),
         "There is no NVIDIA driver in this host or container.",
@@ -77,6 +79,11 @@ GPU = (
         "Check the GPU report of the host and CUDA_VISIBLE_DEVICES.",
         "host",
         f"{VLLM_ISSUES}/13946",
+        # Of these 2 is memory, and those from 802 to 804 have entries of their own.
+        shapes=(
+            r"from cudaGetDeviceCount\(\)\..{0,200}\bError (?!2:|80[2-4]:)\d{1,3}: ",
+            r"Failed to initialize NVML: |Device string must not be empty",
+        ),
     ),
     Failure(
         "toolkit_too_old",
@@ -101,6 +108,7 @@ GPU = (
             r"No valid attention backend found for",
             r"Selected backend \S{1,80} is not valid for this configuration",
             r"FlashAttention only supports Ampere GPUs or newer",
+            r"Cannot use FA version \d is not supported",
             r"FlexAttention does not support",
             r"^ *assert is_fa_version_supported\(",
         ),
@@ -109,7 +117,9 @@ GPU = (
         "attention_backend",
         f"{VLLM_ISSUES}/31480",
         shapes=(
-            r"Error: .{0,40}\b(?:Flash|Flex|Paged|Triton)\w{0,20}(?:Attention|MLA|Infer)\w{0,10}\b"
+            # What speaks of speculation or of another option is about that.
+            r"Error: (?!.{0,200}(?:\bspeculat| --\w)).{0,40}"
+            r"\b(?:Flash|Flex|Paged|Triton)\w{0,20}(?:Attention|MLA|Infer)\w{0,10}\b"
             r".{0,60}(?:only supports?|not (?:yet )?support|is only supported|unsupported)",
             r"Error: \w{0,40}(?:Attention|MLA)\w{0,20}\.__init__\(\) got an unexpected keyword",
             r"Error: .{0,40}\b[Hh]ead[ _]size \(?\d{1,5}\)? is not supported",

@@ -81,6 +81,8 @@ GPU_MEMORY = (
             r"CUDA out of memory\. Tried to allocate",
             r"CUDA error: out of memory",
             r"Cuda failure 2 'out of memory'",
+            r"Triton Error \[CUDA\]: out of memory|CUBLAS_STATUS_ALLOC_FAILED",
+            r"from cudaGetDeviceCount\(\)\..{0,200}\bError 2: out of memory",
         ),
         "The GPU ran out of memory.",
         "While weights load: take a smaller or quantised model, or more GPUs "
@@ -88,5 +90,7 @@ GPU_MEMORY = (
         "max_model_len.",
         "gpu_memory_utilization",
         MEMORY,
+        # PyTorch asks the driver for what to say of it, and that fails in parts of a GPU.
+        shapes=(r"NVML_SUCCESS == r INTERNAL ASSERT FAILED at .{0,80}Allocator",),
     ),
 )

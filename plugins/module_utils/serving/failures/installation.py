@@ -67,7 +67,8 @@ INSTALLATION = (
         "CUDA toolkit",
         f"{VLLM_ISSUES}/36077",
         shapes=(
-            r"fatal error: \S{1,80}\.(?:h|hpp|cuh): No such file or directory",
+            # In the language of the host.
+            r"fatal error: \S{1,80}\.(?:h|hpp|cuh): \S",
             r"\bnvcc fatal\b|unsupported GNU version! gcc versions",
             r"No such file or directory: '(?:ninja|g\+\+|cicc)'|Ninja is required to load",
             r"RuntimeError: Cannot find (?:ptxas|cuobjdump|nvdisasm|cicc)\b",
@@ -78,6 +79,8 @@ INSTALLATION = (
             r"\b(?:nvcc|ninja|cicc|cudafe)\b.{0,300} returned non-zero exit status",
             r"\bNVRTC(?:_ERROR|.{0,40}(?:failed|error))",
             r"Error (?:building|compiling) extension",
+            # Triton's.
+            r"PassManager::run failed|^LLVM ERROR: |\btriton\.compiler\.errors\.\w{0,30}Error",
         ),
     ),
     Failure(
@@ -120,6 +123,7 @@ INSTALLATION = (
         (
             r"undefined symbol: _ZNK?(?:3c10|5torch|2at)",
             r"\blib(?:torch|c10)\w{0,20}\.so: cannot open shared object file",
+            r"Torch not compiled with CUDA enabled",
         ),
         "PyTorch was exchanged after vLLM had been installed.",
         "Install the stack again from its lock.",
@@ -141,6 +145,22 @@ INSTALLATION = (
         "Take foreign folders out of LD_LIBRARY_PATH, or install the stack again from its lock.",
         "LD_LIBRARY_PATH",
         f"{VLLM_ISSUES}/10300",
+    ),
+    Failure(
+        "system_library_missing",
+        (
+            r"Could not load libtorchcodec\. Likely causes",
+            r"\bsndfile library not found",
+        ),
+        "A library of the system is not installed on the host.",
+        "Install the package that brings it there (libgl1, libnuma1, libsndfile1, ffmpeg ...).",
+        "host packages",
+        TROUBLESHOOTING,
+        # Those of CUDA and PyTorch have entries of their own.
+        shapes=(
+            r"(?:Import|OS)Error: lib(?!cuda|torch|c10|nv|nccl)[\w+-]{1,40}\.so[.\d]{0,12}: "
+            r"cannot open shared object file",
+        ),
     ),
     Failure(
         "torchvision_mismatch",
@@ -173,6 +193,8 @@ INSTALLATION = (
             r"Tokenizer class \w{1,60} does not exist or is not currently imported",
             r"Converting from (?:SentencePiece and )?Tiktoken failed",
             r"is required for a normal functioning of this module, but found",
+            r"Unrecognized configuration class <class '.{1,200}'> to build an? Auto",
+            r"is already used by a Transformers config, pick another name",
         ),
         "The installed transformers, or a package that it needs, is newer or older than this vLLM "
         "or the model's files work with.",
@@ -205,6 +227,10 @@ INSTALLATION = (
             r"^AttributeError: module '(?P<package>(?!vllm|torch\b)[a-z]\w{1,60})[\w.]{0,100}' has "
             r"no attribute '",
             r"\b(?:DistributionNotFound|VersionConflict): .{0,60}?\b(?P<package>[\w-]{2,60})",
+            r"Error: .{0,60}?\b(?P<package>[A-Za-z][\w-]{2,40}) ?>= ?\S{1,20} is required\b.{0,60}"
+            r"(?:found|installed|got)",
+            r"Error: .{0,80}?\brequires (?P<package>(?!vllm)[a-z][\w-]{2,40}) ?>= ?\d\S{0,20}"
+            r".{0,60}\bbut (?:got|found|have)\b",
         ),
     ),
     Failure(
@@ -232,6 +258,8 @@ INSTALLATION = (
             r"cannot import name '\w{1,60}' from 'vllm[\w.]{0,80}' \(unknown location\)",
             # Its own kernels: those that this build names and does not hold.
             r"\b_(?:moe_)?C(?:\.\w{1,60}){0,2}\.so: undefined symbol: _Z\d",
+            r"'_OpNamespace' '_\w{0,30}C\w{0,20}' object has no attribute",
+            r"\b_\w{0,30}C\w{0,20}::\w{1,80}' with arguments from the 'CUDA' backend",
         ),
         "Parts of the installed vLLM are missing, or a folder named vllm hides it.",
         "Install the stack again from its lock, and start it in a folder without vllm.",
@@ -267,6 +295,16 @@ INSTALLATION = (
             r"Error: (?P<package>[\w.-]{2,40}) is required (?:for|to|by|when)\b.{0,200}\binstall",
             r"Error: (?P<package>[\w.-]{2,40}) (?:backend )?is not (?:available|installed)\. "
             r"Please install",
+            r"Error: .{0,200}['`](?P<package>[\w.-]{2,40})['`] package is not (?:avail|install)",
+            r"Error: .{0,200}\bmake sure (?:you have |that )?(?P<package>[\w.-]{2,40}) "
+            r"(?:is )?installed",
+            r"Error: .{0,300}\bpip install (?:-U |--upgrade )?"
+            r"[\"']?(?P<package>[a-z][\w.-]{1,39})",
+            r"Error: Please (?:first )?install (?P<package>\w[\w.<>=-]{1,40})\b",
+            r"Error: .{0,100}\brequires? (?:the |installation of )?(?P<package>[\w.-]{2,40})"
+            r"(?: module| package| library)? to be installed",
+            r"Error: .{0,60}\brequires installation of (?P<package>[\w-]{2,40})",
+            r"Error: .{0,200}['`](?P<package>[\w.-]{2,40})['`] is not installed",
         ),
     ),
 )

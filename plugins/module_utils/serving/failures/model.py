@@ -36,7 +36,7 @@ MODEL = (
     Failure(
         "quantization_unsupported_gpu",
         (
-            r"The quantization method \S+ is not supported for the current GPU",
+            r"\b[Qq]uantization (?:method|scheme)\b.{0,60} is not supported for the current GPU",
             r"quantization config '\w+' requires GPU compute capability >=",
             r"\bfp8e4nv\b.{0,40}\bnot supported (?:in|on)\b",
             r"^RuntimeError: Error Internal$",
@@ -44,7 +44,8 @@ MODEL = (
             r"No \w{1,20} MoE backend supports the deployment configuration",
             r"MoE backend '\w{1,40}' does not support the deployment configuration",
             r"Failed to find a kernel that can implement the \w{1,20} \w{1,20} layer",
-            r"no \w{1,60} kernel for CUDA device capability",
+            r"\bno (?:compiled )?\w{1,60} (?:kernel )?for (?:a compute|CUDA device) capability",
+            r"\bNo compiled \w{1,60}\b.{0,80}\bcapability",
         ),
         "This vLLM version has no kernel for the model's quantisation on this GPU.",
         "Take a model (or a kv_cache_dtype) with another quantisation, another GPU, or a newer "
@@ -101,6 +102,19 @@ MODEL = (
         "Correct quantization, or leave it out; what the model itself says needs a newer vLLM.",
         "quantization",
         QUANTIZATION,
+        shapes=(
+            r"Error: .{0,100}\bdoes not (?:yet )?support (?:(?!output|KV)[\w-]{2,30} )?"
+            r"[Qq]uantization(?: yet)?\b(?! fusion)",
+            r"Error: .{0,20}\bBits?[Aa]nd[Bb]ytes\b.{0,60} not (?:yet )?supported\b",
+            r"\b[Oo]nline quantization\b.{0,80} is not supported\b",
+            # What speaks of a quantiser or of a form, and not of the cache.
+            r"Error: .{0,40}\b(?:INC|Quark|ModelOpt|[Cc]ompressed-?[Tt]ensors|GPTQ|AWQ|WNA16"
+            r"|Auto(?:AWQ|GPTQ)\w{0,20}|(?:NV|MX)FP[48]"
+            r"|(?:[Aa]symmetric|block-wise) quantization)\b"
+            r"(?!.{0,40}\b(?:KV|cache)\b).{0,100}\b"
+            r"(?:only support(?:s|ed)?|not (?:currently )?supported|does not support"
+            r"|unsupported)\b",
+        ),
         engine=OF_VLLM,
     ),
     # The model and its files
@@ -160,6 +174,9 @@ MODEL = (
             r"^AttributeError: 'dict' object has no attribute 'model_type'",
             r"\bconfig\.json found but missing '",
             r"^KeyError: '(?:rope_type|rope_theta|model_type|num_hidden_layers|hidden_size)'$",
+            r"Error: (?:Unknown|Unsupported|Unrecognized|Invalid) .{0,40}"
+            r"\b(?:[Rr]o[Pp][Ee]|rope_\w{1,20}|hidden_act|activation|norm(?:alization)?) ",
+            r"Error: Activation function .{1,60} is not supported",
             r"AttributeError: '(?!Vllm|Model|Scheduler|Cache|Parallel|LoRA|Speculative|Compilation"
             r"|Load|Device|Decoding)[A-Z]\w{2,40}Config' object has no attribute '",
         ),
@@ -196,7 +213,12 @@ MODEL = (
     ),
     Failure(
         "tokenizer_missing",
-        (r"Couldn't instantiate the backend tokenizer from one of", r"Can't load tokenizer for"),
+        (
+            r"Couldn't instantiate the backend tokenizer from one of",
+            r"Can't load tokenizer for",
+            r"Unable to load vocabulary from",
+            r"No tokenizer file found in directory",
+        ),
         "The model comes without a usable tokenizer.",
         "Download the tokenizer files too, or name another tokenizer with the option tokenizer.",
         "tokenizer",
@@ -263,8 +285,9 @@ MODEL = (
         "model",
         f"{ENGINE_ARGUMENTS}",
         shapes=(
-            r"Error: .{0,80}\bLoRA\b.{0,80}(?:not (?:yet )?support|unsupported)",
-            r"Error: .{0,80}expected target modules in",
+            r"Error: .{0,80}\b(?:LoRA|lora)\b.{0,80}(?:(?:not|isn't) (?:yet )?support|unsupported)",
+            r"Error: .{0,40}\bLoRA\b.{0,60}\b(?:must be consistent|only supports?)\b",
+            r"Error: .{0,80}expected target modules in|No supported LoRA modules found in",
         ),
         engine=OF_VLLM,
     ),
@@ -282,7 +305,11 @@ MODEL = (
         shapes=(
             r"(?:Error: |Value error, ).{0,60}\b(?:[Ss]peculat(?:ive|ion)|[Dd]raft(?:ing| model)?"
             r"|EAGLE\d?|[Nn]gram|MTP|[Mm]edusa)\b.{0,100}"
-            r"(?:not (?:yet )?(?:been )?(?:support|implement)|unsupported)",
+            r"(?:not (?:yet )?(?:been )?(?:support|implement)|unsupported|only supports?\b"
+            r"|requires? )",
+            r"Error: (?:Unsupported|Unknown) speculative method",
+            r"Error: .{0,20}\b(?:prompt_lookup_m\w{2}|draft_\w{3,30}|use_heterogeneous_vocab)\b"
+            r".{0,60}\b(?:must|only|is not)\b",
             r"Error: .{0,80}\b[Dd]raft(?: model)?\b.{0,80}\b(?:must|should) (?:match|be|have) ",
         ),
         engine=OF_VLLM,

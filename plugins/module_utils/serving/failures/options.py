@@ -16,12 +16,13 @@ _NAMES = (
     r"|(?:enable|disable|limit|cudagraph|mamba)_\w{3,30}|gpu_memory_utilization"
     r"|mm_(?:processor|encoder|tensor|shm)_\w{2,30}|(?:kv|ec)_(?:role|connector|transfer_config)"
     r"|(?:moe|all2all|attention|distributed_executor|structured_outputs)_backend|kv_cache_dtype"
-    r"|(?:config|load|tokenizer)_(?:format|mode)|num_speculative_tokens|speculative_config"
+    r"|(?:config|load|tokenizer)[ _](?:format|mode)|num_speculative_tokens|speculative_config"
     r"|collect_detailed_traces|otlp_traces_endpoint|compile_sizes|splitting_ops|custom_ops)"
 )
 _TYPED = r"--[a-z][a-z-]{2,50}"
 _REFUSES = (
-    r"(?:must|should|cannot|requires?\b|can only|only (?:be |valid|supported|available|applicable)"
+    r"(?:must|should|cannot|requires?\b|can only"
+    r"|only (?:be |valid|supports?\b|supported|available|applicable)"
     r"|(?:does |is |are )(?:currently )?not |incompatible|exclusive|exceeds|is smaller|is larger"
     r"|invalid)"
 )
@@ -49,10 +50,11 @@ OPTIONS = (
             r"error: argument (?P<option>\S+): ",
             r"KeyError: .invalid (?P<option>(?:tool call|reasoning) parser)",
             r"(?P<option>(?:[Tt]ool(?: call)?|[Rr]easoning) parser) '[^']{0,100}' not found",
-            r"(?P<option>reasoning parser) could not locate think",
+            r"(?P<option>\w{0,40}(?:[Tt]ool|[Rr]easoning) ?[Pp]arser)\w{0,10} could not locate ",
             r"Invalid value '.{0,100}' (?:for|in) (?P<option>VLLM_\w{2,60})",
             r"Number of experts in the model must be .{0,40} when (?P<option>expert parallelism)",
             r"\b(?:Unknown|Load) (?P<option>load[_ ]format)\b.{0,80}(?: not supported|:)",
+            r"(?P<option>[Hh]ybrid KV cache manager) (?:is|was) (?:dis|explicitly en)abled but ",
         ),
         "The option {option} does not take that value, or goes not with the model or the others.",
         "Correct it in arguments.",
@@ -69,6 +71,8 @@ OPTIONS = (
             # Of whatever refuses, where it names an option and says what it wants of it.
             rf"{_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,200}}?(?P<option>{_TYPED})\b",
             rf"(?<!Assertion){_SAYS}(?=.{{0,300}}?\b{_REFUSES}).{{0,60}}?\b(?P<option>{_NAMES})\b",
+            r"Error: .{0,60}?\b(?P<option>(?:[Ff][Pp]8\w{0,8}|[Nn][Vv][Ff][Pp]4|quantized) "
+            r"[Kk][Vv][ -][Cc]ache)\b.{0,60}(?:not (?:yet )?supported|only (?:supports?|with)\b)",
             rf"{_SAYS}(?P<option>VLLM_\w{{2,60}})=\S{{1,40}} (?:is|does|cannot|requires)\b",
             rf"{_SAYS}.{{0,80}}\bexplicitly requested (?P<option>{_NAMES})=",
             rf"(?:{_SAYS}|^)(?P<option>{_NAMES}) is set to -\d+\b",

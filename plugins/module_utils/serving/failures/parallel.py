@@ -36,6 +36,15 @@ PARALLEL = (
         "Set tensor_parallel_size to 1, 2, 4 or 8, as divides their number.",
         "tensor_parallel_size",
         PARALLELISM,
+        shapes=(
+            r"Error: .{0,80}\b(?:\w{0,40}heads?|\w{0,20}experts?|num_\w{1,12}_?groups?)\b.{0,60}"
+            r"\b(?:divisible|divide|greater than|less than) .{0,10}"
+            r"\b(?:[Tt]ensor[ _-]parallel|[Tt][Pp](?:[ _]size)?\b)",
+            r"Error: [Tt]ensor[ _-]parallel\w{0,5} (?:world )?size\b.{0,40}"
+            r"\b(?:greater|larger|more) than the number of (?:experts|heads|layers)",
+            r"Error: .{0,60}\b(?:group_norm_size|(?:hidden|intermediate)[ _]\w{3,4})\b.{0,40}"
+            r"\bdivisible by (?:[Tt]ensor[ _-]parallel|[Tt][Pp][ _]size)",
+        ),
         engine=OF_VLLM,
     ),
     Failure(
@@ -99,11 +108,16 @@ PARALLEL = (
         "nccl",
         (
             r"NCCL error\b.{0,500} unhandled (?:system|cuda) error",
-            r"NCCL error\b.{0,500} (?:internal error|remote process exited)",
-            r"\bnccl\w+Error: ",
+            r"NCCL error\b.{0,500} (?:internal error|remote process exited|invalid \w{5,8})\b",
+            r"\bnccl(?:\w{1,40}Error|Invalid(?:Usage|Argument)): ",
+            # vLLM's own way around NCCL.
+            r"\bcustom_all_reduce\.cuh:\d{1,5}\b",
+            # Memory that the GPUs share by the switch between them.
+            r"CUDA driver error: invalid device ordinal|Device does not support multicasting",
         ),
         "The GPUs cannot talk to each other (NCCL).",
-        "Set NCCL_DEBUG=INFO and read its lines; NCCL_P2P_DISABLE=1 helps on some consumer GPUs.",
+        "Set NCCL_DEBUG=INFO and read its lines; NCCL_P2P_DISABLE=1 helps on some consumer GPUs, "
+        "disable_custom_all_reduce where that is what fails.",
         "environment",
         NCCL,
     ),

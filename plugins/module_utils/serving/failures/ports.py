@@ -80,7 +80,7 @@ PORTS = (
         "process limit",
         f"{VLLM_ISSUES}/6295",
         shapes=(
-            r"Failed to create new thread",
+            r"Failed to create new thread|Thread creation failed: Resource temporarily",
             r"fork: retry: (?:Resource temporarily unavailable|No child processes)",
             r"BlockingIOError: \[Errno 11\] Resource temporarily unavailable",
         ),
