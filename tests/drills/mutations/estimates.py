@@ -69,7 +69,7 @@ MUTATIONS = (
         "states-without-limit",
         "a hybrid model is started with more sequences than it has states for, and ends",
         f"{SERVING}/fit.py",
-        "    fewer = _fewer_sequences(demand, room, options, name)\n",
+        "    fewer = _fewer_sequences(demand, room, options, on)\n",
         "    fewer = None\n",
         (f"{LAYERS}::test_sequences_are_limited_to_the_states_there_is_room_for",),
     ),
