@@ -81,7 +81,7 @@ attack: $(READY) ## Hostile hosts, markets, names, files, terminals: none may ge
 ranking: $(READY) ## Dollars burned where 65 % of offers fail, and regret in hindsight, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
 
-# ONLY= names parts (floor, seed, noop, fleet, check40), RUNS= how often each is measured.
+# ONLY= names parts (floor, seed, image, again, noop, fleet, check40), RUNS= how often each is measured.
 bench: image ## Seconds of a deployment, against a script by hand and the old runbook (about an hour)
 	@PYTHONPATH=collections $(BIN)/python -m tests.benchmarks.deploy $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
 

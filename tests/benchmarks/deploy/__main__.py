@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -42,6 +43,8 @@ FLEET = ("gpu-1", "gpu-2", "gpu-3")
 CHECKED = tuple(f"gpu-{number}" for number in range(1, 41))
 GROUPS = {"one": list(FLEET[:1]), "fleet": list(FLEET), "checked": list(CHECKED)}
 SLOWEST = 12
+#: On a CPU vLLM compiles as well, with the host's own compiler, where it is asked to.
+COMPILING = {"dtype": "float32", "enforce_eager": False, "max_model_len": 512, "max_num_seqs": 4}
 
 
 @dataclass
@@ -146,13 +149,13 @@ class Bench:
         laps = [f"{name}: {medians(all_of)}" for name, all_of in took.items()]
         self.profiles["image"] = laps + slowest(plays)
 
-    def ours_of_image(self) -> tuple[Took, Played, dict[str, Any], Stack]:
+    def ours_of_image(self, **wishes: Any) -> tuple[Took, Played, dict[str, Any], Stack]:
         """A deployment of ours from its rental request on; estimates learn from one to the next."""
         controller = self.controller()
         history = str(self.market.folder / "history.jsonl")
         try:
-            wishes = {"rent_image": engine_image.NAME, "inferops_history_path": history}
-            played = controller.play("deploy", "one", **wishes)
+            usual = {"rent_image": engine_image.NAME, "inferops_history_path": history}
+            played = controller.play("deploy", "one", **{**usual, **wishes})
             report = controller.report(FLEET[0])
             (container,) = self.market.containers()
             stack = Stack.of(container, is_installed=False)
@@ -162,6 +165,33 @@ class Bench:
             return Took(seconds, {"boot": boot, **laps}), played, report, stack
         finally:
             controller.close()
+
+    # --- again: a fresh host, with what another one has compiled ---
+
+    def again(self) -> None:
+        """By pairs: the first host compiles, the second one gets what was kept of it."""
+        engine_image.ensure()
+        took: dict[str, list[Took]] = defaultdict(list)
+        plays: list[Played] = []
+        for number in range(self.runs):
+            caches = self.market.folder / f"caches-{number}"
+            wishes = {
+                "inferops_server_arguments": COMPILING,
+                "inferops_cache_home": str(caches),
+                "inferops_cache_trust": "scope",
+                "inferops_history_path": "",
+            }
+            for name in ("first", "second"):
+                one, played, _report, _stack = self.ours_of_image(**wishes)
+                took[name].append(one)
+                print(f"again {number + 1}, {name}: {in_words(one)}", flush=True)
+            plays.append(played)
+            shutil.rmtree(caches)
+        seconds = {name: [one.seconds for one in all_of] for name, all_of in took.items()}
+        ratio = figures.ratio(seconds["second"], seconds["first"])
+        self.figures["second_deploy_over_first"] = ratio
+        laps = [f"{name}: {medians(all_of)}" for name, all_of in took.items()]
+        self.profiles["again"] = laps + slowest(plays)
 
     # --- noop: a deploy of what serves already ---
 
@@ -220,6 +250,7 @@ class Bench:
         for part, method in (
             (asked & set(figures.COMPARISONS), self.deploy),
             (asked & {"image"}, self.image),
+            (asked & {"again"}, self.again),
             (asked & {"noop", "fleet"}, self.noop),
             (asked & {"check40"}, self.check40),
         ):

@@ -51,7 +51,7 @@ class Controller:
         (folder / "hosts.json").write_text(json.dumps(content))
         return cls(folder, market)
 
-    def play(self, playbook: str, group: str, *options: str, **more: str) -> Played:
+    def play(self, playbook: str, group: str, *options: str, **more: Any) -> Played:
         """Run a playbook of ours over a group. Raises BenchError when it fails."""
         variables = {
             "inferops_group": group,
