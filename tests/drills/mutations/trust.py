@@ -380,6 +380,35 @@ MUTATIONS = (
         4,
     ),
     Mutation(
+        "flags-of-ssh-for-strangers",
+        "a rented host gets the operator's agent, by an option of ssh for all hosts",
+        "plugins/plugin_utils/connection.py",
+        'frozenset("AFRXYw")',
+        "frozenset()",
+        (
+            "tests/unit/market/test_plays.py::test_no_option_of_ansible_s_configuration_opens_the"
+            "_controller_to_a_rented_host",
+        ),
+        5,
+    ),
+    Mutation(
+        "redirect-says-the-key-back",
+        "the account's key is shown where a marketplace repeats it in a redirect",
+        f"{MARKET}/providers/transport.py",
+        "response.shown(reply.headers.get('Location', 'nowhere'))",
+        "reply.headers.get('Location', 'nowhere')",
+        (f"{TRANSPORT}::test_a_redirect_that_says_the_key_back_is_told_without_it",),
+    ),
+    Mutation(
+        "token-in-an-error",
+        "a token with a line break in it is shown in the error about its header",
+        f"{HUB}/options.py",
+        "if token and not fits_header(token):",
+        "if False:",
+        (f"{HOSTILE_HUB}::test_a_token_that_cannot_be_sent_is_refused_and_not_shown",),
+        2,
+    ),
+    Mutation(
         "evidence-as-the-host-sends-it",
         "what a host has left of secrets in its evidence is passed on",
         "plugins/action/evidence.py",
