@@ -400,9 +400,28 @@ MUTATIONS = (
         (f"{TRANSPORT}::test_a_redirect_that_says_the_key_back_is_told_without_it",),
     ),
     Mutation(
+        "greeting-without-end",
+        "a host fills the controller's disk by what ssh prints of it",
+        "plugins/module_utils/endpoint/tunnel.py",
+        "preexec_fn=_write_little,",
+        "",
+        (
+            f"{PRIVATELY}::test_a_host_that_greets_without_end_fills_no_disk_before_its_tunnel_is"
+            "_given_up",
+        ),
+    ),
+    Mutation(
+        "derived-key-in-evidence",
+        "the derived key of a server is passed on with the evidence",
+        "plugins/plugin_utils/guarded_action.py",
+        "*filter(is_secret, variables), *_DERIVED",
+        "*filter(is_secret, variables),",
+        (f"{GUARDED}::test_evidence_holds_no_secret_whatever_the_host_has_put_in",),
+    ),
+    Mutation(
         "token-in-an-error",
         "a token with a line break in it is shown in the error about its header",
-        f"{HUB}/options.py",
+        "plugins/module_utils/hub/options.py",
         "if token and not fits_header(token):",
         "if False:",
         (f"{HOSTILE_HUB}::test_a_token_that_cannot_be_sent_is_refused_and_not_shown",),
