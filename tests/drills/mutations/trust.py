@@ -428,6 +428,18 @@ MUTATIONS = (
         2,
     ),
     Mutation(
+        "text-as-memory",
+        "a host fills the controller by a text where the memory of its GPU stands",
+        f"{SERVING}/fit.py",
+        "    return numbers and 0 <",
+        "    return True or 0 <",
+        (
+            "tests/unit/serving/test_estimate.py::test_a_size_that_a_host_tells_and_that_is_none_is"
+            "_not_computed_with",
+        ),
+        3,
+    ),
+    Mutation(
         "secret-wrapped",
         "the second half of a secret that a terminal has wrapped is passed on",
         f"{COMMON}/redaction.py",
