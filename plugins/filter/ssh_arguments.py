@@ -16,8 +16,9 @@ short_description: The options with which Ansible's ssh reaches a rented host
 version_added: "0.1.0"
 description:
   - Internal. Used by the roles and playbooks of this collection.
-  - For the beginning of the variable C(ansible_ssh_args). Only the host keys of one file count, and
-    nothing of the user's own settings of ssh is read.
+  - For the variable C(ansible_ssh_args). Only the host keys of one file count, and nothing of the
+    user's own settings of ssh is read. What C(ssh_args) of Ansible's configuration sets comes
+    behind, without what would open the controller to the host, such as C(-A) or C(-o SendEnv).
 positional: _input, host_keys
 options:
   _input:

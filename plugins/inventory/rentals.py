@@ -103,7 +103,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
 from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
     COMMON_ARGUMENTS,
     DELIVERED,
-    configured_arguments,
     known_hosts_file,
     ssh_arguments,
 )
@@ -193,7 +192,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             "ansible_ssh_private_key_file": str(here(self.get_option("ssh_private_key_file"))),
             # Where the environment turns it off, Ansible would put its "no" before our "yes".
             "ansible_host_key_checking": True,
-            "ansible_ssh_args": f"{ssh_arguments(known, keys)} {configured_arguments()}",
+            "ansible_ssh_args": ssh_arguments(known, keys),
             "ansible_ssh_common_args": COMMON_ARGUMENTS,
         }
 

@@ -48,6 +48,8 @@ STEERING = ("ansible_facts", "ansible_stats", "unreachable")
 _INTERNAL = "_ansible_"
 _HEADERS = ("before_header", "after_header")
 _PRINTED = ("warnings", "deprecations", "exception")
+#: Secrets that follow from others, which roles hand to a host.
+_DERIVED = ("inferops_client_key",)
 _MOST_LETTERS, _MOST_WARNINGS = 4000, 20
 _MOST_FAILED_LETTERS = 2**18
 #: What reading an answer raises that has other keys or types than a module of ours gives.
@@ -254,7 +256,9 @@ class GuardedAction(ActionBase):
     def _secrets_of_the_fleet(self, variables: dict[str, Any]) -> set[str]:
         """What the variables of this collection hold, as far as it can be known here."""
         found = {}
-        for name in filter(is_secret, variables):
+        for name in (*filter(is_secret, variables), *_DERIVED):
+            if name not in variables:
+                continue
             try:
                 found[name] = self._templar.template(variables[name])
             except AnsibleError:

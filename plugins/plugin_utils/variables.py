@@ -23,6 +23,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import fits_header
 from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words import (
     CHECKS_SECONDS,
     NAME,
@@ -249,6 +250,10 @@ _WORDS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+#: What is sent in headers. What the provider is logged in to with is checked there.
+_SENT = ("inferops_hub_token", "inferops_server_api_key")
+
+
 def _no_word(
     checks: Mapping[str, Callable[[Any], Any]], values: Mapping[str, Any]
 ) -> Iterator[str]:
@@ -265,6 +270,12 @@ def _no_word(
 def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
     """What the market, or a host, would refuse later. It must keep nobody from ending a rental."""
     yield from _no_word(_WORDS, values)
+    for name in _SENT:
+        if not fits_header(str(values.get(name) or "")):
+            yield (
+                f"{name} has a blank or a line break at its end, or a sign in it that no key has: "
+                "set it again without."
+            )
     if str(values.get("inferops_server_port")) == "22":
         yield "inferops_server_port is 22, where the host's SSH server listens: take another one."
     if values.get("rent_deadline_hours") == 0 and not (

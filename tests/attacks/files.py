@@ -92,9 +92,12 @@ def file_netrc_has_a_login_for_everybody(stage: Stage) -> None:
     stage.harmed(billing(simulator), "the account's key was not used")
 
 
-@attack
-def file_ssh_config_is_for_other_hosts(stage: Stage) -> None:
-    """What the operator's ssh does for his own hosts it does not do for a stranger's."""
+@each("file-ssh-config-is", {"for-other-hosts": "", "named-for-all-hosts": "-C -F {} -A"})
+def is_an_ssh_config(stage: Stage, arguments: str) -> None:
+    """What the operator's ssh does for his own hosts it does not do for a stranger's.
+
+    Where Ansible's configuration names the file, neither.
+    """
     config = stage.home / ".ssh" / "config"
     config.parent.mkdir(mode=0o700)
     config.write_text(
@@ -103,7 +106,12 @@ def file_ssh_config_is_for_other_hosts(stage: Stage) -> None:
     )
     # OpenSSH finds the file by the user database, not by HOME: so this one is its usual one.
     ssh = stage.folder / "ssh"
-    ssh.write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {config} "$@"\n')
+    called, opens = stage.folder / "called", stage.folder / "opens"
+    understood = f'/usr/bin/ssh -F {config} -G "$@" | grep -iE "^(sendenv|forwardagent yes)"'
+    ssh.write_text(
+        f'#!/bin/sh\necho "$@" >>{called}\n{understood} >>{opens}\n'
+        f'exec /usr/bin/ssh -F {config} "$@"\n'
+    )
     ssh.chmod(0o755)
     row = {"ssh_host": "127.0.0.1", "ssh_port": 1, "ports": {}}
     simulator = stage.market({"kind": "row_is", "fields": row, "times": 999})
@@ -116,10 +124,15 @@ def file_ssh_config_is_for_other_hosts(stage: Stage) -> None:
         [{**play, "roles": ["inferops.gpu.inferops"]}],
         simulator=simulator,
         hosts={NAME: {"ansible_timeout": 3}},
-        environment={"ANSIBLE_SSH_EXECUTABLE": str(ssh), "ANSIBLE_SSH_ARGS": ""},
+        environment={
+            "ANSIBLE_SSH_EXECUTABLE": str(ssh),
+            "ANSIBLE_SSH_ARGS": arguments.format(config),
+        },
         inferops_ssh_private_key_file=key,
     )
-    stage.tried("UNREACHABLE" in played.text)
+    stage.tried("UNREACHABLE" in played.text and called.exists())
+    opened = " ".join(opens.read_text().split()) if opens.exists() else ""
+    stage.harmed(opened, f"the host would get this: {opened}")
 
 
 @attack

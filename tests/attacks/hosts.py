@@ -234,6 +234,29 @@ def host_answers_without_end(stage: Stage) -> None:
 
 
 @attack
+def host_answers_with_a_text_as_a_number(stage: Stage) -> None:
+    """Where it is multiplied, as bytes in a MiB, it is a thousand times as long and more."""
+    memory = {"memory_total_mib": "9" * 2048, "memory_used_mib": 0}
+    stage.host.answers(
+        {
+            "changed": False,
+            "gpu": {"gpus": [{"index": 0, "uuid": "GPU-0", **memory}]},
+            "host": {"init_system": "none", "is_root": True},
+            "server": {"processes": 0, "memory_before_mib": {}},
+            "model": {"config": None, "weights_bytes": None},
+        }
+    )
+    config = {
+        "model_type": "llama",
+        **{"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2},
+        **{"intermediate_size": 128, "vocab_size": 100, "max_position_embeddings": 128},
+    }
+    fit = {"inferops.gpu.model_fit": {"model": "a/b", "model_config": config}}
+    played = stage.play(plays({**fit, "ignore_errors": True}, SHOW))
+    stage.tried(stage.host.times_asked and SEEN[:16] in played.text and "Fit: " in played.text)
+
+
+@attack
 def host_answers_with_evidence_without_end(stage: Stage) -> None:
     parts = "".join(f'"{number}.log": "{"x" * 2**20}", ' for number in range(60))
     answer = stage.folder / "answer"

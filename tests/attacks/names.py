@@ -32,7 +32,8 @@ RENT = {"image": "some/image", "ssh_public_key": PUBLIC_KEY}
 def names_a_rental(stage: Stage, name: str) -> None:
     """By the module, and by the variable that the playbooks read."""
     name = filled(name, stage)
-    refused(stage, {"name": name}, inferops_name=name)
+    said = ("cannot mark a rental", "means something else to Ansible")
+    refused(stage, said, {"name": name}, inferops_name=name)
 
 
 @each(
@@ -46,7 +47,8 @@ def names_a_rental(stage: Stage, name: str) -> None:
 )
 def names_a_scope(stage: Stage, scope: str) -> None:
     scope = filled(scope, stage)
-    refused(stage, {"name": NAME, "scope": scope}, inferops_scope=scope)
+    said = ("cannot mark a rental", "scope is not set")
+    refused(stage, said, {"name": NAME, "scope": scope}, inferops_scope=scope)
 
 
 @each(
@@ -62,7 +64,7 @@ def names_a_scope(stage: Stage, scope: str) -> None:
 def names_a_model(stage: Stage, model: str) -> None:
     simulator = stage.market()
     played = deployed(stage, simulator, inferops_model=filled(model, stage))
-    stage.tried(played.status != 0)
+    stage.tried(played.status != 0 and "which is no model" in played.text)
     stage.harmed(billing(simulator), "something was rented for that model")
 
 
@@ -78,17 +80,18 @@ def names_an_image(stage: Stage, image: str) -> None:
     simulator = stage.market()
     rent = {"inferops.gpu.rental": {**RENT, "name": NAME, "image": filled(image, stage)}}
     played = stage.play(on_market(stage, simulator, rent), simulator=simulator)
-    stage.tried(played.status != 0)
+    stage.tried(played.status != 0 and "is no container image" in played.text)
     stage.harmed(billing(simulator), "something was rented with that image")
 
 
-def refused(stage: Stage, options: dict[str, Any], **variables: Any) -> None:
-    """Both the module and the playbook refuse it, and nothing is rented."""
+def refused(stage: Stage, said: tuple[str, ...], options: dict[str, Any], **variables: Any) -> None:
+    """Both the module and the playbook refuse it for what it is, and nothing is rented."""
     simulator = stage.market()
     rent = {"inferops.gpu.rental": {**RENT, **options}}
     by_module = stage.play(on_market(stage, simulator, rent), simulator=simulator)
     by_playbook = deployed(stage, simulator, **variables)
-    stage.tried(by_module.status != 0 and by_playbook.status != 0)
+    both = (by_module, by_playbook)
+    stage.tried(all(one.status != 0 and any(text in one.text for text in said) for one in both))
     stage.harmed(billing(simulator), "something was rented by that name")
 
 

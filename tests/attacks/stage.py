@@ -369,8 +369,10 @@ class Stage:
 
     def _kept(self) -> Iterator[Path]:
         """The files that plays of ours have left where others may look."""
-        for folder in (self.work, self.controller):
-            yield from (one for one in folder.rglob("*") if one.is_file() and not one.is_symlink())
+        for folder in (self.work, self.controller, self.home):
+            there = (one for one in folder.rglob("*") if one.is_file() and not one.is_symlink())
+            # The operator's own file of logins is his.
+            yield from (one for one in there if one.name != ".netrc")
 
 
 def plays(*tasks: dict[str, Any], hosts: str = NAME) -> list[dict[str, Any]]:

@@ -29,6 +29,11 @@ def plain(text: str) -> str:
     return _UNSHOWN.sub("", lines)
 
 
+def fits_header(secret: str) -> bool:
+    """Whether *secret* can be sent in a header. Else the error about that would show it."""
+    return secret.isascii() and secret.isprintable() and secret == secret.strip()
+
+
 def plain_line(text: str, most: int = 500) -> str:
     """*text* as one line of so many characters at most."""
     return " ".join(plain(text[: 8 * most]).split())[:most]

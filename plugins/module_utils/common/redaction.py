@@ -159,10 +159,17 @@ _HEAD = re.compile(
 _VALUE = re.compile(
     r"\"{3}[^\"]*\"{3}|'{3}[^']*'{3}"
     r"|[bfru$]?\\{0,8}\"(?:[^\"\\\n]|\\[^\"])*\\{0,8}\"|[bfru$]?'[^'\n]*'(?:'[^'\n]*')*"
+    # One that is cut off, or goes on in the next line, has no quote at the end of this one.
+    r"|[bfru$]?\\{0,8}[\"'][^\"'\n]*(?:\n[ \t]*[^\s\"']{1,200}(?=[\"']))?"
     r"|(?:[|>][+-]?[ \t]*)?(?:\r?\n[ \t]+(?:- +)?[^\s:=]+(?=\s*(?:\r?\n|\Z)))+"
     r"|[^\s\"',;&|<>(){}\[\]\\]+"
     # A sign that begins nothing else is a part of it.
-    r"(?:[;,&|()\\](?!-|[\w.-]*\s*[=:])[^\s\"',;&|<>(){}\[\]\\]+)*"
+    r"(?:[;,&|()\\](?:\r?\n)?(?!-|[\w.-]*\s*[=:])[^\s\"',;&|<>(){}\[\]\\]+)*"
+)
+#: What is left of a secret where a terminal or a file has wrapped it: no word looks so.
+_WRAPPED = re.compile(
+    rf"{re.escape(REDACTED)}\\{{0,2}}\r?\n[ \t]*"
+    r"(?=[\w+/-]{0,199}\d)(?=[\w+/-]{0,199}[A-Za-z])[\w+/-]{12,200}={0,2}(?=[\s\"',)\]}]|\Z)"
 )
 #: What Python or a shell writes before a quote.
 _PREFIXES = "bfru$"
@@ -188,7 +195,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
             text = text.replace(secret, REDACTED)
     for pattern in _LOOKS:
         text = pattern.sub(rf"\g<1>{REDACTED}", text)
-    return _without_named(text)
+    return _WRAPPED.sub(REDACTED, _without_named(text))
 
 
 def redact_in(value: Any, secrets: Iterable[str] = (), most: int | None = None) -> Any:
@@ -270,7 +277,9 @@ def is_secret(name: str, value: str) -> bool:
         # How somebody logs in has a short name, or an address.
         return len(bare) >= 16 and bool(_DRAWN.fullmatch(bare))
     if words == ["pass"]:
-        return len(bare) >= 12 and bool(_DRAWN.fullmatch(bare)) and not bare.isdigit()
+        # Of a compiler, or of a test, it is a word.
+        has_both = not bare.isdigit() and not bare.isalpha()
+        return len(bare) >= 12 and bare.isalnum() and has_both
     if words[-1:] == ["pass"]:
         return len(words) > 1 and not bare.isdigit()
     if any(_RUN_TOGETHER.fullmatch(part) for part in re.split(r"[^A-Za-z0-9]+", name)):

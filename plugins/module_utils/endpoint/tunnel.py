@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import socket
 import subprocess
 import tempfile
@@ -28,6 +29,8 @@ from ..common.private_files import private_folder, require_ours, write_private
 _SSH = ("ssh", "-F", "/dev/null")
 _OPEN_SECONDS, _CONTROL_SECONDS = 60, 15
 _TRIES = 3
+#: What ssh is let say. A host may greet with as much as it likes.
+_MOST_SAID_BYTES, _MOST_SHOWN = 64 * 2**10, 2000
 
 
 class TunnelError(Exception):
@@ -153,7 +156,7 @@ class Tunnel:
         command += ["-L", f"127.0.0.1:{port}:127.0.0.1:{target.remote_port}"]
         command += [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
         # The background process keeps its files open, so a pipe would never end.
-        with tempfile.TemporaryFile(mode="w+") as complaints:
+        with tempfile.TemporaryFile(mode="w+", errors="replace") as complaints:
             try:
                 done = subprocess.run(
                     [*command, f"{target.user}@{target.host}"],
@@ -163,11 +166,13 @@ class Tunnel:
                     stderr=complaints,
                     timeout=_OPEN_SECONDS,
                     check=False,
+                    preexec_fn=_write_little,
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
                 return str(error)
             complaints.seek(0)
-            return None if done.returncode == 0 else " ".join(complaints.read().split())
+            said = " ".join(complaints.read(_MOST_SAID_BYTES).split())
+            return None if done.returncode == 0 else said[:_MOST_SHOWN]
 
     def _control(self, request: str) -> subprocess.CompletedProcess[bytes]:
         try:
@@ -183,6 +188,10 @@ class Tunnel:
             raise TunnelError(
                 f"The SSH tunnel of {self._socket} does not answer: {error}. End its ssh process."
             ) from error
+
+
+def _write_little() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_SAID_BYTES, _MOST_SAID_BYTES))
 
 
 def _free_port() -> int:

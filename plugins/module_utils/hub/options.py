@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..common.plain import fits_header
 from .hub import Hub, default_endpoint
 
 HUB_OPTIONS: dict[str, Any] = {
@@ -21,7 +22,15 @@ HUB_OPTIONS: dict[str, Any] = {
 
 
 def make_hub(options: dict[str, Any]) -> Hub:
-    """The hub that these options name, or else this machine's settings."""
+    """The hub that these options name, or else this machine's settings.
+
+    Raises ValueError for a token that is none.
+    """
     endpoint = options["endpoint"] or default_endpoint()
     token = options["token"] or None
+    if token and not fits_header(token):
+        raise ValueError(
+            "The hub's token has a blank or a line break at its end, or a sign in it that no token "
+            "has: set HF_TOKEN, or inferops_hub_token, again without."
+        )
     return Hub(endpoint, token, options["timeout_seconds"], options["token_always"])

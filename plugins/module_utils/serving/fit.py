@@ -29,6 +29,8 @@ MIB = 1024**2
 HIGHEST_UTILIZATION = 0.9
 #: The CUDA context, which is there already when vLLM looks at how much is free.
 CONTEXT_BYTES = 0.6 * GIB
+#: More than any GPU has: a thousand times the largest.
+_MOST_MIB = 2**30
 #: CUDA sees less memory than NVML: 23.58 of 24 GiB on an RTX 3090 (vLLM issue 10517).
 HIDDEN_SHARE = 0.03
 #: The context that an offer must have room for when nobody says how long it shall be.
@@ -105,7 +107,7 @@ def gpu_fit(
         )
         return {"fits": "no", "why": problem, "arguments": {}}
     taken = gpus[: options.gpus]
-    if not all(gpu["memory_total_mib"] and gpu["memory_used_mib"] is not None for gpu in taken):
+    if not all(_is_told(gpu["memory_total_mib"], gpu["memory_used_mib"]) for gpu in taken):
         why = "The driver does not tell how much memory its GPU has"
         return {"fits": "unknown", "why": why, "arguments": {}}
     room = Room.of(taken, options)
@@ -187,6 +189,12 @@ def ram_fit(
         "available_gib": gib(available),
         "arguments": {},
     }
+
+
+def _is_told(total_mib: Any, used_mib: Any) -> bool:
+    """Whether a host tells the memory of a GPU. It may tell a text that grows with each factor."""
+    numbers = all(type(told) in (int, float) for told in (total_mib, used_mib))
+    return numbers and 0 < total_mib < _MOST_MIB and 0 <= used_mib < _MOST_MIB
 
 
 @dataclass(frozen=True)

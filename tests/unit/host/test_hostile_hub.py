@@ -196,6 +196,15 @@ def test_an_odd_listing_is_refused_wherever_it_is_asked_for(
         asking.ask(client, {"model": NAME, "revision": "main", "include": [], "exclude": []})
 
 
+@pytest.mark.parametrize("token", ["part-one\npart-two", "part-one\n", "pärt-one part-two"])
+def test_a_token_that_cannot_be_sent_is_refused_and_not_shown(cache: Call, token: str) -> None:
+    """What sends it would say it back, and call the hub unreachable."""
+    told = cache(token=token, token_always=True)["msg"]
+    assert "The hub's token has a blank or a line break at its end, or a sign" in told
+    assert "part-one" not in told
+    assert "part-two" not in told
+
+
 def test_a_listing_without_end_is_given_up(
     cache: Call, hub: OddHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

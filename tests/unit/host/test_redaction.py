@@ -210,6 +210,18 @@ SHAPES = [
     f"token was: {SECRET}",
     *(f"invalid token {opened}{SECRET}" for opened in "([`"),
     f"API key:\n{SECRET}",
+    # Cut off, or wrapped, before the quote at the end.
+    f'api_key="{SECRET}',
+    f"api_key=b'{SECRET}",
+    f'{{\\"api_key\\": \\"{SECRET}',
+    f'password: "two words {SECRET}',
+    f'"""\ntoken="{SECRET}\n"""',
+    f'"api_key": "{SECRET[::-1]}\n{SECRET}", \'x\': 1',
+    f"'api_key': '{SECRET[::-1]}\n  {SECRET}'",
+    f"--api-key {SECRET[::-1]}\\\n{SECRET}",
+    f"HF_TOKEN=hf_{SECRET[::-1]}\n{SECRET}",
+    f"Authorization: Bearer {SECRET[::-1]}\n{SECRET}",
+    f'-H "Authorization: Bearer {SECRET[::-1]}\\\n{SECRET}"',
     # Other ways to write a value.
     f"HF_TOKEN=$'{SECRET}'",
     f"{{u'api_key': u'{SECRET}'}}",
@@ -351,6 +363,20 @@ def test_what_explains_a_failure_stays(text: str) -> None:
 @pytest.mark.parametrize("text", LONG, ids=range(len(LONG)))
 def test_a_log_that_says_one_thing_for_ever_is_read_in_a_time_that_grows_with_it(text: str) -> None:
     assert grows_with_its_text(redact, text)
+
+
+def test_what_stands_in_the_line_behind_a_secret_stays() -> None:
+    for line in (
+        "CUDA_VISIBLE_DEVICES=0",
+        "2026-11-29 01:00:00 INFO",
+        "vllm-0.19.1",
+        "next: 1",
+        "INFO 11-29 started",
+        '"port": 8000',
+        "    --max-model-len 4096",
+    ):
+        told = redact(f"HF_TOKEN={SECRET}\n{line}\nlast")
+        assert told == f"HF_TOKEN=(redacted)\n{line}\nlast"
 
 
 def test_known_values_are_taken_out_wherever_they_stand_and_short_ones_are_not() -> None:

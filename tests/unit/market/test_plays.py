@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -16,6 +17,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
+    DELIVERED,
+    ssh_arguments,
+)
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market as SimulatedMarket
@@ -77,6 +82,34 @@ def test_what_a_user_sets_for_his_own_hosts_is_not_for_a_rented_one(
     assert command.split()[:3] == ["ssh", "-F", "/dev/null"]
     asked = re.findall(r"(ForwardAgent|PermitLocalCommand)=(\w+)", command)
     assert dict(reversed(asked)) == {"ForwardAgent": "no", "PermitLocalCommand": "no"}
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        *("-A", "-CA", "-X", "-Y", "-R 9:localhost:9", "-F ~/.ssh/config", "-F~/.ssh/config"),
+        *("-o SendEnv=HF_TOKEN", "-osendenv=HF_TOKEN", "-o 'RemoteForward 9 localhost:9'"),
+    ],
+)
+def test_no_option_of_ansible_s_configuration_opens_the_controller_to_a_rented_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opening: str
+) -> None:
+    """As ssh itself understands all of them together: a flag outranks what was said before it."""
+    (tmp_path / "config").write_text("Host *\n  ForwardAgent yes\n  SendEnv HF_TOKEN\n")
+    given = opening.replace("~/.ssh", str(tmp_path))
+    monkeypatch.setenv("ANSIBLE_SSH_ARGS", f"{given} -o ControlPersist=7s -J jump.example")
+    told = subprocess.run(
+        [*ssh_arguments_of("known_hosts"), "-G", "host"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert {"forwardagent no", "forwardx11 no", "controlpersist 7", "proxyjump jump.example"} <= {
+        *told
+    }
+    assert not [line for line in told if line.startswith(("sendenv", "remoteforward"))]
+
+
+def ssh_arguments_of(known_hosts_file: str) -> list[str]:
+    """ssh, with all the options that a rental gets."""
+    return ["ssh", *shlex.split(ssh_arguments(known_hosts_file, DELIVERED))]
 
 
 def test_a_host_that_was_found_is_held_against_what_is_paid_for(tmp_path: Path) -> None:

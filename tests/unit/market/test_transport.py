@@ -159,6 +159,15 @@ def test_the_key_follows_no_redirect_and_the_new_address_is_named(
     assert visits == []
 
 
+def test_a_redirect_that_says_the_key_back_is_told_without_it(
+    serve: Callable[[Speak], str],
+) -> None:
+    url = serve(says("302 Found\r\nLocation: https://other.example/our-key?api_key=x1"))
+    with pytest.raises(ProviderUnavailable, match=r"'https://other.example/\*\*\*\?api") as told:
+        asked(url, Authorization="Bearer our-key")
+    assert "our-key" not in str(told.value)
+
+
 def packed(mebibytes: int) -> bytes:
     return gzip.compress(b" " * (mebibytes * 2**20))
 

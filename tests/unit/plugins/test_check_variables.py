@@ -509,6 +509,8 @@ def test_a_wrong_value_is_told_and_not_what_is_made_of_it(tmp_path: Path) -> Non
         ("inferops_model_home", "", "inferops_model_home is '': on a host"),
         ("rent_driver_version", "new", "rent_driver_version: 'new' is not a version"),
         ("rent_compute_capability", "hopper", "'hopper' is not a version"),
+        ("inferops_hub_token", "hf_token\n", "inferops_hub_token has a blank or a line break"),
+        ("inferops_server_api_key", "kéy", "inferops_server_api_key has a blank or a line break"),
     ],
 )
 def test_what_the_market_or_the_host_would_refuse_later_is_refused_at_the_gate(
@@ -536,6 +538,8 @@ def test_what_is_usual_passes_the_gate() -> None:
         "rent_driver_version": "535.86.05",
         "rent_compute_capability": "7.5",
         "rent_deadline_hours": 24.0,
+        "inferops_hub_token": "",
+        "inferops_server_api_key": "two words",
     }
     assert not [*variables.impossible(usual), *variables.unrentable(usual)]
     for image in ("ubuntu", "vllm/vllm-openai:v0.32.0", "ghcr.io/a/b@sha256:0a", "r.io:5000/A/b"):

@@ -217,12 +217,16 @@ def test_the_details_that_ansible_tells_of_a_host_hold_no_secret(
     assert "verbose" not in vars(display)
 
 
-def test_evidence_holds_no_secret_whatever_the_host_has_put_in(host: Host, tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", ["inferops_server_api_key", "inferops_client_key"])
+def test_evidence_holds_no_secret_whatever_the_host_has_put_in(
+    host: Host, tmp_path: Path, given: str
+) -> None:
+    """A key of the server that was given, and one that was derived."""
     key, token = "said-back-as-it-is", "hf_abcdefghijklmnopqrstuvwxyz"
     log = f"started with {key} and {token}"
     host.says({"changed": False, "server": {"phase": "running"}, "parts": {"server.log": log}})
     collects: dict[str, Any] = {"inferops.gpu.evidence": {"dest": str(tmp_path / "evidence")}}
-    variables = {"inferops_server_api_key": "{{ ['said-back', 'as-it-is'] | join('-') }}"}
+    variables = {given: "{{ ['said-back', 'as-it-is'] | join('-') }}"}
     done = host.play({**collects, "vars": variables, "ignore_errors": True}, SHOW)
     assert done.returncode == 0, done.stdout
     kept = (tmp_path / "evidence" / "server.log").read_text()

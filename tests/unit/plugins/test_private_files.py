@@ -27,7 +27,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files 
     private_folder,
     write_private,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel import Target, Tunnel
+from ansible_collections.inferops.gpu.plugins.module_utils.endpoint import tunnel as tunnels
+from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel import (
+    Target,
+    Tunnel,
+    TunnelError,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import jobs, locks, speed
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import Store
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import Log
@@ -289,6 +294,23 @@ def test_a_host_fills_no_folder_with_files_without_number(tmp_path: Path) -> Non
 
 
 TARGET = Target("h", 22, "root", "key", "hosts", 8000)
+
+
+def test_a_host_that_greets_without_end_fills_no_disk_before_its_tunnel_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh, everything = tmp_path / "ssh", tmp_path / "everything"
+    ssh.write_text(
+        "#!/bin/sh\nprintf '\\377 refused ' >&2\n"
+        f"yes forward | head -c 2000000 >&2 && touch {everything}\nexit 255\n"
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(tunnels, "_TRIES", 1)
+    with pytest.raises(TunnelError, match=r"could not be opened: . refused forward") as told:
+        Tunnel(str(tmp_path / "cm"), "gpu-1").open(TARGET, 8000)
+    assert len(str(told.value)) < 3000
+    assert not everything.exists()
 
 
 @pytest.fixture

@@ -56,6 +56,25 @@ def test_what_was_left_open_is_chosen_for_the_gpus_of_the_host() -> None:
     assert "(published)" not in on_host(look(weights=None), Wish())["why"]
 
 
+class Growing(str):
+    """A text of a host's that fills the controller as soon as somebody multiplies it."""
+
+    __slots__ = ()
+
+    def __mul__(self, _factor: object) -> str:
+        raise AssertionError("it fills the controller")
+
+
+@pytest.mark.parametrize("name", ["memory_total_mib", "memory_used_mib"])
+@pytest.mark.parametrize("odd", [Growing("9"), [9], True, -1, 10**400, float("nan"), None])
+def test_a_size_that_a_host_tells_and_that_is_none_is_not_computed_with(
+    name: str, odd: Any
+) -> None:
+    fit = on_host(look({**gpu(), name: odd}), Wish())
+    assert fit["fits"] == "unknown"
+    assert fit["why"] == "The driver does not tell how much memory its GPU has"
+
+
 def test_nothing_is_computed_for_an_engine_that_nobody_has_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -87,7 +87,11 @@ class Response:
 
     def excerpt(self) -> str:
         """The start of the body on one line, without secrets, for messages."""
-        text = self.text[:_MOST_READ_LETTERS]
+        return self.shown(self.text)
+
+    def shown(self, text: str) -> str:
+        """The same of any text that came along."""
+        text = text[:_MOST_READ_LETTERS]
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return " ".join(_SECRET.sub(r"\1\2***", text).split())[:200]
@@ -173,8 +177,8 @@ class Transport:
             if response.status in _ELSEWHERE:
                 raise ProviderUnavailable(
                     f"{method} {self._base_url}{path} is answered by a redirect to "
-                    f"{reply.headers.get('Location', 'nowhere')[:200]!r}, which the account's key "
-                    "does not follow.",
+                    f"{response.shown(reply.headers.get('Location', 'nowhere'))!r}, which the "
+                    "account's key does not follow.",
                     remedy="If that is the provider's new address, set api_url to it.",
                 )
             if response.status not in passing:
