@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import ATTEMPTS, CONTROLLER, LABELS, MARKET, READY
+from tests.drills.mutations.paths import ATTEMPTS, CONTROLLER, LABELS, MARKET, READY, SCRIPT
 
 MUTATIONS = (
     Mutation(
@@ -51,6 +51,14 @@ MUTATIONS = (
         "\"{{ 'provider' if extend_result.enforced_by == 'provider' else 'host' }}\"",
         '"{{ extend_result.enforced_by }}"',
         ("tests/unit/plugins/test_extend.py",),
+    ),
+    Mutation(
+        "first-guess-kept",
+        "a host whose clock is behind, and whose network came late, bills past its deadline",
+        f"{MARKET}/access/start_script.py",
+        '    [ "$(cat deadline)" = $guess ] && rm deadline\n',
+        "",
+        (f"{SCRIPT}::test_a_host_whose_clock_is_wrong_and_whose_network_comes_late_ends_in_time",),
     ),
     Mutation(
         "one-odd-row-hides-the-scope",

@@ -344,6 +344,17 @@ def test_a_host_whose_clock_is_wrong_ends_by_the_providers_clock(
     assert host.calls() == []
 
 
+def test_a_host_whose_clock_is_wrong_and_whose_network_comes_late_ends_in_time(host: Host) -> None:
+    """At its start nobody answers, and its clock is three hours behind."""
+    created = time.time() + 3 * 3600
+    host.tool("sleep", "#!/bin/sh\nexit 0\n")
+    host.start(created, lifetime_seconds=7200)
+    assert daemon.wait(lambda: bool(host.asked()), 60)
+    host.shows(created + 7200, 3 * 3600)
+    assert host.holds(time.time() + 7200)
+    assert host.calls() == []
+
+
 def test_a_container_that_was_recreated_keeps_the_deadline_of_its_request(host: Host) -> None:
     """It starts as if for the first time, 23 of 24 hours later."""
     created = int(time.time()) - 23 * 3600

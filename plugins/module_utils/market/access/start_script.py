@@ -139,6 +139,7 @@ setsid nohup sh @{folder}/switch.sh </dev/null >/dev/null 2>&1 &
 #: and before it ends anything it asks the provider for the rental's own row. A later deadline in
 #: the mark counts, so that one that was moved holds although nobody could tell the host. So does
 #: the time of the answer, for the host's clock may be wrong.
+#: What was written down before any answer told the time is a guess, which the first one corrects.
 _SWITCH_LOOP = _Shell(
     r"""
 cd @{folder}
@@ -160,7 +161,7 @@ request = web.Request(url, b"{}", headers, method=sys.argv[1])
 told = web.build_opener().open(request, timeout=60)
 print(told.headers, told.read().decode())' $2
 }
-offset=0
+offset=0 guess=
 current() {
   deadline=
   read -r deadline <deadline
@@ -175,13 +176,17 @@ look() {
   row=$(call i @{read_method} | tr -d '\r')
   now=$(echo "$row" | sed -n 's/^[Dd]ate: *//p' | head -n 1)
   [ "$now" ] && now=$(date -d "$now" +%s) && offset=$((now-$(date +%s)))
+  [ "$now" ] && [ "$guess" ] && {
+    [ "$(cat deadline)" = $guess ] && rm deadline
+    guess=
+  }
   at=$(echo "$row" |
     sed -n 's|.*"label": *"[^"]*@{prefix}/[^/" ]*/[^/" ]*/[^/" ]*/[^/" ]*/\([0-9a-z]*\)/.*|\1|p' |
     awk '{for(n=0;$0!="";$0=substr($0,2))n=n*36+index("@{digits}",substr($0,1,1));printf "%.0f",n}')
   [ "$at" = 0 ] && at=9000000000
   current
   [ ${#at} = 10 ] && [ $((at-offset)) -gt $deadline ] && echo $((at-offset)) >deadline
-  [ -e deadline ] || echo $deadline >deadline
+  [ -e deadline ] || { echo $deadline >deadline; [ "$now" ] || guess=$deadline; }
 }
 due() {
   current
