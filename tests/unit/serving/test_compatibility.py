@@ -334,7 +334,7 @@ def test_the_oldest_driver_that_will_do_knows_the_gpu(
 
 
 def test_a_release_whose_last_zero_yaml_has_taken_is_named() -> None:
-    with pytest.raises(StackImpossible, match='write "0\.30\.0" in quotes'):
+    with pytest.raises(StackImpossible, match=r'write "0\.30\.0" in quotes'):
         plan_stack("cuda", vllm_version=0.30)  # type: ignore[arg-type]
     with pytest.raises(StackImpossible) as refused:
         plan_stack("cuda", vllm_version="0.5")
