@@ -34,7 +34,7 @@ ARGUMENTS: dict[str, Any] = {
     "environment": {"type": "dict", "default": {}},
     "engine": {"type": "str", "choices": list(SPELLINGS), "default": DEFAULT},
     "accelerator": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
-    "vllm_version": {"type": "str", "default": ""},
+    "stack": {"type": "dict", "default": {}},
     "refuse": {"type": "bool", "default": True},
 }
 
@@ -57,7 +57,7 @@ class ActionModule(GuardedAction):
             given["accelerator"],
             given["engine"],
             _config(given["model_config"]),
-            given["vllm_version"],
+            given["stack"],
         )
         try:
             fit = on_host(look, wish)

@@ -77,10 +77,13 @@ options:
     type: str
     choices: [cuda, cpu]
     default: cuda
-  vllm_version:
-    description: The release of vLLM that will run; the newest is assumed where it is not known.
-    type: str
-    default: ""
+  stack:
+    description:
+      - The plan of the stack, as filter P(inferops.gpu.stack_plan#filter) returns it. The release
+        that will run decides what is taken for a step when nothing is said; the newest is assumed
+        where it is not known.
+    type: dict
+    default: {}
   refuse:
     description: Whether to fail on a model that cannot fit.
     type: bool

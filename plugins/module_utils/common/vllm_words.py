@@ -25,6 +25,11 @@ from . import vllm_options
 
 #: Kinds that are turned on and off, and take no other value.
 ON_OR_OFF = ("flag", "boolean", "switch", "word")
+#: Ansible's words for true and false.
+_STATES = {
+    **dict.fromkeys(("true", "yes", "on", "y", "t", "1", "1.0"), True),
+    **dict.fromkeys(("false", "no", "off", "n", "f", "0", "0.0"), False),
+}
 _INVERSE = {"enable-": "disable-", "disable-": "enable-"}
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 #: -O3 is a level since there is an option for it, and was a part of the compilation's settings.
@@ -163,8 +168,8 @@ def _long(head: str, options: Options) -> str:
 def words(arguments: Mapping[str, Any], options: Options) -> list[str]:
     """The command line for options by name, in the order of their names.
 
-    True and false turn an option on and off, null leaves it out; a list and a mapping become what
-    the option takes them as.
+    True and false, and the words for them, turn an option on and off, null leaves it out; a list
+    and a mapping become what the option takes them as.
     """
     named = {canonical(name, options): value for name, value in arguments.items()}
     return [word for name in sorted(named) for word in _words(name, named[name], options)]
@@ -182,9 +187,12 @@ def _words(name: str, value: Any, options: Options) -> list[str]:
     except Unknown:
         return _of_unknown(written, value)
     kind = found.option.kind
-    state = _state(value)
-    if kind in ON_OR_OFF and state is not None:
-        return _turned(found, state)
+    if kind in ON_OR_OFF:
+        if value == "":
+            return []
+        state = is_on(value)
+        # With "=" the parser refuses it; a word of its own would be taken for the model.
+        return [f"{written}={_text(value)}"] if state is None else _turned(found, state)
     if value is True or value is False:
         return [written] if value else []
     if isinstance(value, list):
@@ -192,11 +200,12 @@ def _words(name: str, value: Any, options: Options) -> list[str]:
     return _with_value(written, value)
 
 
-def _state(value: Any) -> bool | None:
-    """Whether an option is on, told by a boolean or by the text of one."""
-    if isinstance(value, bool):
-        return value
-    return {"true": True, "false": False}.get(str(value).lower())
+def is_on(value: Any) -> bool | None:
+    """Whether an option is on, told by a boolean or by a word or number that people write for one.
+
+    None for what is neither.
+    """
+    return value if isinstance(value, bool) else _STATES.get(str(value).strip().lower())
 
 
 def _turned(found: Found, state: bool) -> list[str]:
@@ -300,7 +309,7 @@ def _set(
         taken = value or _taken(rest, 1, options)
         arguments[key] = (_document if kind == "json" else _value)(taken[0]) if taken else True
         if kind == "word":
-            arguments[key] = _state(arguments[key])
+            arguments[key] = is_on(arguments[key])
 
 
 def _set_key(arguments: dict[str, Any], option: str, path: str, text: str) -> None:

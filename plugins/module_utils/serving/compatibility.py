@@ -56,7 +56,7 @@ class StackImpossible(ValueError):
 
     def __init__(self, cause: str, ways_out: list[WayOut]) -> None:
         helps = "; or ".join(way.text for way in ways_out)
-        super().__init__(f"{cause} What would help: {helps}.")
+        super().__init__(f"{cause} What would help: {helps}." if helps else cause)
         self.cause = cause
         self.ways_out = ways_out
 
@@ -188,7 +188,10 @@ def plan_stack(
         span = f"a version from {oldest} to {newest}" if oldest != newest else newest
         raise StackImpossible(
             f"vLLM {wish.vllm_version} on {accelerator} is not in the compatibility table.",
-            [WayOut(f"use auto or {span}", replace(wish, vllm_version="auto"))],
+            [
+                *_written_out(wish),
+                WayOut(f"use auto or {span}", replace(wish, vllm_version="auto")),
+            ],
         )
     for candidate in candidates:
         if _obstacle(candidate, wish) is None:
@@ -196,12 +199,22 @@ def plan_stack(
     raise StackImpossible(_cause(candidates, wish), _ways_out(wish))
 
 
-def spelled(vllm_version: str) -> str:
+def _written_out(wish: Wish) -> Iterator[WayOut]:
+    """What a number stands for whose last 0 is lost: YAML reads 0.30 as 0.3."""
+    release = f"{wish.vllm_version}0.0"
+    if any(release in row.versions for row in SERIES if row.accelerator == wish.accelerator):
+        yield WayOut(
+            f'write "{release}" in quotes, if {wish.vllm_version}0 was meant',
+            replace(wish, vllm_version=release),
+        )
+
+
+def spelled(vllm_version: str | None) -> str:
     """A wish for a release in one way: auto, 0.32.0, or limits such as >=0.30,<0.33.
 
     Raises StackImpossible naming what is none of them.
     """
-    text = "".join(str(vllm_version).lower().split())
+    text = "" if vllm_version is None else "".join(str(vllm_version).lower().split())
     if text in NEWEST:
         return "auto"
     found = _RELEASE.fullmatch(text.removeprefix("=="))
@@ -418,12 +431,12 @@ def _plan(candidate: _Candidate, wish: Wish, candidates: list[_Candidate]) -> di
     profile = PROFILES[wish.accelerator]
     row, build = candidate.series, candidate.build
     version = candidate.version + build.local_version
-    drivers = [
-        other.least_driver
+    of_gpu = max((row.oldest_driver for row in wish.generations), default=0)
+    least = min(
+        max(other.least_driver, of_gpu if other.build.cuda else 0)
         for other in candidates
         if _obstacle(other, replace(wish, driver_version=None)) is None
-    ]
-    least = min(drivers)
+    )
     return {
         "accelerator": wish.accelerator,
         "vllm_version": candidate.version,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.vllm_words import canonical, options_of
+from ..common.vllm_words import canonical, is_on, options_of
 
 GIB = 1024**3
 _MOST_GPUS = 10_000
@@ -76,7 +76,7 @@ class EngineOptions:
             dtype=str(given.get("dtype", "auto")),
             kv_cache_dtype=str(given.get("kv_cache_dtype", "auto")),
             quantization=str(given.get("quantization", "")),
-            enforce_eager=str(given.get("enforce_eager", "")).lower() in ("true", "1", "yes"),
+            enforce_eager=bool(is_on(given.get("enforce_eager"))),
             performance_mode=str(given.get("performance_mode", "")),
             cpu_offload_gib=number("cpu_offload_gb", 0),
         )

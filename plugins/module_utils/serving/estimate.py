@@ -125,8 +125,8 @@ class Wish:
     engine: str = DEFAULT
     #: The content of the model's config.json, used where the host does not have it.
     model_config: Mapping[str, Any] | str = ""
-    #: The release that will run; "" when it is not known.
-    vllm_version: str = ""
+    #: The plan of the stack that will run; empty when it is not known.
+    stack: Mapping[str, Any] = field(default_factory=dict)
 
 
 def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
         "extra_args": wish.extra_args,
         "metadata": {"metadata": {"total_size": size}} if size else {},
         "quantization": look["model"].get("quantization"),
-        "vllm_version": wish.vllm_version,
+        "vllm_version": str(wish.stack.get("vllm_version") or ""),
     }
     if on_cpu:
         space = wish.environment.get("VLLM_CPU_KVCACHE_SPACE")

@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..common.vllm_words import ON_OR_OFF, options_of, read
+from ..common.vllm_words import ON_OR_OFF, is_on, options_of, read
 from .engine_options import named
 
 #: Options that are documents of their own, as JSON or as parts behind dots.
@@ -83,7 +83,10 @@ def _content(value: Any) -> Any:
 
 def is_set(value: Any) -> bool:
     """Whether an option is on."""
-    return bool(value) and str(value).lower() not in ("false", "no", "0", "none", "null", "{}")
+    state = is_on(value)
+    return (
+        bool(value) and str(value).lower() not in ("none", "null", "{}") if state is None else state
+    )
 
 
 def overridden(config: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -46,6 +46,14 @@ MUTATIONS = (
         (f"{GATE}::test_only_what_is_sure_is_refused_of_the_options",),
     ),
     Mutation(
+        "yes-is-a-model",
+        "the word yes behind a switch is taken for the name of the model",
+        f"{COMMON}/vllm_words.py",
+        '("true", "yes", "on", "y", "t", "1", "1.0")',
+        '("true",)',
+        (f"{WORDS}::test_an_option_is_written_as_it_is_meant",),
+    ),
+    Mutation(
         "key-behind-a-dot-is-respelled",
         "a key of the model's config gets dashes, and another config is served",
         f"{COMMON}/vllm_words.py",

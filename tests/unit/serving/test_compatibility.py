@@ -315,3 +315,38 @@ def test_the_first_release_that_knows_a_model_is_in_the_table() -> None:
     assert least_vllm(new, engine="other") == ""
     assert least_vllm(new, {"hf_overrides.architectures": ["LlamaForCausalLM"]}) == ""
     assert least_vllm({"architectures": ["OfNobody"]}) == least_vllm("{") == least_vllm({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("capability", "vllm_version", "least"),
+    [
+        ("12.0", "0.19.1", "570"),
+        ("10.0", "auto", "570"),
+        ("10.3", "auto", "580"),
+        ("8.9", "auto", "525"),
+    ],
+)
+def test_the_oldest_driver_that_will_do_knows_the_gpu(
+    capability: str, vllm_version: str, least: str
+) -> None:
+    plan = plan_stack("cuda", compute_capability=capability, vllm_version=vllm_version)
+    assert plan["least_driver"] == least
+
+
+def test_a_release_whose_last_zero_yaml_has_taken_is_named() -> None:
+    with pytest.raises(StackImpossible, match=r'write "0\.30\.0" in quotes'):
+        plan_stack("cuda", vllm_version=0.30)  # type: ignore[arg-type]
+    with pytest.raises(StackImpossible) as refused:
+        plan_stack("cuda", vllm_version="0.5")
+    assert "quotes" not in str(refused.value)
+
+
+def test_where_nothing_helps_nothing_is_promised() -> None:
+    with pytest.raises(StackImpossible) as refused:
+        plan_stack("cuda", least_vllm="99.0")
+    assert "What would help" not in str(refused.value)
+    assert "knows the model" in str(refused.value)
+
+
+def test_no_wish_for_a_release_is_the_newest() -> None:
+    assert plan_stack("cuda", vllm_version=None) == plan_stack("cuda")  # type: ignore[arg-type]

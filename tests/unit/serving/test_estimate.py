@@ -158,3 +158,14 @@ def test_what_a_quantiser_wrote_beside_the_config_counts_on_the_host_too() -> No
 def test_an_option_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="max_model_len"):
         on_host(look(), Wish(arguments={"max_model_len": "long"}))
+
+
+def test_the_release_of_the_planned_stack_decides_how_large_a_step_is() -> None:
+    """Before 0.8 a step held a whole prompt."""
+    asked = {"max_model_len": 16384}
+    new, old = (
+        on_host(look(), Wish(asked, stack={"vllm_version": release}))
+        for release in ("0.33.0", "0.7.3")
+    )
+    assert new == on_host(look(), Wish(asked))
+    assert new["overhead_gib"]["value"] < old["overhead_gib"]["value"]

@@ -36,6 +36,10 @@ NEW, OLD = options_of("0.33.0"), options_of("0.8.4")
         ({"no_enable_prefix_caching": False}, "--enable-prefix-caching"),
         ({"disable_prefix_caching": True}, "--no-enable-prefix-caching"),
         ({"enforce_eager": "true"}, "--enforce-eager"),
+        ({"enable_lora": "yes", "trust_remote_code": 1}, "--enable-lora --trust-remote-code"),
+        ({"enable_lora": "off", "enforce_eager": "0"}, "--no-enable-lora --no-enforce-eager"),
+        ({"enforce_eager": ""}, ""),
+        ({"enforce_eager": "maybe"}, "--enforce-eager=maybe"),
         ({"disable_log_stats": False}, ""),
         ({"dtype": None, "quantization": False}, ""),
         ({"allowed_origins": ["a", "b"]}, '--allowed-origins ["a", "b"]'),
@@ -57,6 +61,7 @@ def test_an_option_is_written_as_it_is_meant(arguments: dict[str, Any], line: st
 
 def test_an_option_is_written_as_its_release_takes_it() -> None:
     assert words({"enable_lora": False}, OLD) == []
+    assert words({"enable_chunked_prefill": "on"}, OLD) == ["--enable-chunked-prefill", "true"]
     assert words({"enable_chunked_prefill": False}, OLD) == ["--enable-chunked-prefill", "false"]
     assert words({"O": 3}, OLD) == ["--compilation-config", "3"]
 
