@@ -75,7 +75,8 @@ def test_whoever_wants_another_one_gets_that(market: Market, wish: dict[str, Any
 def test_what_is_listed_is_what_would_be_rented(market: Market) -> None:
     listed = market.run("offer_info", engine={}, limit=1)["offers"][0]
     planned = rent(market, check=True)["offer"]
-    assert planned["engine_image"] == listed["engine_image"] is not None
+    assert listed["engine_image"]
+    assert planned["engine_image"] == listed["engine_image"]
 
 
 def test_a_host_that_does_not_tell_its_driver_gets_no_guess() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from tests.drills.controller import kill_modules, rent_playbook
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
@@ -78,8 +79,13 @@ class Deploy:
 
     def creates(self) -> int:
         """How many creates were sent."""
+        return len(self.images())
+
+    def images(self) -> list[str]:
+        """The image that each create asked for."""
         entries = self.simulator.journal.entries()
-        return sum(one["method"] == "PUT" and "/asks/" in one["path"] for one in entries)
+        sent = (one for one in entries if one["method"] == "PUT" and "/asks/" in one["path"])
+        return [one["body"]["image"] for one in sent]
 
 
 @pytest.fixture
@@ -193,3 +199,52 @@ def test_the_second_host_that_fails_alike_ends_the_run_and_neither_is_shunned(
     assert "none of them is to blame" in output
     assert deploy.billing() == []
     assert not history.exists() or "failed" not in history.read_text()
+
+
+LLAMA = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 16,
+    "num_key_value_heads": 8,
+    "torch_dtype": "bfloat16",
+    "vocab_size": 128256,
+}
+ON_A_GPU = {"inferops_accelerator": "cuda", "inferops_model_config": LLAMA, "rent_max_attempts": 2}
+
+
+def test_an_image_that_no_host_gets_makes_room_for_an_installation(deploy: Deploy) -> None:
+    hosts = deploy.simulator.market.hosts
+    assert isinstance(hosts, PretendHosts)
+    hosts.failure = "Error response from daemon: manifest unknown"
+
+    def have_it() -> None:
+        hosts.failure = ""
+
+    deploy.after_release = have_it
+    status, output = deploy.run(**ON_A_GPU)
+    assert status != 0  # no host of this market ever answers
+    first, second = deploy.images()
+    assert first.startswith("vastai/vllm:v0.")
+    assert second == VastAI.usual.image
+    assert f"Image: {first} of 10.5 GiB, which has the engine already" in output
+    assert "Nobody asked for this image: from now on the engine is installed." in output
+    assert deploy.billing() == []
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"inferops_image_python": ""},
+        {"inferops_image_python": "/usr/bin/python3"},
+        {"stack_extra_requirements": ["some-package"]},
+        {"stack_lock_file": "/nowhere/lock.txt"},
+    ],
+)
+def test_what_only_an_installation_fulfils_is_rented_the_usual_image(
+    deploy: Deploy, wish: dict[str, Any]
+) -> None:
+    deploy.run(**{**ON_A_GPU, **wish, "rent_max_attempts": 1})
+    assert deploy.images() == [VastAI.usual.image]

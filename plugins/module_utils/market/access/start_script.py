@@ -145,12 +145,12 @@ _SWITCH_LOOP = _Shell(
 cd @{folder}
 exec 9>lock
 flock -n 9 || exit
-echo $$ >pid
 for name in @{variables}; do
   eval "$name=\${$name:-\$(tr '\\0' '\\n' </proc/1/environ | sed -n s/^$name=//p)}"
 done
 url="@{url}"
 key=$@{key_variable}
+echo $$ >pid
 call() {
   printf 'url="%s"\nrequest=%s\ndata="{}"\nheader="Content-Type: application/json"
 header="Authorization: Bearer %s"' "$url" $2 "$key" | curl -q${1}sSm60 -K - ||
