@@ -34,7 +34,6 @@ from tests.drills.world import (
     LIFETIME_HOURS,
     MOST_USD_PER_HOUR,
     NAME,
-    PUBLIC_KEY,
     SCOPE,
     World,
 )
@@ -87,7 +86,7 @@ class Run:
             name=NAME,
             scope=SCOPE,
             image="some/image",
-            ssh_public_key=PUBLIC_KEY,
+            ssh_public_key=self.world.public_key,
             disk_gib=DISK_GIB,
             deadline_hours=LIFETIME_HOURS,
             # Longer than it is extended, however late that is.

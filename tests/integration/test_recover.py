@@ -13,6 +13,7 @@ from typing import Any
 from tests.drills.controller import rent_playbook
 from tests.integration import engine_image
 from tests.integration.plays import Controller, Run
+from tests.rig import engine
 from tests.rig.podman import podman
 from tests.simulator.hosts import container_name, container_names
 
@@ -65,6 +66,7 @@ def test_recover_mends_a_broken_model_by_the_ladder_and_a_hang_by_a_restart(
         model_cache_enabled=False,
     )
     assert failed.status != 0
+    assert f"nothing is installed: it is served from {engine.PYTHON}" in failed.message()
     assert len(controller.rentals()) == 1
     fresh = Fresh(controller)
 

@@ -34,6 +34,7 @@ PACKAGES = (
     "openssh-server",
     "procps",
     "python3",
+    "python3-dev",  # what is compiled there wants its headers
     "python3-venv",
     "systemd-sysv",  # hosts that run systemd as PID 1 start /sbin/init
     "tini",  # the other hosts start this: it reaps orphans, as PID 1 must
