@@ -68,8 +68,8 @@ STEPS = (
     Step(
         "lint",
         "shell",
-        "shellcheck .ci/run tests/tools/setup.sh tests/benchmarks/deploy/floor/deploy.sh "
-        "tests/benchmarks/deploy/floor/serve.sh",
+        "shellcheck -x -P SCRIPTDIR .ci/run tests/tools/setup.sh "
+        "tests/benchmarks/deploy/floor/deploy.sh tests/benchmarks/deploy/floor/serve.sh",
     ),
     Step("lint", "ansible-lint", "ansible-lint --profile production --offline --strict"),
     Step("lint", "role-readmes", "python -m tests.tools.role_readmes --check"),

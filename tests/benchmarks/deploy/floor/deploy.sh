@@ -8,12 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# Tells what each step took: "lap NAME SECONDS".
-since=$EPOCHREALTIME
-lap() {
-    awk -v now="$EPOCHREALTIME" -v since="$since" "BEGIN { printf \"lap $1 %.1f\\n\", now - since }"
-    since=$EPOCHREALTIME
-}
+. ./lap.sh
 
 uv_version=$1
 shift

@@ -7,12 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# Tells what each step took: "lap NAME SECONDS".
-since=$EPOCHREALTIME
-lap() {
-    awk -v now="$EPOCHREALTIME" -v since="$since" "BEGIN { printf \"lap $1 %.1f\\n\", now - since }"
-    since=$EPOCHREALTIME
-}
+. ./lap.sh
 
 python=$1
 shift
