@@ -30,7 +30,7 @@ demo: image ## Rent, install, serve and answer on simulated hosts: the main job,
 demo-down: $(READY) ## Tear down what `make demo` left running
 	@$(BIN)/python -m tests.demo down
 
-test: image ## Every check and every test
+test: $(READY) ## Every check and every test
 	@$(CHECK)
 
 lint: $(READY) ## Formatting, lint, types, documentation

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build the container image that every rented host of the simulator runs.
 
-``python -m tests.rig.image`` builds it when it is missing. The tag is a hash of the recipe, so a
+``python -m tests.rig.image`` builds it when it is missing, then runs the command that follows, if
+any. The tag is a hash of the recipe, so a
 changed recipe makes a new image and an unchanged one costs nothing. The image holds no host keys
 and no secrets. It is made from Debian packages only: no image registry is needed.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -145,7 +147,7 @@ def say(line: str) -> None:
     print(f"host image: {line}", flush=True)
 
 
-def main() -> int:
+def main(then: list[str]) -> int:
     """Build when missing; exit 1 with podman's or mmdebstrap's words when that fails."""
     try:
         if exists():
@@ -155,8 +157,10 @@ def main() -> int:
     except PodmanError as failure:
         print(failure, file=sys.stderr)
         return 1
+    if then:
+        os.execvp(then[0], then)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

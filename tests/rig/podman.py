@@ -54,6 +54,15 @@ def gateway() -> str:
         return str(way_out.getsockname()[0])
 
 
+def stop_container(name: str) -> None:
+    """Stop a container and see it end; one that ends by itself meanwhile is fine.
+
+    Podman fails then, and also to restart it, although the container does what was asked.
+    """
+    podman("stop", "--time", "1", name, check=False)
+    podman("wait", name, timeout=60)
+
+
 def podman(
     *args: str, stdin: bytes | None = None, check: bool = True, timeout: float = 120
 ) -> subprocess.CompletedProcess[str]:

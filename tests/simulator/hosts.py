@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from tests.rig import engine, image
 from tests.rig.checkout import TOKEN
-from tests.rig.podman import PodmanError, gateway, is_installed, podman
+from tests.rig.podman import PodmanError, gateway, is_installed, podman, stop_container
 from tests.simulator.ways import ADDRESS
 
 # Another checkout may run an instance of the same name.
@@ -279,7 +279,7 @@ class PodmanHosts:
 
     def stop(self, number: int) -> None:
         """Stop the host; its disk stays."""
-        podman("stop", "--time", "1", self.name(number))
+        stop_container(self.name(number))
 
     def start(self, number: int) -> None:
         """Start a host that does not run; its start script runs each time."""

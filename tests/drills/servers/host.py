@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.integration.plays import ROOT, Controller
-from tests.rig.podman import podman
+from tests.rig.podman import podman, stop_container
 
 HOME = "/root/.inferops"
 PYTHON = f"{HOME}/stack/venv/bin/python"
@@ -282,7 +282,8 @@ class Host:
 
     def reboot(self) -> None:
         """Restart the machine: every process ends, the disk stays."""
-        podman("restart", "--time", "1", self.container, timeout=60)
+        stop_container(self.container)
+        podman("start", self.container)
 
         def answers() -> bool:
             try:

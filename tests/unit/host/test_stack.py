@@ -332,9 +332,10 @@ def put_pip(home: Path) -> None:
     shutil.rmtree(home / "bootstrap" / "lib")
     version = importlib.metadata.version("pip")
     (home / f"bootstrap/lib/python3/site-packages/pip-{version}.dist-info").mkdir(parents=True)
-    pip = home / "bootstrap" / "bin" / "pip"
-    pip.write_text(f'#!/bin/sh\nexec {sys.executable} -m pip "$@"\n')
-    pip.chmod(0o755)
+    for name, options in (("python", ""), ("pip", "-m pip ")):
+        program = home / "bootstrap" / "bin" / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} {options}"$@"\n')
+        program.chmod(0o755)
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ They come before any lock, so their files are known here: those of each version 
 
 from __future__ import annotations
 
+import sysconfig
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from ...common.lock import normalised
@@ -74,18 +76,35 @@ def install_tool(folder: Path, requirement: str, sources: Sources, uv: Path | No
         with suppress(StackError):
             _install_by_uv(folder, requirement, sources, uv)
             return
-    if not (folder / "bin" / "pip").exists():
+    python, wheel = folder / "bin" / "python", _bundled_pip()
+    if not (python if wheel else folder / "bin" / "pip").exists():
+        without = ["--without-pip"] if wheel else []
         run(
-            [host_python(), "-m", "venv", "--clear", str(folder)],
+            [host_python(), "-m", "venv", "--clear", *without, str(folder)],
             f"Making an environment for {requirement}",
             "On Debian and Ubuntu: apt-get install python3-venv.",
         )
+    pip = [f"{wheel}/pip"] if wheel else ["-m", "pip"]
     run(
-        [str(folder / "bin" / "pip"), "install", "--quiet", *_asked(folder, requirement)],
+        [str(python), *pip, "install", "--quiet", *_asked(folder, requirement)],
         f"Installing {requirement}",
         _NO_INDEX,
         sources.environment(),
     )
+
+
+def _bundled_pip() -> str:
+    """The wheel from which venv gives pip to an environment; empty where there is none.
+
+    Python runs it as it is, in half the time that it takes to install it first.
+    """
+    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR") or ""]
+    with suppress(ImportError):
+        folders.append(f"{import_module('ensurepip').__path__[0]}/_bundled")
+    wheels = [
+        str(wheel) for folder in folders if folder for wheel in Path(folder).glob("pip-*.whl")
+    ]
+    return wheels[0] if wheels else ""
 
 
 def _install_by_uv(folder: Path, requirement: str, sources: Sources, uv: Path) -> None:
