@@ -38,11 +38,17 @@ class Clock:
             now=lambda: simulated + (time.time() - real) * scale,
         )
 
-    def ticks(self, total_seconds: float, interval_seconds: float) -> Iterator[float]:
+    def ticks(
+        self, total_seconds: float, interval_seconds: float | Callable[[float], float]
+    ) -> Iterator[float]:
         """Yield the seconds waited so far, every interval, until the total is spent.
 
-        The first tick comes at once, and one comes when the time is up.
+        The first tick comes at once, and one comes when the time is up. An interval that changes
+        is a function of the seconds waited.
         """
+        interval = (
+            interval_seconds if callable(interval_seconds) else lambda _waited: interval_seconds
+        )
         start = self.monotonic()
         while True:
             waited = self.monotonic() - start
@@ -50,4 +56,4 @@ class Clock:
             left = total_seconds - (self.monotonic() - start)
             if left <= 0:
                 return
-            self.sleep(min(interval_seconds, left))
+            self.sleep(min(interval(waited), left))

@@ -112,8 +112,8 @@ MUTATIONS = (
         "end-believed-at-first-sight",
         "a good host is given up because its status flickered",
         f"{MARKET}/rentals/waiting.py",
-        "if self._ended_looks >= _ENDED_LOOKS:",
-        "if self._ended_looks:",
+        "if self._ended.seconds(status in (FAILED, STOPPED), now) >= _ENDED_SECONDS:",
+        "if status in (FAILED, STOPPED):",
         (f"{WAITING}::test_an_end_that_was_a_flicker_is_not_believed",),
     ),
     Mutation(

@@ -31,6 +31,8 @@ _LEAST_RUNNING_SECONDS, _MOST_RUNNING_SECONDS = 300.0, 3600.0
 #: Installing sshd where the image has none, and the 10 to 15 s until an attached key works.
 _SSH_SECONDS = 300.0
 
+#: A host that has the image runs within seconds, and each second until that is seen is paid.
+_QUICK_SECONDS, _QUICK_POLL_SECONDS = 60.0, 2.0
 _RUNNING_POLL_SECONDS = 5.0
 _SSH_POLL_SECONDS = 1.0
 #: While SSH is tried, the provider is asked this often whether the rental still runs.
@@ -41,8 +43,8 @@ _TELL_EVERY_SECONDS = 60.0
 #: once, and that of a younger one when it has had this time; then again after each pause.
 _STATUS_LAGS_SECONDS = 300.0
 _TRY_EVERY_SECONDS = 30.0
-#: A state that ends the wait must be seen this often in a row: listings waver.
-_ENDED_LOOKS = 2
+#: A state that ends the wait must be seen for so long, so at least twice: listings waver.
+_ENDED_SECONDS = 4.0
 _SILENT_SECONDS = 60.0
 _VANISHED_SECONDS = 30.0
 _BLACK_HOLED_SECONDS = 90.0
@@ -133,7 +135,7 @@ class Waiter:
         """
         watch = _Watch(self._provider, rental_id, self._clock)
         tried_at = self._clock.monotonic()
-        for waited in self._clock.ticks(limits.running_seconds, _RUNNING_POLL_SECONDS):
+        for waited in self._clock.ticks(limits.running_seconds, _running_poll_seconds):
             now = self._clock.monotonic()
             rental = watch.look(now)
             self._tell(f"rental {rental_id} is {watch.text}", waited, self._expected)
@@ -218,6 +220,10 @@ class Waiter:
             self._told = (line, waited)
 
 
+def _running_poll_seconds(waited: float) -> float:
+    return _QUICK_POLL_SECONDS if waited < _QUICK_SECONDS else _RUNNING_POLL_SECONDS
+
+
 def age_seconds(rental: Rental, provider: Provider, clock: Clock) -> float:
     """How long ago *rental* began, by its provider's clock, which has told when that was."""
     return clock.now() + provider.clock_offset_seconds - rental.since
@@ -248,8 +254,8 @@ class _Watch:
         self._rental_id = rental_id
         self._clock = clock
         self._seen = seen
-        self._ended_looks = 0
-        self._refusals = 0
+        self._ended = _Lasting()
+        self._refused = _Lasting()
         self._vanished = _Lasting()
         self._silent = _Lasting()
         #: Why the last look brought no answer.
@@ -300,16 +306,15 @@ class _Watch:
         """Why it is lost, if it is."""
         status = rental.status if rental else None
         refusal = self._refusal(rental)
-        self._refusals = self._refusals + 1 if refusal else 0
-        if refusal and (status == FAILED or self._refusals >= _ENDED_LOOKS):
+        refused_seconds = self._refused.seconds(refusal is not None, now)
+        if refusal and (status == FAILED or refused_seconds >= _ENDED_SECONDS):
             return ImageRefused(
                 f"No host can get the image of rental {self._rental_id}, because {refusal.cause}: "
                 f"{self.text}.",
                 remedy=refusal.remedy,
                 money=self.money,
             )
-        self._ended_looks = self._ended_looks + 1 if status in (FAILED, STOPPED) else 0
-        if self._ended_looks >= _ENDED_LOOKS:
+        if self._ended.seconds(status in (FAILED, STOPPED), now) >= _ENDED_SECONDS:
             return self._fault(f"ended by itself: {self.text}", sign=f"ended: {self.text}")
         if self._vanished.seconds(rental is None, now) >= _VANISHED_SECONDS:
             return self._fault(
