@@ -109,6 +109,8 @@ def host_status(seen: Mapping[str, Any]) -> dict[str, Any]:
     unknown = ""
     if not seen["rental"]:
         unknown = "nothing is rented under this name"
+    elif seen["rental"].get("status") == "stopped":
+        unknown = "its rental stands still: playbook inferops.gpu.deploy starts it again"
     elif found.get("skipped"):
         unknown = "its rental has no address yet"
     elif "servers" not in found:

@@ -25,7 +25,9 @@ description:
 positional: _input
 options:
   _input:
-    description: What M(inferops.gpu.rental) returned when it was to release what is rented.
+    description:
+      - What M(inferops.gpu.rental) returned when it was to release what is rented, or to let it
+        stand still.
     type: dict
     required: true
   name:
@@ -82,9 +84,10 @@ def teardown_ending(
     dry_run: bool = False,
 ) -> str:
     """See DOCUMENTATION."""
-    gone = released["released"]
+    gone = released.get("released", [])
+    stopped = released if "released" not in released else None
     return ending_message(
-        Ending(name, scope, server or {}, tunnel or {}, gone, failed, bool(dry_run))
+        Ending(name, scope, server or {}, tunnel or {}, gone, failed, bool(dry_run), stopped)
     )
 
 

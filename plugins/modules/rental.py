@@ -19,7 +19,11 @@ description:
     oldest that lives wins.
   - Every rental has a deadline. A switch that travels with the rental request ends it from the
     inside when no controller comes back, with a key that is good for this rental only.
-  - For an existing rental the deadline moves only when a different one is asked for.
+  - For an existing rental the deadline moves only when a different one is asked for. One that
+    stands still is started again; where its GPUs are somebody else's by now, it is released and
+    another one is rented.
+  - With O(state=stopped), lets the rental stand still. Its disk stays with all that is on it, and
+    bills alone. Whether its GPUs are free when it is wanted again, nobody can promise.
   - With O(state=absent), releases every rental of the name and proves it gone, by id and in the
     complete list, twice, with a credential that still works. What cannot be proven fails.
 author:
@@ -44,8 +48,11 @@ options:
       - Whether the rental should exist.
       - V(found) tells which rental V(present) would keep and whether it would leave all of it as it
         is. It rents, changes and releases nothing.
+      - V(stopped) is refused where nobody would end the rental at its deadline while it stands
+        still. The switch on its host does not run then, so that is for O(reaper), or for the
+        provider where it does that itself.
     type: str
-    choices: [present, absent, found]
+    choices: [present, absent, found, stopped]
     default: present
   name:
     description: Name of the rental within its scope, usually the inventory host.
@@ -134,6 +141,7 @@ options:
         its label says by now. People write into labels in the provider's console, and a rental
         that lost its mark goes on billing. Give only an id that this module or
         M(inferops.gpu.rental_info) has returned.
+      - With O(state=stopped), only the rental of this id is stopped.
     type: str
 seealso:
   - module: inferops.gpu.offer_info
@@ -149,6 +157,14 @@ EXAMPLES = r"""
     vram_gib: 24
     max_price_usd_per_hour: 0.6
     ssh_public_key: "{{ lookup('file', '~/.ssh/id_ed25519.pub') }}"
+  delegate_to: localhost
+
+- name: Let it stand still until it is wanted again
+  inferops.gpu.rental:
+    name: gpu-1
+    scope: prod
+    state: stopped
+    reaper: true
   delegate_to: localhost
 
 - name: Release it
@@ -256,6 +272,16 @@ attempts:
         - V(unlisted), V(unusable), V(dearer) and V(lost) were rented, then released and proven
           gone. They were never listed, stopped, too dear, or younger than another controller's.
       type: str
+started:
+  description: The id of the rental that stood still and is started again, or would be.
+  returned: with O(state=present), where one stood still
+  type: str
+  sample: "27011234"
+cost_usd:
+  description: What the rental has cost so far, in dollars.
+  returned: with O(state=stopped), where there is one
+  type: float
+  sample: 0.0841
 as_asked:
   description:
     - Whether there is a rental that can be used, and O(state=present) would neither move its

@@ -101,6 +101,12 @@ options:
     description: With O(state=ended), what a release that failed returned; empty when none did.
     type: dict
     default: {}
+  stopped:
+    description:
+      - With O(state=ended), what M(inferops.gpu.rental) returned that let an older rental stand
+        still again; empty where this run had started none.
+    type: dict
+    default: {}
   history_path:
     description: The history file. It is made when needed, readable by its owner only.
     type: str
@@ -236,6 +242,13 @@ release_id:
   returned: with O(state=failed)
   type: str
   sample: "27011234"
+stop:
+  description:
+    - The id of an older rental that this run has started and that has to stand still again; empty
+      where there is none.
+  returned: with O(state=failed)
+  type: str
+  sample: ""
 attempt:
   description: The attempt that has failed, as in RV(attempts).
   returned: with O(state=failed)

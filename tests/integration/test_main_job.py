@@ -73,6 +73,8 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
     assert again.message().count("Endpoint: http://127.0.0.1:") == 2
     assert len(controller.creates()) == 2
 
+    stands_still_and_serves_again(controller, secrets)
+
     down = controller.play("teardown", inferops_group="gpu_fleet")
     assert down.status == 0, down.output[-5000:]
     assert (
@@ -82,6 +84,36 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
     assert controller.rentals() == []
     assert container_names(controller.instance.name) == []
     assert tunnels(controller.folder / "c" / "tunnels") == []
+
+
+def stands_still_and_serves_again(controller: Controller, secrets: dict[str, str]) -> None:
+    """No GPU of the fleet bills while it stands still; all that was installed is there after."""
+    stop = controller.play("stop", inferops_group="gpu_fleet", inferops_reaper=True)
+    assert stop.status == 0, stop.output[-5000:]
+    assert stop.message().count("Server: stopped, proven. Tunnel: closed. Rental") == 2
+    assert stop.message().count("stands still: its disk bills") == 2
+    assert {rental["status"] for rental in controller.rentals()} == {"stopped"}
+    assert tunnels(controller.folder / "c" / "tunnels") == []
+
+    again = controller.play("deploy", inferops_group="gpu_fleet", secret=secrets)
+    assert again.status == 0, again.output[-5000:]
+    assert again.message().count("started again, and bills") == 2
+    assert again.message().count("Endpoint: http://127.0.0.1:") == 2
+    assert len(controller.creates()) == 2
+    changed = changed_tasks(again.output)
+    assert "Rent the best offer, or keep what is rented" in changed
+    assert not {task for task in changed if "Install" in task or "Resolve" in task}, changed
+
+
+def changed_tasks(output: str) -> set[str]:
+    """The names of the tasks that changed something, without that of their role."""
+    found, task = set(), ""
+    for line in output.splitlines():
+        header = re.match(r"TASK \[(?:.* : )?(.*?)\]", line)
+        task = header[1] if header else task
+        if line.startswith("changed: "):
+            found.add(task)
+    return found
 
 
 @contextmanager

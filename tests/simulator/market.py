@@ -39,6 +39,10 @@ class OfferGone(Exception):
     """Nobody can rent this offer: it never was, or somebody took it."""
 
 
+class NoRoom(Exception):
+    """The GPUs of a stopped rental are somebody else's by now."""
+
+
 class NoCredit(Exception):
     """The account has no credit left."""
 
@@ -166,6 +170,7 @@ class Market:
         self.offers = {offer["id"]: offer for offer in offers}
         self.next_offer_id = max(self.offers) + 1
         self.taken: dict[int, list[Offer]] = {}  # rental id -> the offers that it took away
+        self.queued: list[int] = []  # stopped rentals that start when their machine is free
 
     def reset(self, seed: int = offer_table.DEFAULT_SEED) -> None:
         """Destroy every rental and start afresh, with the offers of ``seed``."""
@@ -343,8 +348,19 @@ class Market:
                 self.hosts.authorize(rental.id, rental.authorized_keys(self.clock.now()))
 
     def set_state(self, rental: Rental, state: str) -> None:
-        """Stop or start a rental; a stopped one still pays for its disk."""
-        rental.intended = state
+        """Stop or start a rental; a stopped one still pays for its disk.
+
+        Its GPUs are for rent meanwhile. Raises NoRoom when somebody has them by now; the start is
+        queued then, as Vast.ai's is, until they are free.
+        """
+        with self.lock:
+            self.settle()
+            if state == "stopped":
+                self.offer_again(rental.id)
+            elif rental.intended == "stopped" and not self.take_back(rental):
+                self.queued.append(rental.id)
+                raise NoRoom
+            rental.intended = state
         with rental.host_lock:
             if rental.gone.is_set():
                 return
@@ -372,13 +388,41 @@ class Market:
                 return None
             rental.gone.set()
             self.ended.append(rental)
-            for offer in self.taken.pop(number, []):
-                fresh = {"id": self.next_offer_id, "ask_contract_id": self.next_offer_id}
-                self.offers[self.next_offer_id] = {**offer, **fresh}
-                self.next_offer_id += 1
+            self.offer_again(number)
         with rental.host_lock:
             self.remove_host(rental)
+        self.start_queued()
         return rental
+
+    def offer_again(self, number: int) -> None:
+        """Let the machine of a rental come back to the market under new offer ids."""
+        for offer in self.taken.pop(number, []):
+            fresh = {"id": self.next_offer_id, "ask_contract_id": self.next_offer_id}
+            self.offers[self.next_offer_id] = {**offer, **fresh}
+            self.next_offer_id += 1
+
+    def take_back(self, rental: Rental) -> bool:
+        """Take a stopped rental's machine off the market again; tell whether it was there."""
+        if rental.id in self.taken:
+            return True
+        machine = rental.offer["machine_id"]
+        theirs = [offer for offer in self.offers.values() if offer["machine_id"] == machine]
+        for offer in theirs:
+            del self.offers[offer["id"]]
+        if theirs:
+            self.taken[rental.id] = theirs
+        return bool(theirs)
+
+    def start_queued(self) -> None:
+        """Start what waits for a machine that has come free."""
+        for number in self.queued[:]:
+            rental = self.rentals.get(number)
+            if rental is None or rental.offer["machine_id"] in {
+                offer["machine_id"] for offer in self.offers.values()
+            }:
+                self.queued.remove(number)
+                if rental is not None:
+                    self.set_state(rental, "running")
 
     def remove_host(self, rental: Rental) -> None:
         """Destroy a rental's host and close the ways to it."""

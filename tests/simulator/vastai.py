@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.simulator import offers as offer_table
 from tests.simulator.access import Gate, error_reply
-from tests.simulator.market import Market, NoCredit, OfferGone, Rental, Traits
+from tests.simulator.market import Market, NoCredit, NoRoom, OfferGone, Rental, Traits
 from tests.simulator.query import BadQuery, matches, ordered
 from tests.simulator.ways import ADDRESS, PROXY_ADDRESS
 from tests.simulator.web import Reply, Request, json_reply
@@ -413,7 +413,11 @@ def change_instance(market: Market, request: Request, instance: int) -> Reply:
     if "state" in given:
         if given["state"] not in ("running", "stopped"):
             raise Refusal(400, "invalid_args", f"unknown state {given['state']!r}")
-        market.set_state(rental, given["state"])
+        try:
+            market.set_state(rental, given["state"])
+        except NoRoom as error:
+            message = "Required resources are currently unavailable, state change queued."
+            raise Refusal(400, "resources_unavailable", message) from error
     return json_reply({"success": True})
 
 

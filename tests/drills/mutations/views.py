@@ -39,7 +39,7 @@ MUTATIONS = (
     Mutation(
         "teardown-ends-at-its-look",
         "a row that nobody can read keeps a rental alive",
-        "roles/teardown/tasks/main.yml",
+        "roles/teardown/tasks/serving.yml",
         "    connect_goes_on: true\n",
         "    connect_goes_on: false\n",
         ("tests/unit/plugins/test_teardown.py",),

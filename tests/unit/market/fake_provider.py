@@ -23,6 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     RUNNING,
+    STOPPED,
     Account,
     Charge,
     Endpoint,
@@ -73,6 +74,7 @@ class World:
     keys: dict[str, set[str]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     scripts: dict[str, deque[Answer]] = field(default_factory=dict)
+    without_gpus: set[str] = field(default_factory=set)
     ids: Iterable[int] = field(default_factory=lambda: itertools.count(1))
 
     def script(self, call: str, *answers: Answer) -> None:
@@ -177,6 +179,28 @@ class FakeProvider(Provider):
             self.world.rentals[rental_id] = replace(old, mark=mark, label=mark.encode())
 
         return self._play("change_mark", changed)
+
+    def stop(self, rental_id: str) -> None:
+        """Let it stand still, where the kind can."""
+        if not self.can_stop:
+            return super().stop(rental_id)
+        return self._play("stop", lambda: self._show(rental_id, STOPPED))
+
+    def start(self, rental_id: str) -> None:
+        """Let it run, where the kind can and its GPUs are there."""
+        if not self.can_stop:
+            return super().start(rental_id)
+
+        def started() -> None:
+            if rental_id in self.world.without_gpus:
+                raise OfferGone(f"Starting rental {rental_id}: its GPUs are gone.")
+            self._show(rental_id, RUNNING)
+
+        return self._play("start", started)
+
+    def _show(self, rental_id: str, status: str) -> None:
+        old = self.world.rentals[rental_id]
+        self.world.rentals[rental_id] = replace(old, status=status, status_text=status)
 
     def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
         """Note the key."""

@@ -93,3 +93,38 @@ def test_a_price_that_is_not_told_is_not_shown_as_nothing() -> None:
     assert message.endswith("gone: rental 7 of vastai at a price that is not told.")
     assert "0.0000" not in message
     assert "Together: at least 0.0841 dollars." in said(RENTAL, unpriced)
+
+
+STANDS = {
+    "changed": True,
+    "rental": {"id": "7", "provider": "vastai", "stopped_usd_per_hour": 0.011},
+    "cost_usd": 0.0841,
+}
+
+
+def stood(stopped: dict[str, Any], **results: Any) -> str:
+    return teardown_ending(stopped, "gpu-1", "prod", **results)
+
+
+def test_what_stands_still_is_told_with_what_its_disk_bills() -> None:
+    told = stood(STANDS, server=PROVEN, tunnel={"changed": True})
+    assert told == (
+        "Server: stopped, proven. Tunnel: closed. Rental 7 of vastai stands still: its disk bills "
+        "0.0110 dollars per hour, and it has cost 0.0841 dollars. Playbook inferops.gpu.deploy "
+        "starts it again, if its GPUs are free then, and inferops.gpu.teardown releases it."
+    )
+    assert "Rental 7 of vastai would stand still" in stood(STANDS, dry_run=True)
+    untold = {**STANDS, "rental": {**STANDS["rental"], "stopped_usd_per_hour": None}}
+    assert "its disk bills a price that is not told" in stood(untold)
+
+
+def test_a_server_that_may_still_run_has_ended_with_the_rental_that_stands_still() -> None:
+    told = stood(STANDS, server=SILENT)
+    assert told.startswith(
+        "Server: not stopped, for its host does not answer. What may be left of it ended with the "
+        "rental."
+    )
+
+
+def test_where_nothing_is_rented_nothing_stands_still() -> None:
+    assert stood({"changed": False, "rental": None}) == NOTHING

@@ -154,6 +154,19 @@ def test_what_is_to_be_kept_is_kept_and_named(deploy: Deploy) -> None:
     assert deploy.creates() == 1
 
 
+def test_what_a_failed_deploy_has_started_stands_still_again(deploy: Deploy) -> None:
+    deploy.run(rent_on_failure="keep")
+    (rental,) = deploy.billing()
+    deploy.simulator.market.set_state(deploy.simulator.market.rentals[rental["id"]], "stopped")
+    status, output = deploy.run()
+    assert status != 0
+    assert "started again, and bills" in output
+    (again,) = deploy.billing()
+    assert (again["id"], again["status"]) == (rental["id"], "stopped")
+    assert f"Rental {rental['id']} had stood still before and does so again" in output
+    assert deploy.creates() == 1
+
+
 def test_no_time_limit_of_the_users_ends_a_task_that_rents_or_releases() -> None:
     files = [*REPOSITORY.glob("roles/*/tasks/*.yml"), *REPOSITORY.glob("playbooks/**/*.yml")]
     limited, seen = [], 0

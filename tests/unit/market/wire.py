@@ -19,6 +19,8 @@ CALLS: dict[str, tuple[str, str]] = {
     "rows": ("GET", r"/api/v[01]/instances/"),
     "release": ("DELETE", r"/instances/\d+/?$"),
     "change_mark": ("PUT", r"/instances/\d+/?$"),
+    "stop": ("PUT", r"/instances/\d+/?$"),
+    "start": ("PUT", r"/instances/\d+/?$"),
     "attach_key": ("ANY", r"/instances/\d+/ssh/"),
     "check_credential": ("GET", r"/users/current"),
     "charged": ("GET", r"/api/v0/charges/"),
@@ -38,6 +40,14 @@ SAYINGS: dict[str, dict[str, Any]] = {
     "empty list": {
         "status": 200,
         "body": {"success": True, "instances": [], "total_instances": 0, "next_token": None},
+    },
+    "GPUs taken": {
+        "status": 400,
+        "body": {
+            "success": False,
+            "error": "resources_unavailable",
+            "msg": "Required resources are currently unavailable, state change queued.",
+        },
     },
     "done": {"status": 200, "body": {"success": True}},
 }

@@ -37,7 +37,7 @@ def test_ports_are_null_until_it_runs(client: Client) -> None:
 
 
 def test_booting_goes_through_every_status_in_order(client: Client) -> None:
-    client.control("settings", {"boot_seconds": 0.4})
+    client.control("settings", {"boot_seconds": 2.0})
     number = client.rent()
     seen: list[str | None] = []
 
@@ -252,6 +252,24 @@ def test_a_rental_can_be_stopped_and_started(client: Client) -> None:
     assert (row["actual_status"], row["cur_state"], row["ports"]) == ("stopped", "stopped", None)
     client.call("PUT", f"/api/v0/instances/{number}/", json={"state": "running"})
     assert client.read(number)["actual_status"] == "running"
+
+
+def test_the_gpus_of_a_stopped_rental_are_for_rent_and_its_start_waits_for_them(
+    client: Client,
+) -> None:
+    number = client.rent()
+    client.wait_status(number, "running")
+    path = f"/api/v0/instances/{number}/"
+    machine = client.read(number)["machine_id"]
+    client.call("PUT", path, json={"state": "stopped"})
+    (offer,) = [one for one in client.search() if one["machine_id"] == machine]
+    other = client.rent(offer=offer["id"])
+    refused = client.call("PUT", path, json={"state": "running"})
+    assert (refused.status_code, refused.json()["error"]) == (400, "resources_unavailable")
+    assert client.read(number)["actual_status"] == "stopped"
+    client.call("DELETE", f"/api/v0/instances/{other}/", json={})
+    client.wait_status(number, "running")
+    assert machine not in {one["machine_id"] for one in client.search()}
 
 
 def test_keys_are_attached_listed_and_detached(client: Client) -> None:

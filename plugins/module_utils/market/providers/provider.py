@@ -109,7 +109,7 @@ class Provider(ABC):
 
     #: Replace the mark of a rental; without, a deadline cannot move.
     can_change_mark: ClassVar[bool] = False
-    #: Stop a rental and start it again, paying only for its disk meanwhile.
+    #: Let a rental stand still and start it again, paying for its disk alone meanwhile.
     can_stop: ClassVar[bool] = False
     #: Bring a host key along with the rental request; without, the first contact is trusted.
     delivers_host_key: ClassVar[bool] = False
@@ -215,6 +215,21 @@ class Provider(ABC):
         itself ends a rental at its deadline, that moves along.
         """
         raise NotImplementedError(f"{self.name} cannot change marks")
+
+    def stop(self, rental_id: str) -> None:
+        """Ask for a rental to stand still: its disk stays. Only called where ``can_stop``.
+
+        Retried by itself. Returning proves nothing: the caller looks until it is STOPPED.
+        """
+        raise NotImplementedError(f"{self.name} cannot stop rentals")
+
+    def start(self, rental_id: str) -> None:
+        """Ask for a rental that stands still to run again. Only called where ``can_stop``.
+
+        Retried by itself. Returning proves nothing. OfferGone where the provider says that its GPUs
+        are somebody else's by now; it may also say nothing, and let it stand.
+        """
+        raise NotImplementedError(f"{self.name} cannot start rentals")
 
     @abstractmethod
     def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:

@@ -83,6 +83,9 @@ _BAD_KEY = ("auth_error", "invalid user key", "session expired")
 #: unless it says in so many words that the list was old.
 _NO_SUCH_OFFER = re.compile(r"no_such_ask|type by id \S{1,40} is not available|stale_inventory")
 _STALE = "stale_inventory"
+#: How a stopped instance is told that its GPUs are taken. The change is queued all the same: it
+#: would run, and bill, as soon as they are free.
+_NO_ROOM = re.compile(r"resources_unavailable|resources are currently unavailable")
 #: What refuses every offer alike, by words or by statuses: its cause and what helps.
 _REFUSALS: tuple[tuple[tuple[str, ...], tuple[int, ...], str, str], ...] = (
     (
@@ -346,6 +349,26 @@ class VastAI(Provider):
             idempotent=True,
         )
         _ok(response, f"Changing the mark of rental {rental_id}")
+
+    def stop(self, rental_id: str) -> None:
+        """``PUT /instances/{id}/`` with the state stopped."""
+        _ok(self._put_state(rental_id, "stopped"), f"Stopping rental {rental_id}")
+
+    def start(self, rental_id: str) -> None:
+        """``PUT /instances/{id}/`` with the state running."""
+        response = self._put_state(rental_id, "running")
+        if response.status < 500 and _NO_ROOM.search(response.text.casefold()):
+            raise OfferGone(
+                f"Starting rental {rental_id}: its GPUs are somebody else's by now "
+                f"({response.excerpt()})."
+            )
+        _ok(response, f"Starting rental {rental_id}")
+
+    def _put_state(self, rental_id: str, state: str) -> Response:
+        path = f"/api/v0/instances/{rental_id}/"
+        return self._transport.request(
+            "PUT", path, kind="change", body={"state": state}, idempotent=True
+        )
 
     def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
         """Account keys may not reach an instance, so the key is attached to it explicitly."""

@@ -189,7 +189,8 @@ class Verdict:
 
     ``release`` is the nonce by which it is released, empty where it is not, and ``release_id`` its
     id where that is known: labels are written into, ids are not. ``shunned`` is the
-    machine that is to blame, empty where none is.
+    machine that is to blame, empty where none is. ``stop`` is the id of an older rental that this
+    run has started and that has to stand still again, empty where there is none.
     """
 
     try_next: bool
@@ -200,6 +201,7 @@ class Verdict:
     told: str
     attempt: dict[str, Any]
     ledger: Ledger
+    stop: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as plain data."""
@@ -268,7 +270,8 @@ def judge(
     made = created.get("rental") if release else None
     release_id = str((made or {}).get("id") or "")
     told = f"{failure.message}{more}"
-    return Verdict(try_next, release, release_id, shunned, told, attempt, counted)
+    stop = str(created.get("started") or "") if on_failure == RELEASE else ""
+    return Verdict(try_next, release, release_id, shunned, told, attempt, counted, stop)
 
 
 _NO_IMAGE = "Nobody asked for this image: from now on the engine is installed."

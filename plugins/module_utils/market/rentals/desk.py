@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..access.host_keys import derive
 from ..border import check_id
 from ..clock import Clock
-from ..errors import MarketError, RequestRefused, UnclearCreate, UnprovenAbsence
+from ..errors import MarketError, OfferGone, RequestRefused, UnclearCreate, UnprovenAbsence
 from ..failing import failure
 from ..mark import Mark, check_length, check_name, check_nonce
 from ..model import (
     RUNNING,
+    STOPPED,
     Offer,
     Order,
     RegistryLogin,
@@ -29,8 +31,8 @@ from ..offers.ranking import RankedOffer, choose, traffic_usd
 from ..offers.runners_up import runners_up
 from ..providers.provider import Provider
 from ..secret import SHORT_WARNING, is_short, refuse_short
-from .account import SHARED_FOR_SECONDS, duplicates_warning, named
-from .enforcing import enforcer
+from .account import SHARED_FOR_SECONDS, duplicates_warning, named, readable
+from .enforcing import enforcer, refuse_unended_stop
 from .info import known_hosts
 from .labels import damaged_warning, refuse_damaged, written_over_warning
 from .lifecycle import Limits, Rented
@@ -55,7 +57,11 @@ from .tried import NOTHING_BILLS
 RENTAL_OPTIONS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,
     **WISH_OPTIONS,
-    "state": {"type": "str", "choices": ["present", "absent", "found"], "default": "present"},
+    "state": {
+        "type": "str",
+        "choices": ["present", "absent", "found", "stopped"],
+        "default": "present",
+    },
     "name": {"type": "str", "required": True},
     "image": {"type": "str"},
     "registry_username": {"type": "str"},
@@ -80,6 +86,7 @@ _STAKES = {
     "present": "This call rented nothing; what it could not see may bill.",
     "absent": "Whatever is rented under this name may go on billing.",
     "found": "This call rented nothing; what it could not see may bill.",
+    "stopped": "Whatever is rented under this name may go on billing.",
 }
 _NONE_RENTED: dict[str, Any] = {"rental": None}
 
@@ -149,11 +156,11 @@ class Desk:
         listed = self._account.rentals(SHARED_FOR_SECONDS, name)
         existing = named(listed, name)
         if existing:
-            return self._keep(existing)
+            return self._keep_running(existing)
         refuse_damaged(self._account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
         unlisted = [] if self._dry_run else self._account.unlisted(listed, name)
         if unlisted:
-            return self._keep(unlisted)
+            return self._keep_running(unlisted)
         return self._rent({rental.machine_id for rental in listed if rental.machine_id})
 
     def found(self) -> dict[str, Any]:
@@ -174,6 +181,34 @@ class Desk:
             "rental": {**rental.to_dict(), "known_hosts": known_hosts(rental, secret)},
             "as_asked": usable and not kept["changed"] and not self._is_expired(existing[0]),
             "deadline": kept["deadline"],
+        }
+
+    def stopped(self) -> dict[str, Any]:
+        """Let the rental of the name stand still: its disk stays, and bills alone."""
+        name, options = self._options["name"], self._options
+        found = self._account.find(name) or self._account.prove_none(name)
+        existing = [one for one in readable(found) if options["id"] in (None, one.id)]
+        if not existing:
+            return {"changed": False, "rental": None}
+        kept = existing[0]
+        self._warn_of_labels([kept])
+        refuse_unended_stop(
+            kept.mark.deadline if kept.mark else 0,
+            self._provider.enforces_deadline,
+            options["reaper"],
+            options["allow_unenforced_deadline"] or options["no_deadline"],
+        )
+        stands = kept
+        if kept.status != STOPPED:
+            pretend = replace(kept, status=STOPPED, status_text="stopped")
+            stands = pretend if self._dry_run else self._lifecycle.stop(kept)
+        if len(existing) > 1:
+            self._warn(f"{duplicates_warning(existing)} Run playbook inferops.gpu.reap.")
+        return {
+            "changed": kept.status != STOPPED,
+            "rental": stands.to_dict(),
+            "cost_usd": self._account.cost_usd(stands),
+            "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(stands)}},
         }
 
     def absent(self) -> dict[str, Any]:
@@ -263,6 +298,30 @@ class Desk:
             "duplicates": duplicates,
             "deadline": self._deadline(moved.mark, moved.since),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(moved)}},
+        }
+
+    def _keep_running(self, existing: list[Rental]) -> dict[str, Any]:
+        """Keep what is rented, and start it where it stands still.
+
+        Another one is rented where its GPUs are somebody else's by now.
+        """
+        result, kept = self._keep(existing), existing[0]
+        if kept.status != STOPPED or not self._provider.can_stop:
+            return result
+        running = replace(kept, status=RUNNING, status_text="running")
+        try:
+            started = running if self._dry_run else self._lifecycle.start(kept)
+        except OfferGone as error:
+            self._warn(f"{error.cause} It is released, and another one is rented.")
+            self._release_all([kept])
+            return self._rent({kept.machine_id} if kept.machine_id else set())
+        return {
+            **result,
+            "changed": True,
+            # A pretended start changes nothing that others look at.
+            "rental": result["rental"] if self._dry_run else started.to_dict(),
+            "started": kept.id,
+            "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(running)}},
         }
 
     def _is_expired(self, rental: Rental) -> bool:
@@ -481,5 +540,6 @@ def _shown(rental: Rental) -> dict[str, Any]:
         "id": rental.id,
         "label": rental.label,
         "gpu": f"{rental.gpu_count} x {rental.gpu_name}",
-        "price_usd_per_hour": rental.price_usd_per_hour,
+        "status": "stopped" if rental.status == STOPPED else "rented",
+        "price_usd_per_hour": rental.billed_usd_per_hour,
     }

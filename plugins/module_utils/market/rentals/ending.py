@@ -18,7 +18,8 @@ class Ending:
     """What the tasks of a teardown returned. One that did not run has returned nothing.
 
     ``server`` is of the one that stops the server, ``tunnel`` of the one that closes it, and
-    ``failed`` is what was said of a failure before the release.
+    ``failed`` is what was said of a failure before the release. ``stopped`` is of the one that let
+    the rental stand still, where it was not to be released.
     """
 
     name: str
@@ -28,13 +29,15 @@ class Ending:
     released: Sequence[Result] = ()
     failed: str = ""
     dry_run: bool = False
+    stopped: Result | None = None
 
 
 def ending_message(ending: Ending) -> str:
     """The last words of a teardown that has come to its end."""
     server, tunnel = _server(ending), _tunnel(ending)
     parts = [f"Server: {server}." if server else "", f"Tunnel: {tunnel}." if tunnel else ""]
-    return " ".join(part for part in (*parts, _rentals(ending)) if part)
+    last = _rentals(ending) if ending.stopped is None else _standing(ending, ending.stopped)
+    return " ".join(part for part in (*parts, last) if part)
 
 
 def _server(ending: Ending) -> str:
@@ -46,7 +49,7 @@ def _server(ending: Ending) -> str:
         why = ending.failed or str(server.get("msg") or "no message")
         return f"not stopped: {_open(why)}" + _gone_with_it(ending)
     if not server or server.get("skipped"):
-        return "not looked at" if ending.released else ""
+        return "not looked at" if ending.released or _stands(ending) else ""
     if ending.dry_run:
         return "would be stopped" if server.get("changed") else "none is there"
     if server.get("stopped") == "proven":
@@ -57,7 +60,10 @@ def _server(ending: Ending) -> str:
 
 def _gone_with_it(ending: Ending) -> str:
     """What to do about a server that may still run: nothing, for its rental is proven gone."""
-    return "" if ending.dry_run else ". What may be left of it went with the rental"
+    if ending.dry_run:
+        return ""
+    how = "ended" if ending.stopped is not None else "went"
+    return f". What may be left of it {how} with the rental"
 
 
 def _tunnel(ending: Ending) -> str:
@@ -70,10 +76,33 @@ def _tunnel(ending: Ending) -> str:
     return "would be closed" if ending.dry_run else "closed"
 
 
+def _stands(ending: Ending) -> bool:
+    return bool(ending.stopped and ending.stopped.get("rental"))
+
+
+def _standing(ending: Ending, stopped: Result) -> str:
+    """What stands still, what that bills, and what can become of it."""
+    rental = stopped.get("rental")
+    if not rental:
+        return _nothing(ending)
+    verb = "would stand" if ending.dry_run and stopped.get("changed") else "stands"
+    price = rental.get("stopped_usd_per_hour")
+    bills = "a price that is not told" if price is None else f"{price:.4f} dollars per hour"
+    return (
+        f"Rental {rental['id']} of {rental['provider']} {verb} still: its disk bills {bills}, and "
+        f"it has cost {stopped['cost_usd']:.4f} dollars. Playbook inferops.gpu.deploy starts it "
+        "again, if its GPUs are free then, and inferops.gpu.teardown releases it."
+    )
+
+
+def _nothing(ending: Ending) -> str:
+    return f"Nothing is rented under the name {ending.name} in scope {ending.scope}."
+
+
 def _rentals(ending: Ending) -> str:
     """What was released, and what it has cost."""
     if not ending.released:
-        return f"Nothing is rented under the name {ending.name} in scope {ending.scope}."
+        return _nothing(ending)
     verb = "Would release" if ending.dry_run else "Released and proven gone:"
     told = f"{verb} {', '.join(_one(rental, ending.dry_run) for rental in ending.released)}."
     if len(ending.released) > 1:

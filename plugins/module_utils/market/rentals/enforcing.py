@@ -36,6 +36,23 @@ def enforcer_found(planned: str, armed: bool, reaper: bool) -> str:
     return REAPER if reaper else NOBODY
 
 
+def refuse_unended_stop(
+    deadline: int, by_provider: str, reaper: bool, nobody_accepted: bool
+) -> None:
+    """Raise RequestRefused where nobody would end a rental that stands still, unaccepted.
+
+    Its disk bills, and a switch on a host that does not run ends nothing.
+    """
+    found = enforcer_found(by_provider, False, reaper)
+    if deadline and found == NOBODY and not nobody_accepted:
+        raise RequestRefused(
+            "Nobody would end this rental at its deadline while it stands still: the switch on its "
+            "host does not run then.",
+            remedy="Schedule playbook inferops.gpu.reap and set inferops_reaper, or accept it with "
+            "inferops_allow_unenforced_deadline.",
+        )
+
+
 def refuse_nobody(found: str, problem: str, nobody_accepted: bool) -> None:
     """Raise RequestRefused where nobody ends a rental unaccepted; *problem* says why."""
     if found == NOBODY and not nobody_accepted:

@@ -21,7 +21,7 @@ from ..errors import (
     UnprovenAbsence,
 )
 from ..mark import SEALED, Mark
-from ..model import DEAD, Offer, Order, Rental, cost_usd, rate
+from ..model import DEAD, STOPPED, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
@@ -38,6 +38,10 @@ _LISTING_LAG_SECONDS = 30.0
 _LOOK_EVERY_SECONDS = 3.0
 #: What began so long before its request is another's, whatever is wrong with a clock.
 _OLDER_SECONDS = 6 * 3600.0
+#: After so long, what was started and still stands still waits for GPUs that others have: Vast.ai's
+#: own client says so of 30 s.
+_START_SECONDS = 60.0
+_STOP_SECONDS = 120.0
 #: Proving a release may take this long.
 _ABSENCE_LIMIT_SECONDS = 90.0
 #: Prices come rounded: a difference below this is none.
@@ -388,18 +392,107 @@ class Lifecycle:
 
     def _shown_with(self, mark: Mark, rental: Rental) -> Rental:
         """*rental* as the provider shows it with its new mark."""
-        last = "it does not show"
-        for _waited in self._clock.ticks(_LISTING_LAG_SECONDS, _LOOK_EVERY_SECONDS):
-            try:
-                seen = self._provider.get(rental.id)
-            except ProviderUnavailable as error:
-                last = error.cause
-                continue
-            if seen is not None and seen.mark == mark:
-                return seen
+        seen, last = self._seen(rental.id, lambda one: one.mark == mark, _LISTING_LAG_SECONDS)
+        if seen is not None:
+            return seen
         raise ProviderUnavailable(
-            f"The new deadline of rental {rental.id} could not be confirmed: {last}."
+            f"The new deadline of rental {rental.id} could not be confirmed: "
+            f"{last or 'it does not show'}."
         )
+
+    def _seen(
+        self, rental_id: str, holds: Callable[[Rental], bool], limit_seconds: float
+    ) -> tuple[Rental | None, str]:
+        """The rental once that holds of it; None after the limit, and why it could not be seen."""
+        last = ""
+        for _waited in self._clock.ticks(limit_seconds, _LOOK_EVERY_SECONDS):
+            try:
+                seen = self._provider.get(rental_id)
+            except ProviderUnavailable as error:
+                last = error.cause.rstrip(".")
+                continue
+            last = ""
+            if seen is not None and holds(seen):
+                return seen, ""
+        return None, last
+
+    def stop(self, rental: Rental) -> Rental:
+        """*rental* as it stands still, which is looked at until it does.
+
+        Raises RequestRefused where its provider cannot do that.
+        """
+        money = f"It may go on billing {_rate(rental)}."
+        if not self._provider.can_stop:
+            raise RequestRefused(
+                f"{self._provider.name} cannot let a rental stand still.",
+                remedy="Run teardown, which ends it.",
+                money=money,
+            )
+        try:
+            seen, last = self._changed(
+                lambda: self._provider.stop(rental.id),
+                rental.id,
+                lambda one: one.status == STOPPED,
+                _STOP_SECONDS,
+            )
+        except MarketError as error:
+            error.money = error.money or money
+            raise
+        if seen is not None:
+            return seen
+        raise ProviderUnavailable(
+            f"Rental {rental.id} was asked to stand still, and is not seen to do so after "
+            f"{_STOP_SECONDS:.0f} s{f': {last}' if last else ''}.",
+            remedy=f"Run it again, or look at {rental.console_url}",
+            money=money,
+        )
+
+    def start(self, rental: Rental) -> Rental:
+        """*rental*, which stands still, on its way to run again.
+
+        Raises OfferGone where its GPUs are somebody else's by now. It may start later then, and
+        bill, until it is released.
+        """
+        money = f"It may bill {rate(rental.price_usd_per_hour)} from now on."
+        try:
+            seen, last = self._changed(
+                lambda: self._provider.start(rental.id),
+                rental.id,
+                lambda one: one.status not in DEAD,
+                _START_SECONDS,
+            )
+        except MarketError as error:
+            error.money = error.money or money
+            raise
+        if seen is not None:
+            return seen
+        if last:
+            raise ProviderUnavailable(
+                f"Nobody knows whether rental {rental.id} was started: {last}.", money=money
+            )
+        raise OfferGone(
+            f"Rental {rental.id} still stands still {_START_SECONDS:.0f} s after its start: its "
+            "GPUs are somebody else's by now."
+        )
+
+    def _changed(
+        self,
+        change: Callable[[], None],
+        rental_id: str,
+        holds: Callable[[Rental], bool],
+        limit_seconds: float,
+    ) -> tuple[Rental | None, str]:
+        """What is seen of a rental after a change, as :meth:`_seen` tells it."""
+        self.account.forget()
+        try:
+            try:
+                change()
+            except ProviderUnavailable as error:
+                # It may have been carried out all the same: what is seen decides.
+                self._notify(f"rental {rental_id}: {error.cause}")
+            return self._seen(rental_id, holds, limit_seconds)
+        finally:
+            self.account.forget()
 
     def release(self, rental: Rental) -> None:
         """End *rental* and prove it; raises UnprovenAbsence when that cannot be done."""

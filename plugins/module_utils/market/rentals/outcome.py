@@ -22,7 +22,8 @@ class Release:
 
     ``on_failure`` is what was asked for. ``released`` holds what was released and proven gone,
     ``failed`` is what the task returned that could not do so. ``silent`` tells that the call which
-    may have rented it has ended without a word.
+    may have rented it has ended without a word. ``stopped`` is what the task returned that let an
+    older rental stand still again, which this run has started.
     """
 
     nonce: str
@@ -30,6 +31,7 @@ class Release:
     released: Sequence[Mapping[str, Any]] = ()
     failed: Mapping[str, Any] = field(default_factory=dict)
     silent: bool = False
+    stopped: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def _bill(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
     """What still bills, or may; nothing where nothing was rented."""
     if release.failed:
         return _not_released(release)
+    if release.stopped:
+        return _stopped(release.stopped)
     if release.released:
         return " ".join(map(_gone, release.released))
     if release.nonce and release.on_failure == RELEASE:
@@ -97,6 +101,17 @@ def _bill(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
 def _gone(one: Mapping[str, Any]) -> str:
     return (
         f"Rental {one['id']} was released and proven gone; it cost {one['cost_usd']:.4f} dollars."
+    )
+
+
+def _stopped(result: Mapping[str, Any]) -> str:
+    rental = result.get("rental") or {}
+    if result.get("failed") or not rental:
+        said = result.get("msg") or "nothing is rented under its name any more"
+        return f"IT COULD NOT BE STOPPED AGAIN: {said}"
+    return (
+        f"Rental {rental['id']} had stood still before and does so again: "
+        f"{_rate(rental)} until {_TEARDOWN} releases it."
     )
 
 

@@ -90,6 +90,10 @@ class Subject(ABC):
         """Let somebody write a label."""
 
     @abstractmethod
+    def take_gpus(self, rental_id: str) -> None:
+        """Let somebody else have the GPUs of a rental that stands still."""
+
+    @abstractmethod
     def settle(self) -> None:
         """Wait until what was created runs."""
 
@@ -154,6 +158,12 @@ class SimulatedVastAI(Subject):
         """In the books."""
         self.market.rentals[int(rental_id)].label = label
 
+    def take_gpus(self, rental_id: str) -> None:
+        """Its machine off the market."""
+        machine = self.market.rentals[int(rental_id)].offer["machine_id"]
+        for offer in [one for one in self.market.search() if one["machine_id"] == machine]:
+            del self.market.offers[offer["id"]]
+
     def settle(self) -> None:
         """Let the threads that boot hosts come to their end."""
         for rental in self.market.rentals.values():
@@ -177,6 +187,8 @@ class Fake(Subject):
         "get": "get",
         "release": "release",
         "change_mark": "change_mark",
+        "stop": "stop",
+        "start": "start",
         "attach_key": "attach_key",
         "charged": "charged",
         "account": "account",
@@ -235,6 +247,10 @@ class Fake(Subject):
         """In the dictionary."""
         rental = self.world.rentals[rental_id]
         self.world.rentals[rental_id] = replace(rental, label=label, mark=Mark.decode(label))
+
+    def take_gpus(self, rental_id: str) -> None:
+        """By a note."""
+        self.world.without_gpus.add(rental_id)
 
     def settle(self) -> None:
         """All run at once."""

@@ -33,6 +33,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import (
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     DEAD,
     RUNNING,
+    STOPPED,
     Offer,
     Order,
     Rental,
@@ -115,6 +116,9 @@ def test_it_says_who_ends_a_rental_and_what_it_can(subject: Subject) -> None:
         assert kind.runs_start_script
     changes = kind.change_mark is not Provider.change_mark
     assert changes or not kind.can_change_mark
+    for method in ("stop", "start"):
+        own = getattr(kind, method) is not getattr(Provider, method)
+        assert own or not kind.can_stop
 
 
 def test_its_field_has_room_for_a_mark(subject: Subject) -> None:
@@ -445,6 +449,51 @@ def test_a_mark_is_replaced_where_that_is_promised(subject: Subject) -> None:
     assert seen is not None
     assert seen.mark == moved
     assert [one.mark for one in provider.list_rentals()] == [moved]
+
+
+def test_a_rental_stands_still_and_runs_again_where_that_is_promised(subject: Subject) -> None:
+    rental, provider = rented(subject), subject.provider()
+    if not subject.kind.can_stop:
+        for change in (provider.stop, provider.start):
+            with pytest.raises(NotImplementedError):
+                change(rental.id)
+        return
+    for _twice in range(2):
+        provider.stop(rental.id)
+    seen = provider.get(rental.id)
+    assert seen is not None
+    assert (seen.status, seen.mark) == (STOPPED, rental.mark)
+    assert [one.status for one in provider.list_rentals()] == [STOPPED]
+    for _twice in range(2):
+        provider.start(rental.id)
+    subject.settle()
+    again = provider.get(rental.id)
+    assert again is not None
+    assert (again.status, again.mark) == (RUNNING, rental.mark)
+
+
+def test_a_stopped_rental_whose_gpus_others_have_is_told_apart(subject: Subject) -> None:
+    rental, provider = rented(subject), subject.provider()
+    if not subject.kind.can_stop:
+        return
+    provider.stop(rental.id)
+    subject.take_gpus(rental.id)
+    with pytest.raises(OfferGone):
+        provider.start(rental.id)
+    assert subject.rentals() == {rental.id}
+
+
+@pytest.mark.parametrize("trouble", sorted(TROUBLES))
+@pytest.mark.parametrize("call", ["start", "stop"])
+def test_a_stop_or_a_start_that_was_not_confirmed_is_an_error(
+    subject: Subject, call: str, trouble: str
+) -> None:
+    rental, provider = rented(subject), subject.provider()
+    if not subject.kind.can_stop:
+        return
+    subject.spoil(call, trouble)
+    with pytest.raises((CredentialError, ProviderUnavailable)):
+        getattr(provider, call)(rental.id)
 
 
 def test_the_longest_mark_comes_back_whole(subject: Subject) -> None:
