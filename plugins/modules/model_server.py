@@ -140,6 +140,12 @@ options:
         is 1800 seconds when the model is not on the host yet. RV(wait_limit) explains it. The
         controller waits for 4 hours at most, whatever the host says.
     type: int
+  expected_seconds:
+    description:
+      - How long a launch is expected to take, as M(inferops.gpu.offer_info) counts it for an offer.
+        Without O(wait_timeout_seconds) it gets at least three times as much.
+    type: float
+    default: 0
   check_timeouts_seconds:
     description:
       - How long single checks may take once the one before has passed, by C(health), C(model) and
@@ -491,7 +497,8 @@ class Run:
         weights = engine.weights(engine.by_name(self.params["arguments"]))
         asked_for = self.params["environment"]
         environment = {key: as_variable(value) for key, value in asked_for.items()}
-        return start_limit.for_start(self.params["model"], weights.folder, environment)
+        limit = start_limit.for_start(self.params["model"], weights.folder, environment)
+        return start_limit.and_expected(limit, self.params["expected_seconds"])
 
     def check_limits(self) -> dict[str, float]:
         """How long each check may take, in seconds."""
@@ -764,6 +771,7 @@ def main() -> None:
             # The action plugin waits.
             "wait": {"type": "bool", "default": True},
             "wait_timeout_seconds": {"type": "int"},
+            "expected_seconds": {"type": "float", "default": 0.0},
             "check_timeouts_seconds": {"type": "dict", "default": {}},
             "start_at_boot": {"type": "bool", "default": False},
             "stop_timeout_seconds": {"type": "int", "default": 30},

@@ -102,3 +102,13 @@ def test_a_check_counts_from_when_this_start_came_to_it_not_one_before(server: S
     assert "did not pass its check of completion within 300 s" in limit.event
     recent = {"port": time.time() - 7300, "completion": time.time()}
     assert passed(replace(lives, checks_since=recent)) is None
+
+
+def test_what_an_offer_lets_expect_is_never_cut_short() -> None:
+    limit = start_limit.StartLimit(600, "measured")
+    assert start_limit.and_expected(limit, 0) == limit
+    assert start_limit.and_expected(limit, 200) == limit
+    assert start_limit.and_expected(limit, 900) == (
+        2700,
+        "3 times the 900 s that are expected of it",
+    )

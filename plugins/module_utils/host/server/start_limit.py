@@ -25,6 +25,9 @@ DOWNLOAD_SECONDS = 1800
 MARGIN = 4
 """Several processes read at once, and what is read is copied again."""
 
+EXPECTED_MARGIN = 3
+"""Healthy hosts have needed more than twice what was expected of them."""
+
 SAMPLE_BYTES = 256 * 1024 * 1024
 SAMPLE_SECONDS = 2.0
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -52,6 +55,16 @@ def for_start(model: str, folder: str | None, environment: Mapping[str, str]) ->
         round(seconds),
         f"{WITHOUT_WEIGHTS_SECONDS} s, and {MARGIN} times what reading {size / 1e9:.1f} GB takes "
         f"at the {rate / 1e6:.0f} MB/s measured",
+    )
+
+
+def and_expected(limit: StartLimit, expected_seconds: float) -> StartLimit:
+    """*limit*, or three times what the offer lets expect of a launch, where that is longer."""
+    least = round(EXPECTED_MARGIN * expected_seconds)
+    if least <= limit.seconds:
+        return limit
+    return StartLimit(
+        least, f"{EXPECTED_MARGIN} times the {expected_seconds:.0f} s that are expected of it"
     )
 
 
