@@ -277,6 +277,13 @@ started:
   returned: with O(state=present), where one stood still
   type: str
   sample: "27011234"
+started_told:
+  description: The same in words, with what it bills before and after.
+  returned: with O(state=present), where one stood still
+  type: str
+  sample: >-
+    Rental 27011234 stood still, 0.0110 dollars an hour; it is started again, and bills 0.3412
+    dollars an hour then.
 cost_usd:
   description: What the rental has cost so far, in dollars.
   returned: with O(state=stopped), where there is one

@@ -321,6 +321,7 @@ class Desk:
             # A pretended start changes nothing that others look at.
             "rental": result["rental"] if self._dry_run else started.to_dict(),
             "started": kept.id,
+            "started_told": _started(kept, self._dry_run),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(running)}},
         }
 
@@ -531,6 +532,15 @@ class Desk:
                 remedy=unproven[0].remedy,
                 money=" ".join(error.money for error in unproven),
             )
+
+
+def _started(rental: Rental, dry_run: bool) -> str:
+    """What there is to say of a rental that stood still."""
+    verbs = ("stands", "it would be") if dry_run else ("stood", "it is")
+    return (
+        f"Rental {rental.id} {verbs[0]} still, {rate(rental.billed_usd_per_hour)}; {verbs[1]} "
+        f"started again, and bills {rate(rental.price_usd_per_hour)} then."
+    )
 
 
 def _shown(rental: Rental) -> dict[str, Any]:
