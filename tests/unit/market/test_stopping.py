@@ -177,7 +177,7 @@ def test_a_start_that_is_accepted_and_waits_for_gpus_is_replaced(market: Market)
     replaced = market.rent()
     assert replaced["rental"]["id"] != rental_id
     assert [str(one["id"]) for one in market.billing()] == [replaced["rental"]["id"]]
-    assert "still stands still 60 s after its start" in str(replaced["warnings"])
+    assert "still stands still 120 s after its start" in str(replaced["warnings"])
 
 
 def test_a_start_whose_answer_was_lost_is_seen_to_have_worked(market: Market) -> None:
@@ -191,17 +191,62 @@ def test_a_start_whose_answer_was_lost_is_seen_to_have_worked(market: Market) ->
 def test_a_start_of_which_nobody_knows_rents_no_second_one(market: Market) -> None:
     rental_id = running(market)
     stop(market)
-    market.faults(
-        {"kind": "reply", "method": "PUT", "path": wire.CALLS["start"][1], "status": 500,
-         "body": "", "times": 9999},
-        {"kind": "reply", "method": "GET", "path": wire.CALLS["get"][1], "status": 500,
-         "body": "", "times": 9999},
-    )  # fmt: skip
+    market.fault("reply", on="start", status=500, body="", times=9999)
     failed = market.rent()
     assert failed["failed"]
     assert f"Nobody knows whether rental {rental_id} was started" in failed["msg"]
     assert len(market.creates()) == 1
     assert [str(one["id"]) for one in market.billing()] == [rental_id]
+
+
+def test_a_start_without_credit_ends_nothing_and_says_why(market: Market) -> None:
+    rental_id = running(market)
+    stop(market)
+    poor = {"success": False, "error": "insufficient_credit", "msg": "Your account lacks credit."}
+    market.fault("reply", on="start", status=400, body=poor, times=99)
+    refused = market.rent()
+    assert refused["failed"]
+    assert "the account lacks credit" in refused["msg"]
+    assert "Add credit" in refused["msg"]
+    assert row(market, rental_id)["status"] == "stopped"
+    assert len(market.creates()) == 1
+
+
+def test_a_start_that_is_refused_in_other_words_ends_nothing(market: Market) -> None:
+    rental_id = running(market)
+    stop(market)
+    market.fault("reply", on="start", status=400, body={"error": "invalid_state"}, times=99)
+    refused = market.rent()
+    assert refused["failed"]
+    assert "invalid_state" in refused["msg"]
+    assert row(market, rental_id)["status"] == "stopped"
+    assert len(market.creates()) == 1
+
+
+#: How a list that is odd shows what runs.
+STANDING = {"actual_status": "stopped", "intended_status": "stopped", "cur_state": "stopped"}
+
+
+def test_one_odd_list_starts_nothing_that_serves(market: Market) -> None:
+    running(market)
+    market.faults(
+        {"kind": "row_is", "method": "GET", "path": wire.CALLS["list"][1], "fields": STANDING,
+         "times": 99}
+    )  # fmt: skip
+    kept = market.rent()
+    assert not kept.get("failed"), kept
+    assert "started" not in kept
+    assert market.count("start") == 0
+
+
+def test_one_odd_list_lets_nothing_that_bills_count_as_stopped(market: Market) -> None:
+    rental_id = running(market)
+    market.faults(
+        {"kind": "row_is", "method": "GET", "path": wire.CALLS["list"][1], "fields": STANDING,
+         "times": 99}
+    )  # fmt: skip
+    assert stop(market)["changed"]
+    assert row(market, rental_id)["status"] == "stopped"
 
 
 def test_what_is_past_its_deadline_is_not_started(market: Market) -> None:

@@ -356,13 +356,16 @@ class VastAI(Provider):
 
     def start(self, rental_id: str) -> None:
         """``PUT /instances/{id}/`` with the state running."""
-        response = self._put_state(rental_id, "running")
-        if response.status < 500 and _NO_ROOM.search(response.text.casefold()):
-            raise OfferGone(
-                f"Starting rental {rental_id}: its GPUs are somebody else's by now "
-                f"({response.excerpt()})."
+        response, doing = self._put_state(rental_id, "running"), f"Starting rental {rental_id}"
+        said = response.text.casefold()
+        if response.status < 500 and _NO_ROOM.search(said):
+            raise OfferGone(f"{doing}: its GPUs are somebody else's by now ({response.excerpt()}).")
+        refusal = _refusal(response.status, said) if 400 <= response.status < 500 else None
+        if refusal:
+            raise RequestRefused(
+                f"{doing}: {refusal[0]} ({response.excerpt()}).", remedy=refusal[1]
             )
-        _ok(response, f"Starting rental {rental_id}")
+        _ok(response, doing)
 
     def _put_state(self, rental_id: str, state: str) -> Response:
         path = f"/api/v0/instances/{rental_id}/"

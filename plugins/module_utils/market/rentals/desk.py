@@ -198,14 +198,14 @@ class Desk:
             options["reaper"],
             options["allow_unenforced_deadline"] or options["no_deadline"],
         )
-        stands = kept
-        if kept.status != STOPPED:
+        stands, stood = kept, self._stands_still(kept)
+        if not stood:
             pretend = replace(kept, status=STOPPED, status_text="stopped")
             stands = pretend if self._dry_run else self._lifecycle.stop(kept)
         if len(existing) > 1:
             self._warn(f"{duplicates_warning(existing)} Run playbook inferops.gpu.reap.")
         return {
-            "changed": kept.status != STOPPED,
+            "changed": not stood,
             "rental": stands.to_dict(),
             "cost_usd": self._account.cost_usd(stands),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(stands)}},
@@ -306,7 +306,7 @@ class Desk:
         Another one is rented where its GPUs are somebody else's by now.
         """
         result, kept = self._keep(existing), existing[0]
-        if kept.status != STOPPED or not self._provider.can_stop:
+        if not self._provider.can_stop or not self._stands_still(kept):
             return result
         running = replace(kept, status=RUNNING, status_text="running")
         try:
@@ -324,6 +324,17 @@ class Desk:
             "started_told": _started(kept, self._dry_run),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(running)}},
         }
+
+    def _stands_still(self, rental: Rental) -> bool:
+        """Whether it does by its id as well.
+
+        By one odd list, nothing that serves may count as started here, for that is stopped again
+        when the deploy fails; and nothing that bills may count as stopped.
+        """
+        if rental.status != STOPPED:
+            return False
+        seen = self._provider.get(rental.id)
+        return seen is None or seen.status == STOPPED
 
     def _is_expired(self, rental: Rental) -> bool:
         return bool(rental.mark and 0 < rental.mark.deadline <= self._account.now())

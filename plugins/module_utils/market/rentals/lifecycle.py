@@ -39,8 +39,8 @@ _LOOK_EVERY_SECONDS = 3.0
 #: What began so long before its request is another's, whatever is wrong with a clock.
 _OLDER_SECONDS = 6 * 3600.0
 #: After so long, what was started and still stands still waits for GPUs that others have: Vast.ai's
-#: own client says so of 30 s.
-_START_SECONDS = 60.0
+#: own client says so of 30 s. Its disk is lost then, so it gets more.
+_START_SECONDS = 120.0
 _STOP_SECONDS = 120.0
 #: Proving a release may take this long.
 _ABSENCE_LIMIT_SECONDS = 90.0
@@ -450,8 +450,8 @@ class Lifecycle:
     def start(self, rental: Rental) -> Rental:
         """*rental*, which stands still, on its way to run again.
 
-        Raises OfferGone where its GPUs are somebody else's by now. It may start later then, and
-        bill, until it is released.
+        Raises OfferGone where the start was accepted or refused for want of its GPUs. It may run
+        later then, and bill, until it is released.
         """
         money = f"It may bill {rate(rental.price_usd_per_hour)} from now on."
         try:
@@ -482,15 +482,20 @@ class Lifecycle:
         holds: Callable[[Rental], bool],
         limit_seconds: float,
     ) -> tuple[Rental | None, str]:
-        """What is seen of a rental after a change, as :meth:`_seen` tells it."""
+        """What is seen of a rental after a change, as :meth:`_seen` tells it.
+
+        A change without a good answer may have been carried out all the same. What is not seen then
+        is not known.
+        """
+        unanswered = ""
         self.account.forget()
         try:
             try:
                 change()
             except ProviderUnavailable as error:
-                # It may have been carried out all the same: what is seen decides.
-                self._notify(f"rental {rental_id}: {error.cause}")
-            return self._seen(rental_id, holds, limit_seconds)
+                unanswered = error.cause.rstrip(".")
+            seen, last = self._seen(rental_id, holds, limit_seconds)
+            return seen, last or unanswered
         finally:
             self.account.forget()
 
