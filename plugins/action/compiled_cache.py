@@ -8,6 +8,7 @@ A cache is a help: whatever goes wrong here is told, and nothing fails for it.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Callable
@@ -28,9 +29,18 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache
     require_archive,
     unpack,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    given_secret,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded, no_file_above
+from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_shelf import (
+    Shelf,
+    files_of,
+    shelf_of,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_store import (
     GIB,
+    ID,
     MACHINE,
     SCOPE,
     VERIFIED,
@@ -58,9 +68,11 @@ _DICT: dict[str, Any] = {"type": "dict", "default": {}}
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["given", "kept", "withdrawn"], "required": True},
-    "store": {"type": "path", "default": ""},
+    "store": {"type": "str", "default": ""},
+    "mirror": {"type": "path", "default": ""},
     "trust": {"type": "str", "choices": [MACHINE, VERIFIED, SCOPE], "default": MACHINE},
     "scope": {"type": "str", "default": ""},
+    "scope_secret": {"type": "str", "no_log": True},
     "rental": _DICT,
     "offer": _DICT,
     "max_gib": {"type": "float", "default": 20},
@@ -87,15 +99,42 @@ class ActionModule(GuardedAction):
         self.given, self.variables = given, variables
         if self._task.check_mode or not given["store"]:
             return _done("no caches are carried")
-        self.store = Store(Path(given["store"]))
         self.here = Origin.of(given["scope"], given["rental"], given["offer"])
         try:
+            self.shelf = shelf_of(given["store"])
+            self.store = Store(self._folder(), given_secret(given))
             self.store.open()
+            if self.shelf:
+                self._shared(lambda shelf: shelf.bring_lists(self.store.folder))
             done: dict[str, Any] = getattr(self, f"_{given['state']}")()
         except _WRONG as error:
             done = _done(f"what was compiled is not {given['state']}: {error}")
         tell(variables.get("inventory_hostname", "host"), done["told"])
         return done
+
+    def _folder(self) -> Path:
+        """The store, or the controller's mirror of one that is shared."""
+        if self.shelf is None:
+            return Path(self.given["store"]).expanduser().absolute()
+        if not self.given["mirror"]:
+            raise CacheError("A store that is shared needs a folder for its mirror.")
+        named = hashlib.sha256(self.given["store"].encode()).hexdigest()[:16]
+        return Path(self.given["mirror"], named)
+
+    def _shared(self, act: Callable[[Shelf], None]) -> None:
+        """Act on the store that is shared, if it is, for no longer than a step may take."""
+        shelf = self.shelf
+        if shelf is not None:
+            bounded(self.given["timeout_seconds"], lambda: act(shelf))
+
+    def _forget(self, cache_id: str) -> None:
+        self.store.forget(cache_id)
+        self._shared(lambda shelf: shelf.remove([cache_id]))
+
+    def _touch(self, cache_id: str) -> None:
+        self.store.touch(cache_id)
+        name = files_of(cache_id)[1]
+        self._shared(lambda shelf: shelf.put([name], self.store.folder))
 
     def _given(self) -> dict[str, Any]:
         """Give the host what fits and may run there."""
@@ -107,14 +146,17 @@ class ActionModule(GuardedAction):
         if (kept := choice.kept) is None:
             return _done(f"no cache of what was compiled elsewhere is given: {choice.reason}")
         contents, archive = kept.contents, self.store.archive(kept)
+        if self.shelf and not self._is_whole(kept):
+            archive.unlink(missing_ok=True)
+            self._shared(lambda shelf: shelf.bring_archive(kept.id, self.store.folder))
         try:
             with archive.open("rb") as stream:
                 require_archive(stream, contents, self._limit())
         except TooSlow:
             raise
         except (CacheError, FileNotFoundError) as error:
-            self.store.forget(kept.id)
-            return _done(f"a cache that fits was changed on the controller and is removed: {error}")
+            self._forget(kept.id)
+            return _done(f"a cache that fits was changed in its store and is removed: {error}")
         if seen["free_bytes"] < contents.archive_bytes + contents.bytes + RESERVE_BYTES:
             return _done("a cache fits, and this host's disk has no room for it")
         self._within(lambda: self._transfer_file(str(archive), _remote(seen["incoming"])))
@@ -123,10 +165,21 @@ class ActionModule(GuardedAction):
         except AnsibleError as error:
             # The host may go on unpacking, so a start that fails may fail by it.
             return _done(f"a cache was sent, and may be there: {error}", kept.id)
-        self.store.touch(kept.id)
+        self._touch(kept.id)
         whose = "this machine itself" if kept.origin.is_of(self.here) else "a host of the same kind"
         told = f"carried {_mib(contents)} MiB of what {whose} has compiled"
         return {**_done(told, kept.id), "changed": True}
+
+    def _is_whole(self, kept: Kept) -> bool:
+        """Whether the mirror has the archive of this list, and not that of an earlier one."""
+        try:
+            with self.store.archive(kept).open("rb") as stream:
+                require_archive(stream, kept.contents, self._limit())
+        except TooSlow:
+            raise
+        except (CacheError, FileNotFoundError):
+            return False
+        return True
 
     def _kept(self) -> dict[str, Any]:
         """Keep what the host has compiled itself."""
@@ -135,7 +188,7 @@ class ActionModule(GuardedAction):
         if seen["was_given"] or not seen["has_own"]:
             return _done("nothing new was compiled that could be kept")
         if self.store.has(id_of(key, self.here)):
-            self.store.touch(id_of(key, self.here))
+            self._touch(id_of(key, self.here))
             return _done("what was compiled is kept already")
         try:
             packed = self._host("pack")
@@ -149,7 +202,8 @@ class ActionModule(GuardedAction):
 
     def _withdrawn(self) -> dict[str, Any]:
         """Put away what was given, and may be why a start has failed."""
-        self.store.forget(self.given["cache_id"])
+        if ID.fullmatch(self.given["cache_id"]):
+            self._forget(self.given["cache_id"])
         self._host("clear")
         return {**_done("the start failed with what was carried: it is removed"), "changed": True}
 
@@ -166,7 +220,9 @@ class ActionModule(GuardedAction):
                 require_archive(archive, contents, limit)
                 unpack(archive, contents, limit)
             most_bytes = self.given["max_gib"] * GIB
-            self.store.add(draft, kept, most_bytes, self.given["max_count"])
+            gone = self.store.add(draft, kept, most_bytes, self.given["max_count"])
+            self._shared(lambda shelf: shelf.put(files_of(kept.id), self.store.folder))
+            self._shared(lambda shelf: shelf.remove(gone))
         finally:
             draft.unlink(missing_ok=True)
 

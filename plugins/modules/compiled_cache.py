@@ -79,7 +79,15 @@ options:
     type: dict
     default: {}
   store:
-    description: Folder on the controller. It is made when missing, for its owner alone.
+    description:
+      - Folder on the controller. It is made when missing, for its owner alone.
+      - Or a store that several controllers share, which must be yours alone to write to.
+        C(s3://bucket/folder) is a bucket, with the account, region and endpoint that boto3 finds.
+        C(user@host:/folder) and C(rsync://host/module/folder) are reached by rsync.
+    type: str
+    default: ""
+  mirror:
+    description: Folder on the controller for what is brought from a store that is shared.
     type: path
     default: ""
   trust:
@@ -94,6 +102,12 @@ options:
     description: The scope of the rental. No other scope's caches are taken.
     type: str
     default: ""
+  scope_secret:
+    description:
+      - The secret of the scope. With it lists are sealed, and one that is not counts as none, so
+        that whoever writes into a store that is shared puts no code on a host.
+      - The environment variable E(INFEROPS_SCOPE_SECRET) gives it as well.
+    type: str
   rental:
     description: The rental, as M(inferops.gpu.rental) returns it. It names the machine.
     type: dict
@@ -225,13 +239,15 @@ def main() -> None:
             "suggested_arguments": {"type": "dict", "default": {}},
             "extra_args": {"type": "list", "elements": "str", "default": []},
             "environment": {"type": "dict", "default": {}},
-            "store": {"type": "path", "default": ""},
+            "store": {"type": "str", "default": ""},
+            "mirror": {"type": "path", "default": ""},
             "trust": {
                 "type": "str",
                 "choices": ["machine", "verified", "scope"],
                 "default": "machine",
             },
             "scope": {"type": "str", "default": ""},
+            "scope_secret": {"type": "str", "no_log": True},
             "rental": {"type": "dict", "default": {}},
             "offer": {"type": "dict", "default": {}},
             "max_gib": {"type": "float", "default": 20},

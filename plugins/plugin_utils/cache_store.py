@@ -11,12 +11,13 @@ and not the host, and a machine can replace no other's.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files 
     private_folder,
     replace,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.secret import derived
 
 MACHINE, VERIFIED, SCOPE = "machine", "verified", "scope"
 GIB = 2**30
-_ID = re.compile(r"[0-9a-f]{32}")
-_LIST, _ARCHIVE, _INCOMING = ".json", ".cache", ".incoming"
+ID = re.compile(r"[0-9a-f]{32}")
+LIST, ARCHIVE, _INCOMING = ".json", ".cache", ".incoming"
 #: Of 20,000 files with long names.
-_MOST_LIST_BYTES = 24 * 2**20
+MOST_LIST_BYTES = 24 * 2**20
 #: What a run that was killed has left is nobody's after that.
 _FORGOTTEN_SECONDS = 24 * 3600
 
@@ -133,9 +135,13 @@ def _difference(here: Key, there: Key) -> str:
 
 @dataclass(frozen=True)
 class Store:
-    """The folder. Runs share it: each writes under a name of its own and then replaces."""
+    """The folder. Runs share it: each writes under a name of its own and then replaces.
+
+    With the scope's ``secret`` lists are sealed, and one that is not is none.
+    """
 
     folder: Path
+    secret: str = field(default="", repr=False)
 
     def open(self) -> None:
         """Make it, for its owner alone. Raises NotOurs."""
@@ -144,7 +150,7 @@ class Store:
     def every(self) -> list[Kept]:
         """What is in it. A list that is damaged, or that somebody has edited into none, is not."""
         found = []
-        for file in self.folder.glob(f"*{_LIST}"):
+        for file in self.folder.glob(f"*{LIST}"):
             try:
                 kept = self._read(file)
             except (OSError, CacheError, TypeError, KeyError, UnicodeDecodeError):
@@ -154,59 +160,75 @@ class Store:
         return found
 
     def archive(self, kept: Kept) -> Path:
-        return self.folder / f"{kept.id}{_ARCHIVE}"
+        return self.folder / f"{kept.id}{ARCHIVE}"
 
     def has(self, cache_id: str) -> bool:
-        return (self.folder / f"{cache_id}{_LIST}").is_file()
+        """Whether it is kept, by a list that counts."""
+        return any(one.id == cache_id for one in self.every())
 
     def incoming(self) -> Path:
         """Where something may be written that is not kept yet."""
         return self.folder / f"{_INCOMING}-{os.getpid()}"
 
-    def add(self, archive: Path, kept: Kept, most_bytes: float, most: int) -> None:
-        """Keep it, and remove those that were used longest ago and for which no room is left."""
+    def add(self, archive: Path, kept: Kept, most_bytes: float, most: int) -> list[str]:
+        """Keep it, and remove those that were used longest ago and for which no room is left.
+
+        The ids of those that were removed.
+        """
         if kept.contents.archive_bytes > most_bytes:
             raise CacheError("It alone is larger than inferops_cache_max_gib.")
         archive.chmod(0o600)
         archive.replace(self.archive(kept))
         told = {"key": dict(kept.key), "origin": asdict(kept.origin), **kept.contents.to_dict()}
-        replace(self.folder / f"{kept.id}{_LIST}", json.dumps(told) + "\n")
-        self._trim(most_bytes, most)
+        told["seal"] = self._seal(told)
+        replace(self.folder / f"{kept.id}{LIST}", json.dumps(told) + "\n")
+        return self._trim(most_bytes, most)
 
     def touch(self, cache_id: str) -> None:
         """Remember that it was used now."""
-        os.utime(self.folder / f"{cache_id}{_LIST}")
+        os.utime(self.folder / f"{cache_id}{LIST}")
 
     def forget(self, cache_id: str) -> None:
         """Remove one, the list first: an archive without is nothing."""
-        if _ID.fullmatch(cache_id):
-            for end in (_LIST, _ARCHIVE):
+        if ID.fullmatch(cache_id):
+            for end in (LIST, ARCHIVE):
                 (self.folder / f"{cache_id}{end}").unlink(missing_ok=True)
 
     def _read(self, file: Path) -> Kept:
         status = file.lstat()
-        if status.st_size > _MOST_LIST_BYTES:
+        if status.st_size > MOST_LIST_BYTES:
             raise CacheError("Its list is too long.")
         told = answers.parse(file.read_text(encoding="utf-8"))
         if not isinstance(told, dict):
             raise CacheError("Its list is none.")
+        seal = str(told.pop("seal", ""))
+        if self.secret and not hmac.compare_digest(seal.encode(), self._seal(told).encode()):
+            raise CacheError("Its list was not written by somebody who has the scope's secret.")
         key, origin = read_key(told.pop("key")), Origin(**told.pop("origin"))
         return Kept(key, origin, read(told), status.st_mtime)
 
-    def _trim(self, most_bytes: float, most: int) -> None:
-        left = sorted(self.every(), key=lambda one: one.used_at)
+    def _seal(self, told: Mapping[str, Any]) -> str:
+        """What only somebody who has the secret can write; empty without one."""
+        if not self.secret:
+            return ""
+        return derived(self.secret, f"inferops cache/{json.dumps(told, sort_keys=True)}").hex()
+
+    def _trim(self, most_bytes: float, most: int) -> list[str]:
+        left, gone = sorted(self.every(), key=lambda one: one.used_at), []
         while left and (len(left) > most or _size(left) > most_bytes):
-            self.forget(left.pop(0).id)
+            gone.append(left.pop(0).id)
+            self.forget(gone[-1])
         names = {one.id for one in left}
         for file in self._leftovers(lambda stem: stem not in names):
             file.unlink(missing_ok=True)
+        return gone
 
     def _leftovers(self, is_unknown: Callable[[str], bool]) -> Iterator[Path]:
         """What runs that were killed have left, and archives without a list that can be read."""
         old = time.time() - _FORGOTTEN_SECONDS
         for file in self.folder.iterdir():
             ours = file.name.startswith(_INCOMING) or (
-                file.suffix in (_LIST, _ARCHIVE) and _ID.fullmatch(file.stem)
+                file.suffix in (LIST, ARCHIVE) and ID.fullmatch(file.stem)
             )
             if ours and is_unknown(file.stem) and file.lstat().st_mtime < old:
                 yield file

@@ -19,20 +19,26 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import CacheError
+from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_shelf import RSYNC, S3, kind_of
+
 #: What asks the marketplace and what logs in to a host the first time.
 LIBRARIES = ("requests", "paramiko")
 #: What reads the free-form wish, and nothing else.
 FILTER, FILTER_LIBRARY = "rent_filter", "jmespath"
 PROGRAMS = ("ssh", "ssh-keygen")
+OPENSSH = "OpenSSH's client (package openssh-client or openssh-clients)"
+PACKAGES = {"rsync": "package rsync"}
 #: Variables that name folders to write to, and files to write in their folder.
 FOLDERS = (
-    "inferops_cache_home",
     "inferops_controller_dir",
     "inferops_evidence_dir",
     "inferops_report_dir",
     "rent_receipt_dir",
 )
 FILES = ("stack_lock_file",)
+#: A variable that names a folder, or a place elsewhere.
+STORE = "inferops_cache_home"
 #: A variable that names a file to read, or holds what would be in it.
 CONTENT = "inferops_model_config"
 
@@ -43,6 +49,7 @@ def wanting(values: Mapping[str, Any]) -> Iterator[str]:
     yield from absent(*PROGRAMS)
     for name in FOLDERS:
         yield from _refused(name, values.get(name), here(str(values.get(name))))
+    yield from _store(values.get(STORE))
     for name in FILES:
         yield from _refused(name, values.get(name), here(str(values.get(name))).parent)
     yield from _unreadable(values.get(CONTENT))
@@ -68,8 +75,8 @@ def absent(*programs: str) -> Iterator[str]:
     for program in programs:
         if shutil.which(program) is None:
             yield (
-                f"The program {program} is not in the PATH of the controller: install OpenSSH's "
-                "client (package openssh-client or openssh-clients)."
+                f"The program {program} is not in the PATH of the controller: install "
+                f"{PACKAGES.get(program, OPENSSH)}."
             )
 
 
@@ -78,6 +85,21 @@ def _is_there(library: str) -> bool:
         return importlib.util.find_spec(library) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _store(value: Any) -> Iterator[str]:
+    """What keeps caches from their store."""
+    try:
+        kind = kind_of(str(value or ""))
+    except CacheError as error:
+        yield f"{STORE}: {error}"
+        return
+    if kind == S3:
+        yield from missing("boto3")
+    elif kind == RSYNC:
+        yield from absent("rsync")
+    else:
+        yield from _refused(STORE, value, here(str(value)))
 
 
 def _refused(name: str, value: Any, folder: Path) -> Iterator[str]:

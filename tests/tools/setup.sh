@@ -17,7 +17,7 @@ fail() {
 # Rented hosts are containers here: podman with runc and a bridge network, on an image that
 # mmdebstrap makes from Debian packages.
 packages=(aardvark-dns debian-archive-keyring git iptables mmdebstrap netavark openssh-client
-  podman runc shellcheck)
+  podman rsync runc shellcheck)
 # Without root, user namespaces stand in for it.
 if ((EUID != 0)); then
   packages+=(dbus-user-session fuse-overlayfs slirp4netns uidmap)

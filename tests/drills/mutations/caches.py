@@ -10,6 +10,8 @@ from tests.drills.mutations.paths import CARRIED, COMMON, HOST, LAUNCHING
 
 GRAMMAR = f"{COMMON}/compiled_cache.py"
 STORE = "plugins/plugin_utils/cache_store.py"
+SHELF = "plugins/plugin_utils/cache_shelf.py"
+SHARED = "tests/unit/host/test_shared_caches.py"
 ACTION = "plugins/action/compiled_cache.py"
 COMPILED = f"{HOST}/server/compiled.py"
 _TRUSTED = f"{CARRIED}::test_a_host_runs_only_the_code_of_machines_that_the_user_trusts"
@@ -164,6 +166,41 @@ MUTATIONS = (
             f"{LAUNCHING}::test_a_start_that_fails_without_it_as_well_fails_with_its_cause",
         ),
         2,
+    ),
+    Mutation(
+        "unsealed-list-believed",
+        "whoever writes into the store that controllers share runs code on all hosts",
+        STORE,
+        "        if self.secret and not hmac.compare_digest(",
+        "        if False and not hmac.compare_digest(",
+        (f"{SHARED}::test_with_a_secret_no_list_counts_that_others_have_written",),
+        2,
+    ),
+    Mutation(
+        "mirror-of-an-earlier-archive",
+        "a controller never gives again what another one has kept anew, and removes it for all",
+        ACTION,
+        "        if self.shelf and not self._is_whole(kept):\n",
+        "        if self.shelf and not archive.is_file():\n",
+        (f"{SHARED}::test_what_was_kept_anew_elsewhere_takes_the_place_of_an_earlier_one",),
+        2,
+    ),
+    Mutation(
+        "broken-cache-stays-shared",
+        "what breaks a start is given to the next host of every controller",
+        ACTION,
+        "        self._shared(lambda shelf: shelf.remove([cache_id]))\n",
+        "",
+        (f"{SHARED}::test_what_breaks_a_start_is_removed_for_all",),
+        2,
+    ),
+    Mutation(
+        "other-files-removed",
+        "files of others in the same place are deleted",
+        SHELF,
+        'for name in files), "--exclude=*"]\n',
+        "for name in files)]\n",
+        (f"{SHARED}::test_other_files_in_the_same_place_are_left_alone",),
     ),
     Mutation(
         "caches-without-a-bound",

@@ -312,7 +312,7 @@ def test_a_cache_that_was_changed_on_the_controller_is_removed_and_not_given(kep
     (file,) = lists(kept.store)
     spoil(file.with_suffix(".cache"))
     done = kept.act("given")
-    assert "was changed on the controller" in done["told"]
+    assert "was changed in its store" in done["told"]
     assert kept.calls == ["look"]
     assert not lists(kept.store)
 

@@ -229,6 +229,7 @@ STANDING = {"actual_status": "stopped", "intended_status": "stopped", "cur_state
 
 def test_one_odd_list_starts_nothing_that_serves(market: Market) -> None:
     running(market)
+    market.clock.sleep(60)
     market.faults(
         {"kind": "row_is", "method": "GET", "path": wire.CALLS["list"][1], "fields": STANDING,
          "times": 99}
