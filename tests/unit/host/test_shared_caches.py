@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import CacheError
 from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_shelf import kind_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import wanting
+from ansible_collections.inferops.gpu.plugins.modules import compiled_cache
 from tests.rig.ports import free_port
 from tests.rig.s3 import BUCKET, S3
 from tests.unit.host.test_compiled_cache import ANOTHER, FILES, Host
-from tests.unit.host.test_compiled_cache import host as host
 
 SECRET = "a secret of the scope that is long enough"
 CONTROLLERS = ("mirror-1", "mirror-2")
@@ -141,8 +141,17 @@ def place(
 
 
 @pytest.fixture
-def team(host: Host, place: Place, tmp_path: Path) -> Host:
+def team(
+    place: Place,
+    tmp_path: Path,
+    home: Path,
+    fake_python: str,
+    run_module: Callable[..., dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Host:
     """A host and a first controller, whose store is shared."""
+    host = Host(tmp_path, home, fake_python, run_module)
+    monkeypatch.setattr(compiled_cache.gpus, "report", lambda: host.report)
     host.options = {"store": place.address, "mirror": str(tmp_path / CONTROLLERS[0])}
     return host
 
