@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import CacheError
+from ansible_collections.inferops.gpu.plugins.modules import compiled_cache
 from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_shelf import kind_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import wanting
-from ansible_collections.inferops.gpu.plugins.modules import compiled_cache
 from tests.rig.ports import free_port
 from tests.rig.s3 import BUCKET, S3
 from tests.unit.host.test_compiled_cache import ANOTHER, FILES, Host
