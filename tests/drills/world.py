@@ -229,6 +229,10 @@ class World:
         offer = max(self.market.search(), key=lambda one: one["dph_base"])
         wish = {"image": "some/image", "disk": DISK_GIB, "label": label}
         rental = self.market.create(offer["id"], wish, Traits(boot_seconds=0))
+        # Its ports are there a moment before its status says so.
+        limit = time.monotonic() + BOOTED_SECONDS
+        while not rental.running and time.monotonic() < limit:
+            time.sleep(0.001)
         self.await_boots()
         return rental
 
