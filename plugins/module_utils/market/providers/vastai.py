@@ -360,7 +360,8 @@ class VastAI(Provider):
         said = response.text.casefold()
         if response.status < 500 and _NO_ROOM.search(said):
             raise OfferGone(f"{doing}: its GPUs are somebody else's by now ({response.excerpt()}).")
-        refusal = _refusal(response.status, said) if 400 <= response.status < 500 else None
+        # By its words alone: a gateway's page and a rental that is gone have such statuses too.
+        refusal = _refusal(0, said) if _says_not_carried_out(response, False) else None
         if refusal:
             raise RequestRefused(
                 f"{doing}: {refusal[0]} ({response.excerpt()}).", remedy=refusal[1]
