@@ -53,6 +53,7 @@ PLAYS = [block for block in blocks("yaml") if block.startswith("- name:")]
 SAID = {
     "inferops.gpu.deploy": "Would rent offer",
     "inferops.gpu.teardown": "Nothing is rented",
+    "inferops.gpu.stop": "Nothing is rented",
     "inferops.gpu.status": "Scope prod: 0 rentals",
     "inferops.gpu.reap": "counts",
     "inferops.gpu.extend": "Nothing is rented under the name gpu-1",
