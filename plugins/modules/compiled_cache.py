@@ -185,6 +185,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common import compiled_cache
 from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import Limit
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Wish
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
@@ -263,6 +264,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    hide_passwords(module)
     params = module.params
     given = params["environment"]
     environment = {name: as_variable(one) for name, one in given.items() if one is not None}
