@@ -428,16 +428,13 @@ class Lifecycle:
                 remedy="Run teardown, which ends it.",
                 money=money,
             )
-        try:
-            seen, last = self._changed(
-                lambda: self._provider.stop(rental.id),
-                rental.id,
-                lambda one: one.status == STOPPED,
-                _STOP_SECONDS,
-            )
-        except MarketError as error:
-            error.money = error.money or money
-            raise
+        seen, last = self._changed(
+            lambda: self._provider.stop(rental.id),
+            rental.id,
+            lambda one: one.status == STOPPED,
+            _STOP_SECONDS,
+            money,
+        )
         if seen is not None:
             return seen
         raise ProviderUnavailable(
@@ -454,16 +451,13 @@ class Lifecycle:
         later then, and bill, until it is released.
         """
         money = f"It may bill {rate(rental.price_usd_per_hour)} from now on."
-        try:
-            seen, last = self._changed(
-                lambda: self._provider.start(rental.id),
-                rental.id,
-                lambda one: one.status not in DEAD,
-                _START_SECONDS,
-            )
-        except MarketError as error:
-            error.money = error.money or money
-            raise
+        seen, last = self._changed(
+            lambda: self._provider.start(rental.id),
+            rental.id,
+            lambda one: one.status not in DEAD,
+            _START_SECONDS,
+            money,
+        )
         if seen is not None:
             return seen
         if last:
@@ -481,11 +475,12 @@ class Lifecycle:
         rental_id: str,
         holds: Callable[[Rental], bool],
         limit_seconds: float,
+        money: str,
     ) -> tuple[Rental | None, str]:
         """What is seen of a rental after a change, as :meth:`_seen` tells it.
 
-        A change without a good answer may have been carried out all the same. What is not seen then
-        is not known.
+        *money* is at stake where that fails. A change without a good answer may have been carried
+        out all the same. What is not seen then is not known.
         """
         unanswered = ""
         self.account.forget()
@@ -496,6 +491,9 @@ class Lifecycle:
                 unanswered = error.cause.rstrip(".")
             seen, last = self._seen(rental_id, holds, limit_seconds)
             return seen, last or unanswered
+        except MarketError as error:
+            error.money = error.money or money
+            raise
         finally:
             self.account.forget()
 
