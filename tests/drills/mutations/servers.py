@@ -8,6 +8,8 @@ from __future__ import annotations
 from tests.drills.mutations.mutation import Mutation
 from tests.drills.mutations.paths import HOST, SERVER_DRILLS
 
+PROOF = "tests/unit/host/test_proof.py"
+
 MUTATIONS = (
     Mutation(
         "kill-pid",
@@ -35,6 +37,22 @@ MUTATIONS = (
             f"{SERVER_DRILLS}::test_hung_at_start",
         ),
         least_red=3,
+    ),
+    Mutation(
+        "used-by-name-alone",
+        "a living stranger's semaphore is removed, for it is mapped under another name",
+        f"{HOST}/machine/shared_memory.py",
+        "    for pid in pids:\n        for handle, target in _handles(pid):\n",
+        "    for pid in ():\n        for handle, target in _handles(pid):\n",
+        (f"{PROOF}::test_a_semaphore_of_a_living_stranger_stays",),
+    ),
+    Mutation(
+        "asked-before-it-was-there",
+        "what a stranger makes while everybody is asked what is in use is removed",
+        f"{HOST}/machine/shared_memory.py",
+        "    candidates = _candidates(held, since, known)\n    in_use = _in_use(snapshot())\n",
+        "    in_use = _in_use(snapshot())\n    candidates = _candidates(held, since, known)\n",
+        (f"{PROOF}::test_what_a_stranger_makes_while_everybody_is_asked_stays",),
     ),
     Mutation(
         "pid-is-enough",

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from _multiprocessing import SemLock
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus.report import Gpu, Report
-from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, shared_memory
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import (
+    locks,
+    processes,
+    shared_memory,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Process
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import proof, vram
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
@@ -150,6 +155,33 @@ def test_shared_memory_of_another_server_and_of_strangers_stays(
         assert younger.exists()
     assert {str(weights), str(older), str(cache)} <= set(left(word))
     assert left(other) == sorted(shared(other, "main") + shared(other, "engine"))
+
+
+def test_a_semaphore_of_a_living_stranger_stays(start: Call, stop: Call, word: str) -> None:
+    start()
+    # As multiprocessing makes them; the C library maps each under a name that is gone by then.
+    semaphore = SemLock(1, 1, 1, f"/{word}", False)
+    stop()
+    assert left(word) == [f"/dev/shm/sem.{word}"]
+    del semaphore
+
+
+def test_what_a_stranger_makes_while_everybody_is_asked_stays(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = SHM / f"sem.{word}"
+    ended = SHM / f"psm_{word}"
+    ended.touch()
+
+    def snapshot() -> dict[int, Process]:
+        found = processes.snapshot()
+        made.touch()
+        return found
+
+    monkeypatch.setattr(shared_memory, "snapshot", snapshot)
+    held = shared_memory.held_by([])
+    assert shared_memory.remove_left(held, since=0.0) == [str(ended)]
+    assert left(word) == [str(made)]
 
 
 def test_the_port_is_proven_free_or_its_new_owner_named(

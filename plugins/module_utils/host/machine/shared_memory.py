@@ -5,7 +5,8 @@
 
 A process that is killed cannot remove them. Only what belonged to the server goes: what its
 processes held before their end, and what appeared since its start under a name that the engine's
-libraries use, belongs to its user, and is open in no living process.
+libraries use, belongs to its user, and is open in no living process. Files are told apart by their
+inodes: a semaphore is mapped under another name than it has.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import contextlib
 import ctypes
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +27,14 @@ KNOWN_PREFIXES = ("psm_", "nccl-", "sem.", "torch_")
 
 IPC_RMID = 0
 
+Inode = tuple[int, int]
+"""Device and number: what a file is, whatever its names are."""
+
 
 class Held(NamedTuple):
-    """What the processes of a server hold: paths, numbers of System V segments, and by whom."""
+    """What the processes of a server hold: files below /dev/shm, sockets, segments, and by whom."""
 
-    files: frozenset[str]
+    files: frozenset[Inode]
     sockets: frozenset[str]
     segments: frozenset[int]
     uids: frozenset[int]
@@ -40,7 +44,7 @@ def held_by(tree: Iterable[Process]) -> Held:
     """To be asked before the processes are ended."""
     members = list(tree)
     pids = {process.pid for process in members}
-    links = {link for pid in pids for link in _links(pid)}
+    links = {target for pid in pids for _handle, target in _handles(pid)}
     bound = {path for inode, path in _bound_sockets() if f"socket:[{inode}]" in links}
     created = {number for number, creator in _segments() if creator in pids}
     return Held(
@@ -57,12 +61,10 @@ def remove_left(held: Held, since: float | None, prefixes: tuple[str, ...] = ())
     `prefixes` are how names begin that only this kind of service gives.
     """
     known = (*KNOWN_PREFIXES, *prefixes)
+    # Before anybody is asked what is in use: what comes meanwhile is somebody else's.
+    candidates = _candidates(held, since, known)
     in_use = _in_use(snapshot())
-    removed = [
-        str(path)
-        for path in sorted(FOLDER.glob("*"))
-        if str(path) not in in_use and _belongs(path, held, since, known) and _unlink(path)
-    ]
+    removed = [str(path) for path, inode in candidates if inode not in in_use and _unlink(path)]
     bound = {path for inode, path in _bound_sockets()}
     for name in sorted(held.sockets - bound):
         if Path(name).is_socket() and _unlink(Path(name)):
@@ -73,17 +75,22 @@ def remove_left(held: Held, since: float | None, prefixes: tuple[str, ...] = ())
     return removed
 
 
-def _belongs(path: Path, held: Held, since: float | None, prefixes: tuple[str, ...]) -> bool:
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    if not stat.S_ISREG(status.st_mode) or status.st_uid not in held.uids:
-        return False
-    known = path.name.startswith(prefixes)
-    # Weights that somebody put there before the start are mapped by the server and stay.
-    fresh = since is not None and status.st_ctime >= since
-    return (known or fresh) if str(path) in held.files else (known and fresh)
+def _candidates(
+    held: Held, since: float | None, prefixes: tuple[str, ...]
+) -> list[tuple[Path, Inode]]:
+    """The files that may be the server's, in use or not."""
+    found = []
+    for path in sorted(FOLDER.glob("*")):
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            inode = (status.st_dev, status.st_ino)
+            known = path.name.startswith(prefixes)
+            # Weights that somebody put there before the start are mapped by the server and stay.
+            fresh = since is not None and status.st_ctime >= since
+            its_own = (known or fresh) if inode in held.files else (known and fresh)
+            if its_own and stat.S_ISREG(status.st_mode) and status.st_uid in held.uids:
+                found.append((path, inode))
+    return found
 
 
 def _unlink(path: Path) -> bool:
@@ -94,25 +101,38 @@ def _unlink(path: Path) -> bool:
     return True
 
 
-def _in_use(pids: Iterable[int]) -> set[str]:
-    """The paths below /dev/shm that these processes have mapped or open."""
+def _in_use(pids: Iterable[int]) -> set[Inode]:
+    """The files below /dev/shm that these processes have open or mapped.
+
+    Handles come first: who maps a file closes its handle after that, never before.
+    """
     found = set()
     for pid in pids:
-        with contextlib.suppress(OSError):
-            for line in (PROC / str(pid) / "maps").read_text(errors="replace").splitlines():
-                found.add(line.partition("/")[1] + line.partition("/")[2])
-        found.update(_links(pid))
-    return {path for path in found if path.startswith(f"{FOLDER}/")}
-
-
-def _links(pid: int) -> list[str]:
-    folder = PROC / str(pid) / "fd"
-    found = []
-    with contextlib.suppress(OSError):
-        for handle in os.listdir(folder):
-            with contextlib.suppress(OSError):
-                found.append(os.readlink(folder / handle))
+        for handle, target in _handles(pid):
+            if target.startswith(f"{FOLDER}/"):
+                with contextlib.suppress(OSError):
+                    status = handle.stat()
+                    found.add((status.st_dev, status.st_ino))
+        found.update(_mapped(pid))
     return found
+
+
+def _mapped(pid: int) -> Iterator[Inode]:
+    """From `address rights offset major:minor inode path`: proc(5)."""
+    with contextlib.suppress(OSError):
+        for line in (PROC / str(pid) / "maps").read_text(errors="replace").splitlines():
+            fields = line.split(maxsplit=5)
+            if fields[-1].startswith(f"{FOLDER}/"):
+                major, minor = (int(number, 16) for number in fields[3].split(":"))
+                yield os.makedev(major, minor), int(fields[4])
+
+
+def _handles(pid: int) -> Iterator[tuple[Path, str]]:
+    """Each open file of the process, and what it points to."""
+    with contextlib.suppress(OSError):
+        for handle in (PROC / str(pid) / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield handle, os.readlink(handle)
 
 
 def _bound_sockets() -> list[tuple[str, str]]:
