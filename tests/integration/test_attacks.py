@@ -52,7 +52,7 @@ def test_every_attack_of_the_list_is_there_and_no_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "where"), zip(SAMPLE, itertools.cycle(SETTINGS), strict=False), ids=str
+    ("name", "where"), list(zip(SAMPLE, itertools.cycle(SETTINGS), strict=False)), ids=str
 )
 def test_an_attack_gets_nothing(collections: Path, name: str, where: tuple[str, str]) -> None:
     outcome = attacks.attempt(name, setting(collections, *where))

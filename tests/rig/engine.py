@@ -9,10 +9,12 @@ once; every host whose image is of such a name gets it as a layer of its own, wh
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.rig import image
@@ -38,21 +40,33 @@ def ensure(wanted: Sequence[str], unwanted: Sequence[str], options: Sequence[str
     commands = recipe(wanted, unwanted, uv)
     name = hashlib.sha256(f"{image.tag()} {commands}".encode()).hexdigest()[:12]
     made, draft = ENVIRONMENTS / name, ENVIRONMENTS / f"{name}.draft"
-    if not made.exists():
-        shutil.rmtree(ENVIRONMENTS, ignore_errors=True)
-        draft.mkdir(parents=True)
-        inside = [f"--volume={draft}:{PLACE}:rw", *options, image.tag(), "sh", "-c", commands]
-        podman("run", "--rm", "--pull=never", *inside, timeout=MOST_SECONDS)
-        draft.rename(made)
-    CURRENT.unlink(missing_ok=True)
-    CURRENT.symlink_to(made)
+    with one_at_a_time():
+        if not made.exists():
+            shutil.rmtree(ENVIRONMENTS, ignore_errors=True)
+            draft.mkdir(parents=True)
+            inside = [f"--volume={draft}:{PLACE}:rw", *options, image.tag(), "sh", "-c", commands]
+            podman("run", "--rm", "--pull=never", *inside, timeout=MOST_SECONDS)
+            draft.rename(made)
+        CURRENT.unlink(missing_ok=True)
+        CURRENT.symlink_to(made)
     return made
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Of the tests that want it at once, one makes it and the others wait."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "engine.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def recipe(wanted: Sequence[str], unwanted: Sequence[str], uv: str) -> str:
     """The commands that make it, in a container of the plain image, with this release of uv."""
     pip = ["/bootstrap/bin/uv", "pip"]
-    install = [*pip, "install", "--python", PYTHON, "--link-mode", "copy", *wanted]
+    # Compiled once: each host that gets this layer would compile it anew at its first start.
+    options = ["--python", PYTHON, "--link-mode", "copy", "--compile-bytecode"]
+    install = [*pip, "install", *options, *wanted]
     return "\n".join(
         (
             "set -eu",

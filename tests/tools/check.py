@@ -35,9 +35,9 @@ COLLECTION = "collections/ansible_collections/inferops/gpu"
 # The user's own settings and accounts stay out of every check.
 NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
 STOP_SECONDS = 15
-# Most tests wait for others most of their time, so two at once take little more than half of it,
-# and those of real hosts wait even longer. Files come in their own order: by the number of their
-# tests, the long ones would come last, with nobody beside them.
+# Most tests wait for others a third of their time, so three at once keep two cores busy. Files
+# come in their own order: by the number of their tests, the long ones would come last, with nobody
+# beside them.
 PYTEST = "pytest --dist loadfile --no-loadscope-reorder --durations 10 --numprocesses"
 # What a server's life is made of, whatever engine it runs.
 ANY_ENGINE = " ".join(
@@ -81,7 +81,7 @@ STEPS = (
         " --skip-rstcheck .",
     ),
     Step("lint", "changelog", "antsibull-changelog lint"),
-    Step("unit", "unit", f"{PYTEST} 2 tests/unit"),
+    Step("unit", "unit", f"{PYTEST} 3 tests/unit"),
     # Not beside the other unit tests: what stops a server looks at the whole machine's processes.
     Step("unit", "other-engine", f"{PYTEST} 1 --engine stand_in {ANY_ENGINE}", beside=True),
     Step("sanity", "sanity", "python -m tests.tools.sanity"),
