@@ -15,6 +15,7 @@ import pytest
 from tests.demo.__main__ import tunnels
 from tests.integration.plays import ROOT, Controller
 from tests.simulator import daemon
+from tests.simulator.app import DEFAULT_PROVIDER
 
 #: Whoever takes a whole file of these last does so with nobody beside.
 LONGEST = ("test_main_job", "test_drills", "test_recover")
@@ -26,13 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def controller(tmp_path: Path) -> Iterator[Controller]:
+def controller(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Controller]:
+    """Its marketplace speaks for the provider that a test names as its parameter."""
+    provider = getattr(request, "param", DEFAULT_PROVIDER)
     instance = daemon.Instance(f"test-main-{uuid.uuid4().hex[:8]}", tmp_path / "simulator")
     before = os.environ.get("INFEROPS_RIG_UV_CACHE")
     # Only the downloads are shared between hosts; each installs and proves its own stack.
     os.environ["INFEROPS_RIG_UV_CACHE"] = str(ROOT / ".rig" / "uv-cache")
     try:
-        started = daemon.start(instance, 0, 0, True)
+        started = daemon.start(instance, 0, 0, True, provider)
         yield Controller(tmp_path, instance, started["url"], started["hub_url"])
     finally:
         daemon.stop(instance)

@@ -20,6 +20,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
+    PROVIDERS,
+)
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
@@ -78,7 +81,9 @@ def folder(tmp_path: Path) -> Path:
 def dry_run(command: tuple[str, ...], folder: Path, status: int = 0) -> str:
     """The output of a command in check mode; it creates nothing."""
     is_play = command[0] == "ansible-playbook"
-    simulator = Simulator(Market(PretendHosts()))
+    asked = (word.removeprefix("inferops_provider=") for word in command)
+    kind = next((PROVIDERS[name] for name in asked if name in PROVIDERS), PROVIDERS["vastai"])
+    simulator = Simulator(Market(PretendHosts()), provider=kind.name)
     try:
         finished = subprocess.run(
             [*command, *(["--check"] if is_play else [])],
@@ -89,8 +94,8 @@ def dry_run(command: tuple[str, ...], folder: Path, status: int = 0) -> str:
                 "HOME": str(folder),
                 "PWD": str(folder),  # where evidence is kept
                 "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-                "VAST_URL": simulator.url,
-                "VAST_API_KEY": ACCOUNT_KEY,
+                kind.url_env: simulator.url,
+                **{name: ACCOUNT_KEY for one in kind.credentials for name in one.environment},
                 "HF_ENDPOINT": "http://127.0.0.1:9",  # no test asks the real hub
             },
             stdin=subprocess.DEVNULL,

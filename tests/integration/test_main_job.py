@@ -254,7 +254,7 @@ def test_a_host_that_vanishes_while_it_is_installed_is_released(controller: Cont
         ({"inferops_model": "no model at all"}, "write organisation/name as on the hub"),
         ({"inferops_model": "inferops/nothing"}, "has no model inferops/nothing"),
         ({"inferops_scope": ""}, "inferops_scope is not set"),
-        ({"inferops_provider": "nocloud"}, "must be one of: vastai"),
+        ({"inferops_provider": "nocloud"}, "must be one of: runpod, vastai"),
         ({"inferops_accelerator": "tpu"}, "must be one of: cuda, cpu"),
         ({"inferops_api_key": ""}, "Set the environment variable VAST_API_KEY"),
         ({"rent_filter": "ram_gib >"}, "is not a JMESPath expression"),

@@ -155,6 +155,8 @@ class Market:
         self.ended: list[Rental] = []
         self.logs: dict[int, str] = {}  # by the number in their address
         self.uploaded: set[int] = set()
+        #: What a provider's API puts into the environment of each host.
+        self.variables_of: Callable[[Rental], dict[str, str]] = variables_of_vastai
         self.reset_account()
 
     def reset_account(self, seed: int = offer_table.DEFAULT_SEED) -> None:
@@ -196,10 +198,17 @@ class Market:
 
     # --- rentals ---
 
-    def create(self, offer_id: int, wish: dict[str, Any], traits: Traits) -> Rental:
+    def create(
+        self,
+        offer_id: int,
+        wish: dict[str, Any],
+        traits: Traits,
+        keys: Iterable[str] | None = None,
+    ) -> Rental:
         """Rent an offer. Raises OfferGone or NoCredit; starts the host in the background.
 
-        A machine has one renter at a time: its other offers go away with this one.
+        A machine has one renter at a time: its other offers go away with this one. Its host lets in
+        whom ``keys`` say, else whoever the account does.
         """
         with self.lock:
             self.settle()
@@ -208,7 +217,7 @@ class Market:
             if self.credit_usd <= 0:
                 raise NoCredit
             rental = self.new_rental(self.offers[offer_id], wish, traits)
-            rental.keys = dict(self.account_keys)
+            rental.keys = dict(self.account_keys if keys is None else enumerate(keys))
             self.enter(rental)
         if traits.stopped:
             rental.status = rental.intended = "stopped"
@@ -302,9 +311,7 @@ class Market:
         short_disk_gib = rental.disk_gib * traits.disk_factor if traits.disk_factor < 1 else None
         asked = wish.get("env") or {}
         environment = {
-            "CONTAINER_ID": str(rental.id),
-            "CONTAINER_API_KEY": rental.api_key,
-            "VAST_CONTAINERLABEL": f"C.{rental.id}",
+            **self.variables_of(rental),
             **{key: str(value) for key, value in asked.items() if not key.startswith("-")},
         }
         return HostSpec(
@@ -599,6 +606,15 @@ class Market:
         with self.lock:
             self.settle()
             self.clock.rescale(scale)
+
+
+def variables_of_vastai(rental: Rental) -> dict[str, str]:
+    """What Vast.ai puts into the environment of an instance."""
+    return {
+        "CONTAINER_ID": str(rental.id),
+        "CONTAINER_API_KEY": rental.api_key,
+        "VAST_CONTAINERLABEL": f"C.{rental.id}",
+    }
 
 
 def container_ports(asked: Iterable[str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     MARKET_OPTIONS,
 )
 from tests import conformance
+from tests.tools import provider_table
 from tests.tools.tree import REPOSITORY
 from tests.unit.market import wire
 from tests.unit.market.conformance.subjects import SUBJECTS
@@ -135,6 +136,13 @@ def test_a_provider_documents_itself() -> None:
         for credential in kind.credentials:
             told = " ".join(options[credential.option]["description"])
             assert all(f"E({name})" in told for name in credential.environment)
+
+
+def test_the_page_of_marketplaces_says_what_the_code_can() -> None:
+    page = provider_table.PAGE.read_text()
+    assert provider_table.written(page) == page
+    head = next(line for line in page.splitlines() if line.startswith("|  |"))
+    assert all(f"`{name}`" in head for name in PROVIDERS)
 
 
 def test_every_provider_that_can_be_chosen_is_held_to_the_contract() -> None:

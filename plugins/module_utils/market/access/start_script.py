@@ -181,7 +181,7 @@ look() {
     guess=
   }
   at=$(echo "$row" |
-    sed -n 's|.*"label": *"[^"]*@{prefix}/[^/" ]*/[^/" ]*/[^/" ]*/[^/" ]*/\([0-9a-z]*\)/.*|\1|p' |
+    sed -n 's|.*@{mark}/[^/" ]*/[^/" ]*/[^/" ]*/[^/" ]*/\([0-9a-z]*\)/.*|\1|p' |
     awk '{for(n=0;$0!="";$0=substr($0,2))n=n*36+index("@{digits}",substr($0,1,1));printf "%.0f",n}')
   [ "$at" = 0 ] && at=9000000000
   current
@@ -219,13 +219,15 @@ class SelfRelease:
     """How a host ends its own rental, and reads its own row, by another ``method`` of HTTP.
 
     ``url`` is shell text that the host expands. The variables in it and ``key_variable``, whose
-    key is good for this rental only, come from the container's environment.
+    key is good for this rental only, come from the container's environment. ``mark_field`` of the
+    row has the mark.
     """
 
     method: str
     read_method: str
     url: str
     key_variable: str
+    mark_field: str = "label"
 
 
 def start_script(
@@ -290,6 +292,6 @@ def _switch_loop(release: SelfRelease) -> str:
         key_variable=release.key_variable,
         method=release.method,
         read_method=release.read_method,
-        prefix=PREFIX,
+        mark=f'"{release.mark_field}": *"[^"]*{PREFIX}',
         digits=_DIGITS,
     ).strip()

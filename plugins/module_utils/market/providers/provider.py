@@ -115,6 +115,8 @@ class Provider(ABC):
     delivers_host_key: ClassVar[bool] = False
     #: Run a script of ours at the start of a host, before anybody logs in.
     runs_start_script: ClassVar[bool] = False
+    #: Let a key in after the rental request; without, the one that came with it is all there is.
+    attaches_keys: ClassVar[bool] = True
     #: Call an address of ours when a rental changes.
     sends_webhooks: ClassVar[bool] = False
     #: Tell machines apart, so that one that failed can be shunned.
@@ -236,7 +238,7 @@ class Provider(ABC):
         """Let the holder of *ssh_public_key* log in to a rental. Safe to repeat.
 
         Retried by itself. ``again`` repeats it although the provider says that the key is there:
-        the host may have lost it. A provider that takes keys only with the request does nothing.
+        the host may have lost it. Without ``attaches_keys`` it does nothing.
         """
 
     @abstractmethod

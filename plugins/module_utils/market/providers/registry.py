@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from .provider import Provider
+from .runpod import RunPod
 from .vastai import VastAI
 
-PROVIDERS: dict[str, type[Provider]] = {VastAI.name: VastAI}
+PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (RunPod, VastAI)}
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name

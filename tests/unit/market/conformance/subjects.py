@@ -8,6 +8,8 @@ Whoever adds a provider adds a subject: its client against its routes of the sim
 
 from __future__ import annotations
 
+import base64
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,13 +25,18 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runpod import (
+    SCRIPT_VARIABLE,
+    RunPod,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
+from tests.simulator import runpod
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
 from tests.unit.market import wire
-from tests.unit.market.conftest import fault, market_clock
+from tests.unit.market.conftest import market_clock
 from tests.unit.market.fake_provider import KEY, Answer, FakeProvider, World
 
 #: What spoils an answer, as it comes over HTTP: status and body.
@@ -102,31 +109,33 @@ class Subject(ABC):
         return None
 
 
-class SimulatedVastAI(Subject):
-    """The real client against the simulator, over HTTP."""
+class Simulated(Subject):
+    """The real client against its provider's routes of the simulator, over HTTP."""
 
-    kind = VastAI
     key = ACCOUNT_KEY
+    #: Each word of ``wire.CALLS`` that there is here, as method and pattern of the path.
+    calls: ClassVar[dict[str, tuple[str, str]]]
 
     def __init__(self) -> None:
         self.market = SimulatedMarket(PretendHosts())
         self.market.boot_seconds = 0
         self.clock = market_clock(self.market)
-        self.simulator = Simulator(self.market)
+        self.simulator = Simulator(self.market, provider=self.kind.name)
 
     def provider(self, key: str | None = None) -> Provider:
         """A client at its own pace."""
-        pace = Pace(None, VastAI.seconds_between, self.clock)
+        pace = Pace(None, self.kind.seconds_between, self.clock)
         credentials = {"api_key": key or self.key}
-        return VastAI(credentials, self.simulator.url, pace, self.clock)
+        return self.kind(credentials, self.simulator.url, pace, self.clock)
 
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {str(number) for number in self.market.rentals}
+    def number(self, rental_id: str) -> int:
+        """That of a rental in the books."""
+        return int(rental_id)
 
     def _sent(self) -> list[dict[str, Any]]:
+        method, path = self.calls["create"]
         entries = self.simulator.journal.entries()
-        return [entry for entry in entries if "/asks/" in entry["path"]]
+        return [one for one in entries if one["method"] == method and re.search(path, one["path"])]
 
     def creates(self) -> int:
         """By the simulator's log of requests."""
@@ -136,31 +145,29 @@ class SimulatedVastAI(Subject):
         """The body of the create."""
         return str(self._sent()[-1]["body"])
 
+    def _plan(self, kind: str, call: str, trouble: str, times: int) -> None:
+        method, path = self.calls[call]
+        order: dict[str, Any] = {"kind": kind, "method": method, "path": path, "times": times}
+        if trouble:
+            order["status"], order["body"] = TROUBLES[trouble]
+        self.simulator.control.plan_faults([order])
+
     def spoil(self, call: str, trouble: str) -> None:
         """By a fault without end."""
-        status, body = TROUBLES[trouble]
-        order = fault("reply", on=call, status=status, body=body, times=9999)
-        self.simulator.control.plan_faults([order])
+        self._plan("reply", call, trouble, 9999)
 
     def lose_create(self, trouble: str = "") -> None:
         """By a fault after the commit."""
-        order = fault("drop_after_commit", on="create")
-        if trouble:
-            status, body = TROUBLES[trouble]
-            order = fault("reply_after_commit", on="create", status=status, body=body)
-        self.simulator.control.plan_faults([order])
-
-    def take(self, offer_id: str) -> None:
-        """Off the market."""
-        self.market.offers.pop(int(offer_id))
+        kind = "reply_after_commit" if trouble else "drop_after_commit"
+        self._plan(kind, "create", trouble, 1)
 
     def relabel(self, rental_id: str, label: str) -> None:
         """In the books."""
-        self.market.rentals[int(rental_id)].label = label
+        self.market.rentals[self.number(rental_id)].label = label
 
     def take_gpus(self, rental_id: str) -> None:
         """Its machine off the market."""
-        machine = self.market.rentals[int(rental_id)].offer["machine_id"]
+        machine = self.market.rentals[self.number(rental_id)].offer["machine_id"]
         for offer in [one for one in self.market.search() if one["machine_id"] == machine]:
             del self.market.offers[offer["id"]]
 
@@ -173,6 +180,55 @@ class SimulatedVastAI(Subject):
     def close(self) -> None:
         """Stop the server."""
         self.simulator.close()
+
+
+class SimulatedVastAI(Simulated):
+    """Vast.ai: an ask is an offer, and its number an id."""
+
+    kind = VastAI
+    calls = wire.CALLS
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {str(number) for number in self.market.rentals}
+
+    def take(self, offer_id: str) -> None:
+        """Off the market."""
+        self.market.offers.pop(int(offer_id))
+
+
+class SimulatedRunPod(Simulated):
+    """RunPod: a kind of GPU in one of its clouds is an offer."""
+
+    kind = RunPod
+    calls: ClassVar[dict[str, tuple[str, str]]] = {
+        "search": ("GET", "/v2/catalog/gpus"),
+        "create": ("POST", "/v2/pods$"),
+        "list": ("GET", "/v2/pods$"),
+        "get": ("GET", "/v2/pods/.+"),
+        "release": ("DELETE", "/v2/pods/.+"),
+        "change_mark": ("PATCH", "/v2/pods/.+"),
+        "check_credential": ("GET", "/v2/account/ssh-keys"),
+    }
+
+    def number(self, rental_id: str) -> int:
+        """Behind the word that its pods' ids begin with."""
+        return int(rental_id.removeprefix(runpod.PREFIX))
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {runpod.pod_id(rental) for rental in self.market.rentals.values()}
+
+    def carried(self) -> str:
+        """The body of the create, and the script that is packed in it."""
+        body = self._sent()[-1]["body"]
+        return f"{body} {base64.b64decode(body['env'][SCRIPT_VARIABLE]).decode()}"
+
+    def take(self, offer_id: str) -> None:
+        """All machines with this GPU."""
+        for offer in self.market.search():
+            if offer["gpu_name"].replace(" ", "_") in offer_id:
+                del self.market.offers[offer["id"]]
 
 
 class Fake(Subject):
@@ -259,6 +315,7 @@ class Fake(Subject):
 #: By the name of the provider.
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     VastAI.name: SimulatedVastAI,
+    RunPod.name: SimulatedRunPod,
     FakeProvider.name: Fake,
 }
 assert set(Fake._METHODS) == set(wire.CALLS) - {"rows"}

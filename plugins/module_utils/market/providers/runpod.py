@@ -1,0 +1,514 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""RunPod, by its REST API v2. Facts from its OpenAPI document (2.0.0) and its public images.
+
+A kind of GPU in one of its two clouds is an offer, a pod is a rental, ``name`` keeps the mark, and
+so does a variable of the container's environment. Which machine a pod gets is RunPod's choice, and
+is not told.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any, ClassVar
+
+from ...common.hiding import without_login
+from ..access.start_script import SelfRelease, start_script
+from ..border import check_id, port_of, printable, shown
+from ..clock import Clock
+from ..errors import (
+    CredentialError,
+    MarketError,
+    OfferGone,
+    ProviderUnavailable,
+    RateLimited,
+    RequestRefused,
+    UnclearCreate,
+)
+from ..mark import Mark, claim_of, mark_of
+from ..model import (
+    FAILED,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    UNREADABLE,
+    Endpoint,
+    Offer,
+    Order,
+    Rental,
+)
+from ..wish import Wish
+from .pace import Pace
+from .provider import NOBODY, Credential, Provider, Usual
+from .transport import Response, Transport, expect_ok
+
+_SECURE, _COMMUNITY = "SECURE", "COMMUNITY"
+#: ``status`` in our words. A terminated pod is gone.
+_STATUS = {
+    "PROVISIONING": STARTING,
+    "STARTING": STARTING,
+    "RUNNING": RUNNING,
+    "EXITED": STOPPED,
+    "ERROR": FAILED,
+}
+_GONE = "TERMINATED"
+#: Its two-letter countries, in which a search finds what is in them alone.
+_COUNTRY = re.compile(r"[A-Z]{2}")
+#: How it calls a GPU, and a data center. Blanks become underscores in the id of an offer.
+_GPU_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .-]{0,59}")
+_DATA_CENTER = re.compile(r"[A-Z0-9-]{1,20}")
+_OFFER_ID = re.compile(r"(SECURE|COMMUNITY)\.([A-Za-z0-9_.-]+?)\.x(\d{1,2})(?:\.in-([A-Z]{2}))?")
+_GB_PER_GIB = 2**30 / 1e9
+#: Dollars for a GB of container disk, from its price list.
+_DISK_USD_PER_GB_MONTH, _HOURS_PER_MONTH = 0.10, 730.0
+#: What a field of a wrong type ends in.
+_DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+_MARK_VARIABLE = "INFEROPS_MARK"
+#: Has the start script, in base 64.
+SCRIPT_VARIABLE = "INFEROPS_START"
+#: Its images start what they have by this command, which is replaced by one that runs our script
+#: first. The script is in a variable, for nobody knows how quotes in arguments are read.
+_COMMAND = f"bash -c 'echo ${SCRIPT_VARIABLE} | base64 -d | sh; exec /start.sh'"
+#: What the release from the inside calls, with the key that RunPod puts into every pod and that is
+#: good for this pod alone. RUNPOD_API_BASE_URL is the official client's own override.
+_SELF_RELEASE = SelfRelease(
+    method="DELETE",
+    read_method="GET",
+    url="${RUNPOD_API_BASE_URL:-https://api.runpod.io}/v2/pods/$RUNPOD_POD_ID",
+    key_variable="RUNPOD_API_KEY",
+    mark_field="name",
+)
+#: A 400 is a wrong request as well as a lack of GPUs: only its words tell them apart.
+_NO_CAPACITY = re.compile(
+    r"no longer any instances|no instances|not enough|capacity|could not be placed"
+    r"|currently unavailable|out of stock"
+)
+#: A 403 on a request that is refused for this kind of GPU alone.
+_NO_ACCESS_TO_POOL = re.compile(r"\bpool\b")
+
+
+class RunPod(Provider):
+    """The provider contract spoken to RunPod's HTTP API."""
+
+    name = "runpod"
+    credentials = (Credential("api_key", ("RUNPOD_API_KEY",)),)
+    url_env = "RUNPOD_API_BASE_URL"
+    default_url = "https://api.runpod.io"
+    # 60 a minute, 3000 an hour and 50000 a day, of all calls together.
+    seconds_between: ClassVar[Mapping[str, float]] = dict.fromkeys(
+        ("create", "destroy", "show", "list", "change", "search", "keys"), 1.2
+    )
+    label_length = 191
+    ssh_user = "root"
+    usual = Usual(
+        image="runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404",
+        image_gib=9.0,
+        disk_gib=40,
+        driver_version=None,
+        min_reliability=None,
+        longest_download_hours=None,
+        verified=True,
+    )
+    can_change_mark = True
+    delivers_host_key = True
+    runs_start_script = True
+    attaches_keys = False
+    tells_gpu_names = True
+    keeps_second_mark = True
+    # The key in a pod is documented to be good for that pod alone, and not whether it may end it.
+    # The switch is sent along and tries, and nobody counts on it.
+    enforces_deadline = NOBODY
+
+    def __init__(
+        self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
+    ) -> None:
+        public = without_login(api_url).rstrip("/") == self.default_url
+        shown_url = "https://console.runpod.io" if public else without_login(api_url).rstrip("/")
+        self._console_url = f"{shown_url}/pods"
+        headers = {"Authorization": f"Bearer {credentials['api_key']}"}
+        self._transport = Transport(api_url, headers, pace, clock)
+
+    @property
+    def console_url(self) -> str:
+        """The list of pods."""
+        return self._console_url
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """By the Date headers of its last answers."""
+        return self._transport.clock_offset_seconds
+
+    def search(self, wish: Wish) -> list[Offer]:
+        """One look at the catalogue for each cloud, and each country that the wish names."""
+        clouds = (_SECURE,) if wish.verified else (_SECURE, _COMMUNITY)
+        known = [one for one in wish.countries if _COUNTRY.fullmatch(one)]
+        places: list[str | None] = list(known) if wish.countries else [None]
+        offers: list[Offer] = []
+        for cloud in clouds:
+            for country in places:
+                for row in self._gpus(cloud, wish.gpu_count, country):
+                    offers += _offered(row, cloud, wish, country)
+        return offers
+
+    def _gpus(self, cloud: str, count: int, country: str | None) -> list[Any]:
+        """The catalogue's rows, with what is free now."""
+        query = {"include": "AVAILABILITY", "product": "POD", "cloud": cloud, "count": count}
+        if country:
+            query["countryCodes"] = country
+        return self._rows("/v2/catalog/gpus", "search", query, "gpus", "Searching GPUs")
+
+    def gpu_names(self) -> list[str]:
+        """The names in the catalogue."""
+        rows = self._rows("/v2/catalog/gpus", "search", {}, "gpus", "Reading the names of GPUs")
+        names = [row.get("name") for row in rows if isinstance(row, dict)]
+        return [printable(name) for name in names if isinstance(name, str) and name]
+
+    def rent(self, offer: Offer, order: Order) -> str:
+        """One ``POST /v2/pods``."""
+        body = _create_body(offer, order)
+        if "in-" in offer.id:
+            # Where it may run is an order of RunPod's own words, which may be others by now.
+            body["dataCenterIds"] = self._data_centers(offer)
+        try:
+            response = self._transport.request(
+                "POST", "/v2/pods", kind="create", body=body, idempotent=False
+            )
+        except RateLimited:
+            raise
+        except ProviderUnavailable as error:
+            raise UnclearCreate(error.cause) from error
+        data = response.data if isinstance(response.data, dict) else {}
+        rental_id = _id_or_none(data.get("id"))
+        if response.status == 201 and rental_id:
+            return rental_id
+        if data.get("id"):
+            raise UnclearCreate(
+                f"Renting {offer.id}: an error beside a rental ({response.excerpt()}).",
+                rental_id=rental_id,
+            )
+        raise _create_error(offer, response)
+
+    def _data_centers(self, offer: Offer) -> list[str]:
+        """Those of the offer's country that have the GPU now. Raises OfferGone without any."""
+        cloud, gpu, count, country = _parts(offer)
+        for row in self._gpus(cloud, count, country):
+            if isinstance(row, dict) and row.get("id") == gpu:
+                found = list(_open_data_centers(row))
+                if found:
+                    return found
+        raise OfferGone(f"Renting {offer.id}: no data center in {country} has it any more.")
+
+    def list_rentals(self) -> list[Rental]:
+        """``GET /v2/pods``, which has no pages; a terminated pod is left out."""
+        rows = self._rows("/v2/pods", "list", {}, "pods", "Reading the pods")
+        return [
+            self._listed(row)
+            for row in rows
+            if not (isinstance(row, dict) and row.get("status") == _GONE)
+        ]
+
+    def get(self, rental_id: str) -> Rental | None:
+        """One pod; gone is a 404 in its own words."""
+        doing = f"Reading rental {rental_id}"
+        response = self._transport.request(
+            "GET", f"/v2/pods/{rental_id}", kind="show", idempotent=True
+        )
+        if _says_gone(response):
+            return None
+        row = expect_ok(response, doing)
+        if not isinstance(row, dict) or row.get("id") != rental_id:
+            raise ProviderUnavailable(
+                f"{doing}: the answer shows no such rental ({response.excerpt()})."
+            )
+        return None if row.get("status") == _GONE else self._rental(row)
+
+    def release(self, rental_id: str) -> None:
+        """``DELETE /v2/pods/{id}``."""
+        response = self._transport.request(
+            "DELETE", f"/v2/pods/{rental_id}", kind="destroy", idempotent=True
+        )
+        if response.status != 204 and not _says_gone(response):
+            _refused(response, f"Releasing rental {rental_id}")
+
+    def change_mark(self, rental_id: str, mark: Mark) -> None:
+        """``PATCH /v2/pods/{id}`` with the new name."""
+        response = self._transport.request(
+            "PATCH",
+            f"/v2/pods/{rental_id}",
+            kind="change",
+            body={"name": mark.encode()},
+            idempotent=True,
+        )
+        row = expect_ok(response, f"Changing the mark of rental {rental_id}")
+        if not isinstance(row, dict) or row.get("id") != rental_id:
+            _refused(response, f"Changing the mark of rental {rental_id}")
+
+    def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
+        """Nothing: the key came with the request, and the API has no way into a pod."""
+
+    def check_credential(self) -> None:
+        """``GET /v2/account/ssh-keys``: what only the account's own key may read."""
+        self._rows("/v2/account/ssh-keys", "keys", {}, "keys", "Checking the API key")
+
+    def _rows(
+        self, path: str, kind: str, query: Mapping[str, Any], field: str, doing: str
+    ) -> list[Any]:
+        response = self._transport.request(
+            "GET", path, kind=kind, query=dict(query), idempotent=True
+        )
+        data = expect_ok(response, doing)
+        rows = data.get(field) if isinstance(data, dict) else None
+        if not isinstance(rows, list):
+            raise ProviderUnavailable(
+                f"{doing}: the answer has no list of {field} ({response.excerpt()})."
+            )
+        return rows
+
+    def _listed(self, row: Any) -> Rental:
+        """The rental of a row of a list, which one odd field must not hide."""
+        try:
+            return self._rental(row)
+        except ProviderUnavailable as error:
+            if not isinstance(row, dict) or not isinstance(row.get("name"), str):
+                raise
+            known = {field: row.get(field) for field in ("id", "name", "env")}
+            return self._understood({**known, "status": "ERROR"}, UNREADABLE, error.cause)
+
+    def _rental(self, row: Any) -> Rental:
+        """The rental that *row* shows; a row that cannot be understood proves nothing."""
+        try:
+            status = _STATUS[row["status"]]
+            return self._understood(row, status, printable(str(row["status"]).lower()))
+        except _DAMAGED as error:
+            known = row.get("id") if isinstance(row, dict) else row
+            raise ProviderUnavailable(
+                f"The provider's row of rental {printable(str(known))} cannot be understood: "
+                f"{_oddity(error)}.",
+                remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
+            ) from error
+
+    def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
+        label, copy = printable(row["name"]), _second_mark(row)
+        mark = mark_of(label, copy, self.seal)
+        gpu = row.get("gpu") or {}
+        return Rental(
+            provider=self.name,
+            id=_id_or_none(row["id"]) or "",
+            seniority=_seniority(row),
+            label=label,
+            mark=mark,
+            claim=None if mark else claim_of(label, copy),
+            status=status,
+            status_text=text,
+            # 0 is what it shows of one that stands still.
+            price_usd_per_hour=_number(row, "cost") or None,
+            started_at=_time(row.get("createdAt")),
+            machine_id=None,
+            gpu_name=_gpu_name(gpu.get("id") or ""),
+            gpu_count=int(_number(gpu, "count") or 0),
+            vram_gib=None,
+            driver_version=None,
+            download_mbit_per_second=None,
+            ssh_user=self.ssh_user,
+            ssh=tuple(_ssh_endpoints(row)),
+            ports=dict(_ports(row)),
+            console_url=self._console_url,
+        )
+
+
+def _offered(row: Any, cloud: str, wish: Wish, country: str | None) -> list[Offer]:
+    """The offer in *row*, or none where it is not for rent, or nobody understands it."""
+    try:
+        side = cloud.lower()
+        free = row.get("availability") not in (None, "NONE") and row[side]
+        enough = _told(row["maxCount"], side) >= wish.gpu_count
+        here = country is None or any(_open_data_centers(row))
+        return [_offer(row, cloud, wish, country)] if free and enough and here else []
+    except _DAMAGED:
+        return []
+
+
+def _offer(row: dict[str, Any], cloud: str, wish: Wish, country: str | None) -> Offer:
+    gpu = row["id"]
+    price = round(_told(row["price"], cloud.lower()) * wish.gpu_count, 6)
+    if price <= 0 or not _GPU_ID.fullmatch(gpu):
+        raise ValueError("no price, or an odd name")
+    disk = wish.disk_gib * _GB_PER_GIB * _DISK_USD_PER_GB_MONTH / _HOURS_PER_MONTH
+    place = f".in-{country}" if country else ""
+    return Offer(
+        provider=RunPod.name,
+        id=f"{cloud}.{gpu.replace(' ', '_')}.x{wish.gpu_count}{place}",
+        gpu_name=printable(row["name"]),
+        gpu_count=wish.gpu_count,
+        price_usd_per_hour=round(price + disk, 6),
+        disk_usd_per_hour=round(disk, 6),
+        # A whole number of the GB that cards are sold by.
+        vram_gib=_told(row, "memory"),
+        verified=cloud == _SECURE,
+        country=country,
+    )
+
+
+def _open_data_centers(row: dict[str, Any]) -> Iterator[str]:
+    for center in row.get("dataCenters") or ():
+        known = isinstance(center.get("id"), str) and _DATA_CENTER.fullmatch(center["id"])
+        if known and center.get("availability") not in (None, "NONE"):
+            yield center["id"]
+
+
+def _parts(offer: Offer) -> tuple[str, str, int, str | None]:
+    """Cloud, GPU, count and country of an offer. Raises RequestRefused for another's."""
+    found = _OFFER_ID.fullmatch(offer.id)
+    if not found:
+        raise RequestRefused(f"{shown(offer.id)} is no offer of RunPod's.")
+    return found[1], found[2].replace("_", " "), int(found[3]), found[4]
+
+
+def _create_body(offer: Offer, order: Order) -> dict[str, Any]:
+    cloud, gpu, count, _country = _parts(offer)
+    script = start_script(order.ssh_public_key, order.host_key, order.mark.deadline, _SELF_RELEASE)
+    return {
+        "name": order.mark.encode(),
+        "image": order.image,
+        "cloud": cloud,
+        # Without a count the answer is that there are no instances.
+        "gpu": {"id": gpu, "count": count},
+        "disk": math.ceil(order.disk_gib * _GB_PER_GIB),
+        # Without this one there is no way in but a shell for people.
+        "ports": ["22/tcp", *(f"{port}/tcp" for port in order.ports if port != 22)],
+        "args": _COMMAND,
+        "env": {
+            _MARK_VARIABLE: order.mark.encode(),
+            SCRIPT_VARIABLE: base64.b64encode(script.encode()).decode(),
+            "PUBLIC_KEY": order.ssh_public_key,
+        },
+    }
+
+
+def _create_error(offer: Offer, response: Response) -> MarketError:
+    """The typed error for a rental request that named no rental."""
+    doing, said = f"Renting {offer.id}", response.text.casefold()
+    told = f"({response.excerpt()})"
+    if not _is_problem(response):
+        return UnclearCreate(f"{doing}: HTTP {response.status} {told}.")
+    if response.status == 401:
+        return CredentialError(f"{doing}: the API key was refused {told}.")
+    if response.status == 403:
+        if _NO_ACCESS_TO_POOL.search(said):
+            return OfferGone(f"{doing}: the account cannot rent this GPU {told}.")
+        return CredentialError(f"{doing}: the API key may not rent {told}.")
+    if response.status == 402:
+        return RequestRefused(
+            f"{doing}: the account lacks credit {told}.",
+            remedy="Add credit, or set a lower maximum price.",
+        )
+    if response.status == 400 and _NO_CAPACITY.search(said):
+        return OfferGone(f"{doing}: it is gone {told}.")
+    if response.status == 410:
+        return RequestRefused(
+            f"{doing}: the marketplace does not offer this call any more {told}.",
+            remedy="Install a newer version of inferops.gpu, and see whether inferops_api_url "
+            "is right.",
+        )
+    return RequestRefused(
+        f"{doing}: refused {told}.",
+        remedy="Change the option that this names, such as image, disk_gib or ports.",
+    )
+
+
+def _is_problem(response: Response) -> bool:
+    """Whether RunPod itself says that it did not do it, by a problem as RFC 9457 has it.
+
+    Anything else comes from a gateway, which may have passed the request on, and a time-out means
+    that somebody stopped waiting.
+    """
+    data = response.data if isinstance(response.data, dict) else {}
+    own = isinstance(data.get("title"), str) and data.get("status") == response.status
+    return own and 400 <= response.status < 500 and response.status != 408
+
+
+def _says_gone(response: Response) -> bool:
+    return response.status == 404 and _is_problem(response)
+
+
+def _refused(response: Response, doing: str) -> None:
+    """Raise what an answer is that confirms nothing."""
+    expect_ok(response, doing)
+    raise ProviderUnavailable(f"{doing}: unusable answer ({response.excerpt()}).")
+
+
+def _second_mark(row: dict[str, Any]) -> str | None:
+    told = row.get("env")
+    copy = told.get(_MARK_VARIABLE) if isinstance(told, dict) else None
+    return copy if isinstance(copy, str) else None
+
+
+def _seniority(row: dict[str, Any]) -> str:
+    """The time of the create: ids tell no order."""
+    created = _time(row.get("createdAt"))
+    return "" if created is None else f"{created:020.6f}"
+
+
+def _time(told: Any) -> float | None:
+    """RFC 3339 in epoch seconds; None where it is not told. Raises one of _DAMAGED."""
+    if told is None:
+        return None
+    # Python before 3.11 reads neither a Z nor nanoseconds.
+    text = re.sub(r"(\.\d{1,6})\d*", r"\1", told.replace("Z", "+00:00"))
+    text = re.sub(r"\.(\d{1,6})(?=[+-])", lambda found: f".{found[1]:0<6}", text)
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def _gpu_name(gpu_id: str) -> str:
+    """A pod tells the id of its GPU, which is its name behind the maker's."""
+    return printable(re.sub(r"^NVIDIA (GeForce )?", "", gpu_id))
+
+
+def _ssh_endpoints(row: dict[str, Any]) -> Iterator[Endpoint]:
+    """The direct way alone: what RunPod calls its proxy is a shell for people."""
+    direct = (row.get("ssh") or {}).get("direct")
+    if direct:
+        yield Endpoint(direct["host"], port_of(direct["port"]))
+
+
+def _ports(row: dict[str, Any]) -> Iterator[tuple[str, Endpoint]]:
+    """TCP ports of the container, by number, as they are reached from outside."""
+    for port in (row.get("runtime") or {}).get("ports") or ():
+        if port.get("type") == "tcp" and port.get("ip") and port.get("public"):
+            yield str(port["private"]), Endpoint(port["ip"], port_of(port["public"]))
+
+
+def _oddity(error: Exception) -> str:
+    """What is odd about a row. What Python says of a wrong type tells nobody anything."""
+    if isinstance(error, ValueError):
+        return printable(str(error))
+    return "one of its fields is missing, or of another kind than usual"
+
+
+def _id_or_none(value: Any) -> str | None:
+    """An id; None for what cannot be one."""
+    try:
+        check_id(value)
+    except ValueError:
+        return None
+    return str(value)
+
+
+def _number(row: Mapping[str, Any], field: str) -> float | None:
+    """A numeric field; None when it is missing or null. Raises one of _DAMAGED."""
+    return None if row.get(field) is None else _told(row, field)
+
+
+def _told(row: Mapping[str, Any], field: str) -> float:
+    """A numeric field that must be told. Raises one of _DAMAGED."""
+    number = float(row[field])
+    if not math.isfinite(number):
+        raise ValueError(f"{field} is {shown(row[field])}, which is no number")
+    return number

@@ -1,0 +1,378 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""RunPod's REST API v2 over the simulated market: its catalogue, its pods and its problems.
+
+After its OpenAPI document, 2.0.0. Chosen where that leaves it open: verified machines are the
+secure cloud, a data center is a country, a pod gets the cheapest machine that is free, and its
+container disk costs what the market's does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.simulator import offers as offer_table
+from tests.simulator.market import (
+    ACCOUNT_KEY,
+    ACCOUNT_OK,
+    Market,
+    NoCredit,
+    OfferGone,
+    Rental,
+    Traits,
+)
+from tests.simulator.offers import Offer
+from tests.simulator.ways import ADDRESS
+from tests.simulator.web import Reply, Request, json_reply
+
+PREFIX = "sim"
+CLOUDS = {"SECURE": "verified", "COMMUNITY": "unverified"}
+REGIONS = {"US": "US", "CA": "CA", "JP": "AP", "SG": "SEA", "AU": "OC"}
+#: What a body may have, as far as anything is made of it here.
+CREATE_FIELDS = {
+    "name", "image", "gpu", "cloud", "disk", "ports", "args", "env", "dataCenterIds", "mounts",
+    "registry", "startSsh", "startJupyter", "globalNetworking", "templateId", "cpu",
+}  # fmt: skip
+UPDATE_FIELDS = {"name", "image", "args", "disk", "ports", "env", "registry", "mounts", "locked",
+                 "globalNetworking", "templateId"}  # fmt: skip
+ACTIONS = {
+    "RUNNING": ["stop", "restart", "terminate"],
+    "EXITED": ["start", "terminate"],
+    "ERROR": ["start", "terminate"],
+    "PROVISIONING": ["stop", "terminate"],
+    "STARTING": ["stop", "terminate"],
+}
+NO_INSTANCES = (
+    "There are no longer any instances available with the requested specifications. "
+    "Please refresh and try again."
+)
+
+
+class Problem(Exception):
+    """A refusal, as RFC 9457 has it."""
+
+    def __init__(self, status: int, title: str, detail: str, errors: list[str] | None = None):
+        super().__init__(detail)
+        body: dict[str, Any] = {"title": title, "status": status, "detail": detail}
+        self.reply = json_reply(body | ({"errors": errors} if errors else {}), status)
+        self.reply.headers["Content-Type"] = "application/problem+json"
+
+
+class Api:
+    """Answers every request under /v2/."""
+
+    def __init__(self, market: Market) -> None:
+        self.market = market
+        market.variables_of = self.variables_of
+
+    def variables_of(self, rental: Rental) -> dict[str, str]:
+        """What RunPod puts into the environment of a pod."""
+        return {
+            "RUNPOD_POD_ID": pod_id(rental),
+            "RUNPOD_API_KEY": rental.api_key,
+            "RUNPOD_API_BASE_URL": self.market.hosts.api_url,
+        }
+
+    def answer(self, request: Request, traits: Traits, from_host: bool) -> Reply:
+        """Answer one request; ``traits`` are those of a rental that it may make."""
+        try:
+            for method, pattern, handler in ROUTES:
+                found = re.fullmatch(pattern, request.path)
+                if found and method == request.method:
+                    pod = self.find(found.groupdict().get("pod"))
+                    self.let_in(request, pod, from_host)
+                    if "pod" in found.groupdict() and pod is None:
+                        raise Problem(404, "Not Found", "pod not found")
+                    if handler is create:
+                        return create(self.market, request, traits)
+                    return handler(self.market, request, pod)
+            raise Problem(404, "Not Found", "resource not found")
+        except Problem as problem:
+            return problem.reply
+        except ValueError:
+            return Problem(400, "Bad Request", "request could not be processed").reply
+
+    def find(self, name: str | None) -> Rental | None:
+        """The rental behind a pod's id, once anything shows it."""
+        number = (name or "").removeprefix(PREFIX)
+        rental = self.market.rentals.get(int(number)) if number.isdecimal() else None
+        return rental if rental and rental.visible(self.market.clock.now()) else None
+
+    def let_in(self, request: Request, pod: Rental | None, from_host: bool) -> None:
+        """Raise Problem unless the account's key, or that of the pod itself, comes along."""
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        state = self.market.account
+        if key == ACCOUNT_KEY and not from_host and state in (ACCOUNT_OK, "read-only"):
+            if state == "read-only" and request.method != "GET":
+                raise Problem(403, "Forbidden", "access denied")
+            return
+        own = pod is not None and key == pod.api_key and request.method in ("GET", "DELETE")
+        if not own:
+            raise Problem(401, "Unauthorized", "invalid bearer token")
+
+
+def pod_id(rental: Rental) -> str:
+    """The id that its pod has."""
+    return f"{PREFIX}{rental.id}"
+
+
+# --- the catalogue ---
+
+
+def gpus(market: Market, request: Request, _pod: Rental | None) -> Reply:
+    """Each kind of GPU; with ``include=AVAILABILITY`` what is free, in these countries."""
+    query = request.query
+    wants_stock = query.get("include") == "AVAILABILITY"
+    if wants_stock != ("product" in query):
+        raise Problem(400, "Bad Request", "product goes with include=AVAILABILITY")
+    rows = []
+    for gpu in offer_table.GPUS:
+        offers = [one for one in market.search() if one["gpu_name"] == gpu.name]
+        rows.append(gpu_row(gpu, offers) | (stock(offers, query) if wants_stock else {}))
+    return json_reply({"gpus": rows})
+
+
+def gpu_row(gpu: offer_table.Gpu, offers: list[Offer]) -> dict[str, Any]:
+    """What the catalogue says of a kind of GPU."""
+    sides = {cloud.lower(): of_cloud(offers, cloud) for cloud in CLOUDS}
+    return {
+        "id": gpu_id(gpu.name),
+        "name": gpu.name,
+        "pool": None,
+        "manufacturer": "NVIDIA",
+        "memory": round(gpu.ram_mib / 1024),
+        **{side: bool(found) for side, found in sides.items()},
+        "price": {side: lowest_price(found) for side, found in sides.items()},
+        "maxCount": {
+            side: max((one["num_gpus"] for one in found), default=0)
+            for side, found in sides.items()
+        },
+    }
+
+
+def gpu_id(name: str) -> str:
+    """What a rental request calls it."""
+    return f"NVIDIA {name}"
+
+
+def of_cloud(offers: list[Offer], cloud: str) -> list[Offer]:
+    """Those that are in one of the two clouds."""
+    return [one for one in offers if (one["verification"] == "verified") == (cloud == "SECURE")]
+
+
+def lowest_price(offers: list[Offer]) -> float:
+    """Dollars an hour for one GPU; 0 where there is none."""
+    return round(min((one["dph_base"] / one["num_gpus"] for one in offers), default=0.0), 4)
+
+
+def stock(offers: list[Offer], query: dict[str, str]) -> dict[str, Any]:
+    """What is free now, by data center."""
+    countries = query.get("countryCodes", "").split(",") if "countryCodes" in query else None
+    found = [
+        one
+        for one in of_cloud(offers, query.get("cloud", "SECURE"))
+        if one["num_gpus"] == int(query.get("count", "1"))
+        and (countries is None or country(one) in countries)
+    ]
+    centers = sorted({data_center(one) for one in found})
+    return {
+        "availability": "HIGH" if found else "NONE",
+        "dataCenters": [{"id": one, "name": one, "availability": "HIGH"} for one in centers],
+        "cudaVersions": [
+            {"version": version, "available": True}
+            for version in sorted({str(one["cuda_max_good"]) for one in found})
+        ],
+    }
+
+
+def country(offer: Offer) -> str:
+    """Its two letters."""
+    return str(offer["geolocation"]).rsplit(", ", 1)[-1]
+
+
+def data_center(offer: Offer) -> str:
+    """The one of its country."""
+    return f"{REGIONS.get(country(offer), 'EU')}-{country(offer)}-1"
+
+
+# --- pods ---
+
+
+def create(market: Market, request: Request, traits: Traits) -> Reply:
+    """Place one kind of GPU: 201 with the pod."""
+    wish = checked(request.json(), CREATE_FIELDS, ("name", "image", "gpu"))
+    gpu, cloud = wish["gpu"], wish.get("cloud", "SECURE")
+    env = wish.get("env") or {}
+    with market.lock:
+        fitting = [
+            one
+            for one in of_cloud(market.search(), cloud)
+            if gpu_id(one["gpu_name"]) == gpu.get("id")
+            and one["num_gpus"] == gpu.get("count", 1)
+            and data_center(one) in (wish.get("dataCenterIds") or [data_center(one)])
+        ]
+        if not fitting:
+            raise Problem(400, "Bad Request", NO_INSTANCES)
+        cheapest = min(fitting, key=lambda one: float(one["dph_base"]))
+        try:
+            rental = market.create(cheapest["id"], as_wish(wish), traits, pod_keys(env))
+        except OfferGone:
+            raise Problem(400, "Bad Request", NO_INSTANCES) from None
+        except NoCredit:
+            raise Problem(402, "Payment Required", "insufficient balance") from None
+    return json_reply(pod_row(rental), 201)
+
+
+def checked(body: Any, known: set[str], required: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The body of a rental request or an update. Raises Problem for what is in no contract."""
+    if not isinstance(body, dict):
+        raise Problem(422, "Unprocessable Entity", "Request validation failed.", ["$: no object"])
+    errors = [f"$: additional properties '{name}' not allowed" for name in set(body) - known]
+    errors += [f"$: missing property '{name}'" for name in required if not body.get(name)]
+    disk = body.get("disk", 10)
+    if not isinstance(disk, int) or disk < 1:
+        errors.append("$.disk: no integer from 1")
+    ports = body.get("ports") or []
+    errors += [f"$.ports: {one!r}" for one in ports if not re.fullmatch(r"\d+/(tcp|http)", one)]
+    env = body.get("env") or {}
+    errors += [f"$.env.{name}: no text" for name in env if not isinstance(env[name], str)]
+    if errors:
+        raise Problem(422, "Unprocessable Entity", "Request validation failed.", errors)
+    return body
+
+
+def as_wish(wish: dict[str, Any]) -> dict[str, Any]:
+    """A rental request in the market's words. What it runs comes before the image's own start."""
+    ports = [one.partition("/")[0] for one in wish.get("ports") or []]
+    return {
+        **wish,
+        "label": wish["name"],
+        "env": {**(wish.get("env") or {}), **{f"-p {one}:{one}": "1" for one in ports}},
+        "onstart": (wish.get("args") or "").replace("exec /start.sh", "true"),
+        "pod": wish,
+    }
+
+
+def pod_keys(env: dict[str, str]) -> list[str]:
+    """Who may log in, as RunPod's images read it."""
+    return [line for line in env.get("PUBLIC_KEY", "").splitlines() if line.strip()]
+
+
+def pod_row(rental: Rental) -> dict[str, Any]:
+    """A pod as RunPod shows it."""
+    wish, offer = rental.wish["pod"], rental.offer
+    status = status_of(rental)
+    runs = status == "RUNNING"
+    disk = offer_table.storage_usd_per_hour(offer, rental.disk_gib)
+    return {
+        "id": pod_id(rental),
+        "name": rental.label or "",
+        "status": status,
+        "actions": ACTIONS[status],
+        "image": wish["image"],
+        "args": wish.get("args", ""),
+        "disk": wish.get("disk", 10),
+        "mounts": wish.get("mounts") or {},
+        "ports": wish.get("ports") or [],
+        "env": wish.get("env") or {},
+        "registry": wish.get("registry"),
+        "gpu": {"id": gpu_id(offer["gpu_name"]), "count": offer["num_gpus"]},
+        "cloud": wish.get("cloud", "SECURE"),
+        "dataCenterId": data_center(offer),
+        "cudaVersion": str(offer["cuda_max_good"]),
+        "ssh": {"proxy": None, "direct": direct_way(rental) if runs else None},
+        "template": None,
+        "cost": round(offer["dph_base"] + disk, 6) if status not in ("EXITED",) else 0.0,
+        "locked": False,
+        "globalNetworking": {"enabled": False},
+        "runtime": runtime(rental) if runs else None,
+        "createdAt": moment(rental.created_at),
+        "startedAt": moment(rental.running_since),
+    }
+
+
+def status_of(rental: Rental) -> str:
+    """Its one of six states; the last one shows nowhere."""
+    if rental.intended == "stopped" or rental.status in ("stopped", "exited"):
+        return "EXITED"
+    if "failed" in rental.status_msg:
+        return "ERROR"
+    return {None: "PROVISIONING", "running": "RUNNING"}.get(rental.status, "STARTING")
+
+
+def direct_way(rental: Rental) -> dict[str, Any] | None:
+    """The way to its sshd, which only a published port is."""
+    if "22/tcp" not in rental.ports or "22/tcp" not in rental.wish["pod"].get("ports", ()):
+        return None
+    port = rental.ports["22/tcp"]
+    told = {"host": ADDRESS, "port": port, "username": "root"}
+    return told | {"command": f"ssh root@{ADDRESS} -p {port}"}
+
+
+def runtime(rental: Rental) -> dict[str, Any]:
+    """What it shows of a pod that runs."""
+    ports = [
+        {"private": int(name.partition("/")[0]), "public": port, "type": "tcp", "ip": ADDRESS}
+        for name, port in rental.ports.items()
+    ]
+    return {"uptime": 0, "gpus": [], "ports": ports}
+
+
+def moment(seconds: float | None) -> str | None:
+    """Epoch seconds as RFC 3339 has them."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def pods(market: Market, request: Request, _pod: Rental | None) -> Reply:
+    """All of them, without pages."""
+    with market.lock:
+        now = market.clock.now()
+        rows = [pod_row(one) for one in market.rentals.values() if one.listed(now)]
+    return json_reply({"pods": rows})
+
+
+def pod(market: Market, request: Request, found: Rental | None) -> Reply:
+    """One of them."""
+    assert found is not None
+    with market.lock:
+        return json_reply(pod_row(found))
+
+
+def update(market: Market, request: Request, found: Rental | None) -> Reply:
+    """Change what the body has."""
+    assert found is not None
+    body = checked(request.json(), UPDATE_FIELDS)
+    with market.lock:
+        found.label = body.get("name", found.label)
+        found.wish["pod"] = {**found.wish["pod"], **body}
+        return json_reply(pod_row(found))
+
+
+def delete(market: Market, request: Request, found: Rental | None) -> Reply:
+    """End it for good."""
+    assert found is not None
+    market.destroy(found.id)
+    return Reply(204)
+
+
+def ssh_keys(market: Market, request: Request, _pod: Rental | None) -> Reply:
+    """The keys of the account."""
+    return json_reply({"keys": list(market.account_keys.values())})
+
+
+Handler = Callable[[Market, Request, Any], Reply]
+ROUTES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/v2/catalog/gpus", gpus),
+    ("POST", "/v2/pods", create),
+    ("GET", "/v2/pods", pods),
+    ("GET", "/v2/pods/(?P<pod>[^/]+)", pod),
+    ("PATCH", "/v2/pods/(?P<pod>[^/]+)", update),
+    ("DELETE", "/v2/pods/(?P<pod>[^/]+)", delete),
+    ("GET", "/v2/account/ssh-keys", ssh_keys),
+)

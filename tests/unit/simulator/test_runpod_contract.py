@@ -1,0 +1,350 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What our client sends to RunPod, and what its simulator answers, against RunPod's own document.
+
+``tests/simulator/runpod-api.json`` is what its OpenAPI document 2.0.0 (github.com/runpod/docs) says
+of the calls that are made here: their names and types, without a word of its text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema
+import pytest
+
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    CredentialError,
+    MarketError,
+    OfferGone,
+    ProviderUnavailable,
+    RequestRefused,
+    UnclearCreate,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    FAILED,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    UNREADABLE,
+    Offer,
+    Order,
+    Rental,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import NOBODY
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.simulator import runpod
+from tests.simulator.web import Reply, Request
+from tests.tools.tree import REPOSITORY
+from tests.unit.market.conformance.subjects import SimulatedRunPod
+from tests.unit.market.conftest import PUBLIC_KEY
+
+DOCUMENT = json.loads((REPOSITORY / "tests" / "simulator" / "runpod-api.json").read_text())
+
+
+def valid(value: Any, schema: dict[str, Any]) -> None:
+    """Raise jsonschema.ValidationError for what is not in the document."""
+    whole = {**schema, "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(whole).validate(value)
+
+
+@dataclass
+class Wire:
+    """Every call of a dialogue, held against the document when it is made."""
+
+    subject: SimulatedRunPod
+    seen: list[tuple[str, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        answer = self.subject.simulator.api.answer
+
+        def watched(request: Request, traits: Any, from_host: bool) -> Reply:
+            reply = answer(request, traits, from_host)
+            self.check(request, reply)
+            return reply
+
+        self.subject.simulator.api.answer = watched  # type: ignore[method-assign]
+
+    def check(self, request: Request, reply: Reply) -> None:
+        """One request and its answer."""
+        (path,) = (
+            one
+            for one in DOCUMENT["paths"]
+            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one), request.path)
+        )
+        call = DOCUMENT["paths"][path][request.method.lower()]
+        told = [look_up(one)["name"] for one in call.get("parameters", ())]
+        assert set(request.query) <= set(told), request.query
+        if "requestBody" in call and reply.status != 422:
+            (content,) = call["requestBody"]["content"].values()
+            valid(request.json(), content["schema"])
+        answers = call["responses"]
+        possible = look_up(answers.get(str(reply.status), answers["default"]))
+        if reply.body:
+            kind = reply.headers["Content-Type"]
+            valid(json.loads(reply.body), possible["content"][kind]["schema"])
+        else:
+            assert "content" not in possible
+        self.seen.append((f"{request.method} {path}", reply.status))
+
+
+def look_up(part: dict[str, Any]) -> dict[str, Any]:
+    """What a reference of the document leads to."""
+    if "$ref" not in part:
+        return part
+    found: Any = DOCUMENT
+    for name in part["$ref"].split("/")[1:]:
+        found = found[name]
+    return dict(found)
+
+
+@pytest.fixture
+def subject() -> Iterator[SimulatedRunPod]:
+    made = SimulatedRunPod()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def wire(subject: SimulatedRunPod) -> Wire:
+    return Wire(subject)
+
+
+def order(subject: SimulatedRunPod, **changes: Any) -> Order:
+    now = int(subject.clock.now())
+    mark = Mark.new("test", "gpu-1", now + 3600, 3600, now)
+    given: dict[str, Any] = {"image": "some/image", "disk_gib": 20, "ssh_public_key": PUBLIC_KEY}
+    return Order(mark=mark, created_at=now, **{**given, **changes})
+
+
+def cheapest(subject: SimulatedRunPod, **wish: Any) -> Offer:
+    offers = subject.provider().search(Wish(**wish))
+    return min(offers, key=lambda offer: offer.price_usd_per_hour)
+
+
+def rented(subject: SimulatedRunPod, **changes: Any) -> Rental:
+    provider = subject.provider()
+    rental_id = provider.rent(cheapest(subject), order(subject, **changes))
+    subject.settle()
+    found = provider.get(rental_id)
+    assert found is not None
+    return found
+
+
+def test_every_call_and_every_answer_is_as_the_document_has_it(
+    subject: SimulatedRunPod, wire: Wire
+) -> None:
+    provider = subject.provider()
+    assert provider.gpu_names()
+    rental = rented(subject, ports=(8000,))
+    assert rental.mark is not None
+    provider.change_mark(rental.id, rental.mark)
+    provider.list_rentals()
+    provider.check_credential()
+    provider.release(rental.id)
+    assert provider.get(rental.id) is None
+    with pytest.raises(CredentialError):
+        subject.provider("another-key").list_rentals()
+    offer = cheapest(subject)
+    subject.take(offer.id)
+    with pytest.raises(OfferGone):
+        provider.rent(offer, order(subject))
+    assert {call for call, _status in wire.seen} == {
+        f"{method.upper()} {path}"
+        for path, methods in DOCUMENT["paths"].items()
+        for method in methods
+    }
+    assert {201, 204, 400, 401, 404} <= {status for _call, status in wire.seen}
+
+
+def test_the_switch_is_sent_along_though_nobody_counts_on_it(subject: SimulatedRunPod) -> None:
+    rental = rented(subject)
+    assert rental.mark is not None
+    assert f"original={rental.mark.deadline}" in subject.carried()
+    assert subject.kind.enforces_deadline == NOBODY
+
+
+def test_a_body_that_is_not_in_the_document_is_refused(subject: SimulatedRunPod) -> None:
+    offer = cheapest(subject)
+    with pytest.raises(RequestRefused, match="missing property 'image'"):
+        subject.provider().rent(offer, order(subject, image=""))
+    assert subject.rentals() == set()
+
+
+def test_a_country_that_is_wished_for_is_where_the_pod_runs(
+    subject: SimulatedRunPod, wire: Wire
+) -> None:
+    offer = cheapest(subject, countries=("SE", "NL"))
+    assert offer.country in ("SE", "NL")
+    subject.provider().rent(offer, order(subject))
+    (rental,) = subject.market.rentals.values()
+    assert runpod.country(rental.offer) == offer.country
+    assert subject.provider().search(Wish(countries=("Sweden",))) == []
+
+
+def test_the_community_is_asked_where_unverified_hosts_will_do(
+    subject: SimulatedRunPod, wire: Wire
+) -> None:
+    secure = subject.provider().search(Wish())
+    assert {one.verified for one in secure} == {True}
+    both = subject.provider().search(Wish(verified=False))
+    assert {one.verified for one in both} == {True, False}
+    community = next(one for one in both if not one.verified)
+    subject.provider().rent(community, order(subject))
+    (rental,) = subject.market.rentals.values()
+    assert rental.offer["verification"] != "verified"
+
+
+def test_several_gpus_are_priced_and_rented_together(subject: SimulatedRunPod, wire: Wire) -> None:
+    one = {offer.gpu_name: offer for offer in subject.provider().search(Wish())}
+    two = {offer.gpu_name: offer for offer in subject.provider().search(Wish(gpu_count=2))}
+    name = min(one.keys() & two.keys())
+    assert two[name].price_usd_per_hour > one[name].disk_usd_per_hour
+    subject.provider().rent(two[name], order(subject))
+    (rental,) = subject.market.rentals.values()
+    assert rental.offer["num_gpus"] == 2
+
+
+CREATES: dict[str, tuple[int, Any, type[MarketError]]] = {
+    "no capacity": (400, runpod.NO_INSTANCES, OfferGone),
+    "a rule": (400, "mounts.persistent is invalid when cpu is set", RequestRefused),
+    "no credit": (402, "insufficient balance", RequestRefused),
+    "no access to a pool": (403, "your account cannot access the requested pool", OfferGone),
+    "a key that only reads": (403, "access denied", CredentialError),
+    "no key": (401, "the key has expired", CredentialError),
+    "no such call": (410, "this API was retired", RequestRefused),
+    "a gateway gives up": (504, "upstream request timeout", UnclearCreate),
+    "a time-out": (408, "request timeout", UnclearCreate),
+}
+
+
+@pytest.mark.parametrize("case", CREATES)
+def test_a_refused_create_is_told_by_its_kind(subject: SimulatedRunPod, case: str) -> None:
+    status, detail, kind = CREATES[case]
+    offer = cheapest(subject)
+    problem = {"title": "A title", "status": status, "detail": detail}
+    reply = {"kind": "reply", "method": "POST", "path": "/v2/pods$", "status": status}
+    subject.simulator.control.plan_faults([{**reply, "body": problem, "times": 9}])
+    with pytest.raises(MarketError, match=re.escape(detail[:30])) as caught:
+        subject.provider().rent(offer, order(subject))
+    assert caught.type is kind
+    assert subject.creates() == 1
+
+
+def test_an_id_beside_an_error_is_the_rental_to_look_for(subject: SimulatedRunPod) -> None:
+    offer = cheapest(subject)
+    reply = {"kind": "reply", "method": "POST", "path": "/v2/pods$", "status": 500}
+    subject.simulator.control.plan_faults([{**reply, "body": {"id": "abc123"}}])
+    with pytest.raises(UnclearCreate) as caught:
+        subject.provider().rent(offer, order(subject))
+    assert caught.value.rental_id == "abc123"
+
+
+def edited(subject: SimulatedRunPod, path: str, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Let each row of these answers be another one."""
+    answer = subject.simulator.api.answer
+
+    def spoilt(request: Request, traits: Any, from_host: bool) -> Reply:
+        reply = answer(request, traits, from_host)
+        if not re.fullmatch(path, request.path):
+            return reply
+        body = json.loads(reply.body)
+        for row in body.get("pods", [body]):
+            edit(row)
+        return Reply(reply.status, json.dumps(body).encode(), reply.headers)
+
+    subject.simulator.api.answer = spoilt  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("PROVISIONING", STARTING),
+        ("STARTING", STARTING),
+        ("RUNNING", RUNNING),
+        ("EXITED", STOPPED),
+        ("ERROR", FAILED),
+        ("NEW_STATE", UNREADABLE),
+    ],
+)
+def test_a_pod_is_in_one_of_its_six_states(
+    subject: SimulatedRunPod, status: str, told: str
+) -> None:
+    rental = rented(subject)
+    edited(subject, "/v2/pods.*", lambda row: row.update(status=status))
+    (listed,) = subject.provider().list_rentals()
+    assert (listed.status, listed.mark) == (told, rental.mark)
+    if told == UNREADABLE:
+        with pytest.raises(ProviderUnavailable):
+            subject.provider().get(rental.id)
+
+
+def test_a_terminated_pod_is_gone(subject: SimulatedRunPod) -> None:
+    rental = rented(subject)
+    edited(subject, "/v2/pods.*", lambda row: row.update(status="TERMINATED"))
+    assert subject.provider().list_rentals() == []
+    assert subject.provider().get(rental.id) is None
+
+
+def test_another_pod_in_the_answer_is_no_answer(subject: SimulatedRunPod) -> None:
+    rental = rented(subject)
+    edited(subject, "/v2/pods/.*", lambda row: row.update(id="another"))
+    with pytest.raises(ProviderUnavailable):
+        subject.provider().get(rental.id)
+    mark = order(subject).mark
+    with pytest.raises(ProviderUnavailable):
+        subject.provider().change_mark(rental.id, mark)
+
+
+def test_one_odd_row_hides_neither_itself_nor_the_others(subject: SimulatedRunPod) -> None:
+    rental, other = rented(subject), rented(subject)
+    edited(
+        subject,
+        "/v2/pods",
+        lambda row: row.update(cost="dear") if row["id"] == rental.id else None,
+    )
+    listed = {one.id: one for one in subject.provider().list_rentals()}
+    assert listed[rental.id].status == UNREADABLE
+    assert listed[rental.id].mark == rental.mark
+    assert listed[other.id].status == RUNNING
+
+
+def test_a_pod_without_a_name_or_an_id_spoils_the_list(subject: SimulatedRunPod) -> None:
+    rented(subject)
+    edited(subject, "/v2/pods", lambda row: row.update(name=None))
+    with pytest.raises(ProviderUnavailable):
+        subject.provider().list_rentals()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-29T13:00:00Z", "2026-11-29T13:00:00.5Z", "2026-11-29T15:00:00.123456789+02:00"],
+)
+def test_its_times_are_read_as_they_may_come(subject: SimulatedRunPod, text: str) -> None:
+    rental = rented(subject)
+    edited(subject, "/v2/pods/.*", lambda row: row.update(createdAt=text))
+    read = subject.provider().get(rental.id)
+    assert read is not None
+    assert read.started_at is not None
+    assert int(read.started_at) == 1_795_957_200
+
+
+def test_the_way_in_is_the_direct_one_and_never_the_shell_for_people(
+    subject: SimulatedRunPod,
+) -> None:
+    rental = rented(subject)
+    proxy = {"host": "ssh.runpod.io", "port": 22, "username": "abc-1", "command": "ssh"}
+    edited(subject, "/v2/pods/.*", lambda row: row["ssh"].update(proxy=proxy))
+    read = subject.provider().get(rental.id)
+    assert read is not None
+    assert [way.host for way in read.ssh] == ["127.0.0.1"]
+    edited(subject, "/v2/pods/.*", lambda row: row["ssh"].update(direct=None))
+    read = subject.provider().get(rental.id)
+    assert read is not None
+    assert read.ssh == ()
