@@ -7,7 +7,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	attack diagnosis fit conformance crashpoints races faults mutants ranking bench server-drill \
+	attack diagnosis fit engines conformance crashpoints races faults mutants ranking bench server-drill \
 	stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
 
@@ -53,6 +53,9 @@ diagnosis: $(READY) ## How often the right cause of a failure comes first, over 
 
 fit: $(READY) ## How far the memory estimate is off what is published of real models
 	@PYTHONPATH=collections $(BIN)/python -m tests.fit
+
+engines: $(READY) ## The tests of the host side, on a stand-in engine
+	@PYTHONPATH=collections $(BIN)/python -m pytest --engine stand_in tests/unit/host
 
 conformance: $(READY) ## Hold every provider to every clause of the contract; PROVIDER= holds one
 	@PYTHONPATH=collections $(BIN)/python -m tests.conformance \

@@ -37,7 +37,7 @@ def drill(name: str, *arguments: str) -> dict[str, Any]:
 
 def test_a_controller_that_dies_anywhere_leaves_nothing_that_the_next_step_cannot_settle() -> None:
     figures = ("missing", "double_rented", "leaked", "wrong_verdicts", "not_converged")
-    assert drill("crashpoints", "--sample", "6") == {"points": 6, **dict.fromkeys(figures, 0)}
+    assert drill("crashpoints", "--sample", "4") == {"points": 4, **dict.fromkeys(figures, 0)}
 
 
 def test_two_controllers_that_deploy_the_same_host_at_once_rent_it_once() -> None:
@@ -57,6 +57,6 @@ def test_a_broken_safety_rule_is_noticed() -> None:
 
 
 def test_real_servers_that_were_broken_are_explained_and_really_stopped() -> None:
-    broken = ("orphans-stopped", "model-missing", "sigill")
+    broken = ("orphans-stopped", "sigill")
     result = drill("servers", "--host", "supervisord", "--only", ",".join(broken))
-    assert result == {"drills": 3, "missing": 0, "failed": 0}
+    assert result == {"drills": 2, "missing": 0, "failed": 0}

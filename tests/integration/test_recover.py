@@ -15,15 +15,9 @@ from tests.integration import engine_image
 from tests.integration.plays import Controller, Run
 from tests.rig import engine
 from tests.rig.podman import podman
-from tests.simulator.hosts import container_name, container_names
+from tests.simulator.hosts import container_name
 
 LADDER = [{"model": "inferops/tiny-llama"}]
-FREEZE = """
-import os, signal
-for pid in filter(str.isdigit, os.listdir("/proc")):
-    if open(f"/proc/{pid}/comm").read().startswith("VLLM::"):
-        os.kill(int(pid), signal.SIGSTOP)
-"""
 
 
 class Fresh:
@@ -52,7 +46,7 @@ def tried(report: dict[str, Any]) -> list[tuple[str, bool]]:
     return [(step["id"], step["helped"]) for step in report["tried"]]
 
 
-def test_recover_mends_a_broken_model_by_the_ladder_and_a_hang_by_a_restart(
+def test_recover_mends_a_broken_model_by_the_ladder_and_leaves_a_healthy_server_alone(
     controller: Controller,
 ) -> None:
     engine_image.ensure()
@@ -93,14 +87,6 @@ def test_recover_mends_a_broken_model_by_the_ladder_and_a_hang_by_a_restart(
     (server,) = fresh.report("status")["hosts"]["gpu-1"]["servers"]
     assert server["requests_running"] == 0
     assert server["uptime_seconds"] > 0
-
-    (name,) = container_names(controller.instance.name)
-    podman("exec", name, "python3", "-c", FREEZE)
-    run = fresh.play("recover", recover_apply=True)
-    assert run.status == 0, run.output[-5000:]
-    report = fresh.report("recover-gpu-1")
-    assert report["before"]["state"] == "hung"
-    assert tried(report) == [("restart", True)]
 
     healthy = fresh.play("recover", recover_apply=True)
     assert healthy.status == 0, healthy.output[-5000:]
