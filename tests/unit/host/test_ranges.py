@@ -361,8 +361,8 @@ def test_a_mirror_that_ignores_ranges_is_not_asked_for_each_of_them(
 ) -> None:
     hub.trouble.ignores_ranges = True
     assert cache()["complete"]
-    # Those that were under way, a piece or two that slip through, and the whole file.
-    assert model_store.CONNECTIONS < len(asked(hub)) < COUNT
+    # At most those that were under way, a piece or two that slip through, and the whole file.
+    assert len(asked(hub)) < COUNT
 
 
 def test_a_mirror_that_ignores_ranges_from_now_on_costs_no_piece_that_is_here(
