@@ -54,8 +54,9 @@ diagnosis: $(READY) ## How often the right cause of a failure comes first, over 
 fit: $(READY) ## How far the memory estimate is off what is published of real models
 	@PYTHONPATH=collections $(BIN)/python -m tests.fit
 
-engines: $(READY) ## The tests of the host side, on a stand-in engine
-	@PYTHONPATH=collections $(BIN)/python -m pytest --engine stand_in tests/unit/host
+engines: $(READY) ## What a server's life is made of, on a stand-in engine
+	@PYTHONPATH=collections $(BIN)/python -m pytest --engine stand_in \
+	  $(foreach name,readiness launcher drills model_server,tests/unit/host/test_$(name).py)
 
 conformance: $(READY) ## Hold every provider to every clause of the contract; PROVIDER= holds one
 	@PYTHONPATH=collections $(BIN)/python -m tests.conformance \
