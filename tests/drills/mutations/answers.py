@@ -128,7 +128,7 @@ MUTATIONS = (
         "damaged-row-crashes",
         "a row of wrong types ends the run while a rental bills",
         f"{MARKET}/providers/vastai.py",
-        "            return self._understood(row)\n        except _DAMAGED as error:\n",
+        "            return self._understood(row)\n        except DAMAGED as error:\n",
         "            return self._understood(row)\n        except ZeroDivisionError as error:\n",
         (f"{VASTAI}::test_odd_rows_after_a_create_are_looked_at_again",),
     ),

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from ...common.hiding import without_login
 from ..access.start_script import SelfRelease, start_script
-from ..border import check_id, port_of, printable, shown
+from ..border import port_of, printable, shown
 from ..clock import Clock
 from ..errors import (
     CredentialError,
@@ -44,6 +44,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
+from .fields import DAMAGED, id_or_none, numeric, oddity, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Provider, Usual
 from .transport import Response, Transport, expect_ok
@@ -67,8 +68,6 @@ _OFFER_ID = re.compile(r"(SECURE|COMMUNITY)\.([A-Za-z0-9_.-]+?)\.x(\d{1,2})(?:\.
 _GB_PER_GIB = 2**30 / 1e9
 #: Dollars for a GB of container disk, from its price list.
 _DISK_USD_PER_GB_MONTH, _HOURS_PER_MONTH = 0.10, 730.0
-#: What a field of a wrong type ends in.
-_DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 _MARK_VARIABLE = "INFEROPS_MARK"
 #: Has the start script, in base 64.
 SCRIPT_VARIABLE = "INFEROPS_START"
@@ -184,7 +183,7 @@ class RunPod(Provider):
         except ProviderUnavailable as error:
             raise UnclearCreate(error.cause) from error
         data = response.data if isinstance(response.data, dict) else {}
-        rental_id = _id_or_none(data.get("id"))
+        rental_id = id_or_none(data.get("id"))
         if response.status == 201 and rental_id:
             return rental_id
         if data.get("id"):
@@ -285,11 +284,11 @@ class RunPod(Provider):
         try:
             status = _STATUS[row["status"]]
             return self._understood(row, status, printable(str(row["status"]).lower()))
-        except _DAMAGED as error:
+        except DAMAGED as error:
             known = row.get("id") if isinstance(row, dict) else row
             raise ProviderUnavailable(
                 f"The provider's row of rental {printable(str(known))} cannot be understood: "
-                f"{_oddity(error)}.",
+                f"{oddity(error)}.",
                 remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
             ) from error
 
@@ -299,7 +298,7 @@ class RunPod(Provider):
         gpu = row.get("gpu") or {}
         return Rental(
             provider=self.name,
-            id=_id_or_none(row["id"]) or "",
+            id=id_or_none(row["id"]) or "",
             seniority=_seniority(row),
             label=label,
             mark=mark,
@@ -307,11 +306,11 @@ class RunPod(Provider):
             status=status,
             status_text=text,
             # 0 is what it shows of one that stands still.
-            price_usd_per_hour=_number(row, "cost") or None,
+            price_usd_per_hour=numeric(row, "cost") or None,
             started_at=_time(row.get("createdAt")),
             machine_id=None,
             gpu_name=_gpu_name(gpu.get("id") or ""),
-            gpu_count=int(_number(gpu, "count") or 0),
+            gpu_count=int(numeric(gpu, "count") or 0),
             vram_gib=None,
             driver_version=None,
             download_mbit_per_second=None,
@@ -327,16 +326,16 @@ def _offered(row: Any, cloud: str, wish: Wish, country: str | None) -> list[Offe
     try:
         side = cloud.lower()
         free = row.get("availability") not in (None, "NONE") and row[side]
-        enough = _told(row["maxCount"], side) >= wish.gpu_count
+        enough = required(row["maxCount"], side) >= wish.gpu_count
         here = country is None or any(_open_data_centers(row))
         return [_offer(row, cloud, wish, country)] if free and enough and here else []
-    except _DAMAGED:
+    except DAMAGED:
         return []
 
 
 def _offer(row: dict[str, Any], cloud: str, wish: Wish, country: str | None) -> Offer:
     gpu = row["id"]
-    price = round(_told(row["price"], cloud.lower()) * wish.gpu_count, 6)
+    price = round(required(row["price"], cloud.lower()) * wish.gpu_count, 6)
     if price <= 0 or not _GPU_ID.fullmatch(gpu):
         raise ValueError("no price, or an odd name")
     disk = wish.disk_gib * _GB_PER_GIB * _DISK_USD_PER_GB_MONTH / _HOURS_PER_MONTH
@@ -349,7 +348,7 @@ def _offer(row: dict[str, Any], cloud: str, wish: Wish, country: str | None) -> 
         price_usd_per_hour=round(price + disk, 6),
         disk_usd_per_hour=round(disk, 6),
         # A whole number of the GB that cards are sold by.
-        vram_gib=_told(row, "memory"),
+        vram_gib=required(row, "memory"),
         verified=cloud == _SECURE,
         country=country,
     )
@@ -456,7 +455,7 @@ def _seniority(row: dict[str, Any]) -> str:
 
 
 def _time(told: Any) -> float | None:
-    """RFC 3339 in epoch seconds; None where it is not told. Raises one of _DAMAGED."""
+    """RFC 3339 in epoch seconds; None where it is not told. Raises one of DAMAGED."""
     if told is None:
         return None
     # Python before 3.11 reads neither a Z nor nanoseconds.
@@ -483,32 +482,3 @@ def _ports(row: dict[str, Any]) -> Iterator[tuple[str, Endpoint]]:
     for port in (row.get("runtime") or {}).get("ports") or ():
         if port.get("type") == "tcp" and port.get("ip") and port.get("public"):
             yield str(port["private"]), Endpoint(port["ip"], port_of(port["public"]))
-
-
-def _oddity(error: Exception) -> str:
-    """What is odd about a row. What Python says of a wrong type tells nobody anything."""
-    if isinstance(error, ValueError):
-        return printable(str(error))
-    return "one of its fields is missing, or of another kind than usual"
-
-
-def _id_or_none(value: Any) -> str | None:
-    """An id; None for what cannot be one."""
-    try:
-        check_id(value)
-    except ValueError:
-        return None
-    return str(value)
-
-
-def _number(row: Mapping[str, Any], field: str) -> float | None:
-    """A numeric field; None when it is missing or null. Raises one of _DAMAGED."""
-    return None if row.get(field) is None else _told(row, field)
-
-
-def _told(row: Mapping[str, Any], field: str) -> float:
-    """A numeric field that must be told. Raises one of _DAMAGED."""
-    number = float(row[field])
-    if not math.isfinite(number):
-        raise ValueError(f"{field} is {shown(row[field])}, which is no number")
-    return number

@@ -11,7 +11,6 @@ a variable of the container's environment, which the console does not let people
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from typing import Any, ClassVar
 
 from ...common.hiding import without_login
 from ..access.start_script import SelfRelease, start_script
-from ..border import check_id, port_of, printable, shown
+from ..border import port_of, printable
 from ..clock import Clock
 from ..errors import (
     CredentialError,
@@ -47,6 +46,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
+from .fields import DAMAGED, id_or_none, numeric, oddity, required
 from .pace import Pace
 from .provider import HOST, Credential, EngineImages, Provider, Usual
 from .transport import Response, Transport, expect_ok
@@ -120,8 +120,6 @@ _REFUSALS: tuple[tuple[tuple[str, ...], tuple[int, ...], str, str], ...] = (
     ),
 )
 _HOURS_PER_MONTH = 720.0
-#: What a field of a wrong type ends in.
-_DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 #: The variable of the container that holds the second copy of the mark.
 _MARK_VARIABLE = "INFEROPS_MARK"
 _INSTANCE_CHARGES = re.compile(r"instance-([0-9]{1,18})")
@@ -217,8 +215,8 @@ class VastAI(Provider):
         for row in rows:
             try:
                 offers += _offered(row, wish.disk_gib)
-            except _DAMAGED as error:
-                odd.append(_oddity(error))
+            except DAMAGED as error:
+                odd.append(oddity(error))
         if odd and not offers:
             # What nobody understands is no market without offers.
             raise ProviderUnavailable(
@@ -255,7 +253,7 @@ class VastAI(Provider):
             raise UnclearCreate(error.cause) from error
         data = response.data if isinstance(response.data, dict) else {}
         contract = data.get("new_contract")
-        rental_id = _id_or_none(contract)
+        rental_id = id_or_none(contract)
         if response.status == 200 and data.get("success") and rental_id:
             return rental_id
         if contract:
@@ -408,11 +406,11 @@ class VastAI(Provider):
         try:
             keys = response.data["apikeys"] if response.status == 200 else ()
             rights = [key["rights"] for key in keys if key["id"] == user.get("key_id")]
-            told = [_number(user, "credit"), _number(user, "balance")]
+            told = [numeric(user, "credit"), numeric(user, "balance")]
             # Which of the two pays is not documented.
             money = max((one for one in told if one is not None), default=None)
             return Account(money, False if rights == [_READS_ONLY] else None)
-        except _DAMAGED:
+        except DAMAGED:
             return Account()
 
     def _user(self) -> dict[str, Any]:
@@ -431,7 +429,7 @@ class VastAI(Provider):
 
         Pages overlap when what is rented changes meanwhile: the last row of a rental is the newest.
         """
-        by_id = {_id_or_none(row.get("id")) if isinstance(row, dict) else None: row for row in rows}
+        by_id = {id_or_none(row.get("id")) if isinstance(row, dict) else None: row for row in rows}
         if None in by_id:
             # Whose rental it shows, or which, nobody can tell.
             raise ProviderUnavailable(
@@ -462,10 +460,10 @@ class VastAI(Provider):
         """The rental that *row* shows; a row that cannot be understood proves nothing."""
         try:
             return self._understood(row)
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise ProviderUnavailable(
                 f"The provider's row of rental {printable(str(row.get('id')))} cannot be "
-                f"understood: {_oddity(error)}.",
+                f"understood: {oddity(error)}.",
                 remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
             ) from error
 
@@ -474,7 +472,7 @@ class VastAI(Provider):
         mark = mark_of(label, copy, self.seal)
         return Rental(
             provider=self.name,
-            id=_id_or_none(row["id"]) or "",
+            id=id_or_none(row["id"]) or "",
             # Ids are given out in the order of the rental requests.
             seniority=str(row["id"]).rjust(20, "0"),
             label=label,
@@ -483,20 +481,20 @@ class VastAI(Provider):
             status=_status(row),
             status_text=_status_text(row),
             # 0 is what it shows before it knows.
-            price_usd_per_hour=_number(row, "dph_total") or None,
-            started_at=_number(row, "start_date") or None,
+            price_usd_per_hour=numeric(row, "dph_total") or None,
+            started_at=numeric(row, "start_date") or None,
             machine_id=_text(row, "machine_id"),
             gpu_name=row.get("gpu_name") or "",
-            gpu_count=int(_number(row, "num_gpus") or 0),
-            vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
+            gpu_count=int(numeric(row, "num_gpus") or 0),
+            vram_gib=numeric(row, "gpu_ram", _MB_PER_GIB, 2),
             driver_version=row.get("driver_version") or None,
-            download_mbit_per_second=_number(row, "inet_down"),
+            download_mbit_per_second=numeric(row, "inet_down"),
             ssh_user=self.ssh_user,
             ssh=tuple(_ssh_endpoints(row)),
             ports=_ports(row),
             console_url=self._console_url,
-            stopped_usd_per_hour=_number(row, "storage_total_cost"),
-            ends_at=_number(row, "end_date"),
+            stopped_usd_per_hour=numeric(row, "storage_total_cost"),
+            ends_at=numeric(row, "end_date"),
         )
 
 
@@ -633,7 +631,7 @@ def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
 
 
 def _offered(row: Any, disk_gib: int) -> list[Offer]:
-    """The offer in *row*, or none where it is not for rent. Raises one of _DAMAGED.
+    """The offer in *row*, or none where it is not for rent. Raises one of DAMAGED.
 
     What the search has asked for is looked at again: filters have been ignored.
     """
@@ -643,46 +641,40 @@ def _offered(row: Any, disk_gib: int) -> list[Offer]:
 
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:
-    ports = _number(row, "direct_port_count")
-    price = round(_told(row, "dph_total"), 6)
+    ports = numeric(row, "direct_port_count")
+    price = round(required(row, "dph_total"), 6)
     if price <= 0:
         raise ValueError(f"dph_total is {price}")
     return Offer(
         provider=VastAI.name,
-        id=_id_or_none(row.get("ask_contract_id") or row["id"]) or "",
+        id=id_or_none(row.get("ask_contract_id") or row["id"]) or "",
         gpu_name=row["gpu_name"] or "",
         gpu_count=int(row["num_gpus"]),
         price_usd_per_hour=price,
         disk_usd_per_hour=round(
-            (_number(row, "storage_cost") or 0.0) * disk_gib / _HOURS_PER_MONTH, 6
+            (numeric(row, "storage_cost") or 0.0) * disk_gib / _HOURS_PER_MONTH, 6
         ),
         machine_id=_text(row, "machine_id"),
         # Vast.ai's MB are MiB: an RTX 4090 lists 24564.
-        vram_gib=_number(row, "gpu_ram", _MB_PER_GIB, 2),
-        compute_capability=_text(row, "compute_cap") and f"{_told(row, 'compute_cap') / 100:.1f}",
+        vram_gib=numeric(row, "gpu_ram", _MB_PER_GIB, 2),
+        compute_capability=_text(row, "compute_cap")
+        and f"{required(row, 'compute_cap') / 100:.1f}",
         driver_version=row.get("driver_version") or None,
         cuda_version=_text(row, "cuda_max_good"),
-        disk_gib=_number(row, "disk_space"),
-        disk_mb_per_second=_number(row, "disk_bw"),
-        ram_gib=_number(row, "cpu_ram", _MB_PER_GIB, 1),
-        cpu_cores=_number(row, "cpu_cores_effective"),
-        download_mbit_per_second=_number(row, "inet_down"),
-        upload_mbit_per_second=_number(row, "inet_up"),
-        download_usd_per_gib=_number(row, "inet_down_cost"),
-        upload_usd_per_gib=_number(row, "inet_up_cost"),
-        reliability=_number(row, "reliability2") or _number(row, "reliability"),
+        disk_gib=numeric(row, "disk_space"),
+        disk_mb_per_second=numeric(row, "disk_bw"),
+        ram_gib=numeric(row, "cpu_ram", _MB_PER_GIB, 1),
+        cpu_cores=numeric(row, "cpu_cores_effective"),
+        download_mbit_per_second=numeric(row, "inet_down"),
+        upload_mbit_per_second=numeric(row, "inet_up"),
+        download_usd_per_gib=numeric(row, "inet_down_cost"),
+        upload_usd_per_gib=numeric(row, "inet_up_cost"),
+        reliability=numeric(row, "reliability2") or numeric(row, "reliability"),
         verified=row["verification"] == "verified" if row.get("verification") else None,
         country=(row.get("geolocation") or "").rpartition(",")[2].strip() or None,
-        max_duration_hours=_number(row, "duration", _SECONDS_PER_HOUR, 1),
+        max_duration_hours=numeric(row, "duration", _SECONDS_PER_HOUR, 1),
         direct_ports=None if ports is None else int(ports),
     )
-
-
-def _oddity(error: Exception) -> str:
-    """What is odd about a row. What Python says of a wrong type tells nobody anything."""
-    if isinstance(error, ValueError):
-        return printable(str(error))
-    return "one of its fields is of another kind than usual"
 
 
 def _second_mark(row: dict[str, Any]) -> str | None:
@@ -700,8 +692,8 @@ def _charged(row: Any) -> tuple[str, Charge] | None:
     try:
         source = _INSTANCE_CHARGES.fullmatch(row["source"])
         label = printable((row.get("metadata") or {}).get("label") or "")
-        return (source[1], Charge(label, _told(row, "amount"))) if source else None
-    except _DAMAGED:
+        return (source[1], Charge(label, required(row, "amount"))) if source else None
+    except DAMAGED:
         return None
 
 
@@ -753,40 +745,10 @@ def _says_already_attached(response: Response) -> bool:
     return response.status == 400 and "already" in response.text.casefold()
 
 
-def _id_or_none(value: Any) -> str | None:
-    """An id as text; None for what cannot be one."""
-    try:
-        check_id(str(value))
-    except ValueError:
-        return None
-    return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
-
-
 def _text(row: dict[str, Any], field: str) -> str | None:
     """A field as text; None when it is missing, null or empty."""
     value = row.get(field)
     return None if value in (None, "") else str(value)
-
-
-def _number(
-    row: dict[str, Any], field: str, divisor: float = 1.0, digits: int | None = None
-) -> float | None:
-    """A numeric field in our unit; None when it is missing or null. Raises one of _DAMAGED."""
-    if row.get(field) is None:
-        return None
-    number = _told(row, field) / divisor
-    return number if digits is None else round(number, digits)
-
-
-def _told(row: dict[str, Any], field: str) -> float:
-    """A numeric field that must be told. Raises one of _DAMAGED."""
-    try:
-        number = float(row[field])
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{field} is {shown(row[field])}, which is no number")
-    return number
 
 
 def _compute_cap(capability: str) -> int:

@@ -1,0 +1,53 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fields of what a marketplace answers, read for every provider alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ..border import check_id, printable, shown
+
+#: What a field of a wrong type ends in.
+DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+def oddity(error: Exception) -> str:
+    """What is odd about a row. What Python says of a wrong type tells nobody anything."""
+    if isinstance(error, ValueError):
+        return printable(str(error))
+    return "one of its fields is of another kind than usual"
+
+
+def id_or_none(value: Any) -> str | None:
+    """An id as text; None for what cannot be one."""
+    try:
+        check_id(str(value))
+    except ValueError:
+        return None
+    return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+
+
+def numeric(
+    row: Mapping[str, Any], field: str, divisor: float = 1.0, digits: int | None = None
+) -> float | None:
+    """A numeric field in our unit; None when it is missing or null. Raises one of DAMAGED."""
+    if row.get(field) is None:
+        return None
+    number = required(row, field) / divisor
+    return number if digits is None else round(number, digits)
+
+
+def required(row: Mapping[str, Any], field: str) -> float:
+    """A numeric field that must be told. Raises one of DAMAGED."""
+    try:
+        number = float(row[field])
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{field} is {shown(row[field])}, which is no number")
+    return number
