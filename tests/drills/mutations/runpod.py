@@ -79,6 +79,14 @@ MUTATIONS = (
         (f"{CONTRACT}::test_one_odd_row_hides_neither_itself_nor_the_others",),
     ),
     Mutation(
+        "runpod-odd-catalogue-is-empty",
+        "a catalogue that nobody understands reads as a market without offers",
+        FILE,
+        "        if odd and not offers:\n",
+        "        if False:\n",
+        (f"{CONTRACT}::test_a_catalogue_that_nobody_understands_is_no_market_without_offers",),
+    ),
+    Mutation(
         "runpod-anywhere",
         "a pod runs in another country than was wished for",
         FILE,

@@ -188,6 +188,14 @@ def test_a_country_that_is_wished_for_is_where_the_pod_runs(
     assert subject.provider().search(Wish(countries=("Sweden",))) == []
 
 
+def test_a_catalogue_that_nobody_understands_is_no_market_without_offers(
+    subject: SimulatedRunPod,
+) -> None:
+    edited(subject, "/v2/catalog/gpus", lambda row: row.update(price="0.44"))
+    with pytest.raises(ProviderUnavailable, match="none of"):
+        subject.provider().search(Wish())
+
+
 def test_the_community_is_asked_where_unverified_hosts_will_do(
     subject: SimulatedRunPod, wire: Wire
 ) -> None:
@@ -255,7 +263,7 @@ def edited(subject: SimulatedRunPod, path: str, edit: Callable[[dict[str, Any]],
         if not re.fullmatch(path, request.path):
             return reply
         body = json.loads(reply.body)
-        for row in body.get("pods", [body]):
+        for row in body.get("pods", body.get("gpus", [body])):
             edit(row)
         return Reply(reply.status, json.dumps(body).encode(), reply.headers)
 

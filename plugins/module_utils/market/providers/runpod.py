@@ -149,10 +149,20 @@ class RunPod(Provider):
         known = [one for one in wish.countries if _COUNTRY.fullmatch(one)]
         places: list[str | None] = list(known) if wish.countries else [None]
         offers: list[Offer] = []
+        odd: list[str] = []
         for cloud in clouds:
             for country in places:
                 for row in self._gpus(cloud, wish.gpu_count, country):
-                    offers += _offered(row, cloud, wish, country)
+                    try:
+                        offers += _offered(row, cloud, wish, country)
+                    except DAMAGED as error:
+                        odd.append(oddity(error))
+        if odd and not offers:
+            # What nobody understands is no market without offers.
+            raise ProviderUnavailable(
+                f"Searching GPUs: none of {len(odd)} can be understood: {odd[0]}.",
+                remedy="Install a newer version of inferops.gpu, or run again later.",
+            )
         return offers
 
     def _gpus(self, cloud: str, count: int, country: str | None) -> list[Any]:
@@ -322,15 +332,12 @@ class RunPod(Provider):
 
 
 def _offered(row: Any, cloud: str, wish: Wish, country: str | None) -> list[Offer]:
-    """The offer in *row*, or none where it is not for rent, or nobody understands it."""
-    try:
-        side = cloud.lower()
-        free = row.get("availability") not in (None, "NONE") and row[side]
-        enough = required(row["maxCount"], side) >= wish.gpu_count
-        here = country is None or any(_open_data_centers(row))
-        return [_offer(row, cloud, wish, country)] if free and enough and here else []
-    except DAMAGED:
-        return []
+    """The offer in *row*, or none where it is not for rent. Raises one of DAMAGED."""
+    side = cloud.lower()
+    free = row.get("availability") not in (None, "NONE") and row[side]
+    enough = required(row["maxCount"], side) >= wish.gpu_count
+    here = country is None or any(_open_data_centers(row))
+    return [_offer(row, cloud, wish, country)] if free and enough and here else []
 
 
 def _offer(row: dict[str, Any], cloud: str, wish: Wish, country: str | None) -> Offer:
