@@ -111,8 +111,8 @@ MUTATIONS = (
     Mutation(
         "id-beside-error-ignored",
         "a rental that was made beside an error bills unseen",
-        f"{MARKET}/providers/vastai.py",
-        "        if contract:\n            raise UnclearCreate(",
+        f"{MARKET}/providers/rest.py",
+        "        if told:\n            raise UnclearCreate(",
         "        if False:\n            raise UnclearCreate(",
         (f"{VASTAI}::test_an_error_beside_an_id_tells_the_id",),
     ),
@@ -127,9 +127,9 @@ MUTATIONS = (
     Mutation(
         "damaged-row-crashes",
         "a row of wrong types ends the run while a rental bills",
-        f"{MARKET}/providers/vastai.py",
-        "            return self._understood(row)\n        except DAMAGED as error:\n",
-        "            return self._understood(row)\n        except ZeroDivisionError as error:\n",
+        f"{MARKET}/providers/rest.py",
+        "        except DAMAGED as error:\n            known = row",
+        "        except ZeroDivisionError as error:\n            known = row",
         (f"{VASTAI}::test_odd_rows_after_a_create_are_looked_at_again",),
     ),
     Mutation(
@@ -159,7 +159,7 @@ MUTATIONS = (
     Mutation(
         "rate-limited-create-is-unclear",
         "a rental request that was certainly not carried out is told as money at stake",
-        f"{MARKET}/providers/vastai.py",
+        f"{MARKET}/providers/rest.py",
         "        except RateLimited:\n            raise\n",
         "",
         (

@@ -28,9 +28,9 @@ MUTATIONS = (
     Mutation(
         "create-says-that-it-is-idempotent",
         "a rental request is sent again whenever its answer is odd",
-        f"{MARKET}/providers/vastai.py",
-        "                body=_create_body(order),\n                idempotent=False,",
-        "                body=_create_body(order),\n                idempotent=True,",
+        f"{MARKET}/providers/rest.py",
+        'kind="create", body=body, idempotent=False',
+        'kind="create", body=body, idempotent=True',
         (f"{RENTALS}::test_a_500_after_a_create_is_adopted_and_never_repeated",),
     ),
     Mutation(

@@ -62,8 +62,8 @@ MUTATIONS = (
         "second-mark-unread-in-an-odd-row",
         "one odd field beside a replaced label hides a rental",
         f"{MARKET}/providers/vastai.py",
-        'for field in ("id", "label", "extra_env")}',
-        'for field in ("id", "label")}',
+        'identity = ("id", "label", "extra_env")',
+        'identity = ("id", "label")',
         (f"{LABELS}::test_an_odd_row_whose_label_was_replaced_is_still_known",),
     ),
     Mutation(

@@ -13,9 +13,8 @@ MUTATIONS = (
         "account-key-on-the-host",
         "whoever owns a rented machine can spend the account's money",
         f"{MARKET}/providers/vastai.py",
-        "                body=_create_body(order),\n",
-        "                body={**_create_body(order), "
-        '"env": dict(self._transport._session.auth._headers)},\n',
+        "_create_body(order))\n",
+        '{**_create_body(order), "env": dict(self._transport._session.auth._headers)})\n',
         (f"{RULES}::test_no_host_ever_gets_the_accounts_key",),
     ),
     Mutation(

@@ -9,6 +9,7 @@ from tests.drills.mutations.mutation import Mutation
 from tests.drills.mutations.paths import MARKET, UNIT
 
 FILE = f"{MARKET}/providers/runpod.py"
+SHARED = f"{MARKET}/providers/rest.py"
 CONTRACT = "tests/unit/simulator/test_runpod_contract.py"
 CLAUSES = f"{UNIT}/conformance/test_clauses.py"
 
@@ -33,8 +34,8 @@ MUTATIONS = (
         "runpod-id-beside-an-error-is-lost",
         "a pod whose id came beside an error is not looked for by it",
         FILE,
-        '        if data.get("id"):\n            raise UnclearCreate(',
-        "        if False:\n            raise UnclearCreate(",
+        'response, data.get("id"), response.status == 201)',
+        'response, response.status == 201 and data.get("id"), True)',
         (f"{CONTRACT}::test_an_id_beside_an_error_is_the_rental_to_look_for",),
     ),
     Mutation(
@@ -73,17 +74,17 @@ MUTATIONS = (
     Mutation(
         "runpod-odd-row-hides-the-list",
         "one odd pod of somebody else's keeps all others from being found and released",
-        FILE,
-        '            if not isinstance(row, dict) or not isinstance(row.get("name"), str):\n',
+        SHARED,
+        "            if not self._tells_whose(row):\n",
         "            if True:\n",
         (f"{CONTRACT}::test_one_odd_row_hides_neither_itself_nor_the_others",),
     ),
     Mutation(
         "runpod-odd-catalogue-is-empty",
         "a catalogue that nobody understands reads as a market without offers",
-        FILE,
-        "        if odd and not offers:\n",
-        "        if False:\n",
+        SHARED,
+        "    if odd and not offers:\n",
+        "    if False:\n",
         (f"{CONTRACT}::test_a_catalogue_that_nobody_understands_is_no_market_without_offers",),
     ),
     Mutation(

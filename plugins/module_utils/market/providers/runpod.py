@@ -18,16 +18,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, ClassVar
 
-from ...common.hiding import without_login
 from ..access.start_script import SelfRelease, start_script
 from ..border import port_of, printable, shown
-from ..clock import Clock
 from ..errors import (
     CredentialError,
     MarketError,
     OfferGone,
     ProviderUnavailable,
-    RateLimited,
     RequestRefused,
     UnclearCreate,
 )
@@ -37,17 +34,16 @@ from ..model import (
     RUNNING,
     STARTING,
     STOPPED,
-    UNREADABLE,
     Endpoint,
     Offer,
     Order,
     Rental,
 )
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, numeric, oddity, required
-from .pace import Pace
-from .provider import NOBODY, Credential, Provider, Usual
-from .transport import Response, Transport, expect_ok
+from .fields import id_or_none, numeric, required
+from .provider import NOBODY, Credential, Usual
+from .rest import RestProvider, offers_of
+from .transport import Response, expect_ok
 
 _SECURE, _COMMUNITY = "SECURE", "COMMUNITY"
 #: ``status`` in our words. A terminated pod is gone.
@@ -92,13 +88,16 @@ _NO_CAPACITY = re.compile(
 _NO_ACCESS_TO_POOL = re.compile(r"\bpool\b")
 
 
-class RunPod(Provider):
+class RunPod(RestProvider):
     """The provider contract spoken to RunPod's HTTP API."""
 
     name = "runpod"
     credentials = (Credential("api_key", ("RUNPOD_API_KEY",)),)
     url_env = "RUNPOD_API_BASE_URL"
     default_url = "https://api.runpod.io"
+    console = "https://console.runpod.io/pods"
+    label_field = "name"
+    identity = ("id", "name", "env")
     # 60 a minute, 3000 an hour and 50000 a day, of all calls together.
     seconds_between: ClassVar[Mapping[str, float]] = dict.fromkeys(
         ("create", "destroy", "show", "list", "change", "search", "keys"), 1.2
@@ -124,57 +123,29 @@ class RunPod(Provider):
     # The switch is sent along and tries, and nobody counts on it.
     enforces_deadline = NOBODY
 
-    def __init__(
-        self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
-    ) -> None:
-        public = without_login(api_url).rstrip("/") == self.default_url
-        shown_url = "https://console.runpod.io" if public else without_login(api_url).rstrip("/")
-        self._console_url = f"{shown_url}/pods"
-        headers = {"Authorization": f"Bearer {credentials['api_key']}"}
-        self._transport = Transport(api_url, headers, pace, clock)
-
-    @property
-    def console_url(self) -> str:
-        """The list of pods."""
-        return self._console_url
-
-    @property
-    def clock_offset_seconds(self) -> float:
-        """By the Date headers of its last answers."""
-        return self._transport.clock_offset_seconds
-
     def search(self, wish: Wish) -> list[Offer]:
         """One look at the catalogue for each cloud, and each country that the wish names."""
         clouds = (_SECURE,) if wish.verified else (_SECURE, _COMMUNITY)
         known = [one for one in wish.countries if _COUNTRY.fullmatch(one)]
         places: list[str | None] = list(known) if wish.countries else [None]
-        offers: list[Offer] = []
-        odd: list[str] = []
-        for cloud in clouds:
-            for country in places:
-                for row in self._gpus(cloud, wish.gpu_count, country):
-                    try:
-                        offers += _offered(row, cloud, wish, country)
-                    except DAMAGED as error:
-                        odd.append(oddity(error))
-        if odd and not offers:
-            # What nobody understands is no market without offers.
-            raise ProviderUnavailable(
-                f"Searching GPUs: none of {len(odd)} can be understood: {odd[0]}.",
-                remedy="Install a newer version of inferops.gpu, or run again later.",
-            )
-        return offers
+        found = (
+            (row, cloud, country)
+            for cloud in clouds
+            for country in places
+            for row in self._gpus(cloud, wish.gpu_count, country)
+        )
+        return offers_of(found, lambda one: _offered(one[0], one[1], wish, one[2]))
 
     def _gpus(self, cloud: str, count: int, country: str | None) -> list[Any]:
         """The catalogue's rows, with what is free now."""
         query = {"include": "AVAILABILITY", "product": "POD", "cloud": cloud, "count": count}
         if country:
             query["countryCodes"] = country
-        return self._rows("/v2/catalog/gpus", "search", query, "gpus", "Searching GPUs")
+        return self._rows("/v2/catalog/gpus", "search", "gpus", "Searching GPUs", query)
 
     def gpu_names(self) -> list[str]:
         """The names in the catalogue."""
-        rows = self._rows("/v2/catalog/gpus", "search", {}, "gpus", "Reading the names of GPUs")
+        rows = self._rows("/v2/catalog/gpus", "search", "gpus", "Reading the names of GPUs")
         names = [row.get("name") for row in rows if isinstance(row, dict)]
         return [printable(name) for name in names if isinstance(name, str) and name]
 
@@ -184,24 +155,12 @@ class RunPod(Provider):
         if "in-" in offer.id:
             # Where it may run is an order of RunPod's own words, which may be others by now.
             body["dataCenterIds"] = self._data_centers(offer)
-        try:
-            response = self._transport.request(
-                "POST", "/v2/pods", kind="create", body=body, idempotent=False
-            )
-        except RateLimited:
-            raise
-        except ProviderUnavailable as error:
-            raise UnclearCreate(error.cause) from error
+        response = self._ask_for_rental("POST", "/v2/pods", body)
         data = response.data if isinstance(response.data, dict) else {}
-        rental_id = id_or_none(data.get("id"))
-        if response.status == 201 and rental_id:
-            return rental_id
-        if data.get("id"):
-            raise UnclearCreate(
-                f"Renting {offer.id}: an error beside a rental ({response.excerpt()}).",
-                rental_id=rental_id,
-            )
-        raise _create_error(offer, response)
+        rental_id = self._rented(offer, response, data.get("id"), response.status == 201)
+        if rental_id is None:
+            raise _create_error(offer, response)
+        return rental_id
 
     def _data_centers(self, offer: Offer) -> list[str]:
         """Those of the offer's country that have the GPU now. Raises OfferGone without any."""
@@ -215,7 +174,7 @@ class RunPod(Provider):
 
     def list_rentals(self) -> list[Rental]:
         """``GET /v2/pods``, which has no pages; a terminated pod is left out."""
-        rows = self._rows("/v2/pods", "list", {}, "pods", "Reading the pods")
+        rows = self._rows("/v2/pods", "list", "pods", "Reading the pods")
         return [
             self._listed(row)
             for row in rows
@@ -243,7 +202,7 @@ class RunPod(Provider):
             "DELETE", f"/v2/pods/{rental_id}", kind="destroy", idempotent=True
         )
         if response.status != 204 and not _says_gone(response):
-            _refused(response, f"Releasing rental {rental_id}")
+            self._refused(response, f"Releasing rental {rental_id}")
 
     def change_mark(self, rental_id: str, mark: Mark) -> None:
         """``PATCH /v2/pods/{id}`` with the new name."""
@@ -256,51 +215,17 @@ class RunPod(Provider):
         )
         row = expect_ok(response, f"Changing the mark of rental {rental_id}")
         if not isinstance(row, dict) or row.get("id") != rental_id:
-            _refused(response, f"Changing the mark of rental {rental_id}")
+            self._refused(response, f"Changing the mark of rental {rental_id}")
 
     def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
         """Nothing: the key came with the request, and the API has no way into a pod."""
 
     def check_credential(self) -> None:
         """``GET /v2/account/ssh-keys``: what only the account's own key may read."""
-        self._rows("/v2/account/ssh-keys", "keys", {}, "keys", "Checking the API key")
+        self._rows("/v2/account/ssh-keys", "keys", "keys", "Checking the API key")
 
-    def _rows(
-        self, path: str, kind: str, query: Mapping[str, Any], field: str, doing: str
-    ) -> list[Any]:
-        response = self._transport.request(
-            "GET", path, kind=kind, query=dict(query), idempotent=True
-        )
-        data = expect_ok(response, doing)
-        rows = data.get(field) if isinstance(data, dict) else None
-        if not isinstance(rows, list):
-            raise ProviderUnavailable(
-                f"{doing}: the answer has no list of {field} ({response.excerpt()})."
-            )
-        return rows
-
-    def _listed(self, row: Any) -> Rental:
-        """The rental of a row of a list, which one odd field must not hide."""
-        try:
-            return self._rental(row)
-        except ProviderUnavailable as error:
-            if not isinstance(row, dict) or not isinstance(row.get("name"), str):
-                raise
-            known = {field: row.get(field) for field in ("id", "name", "env")}
-            return self._understood({**known, "status": "ERROR"}, UNREADABLE, error.cause)
-
-    def _rental(self, row: Any) -> Rental:
-        """The rental that *row* shows; a row that cannot be understood proves nothing."""
-        try:
-            status = _STATUS[row["status"]]
-            return self._understood(row, status, printable(str(row["status"]).lower()))
-        except DAMAGED as error:
-            known = row.get("id") if isinstance(row, dict) else row
-            raise ProviderUnavailable(
-                f"The provider's row of rental {printable(str(known))} cannot be understood: "
-                f"{oddity(error)}.",
-                remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
-            ) from error
+    def _status(self, row: dict[str, Any]) -> tuple[str, str]:
+        return _STATUS[row["status"]], printable(str(row["status"]).lower())
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
         label, copy = printable(row["name"]), _second_mark(row)
@@ -441,12 +366,6 @@ def _is_problem(response: Response) -> bool:
 
 def _says_gone(response: Response) -> bool:
     return response.status == 404 and _is_problem(response)
-
-
-def _refused(response: Response, doing: str) -> None:
-    """Raise what an answer is that confirms nothing."""
-    expect_ok(response, doing)
-    raise ProviderUnavailable(f"{doing}: unusable answer ({response.excerpt()}).")
 
 
 def _second_mark(row: dict[str, Any]) -> str | None:

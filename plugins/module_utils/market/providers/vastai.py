@@ -14,19 +14,15 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
-from ...common.hiding import without_login
 from ..access.start_script import SelfRelease, start_script
 from ..border import port_of, printable
-from ..clock import Clock
 from ..errors import (
     CredentialError,
     MarketError,
     OfferGone,
     ProviderUnavailable,
-    RateLimited,
     RequestRefused,
     UnclearCreate,
 )
@@ -37,7 +33,6 @@ from ..model import (
     SILENT,
     STARTING,
     STOPPED,
-    UNREADABLE,
     Account,
     Charge,
     Endpoint,
@@ -46,10 +41,10 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, numeric, oddity, required
-from .pace import Pace
-from .provider import HOST, Credential, EngineImages, Provider, Usual
-from .transport import Response, Transport, expect_ok
+from .fields import DAMAGED, id_or_none, numeric, required
+from .provider import HOST, Credential, EngineImages, Usual
+from .rest import RestProvider, offers_of
+from .transport import Response, expect_ok
 
 _MB_PER_GIB = 1024.0
 _SECONDS_PER_HOUR = 3600.0
@@ -134,13 +129,16 @@ _MOST_DAYS = 400
 _FATAL_MESSAGES = ("OCI runtime create failed", "Error response from daemon", "manifest unknown")
 
 
-class VastAI(Provider):
+class VastAI(RestProvider):
     """The provider contract spoken to Vast.ai's HTTP API."""
 
     name = "vastai"
     credentials = (Credential("api_key", ("VAST_API_KEY",)),)
     url_env = "VAST_URL"
     default_url = "https://console.vast.ai"
+    console = "https://console.vast.ai/instances/"
+    label_field = "label"
+    identity = ("id", "label", "extra_env")
     # Its documented limits; the search's is about ten a minute.
     seconds_between: ClassVar[Mapping[str, float]] = {
         "create": 4.5,
@@ -183,54 +181,25 @@ class VastAI(Provider):
     takes_registry_login = True
     enforces_deadline = HOST
 
-    def __init__(
-        self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
-    ) -> None:
-        self._console_url = f"{without_login(api_url).rstrip('/')}/instances/"
-        headers = {"Authorization": f"Bearer {credentials['api_key']}"}
-        self._transport = Transport(api_url, headers, pace, clock)
-
-    @property
-    def console_url(self) -> str:
-        """The list of instances."""
-        return self._console_url
-
-    @property
-    def clock_offset_seconds(self) -> float:
-        """By the Date headers of its last answers."""
-        return self._transport.clock_offset_seconds
-
     def search(self, wish: Wish) -> list[Offer]:
         """Offers on demand; the answer may hold too many, never too few kinds."""
         response = self._transport.request(
             "POST", "/api/v0/bundles/", kind="search", body=_search_body(wish), idempotent=True
         )
-        data = _ok(response, "Searching offers")
+        data = self._ok(response, "Searching offers")
         rows = data.get("offers")
         if not isinstance(rows, list):
             raise ProviderUnavailable(
                 f"Searching offers: the answer has no list of offers ({response.excerpt()})."
             )
-        offers, odd = [], []
-        for row in rows:
-            try:
-                offers += _offered(row, wish.disk_gib)
-            except DAMAGED as error:
-                odd.append(oddity(error))
-        if odd and not offers:
-            # What nobody understands is no market without offers.
-            raise ProviderUnavailable(
-                f"Searching offers: none of {len(odd)} can be understood: {odd[0]}.",
-                remedy="Install a newer version of inferops.gpu, or run again later.",
-            )
-        return offers
+        return offers_of(rows, lambda row: _offered(row, wish.disk_gib))
 
     def gpu_names(self) -> list[str]:
         """``GET /gpu_names/unique/``."""
         response = self._transport.request(
             "GET", "/api/v0/gpu_names/unique/", kind="names", idempotent=True
         )
-        names = _ok(response, "Reading the names of GPUs").get("gpu_names")
+        names = self._ok(response, "Reading the names of GPUs").get("gpu_names")
         if not isinstance(names, list):
             raise ProviderUnavailable(
                 f"Reading the names of GPUs: there is no list of them ({response.excerpt()})."
@@ -239,29 +208,13 @@ class VastAI(Provider):
 
     def rent(self, offer: Offer, order: Order) -> str:
         """One ``PUT /asks/{id}/``; each form of "no such ask" becomes OfferGone."""
-        try:
-            response = self._transport.request(
-                "PUT",
-                f"/api/v0/asks/{offer.id}/",
-                kind="create",
-                body=_create_body(order),
-                idempotent=False,
-            )
-        except RateLimited:
-            raise
-        except ProviderUnavailable as error:
-            raise UnclearCreate(error.cause) from error
+        response = self._ask_for_rental("PUT", f"/api/v0/asks/{offer.id}/", _create_body(order))
         data = response.data if isinstance(response.data, dict) else {}
-        contract = data.get("new_contract")
-        rental_id = id_or_none(contract)
-        if response.status == 200 and data.get("success") and rental_id:
-            return rental_id
-        if contract:
-            raise UnclearCreate(
-                f"Renting offer {offer.id}: an error beside a rental ({response.excerpt()}).",
-                rental_id=rental_id,
-            )
-        raise _create_error(offer, response)
+        carried_out = response.status == 200 and bool(data.get("success"))
+        rental_id = self._rented(offer, response, data.get("new_contract"), carried_out)
+        if rental_id is None:
+            raise _create_error(offer, response)
+        return rental_id
 
     def list_rentals(self) -> list[Rental]:
         """All pages of ``/api/v1/instances/``, counted against ``total_instances``."""
@@ -278,7 +231,7 @@ class VastAI(Provider):
         until, letters = time.monotonic() + _MOST_LISTING_SECONDS, 0
         for _page in range(_MOST_PAGES):
             response = self._transport.request("GET", path, kind=kind, query=asked, idempotent=True)
-            data = _ok(response, f"Reading {path}")
+            data = self._ok(response, f"Reading {path}")
             page = data.get(field)
             if not isinstance(page, list):
                 raise ProviderUnavailable(
@@ -305,7 +258,7 @@ class VastAI(Provider):
         )
         if _says_no_such_instance(response):
             return None
-        data = _ok(response, f"Reading rental {rental_id}")
+        data = self._ok(response, f"Reading rental {rental_id}")
         row = data.get("instances", "")
         if row is None:
             return None
@@ -335,7 +288,7 @@ class VastAI(Provider):
             idempotent=True,
         )
         if not _says_no_such_instance(response):
-            _ok(response, f"Releasing rental {rental_id}")
+            self._ok(response, f"Releasing rental {rental_id}")
 
     def change_mark(self, rental_id: str, mark: Mark) -> None:
         """``PUT /instances/{id}/`` with the new label."""
@@ -346,11 +299,11 @@ class VastAI(Provider):
             body={"label": mark.encode()},
             idempotent=True,
         )
-        _ok(response, f"Changing the mark of rental {rental_id}")
+        self._ok(response, f"Changing the mark of rental {rental_id}")
 
     def stop(self, rental_id: str) -> None:
         """``PUT /instances/{id}/`` with the state stopped."""
-        _ok(self._put_state(rental_id, "stopped"), f"Stopping rental {rental_id}")
+        self._ok(self._put_state(rental_id, "stopped"), f"Stopping rental {rental_id}")
 
     def start(self, rental_id: str) -> None:
         """``PUT /instances/{id}/`` with the state running."""
@@ -364,7 +317,7 @@ class VastAI(Provider):
             raise RequestRefused(
                 f"{doing}: {refusal[0]} ({response.excerpt()}).", remedy=refusal[1]
             )
-        _ok(response, doing)
+        self._ok(response, doing)
 
     def _put_state(self, rental_id: str, state: str) -> Response:
         path = f"/api/v0/instances/{rental_id}/"
@@ -377,7 +330,7 @@ class VastAI(Provider):
         path = f"/api/v0/instances/{rental_id}/ssh/"
         doing = f"Attaching the SSH key to rental {rental_id}"
         answer = self._transport.request("GET", path, kind="change", idempotent=True)
-        attached = _attached_keys(_ok(answer, doing))
+        attached = _attached_keys(self._ok(answer, doing))
         # The second word of a public key is the key itself, without type and comment.
         key_id = attached.get(ssh_public_key.split()[1])
         if key_id is not None and not again:
@@ -387,11 +340,11 @@ class VastAI(Provider):
                 "DELETE", f"{path}{key_id}/", kind="change", idempotent=True
             )
             if gone.status != 404:
-                _ok(gone, doing)
+                self._ok(gone, doing)
         body = {"ssh_key": ssh_public_key}
         response = self._transport.request("POST", path, kind="change", body=body, idempotent=True)
         if not _says_already_attached(response):
-            _ok(response, doing)
+            self._ok(response, doing)
 
     def check_credential(self) -> None:
         """``GET /users/current/`` must name a user."""
@@ -413,11 +366,24 @@ class VastAI(Provider):
         except DAMAGED:
             return Account()
 
+    def _ok(self, response: Response, doing: str) -> dict[str, Any]:
+        """The object in a good answer; a key that is refused in Vast.ai's ways is told apart."""
+        said = response.text.casefold()
+        if not 200 <= response.status < 300 and any(words in said for words in _BAD_KEY):
+            raise CredentialError(
+                f"{doing}: the provider refused the API key (HTTP {response.status}: "
+                f"{response.excerpt()})."
+            )
+        data = expect_ok(response, doing)
+        if not isinstance(data, dict) or data.get("success") is False:
+            raise ProviderUnavailable(f"{doing}: unusable answer ({response.excerpt()}).")
+        return data
+
     def _user(self) -> dict[str, Any]:
         response = self._transport.request(
             "GET", "/api/v0/users/current/", kind="user", idempotent=True
         )
-        data = _ok(response, "Checking the API key")
+        data = self._ok(response, "Checking the API key")
         if not data.get("id"):
             raise ProviderUnavailable(
                 f"Checking the API key: the answer names no user ({response.excerpt()})."
@@ -442,32 +408,14 @@ class VastAI(Provider):
             )
         return [self._listed(row) for row in by_id.values()]
 
-    def _listed(self, row: dict[str, Any]) -> Rental:
-        """The rental that *row* shows among others, which one odd row must not hide.
+    def _tells_whose(self, row: Any) -> bool:
+        """A label that nobody has written is null."""
+        return isinstance(row.get("label") or "", str)
 
-        Without a label nobody can tell whose it is, and so the whole list proves nothing.
-        """
-        try:
-            return self._rental(row)
-        except ProviderUnavailable as error:
-            if not isinstance(row.get("label") or "", str):
-                raise
-            known = {field: row.get(field) for field in ("id", "label", "extra_env")}
-            bare = self._understood(known)
-            return replace(bare, status=UNREADABLE, status_text=error.cause)
+    def _status(self, row: dict[str, Any]) -> tuple[str, str]:
+        return _status(row), _status_text(row)
 
-    def _rental(self, row: dict[str, Any]) -> Rental:
-        """The rental that *row* shows; a row that cannot be understood proves nothing."""
-        try:
-            return self._understood(row)
-        except DAMAGED as error:
-            raise ProviderUnavailable(
-                f"The provider's row of rental {printable(str(row.get('id')))} cannot be "
-                f"understood: {oddity(error)}.",
-                remedy=f"Run again; if it stays, look at the rental at {self._console_url}",
-            ) from error
-
-    def _understood(self, row: dict[str, Any]) -> Rental:
+    def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
         label, copy = printable(row.get("label") or ""), _second_mark(row)
         mark = mark_of(label, copy, self.seal)
         return Rental(
@@ -478,8 +426,8 @@ class VastAI(Provider):
             label=label,
             mark=mark,
             claim=None if mark else claim_of(label, copy),
-            status=_status(row),
-            status_text=_status_text(row),
+            status=status,
+            status_text=text,
             # 0 is what it shows before it knows.
             price_usd_per_hour=numeric(row, "dph_total") or None,
             started_at=numeric(row, "start_date") or None,
@@ -604,20 +552,6 @@ def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
     said = response.data if isinstance(response.data, dict) else {}
     own_words = said.get("success") is False or "error" in said
     return response.status != 408 and (own_words or offer_gone)
-
-
-def _ok(response: Response, doing: str) -> dict[str, Any]:
-    """The object in a good answer; a key that is refused in Vast.ai's ways is told apart."""
-    said = response.text.casefold()
-    if not 200 <= response.status < 300 and any(words in said for words in _BAD_KEY):
-        raise CredentialError(
-            f"{doing}: the provider refused the API key (HTTP {response.status}: "
-            f"{response.excerpt()})."
-        )
-    data = expect_ok(response, doing)
-    if not isinstance(data, dict) or data.get("success") is False:
-        raise ProviderUnavailable(f"{doing}: unusable answer ({response.excerpt()}).")
-    return data
 
 
 def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
