@@ -123,6 +123,8 @@ def _of_kind(kind: str, found: list[Diagnosis]) -> list[Diagnosis]:
 def _by_text(known: list[Failure], lines: list[str], kernel_lines: list[str]) -> list[Diagnosis]:
     """Those of the known entries that the lines show, in the catalogue's order."""
     found = []
+    # Servers say the same again and again, and each line is looked at for hundreds of patterns.
+    lines, kernel_lines = list(dict.fromkeys(lines)), list(dict.fromkeys(kernel_lines))
     for failure in known:
         proofs = _proofs(compiled(failure.kernel), kernel_lines)
         proofs = (proofs + _proofs(compiled(failure.signatures), lines))[:MAX_EVIDENCE_LINES]
