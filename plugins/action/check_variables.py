@@ -14,8 +14,10 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.own import is_own
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     check_credentials,
+    given_secret,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
@@ -73,6 +75,7 @@ class ActionModule(WorkerAction):
             # Options are looked at where all else is well-formed.
             judged = judged if complaints else known.judged_options(values)
             complaints += controller.wanting(values)
+            complaints += _no_key(values)
             complaints += () if judged.doubt else judged.complaints
         if complaints:
             raise AnsibleActionFail(" ".join(complaints))
@@ -101,11 +104,27 @@ def _unrendered(name: str, error: AnsibleError) -> str:
     )
 
 
+def _account(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The account that these variables tell of, as modules take it."""
+    return {name.removeprefix("inferops_"): value for name, value in values.items()}
+
+
+def _no_key(values: Mapping[str, Any]) -> Iterator[str]:
+    """Why a server on a host of the user's own would have no key: there is no account behind it."""
+    given = values.get("inferops_server_api_key") or values.get("inferops_server_keyless")
+    own = is_own(values.get("inferops_provider", ""))
+    if own and not given and not given_secret(_account(values)):
+        yield (
+            "The server's key follows from inferops_scope_secret, which is not set: make one with "
+            "openssl rand -base64 30, or set inferops_server_api_key, or say "
+            "inferops_server_keyless: true."
+        )
+
+
 def _no_login(values: Mapping[str, Any]) -> Iterator[str]:
     """Why the marketplace will not even be asked, where these variables tell of an account."""
     if values.get("inferops_provider"):
-        account = {name.removeprefix("inferops_"): value for name, value in values.items()}
         try:
-            check_credentials(account)
+            check_credentials(_account(values))
         except MarketError as error:
             yield str(error)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from shlex import quote
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
@@ -30,10 +30,11 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "folder": {"type": "path", "default": "~/.ansible/inferops/tunnels"},
     "host": {"type": "str"},
-    "port": {"type": "int", "default": 22},
-    "user": {"type": "str", "default": "root"},
+    "port": {"type": "int"},
+    "user": {"type": "str"},
     "private_key_file": {"type": "path", "no_log": False},
     "known_hosts_file": {"type": "path"},
+    "ssh_arguments": {"type": "str", "default": ""},
     "remote_port": {"type": "int"},
     "local_port": {"type": "int", "default": 0},
     "model": {"type": "str"},
@@ -42,8 +43,16 @@ ARGUMENTS: dict[str, Any] = {
     "api_key": {"type": "str", "no_log": True},
     "timeout_seconds": {"type": "float", "default": 60.0},
 }
-NEEDED = ("host", "private_key_file", "known_hosts_file", "remote_port", "model")
-TARGET = ("host", "port", "user", "private_key_file", "known_hosts_file", "remote_port")
+NEEDED = ("remote_port", "model")
+TARGET = (
+    "host",
+    "port",
+    "user",
+    "private_key_file",
+    "known_hosts_file",
+    "remote_port",
+    "ssh_arguments",
+)
 
 
 def try_it(url: str, proven: Proven, header_file: str | None) -> str:
@@ -60,6 +69,10 @@ class ActionModule(WorkerAction):
 
     argument_spec = ARGUMENTS
     required_if = (("state", "present", NEEDED),)
+    # Of a stranger's host nothing is left to the user's settings of ssh.
+    required_by: ClassVar[dict[str, tuple[str, ...]]] = {
+        "known_hosts_file": ("host", "user", "private_key_file")
+    }
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
@@ -77,8 +90,10 @@ class ActionModule(WorkerAction):
         return {"changed": was_open, "local_port": None}
 
     def _present(self, tunnel: Tunnel, given: dict[str, Any]) -> dict[str, Any]:
-        target = Target(**{name: given[name] for name in TARGET})
-        before, port = tunnel.keep(target, given["local_port"], self._task.check_mode)
+        before = port = given["remote_port"]
+        if given["host"]:
+            target = Target(**{name: given[name] for name in TARGET})
+            before, port = tunnel.keep(target, given["local_port"], self._task.check_mode)
         result = {"changed": before is None or before != port, "local_port": port}
         if self._task.check_mode or port is None:
             return result
@@ -88,11 +103,12 @@ class ActionModule(WorkerAction):
             "max_tokens": given["max_tokens"],
             "temperature": 0,
         }
+        way = "through the tunnel" if given["host"] else f"on port {port}"
         try:
             proven = prove(port, question, given["api_key"] or "", given["timeout_seconds"])
         except NoCompletion as error:
             raise AnsibleActionFail(
-                f"The server gave no completion through the tunnel ({error}). Check "
+                f"The server gave no completion {way} ({error}). Check "
                 "inferops_served_model_name and inferops_server_api_key, then the server's log."
             ) from error
         url = f"http://127.0.0.1:{port}/v1"

@@ -25,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     check_public_key,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
+from ansible_collections.inferops.gpu.plugins.module_utils.market.own import is_own, own_rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
@@ -72,6 +73,8 @@ class ActionModule(WorkerAction):
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
         self._host = variables.get("inventory_hostname", "localhost")
+        if is_own(given["provider"]):
+            return _of_own(given)
         try:
             return self._wait(with_usual(given))
         except MarketError as error:
@@ -112,6 +115,12 @@ class ActionModule(WorkerAction):
 
     def _tell(self, line: str) -> None:
         tell(self._host, line)
+
+
+def _of_own(given: dict[str, Any]) -> dict[str, Any]:
+    """A host of the user's own is there, and logged in to as the inventory says."""
+    found = {"changed": False, "rental": own_rental(given["provider"], given["id"])}
+    return {**found, "seconds": {"running": 0.0, "ssh": 0.0}, "remaining_seconds": None}
 
 
 def _limits(options: dict[str, Any]) -> ReadyLimits:

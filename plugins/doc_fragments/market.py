@@ -18,13 +18,15 @@ options:
   provider:
     description:
       - The marketplace.
+      - V(ssh) and V(local) stand for none, but for hosts of your own, which the inventory says how
+        to reach, and for this machine. Nothing is rented there, and nothing ends.
       - What a wish leaves open is as usual there. For V(vastai), image
         C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk, reliability 0.95,
         verified hosts alone, and a line that fetches all within 1 hour. For V(runpod), image
         C(runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404) of 9 GiB, 40 GiB of disk, and verified
         hosts alone, which are those of its secure cloud.
     type: str
-    choices: [runpod, vastai]
+    choices: [local, runpod, ssh, vastai]
     default: vastai
   api_key:
     description:

@@ -86,8 +86,9 @@ def teardown_ending(
     """See DOCUMENTATION."""
     gone = released.get("released", [])
     stopped = released if "released" not in released else None
+    own = bool((released.get("rental") or {}).get("own"))
     return ending_message(
-        Ending(name, scope, server or {}, tunnel or {}, gone, failed, bool(dry_run), stopped)
+        Ending(name, scope, server or {}, tunnel or {}, gone, failed, bool(dry_run), stopped, own)
     )
 
 

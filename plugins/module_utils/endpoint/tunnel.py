@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import resource
+import shlex
 import socket
 import subprocess
 import tempfile
@@ -25,8 +26,8 @@ from ..common.answers import parse
 from ..common.private_files import private_folder, require_ours, write_private
 
 #: What a user sets for his own hosts, such as to forward the agent or to run a command of this
-#: machine, is for none that is rented from a stranger: ssh reads no settings of his.
-_SSH = ("ssh", "-F", "/dev/null")
+#: machine, is for none that is rented from a stranger: ssh reads no settings of his there.
+_NO_SETTINGS = ("-F", "/dev/null")
 _OPEN_SECONDS, _CONTROL_SECONDS = 60, 15
 _TRIES = 3
 #: What ssh is let say. A host may greet with as much as it likes.
@@ -39,14 +40,20 @@ class TunnelError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """Where a tunnel leads, and with which key. The remote side is always the host's loopback."""
+    """Where a tunnel leads, and with which key. The remote side is always the host's loopback.
+
+    A host is a stranger's that has a ``known_hosts_file``, in which its key is pinned. Others are
+    the user's own: for them, what is None is as ssh's settings say, and ``ssh_arguments`` are
+    further words for ssh.
+    """
 
     host: str
-    port: int
-    user: str
-    private_key_file: str
-    known_hosts_file: str
+    port: int | None
+    user: str | None
+    private_key_file: str | None
+    known_hosts_file: str | None
     remote_port: int
+    ssh_arguments: str = ""
 
 
 class Tunnel:
@@ -105,7 +112,7 @@ class Tunnel:
             if local_port or "forward" not in said.casefold() or attempt == _TRIES:
                 break
         raise TunnelError(
-            f"The SSH tunnel to {target.host}:{target.port} could not be opened: {said} "
+            f"The SSH tunnel to {target.host}:{target.port or 22} could not be opened: {said} "
             "Check that the local port is free and that the host still answers to SSH."
         )
 
@@ -144,22 +151,30 @@ class Tunnel:
             "ConnectTimeout": "15",
             "ControlPath": self._socket.name,
             "ExitOnForwardFailure": "yes",
-            "IdentitiesOnly": "yes",
             "ServerAliveInterval": "15",
             # Whoever rents or connects has pinned the key: here a missing one is a wrong one.
             "StrictHostKeyChecking": "yes",
-            "GlobalKnownHostsFile": "/dev/null",
-            "UserKnownHostsFile": os.path.expanduser(target.known_hosts_file),
         }
-        command = [*_SSH, "-f", "-N", "-o", "ControlMaster=yes", "-p", str(target.port)]
-        command += ["-i", os.path.expanduser(target.private_key_file)]
+        command = ["ssh", "-f", "-N", "-o", "ControlMaster=yes"]
+        if target.known_hosts_file is not None:
+            command += _NO_SETTINGS
+            options["IdentitiesOnly"] = "yes"
+            options["GlobalKnownHostsFile"] = "/dev/null"
+            options["UserKnownHostsFile"] = os.path.expanduser(target.known_hosts_file)
+        else:
+            # First, for of each option ssh takes what is said first.
+            command += shlex.split(target.ssh_arguments)
+        command += ["-p", str(target.port)] if target.port else []
+        command += ["-l", target.user] if target.user else []
+        if target.private_key_file:
+            command += ["-i", os.path.expanduser(target.private_key_file)]
         command += ["-L", f"127.0.0.1:{port}:127.0.0.1:{target.remote_port}"]
         command += [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
         # The background process keeps its files open, so a pipe would never end.
         with tempfile.TemporaryFile(mode="w+", errors="replace") as complaints:
             try:
                 done = subprocess.run(
-                    [*command, f"{target.user}@{target.host}"],
+                    [*command, target.host],
                     cwd=self._folder,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -177,7 +192,7 @@ class Tunnel:
     def _control(self, request: str) -> subprocess.CompletedProcess[bytes]:
         try:
             return subprocess.run(
-                [*_SSH, "-S", self._socket.name, "-O", request, "tunnel"],
+                ["ssh", *_NO_SETTINGS, "-S", self._socket.name, "-O", request, "tunnel"],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -225,7 +225,8 @@ class Rental:
     It bills ``price_usd_per_hour`` while it runs, and ``stopped_usd_per_hour`` when it does not.
     ``ends_at`` is when its machine's owner wants it back, in epoch seconds.
     ``seniority`` sorts the rentals of a provider by their creation and never changes; empty where
-    the provider tells no order. ``started_at`` is in epoch seconds.
+    the provider tells no order. ``started_at`` is in epoch seconds. What is the user's ``own`` is
+    no rental at all: nobody rents it, and nobody ends it.
     """
 
     provider: str
@@ -250,6 +251,7 @@ class Rental:
     stopped_usd_per_hour: float | None = None
     ends_at: float | None = None
     claim: Mark | None = None
+    own: bool = False
 
     def __post_init__(self) -> None:
         check_id(self.id)

@@ -29,6 +29,7 @@ from ..model import (
 from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose, traffic_usd
 from ..offers.runners_up import runners_up
+from ..own import is_own, own_answer
 from ..providers.provider import Provider
 from ..secret import SHORT_WARNING, is_short, refuse_short
 from .account import SHARED_FOR_SECONDS, duplicates_warning, named, readable
@@ -107,6 +108,8 @@ def rental(
     try:
         # An empty name would stand for none, and look like one that is not rented.
         check_name(given["name"])
+        if is_own(given["provider"]):
+            return {**own_answer(given), "warnings": []}
         if is_short(given_secret(given)):
             warnings.append(SHORT_WARNING)
         provider = make_provider(given)

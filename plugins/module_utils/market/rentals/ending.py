@@ -19,7 +19,7 @@ class Ending:
 
     ``server`` is of the one that stops the server, ``tunnel`` of the one that closes it, and
     ``failed`` is what was said of a failure before the release. ``stopped`` is of the one that let
-    the rental stand still, where it was not to be released.
+    the rental stand still, where it was not to be released. ``own`` tells a host of the user's own.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Ending:
     failed: str = ""
     dry_run: bool = False
     stopped: Result | None = None
+    own: bool = False
 
 
 def ending_message(ending: Ending) -> str:
@@ -49,7 +50,7 @@ def _server(ending: Ending) -> str:
         why = ending.failed or str(server.get("msg") or "no message")
         return f"not stopped: {_open(why)}" + _gone_with_it(ending)
     if not server or server.get("skipped"):
-        return "not looked at" if ending.released or _stands(ending) else ""
+        return "not looked at" if ending.released or ending.own or _stands(ending) else ""
     if ending.dry_run:
         return "would be stopped" if server.get("changed") else "none is there"
     if server.get("stopped") == "proven":
@@ -62,6 +63,8 @@ def _gone_with_it(ending: Ending) -> str:
     """What to do about a server that may still run: nothing, for its rental is proven gone."""
     if ending.dry_run:
         return ""
+    if ending.own:
+        return ". What may be left of it goes on"
     how = "ended" if ending.stopped is not None else "went"
     return f". What may be left of it {how} with the rental"
 
@@ -85,6 +88,8 @@ def _standing(ending: Ending, stopped: Result) -> str:
     rental = stopped.get("rental")
     if not rental:
         return _nothing(ending)
+    if rental.get("own"):
+        return _own(ending)
     verb = "would stand" if ending.dry_run and stopped.get("changed") else "stands"
     price = rental.get("stopped_usd_per_hour")
     bills = "a price that is not told" if price is None else f"{price:.4f} dollars per hour"
@@ -95,12 +100,18 @@ def _standing(ending: Ending, stopped: Result) -> str:
     )
 
 
+def _own(ending: Ending) -> str:
+    return f"{ending.name} is a host of your own: nothing of it is rented, and nothing released."
+
+
 def _nothing(ending: Ending) -> str:
     return f"Nothing is rented under the name {ending.name} in scope {ending.scope}."
 
 
 def _rentals(ending: Ending) -> str:
     """What was released, and what it has cost."""
+    if ending.own:
+        return _own(ending)
     if not ending.released:
         return _nothing(ending)
     verb = "Would release" if ending.dry_run else "Released and proven gone:"

@@ -14,6 +14,7 @@ from ..errors import MarketError
 from ..failing import failure
 from ..mark import check_name
 from ..model import RUNNING, SILENT, Rental, rate
+from ..own import is_own, own_rental
 from ..providers.provider import HOST, NOBODY, Provider
 from ..secret import SHORT_WARNING, is_short
 from .account import SHARED_FOR_SECONDS, duplicates_warning, named
@@ -45,6 +46,8 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
         if name is not None:
             # An empty one would stand for the whole scope.
             check_name(name)
+        if is_own(given["provider"]):
+            return _of_own(given)
         provider = make_provider(given, clock)
         lifecycle = make_lifecycle(given, provider, clock)
         rentals = lifecycle.account.rentals(SHARED_FOR_SECONDS, name)
@@ -66,6 +69,15 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
         "rentals": told,
         "warnings": warnings,
     }
+
+
+def _of_own(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The host of that name. What others there are only the inventory knows."""
+    name = given["name"]
+    untold = dict.fromkeys(("remaining_seconds", "contract_remaining_seconds"))
+    bill = {"billed_usd_per_hour": 0.0, "cost_usd": 0.0, "enforced_by": NOBODY, **untold}
+    found = [{**own_rental(given["provider"], name), **bill}] if name else []
+    return {"changed": False, "rentals": found, "warnings": []}
 
 
 def _told(

@@ -21,6 +21,7 @@ from ..model import HostImage, Offer
 from ..offers.minutes import slowest_line
 from ..offers.ranking import ImageFor, Usage, no_image
 from ..offers.shared_search import SharedSearch
+from ..own import OWN, is_own, refuse_own
 from ..providers.pace import Pace
 from ..providers.provider import Credential, Provider
 from ..providers.registry import DEFAULT_PROVIDER, PROVIDERS
@@ -32,7 +33,7 @@ from .means import Means
 from .shared_listing import SharedListing
 
 MARKET_OPTIONS: dict[str, Any] = {
-    "provider": {"type": "str", "choices": sorted(PROVIDERS), "default": DEFAULT_PROVIDER},
+    "provider": {"type": "str", "choices": sorted((*PROVIDERS, *OWN)), "default": DEFAULT_PROVIDER},
     **{
         credential.option: {"type": "str", "no_log": True}
         for kind in PROVIDERS.values()
@@ -102,7 +103,11 @@ ReleaseOn = Callable[[Mapping[str, Any], Mapping[str, Any]], Optional[tuple[str,
 
 
 def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Provider:
-    """The provider that *options* name; raises CredentialError without what it logs in with."""
+    """The provider that *options* name; raises CredentialError without what it logs in with.
+
+    Raises RequestRefused where they name none, for hosts of the user's own.
+    """
+    refuse_own(options["provider"])
     kind = PROVIDERS[options["provider"]]
     clock = clock or Clock.from_environment()
     pace = Pace(_shared_file(options, "pace"), kind.seconds_between, clock)
@@ -177,7 +182,7 @@ def scope_secret(options: Mapping[str, Any]) -> str:
     secret = given_secret(options) or " ".join(_credentials(options).values())
     if not secret:
         raise RequestRefused(
-            f"Provider {options['provider']} has no key that host keys could be derived from.",
+            f"Provider {options['provider']} has no key that other keys could be derived from.",
             remedy=f"Set scope_secret, or the environment variable {_SECRET_ENV}.",
         )
     return secret
@@ -190,6 +195,8 @@ def check_credentials(options: Mapping[str, Any]) -> None:
 
 def _credentials(options: Mapping[str, Any]) -> dict[str, str]:
     """What the provider logs in with, by option. Raises CredentialError for what is missing."""
+    if is_own(options["provider"]):
+        return {}
     kind = PROVIDERS[options["provider"]]
     found = {}
     for credential in kind.credentials:

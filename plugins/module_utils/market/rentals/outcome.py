@@ -90,7 +90,7 @@ def _bill(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
         return _not_listed(release)
     if release.nonce:
         return _kept(release, rental, cost_usd)
-    if rental:
+    if rental and not rental.get("own"):
         return (
             f"Rental {rental.get('id')} is older than this run, so it was kept: {_rate(rental)} "
             f"until {_TEARDOWN} releases it."
