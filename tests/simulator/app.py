@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import keyword
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,10 @@ DEFAULT_PROVIDER = "vastai"
 
 
 class Api(Protocol):
-    """A provider's routes, which are class ``Api`` in the file of its name beside this one."""
+    """A provider's routes, which are class ``Api`` in the file of its name beside this one.
+
+    A word of Python's cannot be a file's name.
+    """
 
     def answer(self, request: Request, traits: Traits, from_host: bool) -> Reply:
         """Answer one request; ``traits`` are those of a rental or a list that it may make."""
@@ -60,7 +64,8 @@ class Simulator:
         self.numbers = itertools.count(1)
         self.faults = Faults()
         self.journal = Journal(journal_file)
-        routes = importlib.import_module(f"tests.simulator.{provider}")
+        file = f"{provider}_cloud" if keyword.iskeyword(provider) else provider
+        routes = importlib.import_module(f"tests.simulator.{file}")
         self.api: Api = routes.Api(market)
         self.control = Control(market, self.faults, self.journal)
         self.servers = [Server((LOOPBACK, port), self.answer)]

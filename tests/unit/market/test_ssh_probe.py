@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import paramiko
@@ -160,6 +162,14 @@ def test_the_private_half_of_a_new_key_is_in_no_argument_list(host: SshHost, log
     command, stdin = host.commands[0]
     assert stdin == REPLACED.private
     assert not [line for line in REPLACED.private.splitlines() if line in command]
+
+
+def test_a_user_who_is_not_root_becomes_it_to_replace_the_key(host: SshHost, login: Login) -> None:
+    replace_host_key(host.endpoint, login, REPLACED)
+    replace_host_key(host.endpoint, replace(login, user="ubuntu"), REPLACED)
+    (by_root, _key), (by_user, stdin) = host.commands[0], host.commands[-2]
+    assert shlex.split(by_user) == ["sudo", "-n", "sh", "-c", by_root]
+    assert stdin == REPLACED.private
 
 
 def test_a_stranger_is_given_no_host_key(host: SshHost, login: Login) -> None:

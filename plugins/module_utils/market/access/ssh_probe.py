@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shlex
 import socket
 import sys
 from dataclasses import dataclass, replace
@@ -88,11 +89,12 @@ def replace_host_key(
     """Give the host the key *new* over a fresh connection, and confirm it by another one.
 
     Afterwards *new* is pinned. A host that shows none of the expected keys is given nothing. Takes
-    some seconds, until sshd listens again.
+    some seconds, until sshd listens again. Whoever is not root has to become it without a password.
     """
-    given = _Visit(endpoint, login, timeout_seconds).run(
-        replacement_script(new.public), new.private
-    )
+    script = replacement_script(new.public)
+    if login.user != "root":
+        script = f"sudo -n sh -c {shlex.quote(script)}"
+    given = _Visit(endpoint, login, timeout_seconds).run(script, new.private)
     if not given.ready:
         return given
     return probe(endpoint, replace(login, expected_keys=(new.public,)), timeout_seconds)

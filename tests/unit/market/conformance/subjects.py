@@ -23,6 +23,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnclearCreate,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.lambda_cloud import (
+    LambdaCloud,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runpod import (
@@ -30,7 +33,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runp
     RunPod,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
-from tests.simulator import runpod
+from tests.simulator import lambda_cloud, runpod
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -231,6 +234,35 @@ class SimulatedRunPod(Simulated):
                 del self.market.offers[offer["id"]]
 
 
+class SimulatedLambda(Simulated):
+    """Lambda Cloud: an instance type in a region is an offer."""
+
+    kind = LambdaCloud
+    calls: ClassVar[dict[str, tuple[str, str]]] = {
+        "search": ("GET", "/api/v1/instance-types"),
+        "create": ("POST", "/api/v1/instance-operations/launch"),
+        "list": ("GET", "/api/v1/instances$"),
+        "get": ("GET", "/api/v1/instances/.+"),
+        "release": ("POST", "/api/v1/instance-operations/terminate"),
+        "change_mark": ("POST", "/api/v1/instances/.+"),
+        "check_credential": ("GET", "/api/v1/ssh-keys"),
+    }
+
+    def number(self, rental_id: str) -> int:
+        """To the base of 16."""
+        return lambda_cloud.number_of(rental_id)
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {lambda_cloud.instance_id(rental) for rental in self.market.rentals.values()}
+
+    def take(self, offer_id: str) -> None:
+        """All machines of the type in the region."""
+        for offer in self.market.search():
+            if lambda_cloud.fits(offer, *offer_id.split(".")):
+                del self.market.offers[offer["id"]]
+
+
 class Fake(Subject):
     """The fake, whose scripts stand for what a client makes of such answers."""
 
@@ -316,6 +348,7 @@ class Fake(Subject):
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     VastAI.name: SimulatedVastAI,
     RunPod.name: SimulatedRunPod,
+    LambdaCloud.name: SimulatedLambda,
     FakeProvider.name: Fake,
 }
 assert set(Fake._METHODS) == set(wire.CALLS) - {"rows"}
