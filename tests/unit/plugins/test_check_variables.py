@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
+    PROVIDERS,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.simulator.app import Simulator
@@ -22,6 +25,7 @@ from tests.unit.plays import on_the_host, play, role
 PLAYBOOKS = sorted(
     path for path in REPOSITORY.glob("playbooks/*.yml") if path.stem not in ("hosts",)
 )
+ONE_OF = f"must be one of: {', '.join(sorted(PROVIDERS))}"
 #: What a server may be called and told.
 EXAMPLES = {
     "inferops_server": "vllm",
@@ -127,12 +131,8 @@ def test_text_becomes_what_is_meant(name: str, text: str, value: Any) -> None:
         ("rent_deadline_hours", "inf", "rent_deadline_hours must be at least 0, not inf."),
         ("rent_gpu_names", None, "rent_gpu_names is empty: leave it out, or give it a value."),
         ("rent_countries", '["SE"]', "write it without brackets, as in a,b"),
-        ("inferops_provider", "vast", "must be one of: runpod, vastai"),
-        (
-            "inferops_provider",
-            ["vastai"],
-            "inferops_provider must be one of: runpod, vastai, not ['vastai'].",
-        ),
+        ("inferops_provider", "vast", ONE_OF),
+        ("inferops_provider", ["vastai"], f"inferops_provider {ONE_OF}, not ['vastai']."),
         ("inferops_api_key", {"a": "b"}, "inferops_api_key must be text."),
         ("inferops_home", ["~"], "inferops_home must be text, not ['~']."),
         (
@@ -190,7 +190,7 @@ def test_one_wrong_value_shows_no_secret_in_any_playbook(tmp_path: Path, file: P
     kept.write_text(json.dumps(secrets))
     status, output = play(tmp_path, file, "-vvv", "-e", f"@{kept}", **wrong)
     assert status != 0
-    assert "value of inferops_provider must be one of: runpod, vastai, got: vast" in output
+    assert f"value of inferops_provider {ONE_OF}, got: vast" in output
     assert shown(output) == []
 
 
