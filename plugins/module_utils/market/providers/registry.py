@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from .provider import Provider
 from .runpod import RunPod
+from .shadeform import Shadeform
 from .vastai import VastAI
 
-PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (RunPod, VastAI)}
+PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (RunPod, Shadeform, VastAI)}
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name
