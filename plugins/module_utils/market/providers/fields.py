@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from ..border import check_id, printable, shown
@@ -51,3 +53,17 @@ def required(row: Mapping[str, Any], field: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{field} is {shown(row[field])}, which is no number")
     return number
+
+
+def moment(told: Any) -> float | None:
+    """A time as RFC 3339 has it in epoch seconds; None where it is not told.
+
+    Raises one of DAMAGED.
+    """
+    if told is None:
+        return None
+    # Python before 3.11 reads neither a Z nor nanoseconds.
+    text = re.sub(r"(\.\d{1,6})\d*", r"\1", told.replace("Z", "+00:00"))
+    text = re.sub(r"\.(\d{1,6})(?=[+-])", lambda found: f".{found[1]:0<6}", text)
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()

@@ -8,8 +8,11 @@ from __future__ import annotations
 from .lambda_cloud import LambdaCloud
 from .provider import Provider
 from .runpod import RunPod
+from .shadeform import Shadeform
 from .vastai import VastAI
 
-PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (LambdaCloud, RunPod, VastAI)}
+PROVIDERS: dict[str, type[Provider]] = {
+    kind.name: kind for kind in (LambdaCloud, RunPod, Shadeform, VastAI)
+}
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name

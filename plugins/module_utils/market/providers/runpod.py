@@ -15,7 +15,6 @@ import base64
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 from ..access.start_script import SelfRelease, start_script
@@ -40,7 +39,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
-from .fields import id_or_none, numeric, required
+from .fields import id_or_none, moment, numeric, required
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of
 from .transport import Response, expect_ok
@@ -242,7 +241,7 @@ class RunPod(RestProvider):
             status_text=text,
             # 0 is what it shows of one that stands still.
             price_usd_per_hour=numeric(row, "cost") or None,
-            started_at=_time(row.get("createdAt")),
+            started_at=moment(row.get("createdAt")),
             machine_id=None,
             gpu_name=_gpu_name(gpu.get("id") or ""),
             gpu_count=int(numeric(gpu, "count") or 0),
@@ -376,19 +375,8 @@ def _second_mark(row: dict[str, Any]) -> str | None:
 
 def _seniority(row: dict[str, Any]) -> str:
     """The time of the create: ids tell no order."""
-    created = _time(row.get("createdAt"))
+    created = moment(row.get("createdAt"))
     return "" if created is None else f"{created:020.6f}"
-
-
-def _time(told: Any) -> float | None:
-    """RFC 3339 in epoch seconds; None where it is not told. Raises one of DAMAGED."""
-    if told is None:
-        return None
-    # Python before 3.11 reads neither a Z nor nanoseconds.
-    text = re.sub(r"(\.\d{1,6})\d*", r"\1", told.replace("Z", "+00:00"))
-    text = re.sub(r"\.(\d{1,6})(?=[+-])", lambda found: f".{found[1]:0<6}", text)
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _gpu_name(gpu_id: str) -> str:

@@ -32,8 +32,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runp
     SCRIPT_VARIABLE,
     RunPod,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shadeform import (
+    Shadeform,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
-from tests.simulator import lambda_cloud, runpod
+from tests.simulator import lambda_cloud, runpod, shadeform
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -263,6 +266,43 @@ class SimulatedLambda(Simulated):
                 del self.market.offers[offer["id"]]
 
 
+class SimulatedShadeform(Simulated):
+    """Shadeform: a kind of machine of one of its clouds, in a region, is an offer."""
+
+    kind = Shadeform
+    calls: ClassVar[dict[str, tuple[str, str]]] = {
+        "search": ("GET", "/v1/instances/types$"),
+        "create": ("POST", "/v1/instances/create$"),
+        "list": ("GET", "/v1/instances$"),
+        "get": ("GET", "/v1/instances/.+/info$"),
+        "release": ("POST", "/v1/instances/.+/delete$"),
+        "change_mark": ("POST", "/v1/instances/.+/update$"),
+        "check_credential": ("GET", "/v1/sshkeys$"),
+    }
+
+    def number(self, rental_id: str) -> int:
+        """The last part of its id."""
+        return int(rental_id.rpartition("-")[2])
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {shadeform.instance_id(rental) for rental in self.market.rentals.values()}
+
+    def carried(self) -> str:
+        """The body of the create, and the script that is packed in it."""
+        body = self._sent()[-1]["body"]
+        return f"{body} {shadeform.script_of(body)}"
+
+    def take(self, offer_id: str) -> None:
+        """All of its machines there."""
+        cloud, region, kind = offer_id.split(".")
+        for offer in self.market.search():
+            told = (shadeform.cloud_of(offer), shadeform.region(offer))
+            named = offer["gpu_name"].replace(" ", "_")
+            if told == (cloud, region) and kind in (named, f"{named}x{offer['num_gpus']}"):
+                del self.market.offers[offer["id"]]
+
+
 class Fake(Subject):
     """The fake, whose scripts stand for what a client makes of such answers."""
 
@@ -349,6 +389,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     VastAI.name: SimulatedVastAI,
     RunPod.name: SimulatedRunPod,
     LambdaCloud.name: SimulatedLambda,
+    Shadeform.name: SimulatedShadeform,
     FakeProvider.name: Fake,
 }
 assert set(Fake._METHODS) == set(wire.CALLS) - {"rows"}
