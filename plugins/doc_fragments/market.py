@@ -22,21 +22,24 @@ options:
         C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk, reliability 0.95,
         verified hosts alone, and a line that fetches all within 1 hour. For V(runpod), image
         C(runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404) of 9 GiB, 40 GiB of disk, and verified
-        hosts alone, which are those of its secure cloud.
+        hosts alone, which are those of its secure cloud. For V(prime), image C(ubuntu_22_cuda_12)
+        of 5 GiB, 40 GiB of disk, and verified hosts alone, which are those of secure clouds.
     type: str
-    choices: [runpod, vastai]
+    choices: [prime, runpod, vastai]
     default: vastai
   api_key:
     description:
       - What the account logs in with.
       - Without it, the environment variable of the provider is read on the controller,
-        E(VAST_API_KEY) for V(vastai), E(RUNPOD_API_KEY) for V(runpod).
+        E(VAST_API_KEY) for V(vastai), E(RUNPOD_API_KEY) for V(runpod), E(PRIME_API_KEY) for
+        V(prime).
     type: str
   api_url:
     description:
       - Address of the provider's API, for a simulator or a proxy.
       - Without it, the environment variable of the provider is read, E(VAST_URL) for V(vastai),
-        E(RUNPOD_API_BASE_URL) for V(runpod), and then its public address is used.
+        E(RUNPOD_API_BASE_URL) for V(runpod), E(PRIME_API_BASE_URL) for V(prime), and then its
+        public address is used.
     type: str
   controller_dir:
     description:

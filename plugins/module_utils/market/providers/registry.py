@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from .prime import PrimeIntellect
 from .provider import Provider
 from .runpod import RunPod
 from .vastai import VastAI
 
-PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (RunPod, VastAI)}
+PROVIDERS: dict[str, type[Provider]] = {
+    kind.name: kind for kind in (PrimeIntellect, RunPod, VastAI)
+}
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name
