@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .lambda_cloud import LambdaCloud
+from .prime import PrimeIntellect
 from .provider import Provider
 from .runpod import RunPod
 from .shadeform import Shadeform
@@ -13,6 +14,7 @@ from .vastai import VastAI
 
 PROVIDERS: dict[str, type[Provider]] = {
     kind.name: kind for kind in (LambdaCloud, RunPod, Shadeform, VastAI)
+    kind.name: kind for kind in (PrimeIntellect, RunPod, VastAI)
 }
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name

@@ -27,6 +27,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.lamb
     LambdaCloud,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prime import (
+    PrimeIntellect,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runpod import (
     SCRIPT_VARIABLE,
@@ -36,7 +39,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shad
     Shadeform,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
-from tests.simulator import lambda_cloud, runpod, shadeform
+from tests.simulator import lambda_cloud, prime, runpod, shadeform
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -303,6 +306,34 @@ class SimulatedShadeform(Simulated):
                 del self.market.offers[offer["id"]]
 
 
+class SimulatedPrimeIntellect(Simulated):
+    """Prime Intellect: a plan of one of its clouds is an offer."""
+
+    kind = PrimeIntellect
+    calls: ClassVar[dict[str, tuple[str, str]]] = {
+        "search": ("GET", "/api/v1/availability/gpus"),
+        "create": ("POST", "/api/v1/pods/$"),
+        "list": ("GET", "/api/v1/pods/$"),
+        "get": ("GET", "/api/v1/pods/[0-9a-f]+$"),
+        "release": ("DELETE", "/api/v1/pods/.+"),
+        "check_credential": ("GET", "/api/v1/ssh_keys/$"),
+    }
+
+    def number(self, rental_id: str) -> int:
+        """Its ids are hexadecimal."""
+        return int(rental_id, 16)
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {prime.pod_id(rental) for rental in self.market.rentals.values()}
+
+    def take(self, offer_id: str) -> None:
+        """All machines with this GPU."""
+        for offer in prime.on_offer(self.market):
+            if offer_id.startswith(f"{prime.GPUS[offer['gpu_name']][0]}."):
+                del self.market.offers[offer["id"]]
+
+
 class Fake(Subject):
     """The fake, whose scripts stand for what a client makes of such answers."""
 
@@ -390,6 +421,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     RunPod.name: SimulatedRunPod,
     LambdaCloud.name: SimulatedLambda,
     Shadeform.name: SimulatedShadeform,
+    PrimeIntellect.name: SimulatedPrimeIntellect,
     FakeProvider.name: Fake,
 }
 assert set(Fake._METHODS) == set(wire.CALLS) - {"rows"}
