@@ -102,6 +102,8 @@ class Provider(ABC):
     ssh_user: ClassVar[str]
     #: What is rented where a wish leaves it open.
     usual: ClassVar[Usual]
+    #: Proving that a rental has ended may take so long. Some are not ended before they run.
+    end_seconds: ClassVar[float] = 90.0
     #: By engine: the images that have it already, and let in whoever logs in at this provider.
     engine_images: ClassVar[Mapping[str, EngineImages]] = {}
 

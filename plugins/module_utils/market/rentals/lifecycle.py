@@ -42,8 +42,6 @@ _OLDER_SECONDS = 6 * 3600.0
 #: own client says so of 30 s. Its disk is lost then, so it gets more.
 _START_SECONDS = 120.0
 _STOP_SECONDS = 120.0
-#: Proving a release may take this long.
-_ABSENCE_LIMIT_SECONDS = 90.0
 #: Prices come rounded: a difference below this is none.
 _SAME_PRICE_USD = 0.0001
 #: A deadline this close would end a rental before anybody has read the answer.
@@ -522,7 +520,7 @@ class Lifecycle:
         proof = Proof(self._provider, rental_id)
         verdict = Verdict(UNKNOWN, "it was never looked at")
         try:
-            for _waited in self._clock.ticks(_ABSENCE_LIMIT_SECONDS, LOOKS_APART_SECONDS):
+            for _waited in self._clock.ticks(self._provider.end_seconds, LOOKS_APART_SECONDS):
                 if not proof.absent:
                     self._try_release(rental_id)
                 verdict = proof.look()
