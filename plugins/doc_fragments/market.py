@@ -22,21 +22,34 @@ options:
         C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk, reliability 0.95,
         verified hosts alone, and a line that fetches all within 1 hour. For V(runpod), image
         C(runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404) of 9 GiB, 40 GiB of disk, and verified
-        hosts alone, which are those of its secure cloud.
+        hosts alone, which are those of its secure cloud. For V(verda), image
+        C(ubuntu-24.04-cuda-13.0-open-docker) of 2 GiB, 60 GiB of disk, and verified hosts alone,
+        which are all it has.
     type: str
-    choices: [runpod, vastai]
+    choices: [runpod, vastai, verda]
     default: vastai
   api_key:
     description:
-      - What the account logs in with.
+      - What the account logs in with, where that is one key.
       - Without it, the environment variable of the provider is read on the controller,
         E(VAST_API_KEY) for V(vastai), E(RUNPOD_API_KEY) for V(runpod).
+    type: str
+  client_id:
+    description:
+      - What the account logs in with, where those are a name and O(client_secret).
+      - Without it, E(VERDA_CLIENT_ID) is read for V(verda).
+    type: str
+  client_secret:
+    description:
+      - The secret of O(client_id).
+      - Without it, E(VERDA_CLIENT_SECRET) is read for V(verda).
     type: str
   api_url:
     description:
       - Address of the provider's API, for a simulator or a proxy.
       - Without it, the environment variable of the provider is read, E(VAST_URL) for V(vastai),
-        E(RUNPOD_API_BASE_URL) for V(runpod), and then its public address is used.
+        E(RUNPOD_API_BASE_URL) for V(runpod), E(VERDA_BASE_URL) for V(verda), and then its public
+        address is used.
     type: str
   controller_dir:
     description:

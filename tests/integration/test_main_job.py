@@ -250,7 +250,7 @@ def test_a_host_that_vanishes_while_it_is_installed_is_released(controller: Cont
         ({"rent_max_price": "1"}, "did you mean rent_max_price_usd_per_hour"),
         ({"inferops_model": "no model at all"}, "write organisation/name as on the hub"),
         ({"inferops_model": "inferops/nothing"}, "has no model inferops/nothing"),
-        ({"inferops_provider": "nocloud"}, "must be one of: runpod, vastai"),
+        ({"inferops_provider": "nocloud"}, "must be one of: runpod, vastai, verda"),
         ({"inferops_api_key": ""}, "Set the environment variable VAST_API_KEY"),
         ({"rent_filter": "ram_gib >"}, "is not a JMESPath expression"),
         ({"rent_filter": "ram_gib > `100000`"}, "Relax the first ones"),

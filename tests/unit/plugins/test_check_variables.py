@@ -127,11 +127,11 @@ def test_text_becomes_what_is_meant(name: str, text: str, value: Any) -> None:
         ("rent_deadline_hours", "inf", "rent_deadline_hours must be at least 0, not inf."),
         ("rent_gpu_names", None, "rent_gpu_names is empty: leave it out, or give it a value."),
         ("rent_countries", '["SE"]', "write it without brackets, as in a,b"),
-        ("inferops_provider", "vast", "must be one of: runpod, vastai"),
+        ("inferops_provider", "vast", "must be one of: runpod, vastai, verda"),
         (
             "inferops_provider",
             ["vastai"],
-            "inferops_provider must be one of: runpod, vastai, not ['vastai'].",
+            "inferops_provider must be one of: runpod, vastai, verda, not ['vastai'].",
         ),
         ("inferops_api_key", {"a": "b"}, "inferops_api_key must be text."),
         ("inferops_home", ["~"], "inferops_home must be text, not ['~']."),
@@ -190,7 +190,7 @@ def test_one_wrong_value_shows_no_secret_in_any_playbook(tmp_path: Path, file: P
     kept.write_text(json.dumps(secrets))
     status, output = play(tmp_path, file, "-vvv", "-e", f"@{kept}", **wrong)
     assert status != 0
-    assert "value of inferops_provider must be one of: runpod, vastai, got: vast" in output
+    assert "value of inferops_provider must be one of: runpod, vastai, verda, got: vast" in output
     assert shown(output) == []
 
 

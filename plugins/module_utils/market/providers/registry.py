@@ -8,7 +8,8 @@ from __future__ import annotations
 from .provider import Provider
 from .runpod import RunPod
 from .vastai import VastAI
+from .verda import Verda
 
-PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (RunPod, VastAI)}
+PROVIDERS: dict[str, type[Provider]] = {kind.name: kind for kind in (RunPod, VastAI, Verda)}
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name
