@@ -20,32 +20,47 @@ options:
       - The marketplace.
       - V(ssh) and V(local) stand for none, but for hosts of your own, which the inventory says how
         to reach, and for this machine. Nothing is rented there, and nothing ends.
-      - What a wish leaves open is as usual there, with 40 GiB of disk, and verified hosts alone.
+      - What a wish leaves open is as usual at each marketplace.
       - For V(lambda), image C(lambda-stack-24-04), a family of its machine images whose boot takes
-        as long as if 10 GiB were fetched. All of its hosts are verified.
-      - For V(runpod), image C(runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404) of 9 GiB. Verified
-        hosts are those of its secure cloud.
+        as long as if 10 GiB were fetched, 40 GiB of disk, and verified hosts alone, which all are.
+      - For V(prime), image C(ubuntu_22_cuda_12) of 5 GiB, 40 GiB of disk, and verified hosts alone,
+        which are those of secure clouds.
+      - For V(runpod), image C(runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404) of 9 GiB, 40 GiB of
+        disk, and verified hosts alone, which are those of its secure cloud.
       - For V(shadeform), image C(shade_os), which stands for the newest operating system of a
-        machine that has drivers, and boots for as long as an image of 10 GiB takes. All are
-        verified.
-      - For V(vastai), image C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, reliability 0.95,
-        and a line that fetches all within 1 hour.
+        machine that has drivers and boots for as long as an image of 10 GiB takes, 40 GiB of disk,
+        and verified hosts alone, which all are.
+      - For V(vastai), image C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk,
+        reliability 0.95, verified hosts alone, and a line that fetches all within 1 hour.
+      - For V(verda), image C(ubuntu-24.04-cuda-13.0-open-docker) of 2 GiB, 60 GiB of disk, and
+        verified hosts alone, which are all it has.
     type: str
-    choices: [lambda, local, runpod, shadeform, ssh, vastai]
+    choices: [lambda, local, prime, runpod, shadeform, ssh, vastai, verda]
     default: vastai
   api_key:
     description:
-      - What the account logs in with.
+      - What the account logs in with, where that is one key.
       - Without it, the environment variable of the provider is read on the controller,
-        E(LAMBDA_API_KEY) for V(lambda), E(RUNPOD_API_KEY) for V(runpod), E(SHADEFORM_API_KEY) for
-        V(shadeform), E(VAST_API_KEY) for V(vastai).
+        E(LAMBDA_API_KEY) for V(lambda), E(PRIME_API_KEY) for V(prime), E(RUNPOD_API_KEY) for
+        V(runpod), E(SHADEFORM_API_KEY) for V(shadeform), E(VAST_API_KEY) for V(vastai).
+    type: str
+  client_id:
+    description:
+      - What the account logs in with, where those are a name and O(client_secret).
+      - Without it, E(VERDA_CLIENT_ID) is read for V(verda).
+    type: str
+  client_secret:
+    description:
+      - The secret of O(client_id).
+      - Without it, E(VERDA_CLIENT_SECRET) is read for V(verda).
     type: str
   api_url:
     description:
       - Address of the provider's API, for a simulator or a proxy.
       - Without it, the environment variable of the provider is read, E(LAMBDA_CLOUD_BASE_URL) for
-        V(lambda), E(RUNPOD_API_BASE_URL) for V(runpod), E(SHADEFORM_API_URL) for V(shadeform),
-        E(VAST_URL) for V(vastai), and then its public address is used.
+        V(lambda), E(PRIME_API_BASE_URL) for V(prime), E(RUNPOD_API_BASE_URL) for V(runpod),
+        E(SHADEFORM_API_URL) for V(shadeform), E(VAST_URL) for V(vastai), E(VERDA_BASE_URL) for
+        V(verda), and then its public address is used.
     type: str
   controller_dir:
     description:

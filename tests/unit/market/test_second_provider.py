@@ -67,7 +67,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with (root / PROVIDERS / "registry.py").open("a") as registry:
         registry.write(REGISTERED)
     options = root / "plugins" / "doc_fragments" / "market.py"
-    text = options.read_text().replace(", vastai]", ", second, vastai]")
+    text = options.read_text().replace("choices: [", "choices: [second, ", 1)
     options.write_text(text.replace("  api_url:\n", OPTION))
     monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(tmp_path))
     monkeypatch.setenv("INFEROPS_CLOCK", f"{time.time()} {time.time()} {SCALE}")

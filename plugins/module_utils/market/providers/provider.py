@@ -98,7 +98,8 @@ class Provider(ABC):
     seconds_between: ClassVar[Mapping[str, float]]
     #: How many characters of a mark the provider keeps.
     label_length: ClassVar[int]
-    #: How long a rental that was released may still show before it is proven gone.
+    #: How long a rental that was released may still show before it is proven gone. Some are not
+    #: ended before they run.
     ends_within_seconds: ClassVar[float] = 90.0
     #: Who one logs in as on its hosts.
     ssh_user: ClassVar[str]

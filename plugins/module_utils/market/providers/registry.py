@@ -11,10 +11,10 @@ from .provider import Provider
 from .runpod import RunPod
 from .shadeform import Shadeform
 from .vastai import VastAI
+from .verda import Verda
 
 PROVIDERS: dict[str, type[Provider]] = {
-    kind.name: kind for kind in (LambdaCloud, RunPod, Shadeform, VastAI)
-    kind.name: kind for kind in (PrimeIntellect, RunPod, VastAI)
+    kind.name: kind for kind in (LambdaCloud, PrimeIntellect, RunPod, Shadeform, VastAI, Verda)
 }
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name

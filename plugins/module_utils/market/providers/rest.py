@@ -22,7 +22,7 @@ from ..model import UNREADABLE, Offer, Rental
 from .fields import DAMAGED, id_or_none, oddity
 from .pace import Pace
 from .provider import Provider
-from .transport import Response, Transport, expect_ok
+from .transport import LogIn, Response, Transport, expect_ok
 
 Row = TypeVar("Row")
 
@@ -44,7 +44,14 @@ class RestProvider(Provider):
         self._console_url = self.console
         if address != self.default_url:
             self._console_url = address + urlsplit(self.console).path
-        self._transport = Transport(api_url, self._headers(credentials), pace, clock)
+        log_in = self._log_in(credentials, api_url, pace, clock)
+        self._transport = Transport(api_url, log_in, pace, clock)
+
+    def _log_in(
+        self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
+    ) -> LogIn:
+        """How the account logs in; by the same headers each time unless a provider says else."""
+        return LogIn(self._headers(credentials))
 
     def _headers(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """What the account logs in with."""

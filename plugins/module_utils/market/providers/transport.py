@@ -50,18 +50,37 @@ _DATES_KEPT = 5
 _EPOCH_SECONDS = 1e9
 #: A secret beside its name, also when the text ends in the middle of it.
 _SECRET = re.compile(
-    r"(instance_api_key|jupyter_token|api_key|\bbearer)(\W+)[\w.~+/-]+", re.IGNORECASE
+    r"(instance_api_key|jupyter_token|api_key|access_token|refresh_token|client_secret|\bbearer)"
+    r"(\W+)[\w.~+/-]+",
+    re.IGNORECASE,
 )
 
 
-class _LogIn:
-    """Puts what the account logs in with on each request."""
+class LogIn:
+    """What an account logs in with: here headers that stay as they are.
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
+    *secrets* are what it sends in another way.
+    """
+
+    def __init__(self, headers: Mapping[str, str], secrets: Iterable[str] = ()) -> None:
         self._headers = headers
+        self._secrets = tuple(secrets)
+
+    def headers(self) -> Mapping[str, str]:
+        """What goes on each request. Raises a MarketError where it has to be asked for."""
+        return self._headers
+
+    def secrets(self) -> Iterable[str]:
+        """What no message may show: it stands behind a word such as Bearer, or alone."""
+        return (*(value.rpartition(" ")[2] for value in self._headers.values()), *self._secrets)
+
+    def renewed(self) -> bool:
+        """Whether there are other headers now, after these were refused."""
+        return False
 
     def __call__(self, request: Any) -> Any:
-        request.headers.update(self._headers)
+        """Put the headers on a request, as the library has it."""
+        request.headers.update(self.headers())
         return request
 
 
@@ -100,8 +119,9 @@ class Response:
 class Transport:
     """Sends requests to one provider under one account, at its pace.
 
-    ``headers`` are what the account logs in with, and shown in no message. They go to *base_url*
-    alone: no redirect is followed, and no .netrc is looked at.
+    *log_in* has what the account logs in with, which is shown in no message and goes to *base_url*
+    alone: no redirect is followed, and no .netrc is looked at. Where it can be renewed, a request
+    that was refused for it is sent once more, for it was not carried out.
 
     ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx.
     Any other request is sent again only after 429, which says that it was not carried out.
@@ -111,7 +131,7 @@ class Transport:
     def __init__(
         self,
         base_url: str,
-        headers: dict[str, str],
+        log_in: LogIn | Mapping[str, str],
         pace: Pace,
         clock: Clock,
         timeout_seconds: float = 60.0,
@@ -129,10 +149,9 @@ class Transport:
         self._pace = pace
         self._clock = clock
         self._session = requests.Session()
+        self._log_in = log_in if isinstance(log_in, LogIn) else LogIn(log_in)
         # With a hook of our own, the library looks for no login in the user's .netrc.
-        self._session.auth = _LogIn(headers)
-        # Behind a word such as Bearer, or alone.
-        self._secrets = [value.rpartition(" ")[2] for value in headers.values()]
+        self._session.auth = self._log_in
         self._offsets: deque[float] = deque(maxlen=_DATES_KEPT)
 
     @property
@@ -160,7 +179,10 @@ class Transport:
         """
         passing = _PASSING if idempotent else _NOT_CARRIED_OUT
         waited = 0.0
+        may_renew = True
         for attempt in range(1, self._tries + 1):
+            # Asked for before anything is sent.
+            self._log_in.headers()
             self._pace.wait(kind)
             try:
                 reply = self._send(method, path, query, body)
@@ -173,7 +195,8 @@ class Transport:
                 self._clock.sleep(_pause(attempt, None))
                 continue
             self._note_time(reply.headers.get("Date"))
-            response = Response(reply.status_code, parse(reply.text), reply.text, self._secrets)
+            secrets = self._log_in.secrets()
+            response = Response(reply.status_code, parse(reply.text), reply.text, secrets)
             if response.status in _ELSEWHERE:
                 raise ProviderUnavailable(
                     f"{method} {self._base_url}{path} is answered by a redirect to "
@@ -181,6 +204,10 @@ class Transport:
                     "account's key does not follow.",
                     remedy="If that is the provider's new address, set api_url to it.",
                 )
+            if response.status == 401 and may_renew and attempt < self._tries:
+                may_renew = False
+                if self._log_in.renewed():
+                    continue
             if response.status not in passing:
                 return response
             asked = _asked_pause(reply.headers, self._clock.now() + self.clock_offset_seconds)

@@ -39,7 +39,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shad
     Shadeform,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
-from tests.simulator import lambda_cloud, prime, runpod, shadeform
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.verda import Verda
+from tests.simulator import lambda_cloud, prime, runpod, shadeform, verda
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -334,6 +335,62 @@ class SimulatedPrimeIntellect(Simulated):
                 del self.market.offers[offer["id"]]
 
 
+class SimulatedVerda(Simulated):
+    """Verda: a type of instance in one location is an offer, and a tag keeps the mark."""
+
+    kind = Verda
+    calls: ClassVar[dict[str, tuple[str, str]]] = {
+        "search": ("GET", "/v1/instance-types$"),
+        "create": ("POST", "/v1/instances$"),
+        "list": ("GET", "/v1/instances$"),
+        "get": ("GET", "/v1/instances/[^/]+$"),
+        "release": ("PUT", "/v1/instances$"),
+        "change_mark": ("POST", "/v1/instances/[^/]+/tags$"),
+        "check_credential": ("GET", "/v1/balance$"),
+        "account": ("GET", "/v1/balance$"),
+    }
+
+    def provider(self, key: str | None = None) -> Provider:
+        """A client at its own pace, with two credentials."""
+        pace = Pace(None, self.kind.seconds_between, self.clock)
+        credentials = {"client_id": verda.CLIENT_ID, "client_secret": key or self.key}
+        return self.kind(credentials, f"{self.simulator.url}/v1", pace, self.clock)
+
+    @property
+    def api(self) -> verda.Api:
+        """Its routes, with the disks, scripts and keys behind them."""
+        assert isinstance(self.simulator.api, verda.Api)
+        return self.simulator.api
+
+    def number(self, rental_id: str) -> int:
+        """The end of its instance's id."""
+        return verda.number_of(rental_id)
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {verda.instance_id(rental) for rental in self.market.rentals.values()}
+
+    def carried(self) -> str:
+        """The body of the create, and the script that was made for it."""
+        body = self._sent()[-1]["body"]
+        return f"{body} {self.api.things.scripts[body['startup_script_id']]['script']}"
+
+    def take(self, offer_id: str) -> None:
+        """All machines that serve as this type there."""
+        for offer in self.market.search():
+            if f"{verda.type_of(offer)}.{verda.location(offer)}" == offer_id:
+                del self.market.offers[offer["id"]]
+
+    def relabel(self, rental_id: str, label: str) -> None:
+        """In the tag; without a text there is none."""
+        tags = self.market.rentals[self.number(rental_id)].wish["instance"]["tags"]
+        (mark,) = (one for one in tags if one["key"] == verda.MARK_TAG)
+        if label:
+            mark["value"] = label
+        else:
+            tags.remove(mark)
+
+
 class Fake(Subject):
     """The fake, whose scripts stand for what a client makes of such answers."""
 
@@ -422,6 +479,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     LambdaCloud.name: SimulatedLambda,
     Shadeform.name: SimulatedShadeform,
     PrimeIntellect.name: SimulatedPrimeIntellect,
+    Verda.name: SimulatedVerda,
     FakeProvider.name: Fake,
 }
 assert set(Fake._METHODS) == set(wire.CALLS) - {"rows"}
