@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -301,6 +301,7 @@ class WorkerAction(GuardedAction):
 
     argument_spec: ClassVar[dict[str, Any]] = {}
     required_if: ClassVar[Sequence[tuple[Any, ...]]] = ()
+    required_by: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     module: ClassVar[str] = ""
 
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
@@ -310,7 +311,9 @@ class WorkerAction(GuardedAction):
             return self._execute_module(module_name=self.module, task_vars=variables)
         os.environ.update(self._environment())
         _validation, given = self.validate_argument_spec(
-            argument_spec=self.argument_spec, required_if=self.required_if
+            argument_spec=self.argument_spec,
+            required_if=self.required_if,
+            required_by=self.required_by,
         )
         hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}
         self.secrets |= {str(given[name]) for name in hidden if given.get(name)}

@@ -170,6 +170,8 @@ def taken(name: str) -> str | None:
     """What is wrong with an extra variable that the roles set themselves, or None."""
     # What they mention is known already; to find out what they set takes longer.
     mentioned = any(name in names for names in _mentioned().values())
+    # Whoever names the connection of all hosts knows better than a role that takes the usual one.
+    mentioned = mentioned and name != "ansible_connection"
     if name in options() or not mentioned or name not in _set_by_roles():
         return None
     return (

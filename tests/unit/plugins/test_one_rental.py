@@ -213,7 +213,9 @@ def test_every_variable_that_a_readme_says_a_role_sets_is_its_own() -> None:
     }
     assert len(told) > 20
     told |= {"rent_ledger", "rent_result", "serve_look", "support_bundle_file", "reap_host_names"}
-    assert [name for name in sorted(told) if variables.taken(name) is None] == []
+    free = [name for name in sorted(told) if variables.taken(name) is None]
+    # Whoever says how all hosts are reached knows it better.
+    assert free == ["ansible_connection"]
 
 
 @pytest.mark.parametrize(
