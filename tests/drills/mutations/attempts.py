@@ -197,7 +197,7 @@ MUTATIONS = (
         "older-rental-unsaid",
         "a rental that goes on billing is not told",
         f"{MARKET}/rentals/outcome.py",
-        "    if rental:\n        return (\n",
+        '    if rental and not rental.get("own"):\n        return (\n',
         "    if False:\n        return (\n",
         (f"{OUTCOME}::test_a_failed_deploy_says_what_bills",),
     ),

@@ -74,6 +74,11 @@ class Subject(ABC):
     key: ClassVar[str]
     clock: Clock
 
+    @property
+    def image(self) -> str:
+        """One that every offer takes."""
+        return self.kind.usual.image
+
     @abstractmethod
     def provider(self, key: str | None = None) -> Provider:
         """A client of its own, with the right key or another."""
@@ -349,6 +354,11 @@ class SimulatedVerda(Simulated):
         "check_credential": ("GET", "/v1/balance$"),
         "account": ("GET", "/v1/balance$"),
     }
+
+    @property
+    def image(self) -> str:
+        """Not the usual one: old GPUs do not take that."""
+        return verda.OLD_IMAGE
 
     def provider(self, key: str | None = None) -> Provider:
         """A client at its own pace, with two credentials."""

@@ -76,7 +76,7 @@ CHANGES: dict[str, Callable[[Provider, str], None]] = {
 def order(subject: Subject, name: str = "gpu-1") -> Order:
     now = int(subject.clock.now())
     mark = Mark.new("test", name, now + 3600, 3600, now)
-    return Order(mark, subject.kind.usual.image, 20, PUBLIC_KEY, now)
+    return Order(mark, subject.image, 20, PUBLIC_KEY, now)
 
 
 def cheapest(subject: Subject) -> Offer:
