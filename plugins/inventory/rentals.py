@@ -103,6 +103,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
 from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
     COMMON_ARGUMENTS,
     DELIVERED,
+    FIRST_CONTACT,
     known_hosts_file,
     ssh_arguments,
 )
@@ -130,6 +131,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             provider = make_provider(market, clock)
             lifecycle = make_lifecycle(market, provider, clock)
             self._secret = scope_secret(market) if provider.delivers_host_key else None
+            self._keys = self.get_option("host_keys")
+            if not provider.delivers_host_key:
+                self._keys = FIRST_CONTACT
             rentals = lifecycle.account.rentals(SHARED_FOR_SECONDS)
             damaged = lifecycle.account.damaged(SHARED_FOR_SECONDS)
         except MarketError as error:
@@ -180,8 +184,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """What role connect sets."""
         if not rental.ssh:
             return {"ansible_user": rental.ssh_user}
-        keys = self.get_option("host_keys")
-        folder = here(self.get_option("controller_dir"))
+        keys, folder = self._keys, here(self.get_option("controller_dir"))
         known = known_hosts_file(str(folder), rental.provider, rental.id, keys)
         if keys == DELIVERED:
             self._write(Path(known), "\n".join([*known_hosts(rental, self._secret), ""]))

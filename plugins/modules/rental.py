@@ -180,7 +180,9 @@ rental:
   description:
     - The rental, or null when there is none.
     - What the provider does not tell of it, or not yet, is null.
-    - With O(state=found) it has C(known_hosts) as well, as M(inferops.gpu.rental_info) returns it.
+    - With O(state=found) it has C(known_hosts) and C(brings_host_key) as well, as
+      M(inferops.gpu.rental_info) returns it.
+    - Of a host of the user's own C(own) is true, and nothing else of it is more than its name.
   returned: success
   type: dict
   sample:

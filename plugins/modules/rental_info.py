@@ -57,7 +57,7 @@ rentals:
   description:
     - The rentals as M(inferops.gpu.rental) returns them, with the cost so far, the seconds until
       the deadline (null without one) and the lines of a known_hosts file with the SSH host key that
-      the host has to show (none where the provider cannot deliver one).
+      the host has to show, where C(brings_host_key) says that the provider can deliver one.
   returned: success
   type: list
   elements: dict
@@ -75,6 +75,8 @@ rentals:
       contract_remaining_seconds: 2591000
       enforced_by: host
       known_hosts: ["[203.0.113.7]:33526 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH"]
+      brings_host_key: true
+      own: false
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -13,7 +13,7 @@ from shlex import quote
 from ansible import constants
 from ansible.plugins.loader import connection_loader
 
-DELIVERED = "delivered"
+DELIVERED, FIRST_CONTACT = "delivered", "first_contact"
 #: What the user's own ssh_config says for his hosts, such as to forward the agent, is not for a
 #: stranger's.
 _NOTHING_OF_THE_USERS = (

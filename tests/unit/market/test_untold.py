@@ -234,7 +234,28 @@ def test_no_host_key_is_made_where_none_can_be_delivered(fakes: Fakes) -> None:
     fakes.rent()
     (order,) = fakes.world.orders.values()
     assert order.host_key is None
-    assert fakes.run("rental_info", scope="test")["rentals"][0]["known_hosts"] == []
+    (told,) = fakes.run("rental_info", scope="test")["rentals"]
+    assert told["known_hosts"] == []
+    # Without a key to go by, whoever connects believes the first one that the host shows.
+    assert told["brings_host_key"] is False
+    assert fakes.rent(state="found")["rental"]["brings_host_key"] is False
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_a_provider_cannot_do_is_said_before_anything_is_paid(
+    fakes: Fakes, check: bool
+) -> None:
+    needed = {"scope": "test", "image": "some/image", "ssh_public_key": PUBLIC_KEY, "name": "gpu-1"}
+    needed |= {"allow_unenforced_deadline": True, "verified": False}
+    said = str(fakes.run("rental", check=check, **needed)["warnings"])
+    assert "the key that the host shows first is believed" in said
+    assert "a deadline cannot move" in said
+    fakes.register(fakes.world.kind(can_change_mark=True, delivers_host_key=True))
+    again = {**needed, "name": "gpu-2", "scope_secret": "a-secret-of-20-letters"}
+    assert "is believed" not in str(fakes.run("rental", check=check, **again).get("warnings"))
+    known = {**needed, "name": "gpu-3", "host_keys": "first_contact"}
+    fakes.register(fakes.world.kind())
+    assert "is believed" not in str(fakes.run("rental", check=check, **known).get("warnings"))
 
 
 def test_a_name_that_a_providers_field_cannot_hold_is_refused_before_the_create(

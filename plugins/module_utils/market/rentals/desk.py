@@ -36,6 +36,7 @@ from .account import SHARED_FOR_SECONDS, duplicates_warning, named, readable
 from .enforcing import enforcer, refuse_unended_stop
 from .info import known_hosts
 from .labels import damaged_warning, refuse_damaged, written_over_warning
+from .lacking import lacking
 from .lifecycle import Limits, Rented
 from .lifetime import Lifetime, is_new_wish
 from .options import (
@@ -181,7 +182,11 @@ class Desk:
         secret = scope_secret(self._options) if self._provider.delivers_host_key else None
         return {
             "changed": False,
-            "rental": {**rental.to_dict(), "known_hosts": known_hosts(rental, secret)},
+            "rental": {
+                **rental.to_dict(),
+                "known_hosts": known_hosts(rental, secret),
+                "brings_host_key": self._provider.delivers_host_key,
+            },
             "as_asked": usable and not kept["changed"] and not self._is_expired(existing[0]),
             "deadline": kept["deadline"],
         }
@@ -388,6 +393,8 @@ class Desk:
         options = self._options
         check_image(options["image"])
         refuse_short(given_secret(options))
+        for sentence in lacking(self._provider, options["host_keys"]):
+            self._warn(sentence)
         wish = make_wish(options).without_machines(machines_in_use)
         history = History(options["history_path"])
         try:

@@ -93,6 +93,7 @@ def _told(
         "contract_remaining_seconds": round(rental.ends_at - now) if rental.ends_at else None,
         "enforced_by": enforced_by(rental, provider),
         "known_hosts": known_hosts(rental, secret),
+        "brings_host_key": provider.delivers_host_key,
     }
 
 
