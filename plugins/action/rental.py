@@ -13,8 +13,8 @@ from ansible.utils.display import Display
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk import (
     RENTAL_OPTIONS,
     RENTAL_REQUIRED_IF,
-    rental,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.rental import rental
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     WorkerAction,

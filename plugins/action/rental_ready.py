@@ -30,6 +30,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prov
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
+    account_at,
     make_provider,
     scope_secret,
     with_usual,
@@ -62,6 +63,7 @@ _ARGUMENTS: dict[str, Any] = {
     "timeout_seconds": {"type": "float"},
     "expected_seconds": {"type": "float"},
     "nonce": {"type": "str"},
+    "id_provider": {"type": "str"},
 }
 
 
@@ -76,7 +78,7 @@ class ActionModule(WorkerAction):
         if is_own(given["provider"]):
             return _of_own(given)
         try:
-            return self._wait(with_usual(given))
+            return self._wait(with_usual(account_at(given, given["id_provider"])))
         except MarketError as error:
             error.money = error.money or f"Rental {given['id']} may bill."
             return {"failed": True, "msg": str(error), "failure": error.to_dict()}

@@ -62,6 +62,32 @@ options:
         E(SHADEFORM_API_URL) for V(shadeform), E(VAST_URL) for V(vastai), E(VERDA_BASE_URL) for
         V(verda), and then its public address is used.
     type: str
+  accounts:
+    description:
+      - The accounts at several marketplaces, each of which may have what is looked for. The best
+        offer of all is rented. Then O(provider), O(api_key) and the like count for nothing.
+      - All are asked at once. Keys follow from the scope's secret, so several need one.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      provider:
+        description: The marketplace, which no other account has.
+        type: str
+        choices: [lambda, prime, runpod, shadeform, vastai, verda]
+        required: true
+      api_key:
+        description: As O(api_key), with the provider's own variable of the environment.
+        type: str
+      client_id:
+        description: As O(client_id).
+        type: str
+      client_secret:
+        description: As O(client_secret).
+        type: str
+      api_url:
+        description: As O(api_url), with the provider's own variable of the environment.
+        type: str
   controller_dir:
     description:
       - Folder in which the processes of this controller share listings, searches, rate limits and

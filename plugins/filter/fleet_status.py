@@ -25,7 +25,7 @@ positional: _input
 options:
   _input:
     description:
-      - C(scope); C(rentals), of M(inferops.gpu.rental_info).
+      - C(scope); C(rentals) and C(unasked), of M(inferops.gpu.rental_info).
       - C(hosts), by name. Each has C(rental), the one that it was looked up as, empty when there is
         none, and C(found), the result of M(inferops.gpu.model_server_info) with
         O(ignore:health_check) and O(ignore:symptoms), skipped where there was no address yet. A
@@ -60,6 +60,7 @@ _value:
     report:
       scope: prod
       rentals: []
+      unasked: []
       hosts:
         gpu-1:
           unknown: ""
@@ -96,10 +97,15 @@ def fleet_status(fleet: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "rentals": [
             *map(_rental_line, rentals),
-            _sum_line(fleet["scope"], rentals),
+            _sum_line(fleet["scope"], rentals, fleet.get("unasked") or ()),
         ],
         "servers": [line for name in hosts for line in _host_lines(name, told.get(name))],
-        "report": {"scope": fleet["scope"], "rentals": rentals, "hosts": told},
+        "report": {
+            "scope": fleet["scope"],
+            "rentals": rentals,
+            "unasked": list(fleet.get("unasked") or ()),
+            "hosts": told,
+        },
     }
 
 
@@ -152,11 +158,12 @@ def _rental_line(rental: Mapping[str, Any]) -> str:
     )
 
 
-def _sum_line(scope: str, rentals: Sequence[Mapping[str, Any]]) -> str:
+def _sum_line(scope: str, rentals: Sequence[Mapping[str, Any]], unasked: Sequence[str] = ()) -> str:
     told = [rental["billed_usd_per_hour"] for rental in rentals]
-    least = "at least " if None in told else ""
+    least = "at least " if None in told or unasked else ""
     price = sum(one or 0 for one in told)
-    return f"Scope {scope}: {len(rentals)} rentals, {least}{price:.4f} dollars per hour."
+    unknown = f" What is rented at {', '.join(unasked)} is unknown." if unasked else ""
+    return f"Scope {scope}: {len(rentals)} rentals, {least}{price:.4f} dollars per hour.{unknown}"
 
 
 class FilterModule:

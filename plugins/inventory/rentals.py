@@ -89,6 +89,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import R
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.account import (
     SHARED_FOR_SECONDS,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.asking import (
+    ask_all,
+    precedence,
+    together,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import known_hosts
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels import (
     damaged_warning,
@@ -96,6 +101,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.labels
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     MARKET_OPTIONS,
+    accounts_of,
     make_lifecycle,
     make_provider,
     scope_secret,
@@ -126,16 +132,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         market = {name: self.get_option(name) for name in _OPTIONS}
-        clock = Clock.from_environment()
+        #: What a host's key follows from, by provider; None where it brings none along.
+        self._secrets: dict[str, str | None] = {}
         try:
-            provider = make_provider(market, clock)
-            lifecycle = make_lifecycle(market, provider, clock)
-            self._secret = scope_secret(market) if provider.delivers_host_key else None
-            self._keys = self.get_option("host_keys")
-            if not provider.delivers_host_key:
-                self._keys = FIRST_CONTACT
-            rentals = lifecycle.account.rentals(SHARED_FOR_SECONDS)
-            damaged = lifecycle.account.damaged(SHARED_FOR_SECONDS)
+            answers, failed = ask_all(accounts_of(market), self._read)
+            if failed:
+                # A part of the fleet would look like all of it.
+                raise together([error for _account, error in failed])
+            rentals = [rental for _account, (living, _damaged) in answers for rental in living]
+            damaged = [rental for _account, (_living, odd) in answers for rental in odd]
+            if len(answers) > 1:
+                rentals.sort(key=precedence)
         except MarketError as error:
             error.money = error.money or "What is rented, and so what bills, is unknown."
             raise _unreadable(path, error, market) from None
@@ -152,6 +159,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
             if rental.mark and rental.mark.name not in seen:
                 seen.add(rental.mark.name)
                 self._add_unless_misleading(rental.mark.name, group, rental)
+
+    def _read(self, account: dict[str, Any]) -> tuple[list[Rental], list[Rental]]:
+        """The rentals of the scope at one provider, and those whose mark is damaged."""
+        clock = Clock.from_environment()
+        provider = make_provider(account, clock)
+        secret = scope_secret(account) if provider.delivers_host_key else None
+        self._secrets[provider.name] = secret
+        listed = make_lifecycle(account, provider, clock).account
+        return listed.rentals(SHARED_FOR_SECONDS), listed.damaged(SHARED_FOR_SECONDS)
 
     def _add_unless_misleading(self, name: str, group: str, rental: Rental) -> None:
         """A label is written by others: a host may not stand in for the controller or a group."""
@@ -184,10 +200,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         """What role connect sets."""
         if not rental.ssh:
             return {"ansible_user": rental.ssh_user}
-        keys, folder = self._keys, here(self.get_option("controller_dir"))
+        secret = self._secrets[rental.provider]
+        keys = self.get_option("host_keys") if secret else FIRST_CONTACT
+        folder = here(self.get_option("controller_dir"))
         known = known_hosts_file(str(folder), rental.provider, rental.id, keys)
         if keys == DELIVERED:
-            self._write(Path(known), "\n".join([*known_hosts(rental, self._secret), ""]))
+            self._write(Path(known), "\n".join([*known_hosts(rental, secret), ""]))
         return {
             "ansible_user": rental.ssh_user,
             "ansible_host": rental.ssh[0].host,

@@ -42,6 +42,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import coerce
 
 
 class LookupModule(LookupBase):
@@ -56,6 +57,9 @@ class LookupModule(LookupBase):
             for option in ACCOUNT_OPTIONS
             if f"inferops_{option}" in (variables or {})
         }
+        if "accounts" in account:
+            # As text it is JSON, which no module's list of dictionaries reads.
+            account["accounts"], _complaint = coerce("inferops_accounts", account["accounts"])
         if "controller_dir" in account:
             # Ansible starts modules in the folder of the playbook; people mean the one they are in.
             own = os.path.expanduser(str(account["controller_dir"]))

@@ -211,6 +211,8 @@ total:
   sample: 42
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
@@ -218,13 +220,21 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import C
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
-from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import choose
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import (
+    RankedOffer,
+    choose,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.runners_up import (
     runners_up,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.asking import (
+    ask_all,
+    together,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
     WISH_OPTIONS,
+    accounts_of,
     make_image_for,
     make_provider,
     make_search,
@@ -235,28 +245,42 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
 
 
+def ranked_at(account: dict[str, Any]) -> list[RankedOffer]:
+    """What one provider has, best first."""
+    options, clock = with_usual(account), Clock.from_environment()
+    provider = make_provider(options, clock)
+    return choose(
+        make_search(options, provider, clock),
+        make_wish(options),
+        make_usage(options),
+        History(options["history_path"]),
+        make_image_for(account, provider, release_on),
+    )
+
+
+def by_dollars(one: RankedOffer) -> float:
+    """What offers of all providers are sorted by."""
+    return one.ranked_usd
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={**ACCOUNT_OPTIONS, **WISH_OPTIONS, "limit": {"type": "int", "default": 10}},
         supports_check_mode=True,
     )
     hide_passwords(module)
-    options = with_usual(module.params)
     try:
-        clock = Clock.from_environment()
-        provider = make_provider(options, clock)
-        ranked = choose(
-            make_search(options, provider, clock),
-            make_wish(options),
-            make_usage(options),
-            History(options["history_path"]),
-            make_image_for(module.params, provider, release_on),
-        )
+        answers, failed = ask_all(accounts_of(module.params), ranked_at)
+        if not answers:
+            raise together([error for _account, error in failed])
     except MarketError as error:
         fail(module, error, "Nothing was rented.")
+    for account, error in failed:
+        module.warn(f"{account['provider']} is left out: {error}")
+    ranked = sorted((one for _account, found in answers for one in found), key=by_dollars)
     module.exit_json(
         changed=False,
-        offers=[offer.to_dict() for offer in ranked[: options["limit"]]],
+        offers=[offer.to_dict() for offer in ranked[: module.params["limit"]]],
         runners_up=runners_up(ranked, ranked[0]),
         total=len(ranked),
     )

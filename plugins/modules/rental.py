@@ -143,6 +143,9 @@ options:
         M(inferops.gpu.rental_info) has returned.
       - With O(state=stopped), only the rental of this id is stopped.
     type: str
+  id_provider:
+    description: Whose O(id) it is, where O(accounts) names several.
+    type: str
 seealso:
   - module: inferops.gpu.offer_info
   - module: inferops.gpu.rental_info
@@ -316,8 +319,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk import (
     RENTAL_OPTIONS,
     RENTAL_REQUIRED_IF,
-    rental,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.rental import rental
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
 
 

@@ -85,6 +85,7 @@ cost_usd:
   sample: 0.0841
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -97,10 +98,17 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.asking import (
+    ask_all,
+    precedence,
+    together,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import enforced_by
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
+    accounts_of,
     make_lifecycle,
     make_provider,
 )
@@ -123,6 +131,29 @@ def extended(module: AnsibleModule, lifecycle: Lifecycle, rental: Rental, now: f
     return lifecycle.move_deadline(rental, deadline, mark.lifetime_seconds, module.check_mode)
 
 
+def where_it_is(
+    options: Mapping[str, Any], name: str, clock: Clock
+) -> tuple[Provider, Lifecycle, list[Rental]]:
+    """The provider that has the rental of this name that counts, and the rentals of it there.
+
+    Raises the error of one that does not answer where none of the others has it.
+    """
+
+    def look(account: dict[str, Any]) -> tuple[Provider, Lifecycle, list[Rental]]:
+        provider = make_provider(account, clock)
+        lifecycle = make_lifecycle(account, provider, clock)
+        # One list may be behind: that nothing bills is said of what was proven.
+        found = lifecycle.account.find(name) or lifecycle.account.prove_none(name)
+        return provider, lifecycle, found
+
+    answers, failed = ask_all(accounts_of(options), look)
+    having = [answer for _account, answer in answers if answer[2]]
+    if failed and not having:
+        raise together([error for _account, error in failed])
+    having = having or [answer for _account, answer in answers]
+    return min(having, key=lambda one: precedence(one[2][0]) if one[2] else ())
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -137,10 +168,7 @@ def main() -> None:
     clock = Clock.from_environment()
     name, stakes = module.params["name"], "The deadline stays as it was."
     try:
-        provider = make_provider(module.params, clock)
-        lifecycle = make_lifecycle(module.params, provider, clock)
-        # One list may be behind: that nothing bills is said of what was proven.
-        found = lifecycle.account.find(name) or lifecycle.account.prove_none(name)
+        provider, lifecycle, found = where_it_is(module.params, name, clock)
         if not found:
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.",

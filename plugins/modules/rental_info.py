@@ -53,6 +53,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+unasked:
+  description: The providers that did not answer, so that nobody knows what is rented there.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 rentals:
   description:
     - The rentals as M(inferops.gpu.rental) returns them, with the cost so far, the seconds until

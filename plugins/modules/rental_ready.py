@@ -40,6 +40,9 @@ options:
     description: The rental's id.
     type: str
     required: true
+  id_provider:
+    description: Whose O(id) it is, where O(accounts) names several.
+    type: str
   ssh_private_key_file:
     description: Private key on the controller. Its public half is attached.
     type: path

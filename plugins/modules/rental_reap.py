@@ -118,7 +118,7 @@ counts:
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -131,9 +131,16 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.asking import (
+    ask_all,
+    precedence,
+    together,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
+    accounts_of,
     make_lifecycle,
     make_provider,
 )
@@ -168,7 +175,7 @@ def judgements(
 
 
 def carry_out(
-    module: AnsibleModule, lifecycle: Lifecycle, judged: list[Judgement]
+    module: AnsibleModule, lifecycles: Mapping[str, Lifecycle], judged: list[Judgement]
 ) -> tuple[list[str], list[UnprovenAbsence]]:
     """What became of each judgement's rental, and what could not be proven gone."""
     acting = module.params["release"] and not module.check_mode
@@ -179,7 +186,7 @@ def carry_out(
             outcomes.append("would release" if one.release else "kept")
             continue
         try:
-            lifecycle.release(one.rental)
+            lifecycles[one.rental.provider].release(one.rental)
             outcomes.append("released")
         except UnprovenAbsence as error:
             outcomes.append("unproven")
@@ -229,6 +236,22 @@ def problem(judged: list[Judgement], unproven: list[UnprovenAbsence]) -> MarketE
     return MarketError(" ".join(told), remedy=remedy.strip(), money=" ".join(stakes))
 
 
+class Read(NamedTuple):
+    """What one provider has of the scope."""
+
+    lifecycle: Lifecycle
+    rentals: list[Rental]
+    damaged: list[Rental]
+
+
+def read(
+    module: AnsibleModule, provider: Provider, account: Mapping[str, Any], clock: Clock
+) -> Read:
+    """The complete listing of one provider, which tells its time as well."""
+    lifecycle = make_lifecycle(account, provider, clock, notify=module.log)
+    return Read(lifecycle, *lifecycle.account.everything())
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -245,20 +268,28 @@ def main() -> None:
     clock = Clock.from_environment()
     stakes = "Nothing was released; what is past its deadline may go on billing."
     try:
-        provider = make_provider(module.params, clock)
-        stakes += f" See {provider.console_url}"
-        lifecycle = make_lifecycle(module.params, provider, clock, notify=module.log)
-        # Listing first: the answer tells the provider's time.
-        rentals, damaged = lifecycle.account.everything()
+        accounts = [(make_provider(one, clock), one) for one in accounts_of(module.params)]
+        stakes += "".join(f" See {provider.console_url}" for provider, _account in accounts)
+        answers, failed = ask_all(accounts, lambda one: read(module, *one, clock))
+        if not answers:
+            raise together([error for _account, error in failed])
+        rentals = [rental for _account, one in answers for rental in one.rentals]
+        if len(accounts) > 1:
+            rentals.sort(key=precedence)
+        damaged = [rental for _account, one in answers for rental in one.damaged]
         now = clock.now()
-        clocks = Clocks(now, now + provider.clock_offset_seconds)
-        judged = judgements(module.params, rentals, damaged, clocks)
-        outcomes, unproven = carry_out(module, lifecycle, judged)
+        # Of several providers' clocks the one that is behind: nothing is past its deadline early.
+        offset = min(provider.clock_offset_seconds for (provider, _one), _answer in answers)
+        judged = judgements(module.params, rentals, damaged, Clocks(now, now + offset))
+        lifecycles = {provider.name: one.lifecycle for (provider, _account), one in answers}
+        outcomes, unproven = carry_out(module, lifecycles, judged)
     except (MarketError, ValueError) as error:
         fail(module, error, stakes)
     told = result(judged, outcomes, now)
     error = problem(judged, unproven) or too_many_orphans(module, judged)
-    if error:
+    unasked = [error for _account, error in failed]
+    if error or unasked:
+        error = together([*filter(None, [error]), *unasked])
         fail(module, error, "", **told)
     module.exit_json(**told)
 

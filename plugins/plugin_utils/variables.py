@@ -70,7 +70,12 @@ _KINDS = {
 
 
 #: What a specification has to call raw, for Ansible reads no list of dictionaries in a text.
-_SHAPES = {"recover_ladder": {"type": "list", "elements": "dict"}}
+_SHAPES = {
+    "recover_ladder": {"type": "list", "elements": "dict"},
+    "inferops_accounts": {
+        name: ACCOUNT_OPTIONS["accounts"][name] for name in ("type", "elements", "options")
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,9 @@ def options() -> dict[str, dict[str, Any]]:
 
 def is_secret(name: str) -> bool:
     """Whether the value of a variable must not be shown."""
-    return bool(options().get(name, {}).get("no_log"))
+    rules = options().get(name, {})
+    inner = rules.get("options") or {}
+    return bool(rules.get("no_log") or any(one.get("no_log") for one in inner.values()))
 
 
 def ours(variables: Mapping[str, Any]) -> list[str]:
@@ -183,7 +190,9 @@ def taken(name: str) -> str | None:
 def coerce(name: str, value: Any) -> tuple[Any, str | None]:
     """The value as the type that it is documented with, and what is wrong with it or None."""
     option = {**options().get(name, {"type": "raw"}), **_SHAPES.get(name, {})}
-    rules = {key: option[key] for key in ("type", "choices", "elements") if key in option}
+    rules = {
+        key: option[key] for key in ("type", "choices", "elements", "options") if key in option
+    }
     if value is None:
         # Left empty in an inventory, or null: a role would take it for a wish.
         return value, f"{name} is empty: leave it out, or give it a value."
@@ -208,6 +217,9 @@ def coerce(name: str, value: Any) -> tuple[Any, str | None]:
     if result.error_messages:
         return value, _complaint(name, option, value, result.error_messages)
     good = result.validated_parameters[name]
+    if "options" in rules:
+        # What an entry leaves out is not there.
+        good = [{key: one[key] for key in one if one[key] is not None} for one in good]
     allowed = range_of(name)
     if allowed and not all(number in allowed for number in _numbers(good)):
         return good, f"{name} must be {allowed}, not {good}."

@@ -13,8 +13,8 @@ MUTATIONS = (
         "check-mode-creates",
         "a dry run rents",
         f"{MARKET}/rentals/desk.py",
-        "        if self._dry_run:\n            diff =",
-        "        if False:\n            diff =",
+        "        if self._dry_run:\n            return plan\n",
+        "",
         (f"{RENTALS}::test_check_mode_prices_the_offer_and_creates_nothing",),
     ),
     Mutation(

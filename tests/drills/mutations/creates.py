@@ -143,7 +143,7 @@ MUTATIONS = (
         "machines-in-use-rented-again",
         "two hosts end on one machine",
         f"{MARKET}/rentals/desk.py",
-        "wish = make_wish(options).without_machines(machines_in_use)",
+        "wish = make_wish(options).without_machines(in_use)",
         "wish = make_wish(options)",
         (f"{RULES}::test_two_hosts_of_a_fleet_never_share_a_machine",),
     ),

@@ -40,7 +40,7 @@ MUTATIONS = (
         "provider-clock-ignored",
         "the controller's clock alone decides what is past its deadline",
         f"{MODULES}/rental_reap.py",
-        "Clocks(now, now + provider.clock_offset_seconds)",
+        "Clocks(now, now + offset)",
         "Clocks(now, now)",
         (f"{LIFECYCLE}::test_clocks_that_disagree_about_a_deadline_release_nothing",),
     ),

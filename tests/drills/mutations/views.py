@@ -32,7 +32,7 @@ MUTATIONS = (
         "dry-run-believes-one-list",
         "a dry run of a teardown says that nothing is rented, of what one list has missed",
         f"{MARKET}/rentals/desk.py",
-        'self._account.prove_none(name, but=self._options["id"])\n',
+        "self._account.prove_none(name, but=rental_id)\n",
         "self._account.find(name)\n",
         (f"{LABELS}::test_lists_that_are_behind_let_no_dry_run_say_that_nothing_is_rented",),
     ),

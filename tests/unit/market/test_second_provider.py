@@ -68,7 +68,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         registry.write(REGISTERED)
     options = root / "plugins" / "doc_fragments" / "market.py"
     text = options.read_text().replace("choices: [", "choices: [second, ", 1)
-    options.write_text(text.replace("  api_url:\n", OPTION))
+    options.write_text(text.replace("\n  api_url:\n", f"\n{OPTION}", 1))
     monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(tmp_path))
     monkeypatch.setenv("INFEROPS_CLOCK", f"{time.time()} {time.time()} {SCALE}")
     return root
@@ -110,7 +110,7 @@ def test_a_provider_of_one_file_and_one_line_is_rented_at_seen_and_left(
     told = {"ansible.builtin.debug": {"msg": "{{ inferops_rental.provider }} has it"}}
     shown = [{"hosts": "gpu_rentals", "gather_facts": False, "tasks": [told]}]
     status, output = play(tmp_path, shown, "-i", str(fleet))
-    assert "second has it" in output
+    assert "second has it" in output, output
 
     status, output = run(collection / "playbooks" / "teardown.yml")
     assert status == 0, output

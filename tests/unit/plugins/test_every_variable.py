@@ -26,6 +26,9 @@ LLAMA = json.loads((REPOSITORY / "tests/unit/serving/fixtures/models.json").read
 SUITABLE: dict[str, Any] = {
     "inferops_group": "gpu_hosts",
     "inferops_name": "gpu-7",
+    "inferops_accounts": [
+        {"provider": "vastai", "api_key": "a-key", "api_url": "http://127.0.0.1:9"}
+    ],
     "inferops_scope_secret": "twenty-characters-at-least",
     "inferops_model": "a/b",
     "inferops_model_home": "/models",
@@ -157,6 +160,7 @@ def test_the_gate_and_every_role_take_every_variable_in_both_forms(tmp_path: Pat
 _NOT_FOR_A_PLAN = (
     "inferops_hosts",
     "inferops_provider",
+    "inferops_accounts",
     "inferops_image_python",
     "rent_no_deadline",
 )

@@ -79,6 +79,10 @@ class Account:
             readable(named(found, name))
         return found
 
+    def last_known(self, name: str) -> list[Rental]:
+        """The rentals of *name* in the last listing of this controller, for want of a newer one."""
+        return named(self._of_scope(self._shared.last()), name)
+
     def find(self, name: str, not_before: float | None = None) -> list[Rental]:
         """Every rental of one name, the one that counts first; the others are duplicates.
 

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rent, keep or release: the work of module rental, wherever it is done."""
+"""Rent, keep or release at one provider."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from ..access.host_keys import derive
 from ..border import check_id
 from ..clock import Clock
 from ..errors import MarketError, OfferGone, RequestRefused, UnclearCreate, UnprovenAbsence
-from ..failing import failure
-from ..mark import Mark, check_length, check_name, check_nonce
+from ..mark import Mark, check_length, check_nonce, draw_nonce
 from ..model import (
     RUNNING,
     STOPPED,
@@ -29,9 +28,8 @@ from ..model import (
 from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose, traffic_usd
 from ..offers.runners_up import runners_up
-from ..own import is_own, own_answer
 from ..providers.provider import Provider
-from ..secret import SHORT_WARNING, is_short, refuse_short
+from ..secret import refuse_short
 from .account import SHARED_FOR_SECONDS, duplicates_warning, named, readable
 from .enforcing import enforcer, refuse_unended_stop
 from .info import known_hosts
@@ -48,7 +46,6 @@ from .options import (
     make_image_for,
     make_lifecycle,
     make_means,
-    make_provider,
     make_usage,
     make_wish,
     scope_secret,
@@ -80,51 +77,11 @@ RENTAL_OPTIONS: dict[str, Any] = {
     "max_attempts": {"type": "int", "default": 5},
     "nonce": {"type": "str"},
     "id": {"type": "str"},
+    "id_provider": {"type": "str"},
 }
 RENTAL_REQUIRED_IF = [("state", "present", ("ssh_public_key",))]
 
-#: What is at stake where an error does not know better.
-_STAKES = {
-    "present": "This call rented nothing; what it could not see may bill.",
-    "absent": "Whatever is rented under this name may go on billing.",
-    "found": "This call rented nothing; what it could not see may bill.",
-    "stopped": "Whatever is rented under this name may go on billing.",
-}
 _NONE_RENTED: dict[str, Any] = {"rental": None}
-
-
-def rental(
-    given: Mapping[str, Any],
-    dry_run: bool,
-    notify: Callable[[str], None],
-    release_on: ReleaseOn,
-) -> dict[str, Any]:
-    """The result of module rental, which documents it; a failure says so under `failed`.
-
-    *given* has the shape of RENTAL_OPTIONS. *notify* gets one line for each decision. *release_on*
-    knows which engine a host would get. Sentences for the user are under `warnings`.
-    """
-    warnings: list[str] = []
-    stakes = _STAKES[given["state"]]
-    try:
-        # An empty name would stand for none, and look like one that is not rented.
-        check_name(given["name"])
-        if is_own(given["provider"]):
-            return {**own_answer(given), "warnings": []}
-        if is_short(given_secret(given)):
-            warnings.append(SHORT_WARNING)
-        provider = make_provider(given)
-        stakes += f" See {provider.console_url}"
-        dry_run = dry_run or given["state"] == "found"
-        desk = Desk(given, provider, dry_run, notify, warnings.append, release_on)
-        result = getattr(desk, given["state"])()
-        warnings += desk.doubts
-    except UnclearCreate as error:
-        # By its nonce whoever comes next releases what may have been rented.
-        result = failure(error, stakes, attempts=error.attempts, nonce=error.nonce)
-    except (MarketError, ValueError) as error:
-        result = failure(error, stakes, attempts=getattr(error, "attempts", []))
-    return {**result, "warnings": warnings}
 
 
 class Desk:
@@ -148,24 +105,50 @@ class Desk:
         self._account = self._lifecycle.account
         self._means = make_means(given, provider, self._clock)
         self._warn = warn
+        self._machines_in_use: set[str] = set()
 
     @property
     def doubts(self) -> list[str]:
         """What makes the answer less sure than it should be."""
         return self._account.doubts
 
+    @property
+    def provider(self) -> Provider:
+        """Whose rentals these are."""
+        return self._provider
+
     def present(self) -> dict[str, Any]:
         """Keep the one rental of the name, or rent one."""
+        existing = self.existing()
+        return self.keep(existing) if existing else self._rent(self._machines_in_use)
+
+    def existing(self) -> list[Rental]:
+        """The rentals of the name, the one that counts first.
+
+        Raises RequestRefused where another one may be of it, whose mark is damaged.
+        """
         name = self._options["name"]
         listed = self._account.rentals(SHARED_FOR_SECONDS, name)
+        self._machines_in_use = {one.machine_id for one in listed if one.machine_id}
         existing = named(listed, name)
         if existing:
-            return self._keep_running(existing)
+            return existing
         refuse_damaged(self._account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
-        unlisted = [] if self._dry_run else self._account.unlisted(listed, name)
-        if unlisted:
-            return self._keep_running(unlisted)
-        return self._rent({rental.machine_id for rental in listed if rental.machine_id})
+        return [] if self._dry_run else self._account.unlisted(listed, name)
+
+    def last_known(self) -> list[Rental]:
+        """The rentals of the name in the last listing that this controller has seen."""
+        return self._account.last_known(self._options["name"])
+
+    def elsewhere(self) -> list[Rental]:
+        """The rentals of the name in a listing of now."""
+        return self._account.find(self._options["name"])
+
+    def end(self, rental: Rental) -> float:
+        """Release one of them, prove it gone, and tell what it has cost in dollars."""
+        cost = self._account.cost_usd(rental)
+        self._lifecycle.release(rental)
+        return cost
 
     def found(self) -> dict[str, Any]:
         """What :meth:`present` would keep, and whether it would leave all of it as it is."""
@@ -219,16 +202,24 @@ class Desk:
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(stands)}},
         }
 
-    def absent(self) -> dict[str, Any]:
-        """Release every rental of the name, or only that of the nonce; and that of the id."""
+    def now(self) -> float:
+        """The time by its provider's clock."""
+        return float(self._account.now())
+
+    def absent(self, by_id: bool = True) -> dict[str, Any]:
+        """Release every rental of the name, or only that of the nonce; and that of the id.
+
+        Without ``by_id`` the id is another provider's.
+        """
         name, nonce = self._options["name"], self._options["nonce"]
+        rental_id = self._options["id"] if by_id else None
         if nonce is not None:
             check_nonce(nonce)
-        found = self._account.prove_none(name, but=self._options["id"])
+        found = self._account.prove_none(name, but=rental_id)
         doomed = [one for one in found if nonce in (None, one.mark and one.mark.nonce)]
         unproven: list[UnprovenAbsence] = []
         try:
-            doomed += self._by_id(doomed)
+            doomed += self._by_id(rental_id, doomed)
         except UnprovenAbsence as error:
             unproven.append(error)
         self._warn_of_labels(doomed)
@@ -256,12 +247,11 @@ class Desk:
         for warning in filter(None, map(written_over_warning, rentals)):
             self._warn(warning)
 
-    def _by_id(self, doomed: list[Rental]) -> list[Rental]:
+    def _by_id(self, rental_id: str | None, doomed: list[Rental]) -> list[Rental]:
         """The rental of the given id, where its label or a list that is behind has hidden it.
 
         Raises UnprovenAbsence for one of another name, and where nobody knows whether it is there.
         """
-        rental_id = self._options["id"]
         if rental_id is None or rental_id in (one.id for one in doomed):
             return []
         check_id(rental_id)
@@ -308,7 +298,7 @@ class Desk:
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(moved)}},
         }
 
-    def _keep_running(self, existing: list[Rental]) -> dict[str, Any]:
+    def keep(self, existing: list[Rental]) -> dict[str, Any]:
         """Keep what is rented, and start it where it stands still.
 
         Another one is rented where its GPUs are somebody else's by now.
@@ -390,19 +380,33 @@ class Desk:
     # Rent.
 
     def _rent(self, machines_in_use: set[str]) -> dict[str, Any]:
+        ranked = self.ranked(machines_in_use)
+        plan = self.plan(ranked)
+        if self._dry_run:
+            return plan
+        nonce = self._options["nonce"] or draw_nonce()
+        return {**plan, **self.take(ranked, nonce, self._options["max_attempts"])}
+
+    def ranked(self, machines_in_use: set[str] | None = None) -> list[RankedOffer]:
+        """What could be rented here, best first."""
         options = self._options
         check_image(options["image"])
         refuse_short(given_secret(options))
         for sentence in lacking(self._provider, options["host_keys"]):
             self._warn(sentence)
-        wish = make_wish(options).without_machines(machines_in_use)
+        in_use = self._machines_in_use if machines_in_use is None else machines_in_use
+        wish = make_wish(options).without_machines(in_use)
         history = History(options["history_path"])
         try:
             usage = make_usage(options)
-            ranked = choose(self._lifecycle.search, wish, usage, history, self._image_for)
+            return choose(self._lifecycle.search, wish, usage, history, self._image_for)
         except MarketError as error:
             error.money = error.money or NOTHING_BILLS
             raise
+
+    def plan(self, ranked: list[RankedOffer]) -> dict[str, Any]:
+        """What would be rented of *ranked*, as a result; raises RequestRefused for what cannot."""
+        options = self._options
         mark = self._mark(ranked[0], self._account.now(), options["nonce"])
         self._registry()
         if self._dry_run:
@@ -416,10 +420,8 @@ class Desk:
             "nonce": "",
             "deadline": self._deadline(mark, self._account.now()),
         }
-        if self._dry_run:
-            diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
-            return {**result, "diff": diff}
-        return {**result, **self._create(ranked, mark)}
+        diff = {"before": _NONE_RENTED, "after": {"offer": ranked[0].to_dict()}}
+        return {**result, "diff": diff}
 
     def _refuse_without_means(self) -> None:
         try:
@@ -428,8 +430,10 @@ class Desk:
             error.money = NOTHING_BILLS
             raise
 
-    def _create(self, ranked: list[RankedOffer], mark: Mark) -> dict[str, Any]:
+    def take(self, ranked: list[RankedOffer], nonce: str, max_attempts: int) -> dict[str, Any]:
+        """Rent the first of *ranked* that can be had, under *nonce*: what changes of the plan."""
         options = self._options
+        mark = self._mark(ranked[0], self._account.now(), nonce)
         public_key = check_public_key(options["ssh_public_key"])
         registry = self._registry()
         host_key = None
@@ -442,7 +446,7 @@ class Desk:
             now = self._account.now()
             chosen = by_id[offer.id]
             return Order(
-                mark=self._mark(chosen, now, mark.nonce),
+                mark=self._mark(chosen, now, nonce),
                 image=chosen.image.name if chosen.image else options["image"],
                 disk_gib=options["disk_gib"],
                 ssh_public_key=public_key,
@@ -452,7 +456,7 @@ class Desk:
                 registry=registry,
             )
 
-        rented = self._first(ranked, order_for, mark.nonce)
+        rented = self._first(ranked, order_for, nonce, max_attempts)
         rental = rented.rental
         return {
             "rental": rental.to_dict(),
@@ -460,7 +464,7 @@ class Desk:
             "offer": rented.offer.to_dict() if rented.own else {},
             "runners_up": runners_up(ranked, rented.offer) if rented.own else [],
             "attempts": rented.attempts,
-            "nonce": mark.nonce if rented.own else "",
+            "nonce": nonce if rented.own else "",
             "deadline": self._deadline(rental.mark, self._account.now()),
             "diff": {"before": _NONE_RENTED, "after": {"rental": _shown(rental)}},
         }
@@ -480,13 +484,15 @@ class Desk:
         return login
 
     def _first(
-        self, ranked: list[RankedOffer], order_for: Callable[[Offer], Order], nonce: str
+        self,
+        ranked: list[RankedOffer],
+        order_for: Callable[[Offer], Order],
+        nonce: str,
+        max_attempts: int,
     ) -> Rented:
         """What the lifecycle rents. A failure after which a rental may exist brings its nonce."""
         options = self._options
-        limits = Limits(
-            options["max_attempts"], options["max_price_usd_per_hour"], self._lifetime()
-        )
+        limits = Limits(max_attempts, options["max_price_usd_per_hour"], self._lifetime())
         try:
             return self._lifecycle.rent(ranked, order_for, limits)
         except UnclearCreate as error:

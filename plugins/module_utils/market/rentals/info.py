@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..access.host_keys import derive, known_hosts_lines
 from ..clock import Clock
@@ -18,10 +18,12 @@ from ..own import is_own, own_rental
 from ..providers.provider import HOST, NOBODY, Provider
 from ..secret import SHORT_WARNING, is_short
 from .account import SHARED_FOR_SECONDS, duplicates_warning, named
+from .asking import ask_all, precedence, together
 from .labels import damaged_warning, unreadable_warning, written_over_warning
 from .lifecycle import Lifecycle
 from .options import (
     ACCOUNT_OPTIONS,
+    accounts_of,
     given_secret,
     make_lifecycle,
     make_provider,
@@ -41,24 +43,26 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
     *given* has the shape of RENTAL_INFO_OPTIONS. A failure says so under `failed`.
     """
     name = given["name"]
-    clock = Clock.from_environment()
     try:
         if name is not None:
             # An empty one would stand for the whole scope.
             check_name(name)
         if is_own(given["provider"]):
             return _of_own(given)
-        provider = make_provider(given, clock)
-        lifecycle = make_lifecycle(given, provider, clock)
-        rentals = lifecycle.account.rentals(SHARED_FOR_SECONDS, name)
-        damaged = lifecycle.account.damaged(SHARED_FOR_SECONDS)
-        if name:
-            rentals = named(rentals, name)
-        secret = scope_secret(given) if provider.delivers_host_key else None
-        told = [_told(rental, secret, lifecycle, provider) for rental in rentals]
+        answers, failed = ask_all(accounts_of(given), _at_one)
+        found = [one for _account, answer in answers for one in answer.found]
+        if len(answers) > 1:
+            found.sort(key=lambda one: precedence(one[0]))
+        if failed and (not answers or (name and not found)):
+            raise together([error for _account, error in failed])
     except (MarketError, ValueError) as error:
         return failure(error, "What is rented, and so what bills, is unknown.")
+    rentals, told = [one for one, _told in found], [one for _rental, one in found]
+    damaged = [one for _account, answer in answers for one in answer.damaged]
     warnings = [duplicates_warning(rentals)] if name and len(rentals) > 1 else []
+    warnings += [
+        f"What is rented at {account['provider']} is unknown: {error}" for account, error in failed
+    ]
     warnings += [damaged_warning(damaged)] if damaged else []
     warnings += [SHORT_WARNING] if is_short(given_secret(given)) else []
     warnings += filter(None, map(written_over_warning, rentals))
@@ -67,8 +71,28 @@ def rental_info(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "changed": False,
         "rentals": told,
+        "unasked": [account["provider"] for account, _error in failed],
         "warnings": warnings,
     }
+
+
+class _Answer(NamedTuple):
+    """What one provider has of the scope, or of the name: each rental with what is told of it."""
+
+    found: list[tuple[Rental, dict[str, Any]]]
+    damaged: list[Rental]
+
+
+def _at_one(account: Mapping[str, Any]) -> _Answer:
+    clock, name = Clock.from_environment(), account["name"]
+    provider = make_provider(account, clock)
+    lifecycle = make_lifecycle(account, provider, clock)
+    rentals = lifecycle.account.rentals(SHARED_FOR_SECONDS, name)
+    damaged = lifecycle.account.damaged(SHARED_FOR_SECONDS)
+    if name:
+        rentals = named(rentals, name)
+    secret = scope_secret(account) if provider.delivers_host_key else None
+    return _Answer([(one, _told(one, secret, lifecycle, provider)) for one in rentals], damaged)
 
 
 def _of_own(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +101,7 @@ def _of_own(given: Mapping[str, Any]) -> dict[str, Any]:
     untold = dict.fromkeys(("remaining_seconds", "contract_remaining_seconds"))
     bill = {"billed_usd_per_hour": 0.0, "cost_usd": 0.0, "enforced_by": NOBODY, **untold}
     found = [{**own_rental(given["provider"], name), **bill}] if name else []
-    return {"changed": False, "rentals": found, "warnings": []}
+    return {"changed": False, "rentals": found, "unasked": [], "warnings": []}
 
 
 def _told(

@@ -32,14 +32,29 @@ from .lifecycle import Lifecycle
 from .means import Means
 from .shared_listing import SharedListing
 
+#: What any provider logs in with.
+CREDENTIALS: dict[str, Any] = {
+    credential.option: {"type": "str", "no_log": True}
+    for kind in PROVIDERS.values()
+    for credential in kind.credentials
+}
+#: What an account consists of beside its provider.
+_OF_AN_ACCOUNT = (*CREDENTIALS, "api_url")
+
 MARKET_OPTIONS: dict[str, Any] = {
     "provider": {"type": "str", "choices": sorted((*PROVIDERS, *OWN)), "default": DEFAULT_PROVIDER},
-    **{
-        credential.option: {"type": "str", "no_log": True}
-        for kind in PROVIDERS.values()
-        for credential in kind.credentials
-    },
+    **CREDENTIALS,
     "api_url": {"type": "str"},
+    "accounts": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "provider": {"type": "str", "choices": sorted(PROVIDERS), "required": True},
+            **CREDENTIALS,
+            "api_url": {"type": "str"},
+        },
+    },
     "controller_dir": {"type": "path", "default": "~/.ansible/inferops"},
 }
 
@@ -100,6 +115,57 @@ WISH_OPTIONS: dict[str, Any] = {
 #: Tells the release and the CUDA that a host would get, from what an offer tells and the wishes of
 #: option ``engine``; None where nobody knows.
 ReleaseOn = Callable[[Mapping[str, Any], Mapping[str, Any]], Optional[tuple[str, str]]]
+
+
+def accounts_of(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The options once for each account that they name, as if it were the only one.
+
+    Raises RequestRefused for a provider that is named twice, and for several accounts without a
+    secret of the scope: keys that follow from one of them would not be known to who asks another.
+    """
+    accounts = options.get("accounts") or []
+    if not accounts:
+        return [dict(options)]
+    names = [account["provider"] for account in accounts]
+    if len(set(names)) < len(names):
+        raise RequestRefused(
+            f"accounts names a provider twice: {', '.join(names)}.",
+            remedy="Give each one account (inferops_accounts).",
+            money="Nothing was rented.",
+        )
+    if len(accounts) > 1 and not given_secret(options):
+        raise RequestRefused(
+            "Several accounts have no secret in common that keys could follow from.",
+            remedy="Set scope_secret (inferops_scope_secret), such as openssl rand -base64 30 "
+            "prints.",
+            money="Nothing was rented.",
+        )
+    return [
+        {
+            **options,
+            "accounts": [],
+            "provider": account["provider"],
+            **{option: account.get(option) for option in _OF_AN_ACCOUNT},
+        }
+        for account in accounts
+    ]
+
+
+def account_at(options: Mapping[str, Any], provider: str | None) -> dict[str, Any]:
+    """The options with the account at *provider*, or with the only one there is.
+
+    Raises RequestRefused where it is not among several.
+    """
+    accounts = accounts_of(options)
+    for account in accounts:
+        if len(accounts) == 1 or account["provider"] == provider:
+            return account
+    raise RequestRefused(
+        f"There is no account at {provider or 'a provider that nobody names'} among "
+        f"{', '.join(account['provider'] for account in accounts)}.",
+        remedy="Name its provider (id_provider), or add its account (inferops_accounts).",
+        money="Nothing was changed.",
+    )
 
 
 def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Provider:
@@ -189,8 +255,9 @@ def scope_secret(options: Mapping[str, Any]) -> str:
 
 
 def check_credentials(options: Mapping[str, Any]) -> None:
-    """Raise CredentialError where what the provider logs in with is missing or cannot be one."""
-    _credentials(options)
+    """Raise CredentialError where what a provider logs in with is missing or cannot be one."""
+    for account in accounts_of(options):
+        _credentials(account)
 
 
 def _credentials(options: Mapping[str, Any]) -> dict[str, str]:

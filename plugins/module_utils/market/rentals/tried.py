@@ -21,6 +21,7 @@ _OUTCOMES = {
         "Widen the wish, or deploy fewer hosts at once.",
     ),
     "gone": ("taken meanwhile", "Run again, or widen the wish: the market moves."),
+    "refused": ("refused by their provider", "See what it says."),
     "unlisted": ("rented but never listed as it should be, and released", _LATER),
     "unusable": (
         "rented but stopped, and released",
@@ -34,7 +35,7 @@ _OUTCOMES = {
 
 
 #: Outcomes of which the last attempt's own message tells more.
-_TOLD = ("unlisted", "unusable", "dearer")
+_TOLD = ("refused", "unlisted", "unusable", "dearer")
 
 
 def exhausted(attempts: list[dict[str, Any]]) -> AttemptsExhausted:
@@ -63,6 +64,7 @@ def nothing_bills(attempts: list[dict[str, Any]]) -> str:
 
 def tried(offer: Offer, outcome: str, message: str, cost: float = 0.0) -> dict[str, Any]:
     return {
+        "provider": offer.provider,
         "offer": offer.id,
         "machine_id": offer.machine_id,
         "price_usd_per_hour": offer.price_usd_per_hour,
