@@ -80,9 +80,19 @@ MUTATIONS = (
         "tensordock-short-list-has-no-price",
         "what a short list shows has no price, so whatever is rented under a limit is released",
         FILE,
-        '            return self._row(rental_id, f"Reading rental {rental_id}")\n',
+        '            return self._row(rental_id, f"Reading rental {rental_id}") or row\n',
         "            return row\n",
         (f"{CONTRACT}::test_list_and_read_agree_in_each_of_their_shapes",),
+    ),
+    Mutation(
+        "tensordock-read-overrules-the-list",
+        "one wrong answer proves an end by both of its witnesses, and the instance bills on",
+        FILE,
+        "        return [self._listed(self._completed(row)) for row in rows"
+        " if _word(row) != _GONE]\n",
+        "        whole = [self._row(row['id'], '') for row in rows]\n"
+        "        return [self._listed(row) for row in whole if row]\n",
+        (f"{CONTRACT}::test_what_a_short_list_shows_is_there_although_it_is_not_found",),
     ),
     Mutation(
         "tensordock-one-row-hides-the-list",

@@ -543,11 +543,22 @@ def test_one_that_cannot_be_read_now_does_not_hide_itself(subject: SimulatedTens
     assert (listed.price_usd_per_hour, listed.ssh) == (None, ())
 
 
-def test_one_that_went_meanwhile_is_no_row_of_a_short_list(subject: SimulatedTensorDock) -> None:
+def test_what_a_short_list_shows_is_there_although_it_is_not_found(
+    subject: SimulatedTensorDock,
+) -> None:
+    """Else one wrong answer would prove an end by both of its witnesses."""
     subject.api.list_shape = "documented"
-    rented(subject)
+    rental = rented(subject)
     answered(subject, "GET", INSTANCE, 404, {"error": "Instance not found"})
-    assert subject.provider().list_rentals() == []
+    assert [one.id for one in subject.provider().list_rentals()] == [rental.id]
+
+
+@pytest.mark.parametrize("row", [None, 7, [], {}])
+def test_a_row_that_is_none_is_not_left_out(subject: SimulatedTensorDock, row: Any) -> None:
+    rented(subject)
+    edited(subject, INSTANCES, lambda body: body["data"].append(row))
+    with pytest.raises(ProviderUnavailable):
+        subject.provider().list_rentals()
 
 
 GONE = [

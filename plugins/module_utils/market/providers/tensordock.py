@@ -203,21 +203,23 @@ class TensorDock(RestProvider):
         doing = "Reading the instances"
         response, answer = self._read(_INSTANCES, _CALL, doing)
         rows = (_flat(row) for row in self._list(response, answer, "instances", doing))
-        whole = (self._completed(row) for row in rows)
-        return [self._listed(row) for row in whole if row is not None and _word(row) != _GONE]
+        return [self._listed(self._completed(row)) for row in rows if _word(row) != _GONE]
 
     def _completed(self, row: Any) -> Any:
-        """A row of a list with what that may leave out, None where it is gone by now.
+        """A row of a list with what that may leave out.
 
         By its document a list tells id, name and status alone, and others saw all of it there. What
-        is nobody's of ours, or cannot be read now, stays as it is.
+        is not ours stays as it is, and so does what cannot be read, or is not found: the list is
+        the second witness of an end.
         """
-        told = isinstance(row, dict) and "rateHourly" not in row and row.get(self.label_field)
-        rental_id = id_or_none(row.get("id")) if isinstance(told, str) else None
-        if rental_id is None or _word(row) == _GONE or not Mark.decode(without_dashes(told)):
+        short = isinstance(row, dict) and "rateHourly" not in row
+        label = row.get(self.label_field) if short else None
+        ours = isinstance(label, str) and Mark.decode(without_dashes(label))
+        rental_id = id_or_none(row.get("id")) if ours else None
+        if rental_id is None:
             return row
         try:
-            return self._row(rental_id, f"Reading rental {rental_id}")
+            return self._row(rental_id, f"Reading rental {rental_id}") or row
         except ProviderUnavailable:
             return row
 
