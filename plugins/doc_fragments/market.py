@@ -30,19 +30,23 @@ options:
       - For V(shadeform), image C(shade_os), which stands for the newest operating system of a
         machine that has drivers and boots for as long as an image of 10 GiB takes, 40 GiB of disk,
         and verified hosts alone, which all are.
+      - For V(tensordock), image C(ubuntu2404_ml_pytorch) whose boot takes as long as if 10 GiB were
+        fetched, 40 GiB of disk, and verified hosts alone, which are those of its locations of tier
+        3 and more.
       - For V(vastai), image C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk,
         reliability 0.95, verified hosts alone, and a line that fetches all within 1 hour.
       - For V(verda), image C(ubuntu-24.04-cuda-13.0-open-docker) of 2 GiB, 60 GiB of disk, and
         verified hosts alone, which are all it has.
     type: str
-    choices: [lambda, local, prime, runpod, shadeform, ssh, vastai, verda]
+    choices: [lambda, local, prime, runpod, shadeform, ssh, tensordock, vastai, verda]
     default: vastai
   api_key:
     description:
       - What the account logs in with, where that is one key.
       - Without it, the environment variable of the provider is read on the controller,
         E(LAMBDA_API_KEY) for V(lambda), E(PRIME_API_KEY) for V(prime), E(RUNPOD_API_KEY) for
-        V(runpod), E(SHADEFORM_API_KEY) for V(shadeform), E(VAST_API_KEY) for V(vastai).
+        V(runpod), E(SHADEFORM_API_KEY) for V(shadeform), E(TENSORDOCK_API_TOKEN) for V(tensordock),
+        E(VAST_API_KEY) for V(vastai).
     type: str
   client_id:
     description:
@@ -59,8 +63,8 @@ options:
       - Address of the provider's API, for a simulator or a proxy.
       - Without it, the environment variable of the provider is read, E(LAMBDA_CLOUD_BASE_URL) for
         V(lambda), E(PRIME_API_BASE_URL) for V(prime), E(RUNPOD_API_BASE_URL) for V(runpod),
-        E(SHADEFORM_API_URL) for V(shadeform), E(VAST_URL) for V(vastai), E(VERDA_BASE_URL) for
-        V(verda), and then its public address is used.
+        E(SHADEFORM_API_URL) for V(shadeform), E(TENSORDOCK_BASE_URL) for V(tensordock), E(VAST_URL)
+        for V(vastai), E(VERDA_BASE_URL) for V(verda), and then its public address is used.
     type: str
   accounts:
     description:

@@ -81,6 +81,12 @@ _CODES = {entry[:2]: entry[3:] for entry in re.split(r";\s+", _ISO.strip())}
 _BY_WORD = {**{_folded(name): code for code, name in _CODES.items()}, **_ALIASES}
 
 
+def code_of_country(name: str) -> str | None:
+    """The code of a country by its name as people write it; None where that is no country's."""
+    code = name.strip().upper()
+    return code if code in _CODES else _BY_WORD.get(_folded(name))
+
+
 def country_code(word: str) -> str:
     """The code of a country as it is kept; raises RequestRefused for what is none."""
     code = word.strip().upper()

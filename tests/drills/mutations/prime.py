@@ -104,7 +104,7 @@ MUTATIONS = (
         "prime-slashes-in-a-name",
         "the mark has letters that a pod's name may not have",
         FILE,
-        '            "name": _written(order.mark.encode()),\n',
+        '            "name": with_dashes(order.mark.encode()),\n',
         '            "name": order.mark.encode(),\n',
         (f"{CONTRACT}::test_a_pods_name_has_letters_digits_and_dashes_alone",),
     ),

@@ -43,6 +43,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
+from .dashes import with_dashes, without_dashes
 from .fields import DAMAGED, id_or_none, numeric, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
@@ -66,11 +67,6 @@ _STATUS = {
 _GONE = "TERMINATED"
 #: ``installationStatus`` of an active pod; without one, or when it is FINISHED, it can be used.
 _INSTALLATION = {"PENDING": STARTING, "ACTIVE": STARTING, "ERROR": FAILED, "TERMINATED": FAILED}
-#: What its own client lets people call a pod is letters, digits and dashes. So what else is in a
-#: mark is written by two of these: inferops--main--gpu-x1--...
-_WRITTEN = {"/": "--", "-": "-x", ".": "-d", "_": "-u"}
-_READ = {written: letter for letter, written in _WRITTEN.items()}
-_SEPARATOR = _WRITTEN["/"]
 #: What an offer is about: all of it is sent with the rental request. Its price is, too.
 _PLAN = ("cloudId", "gpuType", "socket", "gpuCount", "provider", "dataCenter", "country",
          "security", "vcpu", "memory")  # fmt: skip
@@ -181,7 +177,8 @@ class PrimeIntellect(RestProvider):
         if image not in row["images"]:
             raise OfferGone(f"Renting {offer.id}: it does not start from image {image}.")
         pod = {
-            "name": _written(order.mark.encode()),
+            # What its own client lets people call a pod is letters, digits and dashes.
+            "name": with_dashes(order.mark.encode()),
             **{field: row[field] for field in ("cloudId", "gpuType", "socket", "gpuCount")},
             "dataCenterId": row.get("dataCenter"),
             "country": row.get("country"),
@@ -328,7 +325,7 @@ class PrimeIntellect(RestProvider):
         return status, printable(": ".join(filter(None, said)))
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label = _read(printable(row.get("name") or ""))
+        label = without_dashes(printable(row.get("name") or ""))
         mark = mark_of(label, None, self.seal)
         created = _time(row.get("createdAt"))
         user, ways = _ssh(row)
@@ -499,18 +496,6 @@ def _is_refusal(response: Response) -> bool:
     data = response.data if isinstance(response.data, dict) else {}
     own = isinstance(data.get("errors"), list) or isinstance(data.get("detail"), (str, list))
     return own and 400 <= response.status < 500 and response.status != 408
-
-
-def _written(mark: str) -> str:
-    """A mark as the name of a pod."""
-    return re.sub(r"[/._-]", lambda found: _WRITTEN[found[0]], mark)
-
-
-def _read(name: str) -> str:
-    """What :func:`_written` has written, or is left of it; another name as it is."""
-    if _SEPARATOR not in name:
-        return name
-    return re.sub(r"-[-xdu]", lambda found: _READ[found[0]], name)
 
 
 def _page_of(data: Any) -> tuple[list[dict[str, Any]] | None, int | None]:

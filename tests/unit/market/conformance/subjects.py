@@ -38,9 +38,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runp
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shadeform import (
     Shadeform,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.tensordock import (
+    TensorDock,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.verda import Verda
-from tests.simulator import lambda_cloud, prime, runpod, shadeform, verda
+from tests.simulator import lambda_cloud, prime, runpod, shadeform, tensordock, verda
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -401,6 +404,52 @@ class SimulatedVerda(Simulated):
             tags.remove(mark)
 
 
+class SimulatedTensorDock(Simulated):
+    """TensorDock: a model of GPU in a location is an offer."""
+
+    kind = TensorDock
+    calls: ClassVar[dict[str, tuple[str, str]]] = {
+        "search": ("GET", "/api/v2/locations$"),
+        "create": ("POST", "/api/v2/instances$"),
+        "list": ("GET", "/api/v2/instances$"),
+        "get": ("GET", "/api/v2/instances/[^/]+$"),
+        "release": ("DELETE", "/api/v2/instances/[^/]+$"),
+        "check_credential": ("GET", "/api/v2/instances$"),
+    }
+
+    def provider(self, key: str | None = None) -> Provider:
+        """A client at its own pace, whose address has a path."""
+        pace = Pace(None, self.kind.seconds_between, self.clock)
+        credentials = {"api_key": key or self.key}
+        return self.kind(credentials, f"{self.simulator.url}/api/v2", pace, self.clock)
+
+    @property
+    def api(self) -> tensordock.Api:
+        """Its routes."""
+        assert isinstance(self.simulator.api, tensordock.Api)
+        return self.simulator.api
+
+    def number(self, rental_id: str) -> int:
+        """The last part of its id."""
+        return int(rental_id.rpartition("-")[2])
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {tensordock.instance_id(rental) for rental in self.market.rentals.values()}
+
+    def carried(self) -> str:
+        """The body of the create, and the script that is packed in it."""
+        body = self._sent()[-1]["body"]
+        return f"{body} {tensordock.unpacked(body['data']['attributes'])}"
+
+    def take(self, offer_id: str) -> None:
+        """All machines of the model there."""
+        for offer in self.market.search():
+            model = tensordock.model_of(tensordock.gpu_of(offer))
+            if offer_id.startswith(f"{tensordock.location_of(offer)}.{model}."):
+                del self.market.offers[offer["id"]]
+
+
 class Fake(Subject):
     """The fake, whose scripts stand for what a client makes of such answers."""
 
@@ -490,6 +539,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     Shadeform.name: SimulatedShadeform,
     PrimeIntellect.name: SimulatedPrimeIntellect,
     Verda.name: SimulatedVerda,
+    TensorDock.name: SimulatedTensorDock,
     FakeProvider.name: Fake,
 }
 assert set(Fake._METHODS) == set(wire.CALLS) - {"rows"}
