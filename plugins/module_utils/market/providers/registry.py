@@ -10,11 +10,13 @@ from .prime import PrimeIntellect
 from .provider import Provider
 from .runpod import RunPod
 from .shadeform import Shadeform
+from .shopper import GpuShopper
 from .vastai import VastAI
 from .verda import Verda
 
 PROVIDERS: dict[str, type[Provider]] = {
-    kind.name: kind for kind in (LambdaCloud, PrimeIntellect, RunPod, Shadeform, VastAI, Verda)
+    kind.name: kind
+    for kind in (LambdaCloud, PrimeIntellect, RunPod, Shadeform, GpuShopper, VastAI, Verda)
 }
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name
