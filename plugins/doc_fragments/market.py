@@ -33,12 +33,14 @@ options:
       - For V(tensordock), image C(ubuntu2404_ml_pytorch) whose boot takes as long as if 10 GiB were
         fetched, 40 GiB of disk, and verified hosts alone, which are those of its locations of tier
         3 and more.
+      - For V(shopper), image C(nvidia/cuda:12.6.3-runtime-ubuntu22.04), the only one that it
+        starts, of 1.2 GiB, 50 GiB of disk, and reliability 0.95.
       - For V(vastai), image C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk,
         reliability 0.95, verified hosts alone, and a line that fetches all within 1 hour.
       - For V(verda), image C(ubuntu-24.04-cuda-13.0-open-docker) of 2 GiB, 60 GiB of disk, and
         verified hosts alone, which are all it has.
     type: str
-    choices: [lambda, local, prime, runpod, shadeform, ssh, tensordock, vastai, verda]
+    choices: [lambda, local, prime, runpod, shadeform, shopper, ssh, tensordock, vastai, verda]
     default: vastai
   api_key:
     description:
@@ -47,6 +49,8 @@ options:
         E(LAMBDA_API_KEY) for V(lambda), E(PRIME_API_KEY) for V(prime), E(RUNPOD_API_KEY) for
         V(runpod), E(SHADEFORM_API_KEY) for V(shadeform), E(TENSORDOCK_API_TOKEN) for V(tensordock),
         E(VAST_API_KEY) for V(vastai).
+      - V(shopper) needs none. E(GPU_SHOPPER_API_KEY) is for a proxy that guards it, as a bearer
+        token.
     type: str
   client_id:
     description:
@@ -63,8 +67,9 @@ options:
       - Address of the provider's API, for a simulator or a proxy.
       - Without it, the environment variable of the provider is read, E(LAMBDA_CLOUD_BASE_URL) for
         V(lambda), E(PRIME_API_BASE_URL) for V(prime), E(RUNPOD_API_BASE_URL) for V(runpod),
-        E(SHADEFORM_API_URL) for V(shadeform), E(TENSORDOCK_BASE_URL) for V(tensordock), E(VAST_URL)
-        for V(vastai), E(VERDA_BASE_URL) for V(verda), and then its public address is used.
+        E(SHADEFORM_API_URL) for V(shadeform), E(GPU_SHOPPER_URL) for V(shopper),
+        E(TENSORDOCK_BASE_URL) for V(tensordock), E(VAST_URL) for V(vastai), E(VERDA_BASE_URL) for
+        V(verda), and then its public address is used, or C(http://localhost:8080) for V(shopper).
     type: str
   accounts:
     description:
@@ -78,7 +83,7 @@ options:
       provider:
         description: The marketplace, which no other account has.
         type: str
-        choices: [lambda, prime, runpod, shadeform, vastai, verda]
+        choices: [lambda, prime, runpod, shadeform, shopper, tensordock, vastai, verda]
         required: true
       api_key:
         description: As O(api_key), with the provider's own variable of the environment.

@@ -13,7 +13,7 @@ MUTATIONS = (
         "create-without-switch",
         "a rental whose controller never comes back bills for ever",
         f"{MARKET}/providers/vastai.py",
-        "            order.mark.deadline,\n            _SELF_RELEASE,\n",
+        "            order.mark.deadline,\n            SELF_RELEASE,\n",
         "            order.mark.deadline,\n            None,\n",
         (f"{RULES}::test_the_dead_man_switch_travels_with_the_create",),
     ),

@@ -53,7 +53,7 @@ MUTATIONS = (
         "dripping-answer-awaited",
         "an answer that never ends holds up the whole play",
         f"{MARKET}/providers/transport.py",
-        "return within(self._timeout_seconds, send)",
+        "return within(timeout_seconds, send)",
         "return send()",
         (f"{TRANSPORT}::test_an_answer_that_drips_ends_the_call",),
     ),

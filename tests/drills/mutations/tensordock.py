@@ -72,8 +72,8 @@ MUTATIONS = (
         "tensordock-gives-up-early",
         "each rental request is unclear, for its answer takes more than a minute",
         FILE,
-        "    answers_within_seconds = 120.0\n",
-        "    answers_within_seconds = 30.0\n",
+        '{_CALL: 120.0, "create": 120.0}',
+        '{_CALL: 120.0, "create": 30.0}',
         (f"{CONTRACT}::test_an_answer_is_waited_for_longer_than_a_minute",),
     ),
     Mutation(

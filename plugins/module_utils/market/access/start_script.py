@@ -235,12 +235,14 @@ def start_script(
     host_key: HostKey | None,
     deadline: int,
     release: SelfRelease | None,
+    before: str = "",
 ) -> str:
     """The POSIX script for one rental request; *deadline* is in epoch seconds, 0 is none.
 
+    *before* is run first, before anybody of ours can log in.
     Raises ValueError when it is longer than a provider takes.
     """
-    script = _LOGIN.substitute(folder=FOLDER, public_key=shlex.quote(ssh_public_key))
+    script = before + _LOGIN.substitute(folder=FOLDER, public_key=shlex.quote(ssh_public_key))
     if host_key:
         script += _HOST_KEY.substitute(
             file=HOST_KEY_FILE,

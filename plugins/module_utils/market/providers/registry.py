@@ -10,13 +10,23 @@ from .prime import PrimeIntellect
 from .provider import Provider
 from .runpod import RunPod
 from .shadeform import Shadeform
+from .shopper import GpuShopper
 from .tensordock import TensorDock
 from .vastai import VastAI
 from .verda import Verda
 
 PROVIDERS: dict[str, type[Provider]] = {
     kind.name: kind
-    for kind in (LambdaCloud, PrimeIntellect, RunPod, Shadeform, TensorDock, VastAI, Verda)
+    for kind in (
+        GpuShopper,
+        LambdaCloud,
+        PrimeIntellect,
+        RunPod,
+        Shadeform,
+        TensorDock,
+        VastAI,
+        Verda,
+    )
 }
 #: Which one is asked when nobody says.
 DEFAULT_PROVIDER = VastAI.name

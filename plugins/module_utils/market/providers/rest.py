@@ -36,8 +36,8 @@ class RestProvider(Provider):
     label_field: ClassVar[str]
     #: The fields that tell which rental a row shows, and whose it is.
     identity: ClassVar[tuple[str, ...]]
-    #: How long an answer is waited for.
-    answers_within_seconds: ClassVar[float] = 60.0
+    #: Seconds that an answer may take, by kind of endpoint, where a minute is too short.
+    slow_seconds: ClassVar[Mapping[str, float]] = {}
 
     def __init__(
         self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
@@ -47,7 +47,7 @@ class RestProvider(Provider):
         if address != self.default_url:
             self._console_url = address + urlsplit(self.console).path
         log_in = self._log_in(credentials, api_url, pace, clock)
-        self._transport = Transport(api_url, log_in, pace, clock, self.answers_within_seconds)
+        self._transport = Transport(api_url, log_in, pace, clock, slow_seconds=self.slow_seconds)
 
     def _log_in(
         self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock

@@ -54,6 +54,8 @@ _SECRET = re.compile(
     r"(\W+)[\w.~+/-]+",
     re.IGNORECASE,
 )
+#: A private key, whose end may be cut off.
+_PRIVATE_KEY = re.compile(r"-{5}BEGIN [A-Z ]*PRIVATE KEY.*?(?:-{5}END [A-Z ]*-{5}|\Z)", re.DOTALL)
 
 
 class LogIn:
@@ -110,7 +112,7 @@ class Response:
 
     def shown(self, text: str) -> str:
         """The same of any text that came along."""
-        text = text[:_MOST_READ_LETTERS]
+        text = _PRIVATE_KEY.sub("***", text[:_MOST_READ_LETTERS])
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return " ".join(_SECRET.sub(r"\1\2***", text).split())[:200]
@@ -125,7 +127,8 @@ class Transport:
 
     ``idempotent=True`` requests are tried again on dropped connections, 429 and 5xx.
     Any other request is sent again only after 429, which says that it was not carried out.
-    No call takes longer than ``timeout_seconds``, however slowly its answer drips.
+    No call takes longer than ``timeout_seconds``, however slowly its answer drips, or than what
+    ``slow_seconds`` has for its kind of endpoint.
     """
 
     def __init__(
@@ -136,6 +139,7 @@ class Transport:
         clock: Clock,
         timeout_seconds: float = 60.0,
         tries: int = 4,
+        slow_seconds: Mapping[str, float] | None = None,
     ) -> None:
         if REQUESTS_MISSING:
             raise ProviderUnavailable(
@@ -145,6 +149,7 @@ class Transport:
             )
         self._base_url = base_url.rstrip("/")
         self._timeout_seconds = timeout_seconds
+        self._slow_seconds = slow_seconds or {}
         self._tries = tries
         self._pace = pace
         self._clock = clock
@@ -185,7 +190,7 @@ class Transport:
             self._log_in.headers()
             self._pace.wait(kind)
             try:
-                reply = self._send(method, path, query, body)
+                reply = self._send(method, path, kind, query, body)
             except requests.RequestException as error:
                 if attempt == self._tries or not idempotent:
                     raise ProviderUnavailable(
@@ -225,11 +230,14 @@ class Transport:
                 self._clock.sleep(pause)
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _send(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> Any:
+    def _send(
+        self, method: str, path: str, kind: str, query: dict[str, Any] | None, body: Any
+    ) -> Any:
         """One request with its whole answer; raises RequestException when that takes too long.
 
         An answer without end, also one that only unpacks without end, is given up.
         """
+        timeout_seconds = self._slow_seconds.get(kind, self._timeout_seconds)
 
         def send() -> Any:
             with self._session.request(
@@ -237,7 +245,7 @@ class Transport:
                 self._base_url + path,
                 params=query,
                 json=body,
-                timeout=self._timeout_seconds,
+                timeout=timeout_seconds,
                 allow_redirects=False,
                 stream=True,
             ) as reply:
@@ -251,7 +259,7 @@ class Transport:
                 return _Reply(reply.status_code, reply.headers, content.decode(errors="replace"))
 
         try:
-            return within(self._timeout_seconds, send)
+            return within(timeout_seconds, send)
         except TimeoutError as error:
             raise requests.Timeout(str(error)) from error
 

@@ -66,7 +66,7 @@ _STATUS = {
 }
 #: What the release from the inside calls, with the key that Vast.ai puts into every instance and
 #: that is good for this instance only. VAST_URL is the official client's own override.
-_SELF_RELEASE = SelfRelease(
+SELF_RELEASE = SelfRelease(
     method="DELETE",
     read_method="GET",
     url="${VAST_URL:-https://console.vast.ai}/api/v0/instances/$CONTAINER_ID/",
@@ -495,7 +495,7 @@ def _create_body(order: Order) -> dict[str, Any]:
             order.ssh_public_key,
             order.host_key,
             order.mark.deadline,
-            _SELF_RELEASE,
+            SELF_RELEASE,
         ),
         "image_login": _image_login(order),
         "runtype": "ssh_direc ssh_proxy",

@@ -9,6 +9,7 @@ Whoever adds a provider adds a subject: its client against its routes of the sim
 from __future__ import annotations
 
 import base64
+import gzip
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -38,12 +39,23 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runp
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shadeform import (
     Shadeform,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shopper import (
+    GpuShopper,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.tensordock import (
     TensorDock,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.verda import Verda
-from tests.simulator import lambda_cloud, prime, runpod, shadeform, tensordock, verda
+from tests.simulator import (
+    lambda_cloud,
+    prime,
+    runpod,
+    shadeform,
+    shopper,
+    tensordock,
+    verda,
+)
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -404,6 +416,45 @@ class SimulatedVerda(Simulated):
             tags.remove(mark)
 
 
+class SimulatedShopper(Simulated):
+    """GPU shopper behind a proxy that asks for a key: an offer of its marketplace is an offer."""
+
+    kind = GpuShopper
+    calls: ClassVar[dict[str, tuple[str, str]]] = {
+        "search": ("GET", "/api/v1/inventory$"),
+        "create": ("POST", "/api/v1/sessions$"),
+        "list": ("GET", "/api/v1/sessions$"),
+        "get": ("GET", "/api/v1/sessions/.+"),
+        "release": ("DELETE", "/api/v1/sessions/.+"),
+        "check_credential": ("GET", "/api/v1/inventory$"),
+    }
+
+    @property
+    def api(self) -> shopper.Api:
+        """Its routes, with the sessions that it keeps."""
+        assert isinstance(self.simulator.api, shopper.Api)
+        return self.simulator.api
+
+    def number(self, rental_id: str) -> int:
+        """The last part of its id."""
+        return int(rental_id.rpartition("-")[2])
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {shopper.session_id(rental) for rental in self.market.rentals.values()}
+
+    def carried(self) -> str:
+        """The body of the create, and the script that is packed in it."""
+        body = self._sent()[-1]["body"]
+        packed = re.search(r"echo (\S+) \| base64 -d", body["on_start_cmd"])
+        script = gzip.decompress(base64.b64decode(packed[1])).decode() if packed else ""
+        return f"{body} {script}"
+
+    def take(self, offer_id: str) -> None:
+        """Off the market."""
+        self.market.offers.pop(int(offer_id.removeprefix(shopper.PREFIX)))
+
+
 class SimulatedTensorDock(Simulated):
     """TensorDock: a model of GPU in a location is an offer."""
 
@@ -538,6 +589,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
     LambdaCloud.name: SimulatedLambda,
     Shadeform.name: SimulatedShadeform,
     PrimeIntellect.name: SimulatedPrimeIntellect,
+    GpuShopper.name: SimulatedShopper,
     Verda.name: SimulatedVerda,
     TensorDock.name: SimulatedTensorDock,
     FakeProvider.name: Fake,
