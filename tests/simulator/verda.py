@@ -64,9 +64,9 @@ class Disk:
     rental: int
     name: str
     size: int
-    location: str
     tags: list[dict[str, str]]
     created_at: float
+    location: str = "FI-01"
     state: str = "attached"
     deleted_at: float | None = None
 
