@@ -44,7 +44,10 @@ def report(client: Client) -> tuple[int, int] | None:
     try:
         talk = hold(client)
     except (subprocess.SubprocessError, OSError) as reason:
-        print(f"{client.name}: could not be installed or run: {reason}", flush=True)
+        print(
+            f"{client.name}: not installed or not run: {reason}; let uv reach its package index",
+            flush=True,
+        )
         return None
     for mismatch in talk.mismatches:
         print(f"MISMATCH {client.name}: {mismatch}", flush=True)

@@ -32,6 +32,7 @@ class Environment:
     name: str
     packages: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
+    published_before: str = ""
 
     @property
     def folder(self) -> Path:
@@ -40,15 +41,16 @@ class Environment:
 
     def install(self) -> None:
         """Make it, unless it is there with these pins. Raises CalledProcessError."""
-        ready, pins = self.folder / ".ready", "\n".join((*self.packages, *self.alone))
+        pins = "\n".join((self.published_before, *self.packages, *self.alone))
+        ready = self.folder / ".ready"
         # An installation that was interrupted has no such file.
         if ready.exists() and ready.read_text() == pins:
             return
         python = str(self.folder / "bin" / "python")
-        steps = [["venv", "--clear", str(self.folder)]]
-        steps += [["pip", "install", "--python", python, *self.packages]] if self.packages else []
+        install = ["pip", "install", "--python", python, "--exclude-newer", self.published_before]
+        steps = [["venv", "--clear", str(self.folder)], [*install, *self.packages]]
         if self.alone:
-            steps += [["pip", "install", "--python", python, "--no-deps", *self.alone]]
+            steps.append([*install, "--no-deps", *self.alone])
         for step in steps:
             command = [sys.executable, "-m", "uv", "--quiet", *step]
             subprocess.run(command, check=True, timeout=INSTALL_SECONDS)
@@ -104,7 +106,12 @@ def all_clients() -> dict[str, Client]:
     """Every client, by its name."""
     told = yaml.safe_load((HERE / "clients.yml").read_text())
     environments = {
-        name: Environment(name, tuple(one.get("packages", ())), tuple(one.get("alone", ())))
+        name: Environment(
+            name,
+            tuple(one.get("packages", ())),
+            tuple(one.get("alone", ())),
+            told["published_before"],
+        )
         for name, one in told["environments"].items()
     }
     return {
