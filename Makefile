@@ -7,7 +7,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
-	attack diagnosis fit engines conformance crashpoints races faults mutants ranking bench server-drill \
+	attack diagnosis fit engines conformance fidelity crashpoints races faults mutants ranking bench server-drill \
 	stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
 
@@ -61,6 +61,10 @@ engines: $(READY) ## What a server's life is made of, on a stand-in engine
 conformance: $(READY) ## Hold every provider to every clause of the contract; PROVIDER= holds one
 	@PYTHONPATH=collections $(BIN)/python -m tests.conformance \
 	  $(if $(PROVIDER),--provider $(PROVIDER))
+
+# ONLY= names clients, comma-separated.
+fidelity: $(READY) ## Other people's clients against the simulators: what each reads is what there is
+	@PYTHONPATH=collections $(BIN)/python -m tests.fidelity $(if $(ONLY),--only $(ONLY))
 
 # The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
 DRILL_SEED = $(if $(SEED),--seed $(SEED))

@@ -151,11 +151,17 @@ def plans(market: Market, request: Request) -> Reply:
         "gpuCount": query.get("gpu_count"),
         "security": query.get("security"),
         "cloudId": query.get("cloud_id"),
+        "socket": query.get("socket"),
+        "dataCenter": query.get("data_center_id"),
     }
+    regions = (
+        query["regions"].split(",") if query.get("regions") else [*REGIONS.values(), "eu_west"]
+    )
     rows = [
         row
         for row in map(plan_row, on_offer(market))
-        if all(value is None or str(row[field]) == value for field, value in asked.items())
+        if row["region"] in regions
+        and all(value is None or str(row[field]) == value for field, value in asked.items())
     ]
     start = (page - 1) * size
     return json_reply({"items": rows[start : start + size], "totalCount": len(rows)})
@@ -529,6 +535,12 @@ def upload(market: Market, request: Request) -> Reply:
     return json_reply({**told, "name": given["name"], "publicKey": given["publicKey"]})
 
 
+def whoami(market: Market, request: Request) -> Reply:
+    """Whose key it is."""
+    told = {"id": USER, "name": "Simulated", "email": "simulated@example.com", "role": "USER"}
+    return json_reply({"data": told, "status": None})
+
+
 def wallet(market: Market, request: Request) -> Reply:
     """What the account has."""
     with market.lock:
@@ -559,4 +571,5 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/api/v1/ssh_keys/", keys),
     ("POST", "/api/v1/ssh_keys/", upload),
     ("GET", "/api/v1/billing/wallet", wallet),
+    ("GET", "/api/v1/user/whoami", whoami),
 )

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """RunPod's REST API v2 over the simulated market: its catalogue, its pods and its problems.
 
-After its OpenAPI document, 2.0.0. Chosen where that leaves it open: verified machines are the
-secure cloud, a data center is a country, a pod gets the cheapest machine that is free, and its
-container disk costs what the market's does.
+After its OpenAPI document, 2.0.0; ``entrypoint``, ``cmd`` and least sizes of a machine after dstack
+0.22.5, which sends them. Chosen where these leave it open: verified machines are the secure cloud,
+a data center is a country, a pod gets the cheapest machine that is free, its container disk costs
+what the market's does, and a start on GPUs that somebody else has by now is refused.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.simulator.market import (
     ACCOUNT_OK,
     Market,
     NoCredit,
+    NoRoom,
     OfferGone,
     Rental,
     Traits,
@@ -36,9 +38,10 @@ REGIONS = {"US": "US", "CA": "CA", "JP": "AP", "SG": "SEA", "AU": "OC"}
 CREATE_FIELDS = {
     "name", "image", "gpu", "cloud", "disk", "ports", "args", "env", "dataCenterIds", "mounts",
     "registry", "startSsh", "startJupyter", "globalNetworking", "templateId", "cpu",
+    "entrypoint", "cmd",
 }  # fmt: skip
 UPDATE_FIELDS = {"name", "image", "args", "disk", "ports", "env", "registry", "mounts", "locked",
-                 "globalNetworking", "templateId"}  # fmt: skip
+                 "globalNetworking", "templateId", "entrypoint", "cmd"}  # fmt: skip
 ACTIONS = {
     "RUNNING": ["stop", "restart", "terminate"],
     "EXITED": ["start", "terminate"],
@@ -50,6 +53,7 @@ NO_INSTANCES = (
     "There are no longer any instances available with the requested specifications. "
     "Please refresh and try again."
 )
+NO_GPUS = "There are not enough free GPUs on the host machine to start this pod."
 
 
 class Problem(Exception):
@@ -123,7 +127,7 @@ def pod_id(rental: Rental) -> str:
 # --- the catalogue ---
 
 
-def gpus(market: Market, request: Request, _pod: Rental | None) -> Reply:
+def catalogue(market: Market, request: Request) -> list[dict[str, Any]]:
     """Each kind of GPU; with ``include=AVAILABILITY`` what is free, in these countries."""
     query = request.query
     wants_stock = query.get("include") == "AVAILABILITY"
@@ -133,7 +137,21 @@ def gpus(market: Market, request: Request, _pod: Rental | None) -> Reply:
     for gpu in offer_table.GPUS:
         offers = [one for one in market.search() if one["gpu_name"] == gpu.name]
         rows.append(gpu_row(gpu, offers) | (stock(offers, query) if wants_stock else {}))
-    return json_reply({"gpus": rows})
+    return rows
+
+
+def gpus(market: Market, request: Request, _pod: Rental | None) -> Reply:
+    """All of them."""
+    return json_reply({"gpus": catalogue(market, request)})
+
+
+def one_gpu(market: Market, request: Request, _pod: Rental | None) -> Reply:
+    """One of them, by its id."""
+    wanted = request.path.rpartition("/")[2]
+    for row in catalogue(market, request):
+        if row["id"] == wanted:
+            return json_reply(row)
+    raise Problem(404, "Not Found", "GPU type not found")
 
 
 def gpu_row(gpu: offer_table.Gpu, offers: list[Offer]) -> dict[str, Any]:
@@ -206,20 +224,20 @@ def create(market: Market, request: Request, traits: Traits) -> Reply:
     """Place one kind of GPU: 201 with the pod."""
     wish = checked(request.json(), CREATE_FIELDS, ("name", "image", "gpu"))
     gpu, cloud = wish["gpu"], wish.get("cloud", "SECURE")
-    env = wish.get("env") or {}
     with market.lock:
         fitting = [
             one
             for one in of_cloud(market.search(), cloud)
             if gpu_id(one["gpu_name"]) == gpu.get("id")
             and one["num_gpus"] == gpu.get("count", 1)
+            and has_what_it_needs(one, gpu)
             and data_center(one) in (wish.get("dataCenterIds") or [data_center(one)])
         ]
         if not fitting:
             raise Problem(400, "Bad Request", NO_INSTANCES)
         cheapest = min(fitting, key=lambda one: float(one["dph_base"]))
         try:
-            rental = market.create(cheapest["id"], as_wish(wish), traits, pod_keys(env))
+            rental = market.create(cheapest["id"], as_wish(wish), traits, pod_keys(market, wish))
         except OfferGone:
             raise Problem(400, "Bad Request", NO_INSTANCES) from None
         except NoCredit:
@@ -257,9 +275,23 @@ def as_wish(wish: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def pod_keys(env: dict[str, str]) -> list[str]:
-    """Who may log in, as RunPod's images read it."""
-    return [line for line in env.get("PUBLIC_KEY", "").splitlines() if line.strip()]
+def has_what_it_needs(offer: Offer, gpu: dict[str, Any]) -> bool:
+    """Whether a machine is one that a pod may be placed on."""
+    allowed = gpu.get("allowedCudaVersions") or [str(offer["cuda_max_good"])]
+    return (
+        str(offer["cuda_max_good"]) in allowed
+        and offer["cuda_max_good"] >= float(gpu.get("minCudaVersion", 0))
+        and offer["cpu_ram"] / 1024 >= gpu.get("minRamPerGpu", 0) * offer["num_gpus"]
+        and offer["cpu_cores_effective"] >= gpu.get("minVcpuCountPerGpu", 0) * offer["num_gpus"]
+    )
+
+
+def pod_keys(market: Market, wish: dict[str, Any]) -> list[str]:
+    """Who may log in, as RunPod's images read it: the account's keys, unless others are named."""
+    named = (wish.get("env") or {}).get("PUBLIC_KEY")
+    if named is None:
+        return list(market.account_keys.values()) if wish.get("startSsh") else []
+    return [line for line in named.splitlines() if line.strip()]
 
 
 def pod_row(rental: Rental) -> dict[str, Any]:
@@ -361,18 +393,57 @@ def delete(market: Market, request: Request, found: Rental | None) -> Reply:
     return Reply(204)
 
 
+def act(market: Market, request: Request, found: Rental | None) -> Reply:
+    """Stop, start, restart or end it, where its status lets that be."""
+    assert found is not None
+    action = request.json().get("action")
+    if action not in ("start", "stop", "restart", "terminate"):
+        raise Problem(422, "Unprocessable Entity", "Request validation failed.", ["$.action"])
+    if action not in ACTIONS[status_of(found)]:
+        raise Problem(409, "Conflict", f"cannot {action} a pod that is {status_of(found)}")
+    if action == "terminate":
+        return delete(market, request, found)
+    try:
+        if action == "restart":
+            market.reboot(found)
+        else:
+            market.set_state(found, "running" if action == "start" else "stopped")
+    except NoRoom:
+        raise Problem(400, "Bad Request", NO_GPUS) from None
+    return pod(market, request, found)
+
+
 def ssh_keys(market: Market, request: Request, _pod: Rental | None) -> Reply:
     """The keys of the account."""
     return json_reply({"keys": list(market.account_keys.values())})
 
 
+def is_key(given: Any) -> bool:
+    """Whether it is one public key."""
+    return isinstance(given, str) and bool(re.fullmatch(r"(ssh|ecdsa|sk)-\S+ \S+([ \t].*)?", given))
+
+
+def replace_ssh_keys(market: Market, request: Request, _pod: Rental | None) -> Reply:
+    """Put these keys in the place of all; pods that run keep theirs."""
+    body = request.json()
+    keys = body.get("keys") if isinstance(body, dict) and set(body) == {"keys"} else None
+    if not isinstance(keys, list) or not all(is_key(one) for one in keys):
+        raise Problem(422, "Unprocessable Entity", "Request validation failed.", ["$.keys"])
+    with market.lock:
+        market.account_keys = {next(market.ids): key for key in keys}
+    return ssh_keys(market, request, None)
+
+
 Handler = Callable[[Market, Request, Any], Reply]
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v2/catalog/gpus", gpus),
+    ("GET", "/v2/catalog/gpus/[^/]+", one_gpu),
     ("POST", "/v2/pods", create),
     ("GET", "/v2/pods", pods),
     ("GET", "/v2/pods/(?P<pod>[^/]+)", pod),
     ("PATCH", "/v2/pods/(?P<pod>[^/]+)", update),
     ("DELETE", "/v2/pods/(?P<pod>[^/]+)", delete),
+    ("POST", "/v2/pods/(?P<pod>[^/]+)/action", act),
     ("GET", "/v2/account/ssh-keys", ssh_keys),
+    ("PUT", "/v2/account/ssh-keys", replace_ssh_keys),
 )

@@ -66,6 +66,7 @@ class Disk:
     size: int
     tags: list[dict[str, str]]
     created_at: float
+    location: str = "FI-01"
     state: str = "attached"
     deleted_at: float | None = None
 
@@ -348,6 +349,7 @@ def create(api: Api, request: Request, traits: Traits) -> Reply:
             rental=rental.id,
             name=disk["name"],
             size=int(disk["size"]),
+            location=place,
             tags=[new_tag(api, one) for one in disk.get("tags") or ()],
             created_at=market.clock.now(),
         )
@@ -585,7 +587,7 @@ def disk_row(disk: Disk) -> dict[str, Any]:
         "is_os_volume": True,
         "target": "vda",
         "type": "NVMe",
-        "location": "FI-01",
+        "location": disk.location,
         "ssh_key_ids": [],
         "contract": "PAY_AS_YOU_GO",
         "base_hourly_cost": monthly / HOURS_PER_MONTH,
@@ -680,6 +682,32 @@ def drop(kind: str) -> Callable[..., Reply]:
     return dropped
 
 
+def one_of(kind: str) -> Callable[..., Reply]:
+    """A route that tells a script or a key by its id: as a list of one, as the client reads it."""
+
+    def told(api: Api, _request: Request, _traits: Traits, thing: str) -> Reply:
+        found = getattr(api.things, kind).get(thing)
+        if found is None:
+            raise Refused(404, "not_found", f"{kind} not found")
+        return json_reply([found])
+
+    return told
+
+
+def drop_several(kind: str) -> Callable[..., Reply]:
+    """A route that deletes the scripts or keys that are named, or none where one is unknown."""
+
+    def dropped(api: Api, request: Request, _traits: Traits) -> Reply:
+        named, things = request.json()[kind], getattr(api.things, kind)
+        if not set(named) <= set(things):
+            raise Refused(404, "not_found", f"{kind} not found")
+        for one in named:
+            del things[one]
+        return Reply(200)
+
+    return dropped
+
+
 Handler = Callable[..., Reply]
 #: Method, path, whether everybody may ask, and what answers.
 ROUTES: tuple[tuple[str, str, bool, Handler], ...] = (
@@ -703,6 +731,8 @@ ROUTES: tuple[tuple[str, str, bool, Handler], ...] = (
     ("DELETE", "/volumes/(?P<disk>[^/]+)", False, delete_disk),
     ("GET", "/scripts", False, scripts),
     ("POST", "/scripts", False, add_script),
+    ("DELETE", "/scripts", False, drop_several("scripts")),
+    ("GET", "/scripts/(?P<thing>[^/]+)", False, one_of("scripts")),
     ("DELETE", "/scripts/(?P<thing>[^/]+)", False, drop("scripts")),
     ("GET", "/ssh-keys", False, keys),
     ("POST", "/ssh-keys", False, add_key),
@@ -710,5 +740,7 @@ ROUTES: tuple[tuple[str, str, bool, Handler], ...] = (
     # The paths before, which the official client for Python has.
     ("GET", "/sshkeys", False, keys),
     ("POST", "/sshkeys", False, add_key),
+    ("DELETE", "/sshkeys", False, drop_several("keys")),
+    ("GET", "/sshkeys/(?P<thing>[^/]+)", False, one_of("keys")),
     ("DELETE", "/sshkeys/(?P<thing>[^/]+)", False, drop("keys")),
 )

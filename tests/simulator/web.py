@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -63,6 +63,14 @@ def json_reply(value: Any, status: int = 200) -> Reply:
     """Return a JSON answer. The content type is exact: Vast.ai's client refuses a charset."""
     body = json.dumps(value).encode()
     return Reply(status, body, {"Content-Type": "application/json"})
+
+
+def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The parameters of a query by name; one that comes several times has commas in it."""
+    query: dict[str, str] = {}
+    for name, value in pairs:
+        query[name] = f"{query[name]},{value}" if name in query else value
+    return query
 
 
 class Server(ThreadingHTTPServer):
@@ -127,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
         request = Request(
             method=self.command,
             path=unquote(url.path),
-            query=dict(parse_qsl(url.query, keep_blank_values=True)),
+            query=joined(parse_qsl(url.query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(length),
             listener=self.server.url,

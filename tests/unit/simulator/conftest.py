@@ -13,8 +13,10 @@ import pytest
 import requests
 
 from tests.simulator.app import Simulator
+from tests.simulator.documents import Document, Wire
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
+from tests.unit.market.conformance.subjects import Simulated
 
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
 Json = Any
@@ -88,3 +90,12 @@ def client() -> Iterator[Client]:
     simulator = Simulator(market)
     yield Client(simulator, hosts)
     simulator.close()
+
+
+@pytest.fixture
+def wire(subject: Simulated) -> Iterator[Wire]:
+    """Every call that is made from here on, held against the document of its provider."""
+    made = Wire(subject.simulator, Document(subject.kind.name))
+    yield made
+    assert made.problems == []
+    assert made.undocumented == set()

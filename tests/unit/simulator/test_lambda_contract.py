@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
@@ -43,44 +42,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prov
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.simulator import lambda_cloud
+from tests.simulator.documents import Wire
 from tests.simulator.web import Reply, Request
-from tests.tools.tree import REPOSITORY
 from tests.unit.market.conformance.subjects import SimulatedLambda
 from tests.unit.market.conftest import PUBLIC_KEY
 
-DOCUMENT = json.loads((REPOSITORY / "tests" / "simulator" / "lambda-api.json").read_text())
 LAUNCH = "/api/v1/instance-operations/launch"
 TERMINATE = "/api/v1/instance-operations/terminate"
-
-
-def valid(value: Any, schema: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError for what is not in the document."""
-    whole = {**schema, "components": DOCUMENT["components"]}
-    jsonschema.Draft202012Validator(whole).validate(value)
-
-
-def watched(subject: SimulatedLambda) -> list[tuple[str, int]]:
-    """Hold every call against the document when it is made, and note it in what is returned."""
-    answer, seen = subject.simulator.api.answer, []
-
-    def check(request: Request, traits: Any, from_host: bool) -> Reply:
-        reply = answer(request, traits, from_host)
-        path = next(one for one in DOCUMENT["paths"] if matches(one, request.path))
-        call = DOCUMENT["paths"][path][request.method.lower()]
-        assert set(request.query) <= {one["name"] for one in call.get("parameters", ())}
-        if "requestBody" in call:
-            valid(request.json(), call["requestBody"]["content"]["application/json"]["schema"])
-        possible = call["responses"][str(reply.status)]["content"]["application/json"]
-        valid(json.loads(reply.body), possible["schema"])
-        seen.append((f"{request.method} {path}", reply.status))
-        return reply
-
-    subject.simulator.api.answer = check  # type: ignore[method-assign]
-    return seen
-
-
-def matches(path: str, asked: str) -> bool:
-    return bool(re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), asked))
 
 
 def edited(subject: SimulatedLambda, path: str, edit: Callable[[dict[str, Any]], None]) -> None:
@@ -147,8 +115,9 @@ def rented(subject: SimulatedLambda, **changes: Any) -> Rental:
     return found
 
 
-def test_every_call_and_every_answer_is_as_the_document_has_it(subject: SimulatedLambda) -> None:
-    seen = watched(subject)
+def test_every_call_and_every_answer_is_as_the_document_has_it(
+    subject: SimulatedLambda, wire: Wire
+) -> None:
     provider = subject.provider()
     assert provider.gpu_names()
     rental = rented(subject, host_key=derive("secret", order(subject).mark, 1))
@@ -166,12 +135,8 @@ def test_every_call_and_every_answer_is_as_the_document_has_it(subject: Simulate
     subject.take(offer.id)
     with pytest.raises(OfferGone):
         provider.rent(offer, order(subject))
-    assert {call for call, _status in seen} == {
-        f"{method.upper()} {path}"
-        for path, methods in DOCUMENT["paths"].items()
-        for method in methods
-    }
-    assert {200, 400, 401, 404} == {status for _call, status in seen}
+    assert {call for call, _status in wire.seen} == wire.document.calls()
+    assert {200, 400, 401, 404} == {status for _call, status in wire.seen}
 
 
 # What is offered.

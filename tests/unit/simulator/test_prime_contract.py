@@ -13,11 +13,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import jsonschema
 import pytest
+import requests
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
@@ -46,56 +45,20 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers impo
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.simulator import prime
+from tests.simulator.documents import Wire
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.web import Reply, Request, json_reply
-from tests.tools.tree import REPOSITORY
 from tests.unit.market.conformance.subjects import SimulatedPrimeIntellect
 from tests.unit.market.conftest import PUBLIC_KEY
 
-DOCUMENT = json.loads((REPOSITORY / "tests" / "simulator" / "prime-api.json").read_text())
+#: What its own client calls, and ours does not.
+THEIRS = {
+    "GET /api/v1/availability/multi-node",
+    "GET /api/v1/pods/history",
+    "GET /api/v1/user/whoami",
+}
 PODS, POD, GPUS = "/api/v1/pods/", "/api/v1/pods/[0-9a-f]+", "/api/v1/availability/gpus"
 STATUSES = "/api/v1/pods/status"
-
-
-def valid(value: Any, schema: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError for what is not in the document."""
-    whole = {**schema, "components": DOCUMENT["components"]}
-    jsonschema.Draft202012Validator(whole).validate(value)
-
-
-@dataclass
-class Wire:
-    """Every call of a dialogue, held against the document when it is made."""
-
-    subject: SimulatedPrimeIntellect
-    seen: list[tuple[str, int]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        answer = self.subject.simulator.api.answer
-
-        def watched(request: Request, traits: Any, from_host: bool) -> Reply:
-            reply = answer(request, traits, from_host)
-            self.check(request, reply)
-            return reply
-
-        self.subject.simulator.api.answer = watched  # type: ignore[method-assign]
-
-    def check(self, request: Request, reply: Reply) -> None:
-        """One request and its answer. What comes with other statuses is in no document."""
-        path = next(
-            one
-            for one in sorted(DOCUMENT["paths"], key=lambda path: "{" in path)
-            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one), request.path)
-        )
-        call = DOCUMENT["paths"][path][request.method.lower()]
-        told = {one["name"] for one in call.get("parameters", ()) if one["in"] == "query"}
-        assert set(request.query) <= told, request.query
-        if "requestBody" in call and reply.status != 422:
-            valid(request.json(), call["requestBody"]["content"]["application/json"]["schema"])
-        known = call["responses"].get(str(reply.status), {}).get("content")
-        if known:
-            valid(json.loads(reply.body), known["application/json"]["schema"])
-        self.seen.append((f"{request.method} {path}", reply.status))
 
 
 @pytest.fixture
@@ -103,11 +66,6 @@ def subject() -> Iterator[SimulatedPrimeIntellect]:
     made = SimulatedPrimeIntellect()
     yield made
     made.close()
-
-
-@pytest.fixture
-def wire(subject: SimulatedPrimeIntellect) -> Wire:
-    return Wire(subject)
 
 
 def order(subject: SimulatedPrimeIntellect, **changes: Any) -> Order:
@@ -191,11 +149,7 @@ def test_every_call_and_every_answer_is_as_the_document_has_it(
     answered(subject, "POST", PODS, json_reply({"detail": prime.NO_CAPACITY}, 400))
     with pytest.raises(OfferGone):
         provider.rent(offer, order(subject))
-    assert {call for call, _status in wire.seen} == {
-        f"{method.upper()} {path}"
-        for path, methods in DOCUMENT["paths"].items()
-        for method in methods
-    }
+    assert {call for call, _status in wire.seen} == wire.document.calls() - THEIRS
     assert {200, 401, 404} <= {status for _call, status in wire.seen}
 
 
@@ -763,3 +717,30 @@ def test_names_that_are_no_names_are_an_error(subject: SimulatedPrimeIntellect) 
     answered(subject, "GET", "/api/v1/availability/gpu-summary", json_reply([]))
     with pytest.raises(ProviderUnavailable):
         subject.provider().gpu_names()
+
+
+# What its own client calls, and ours does not.
+
+
+def plans_of(subject: SimulatedPrimeIntellect, **query: Any) -> list[dict[str, Any]]:
+    """What is for rent, by the parameters of its document."""
+    headers = {"Authorization": f"Bearer {ACCOUNT_KEY}"}
+    url = f"{subject.simulator.url}/api/v1/availability/gpus"
+    answer = requests.get(url, params=query, headers=headers, timeout=10)
+    return list(answer.json()["items"])
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "values"),
+    [
+        ({"regions": ["united_states", "canada"]}, "region", {"united_states", "canada"}),
+        ({"regions": "eu_north"}, "region", {"eu_north"}),
+        ({"socket": "SXM4"}, "socket", {"SXM4"}),
+        ({"data_center_id": "JP-1"}, "dataCenter", {"JP-1"}),
+    ],
+)
+def test_availability_is_narrowed_by_every_parameter(
+    subject: SimulatedPrimeIntellect, wire: Wire, query: Any, field: str, values: set[str]
+) -> None:
+    assert {row[field] for row in plans_of(subject, **query)} == values
+    assert {row[field] for row in plans_of(subject)} > values

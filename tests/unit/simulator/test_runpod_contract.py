@@ -4,7 +4,8 @@
 """What our client sends to RunPod, and what its simulator answers, against RunPod's own document.
 
 ``tests/simulator/runpod-api.json`` is what its OpenAPI document 2.0.0 (github.com/runpod/docs) says
-of the calls that are made here: their names and types, without a word of its text.
+of the calls that are made here, and what dstack 0.22.5 sends beyond it: names and types, without a
+word of its text.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import jsonschema
 import pytest
+import requests
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     CredentialError,
@@ -40,68 +40,17 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import NOBODY
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.simulator import runpod
+from tests.simulator.documents import Wire
 from tests.simulator.web import Reply, Request
-from tests.tools.tree import REPOSITORY
 from tests.unit.market.conformance.subjects import SimulatedRunPod
 from tests.unit.market.conftest import PUBLIC_KEY
 
-DOCUMENT = json.loads((REPOSITORY / "tests" / "simulator" / "runpod-api.json").read_text())
-
-
-def valid(value: Any, schema: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError for what is not in the document."""
-    whole = {**schema, "components": DOCUMENT["components"]}
-    jsonschema.Draft202012Validator(whole).validate(value)
-
-
-@dataclass
-class Wire:
-    """Every call of a dialogue, held against the document when it is made."""
-
-    subject: SimulatedRunPod
-    seen: list[tuple[str, int]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        answer = self.subject.simulator.api.answer
-
-        def watched(request: Request, traits: Any, from_host: bool) -> Reply:
-            reply = answer(request, traits, from_host)
-            self.check(request, reply)
-            return reply
-
-        self.subject.simulator.api.answer = watched  # type: ignore[method-assign]
-
-    def check(self, request: Request, reply: Reply) -> None:
-        """One request and its answer."""
-        (path,) = (
-            one
-            for one in DOCUMENT["paths"]
-            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one), request.path)
-        )
-        call = DOCUMENT["paths"][path][request.method.lower()]
-        told = [look_up(one)["name"] for one in call.get("parameters", ())]
-        assert set(request.query) <= set(told), request.query
-        if "requestBody" in call and reply.status != 422:
-            (content,) = call["requestBody"]["content"].values()
-            valid(request.json(), content["schema"])
-        answers = call["responses"]
-        possible = look_up(answers.get(str(reply.status), answers["default"]))
-        if reply.body:
-            kind = reply.headers["Content-Type"]
-            valid(json.loads(reply.body), possible["content"][kind]["schema"])
-        else:
-            assert "content" not in possible
-        self.seen.append((f"{request.method} {path}", reply.status))
-
-
-def look_up(part: dict[str, Any]) -> dict[str, Any]:
-    """What a reference of the document leads to."""
-    if "$ref" not in part:
-        return part
-    found: Any = DOCUMENT
-    for name in part["$ref"].split("/")[1:]:
-        found = found[name]
-    return dict(found)
+#: What its own clients call, and ours does not.
+THEIRS = {
+    "GET /v2/catalog/gpus/{id}",
+    "POST /v2/pods/{id}/action",
+    "PUT /v2/account/ssh-keys",
+}
 
 
 @pytest.fixture
@@ -109,11 +58,6 @@ def subject() -> Iterator[SimulatedRunPod]:
     made = SimulatedRunPod()
     yield made
     made.close()
-
-
-@pytest.fixture
-def wire(subject: SimulatedRunPod) -> Wire:
-    return Wire(subject)
 
 
 def order(subject: SimulatedRunPod, **changes: Any) -> Order:
@@ -155,11 +99,7 @@ def test_every_call_and_every_answer_is_as_the_document_has_it(
     subject.take(offer.id)
     with pytest.raises(OfferGone):
         provider.rent(offer, order(subject))
-    assert {call for call, _status in wire.seen} == {
-        f"{method.upper()} {path}"
-        for path, methods in DOCUMENT["paths"].items()
-        for method in methods
-    }
+    assert {call for call, _status in wire.seen} == wire.document.calls() - THEIRS
     assert {201, 204, 400, 401, 404} <= {status for _call, status in wire.seen}
 
 
@@ -356,3 +296,82 @@ def test_the_way_in_is_the_direct_one_and_never_the_shell_for_people(
     read = subject.provider().get(rental.id)
     assert read is not None
     assert read.ssh == ()
+
+
+# What its own clients call, and ours does not.
+
+
+def asked(subject: SimulatedRunPod, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """A call with the account's key, as status and answer."""
+    headers = {"Authorization": f"Bearer {subject.key}"}
+    answer = requests.request(
+        method, f"{subject.simulator.url}/v2{path}", headers=headers, json=body, timeout=10
+    )
+    return answer.status_code, answer.json() if answer.content else None
+
+
+def test_a_pod_is_stopped_and_started_where_its_status_lets_that_be(
+    subject: SimulatedRunPod, wire: Wire
+) -> None:
+    pod = rented(subject).id
+    for action, status in (("stop", "EXITED"), ("start", "RUNNING"), ("restart", "RUNNING")):
+        code, told = asked(subject, "POST", f"/pods/{pod}/action", {"action": action})
+        assert (code, told["status"]) == (200, status)
+    assert asked(subject, "POST", f"/pods/{pod}/action", {"action": "start"})[0] == 409
+    assert asked(subject, "POST", f"/pods/{pod}/action", {"action": "burn"})[0] == 422
+    assert asked(subject, "POST", f"/pods/{pod}/action", {"action": "terminate"}) == (204, None)
+    assert subject.rentals() == set()
+
+
+def test_a_stopped_pod_whose_gpus_somebody_has_cannot_be_started(
+    subject: SimulatedRunPod, wire: Wire
+) -> None:
+    pod = rented(subject).id
+    asked(subject, "POST", f"/pods/{pod}/action", {"action": "stop"})
+    subject.take_gpus(pod)
+    code, told = asked(subject, "POST", f"/pods/{pod}/action", {"action": "start"})
+    assert (code, told["detail"]) == (400, runpod.NO_GPUS)
+
+
+def test_the_keys_of_the_account_are_let_in_where_a_pod_names_none(
+    subject: SimulatedRunPod, wire: Wire
+) -> None:
+    assert asked(subject, "PUT", "/account/ssh-keys", {"keys": ["none at all"]})[0] == 422
+    keys = {"keys": [PUBLIC_KEY]}
+    assert asked(subject, "PUT", "/account/ssh-keys", keys) == (200, keys)
+    gpu = {"id": "NVIDIA RTX 4090", "count": 1}
+    wish = {"name": "theirs", "image": "img:1", "gpu": gpu}
+    for more, let_in in (({"startSsh": True}, [PUBLIC_KEY]), ({}, [])):
+        assert asked(subject, "POST", "/pods", {**wish, **more})[0] == 201
+        assert list(list(subject.market.rentals.values())[-1].keys.values()) == let_in
+
+
+@pytest.mark.parametrize(
+    ("need", "is_met"),
+    [
+        ({"minCudaVersion": "12.8"}, lambda offer: offer["cuda_max_good"] >= 12.8),
+        ({"allowedCudaVersions": ["12.4"]}, lambda offer: offer["cuda_max_good"] == 12.4),
+        ({"minRamPerGpu": 100}, lambda offer: offer["cpu_ram"] >= 100 * 1024),
+        ({"minVcpuCountPerGpu": 24}, lambda offer: offer["cpu_cores_effective"] >= 24),
+    ],
+)
+def test_a_pod_is_placed_on_a_machine_that_has_what_it_needs(
+    subject: SimulatedRunPod, wire: Wire, need: Any, is_met: Callable[[Any], bool]
+) -> None:
+    gpu = {"id": "NVIDIA RTX 3090", "count": 1}
+    wish = {"name": "theirs", "image": "img:1", "entrypoint": ["sh"], "cmd": ["-c", "true"]}
+    while asked(subject, "POST", "/pods", {**wish, "gpu": {**gpu, **need}})[0] == 201:
+        pass
+    placed = [one.offer for one in subject.market.rentals.values()]
+    assert placed
+    assert all(map(is_met, placed))
+    assert asked(subject, "POST", "/pods", {**wish, "gpu": gpu})[0] == 201
+
+
+def test_a_kind_of_gpu_is_told_alone_as_among_the_others(
+    subject: SimulatedRunPod, wire: Wire
+) -> None:
+    query = "?include=AVAILABILITY&product=POD&count=1"
+    for row in asked(subject, "GET", f"/catalog/gpus{query}")[1]["gpus"]:
+        assert asked(subject, "GET", f"/catalog/gpus/{row['id']}{query}") == (200, row)
+    assert asked(subject, "GET", "/catalog/gpus/NVIDIA NOTHING")[0] == 404

@@ -14,10 +14,9 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-import jsonschema
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
@@ -44,65 +43,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presen
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.simulator import shadeform
+from tests.simulator.documents import Wire
 from tests.simulator.web import Reply, Request, json_reply
-from tests.tools.tree import REPOSITORY
 from tests.unit.market.conformance.subjects import SimulatedShadeform
 from tests.unit.market.conftest import PUBLIC_KEY
 
-DOCUMENT = json.loads((REPOSITORY / "tests" / "simulator" / "shadeform-api.json").read_text())
 INFO = r"/v1/instances/[^/]+/info"
 ROWS = rf"/v1/instances|{INFO}"
 TYPES = "/v1/instances/types"
 CREATE = {"method": "POST", "path": "/v1/instances/create$"}
-
-
-def valid(value: Any, schema: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError for what is not in the document."""
-    whole = {**schema, "components": DOCUMENT["components"]}
-    jsonschema.Draft202012Validator(whole).validate(value)
-
-
-@dataclass
-class Wire:
-    """Every call of a dialogue, held against the document when it is made."""
-
-    subject: SimulatedShadeform
-    seen: list[tuple[str, int]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        answer = self.subject.simulator.api.answer
-
-        def watched(request: Request, traits: Any, from_host: bool) -> Reply:
-            reply = answer(request, traits, from_host)
-            self.check(request, reply)
-            return reply
-
-        self.subject.simulator.api.answer = watched  # type: ignore[method-assign]
-
-    def check(self, request: Request, reply: Reply) -> None:
-        """One request and its answer; what an error looks like is not in the document."""
-        path = request.path.removeprefix("/v1")
-        ways = [one for one in DOCUMENT["paths"] if one == path] or [
-            one for one in DOCUMENT["paths"] if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one), path)
-        ]
-        call = DOCUMENT["paths"][ways[0]][request.method.lower()]
-        told = [one["name"] for one in call.get("parameters", ())]
-        assert set(request.query) <= set(told), request.query
-        if "requestBody" in call:
-            (content,) = call["requestBody"]["content"].values()
-            valid(request.json(), content["schema"])
-            known = DOCUMENT["components"]["schemas"][content["schema"]["$ref"].split("/")[-1]]
-            assert set(request.json()) <= set(known["properties"])
-        else:
-            assert request.body == b""
-        self.seen.append((f"{request.method} {ways[0]}", reply.status))
-        if reply.status != 200:
-            assert {"error_code", "message"} & set(json.loads(reply.body))
-        elif "content" in call["responses"]["200"]:
-            (content,) = call["responses"]["200"]["content"].values()
-            valid(json.loads(reply.body), content["schema"])
-        else:
-            assert reply.body == b""
 
 
 @pytest.fixture
@@ -110,11 +59,6 @@ def subject() -> Iterator[SimulatedShadeform]:
     made = SimulatedShadeform()
     yield made
     made.close()
-
-
-@pytest.fixture
-def wire(subject: SimulatedShadeform) -> Wire:
-    return Wire(subject)
 
 
 def order(subject: SimulatedShadeform, **changes: Any) -> Order:
@@ -188,11 +132,7 @@ def test_every_call_and_every_answer_is_as_the_document_has_it(
     with pytest.raises(CredentialError):
         subject.provider("another-key").list_rentals()
     assert provider.get(shadeform.ID.format(1)) is None
-    assert {call for call, _status in wire.seen} == {
-        f"{method.upper()} {path}"
-        for path, methods in DOCUMENT["paths"].items()
-        for method in methods
-    }
+    assert {call for call, _status in wire.seen} == wire.document.calls()
     assert {200, 401, 404} == {status for _call, status in wire.seen}
 
 

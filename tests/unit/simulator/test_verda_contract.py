@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-import jsonschema
 import pytest
+import requests
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     CredentialError,
@@ -44,56 +44,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.verd
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.simulator import verda
+from tests.simulator.documents import Wire
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.web import Reply, Request, json_reply
-from tests.tools.tree import REPOSITORY
 from tests.unit.market.conformance.subjects import SimulatedVerda
 from tests.unit.market.conftest import PUBLIC_KEY
 
-DOCUMENT = json.loads((REPOSITORY / "tests" / "simulator" / "verda-api.json").read_text())
 HOUR = 3600
-
-
-def valid(value: Any, schema: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError for what is not in the document."""
-    whole = {**schema, "components": DOCUMENT["components"]}
-    jsonschema.Draft202012Validator(whole).validate(value)
-
-
-@dataclass
-class Wire:
-    """Every call of a dialogue, held against the document when it is made."""
-
-    subject: SimulatedVerda
-    seen: list[tuple[str, int]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        between(self.subject, self.check)
-
-    def check(self, request: Request, reply: Reply) -> Reply:
-        """One request and its answer."""
-        fitting = [
-            one
-            for one in DOCUMENT["paths"]
-            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", one), request.path)
-        ]
-        # Such as the trash, which is no disk's id.
-        path = min(fitting, key=lambda one: one.count("{"))
-        call = DOCUMENT["paths"][path][request.method.lower()]
-        assert set(request.query) <= {one["name"] for one in call["parameters"]}, request.query
-        if "requestBody" in call:
-            valid(request.json(), call["requestBody"]["content"]["application/json"]["schema"])
-        if reply.status >= 400:
-            valid(json.loads(reply.body), DOCUMENT["components"]["schemas"]["Error"])
-        elif "content" in (told := call["responses"][str(reply.status)]):
-            kind = reply.headers["Content-Type"]
-            # An id comes as bare text, whatever the document says.
-            value = json.loads(reply.body) if "json" in kind else reply.body.decode()
-            valid(value, told["content"]["application/json"]["schema"])
-        else:
-            assert not reply.body
-        self.seen.append((f"{request.method} {path}", reply.status))
-        return reply
 
 
 def between(subject: SimulatedVerda, change: Callable[[Request, Reply], Reply]) -> None:
@@ -142,11 +99,6 @@ def subject() -> Iterator[SimulatedVerda]:
     made = SimulatedVerda()
     yield made
     made.close()
-
-
-@pytest.fixture
-def wire(subject: SimulatedVerda) -> Wire:
-    return Wire(subject)
 
 
 def order(subject: SimulatedVerda, **changes: Any) -> Order:
@@ -210,11 +162,7 @@ def test_every_call_and_every_answer_is_as_the_document_has_it(
     subject.take(offer.id)
     with pytest.raises(OfferGone):
         provider.rent(offer, order(subject))
-    assert {call for call, _status in wire.seen} == {
-        f"{method.upper()} {path}"
-        for path, methods in DOCUMENT["paths"].items()
-        for method in methods
-    }
+    assert {call for call, _status in wire.seen} == wire.document.calls()
     assert {200, 201, 202, 204, 401, 503} <= {status for _call, status in wire.seen}
 
 
@@ -856,3 +804,40 @@ def test_a_key_that_was_there_before_stays_where_nothing_is_rented(
         subject.provider().rent(offer, order(subject))
     assert list(subject.api.things.keys) == [theirs]
     assert subject.api.things.scripts == {}
+
+
+# What its own client calls, and ours does not.
+
+
+def asked(subject: SimulatedVerda, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """A call with a token, as status and answer."""
+    given = {"client_id": verda.CLIENT_ID, "client_secret": ACCOUNT_KEY}
+    login = {"grant_type": "client_credentials", **given}
+    url = f"{subject.simulator.url}/v1"
+    token = requests.post(f"{url}/oauth2/token", json=login, timeout=10).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = requests.request(method, url + path, headers=headers, json=body, timeout=10)
+    return answer.status_code, json.loads(answer.text) if answer.text else None
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/sshkeys", "keys"), ("/scripts", "scripts")])
+def test_keys_and_scripts_are_read_alone_and_deleted_together(
+    subject: SimulatedVerda, path: str, kind: str
+) -> None:
+    rented(subject)
+    things = getattr(subject.api.things, kind)
+    (name,) = things
+    assert asked(subject, "GET", f"{path}/{name}") == (200, [things[name]])
+    assert asked(subject, "GET", f"{path}/nothing")[0] == 404
+    assert asked(subject, "DELETE", path, {kind: [name, "nothing"]})[0] == 404
+    assert list(things) == [name]
+    assert asked(subject, "DELETE", path, {kind: [name]}) == (200, None)
+    assert not things
+
+
+def test_a_disk_is_where_its_instance_is(subject: SimulatedVerda) -> None:
+    rental = rented(subject)
+    (disk,) = asked(subject, "GET", "/volumes")[1]
+    (instance,) = asked(subject, "GET", "/instances")[1]
+    assert instance["id"] == rental.id
+    assert disk["location"] == instance["location"]
