@@ -350,4 +350,4 @@ def test_what_a_store_needs_here_is_looked_at_before_anything_is_rented(
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     told = " ".join(wanting({"inferops_cache_home": "host:caches"}))
-    assert "The program rsync is not in the PATH of the controller: install package rsync" in told
+    assert "The program rsync is not in the PATH of the controller. Install package rsync" in told
