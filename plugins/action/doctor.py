@@ -89,6 +89,8 @@ class ActionModule(WorkerAction):
             told = "Nobody is asked while hosts could set the addresses and what is sent there."
             yield Check("others", UNKNOWN, told, "See settings above.")
             return
+        # Without role inferops a play has no variable for it.
+        self._values.setdefault("inferops_name", variables["inventory_hostname"])
         yield from self._unless_wrong("market", CHECKUP_OPTIONS, self._market)
         yield from self._unless_wrong("model", MODEL_INFO_OPTIONS, self._model)
         if _INDEX not in self._gate.wrong and not self._value("inferops_offline"):

@@ -26,7 +26,7 @@ from tests.simulator.hub import Hub
 from tests.simulator.market import ACCOUNT_KEY, Market
 from tests.simulator.web import Reply, Request, Server
 from tests.tools.tree import REPOSITORY
-from tests.unit.plays import faster, play
+from tests.unit.plays import faster, on_the_host, play
 
 DOCTOR = REPOSITORY / "playbooks" / "doctor.yml"
 WRONG_KEY, HUB_TOKEN = "mistyped-key-of-the-account", "hf_tokenofthehub12345"
@@ -314,7 +314,7 @@ def test_what_a_marketplace_cannot_do_is_a_note(make: Make) -> None:
     doctor = make("prime")
     told = doctor.look(ready=True)["provider"]
     assert told["state"] == "note"
-    assert "brings no host key along" in told["told"]
+    assert "prime brings no host key along with a rental request" in doctor.output
     assert "inferops.gpu.extend is refused there" in doctor.output
 
 
@@ -543,6 +543,16 @@ def test_this_machine_as_a_host_needs_no_key_of_its_own_but_a_server_does(make: 
     told = doctor.look(ready=False, inferops_provider="local")
     assert states(told, "host", "server key") == ["ok", "failed"]
     assert "inferops_server_keyless" in told["server key"]["remedy"]
+
+
+def test_a_play_of_ones_own_has_its_results(make: Make) -> None:
+    """Without role inferops, whose defaults are those that are documented."""
+    doctor = make()
+    shown = {"ansible.builtin.debug": {"msg": "{{ seen.checks | map(attribute='name') }}"}}
+    tasks = on_the_host({"inferops.gpu.doctor": {}, "register": "seen"}, shown)
+    status, output = play(doctor.folder, tasks, **doctor.given())
+    assert status == 0, output
+    assert re.search(r"- scope - scope secret - api - credentials - rights - balance", output)
 
 
 # The lines.
