@@ -16,15 +16,17 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files 
     make_folders,
     open_private,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import user_key
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import (
     absent,
     here,
     missing,
-    unwritable,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
-from ansible_collections.inferops.gpu.plugins.plugin_utils.key_pair import keygen, public_half
+from ansible_collections.inferops.gpu.plugins.plugin_utils.key_pair import (
+    keygen,
+    not_makeable,
+    usable_half,
+)
 
 ARGUMENTS: dict[str, Any] = {
     "private_key_file": {"type": "path", "required": True, "no_log": False},
@@ -41,25 +43,18 @@ class ActionModule(WorkerAction):
         file = here(given["private_key_file"])
         # A pair that nothing here could log in with would be found out after money was spent.
         for problem in (*absent("ssh", "ssh-keygen"), *missing("paramiko")):
-            raise AnsibleActionFail(problem)
-        if file.is_dir():
-            raise AnsibleActionFail(
-                f"{file} is a folder: name the file of the private key in it "
-                "(inferops_ssh_private_key_file)."
-            )
+            raise AnsibleActionFail(str(problem))
+        if refusal := not_makeable(file):
+            raise AnsibleActionFail(str(refusal))
         if self._task.check_mode and not file.is_file():
-            if problem := unwritable(file.parent):
-                raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {problem}.")
             return {"changed": True, "public_key": None}
         try:
-            told = {"changed": _made(file), "public_key": public_half(file)}
-            user_key(str(file))
+            return {"changed": _made(file), "public_key": usable_half(file)}
         except ValueError as error:
             # Without its cause, which Ansible would say a second time.
             raise AnsibleActionFail(str(error)) from None
         except OSError as error:
             raise AnsibleActionFail(f"The SSH key pair {file} cannot be made: {error}.") from error
-        return told
 
 
 def _made(file: Path) -> bool:

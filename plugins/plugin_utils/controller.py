@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.checks import Problem
 from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import CacheError
 from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_shelf import RSYNC, S3, kind_of
 
@@ -41,18 +42,33 @@ FILES = ("stack_lock_file",)
 STORE = "inferops_cache_home"
 #: A variable that names a file to read, or holds what would be in it.
 CONTENT = "inferops_model_config"
+PLACES = (*FOLDERS, STORE, *FILES, CONTENT)
 
 
-def wanting(values: Mapping[str, Any]) -> Iterator[str]:
-    """What keeps a play with these variables from renting here, one sentence each."""
-    yield from missing(*LIBRARIES, *([FILTER_LIBRARY] if values.get(FILTER) else ()))
+def wanting(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """What keeps a play with these variables from renting here."""
+    yield from missing(*libraries(values))
     yield from absent(*PROGRAMS)
-    for name in FOLDERS:
-        yield from _refused(name, values.get(name), here(str(values.get(name))))
-    yield from _store(values.get(STORE))
-    for name in FILES:
-        yield from _refused(name, values.get(name), here(str(values.get(name))).parent)
-    yield from _unreadable(values.get(CONTENT))
+    for name in PLACES:
+        yield from place(name, values.get(name))
+
+
+def libraries(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a play with these variables needs of Python."""
+    return (*LIBRARIES, FILTER_LIBRARY) if values.get(FILTER) else LIBRARIES
+
+
+def place(name: str, value: Any) -> Iterator[Problem]:
+    """What is wrong with the place that one of these variables names, if it names one."""
+    if not value:
+        return
+    if name == CONTENT:
+        yield from _unreadable(value)
+    elif name == STORE:
+        yield from _store(value)
+    else:
+        path = here(str(value))
+        yield from _refused(name, value, path.parent if name in FILES else path)
 
 
 def here(path: str) -> Path:
@@ -60,23 +76,24 @@ def here(path: str) -> Path:
     return Path(path).expanduser().absolute()
 
 
-def missing(*libraries: str) -> Iterator[str]:
-    """Which of these the interpreter that runs Ansible lacks."""
-    for library in libraries:
+def missing(*names: str) -> Iterator[Problem]:
+    """Which of these libraries the interpreter that runs Ansible lacks."""
+    for library in names:
         if not _is_there(library):
-            yield (
+            yield Problem(
                 f"The Python library {library} is missing for {sys.executable}, which runs "
-                f"Ansible: {sys.executable} -m pip install {library}."
+                "Ansible.",
+                f"Install it: {sys.executable} -m pip install {library}.",
             )
 
 
-def absent(*programs: str) -> Iterator[str]:
+def absent(*programs: str) -> Iterator[Problem]:
     """Which of these are not in the PATH."""
     for program in programs:
         if shutil.which(program) is None:
-            yield (
-                f"The program {program} is not in the PATH of the controller: install "
-                f"{PACKAGES.get(program, OPENSSH)}."
+            yield Problem(
+                f"The program {program} is not in the PATH of the controller.",
+                f"Install {PACKAGES.get(program, OPENSSH)}.",
             )
 
 
@@ -87,12 +104,12 @@ def _is_there(library: str) -> bool:
         return False
 
 
-def _store(value: Any) -> Iterator[str]:
+def _store(value: Any) -> Iterator[Problem]:
     """What keeps caches from their store."""
     try:
-        kind = kind_of(str(value or ""))
+        kind = kind_of(str(value))
     except CacheError as error:
-        yield f"{STORE}: {error}"
+        yield Problem(f"{STORE}: {error}", "Name another place.")
         return
     if kind == S3:
         yield from missing("boto3")
@@ -102,10 +119,12 @@ def _store(value: Any) -> Iterator[str]:
         yield from _refused(STORE, value, here(str(value)))
 
 
-def _refused(name: str, value: Any, folder: Path) -> Iterator[str]:
-    problem = unwritable(folder) if value else ""
+def _refused(name: str, value: Any, folder: Path) -> Iterator[Problem]:
+    problem = unwritable(folder)
     if problem:
-        yield f"{name} is {value}, which cannot be written to: {problem}. Name another place."
+        yield Problem(
+            f"{name} is {value}, which cannot be written to: {problem}.", "Name another place."
+        )
 
 
 def unwritable(folder: Path) -> str:
@@ -121,10 +140,13 @@ def unwritable(folder: Path) -> str:
         return f"{there}: {error.strerror}"
 
 
-def _unreadable(config: Any) -> Iterator[str]:
-    if not isinstance(config, str) or not config or "{" in config:
+def _unreadable(config: Any) -> Iterator[Problem]:
+    if not isinstance(config, str) or "{" in config:
         return
     try:
         here(config).read_bytes()
     except OSError as error:
-        yield f"{CONTENT} is {config}, which cannot be read: {error.strerror}."
+        yield Problem(
+            f"{CONTENT} is {config}, which cannot be read: {error.strerror}.",
+            "Name a file that is there.",
+        )

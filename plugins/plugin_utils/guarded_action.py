@@ -25,6 +25,7 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.checks import Problem
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import (
     passwords_in,
     secrets_in,
@@ -61,15 +62,24 @@ _UNREADABLE = (
 )
 
 
+_INJECTED_FACTS = Problem(
+    "Ansible is set to turn facts into variables, so that a rented host could set any variable, "
+    "such as the address that the API key is sent to.",
+    "Set inject_facts_as_vars = false in section [defaults] of ansible.cfg, or "
+    "ANSIBLE_INJECT_FACT_VARS=false in the environment, and run again.",
+)
+
+
+def injected_facts() -> Problem | None:
+    """What is wrong where Ansible makes variables of the facts that hosts tell."""
+    injects = constants.config.get_config_value("INJECT_FACTS_AS_VARS")
+    return _INJECTED_FACTS if injects else None
+
+
 def refuse_injected_facts() -> None:
     """Raise AnsibleActionFail where Ansible makes variables of the facts that hosts tell."""
-    if constants.config.get_config_value("INJECT_FACTS_AS_VARS"):
-        raise AnsibleActionFail(
-            "Ansible is set to turn facts into variables, so that a rented host could set any "
-            "variable, such as the address that the API key is sent to. Set inject_facts_as_vars = "
-            "false in section [defaults] of ansible.cfg, or ANSIBLE_INJECT_FACT_VARS=false in the "
-            "environment, and run again."
-        )
+    if problem := injected_facts():
+        raise AnsibleActionFail(str(problem))
 
 
 def tell(host: str, text: str) -> None:
@@ -189,6 +199,8 @@ class GuardedAction(ActionBase):
 
     #: How long one answer of a host may take: nothing that has no limit of its own takes as long.
     most_seconds: ClassVar[int] = 1800
+    #: Whether it does nothing where hosts can set variables. Who says False asks nobody then.
+    refuses_injected_facts: ClassVar[bool] = True
     #: Whether the module has something to tell the system log.
     logs: ClassVar[bool] = False
     #: What is shown nowhere: secrets among the options, by their names and by where they stand.
@@ -198,7 +210,8 @@ class GuardedAction(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """The result, without secrets; nothing is done where hosts can set variables."""
-        refuse_injected_facts()
+        if self.refuses_injected_facts:
+            refuse_injected_facts()
         ActionBase.run(self, tmp, task_vars)
         self.secrets = passwords_in(self._task.args) | secrets_in(self._task.args)
         try:

@@ -2,16 +2,46 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ssh-keygen says of a private key: its public half, or why it cannot be used."""
+"""Whether a private key can log in: its public half, or why it cannot be used."""
 
 from __future__ import annotations
 
 import subprocess
 from pathlib import Path
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.checks import Problem
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import user_key
+from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import unwritable
+
 SECONDS = 60
 #: How public keys begin.
 _PUBLIC = (b"ssh-", b"ecds", b"sk-s", b"sk-e")
+
+
+def not_makeable(file: Path) -> Problem | None:
+    """Why no pair can be made where none is; None where one can, or one is there already."""
+    if file.is_dir():
+        return Problem(
+            f"{file} is a folder.",
+            "Name the file of the private key in it (inferops_ssh_private_key_file).",
+        )
+    problem = "" if file.is_file() else unwritable(file.parent)
+    if problem:
+        return Problem(
+            f"The SSH key pair {file} cannot be made: {problem}.",
+            "Name another place (inferops_ssh_private_key_file).",
+        )
+    return None
+
+
+def usable_half(file: Path) -> str:
+    """The public key of a private one that ssh and paramiko log in with, without a question.
+
+    Raises ValueError for one that they do not, OSError where it cannot be read.
+    """
+    public = public_half(file)
+    user_key(str(file))
+    return public
 
 
 def public_half(file: Path) -> str:

@@ -23,7 +23,10 @@ from tests.simulator.web import Reply, Request, json_reply
 from tests.tools.tree import REPOSITORY
 
 INDEX = f"https://me:{SECRETS['index password']}@127.0.0.1:9/simple"
-PLAYBOOKS = ("deploy", "extend", "reap", "recover", "status", "support_bundle", "teardown")
+PLAYBOOKS = (
+    *("deploy", "doctor", "extend", "reap", "recover", "status", "support_bundle"),
+    "teardown",
+)
 #: All of them, as variables of the fleet.
 GIVEN: dict[str, Any] = {
     "inferops_api_key": SECRETS["account key"],

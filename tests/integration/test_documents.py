@@ -54,6 +54,7 @@ PLAYS = [block for block in blocks("yaml") if block.startswith("- name:")]
 
 #: What says that a command has done its job where nothing is rented yet.
 SAID = {
+    "inferops.gpu.doctor": "Ready to deploy",
     "inferops.gpu.deploy": "Would rent offer",
     "inferops.gpu.teardown": "Nothing is rented",
     "inferops.gpu.stop": "Nothing is rented",

@@ -23,6 +23,7 @@ UNGROUPED = {
     "check_variables",
     "compiled_cache",
     "controller_file",
+    "doctor",
     "endpoint",
     "model_fit",
     "model_info",
@@ -38,6 +39,7 @@ FILTERS = sorted(file.stem for file in (tree.REPOSITORY / "plugins" / "filter").
 PUBLIC = {
     "modules": {
         "deadline_switch",
+        "doctor",
         "endpoint",
         "evidence",
         "gpu_info",

@@ -19,7 +19,7 @@ from .errors import RequestRefused
 LEAST_LETTERS = 20
 #: A twentieth of a second, once for each process.
 _ROUNDS = 50_000
-_MAKE_ONE = "Make one with: openssl rand -base64 30"
+MAKE_ONE = "Make one with: openssl rand -base64 30"
 
 
 @cache
@@ -43,12 +43,12 @@ def refuse_short(secret: str) -> None:
         raise RequestRefused(
             f"The scope secret has {len(secret)} characters, so that a marketplace could guess it "
             f"and with it the SSH keys of the hosts: use at least {LEAST_LETTERS}.",
-            remedy=f"{_MAKE_ONE}. Release first what was rented with the one that you have.",
+            remedy=f"{MAKE_ONE}. Release first what was rented with the one that you have.",
             money="Nothing was rented.",
         )
 
 
 SHORT_WARNING = (
     f"The scope secret has less than {LEAST_LETTERS} characters and can be guessed. Nothing more "
-    f"is rented with it. {_MAKE_ONE}"
+    f"is rented with it. {MAKE_ONE}"
 )

@@ -105,7 +105,7 @@ MUTATIONS = (
         "only-date-believed",
         "the only answer of a call makes a rental immortal",
         f"{MARKET}/rentals/account.py",
-        "if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:",
+        "if abs(self._provider.clock_offset_seconds) > PLAUSIBLE_OFFSET_SECONDS:",
         "if False:",
         (
             f"{TRANSPORT}::test_one_answer_with_a_wrong_date_moves_no_deadline",

@@ -139,8 +139,8 @@ MUTATIONS = (
     Mutation(
         "wish-keeps-a-rental-billing",
         "a wish that cannot be fulfilled keeps a teardown from ending a rental",
-        "plugins/action/check_variables.py",
-        'list(known.unrentable(values) if given["rents"] else ())',
+        "plugins/plugin_utils/gate.py",
+        "list(known.unrentable(values) if self._rents else ())",
         "list(known.unrentable(values))",
         (
             "tests/unit/plugins/test_check_variables.py::"

@@ -82,8 +82,8 @@ MUTATIONS = (
     Mutation(
         "key-not-tried",
         "a key that cannot log in is found out after a host was rented",
-        "plugins/action/ssh_key_pair.py",
-        "            user_key(str(file))\n",
+        "plugins/plugin_utils/key_pair.py",
+        "    user_key(str(file))\n",
         "",
         (f"{CONTROLLER}::test_a_key_that_cannot_log_in_is_found_before_anything_is_rented",),
     ),

@@ -341,7 +341,7 @@ def test_an_address_says_what_it_is(address: str, kind: str) -> None:
 def test_an_address_that_is_none_is_refused_before_anything_is_rented(address: str) -> None:
     with pytest.raises(CacheError):
         kind_of(address)
-    (told,) = [one for one in wanting({"inferops_cache_home": address}) if "cache_home" in one]
+    told = " ".join(map(str, wanting({"inferops_cache_home": address})))
     assert "is no bucket" in told or "is no target of rsync" in told
 
 
@@ -349,5 +349,5 @@ def test_what_a_store_needs_here_is_looked_at_before_anything_is_rented(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    told = " ".join(wanting({"inferops_cache_home": "host:caches"}))
-    assert "The program rsync is not in the PATH of the controller: install package rsync" in told
+    told = " ".join(map(str, wanting({"inferops_cache_home": "host:caches"})))
+    assert "The program rsync is not in the PATH of the controller. Install package rsync" in told

@@ -160,7 +160,7 @@ def test_what_is_no_private_key_is_refused_with_what_helps(
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     key.chmod(0o644)
     for name, said in (
-        (str(tmp_path), "is a folder: name the file of the private key in it"),
+        (str(tmp_path), "is a folder. Name the file of the private key in it"),
         (f"{key}.pub", "it is a public key. Name the private one, which has no .pub at its end."),
         (str(key), f"others may read it, so ssh refuses it: chmod 600 {key}"),
     ):

@@ -268,3 +268,8 @@ class Provider(ABC):
     @abstractmethod
     def clock_offset_seconds(self) -> float:
         """The provider's clock minus the controller's, by its last answers; 0 where none told."""
+
+    @property
+    def latency_seconds(self) -> float | None:
+        """How long its fastest answer of this process took; None where none was measured."""
+        return None

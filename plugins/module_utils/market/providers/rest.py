@@ -69,6 +69,11 @@ class RestProvider(Provider):
         """By the Date headers of its last answers."""
         return self._transport.clock_offset_seconds
 
+    @property
+    def latency_seconds(self) -> float | None:
+        """Of a request and its whole answer, without the waiting for a turn."""
+        return self._transport.latency_seconds
+
     def _ok(self, response: Response, doing: str) -> Any:
         """The data of a good answer; raises what a bad one means."""
         return expect_ok(response, doing)

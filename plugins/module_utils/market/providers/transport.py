@@ -158,6 +158,8 @@ class Transport:
         # With a hook of our own, the library looks for no login in the user's .netrc.
         self._session.auth = self._log_in
         self._offsets: deque[float] = deque(maxlen=_DATES_KEPT)
+        #: How long the fastest answer took, whatever it said; None before there is one.
+        self.latency_seconds: float | None = None
 
     @property
     def clock_offset_seconds(self) -> float:
@@ -189,6 +191,7 @@ class Transport:
             # Asked for before anything is sent.
             self._log_in.headers()
             self._pace.wait(kind)
+            began = self._clock.monotonic()
             try:
                 reply = self._send(method, path, kind, query, body)
             except requests.RequestException as error:
@@ -199,6 +202,7 @@ class Transport:
                     ) from error
                 self._clock.sleep(_pause(attempt, None))
                 continue
+            self._note_latency(self._clock.monotonic() - began)
             self._note_time(reply.headers.get("Date"))
             secrets = self._log_in.secrets()
             response = Response(reply.status_code, parse(reply.text), reply.text, secrets)
@@ -262,6 +266,10 @@ class Transport:
             return within(timeout_seconds, send)
         except TimeoutError as error:
             raise requests.Timeout(str(error)) from error
+
+    def _note_latency(self, seconds: float) -> None:
+        known = self.latency_seconds
+        self.latency_seconds = seconds if known is None else min(known, seconds)
 
     def _note_time(self, date: str | None) -> None:
         try:

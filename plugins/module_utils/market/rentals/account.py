@@ -33,7 +33,7 @@ _MISSING_LOOKED_AT = 10
 _CHARGED_SECONDS = 2 * 86_400.0
 _CHARGED_LOOKED_AT, _CHARGED_OF_A_NAME = 3, 5
 #: Clocks are this much apart at most, unless one of them is wrong.
-_PLAUSIBLE_OFFSET_SECONDS = 300.0
+PLAUSIBLE_OFFSET_SECONDS = 300.0
 
 
 class Account:
@@ -62,7 +62,7 @@ class Account:
     def now(self) -> int:
         """The time by the provider's clock, which is the one that all controllers share."""
         if self._offset_seconds is None:
-            if abs(self._provider.clock_offset_seconds) > _PLAUSIBLE_OFFSET_SECONDS:
+            if abs(self._provider.clock_offset_seconds) > PLAUSIBLE_OFFSET_SECONDS:
                 # One answer may carry any date: another one must confirm it.
                 self._provider.check_credential()
             self._offset_seconds = self._provider.clock_offset_seconds

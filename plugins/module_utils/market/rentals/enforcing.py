@@ -9,6 +9,12 @@ from __future__ import annotations
 from ..errors import RequestRefused
 from ..providers.provider import HOST, NOBODY, PROVIDER, REAPER
 
+#: What helps where nobody would end a rental, in the words of a playbook's variables.
+BY_VARIABLES = (
+    "Schedule playbook inferops.gpu.reap and set inferops_reaper, or accept it with "
+    "inferops_allow_unenforced_deadline."
+)
+
 
 def enforcer(deadline: int, by_provider: str, reaper: bool, nobody_accepted: bool) -> str:
     """Who ends a rental at its deadline; raises RequestRefused when nobody does unaccepted.
@@ -48,8 +54,7 @@ def refuse_unended_stop(
         raise RequestRefused(
             "Nobody would end this rental at its deadline while it stands still: the switch on its "
             "host does not run then.",
-            remedy="Schedule playbook inferops.gpu.reap and set inferops_reaper, or accept it with "
-            "inferops_allow_unenforced_deadline.",
+            remedy=BY_VARIABLES,
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ..providers.provider import Provider
 
 
-def lacking(provider: Provider, host_keys: str) -> Iterator[str]:
+def lacking(provider: Provider | type[Provider], host_keys: str) -> Iterator[str]:
     """One sentence for each, before anything is paid. *host_keys* is what was asked for."""
     if host_keys == "delivered" and not provider.delivers_host_key:
         yield (

@@ -5,6 +5,7 @@
 """Could the account rent at all? For a run that only pretends: a real request is answered.
 
 Hosts of one play share the answer. What is not told, or cannot be asked for, refuses nothing.
+Playbook doctor asks for itself, and judges by the same two rules.
 """
 
 from __future__ import annotations
@@ -21,6 +22,25 @@ from ..shared_file import SharedFile
 SHARED_FOR_SECONDS = 60.0
 
 
+def rights_refusal(account: Account) -> CredentialError | None:
+    """Why a rental request would be refused for the key's rights; None where it is not known to."""
+    if account.may_rent is not False:
+        return None
+    return CredentialError(
+        "The API key may read and not rent.",
+        remedy="Use a key that may change instances, too.",
+    )
+
+
+def credit_refusal(account: Account, console_url: str) -> RequestRefused | None:
+    """Why a rental request would be refused for want of money; None where it is not known to."""
+    if account.credit_usd is not None and account.credit_usd <= 0:
+        return RequestRefused(
+            "The account has no credit left.", remedy=f"Add credit at {console_url}"
+        )
+    return None
+
+
 class Means:
     """What one account may do and has, as last asked for by any process of this controller."""
 
@@ -34,16 +54,9 @@ class Means:
         if not self._provider.tells_account:
             return
         account = self._account()
-        if account.may_rent is False:
-            raise CredentialError(
-                "The API key may read and not rent.",
-                remedy="Use a key that may change instances, too.",
-            )
-        if account.credit_usd is not None and account.credit_usd <= 0:
-            raise RequestRefused(
-                "The account has no credit left.",
-                remedy=f"Add credit at {self._provider.console_url}",
-            )
+        refusal = rights_refusal(account) or credit_refusal(account, self._provider.console_url)
+        if refusal:
+            raise refusal
 
     def _account(self) -> Account:
         try:

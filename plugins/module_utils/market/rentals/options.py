@@ -178,9 +178,14 @@ def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Pro
     clock = clock or Clock.from_environment()
     pace = Pace(_shared_file(options, "pace"), kind.seconds_between, clock)
     provider = kind(_credentials(options), _api_url(options), pace, clock)
-    if kind.label_length >= ROOM_FOR_SEAL:
-        provider.seal = Seal(given_secret(options))
+    provider.seal = seal_of(options)
     return provider
+
+
+def seal_of(options: Mapping[str, Any]) -> Seal:
+    """What the marks of a scope are sealed with; none where they have no room for it."""
+    kind = PROVIDERS[options["provider"]]
+    return Seal(given_secret(options) if kind.label_length >= ROOM_FOR_SEAL else "")
 
 
 def make_search(options: Mapping[str, Any], provider: Provider, clock: Clock) -> SharedSearch:
@@ -230,6 +235,11 @@ def make_lifecycle(
 def make_means(options: Mapping[str, Any], provider: Provider, clock: Clock) -> Means:
     """What the account could do, shared with the controller's other processes."""
     return Means(provider, _shared_file(options, "account"), clock)
+
+
+def make_answers(options: Mapping[str, Any]) -> SharedFile:
+    """What playbook doctor has been answered for one host, for the other hosts of its run."""
+    return _shared_file(options, "checkup")
 
 
 def given_secret(options: Mapping[str, Any]) -> str:
@@ -307,7 +317,7 @@ def _shared_file(options: Mapping[str, Any], what: str, whose: str = "") -> Shar
     folder = f"{options['provider']}-{hashlib.sha256(account).hexdigest()[:12]}"
     path = os.path.join(options["controller_dir"], "market", folder, f"{what}{whose}.json")
     # Who asks the provider for all holds these meanwhile; the others are held for moments.
-    waits = what in ("listing", "search", "account")
+    waits = what in ("listing", "search", "account", "checkup")
     return SharedFile(path, PATIENCE_SECONDS if waits else MOMENTS_SECONDS)
 
 
