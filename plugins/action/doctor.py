@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -23,11 +23,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.checks import 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import MODEL_INFO_OPTIONS
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.own import OWN
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.checkup import (
     CHECKUP_OPTIONS,
     market_checks,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import accounts_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils import checkup
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import here
@@ -112,7 +114,15 @@ class ActionModule(WorkerAction):
     def _market(self) -> Iterator[Check]:
         given = self._options(CHECKUP_OPTIONS)
         given["controller_dir"] = str(here(str(given["controller_dir"])))
-        yield from market_checks(given, Clock.from_environment())
+        try:
+            accounts = accounts_of(given)
+        except MarketError as error:
+            yield Check("accounts", FAILED, error.cause, error.remedy)
+            return
+        for account in accounts:
+            for one in market_checks(account, Clock.from_environment()):
+                where = f" ({account['provider']})" if len(accounts) > 1 else ""
+                yield replace(one, name=f"{one.name}{where}")
 
     def _model(self) -> Iterator[Check]:
         given = {**self._options(MODEL_INFO_OPTIONS), "timeout_seconds": self._seconds}
