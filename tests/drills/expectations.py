@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each step should make of a fault that is alone: it is told apart from what is merely feared.
 
-What is not named here should end well. ``failure`` is one that explains itself. Any other word is
-the stage at which the host is given up.
+What is not named here should end well. ``failure`` is one that explains itself, and ``either`` is
+one of both. Any other word is the stage at which the host is given up.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.simulator.dialect import Dialect
+
 #: What a provider says of itself: the attributes of its class in the product.
 Can = Mapping[str, Any]
-OK, FAILURE = "ok", "failure"
+OK, FAILURE, EITHER = "ok", "failure", "either"
 
 #: The steps that read the account's rentals, and those that prove that something is gone.
 READING = ("rent", "again", "inventory", "look", "extend", "release", "reap")
@@ -88,6 +90,44 @@ EXPECTED: dict[str, dict[str, str]] = {
 }
 
 
-def expected(fault: str, step: str, can: Can) -> str:
-    """What one step should make of one fault at a provider that *can* do this."""
+#: What is so instead at a provider that cannot do this, or has no such feature.
+WITHOUT: dict[str, dict[str, dict[str, str]]] = {
+    "attaches_keys": {
+        # Nobody writes anything while a host is waited for, and nothing lets a key in again.
+        "key-reads-only": {"ready": OK, "later": OK},
+        "keys-lost-hours-later": {"later": "login"},
+        # Keys are registered first: a rental request is among the calls that are refused, or not.
+        "key-revoked-midway": {"rent": EITHER, "extend": EITHER},
+    },
+    "can_stop": {
+        # What has stopped may show no price, so that no limit holds: it is given up at once.
+        "outbid-at-once": {"ready": EITHER, "later": EITHER},
+        "boot-ends-exited": {"ready": EITHER, "later": EITHER},
+    },
+    "blind changes": {
+        "read-says-gone-once": {"extend": EITHER},
+        "read-empty-object": {"extend": EITHER},
+        "read-answered-by-a-page": {"extend": EITHER},
+    },
+    # Other calls are met before those that matter.
+    "plain key": {
+        "outage": {"rent": EITHER},
+        "network-gone-for-a-while": {"rent": EITHER},
+        "clock-behind-once": {"reap": EITHER},
+    },
+    "new statuses": {"list-unknown-status": {"again": EITHER}},
+    # A deadline moves at once where what is charged is not what the offer said.
+    "exact prices": {"read-refused-for-a-bad-key": {"rent": EITHER}},
+    "overlap": {"list-shows-a-row-twice": failing(*READING)},
+}
+
+
+def expected(fault: str, step: str, can: Can, dialect: Dialect) -> str:
+    """What one step should make of one fault at a provider that *can* do this, in its market."""
+    if step == "extend" and not can["can_change_mark"]:
+        return FAILURE
+    for capability, others in WITHOUT.items():
+        has = can.get(capability, capability in dialect.features)
+        if not has and step in others.get(fault, {}):
+            return others[fault][step]
     return EXPECTED.get(fault, {}).get(step, OK)

@@ -9,8 +9,8 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ DOWNLOAD_GB = 18 * 2**30 / 10**9
 class Row:
     """One rental as it is in truth. ``listed`` is what an honest list would show by now.
 
-    A ``dead`` one can be used by nobody any more.
+    A ``dead`` one can be used by nobody any more. ``came_with`` is the label of its request.
     """
 
     id: str
@@ -105,6 +105,7 @@ class Row:
     created_at: float
     listed: bool
     label: str
+    came_with: str
     price_usd_per_hour: float
     download_usd: float
     dead: bool
@@ -181,6 +182,8 @@ class World:
     """One market with its innocents, and a controller that operates on it."""
 
     provider: str = DEFAULT_PROVIDER
+    #: What the provider says of itself.
+    can: Mapping[str, Any] = field(default_factory=dict)
     hosts: Hosts = field(default_factory=Hosts)
     folder_usable: bool = True
     planned: list[Planned] = field(default_factory=list)
@@ -193,6 +196,7 @@ class World:
         self.most_usd_per_hour = self.dialect.usd_per_hour
         self.budget_usd = BUDGET_HOURS * self.most_usd_per_hour
         self.leash = Leash()
+        self.is_misled = False
         self.folder = Path(tempfile.mkdtemp(prefix="inferops-faults-"))
         self.key_file = make_key_pair(self.folder)
         self.public_key = self.key_file.with_suffix(".pub").read_text().strip()
@@ -301,6 +305,11 @@ class World:
                 return True
         return False
 
+    def lists_behind(self) -> int:
+        """How many lists, whole in themselves, have missed what there is."""
+        orders = [order for one in self.planned for order in one.orders]
+        return sum(order.met for order in orders if order.kind == "list_without")
+
     def requests(self) -> int:
         """How many requests the API has been asked since the beginning."""
         return len(self.simulator.journal.entries())
@@ -323,9 +332,11 @@ class World:
         elif kind != "offer_check":
             options = {**market, **options}
         operation, self.leash = Operation(kind, options), Leash()
-        unheard = self.is_unheard(operation)
+        unheard, behind = self.is_unheard(operation), self.lists_behind()
         answer = operations.run(operation, self.serve, self.leash)
         self.await_boots()
+        # Where lists alone tell what is rented, nobody can know that all of them are behind.
+        self.is_misled = self.lists_behind() > behind and not self.can.get("tells_charges")
         if unheard and not answer.problem:
             return Answer(UNHEARD, answer.seconds, silent=True)
         return answer
@@ -424,6 +435,9 @@ class World:
             now = self.market.clock.now()
             rentals = sorted(self.market.rentals.values(), key=lambda one: one.id)
             ours = [row(one, now, self.dialect) for one in rentals if not one.stranger]
+            beside = self.dialect.beside(self.simulator.api)
+            shown = [(shown_id, row(one, now, self.dialect)) for shown_id, one in beside]
+        ours += [replace(one, id=shown_id, dead=True) for shown_id, one in shown]
         rows = tuple(sorted(ours, key=lambda one: one.dead))
         return Truth(now, rows, self.most_usd_per_hour, self.budget_usd)
 
@@ -446,6 +460,7 @@ def row(rental: Rental, now: float, dialect: Dialect) -> Row:
     words = [word for word in label.split() if word.count("/") >= 5]
     mark = words[0] if words else dialect.mark(rental.wish["label"])
     _product, scope, name, nonce, _version, deadline = mark.split("/")[:6]
+    gb = DOWNLOAD_GB if "traffic" in dialect.features else 0.0
     return Row(
         id=dialect.rental_id(rental.id),
         scope=scope,
@@ -455,8 +470,9 @@ def row(rental: Rental, now: float, dialect: Dialect) -> Row:
         created_at=rental.created_at,
         listed=rental.listed(now),
         label=label,
+        came_with=dialect.mark(rental.wish["label"]),
         price_usd_per_hour=rental.offer["dph_base"]
         + storage_usd_per_hour(rental.offer, rental.disk_gib),
-        download_usd=rental.offer["inet_down_cost"] * DOWNLOAD_GB,
+        download_usd=gb * rental.offer["inet_down_cost"],
         dead=rental.status in DEAD or CONTAINER_FAILS in rental.status_msg,
     )

@@ -634,6 +634,7 @@ BOOTS = (
         "A rental stays in loading for ever.",
         "skypilot #10517",
         ({"kind": "boot", "statuses": [None, "created", "loading"]},),
+        needs=("ends early",),
     ),
     NamedFault(
         "boot-slow",
@@ -800,24 +801,28 @@ AROUND = (
         "Somebody writes a word behind the mark, ten minutes after the rental began to run.",
         "vast-ai/docs guides/instances/manage-instances.mdx",
         ({"kind": "relabels", "label": "{label} keep"},),
+        needs=("second mark",),
     ),
     NamedFault(
         "label-gets-a-word-in-front",
         "Somebody writes a word before the mark, ten minutes after the rental began to run.",
         "vast-ai/docs guides/instances/manage-instances.mdx",
         ({"kind": "relabels", "label": "keep {label}"},),
+        needs=("second mark",),
     ),
     NamedFault(
         "label-is-replaced",
         "Somebody replaces the mark, ten minutes after the rental began to run.",
         "vast-ai/docs guides/instances/manage-instances.mdx",
         ({"kind": "relabels", "label": "our demo"},),
+        needs=("second mark",),
     ),
     NamedFault(
         "label-is-emptied-while-it-boots",
         "Somebody empties the label as soon as the rental runs.",
         "vast-ai/docs guides/instances/manage-instances.mdx",
         ({"kind": "relabels", "label": "", "after_seconds": 0.0},),
+        needs=("second mark",),
     ),
     NamedFault(
         "label-change-forgotten",

@@ -10,11 +10,11 @@ the words of this file, and are read in the dialect of the market that they are 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.simulator.market import ACCOUNT_KEY
+from tests.simulator.market import ACCOUNT_KEY, Rental
 from tests.simulator.web import Reply, Request
 
 #: What a request is called in orders, and why a provider has none of this kind.
@@ -30,6 +30,7 @@ REQUESTS = {
     "attach": "keys come with the rental request alone",
     "user": "nothing proves a key",
     "charges": "it tells no bills",
+    "account": "it tells nothing of the account",
 }
 #: What an answer can say, and why a provider has no words for it.
 SAYINGS = {
@@ -66,6 +67,14 @@ FEATURES = {
     "counts": "lists do not count their rows",
     "next page": "no page names the next one",
     "filters": "a search takes no filter that could be ignored",
+    "traffic": "what a host downloads costs nothing",
+    "second mark": "a label is the only mark, so none counts that was changed: a person must end it",
+    "plain key": "a token is bought first, by a call of its own",
+    "ends early": "what is being made is not ended before it runs",
+    "blind changes": "what is to change is read before it",
+    "overlap": "a row that comes twice spoils the list",
+    "exact prices": "the price of a rental is not that of its offer to the last cent",
+    "new statuses": "a status that nobody knows makes a row unreadable",
     "rate limits": "how often one may call is documented nowhere, or not kept by these routes",
 }
 
@@ -85,6 +94,8 @@ class Where:
 
 #: Status and body; text is sent as plain text.
 Saying = tuple[int, Any]
+#: What lists show beside the rentals that there are: ids, with the rentals that they were.
+Beside = Iterable[tuple[str, Rental]]
 #: A saying about the rental that a request names, or made of the answer that it takes the place of.
 AboutOne = Callable[[Request, "Reply | None"], Saying]
 
@@ -97,6 +108,11 @@ def as_it_is(text: str) -> str:
 def no_ids(_request: Request) -> list[str]:
     """None."""
     return []
+
+
+def nothing_beside(_api: Any) -> Beside:
+    """Lists that show rentals alone, until they end."""
+    return ()
 
 
 def no_counts(_body: Any, _rows: list[Any]) -> None:
@@ -130,6 +146,8 @@ class Dialect:
     ids: Callable[[Request], list[str]] = no_ids
     mark: Callable[[str], str] = as_it_is
     unfiltered: Callable[[Request], Request] | None = None
+    #: Of its routes: what is ending and still shown, and what bills beside rentals.
+    beside: Callable[[Any], Beside] = nothing_beside
 
     # What a client needs.
 

@@ -408,6 +408,12 @@ def changed(request: Request, _told: Reply | None) -> Saying:
     return 200, {"data": {"id": in_path("/instances/([^/]+)$")(request)[0]}}
 
 
+def ending(api: Api) -> list[tuple[str, Rental]]:
+    """What is terminating: what is terminated is gone, and still shown."""
+    shown = api.ending().values()
+    return [(instance_id(rental), rental) for rental, status in shown if status == "terminating"]
+
+
 DIALECT = Dialect(
     requests={
         "search": Where("GET", "^/api/v1/instance-types$"),
@@ -442,11 +448,12 @@ DIALECT = Dialect(
         "odd values": {"instance_type": "n/a", "ip": ["22"]},
         "an odd environment": {"tags": [{"key": "inferops-mark", "value": [None, 5]}]},
     },
-    features=frozenset(("silence", "rate limits")),
+    features=frozenset(("silence", "rate limits", "overlap", "second mark", "ends early", "plain key", "blind changes")),
     accounts=frozenset(("revoked-401",)),
     rows="data",
     row="data",
     rental_id="{:032x}".format,
     number=base_16,
     ids=in_body("instance_ids"),
+    beside=ending,
 )

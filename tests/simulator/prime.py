@@ -588,6 +588,7 @@ DIALECT = Dialect(
         "rows": Where("GET", "^/api/v1/pods/([0-9a-f]{32})?$"),
         "destroy": Where("DELETE", "^/api/v1/pods/[^/]+$"),
         "user": Where("GET", "^/api/v1/ssh_keys/$"),
+        "account": Where("GET", "^/api/v1/billing/wallet$"),
     },
     sayings={
         "no offers": (200, {"items": None, "totalCount": 0}),
@@ -615,7 +616,7 @@ DIALECT = Dialect(
         ),
         "odd values": {"priceHr": "n/a", "createdAt": "soon", "sshConnection": ["22/tcp"]},
     },
-    features=frozenset(("silence", "counts", "filters")),
+    features=frozenset(("silence", "counts", "filters", "ends early", "plain key")),
     rows="data",
     page_size=int(PAGE["limit"]),
     recount=recount,

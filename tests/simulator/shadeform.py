@@ -542,7 +542,7 @@ DIALECT = Dialect(
         "odd values": {"hourly_price": "n/a", "created_at": "soon", "configuration": ["gpu"]},
         "an odd environment": {"launch_configuration": [None, 5]},
     },
-    features=frozenset(("filters",)),
+    features=frozenset(("filters", "overlap", "second mark", "ends early", "plain key")),
     rows="instances",
     rental_id=ID.format,
     number=after(ID.partition("{")[0]),

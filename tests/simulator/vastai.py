@@ -639,6 +639,7 @@ DIALECT = Dialect(
         "attach": Where("POST", r"^/api/v0/instances/\d+/ssh/?$"),
         "user": Where("GET", "^/api/v0/users/current/?$"),
         "charges": Where("GET", "^/api/v0/charges/?$"),
+        "account": Where("GET", "^/api/v0/auth/apikeys/?$"),
     },
     sayings={
         "no offers": (200, {"offers": None}),
@@ -671,7 +672,7 @@ DIALECT = Dialect(
     },
     features=frozenset(
         ("proxy", "driver", "silence", "containers", "counts", "next page", "filters",
-         "rate limits")
+         "rate limits", "traffic", "overlap", "second mark", "ends early", "plain key", "blind changes", "exact prices", "new statuses")
     ),
     accounts=frozenset(STATES),
     rows="instances",

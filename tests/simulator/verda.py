@@ -754,6 +754,14 @@ def changed(request: Request, _told: Reply | None) -> Saying:
     return 201, {"id": "tag_of_nothing", **request.json()}
 
 
+def left_disks(api: Api) -> list[tuple[str, Rental]]:
+    """What bills without an instance: disks that are detached or in the trash."""
+    api.lose_disks()
+    ended = {rental.id: rental for rental in api.market.ended}
+    left = [one for one in api.things.disks.values() if one.state in ("detached", "trash")]
+    return [(f"disk-{one.id}", ended[one.rental]) for one in left if one.rental in ended]
+
+
 TOO_FREQUENT = error(429, "too_many_requests", "Too many requests")
 DIALECT = Dialect(
     requests={
@@ -765,6 +773,7 @@ DIALECT = Dialect(
         "destroy": Where("PUT", "^/v1/instances$"),
         "change": Where("POST", "^/v1/instances/[^/]+/tags$"),
         "user": Where("GET", "^/v1/balance$"),
+        "account": Where("GET", "^/v1/balance$"),
     },
     sayings={
         "no offers": (200, None),
@@ -790,12 +799,12 @@ DIALECT = Dialect(
              "volume_ids", "startup_script_id", "ssh_key_ids")
         ),
         "odd values": {"price_per_hour": "n/a", "created_at": "soon", "gpu": ["1x"]},
-        "an odd environment": {"tags": [None, 5]},
     },
-    features=frozenset(("silence",)),
+    features=frozenset(("silence", "new statuses", "overlap", "second mark")),
     rental_id=(INSTANCE + "-0000-4000-8000-{:012d}").format,
     number=after(f"{INSTANCE}-0000-4000-8000-"),
     ids=in_body("id"),
+    beside=left_disks,
     credentials={"client_id": CLIENT_ID, "client_secret": ACCOUNT_KEY},
     api_path="/v1",
     image=OLD_IMAGE,
