@@ -78,8 +78,11 @@ class Run:
 
     # --- operations, each judged at once; a step without its object does nothing ---
 
-    def rent(self) -> Answer:
-        """Deploy the name; what a call without a word may have rented is released, as by a play."""
+    def rent(self, rescued: bool = True) -> Answer:
+        """Deploy the name; what a call without a word may have rented is released, as by a play.
+
+        Unless it is not ``rescued``: then there is no play.
+        """
         drawn = secrets.token_hex(4)
         answer = self.judged(
             "rental",
@@ -102,7 +105,7 @@ class Run:
         self.offer = answer.result.get("offer") or {}
         # Only of what it has rented itself a run knows the nonce.
         self.nonce = answer.result.get("nonce", "")
-        if answer.silent:
+        if answer.silent and rescued:
             self.rescue(drawn)
         return answer
 
@@ -163,7 +166,9 @@ class Run:
         measured = self.world.measured(self.rental_id)
         answer = self.world.perform("offer_check", offer=self.offer, **measured)
         traits = rental.traits
-        lies = bool(traits.driver_version) or min(traits.vram_factor, traits.disk_factor) < 1
+        # A disk that is smaller than its offer says may be large enough for what was asked.
+        short = traits.disk_factor < 1 and rental.disk_gib * traits.disk_factor < DISK_GIB
+        lies = bool(traits.driver_version) or traits.vram_factor < 1 or short
         self.blame(WRONG, "verify", judging.verify(answer, lies))
         self.explained("verify", answer)
         return answer
@@ -419,7 +424,7 @@ def drill(provider: str, can: Can, given: argparse.Namespace) -> Counter[str]:
             again = f"--provider {provider} --seed {given.seed} --only-combination {number}"
             print(f"  again: {again}", flush=True)
     count = sum(map(len, left_out.values()))
-    print(f"{provider}: {len(every)} faults, {count} are left out; {time.monotonic() - began:.0f} s")
+    print(f"{provider}: {len(every)} faults, {count} left out; {time.monotonic() - began:.0f} s")
     for why, names in left_out.items():
         print(f"  {len(names)} because {why}: {', '.join(names)}")
     return figures

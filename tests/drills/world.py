@@ -17,7 +17,7 @@ from typing import Any
 from tests.drills import operations
 from tests.drills.controller import make_key_pair
 from tests.drills.operations import UNHEARD, Answer, Leash, Operation
-from tests.simulator.app import DEFAULT_PROVIDER, Simulator
+from tests.simulator.app import DEFAULT_PROVIDER, Observer, Simulator
 from tests.simulator.catalogue import HEALTHY, NamedFault
 from tests.simulator.dialect import Dialect
 from tests.simulator.faults import Fault, parse
@@ -111,6 +111,11 @@ class Row:
     dead: bool
 
     @property
+    def is_changed(self) -> bool:
+        """Whether somebody has written into its label, and no mark alone is left."""
+        return " " in self.label or self.label.count("/") < 5
+
+    @property
     def most_usd(self) -> float:
         """What it can cost until its deadline."""
         return (self.deadline - self.created_at) / 3600 * self.price_usd_per_hour
@@ -197,6 +202,7 @@ class World:
         self.budget_usd = BUDGET_HOURS * self.most_usd_per_hour
         self.leash = Leash()
         self.is_misled = False
+        self.watch: Observer = unwatched
         self.folder = Path(tempfile.mkdtemp(prefix="inferops-faults-"))
         self.key_file = make_key_pair(self.folder)
         self.public_key = self.key_file.with_suffix(".pub").read_text().strip()
@@ -208,6 +214,7 @@ class World:
 
     def begin(self, seed: int) -> None:
         """A market with the offers of this seed, the innocents, and a fresh controller."""
+        self.watch = unwatched
         self.fresh_controller()
         self.lift()
         self.simulator.control.reset({"seed": seed})
@@ -286,8 +293,9 @@ class World:
         self.set_folder_usable(True)
         self.market.credit_usd = CREDIT_USD
 
-    def observe(self, phase: str, request: Request, _number: int) -> None:
+    def observe(self, phase: str, request: Request, number: int) -> None:
         """Kill the operation when a call is done that a planned fault waits for."""
+        self.watch(phase, request, number)
         for one in self.planned:
             call = KILLED_AFTER.get(one.fault.name)
             if phase != "after" or not call or one.ended:
@@ -305,10 +313,14 @@ class World:
                 return True
         return False
 
-    def lists_behind(self) -> int:
-        """How many lists, whole in themselves, have missed what there is."""
-        orders = [order for one in self.planned for order in one.orders]
-        return sum(order.met for order in orders if order.kind == "list_without")
+    def met_by(self, kind: str, shows: str = "") -> int:
+        """How many answers have met faults of a kind that are under way, and show this."""
+        return sum(
+            order.met
+            for one in self.planned
+            for order in one.orders
+            if order.kind == kind and order.parameters.get("shows", "") == shows
+        )
 
     def requests(self) -> int:
         """How many requests the API has been asked since the beginning."""
@@ -332,11 +344,15 @@ class World:
         elif kind != "offer_check":
             options = {**market, **options}
         operation, self.leash = Operation(kind, options), Leash()
-        unheard, behind = self.is_unheard(operation), self.lists_behind()
+        unheard, behind = self.is_unheard(operation), self.met_by("list_without")
+        odd = self.met_by("row_is", "an odd environment")
         answer = operations.run(operation, self.serve, self.leash)
         self.await_boots()
         # Where lists alone tell what is rented, nobody can know that all of them are behind.
-        self.is_misled = self.lists_behind() > behind and not self.can.get("tells_charges")
+        self.is_misled = self.met_by("list_without") > behind and not self.can.get("tells_charges")
+        # Or whose a rental is whose label was changed, while its second mark is no such thing.
+        if self.met_by("row_is", "an odd environment") > odd:
+            self.is_misled |= any(row.is_changed for row in self.truth().of_scope())
         if unheard and not answer.problem:
             return Answer(UNHEARD, answer.seconds, silent=True)
         return answer
@@ -452,6 +468,10 @@ class World:
                 and seen.label == one.wish["label"]
             )
         ]
+
+
+def unwatched(_phase: str, _request: Request, _number: int) -> None:
+    """Watch nothing."""
 
 
 def row(rental: Rental, now: float, dialect: Dialect) -> Row:

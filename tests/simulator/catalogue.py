@@ -275,7 +275,7 @@ CREATES = (
     ),
     NamedFault(
         "create-refused-for-a-bad-key",
-        "Two rental requests are refused for the key, where that is a 404 as no offer that is gone.",
+        "Rental requests are refused for the key, where that is a 404 as of no offer that is gone.",
         "joemccann/radon #363",
         ({"kind": "reply", "times": 2, "on": "create", "saying": "bad key"},),
     ),
@@ -289,7 +289,14 @@ CREATES = (
         "create-paused-for-two-minutes",
         "A rental request is refused for coming too early, with a Retry-After of two minutes.",
         "CommandCodeAI/command-code #788",
-        ({"kind": "reply", "on": "create", "saying": "too frequent", "headers": {"Retry-After": "120"}},),
+        (
+            {
+                "kind": "reply",
+                "on": "create",
+                "saying": "too frequent",
+                "headers": {"Retry-After": "120"},
+            },
+        ),
     ),
     NamedFault(
         "create-always-too-frequent",
@@ -789,9 +796,9 @@ HOSTS = (
     ),
     NamedFault(
         "disk-smaller-than-paid",
-        "The host has a twentieth of the disk that was asked for and is paid for.",
+        "The host has a two-hundredth of the disk that was asked for and is paid for.",
         "vast-ai/docs api-reference/openapi.yaml",
-        ({"kind": "lies", "disk_factor": 0.05},),
+        ({"kind": "lies", "disk_factor": 0.005},),
     ),
 )
 

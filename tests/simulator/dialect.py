@@ -68,7 +68,7 @@ FEATURES = {
     "next page": "no page names the next one",
     "filters": "a search takes no filter that could be ignored",
     "traffic": "what a host downloads costs nothing",
-    "second mark": "a label is the only mark, so none counts that was changed: a person must end it",
+    "second mark": "a label is the only mark: none counts that was changed, a person ends it",
     "plain key": "a token is bought first, by a call of its own",
     "ends early": "what is being made is not ended before it runs",
     "blind changes": "what is to change is read before it",

@@ -448,7 +448,17 @@ DIALECT = Dialect(
         "odd values": {"instance_type": "n/a", "ip": ["22"]},
         "an odd environment": {"tags": [{"key": "inferops-mark", "value": [None, 5]}]},
     },
-    features=frozenset(("silence", "rate limits", "overlap", "second mark", "ends early", "plain key", "blind changes")),
+    features=frozenset(
+        (
+            "silence",
+            "rate limits",
+            "overlap",
+            "second mark",
+            "ends early",
+            "plain key",
+            "blind changes",
+        )
+    ),
     accounts=frozenset(("revoked-401",)),
     rows="data",
     row="data",

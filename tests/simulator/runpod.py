@@ -428,7 +428,9 @@ DIALECT = Dialect(
         "odd values": {"cost": "n/a", "createdAt": "soon", "runtime": ["22/tcp"]},
         "an odd environment": {"env": [None, 5]},
     },
-    features=frozenset(("containers", "overlap", "second mark", "ends early", "plain key", "blind changes")),
+    features=frozenset(
+        ("containers", "overlap", "second mark", "ends early", "plain key", "blind changes")
+    ),
     rows="pods",
     rental_id=(PREFIX + "{}").format,
     number=after(PREFIX),

@@ -505,6 +505,13 @@ def error(status: int, code: str, text: str) -> Saying:
     return status, {"error_code": code, "error": text}
 
 
+def mark(label: str) -> str:
+    """The tag that is a mark, which others may stand beside; all of them where none is, or two."""
+    tags = label.split("\n")
+    marks = [tag for tag in tags if re.fullmatch(r"inferops(/\S+){5,}", tag)]
+    return marks[0] if len(marks) == 1 else " ".join(tags)
+
+
 TOO_FREQUENT: Saying = (429, {"message": "Too many requests"})
 DIALECT = Dialect(
     requests={
@@ -547,6 +554,6 @@ DIALECT = Dialect(
     rental_id=ID.format,
     number=after(ID.partition("{")[0]),
     ids=in_path("/instances/([^/]+)/"),
-    mark=lambda label: " ".join(label.split("\n")),
+    mark=mark,
     unfiltered=without_query("available", "num_gpus", "cloud", "region", "shade_instance_type"),
 )

@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.simulator import offers as offer_table
 from tests.simulator.access import STATES, Gate, error_reply
-from tests.simulator.dialect import Dialect, Saying, Where, in_path
+from tests.simulator.dialect import FEATURES, Dialect, Saying, Where, in_path
 from tests.simulator.market import Market, NoCredit, NoRoom, OfferGone, Rental, Traits
 from tests.simulator.query import BadQuery, matches, ordered
 from tests.simulator.ways import ADDRESS, PROXY_ADDRESS
@@ -670,10 +670,7 @@ DIALECT = Dialect(
         "odd values": {"dph_total": "n/a", "start_date": "soon", "ports": ["22/tcp"]},
         "an odd environment": {"extra_env": [None, 5]},
     },
-    features=frozenset(
-        ("proxy", "driver", "silence", "containers", "counts", "next page", "filters",
-         "rate limits", "traffic", "overlap", "second mark", "ends early", "plain key", "blind changes", "exact prices", "new statuses")
-    ),
+    features=frozenset(FEATURES),
     accounts=frozenset(STATES),
     rows="instances",
     row="instances",

@@ -40,7 +40,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shad
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.verda import Verda
-from tests.simulator import lambda_cloud, prime, runpod, shadeform, verda
+from tests.simulator import lambda_cloud, prime, shadeform, verda
 from tests.simulator.app import Simulator, dialect_of
 from tests.simulator.dialect import Dialect
 from tests.simulator.hosts import PretendHosts
