@@ -69,14 +69,14 @@ fidelity: $(READY) ## Other people's clients against the simulators: what each r
 # The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
 DRILL_SEED = $(if $(SEED),--seed $(SEED))
 
-crashpoints: image ## Kill rent and teardown at every call and task; nothing may leak (about half an hour)
-	@$(BIN)/python -m tests.drills.crashpoints
+crashpoints: image ## Kill rent and teardown at every call and task; PROVIDER= names another, or all (half an hour)
+	@$(BIN)/python -m tests.drills.crashpoints $(if $(PROVIDER),--provider $(PROVIDER))
 
 races: image ## Two controllers rent the same name at once, 20 interleavings
 	@$(BIN)/python -m tests.drills.races $(DRILL_SEED)
 
-faults: image ## Every fault of the marketplace alone, and 200 combinations
-	@$(BIN)/python -m tests.drills.faults $(DRILL_SEED)
+faults: $(READY) ## Every fault of a marketplace alone, and 200 combinations; PROVIDER= names another, or all
+	@$(BIN)/python -m tests.drills.faults $(DRILL_SEED) $(if $(PROVIDER),--provider $(PROVIDER))
 
 mutants: $(READY) ## Break the safety rules one by one; a test must notice each
 	@$(BIN)/python -m tests.drills.mutants

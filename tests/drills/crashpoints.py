@@ -9,6 +9,9 @@ run of its own: the controller is killed there with all of its processes, and on
 must leave what it claims. After a rental request and a release the module alone is killed as well:
 the play goes on, and must release what was made, or name it. Some points are taken again for each
 of the troubles (troubles.py). The last line is one JSON object behind the word RESULT.
+
+That is at Vast.ai. At another provider (``--provider``, or ``all``) modules alone are killed,
+before and after every request of a deploy and a teardown, on pretended hosts (modulekills.py).
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tests.drills import modulekills
 from tests.drills.controller import REAP, TEARDOWN, Controller, Play, kill_modules
+from tests.drills.operations import capabilities
 from tests.drills.stage import (
     SETTLED_SECONDS,
     Drill,
@@ -35,6 +40,7 @@ from tests.drills.stage import (
     print_result,
 )
 from tests.drills.troubles import TROUBLES, Trouble
+from tests.simulator.app import DEFAULT_PROVIDER
 from tests.simulator.web import DropConnection, Request
 
 T = TypeVar("T")
@@ -387,8 +393,8 @@ def listed(points: list[Point]) -> str:
     return "\n".join(map(str, points))
 
 
-def report(verdicts: list[Verdict]) -> int:
-    """Print what failed, how to see it again, and the result; return the exit status."""
+def report(verdicts: list[Verdict]) -> Counter[str]:
+    """Print what failed, and how to see it again; return the figures."""
     for verdict in verdicts:
         if verdict.problems:
             print(f"\n{verdict.run}:", *verdict.lines(), verdict.last_words, sep="\n  ")
@@ -397,40 +403,77 @@ def report(verdicts: list[Verdict]) -> int:
                 chosen += f" --trouble {shlex.quote(verdict.run.trouble.name)}"
             print(f"  again: python -m tests.drills.crashpoints {chosen}")
     figures = {name: sum(name in one.problems for one in verdicts) for name in FIGURES}
-    print_result({"points": len(verdicts), **figures})
-    return int(any(figures.values()))
+    return Counter({"points": len(verdicts), **figures})
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument(
+        "--provider", default=DEFAULT_PROVIDER, help="whose market it is, or 'all' for one each"
+    )
+    made.add_argument("--sample", type=int, help="only so many points, spread over all")
+    made.add_argument("--only", help="one point, as a run prints it, with every step")
+    names = [one.name for one in TROUBLES]
+    made.add_argument(
+        "--trouble", choices=names, action="append", default=[], help="only with this around them"
+    )
+    made.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side")
+    return made
+
+
+def plays(given: argparse.Namespace) -> Counter[str]:
+    """Kill whole plays and modules in them, on real hosts; return the figures."""
+    began = time.monotonic()
+    verdicts: list[Verdict] = []
+    with Drill(given.jobs, SCALE) as drill:
+        points = uninterrupted(drill)
+        calls = sum(point.moment == "before" for point in points)
+        tasks = sum(point.moment == "at" for point in points)
+        print(f"{len(points)} points: {calls} calls, {tasks} task boundaries", flush=True)
+        troubles = [one for one in TROUBLES if one.name in given.trouble]
+        runs = plan(points, given.sample, given.only, troubles)
+        for verdict in drill.run(runs, crash):
+            verdicts.append(verdict)
+            word = "; ".join(verdict.lines()) or "good"
+            place = f"[{len(verdicts)}/{len(runs)}, {time.monotonic() - began:.0f} s]"
+            print(f"{place} {verdict.run}: {word}, {verdict.seconds:.1f} s", flush=True)
+    return report(verdicts)
+
+
+def modules(provider: str, given: argparse.Namespace) -> Counter[str]:
+    """Kill modules alone, in the market of a provider; return the figures."""
+    can = capabilities()[provider]
+    figures = Counter[str]()
+    for verdict in modulekills.drill(provider, can, given.sample, given.jobs):
+        figures["points"] += 1
+        figures.update(verdict.problems.keys())
+        for figure, texts in verdict.problems.items():
+            for text in texts:
+                print(f"{provider}: {figure}: {verdict}: {text}", flush=True)
+    print(f"{provider}: {figures['points']} points at which a module was killed", flush=True)
+    return figures
 
 
 def main() -> int:
     """Run the drill that the command line describes."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sample", type=int, help="only so many points, spread over all")
-    parser.add_argument("--only", help="one point, as a run prints it, with every step")
-    names = [one.name for one in TROUBLES]
-    parser.add_argument(
-        "--trouble", choices=names, action="append", default=[], help="only with this around them"
-    )
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side")
-    given = parser.parse_args()
-    began = time.monotonic()
-    verdicts: list[Verdict] = []
+    given = parser().parse_args()
+    known = [DEFAULT_PROVIDER]
+    if given.provider != DEFAULT_PROVIDER:
+        known = list(capabilities())
+    chosen = known if given.provider == "all" else [given.provider]
+    if given.provider not in (*known, "all"):
+        raise SystemExit(f"no such provider: {given.provider}. There are: {', '.join(known)}")
+    figures = Counter[str]()
     try:
-        with Drill(given.jobs, SCALE) as drill:
-            points = uninterrupted(drill)
-            calls = sum(point.moment == "before" for point in points)
-            tasks = sum(point.moment == "at" for point in points)
-            print(f"{len(points)} points: {calls} calls, {tasks} task boundaries", flush=True)
-            troubles = [one for one in TROUBLES if one.name in given.trouble]
-            runs = plan(points, given.sample, given.only, troubles)
-            for verdict in drill.run(runs, crash):
-                verdicts.append(verdict)
-                word = "; ".join(verdict.lines()) or "good"
-                place = f"[{len(verdicts)}/{len(runs)}, {time.monotonic() - began:.0f} s]"
-                print(f"{place} {verdict.run}: {word}, {verdict.seconds:.1f} s", flush=True)
+        for provider in chosen:
+            figures += plays(given) if provider == DEFAULT_PROVIDER else modules(provider, given)
     except Interrupted as interruption:
         print(f"ended by {interruption}", file=sys.stderr)
         return 1
-    return report(verdicts)
+    several = {"providers": len(chosen)} if given.provider == "all" else {}
+    print_result({**several, **{name: figures[name] for name in ("points", *FIGURES)}})
+    return int(any(figures[name] for name in FIGURES))
 
 
 if __name__ == "__main__":

@@ -3,13 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What each step should make of a fault that is alone: it is told apart from what is merely feared.
 
-What is not named here should end well. ``failure`` is one that explains itself. Any other word is
-the stage at which the host is given up.
+What is not named here should end well. ``failure`` is one that explains itself, and ``either`` is
+one of both. Any other word is the stage at which the host is given up.
 """
 
 from __future__ import annotations
 
-OK, FAILURE = "ok", "failure"
+from collections.abc import Mapping
+from typing import Any
+
+from tests.simulator.dialect import Dialect
+
+#: What a provider says of itself: the attributes of its class in the product.
+Can = Mapping[str, Any]
+OK, FAILURE, EITHER = "ok", "failure", "either"
 
 #: The steps that read the account's rentals, and those that prove that something is gone.
 READING = ("rent", "again", "inventory", "look", "extend", "release", "reap")
@@ -40,7 +47,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "outage": UNCLEAR,
     "network-gone-for-a-while": UNCLEAR,
     "create-invalid": REFUSED,
-    "create-404-for-a-bad-key": REFUSED,
+    "create-refused-for-a-bad-key": REFUSED,
     "create-always-too-frequent": REFUSED,
     "no-credit": REFUSED,
     # As often as a list is asked for, none of them can be believed.
@@ -55,8 +62,8 @@ EXPECTED: dict[str, dict[str, str]] = {
     # Without that right, nothing tells a key that works from one that was revoked.
     "key-cannot-see-its-user": failing(*PROVING),
     "key-revoked-midway": failing(*PROVING),
-    "read-404-for-a-bad-key": failing("ready", "later", "extend", *PROVING),
-    "destroy-404-for-a-bad-key": failing(*PROVING),
+    "read-refused-for-a-bad-key": failing("ready", "later", "extend", *PROVING),
+    "destroy-refused-for-a-bad-key": failing(*PROVING),
     "destroy-never-works": failing(*PROVING),
     "boot-never-ends": given_up("boot"),
     "boot-container-fails": given_up("boot"),
@@ -83,6 +90,49 @@ EXPECTED: dict[str, dict[str, str]] = {
 }
 
 
-def expected(fault: str, step: str) -> str:
-    """What one step should make of one fault."""
-    return EXPECTED.get(fault, {}).get(step, OK)
+#: What is so instead at a provider that cannot do this, or has no such feature.
+WITHOUT: dict[str, dict[str, dict[str, str]]] = {
+    "attaches_keys": {
+        # Nobody writes anything while a host is waited for, and nothing lets a key in again.
+        "key-reads-only": {"ready": OK, "later": OK},
+        "keys-lost-hours-later": {"later": "login"},
+        # Keys are registered first: a rental request is among the calls that are refused, or not.
+        "key-revoked-midway": {"rent": EITHER, "extend": EITHER},
+    },
+    "can_stop": {
+        # What has stopped may show no price, so that no limit holds: it is given up at once.
+        "outbid-at-once": {"ready": EITHER, "later": EITHER},
+        "boot-ends-exited": {"ready": EITHER, "later": EITHER},
+    },
+    "blind changes": {
+        "read-says-gone-once": {"extend": EITHER},
+        "read-empty-object": {"extend": EITHER},
+        "read-answered-by-a-page": {"extend": EITHER},
+        "outage": {"extend": EITHER},
+        "network-gone-for-a-while": {"extend": EITHER},
+    },
+    # Other calls are met before those that matter.
+    "plain key": {
+        "outage": {"rent": EITHER},
+        "network-gone-for-a-while": {"rent": EITHER},
+        "clock-behind-once": {"reap": EITHER},
+    },
+    "new statuses": {"list-unknown-status": {"again": EITHER}},
+    # A deadline moves at once where what is charged is not what the offer said.
+    "exact prices": {"read-refused-for-a-bad-key": {"rent": EITHER}},
+    "overlap": {"list-shows-a-row-twice": failing(*READING)},
+}
+
+
+def expected(fault: str, step: str, can: Can, dialect: Dialect) -> str:
+    """What one step should make of one fault at a provider that *can* do this, in its market."""
+    if step == "extend" and not can["can_change_mark"]:
+        return FAILURE
+    for capability, others in WITHOUT.items():
+        has = can.get(capability, capability in dialect.features)
+        if not has and step in others.get(fault, {}):
+            return others[fault][step]
+    told = EXPECTED.get(fault, {}).get(step, OK)
+    # Past its deadline it may be gone already, and nothing is left to fail at.
+    ended = step == "reap" and can["enforces_deadline"] == "provider"
+    return EITHER if ended and told == FAILURE else told

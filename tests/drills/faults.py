@@ -7,6 +7,8 @@ Alone, a fault meets each operation anew, and each has an expectation (expectati
 Combined, faults begin at random moments and last, hours may pass between operations, and an
 operation may fail as long as it says so and explains itself. Afterwards all is healthy: one more
 deploy must leave one rental, and one reaper after all deadlines must leave none.
+
+Faults that a provider cannot have are left out, counted and named (tests/simulator/dialect.py).
 """
 
 from __future__ import annotations
@@ -25,23 +27,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.drills import judging
-from tests.drills.expectations import FAILURE, OK, expected
-from tests.drills.operations import Answer
+from tests.drills.expectations import EITHER, FAILURE, OK, Can, expected
+from tests.drills.operations import Answer, capabilities
 from tests.drills.world import (
-    BUDGET_USD,
     CONTROLLER_FAULTS,
     DISK_GIB,
     LIFETIME_HOURS,
-    MOST_USD_PER_HOUR,
     NAME,
     SCOPE,
     World,
 )
 from tests.simulator import catalogue
+from tests.simulator.app import DEFAULT_PROVIDER, dialect_of
 from tests.simulator.catalogue import NamedFault
 from tests.simulator.offers import DEFAULT_SEED
 
-FAULTS = (*catalogue.FAULTS, *CONTROLLER_FAULTS)
+EVERY_FAULT = (*catalogue.FAULTS, *CONTROLLER_FAULTS)
+EVERY_PROVIDER = "all"
 WRONG, UNEXPLAINED, DOUBLE, LEAKED = "wrong_verdicts", "unexplained", "double_rented", "leaked"
 DEFAULT_COMBINATIONS = 200
 DAY = 86_400.0
@@ -76,8 +78,11 @@ class Run:
 
     # --- operations, each judged at once; a step without its object does nothing ---
 
-    def rent(self) -> Answer:
-        """Deploy the name; what a call without a word may have rented is released, as by a play."""
+    def rent(self, rescued: bool = True) -> Answer:
+        """Deploy the name; what a call without a word may have rented is released, as by a play.
+
+        Unless it is not ``rescued``: then there is no play.
+        """
         drawn = secrets.token_hex(4)
         answer = self.judged(
             "rental",
@@ -85,20 +90,22 @@ class Run:
             nonce=drawn,
             name=NAME,
             scope=SCOPE,
-            image="some/image",
+            image=self.world.dialect.image or None,
             ssh_public_key=self.world.public_key,
             disk_gib=DISK_GIB,
             deadline_hours=LIFETIME_HOURS,
             # Longer than it is extended, however late that is.
             duration_hours=2 * EXTENDED_HOURS,
-            max_price_usd_per_hour=MOST_USD_PER_HOUR,
-            budget_usd=BUDGET_USD,
+            max_price_usd_per_hour=self.world.most_usd_per_hour,
+            budget_usd=self.world.budget_usd,
+            # Whoever does not end it in time, the drill's own reaper does.
+            reaper=True,
         )
         self.rental_id = str((answer.result.get("rental") or {}).get("id", ""))
         self.offer = answer.result.get("offer") or {}
         # Only of what it has rented itself a run knows the nonce.
         self.nonce = answer.result.get("nonce", "")
-        if answer.silent:
+        if answer.silent and rescued:
             self.rescue(drawn)
         return answer
 
@@ -153,13 +160,15 @@ class Run:
 
     def verify(self) -> Answer | None:
         """Compare a host that lets us in with its offer."""
-        rental = self.world.market.rentals.get(int(self.rental_id or 0))
+        rental = self.world.rental(self.rental_id)
         if not self.offer or rental is None or not rental.running:
             return None
         measured = self.world.measured(self.rental_id)
         answer = self.world.perform("offer_check", offer=self.offer, **measured)
         traits = rental.traits
-        lies = bool(traits.driver_version) or min(traits.vram_factor, traits.disk_factor) < 1
+        # A disk that is smaller than its offer says may be large enough for what was asked.
+        short = traits.disk_factor < 1 and rental.disk_gib * traits.disk_factor < DISK_GIB
+        lies = bool(traits.driver_version) or traits.vram_factor < 1 or short
         self.blame(WRONG, "verify", judging.verify(answer, lies))
         self.explained("verify", answer)
         return answer
@@ -171,7 +180,8 @@ class Run:
         self.explained(kind, answer)
         if not answer.problem and not answer.silent:
             after = self.world.truth()
-            self.blame(WRONG, judge.__name__, judge(answer, before, after))
+            if not self.world.is_misled:
+                self.blame(WRONG, judge.__name__, judge(answer, before, after))
             self.world.pass_time(PROOF_SECONDS)
             self.blame(WRONG, judge.__name__, judging.returned(before, after, self.world.truth()))
         self.blame(WRONG, judge.__name__, self.world.disturbed())
@@ -191,7 +201,7 @@ class Run:
 
     def expect(self, step: str, wanted: str, answer: Answer | None) -> None:
         """Hold an answer against the expectation."""
-        if answer is None or answer.problem:
+        if answer is None or answer.problem or wanted == EITHER:
             return
         failure = answer.result.get("failure", {})
         stage = failure.get("stage", FAILURE) if answer.failed else OK
@@ -227,7 +237,7 @@ class Run:
         self.world.pass_time(BEYOND)
         self.world.fresh_controller()
         self.expect("last reap", OK, self.reap())
-        innocent = {str(one.id) for one in self.world.innocents}
+        innocent = {self.world.dialect.rental_id(one.id) for one in self.world.innocents}
         left = [row for row in self.world.truth().of_scope() if row.id not in innocent]
         self.blame(LEAKED, "last reap", [f"{row.id} ({row.label}) still bills" for row in left])
 
@@ -261,7 +271,7 @@ def alone(world: World, fault: NamedFault) -> Run:
             world.plan([fault])
             answer = STEPS[step](run)
             world.lift()
-            run.expect(step, expected(fault.name, step), answer)
+            run.expect(step, expected(fault.name, step, world.can, world.dialect), answer)
 
     meet("rent", "ready", "verify")
     run.converge()
@@ -291,16 +301,16 @@ class Combination:
     fresh: tuple[bool, ...]
 
     @classmethod
-    def drawn(cls, seed: int, number: int) -> Combination:
+    def drawn(cls, faults: Sequence[NamedFault], seed: int, number: int) -> Combination:
         """The combination of this number; each can be drawn without the others."""
         lot = random.Random(f"{seed}/{number}")
-        chosen = lot.sample(FAULTS, lot.randint(2, 4))
+        chosen = lot.sample(faults, lot.randint(2, 4))
         # Half of them begin with the first rental request, which most of them are about.
         moments = [lot.choice(["rent", lot.choice(list(STEPS))]) for _fault in chosen]
         pauses = tuple(lot.choice(PAUSES) for _step in STEPS)
         fresh = tuple(lot.random() < 0.5 for _step in STEPS)
-        faults = tuple(zip(moments, chosen, strict=True))
-        return cls(number, lot.randrange(1000), faults, pauses, fresh)
+        begun = tuple(zip(moments, chosen, strict=True))
+        return cls(number, lot.randrange(1000), begun, pauses, fresh)
 
     def __str__(self) -> str:
         return f"combination {self.number} ({', '.join(f'{f.name}@{m}' for m, f in self.faults)})"
@@ -325,11 +335,11 @@ def combined(world: World, combination: Combination) -> Run:
 Job = Callable[[World], Run]
 
 
-def play(jobs: Sequence[Job], workers: int) -> Iterator[Run]:
-    """Do the jobs on as many markets as there are workers."""
+def play(provider: str, can: Can, jobs: Sequence[Job], workers: int) -> Iterator[Run]:
+    """Do the jobs on as many markets of a provider as there are workers."""
     worlds: queue.SimpleQueue[World] = queue.SimpleQueue()
     for _worker in range(workers):
-        worlds.put(World())
+        worlds.put(World(provider, can))
 
     def on_free_world(job: Job) -> Run:
         world = worlds.get()
@@ -346,22 +356,43 @@ def play(jobs: Sequence[Job], workers: int) -> Iterator[Run]:
             worlds.get().close()
 
 
-def chosen_faults(only: str | None, sample: int | None, seed: int) -> list[NamedFault]:
-    """All faults, those of comma-separated names, or so many of them. Raises SystemExit."""
-    if only is not None:
-        unknown = set(filter(None, only.split(","))) - {fault.name for fault in FAULTS}
-        if unknown:
-            known = ", ".join(fault.name for fault in FAULTS)
-            raise SystemExit(f"no such fault: {', '.join(sorted(unknown))}. There are: {known}")
-        return [fault for fault in FAULTS if fault.name in only.split(",")]
-    if sample is not None:
-        return random.Random(seed).sample(FAULTS, sample)
-    return list(FAULTS)
+def possible(provider: str) -> tuple[list[NamedFault], dict[str, list[str]]]:
+    """The faults that a provider can have, and the names of the others, by why it cannot."""
+    dialect = dialect_of(provider)
+    found: list[NamedFault] = []
+    left_out: dict[str, list[str]] = {}
+    for fault in EVERY_FAULT:
+        why = fault.lacking(provider, dialect)
+        if why:
+            left_out.setdefault(why, []).append(fault.name)
+        else:
+            found.append(fault)
+    return found, left_out
+
+
+def chosen_faults(given: argparse.Namespace, faults: Sequence[NamedFault]) -> list[NamedFault]:
+    """All of these faults, those of comma-separated names, or so many of them."""
+    if given.only is not None:
+        return [fault for fault in faults if fault.name in given.only.split(",")]
+    if given.sample is not None:
+        return random.Random(given.seed).sample(faults, given.sample)
+    return list(faults)
+
+
+def check_names(only: str | None) -> None:
+    """See that there are such faults. Raises SystemExit."""
+    unknown = set(filter(None, (only or "").split(","))) - {fault.name for fault in EVERY_FAULT}
+    if unknown:
+        known = ", ".join(fault.name for fault in EVERY_FAULT)
+        raise SystemExit(f"no such fault: {', '.join(sorted(unknown))}. There are: {known}")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     made = argparse.ArgumentParser(prog="python -m tests.drills.faults", description=__doc__)
+    made.add_argument(
+        "--provider", default=DEFAULT_PROVIDER, help="whose market it is, or 'all' for one each"
+    )
     made.add_argument("--seed", type=int, default=1, help="changes the combinations")
     made.add_argument("--combinations", type=int, default=DEFAULT_COMBINATIONS)
     made.add_argument("--only", help="names of faults, comma-separated; no combinations")
@@ -371,32 +402,51 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main() -> int:
-    """Run the faults, print what is wrong with each, and end with the RESULT line."""
-    given = parser().parse_args()
-    faults = chosen_faults(given.only, given.sample, given.seed)
-    numbers = list(range(given.combinations))
+def drill(provider: str, can: Can, given: argparse.Namespace) -> Counter[str]:
+    """Run one provider's faults, print what is wrong with each, and return the figures."""
+    every, left_out = possible(provider)
+    faults, numbers = chosen_faults(given, every), list(range(given.combinations))
     if given.only is not None:
         numbers = []
     if given.only_combination is not None:
         faults, numbers = [], [given.only_combination]
     jobs: list[Job] = [lambda world, f=fault: alone(world, f) for fault in faults]
-    drawn = [Combination.drawn(given.seed, number) for number in numbers]
+    drawn = [Combination.drawn(every, given.seed, number) for number in numbers]
     jobs += [lambda world, c=one: combined(world, c) for one in drawn]
-    began, figures = time.monotonic(), Counter[str]()
-    for run in play(jobs, given.jobs):
+    began = time.monotonic()
+    figures = Counter({"faults": len(faults), "combinations": len(numbers)})
+    for run in play(provider, can, jobs, given.jobs):
         figures.update(figure for figure, _text in run.found)
         for figure, text in run.found:
             print(f"{figure}: {text}", flush=True)
         if run.found and run.name.startswith("combination"):
             number = run.name.split()[1]
-            print(f"  again: --seed {given.seed} --only-combination {number}", flush=True)
-    print(f"{time.monotonic() - began:.0f} s")
+            again = f"--provider {provider} --seed {given.seed} --only-combination {number}"
+            print(f"  again: {again}", flush=True)
+    count = sum(map(len, left_out.values()))
+    print(f"{provider}: {len(every)} faults, {count} left out; {time.monotonic() - began:.0f} s")
+    for why, names in left_out.items():
+        print(f"  {len(names)} because {why}: {', '.join(names)}")
+    return figures
+
+
+def main() -> int:
+    """Run the faults, print what is wrong with each, and end with the RESULT line."""
+    given = parser().parse_args()
+    check_names(given.only)
+    can = capabilities()
+    chosen = list(can) if given.provider == EVERY_PROVIDER else [given.provider]
+    if unknown := set(chosen) - set(can):
+        raise SystemExit(f"no such provider: {', '.join(unknown)}. There are: {', '.join(can)}")
+    figures = Counter[str]()
+    for provider in chosen:
+        figures += drill(provider, can[provider], given)
     counted = ("missing", DOUBLE, LEAKED, WRONG, UNEXPLAINED)
     result = {
-        "faults": len(faults),
+        **({"providers": len(chosen)} if given.provider == EVERY_PROVIDER else {}),
+        "faults": figures["faults"],
         "missing": figures["missing"],
-        "combinations": len(numbers),
+        "combinations": figures["combinations"],
         **{name: figures[name] for name in counted[1:]},
     }
     print(f"RESULT {json.dumps(result)}")

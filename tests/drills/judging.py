@@ -13,10 +13,8 @@ import re
 
 from tests.drills.operations import Answer
 from tests.drills.world import (
-    BUDGET_USD,
     FIRST_KEY,
     LIFETIME_HOURS,
-    MOST_USD_PER_HOUR,
     NAME,
     Row,
     Truth,
@@ -32,7 +30,7 @@ NONE_THERE = re.compile(r"nothing is rented", re.IGNORECASE)
 INVENTORY_SAYS = re.compile(r"Failed to parse .*?rentals\.yml(.*?)Unable to parse", re.DOTALL)
 REMEDY = re.compile(r"\b(Check the key|Try again|Check the network|[Rr]un again)\b")
 #: What says where money is at stake: a rate, or the page that shows and ends it.
-STAKES = re.compile(r"dollars an hour|https?://\S+/instances/")
+STAKES = re.compile(r"dollars an hour|https?://\S+")
 #: Remedies of a whole class of errors where a better one is always known.
 BARE = ("Change what it names.", "Run again, or widen the wish.")
 #: Prices come rounded.
@@ -57,10 +55,12 @@ def rent(answer: Answer, before: Truth, after: Truth) -> list[str]:
     row = there.get(told.get("id", ""))
     if row is None:
         return [f"it says that {told.get('id')} is rented, but there is {sorted(there) or None}"]
-    if told["label"] != row.label:
+    is_new = row.created_at >= before.now
+    # Somebody may have written into a new one after it was looked at.
+    if told["label"] != row.label and not (is_new and told["label"] == row.came_with):
         return [f"it shows the label {told['label']} of {row.id}, which is {row.label}"]
-    if row.created_at >= before.now and beyond(row):
-        return beyond(row)
+    if is_new and beyond(row, after):
+        return beyond(row, after)
     told_of = f"{answer.result.get('duplicates')} {answer.result.get('warnings')}"
     return [
         f"it keeps {row.id} and is silent about {other.id} under the same name"
@@ -69,16 +69,16 @@ def rent(answer: Answer, before: Truth, after: Truth) -> list[str]:
     ]
 
 
-def beyond(row: Row) -> list[str]:
+def beyond(row: Row, truth: Truth) -> list[str]:
     """Which limits of the deploy a new rental breaks, by what it really costs."""
     price = row.price_usd_per_hour
     hours = (row.deadline - row.created_at) / 3600
-    wanted = min(LIFETIME_HOURS, (BUDGET_USD - row.download_usd) / price)
+    wanted = min(LIFETIME_HOURS, (truth.budget_usd - row.download_usd) / price)
     wrong = []
-    if price > MOST_USD_PER_HOUR + ROUNDED:
-        wrong.append(f"{row.id} costs {price:.4f} an hour, more than {MOST_USD_PER_HOUR}")
-    if row.most_usd > BUDGET_USD + HOURS_APART * price:
-        wrong.append(f"{row.id} may cost {row.most_usd:.2f}, more than {BUDGET_USD}")
+    if price > truth.most_usd_per_hour + ROUNDED:
+        wrong.append(f"{row.id} costs {price:.4f} an hour, more than {truth.most_usd_per_hour}")
+    if row.most_usd > truth.budget_usd + HOURS_APART * price:
+        wrong.append(f"{row.id} may cost {row.most_usd:.2f}, more than {truth.budget_usd}")
     if abs(hours - wanted) > HOURS_APART:
         wrong.append(f"{row.id} lives for {hours:.1f} h instead of {wanted:.1f} h")
     return wrong

@@ -100,6 +100,12 @@ def run(operation: Operation, serve: Serve, leash: Leash) -> Answer:
         process.join()
 
 
+def capabilities() -> dict[str, dict[str, Any]]:
+    """What each provider of the registry says of itself, by its name: only a process may ask."""
+    told = run(Operation("capabilities", {}), lambda _word, _given: 0.0, Leash()).result
+    return {name: can for name, can in told.items() if isinstance(can, dict)}
+
+
 def _in_process(operation: Operation, line: Connection) -> None:
     # Only this process may load Ansible with our collection: tests of other things share ours.
     from tests.drills.performer import perform

@@ -47,8 +47,20 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_pro
     READY as LET_IN,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint, HostKey
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    Endpoint,
+    HostKey,
+    Order,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
+    PROVIDERS,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    make_provider,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waiting import Waiter
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from ansible_collections.inferops.gpu.plugins.modules import (
     offer_check,
     rental,
@@ -56,6 +68,8 @@ from ansible_collections.inferops.gpu.plugins.modules import (
     rental_reap,
 )
 
+#: What a host shows to whoever knows no key of it.
+FIRST_SHOWN = "ssh-ed25519 AAAAshown"
 INVENTORY, READY = "inferops.gpu.rentals", "inferops.gpu.rental_ready"
 inventory_loader.get(INVENTORY)
 
@@ -92,6 +106,10 @@ def perform(kind: str, options: dict[str, Any], ask: Ask) -> dict[str, Any]:
                 result = inventory(options)
             elif kind == "ready":
                 result = ready(options, ask)
+            elif kind == "capabilities":
+                result = capabilities()
+            elif kind == "rent_by_hand":
+                result = rent_by_hand(options, clock)
             else:
                 result = run_module(kind, options)
         except Exception:
@@ -133,7 +151,8 @@ def ready(options: dict[str, Any], ask: Ask) -> dict[str, Any]:
         # Only the run that has rented a host believes the key that came with its request.
         if told.stage == FIRST_KEY and len(login.expected_keys) > 1:
             return replace(told, stage=LET_IN, host_key=login.expected_keys[1])
-        return replace(told, host_key=login.expected_keys[0]) if told.ready else told
+        # Where none came along, whatever it shows first is believed.
+        return replace(told, host_key=(*login.expected_keys, FIRST_SHOWN)[0])
 
     def replace_host_key(_endpoint: Endpoint, _login: Login, new: HostKey) -> Probe:
         ask("host key replaced", options["id"])
@@ -152,3 +171,30 @@ def ready(options: dict[str, Any], ask: Ask) -> dict[str, Any]:
     )
     result: dict[str, Any] = action.run(task_vars={"inventory_hostname": "drill"})
     return result
+
+
+def rent_by_hand(options: dict[str, Any], clock: Clock) -> dict[str, Any]:
+    """Rent the dearest offers under these names, past all rules of the product; return the ids."""
+    provider = make_provider(options, clock)
+    image = options["image"] or provider.usual.image
+    offers = provider.search(Wish(disk_gib=options["disk_gib"]))
+    dearest = iter(sorted(offers, key=lambda offer: -offer.price_usd_per_hour))
+    ids = []
+    for scope, name in options["names"]:
+        now = int(clock.now())
+        mark = Mark.new(scope, name, now + options["seconds"], 0, now)
+        order = Order(mark, image, options["disk_gib"], options["public_key"], now)
+        ids.append(provider.rent(next(dearest), order))
+    return {"ids": ids}
+
+
+def capabilities() -> dict[str, Any]:
+    """What each provider of the registry says of itself, as plain values by its name."""
+    return {
+        name: {
+            attribute: value
+            for attribute in dir(kind)
+            if isinstance(value := getattr(kind, attribute), (bool, str))
+        }
+        for name, kind in PROVIDERS.items()
+    }

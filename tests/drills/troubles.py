@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.drills.stage import LABEL
-from tests.simulator.catalogue import LIST
 
 ALWAYS = 1000
 #: A limit for every task, and how long an answer takes that outlasts it; in real seconds. In those
@@ -49,8 +48,7 @@ def relabelled(label: str) -> dict[str, Any]:
 
 def shown_as(status: str) -> dict[str, Any]:
     """Three lists show the rentals of the drill with another status than they have."""
-    fields = {"actual_status": status}
-    return {"kind": "row_is", **LIST, "of": LABEL, "fields": fields, "times": 3}
+    return {"kind": "row_is", "on": "list", "of": LABEL, "shows": status, "times": 3}
 
 
 TROUBLES = (

@@ -5,24 +5,24 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tests.drills import operations
 from tests.drills.controller import make_key_pair
 from tests.drills.operations import UNHEARD, Answer, Leash, Operation
-from tests.simulator.app import Simulator
-from tests.simulator.catalogue import CREATE, DESTROY, HEALTHY, NamedFault
+from tests.simulator.app import DEFAULT_PROVIDER, Observer, Simulator
+from tests.simulator.catalogue import HEALTHY, NamedFault
+from tests.simulator.dialect import Dialect
 from tests.simulator.faults import Fault, parse
 from tests.simulator.hosts import HostSpec, PretendHosts
-from tests.simulator.market import ACCOUNT_KEY, Market, Rental, Traits
+from tests.simulator.market import Market, Rental
 from tests.simulator.offers import storage_usd_per_hour
 from tests.simulator.ways import ADDRESS, BOTH, DIRECT, PROXY, PROXY_ADDRESS
 from tests.simulator.web import Request
@@ -32,10 +32,9 @@ SCOPE, NAME = "fleet", "gpu-1"
 INNOCENTS = ((SCOPE, "gpu-2"), ("other-team", NAME))
 DISK_GIB = 20
 LIFETIME_HOURS = 24.0
-#: In every market some offers cost less; what costs three times as much as its offer is above it.
-MOST_USD_PER_HOUR = 0.1
-#: It ends the life of nearly every rental before its hours do.
-BUDGET_USD = 0.9
+#: Times the dialect's price, of which some offers cost less in every market, and none the third: it
+#: ends the life of nearly every rental before its hours do.
+BUDGET_HOURS = 9.0
 #: Enough for a year of bills: only a fault may make an account poor.
 CREDIT_USD = 100_000.0
 #: How a rental is that nobody can use any more, and what such a one may say while it starts.
@@ -63,7 +62,7 @@ KILLED_AFTER_DESTROY = NamedFault(
     "A module is killed when its release has been carried out, and its play goes on.",
     "dstack #3453",
 )
-KILLED_AFTER = {KILLED_AFTER_CREATE.name: CREATE, KILLED_AFTER_DESTROY.name: DESTROY}
+KILLED_AFTER = {KILLED_AFTER_CREATE.name: "create", KILLED_AFTER_DESTROY.name: "destroy"}
 #: Or its play hears nothing of what it says.
 TASK_TIMES_OUT = NamedFault(
     "task-times-out",
@@ -95,7 +94,7 @@ DOWNLOAD_GB = 18 * 2**30 / 10**9
 class Row:
     """One rental as it is in truth. ``listed`` is what an honest list would show by now.
 
-    A ``dead`` one can be used by nobody any more.
+    A ``dead`` one can be used by nobody any more. ``came_with`` is the label of its request.
     """
 
     id: str
@@ -106,9 +105,15 @@ class Row:
     created_at: float
     listed: bool
     label: str
+    came_with: str
     price_usd_per_hour: float
     download_usd: float
     dead: bool
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether somebody has written into its label, and no mark alone is left."""
+        return " " in self.label or self.label.count("/") < 5
 
     @property
     def most_usd(self) -> float:
@@ -121,10 +126,13 @@ class Truth:
     """What there is at one moment, in epoch seconds of the market.
 
     Rentals are oldest first, the dead after the living: the first of a name is the one that counts.
+    No rental may cost more an hour, and no more in all.
     """
 
     now: float
     rows: tuple[Row, ...]
+    most_usd_per_hour: float
+    budget_usd: float
 
     def ids(self) -> set[str]:
         """The ids of all rentals."""
@@ -178,6 +186,9 @@ class Planned:
 class World:
     """One market with its innocents, and a controller that operates on it."""
 
+    provider: str = DEFAULT_PROVIDER
+    #: What the provider says of itself.
+    can: Mapping[str, Any] = field(default_factory=dict)
     hosts: Hosts = field(default_factory=Hosts)
     folder_usable: bool = True
     planned: list[Planned] = field(default_factory=list)
@@ -185,8 +196,13 @@ class World:
 
     def __post_init__(self) -> None:
         self.market = Market(self.hosts)
-        self.simulator = Simulator(self.market, observe=self.observe)
+        self.simulator = Simulator(self.market, observe=self.observe, provider=self.provider)
+        self.dialect = self.simulator.dialect
+        self.most_usd_per_hour = self.dialect.usd_per_hour
+        self.budget_usd = BUDGET_HOURS * self.most_usd_per_hour
         self.leash = Leash()
+        self.is_misled = False
+        self.watch: Observer = unwatched
         self.folder = Path(tempfile.mkdtemp(prefix="inferops-faults-"))
         self.key_file = make_key_pair(self.folder)
         self.public_key = self.key_file.with_suffix(".pub").read_text().strip()
@@ -198,6 +214,7 @@ class World:
 
     def begin(self, seed: int) -> None:
         """A market with the offers of this seed, the innocents, and a fresh controller."""
+        self.watch = unwatched
         self.fresh_controller()
         self.lift()
         self.simulator.control.reset({"seed": seed})
@@ -205,7 +222,7 @@ class World:
         self.market.boot_seconds = 0
         self.market.credit_usd = CREDIT_USD
         self.met.clear()
-        self.innocents = [self.create(scope, name) for scope, name in INNOCENTS]
+        self.innocents = self.rent_innocents()
 
     def fresh_controller(self) -> None:
         """Take away whatever the controller remembered."""
@@ -222,29 +239,39 @@ class World:
             shutil.rmtree(shared, ignore_errors=True)
             shared.touch()
 
-    def create(self, scope: str, name: str) -> Rental:
-        """Rent the dearest machine for ten years, past all rules of the product."""
-        deadline = int(self.market.clock.now()) + 10 * 365 * 86400
-        label = f"inferops/{scope}/{name}/0123abcd/{deadline}/0"
-        offer = max(self.market.search(), key=lambda one: one["dph_base"])
-        wish = {"image": "some/image", "disk": DISK_GIB, "label": label}
-        rental = self.market.create(offer["id"], wish, Traits(boot_seconds=0))
-        # Its ports are there a moment before its status says so.
+    def rent_innocents(self) -> list[Rental]:
+        """Rent the dearest machines for ten years, past all rules of the product."""
+        answer = self.perform(
+            "rent_by_hand",
+            names=INNOCENTS,
+            seconds=10 * 365 * 86400,
+            public_key=self.public_key,
+            disk_gib=DISK_GIB,
+            image=self.dialect.image,
+        )
+        if answer.problem:
+            raise RuntimeError(answer.problem)
+        rentals = [self.market.rentals[self.dialect.number(one)] for one in answer.result["ids"]]
+        # Their ports are there a moment before their statuses say so.
         limit = time.monotonic() + BOOTED_SECONDS
-        while not rental.running and time.monotonic() < limit:
+        while not all(one.running for one in rentals) and time.monotonic() < limit:
             time.sleep(0.001)
         self.await_boots()
-        return rental
+        return rentals
+
+    def rental(self, rental_id: str) -> Rental | None:
+        """The one that has an id of its provider's, if there is one."""
+        return self.market.rentals.get(self.dialect.number(rental_id)) if rental_id else None
 
     # --- faults ---
 
     def plan(self, faults: Iterable[NamedFault]) -> None:
         """Let these faults begin, beside those that are under way."""
         for fault in faults:
-            orders = [parse(order) for order in fault.orders]
+            orders = [parse(order, self.dialect) for order in fault.orders]
             with self.simulator.faults.lock:
                 self.simulator.faults.planned = [*self.simulator.faults.planned, *orders]
-            self.simulator.control.settings(fault.settings)
+            self.simulator.control.settings(fault.settings_in(self.dialect))
             if fault is FOLDER_UNUSABLE:
                 self.set_folder_usable(False)
             if fault is FOLDER_LOST:
@@ -266,11 +293,14 @@ class World:
         self.set_folder_usable(True)
         self.market.credit_usd = CREDIT_USD
 
-    def observe(self, phase: str, request: Request, _number: int) -> None:
+    def observe(self, phase: str, request: Request, number: int) -> None:
         """Kill the operation when a call is done that a planned fault waits for."""
+        self.watch(phase, request, number)
         for one in self.planned:
             call = KILLED_AFTER.get(one.fault.name)
-            if phase == "after" and call and not one.ended and is_call(request, call):
+            if phase != "after" or not call or one.ended:
+                continue
+            if self.dialect.requests[call].matches(request):
                 one.ended += 1
                 self.leash.pull()
 
@@ -283,6 +313,15 @@ class World:
                 return True
         return False
 
+    def met_by(self, kind: str, shows: str = "") -> int:
+        """How many answers have met faults of a kind that are under way, and show this."""
+        return sum(
+            order.met
+            for one in self.planned
+            for order in one.orders
+            if order.kind == kind and order.parameters.get("shows", "") == shows
+        )
+
     def requests(self) -> int:
         """How many requests the API has been asked since the beginning."""
         return len(self.simulator.journal.entries())
@@ -292,8 +331,9 @@ class World:
     def perform(self, kind: str, **options: Any) -> Answer:
         """Let the controller do something."""
         market = {
-            "api_url": self.simulator.url,
-            "api_key": ACCOUNT_KEY,
+            "provider": self.provider,
+            "api_url": self.simulator.url + self.dialect.api_path,
+            **self.dialect.credentials,
             "controller_dir": self.controller_dir,
         }
         if kind == "inventory":
@@ -304,9 +344,15 @@ class World:
         elif kind != "offer_check":
             options = {**market, **options}
         operation, self.leash = Operation(kind, options), Leash()
-        unheard = self.is_unheard(operation)
+        unheard, behind = self.is_unheard(operation), self.met_by("list_without")
+        odd = self.met_by("row_is", "an odd environment")
         answer = operations.run(operation, self.serve, self.leash)
         self.await_boots()
+        # Where lists alone tell what is rented, nobody can know that all of them are behind.
+        self.is_misled = self.met_by("list_without") > behind and not self.can.get("tells_charges")
+        # Or whose a rental is whose label was changed, while its second mark is no such thing.
+        if self.met_by("row_is", "an odd environment") > odd:
+            self.is_misled |= any(row.is_changed for row in self.truth().of_scope())
         if unheard and not answer.problem:
             return Answer(UNHEARD, answer.seconds, silent=True)
         return answer
@@ -318,7 +364,7 @@ class World:
         if word == "probe":
             return self.probe_at(*given)
         if word == "host key replaced":
-            self.hosts.made_anew.discard(int(given))
+            self.hosts.made_anew.discard(self.dialect.number(given))
             return None
         if self.boots_slowly():
             time.sleep(NAP_SECONDS)
@@ -326,17 +372,20 @@ class World:
         return None
 
     def probe(self, rental_id: str) -> dict[str, Any]:
-        """How far the better one of both ways would get."""
-        direct, proxied = (self.probe_at(rental_id, host) for host in (ADDRESS, PROXY_ADDRESS))
+        """How far the better one of both ways would get, where there are two."""
+        direct = self.probe_at(rental_id, ADDRESS)
+        if "proxy" not in self.dialect.features:
+            return direct
+        proxied = self.probe_at(rental_id, PROXY_ADDRESS)
         return proxied if proxied["stage"] == "ready" else direct
 
     def probe_at(self, rental_id: str, host: str) -> dict[str, Any]:
         """How far a fresh SSH connection to one of its addresses would get, as fields of a Probe.
 
-        Only keys that were attached through the API count: the worst that a provider may do to
-        those that came another way.
+        Only keys that the API knows of count: the worst that a provider may do to those that came
+        another way.
         """
-        number = int(rental_id)
+        number = self.dialect.number(rental_id)
         rental = self.market.rentals.get(number)
         ways = (BOTH, PROXY if host == PROXY_ADDRESS else DIRECT)
         if rental is None or not rental.running or rental.traits.never_ssh in ways:
@@ -357,14 +406,14 @@ class World:
 
     def is_to_blame(self, rental_id: str) -> bool:
         """Whether it is the host's fault, and nobody else's, that nobody can log in to it."""
-        rental = self.market.rentals.get(int(rental_id))
+        rental = self.rental(rental_id)
         if rental is not None and not self.is_ours(rental.keys.values()):
             return self.probe(rental_id)["stage"] not in ("login", "ready")
         return self.probe(rental_id)["stage"] != "ready"
 
     def measured(self, rental_id: str) -> dict[str, Any]:
         """What gpu_info finds on a host, as options of offer_check."""
-        spec = self.hosts.specs[int(rental_id)]
+        spec = self.hosts.specs[self.dialect.number(rental_id)]
         cards = [{"memory_total_mib": gpu["memory.total"]} for gpu in spec.gpus["gpus"]]
         gpu = {"driver_version": spec.gpus["driver_version"], "gpus": cards}
         free_mib = round((spec.short_disk_gib or DISK_GIB * 0.9) * 1024)
@@ -400,8 +449,13 @@ class World:
         """What there is now."""
         with self.market.lock:
             now = self.market.clock.now()
-            ours = [row(one, now) for one in self.market.rentals.values() if not one.stranger]
-        return Truth(now, tuple(sorted(ours, key=lambda one: (one.dead, int(one.id)))))
+            rentals = sorted(self.market.rentals.values(), key=lambda one: one.id)
+            ours = [row(one, now, self.dialect) for one in rentals if not one.stranger]
+            beside = self.dialect.beside(self.simulator.api)
+            shown = [(shown_id, row(one, now, self.dialect)) for shown_id, one in beside]
+        ours += [replace(one, id=shown_id, dead=True) for shown_id, one in shown]
+        rows = tuple(sorted(ours, key=lambda one: one.dead))
+        return Truth(now, rows, self.most_usd_per_hour, self.budget_usd)
 
     def disturbed(self) -> list[str]:
         """What happened to the innocents."""
@@ -416,19 +470,19 @@ class World:
         ]
 
 
-def is_call(request: Request, call: dict[str, str]) -> bool:
-    """Whether a request is one of those that faults are ordered for in this way."""
-    return request.method == call["method"] and bool(re.search(call["path"], request.path))
+def unwatched(_phase: str, _request: Request, _number: int) -> None:
+    """Watch nothing."""
 
 
-def row(rental: Rental, now: float) -> Row:
+def row(rental: Rental, now: float, dialect: Dialect) -> Row:
     """A rental as a row of the truth, by the mark in its label, or else by the one it came with."""
-    label = rental.label or ""
+    label = dialect.mark(rental.label or "")
     words = [word for word in label.split() if word.count("/") >= 5]
-    mark = words[0] if words else rental.wish["label"]
+    mark = words[0] if words else dialect.mark(rental.wish["label"])
     _product, scope, name, nonce, _version, deadline = mark.split("/")[:6]
+    gb = DOWNLOAD_GB if "traffic" in dialect.features else 0.0
     return Row(
-        id=str(rental.id),
+        id=dialect.rental_id(rental.id),
         scope=scope,
         name=name,
         nonce=nonce,
@@ -436,8 +490,9 @@ def row(rental: Rental, now: float) -> Row:
         created_at=rental.created_at,
         listed=rental.listed(now),
         label=label,
+        came_with=dialect.mark(rental.wish["label"]),
         price_usd_per_hour=rental.offer["dph_base"]
         + storage_usd_per_hour(rental.offer, rental.disk_gib),
-        download_usd=rental.offer["inet_down_cost"] * DOWNLOAD_GB,
+        download_usd=gb * rental.offer["inet_down_cost"],
         dead=rental.status in DEAD or CONTAINER_FAILS in rental.status_msg,
     )

@@ -11,9 +11,10 @@ import keyword
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.simulator.control import Control
+from tests.simulator.dialect import Dialect
 from tests.simulator.faults import Faults
 from tests.simulator.hosts import GATEWAY
 from tests.simulator.journal import Journal
@@ -35,6 +36,18 @@ class Api(Protocol):
 
     def answer(self, request: Request, traits: Traits, from_host: bool) -> Reply:
         """Answer one request; ``traits`` are those of a rental or a list that it may make."""
+
+
+def routes_of(provider: str) -> Any:
+    """The module with a provider's routes."""
+    file = f"{provider}_cloud" if keyword.iskeyword(provider) else provider
+    return importlib.import_module(f"tests.simulator.{file}")
+
+
+def dialect_of(provider: str) -> Dialect:
+    """Its ``DIALECT``; one without a word where it has none yet."""
+    dialect: Dialect = getattr(routes_of(provider), "DIALECT", Dialect())
+    return dialect
 
 
 #: Told of each API request: "before" or "after" it is done, the request, and its number from 1.
@@ -62,17 +75,21 @@ class Simulator:
         self.market = market
         self.observe: Observer = observe or (lambda phase, request, number: None)
         self.numbers = itertools.count(1)
-        self.faults = Faults()
+        self.dialect = dialect_of(provider)
+        self.faults = Faults(self.dialect)
         self.journal = Journal(journal_file)
-        file = f"{provider}_cloud" if keyword.iskeyword(provider) else provider
-        routes = importlib.import_module(f"tests.simulator.{file}")
-        self.api: Api = routes.Api(market)
-        self.control = Control(market, self.faults, self.journal)
+        self.routes = routes_of(provider)
+        self.renew()
+        self.control = Control(market, self.faults, self.journal, self.renew)
         self.servers = [Server((LOOPBACK, port), self.answer)]
         self.url = self.servers[0].url
         self.closed = threading.Event()
         if market.hosts.real:
             self.open_to_hosts()
+
+    def renew(self) -> None:
+        """Let the routes forget what they keep beside the market."""
+        self.api: Api = self.routes.Api(self.market)
 
     def listen(self) -> str:
         """Open one more listener on loopback for the same API; return its URL."""
@@ -120,7 +137,7 @@ class Simulator:
                 reply = self.faults.play(
                     request,
                     self.market,
-                    lambda traits: self.api.answer(request, traits, from_host),
+                    lambda asked, traits: self.api.answer(asked, traits, from_host),
                 )
             finally:
                 self.observe("after", request, number)

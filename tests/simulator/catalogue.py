@@ -5,6 +5,7 @@
 
 A client that rents must survive every entry, alone and combined with others. ``orders`` are planned
 by POST /simulator/faults and ``settings`` by POST /simulator/settings; HEALTHY undoes the latter.
+Requests, answers and rows are named as in dialect.py, which every provider says in its own words.
 Seconds in orders are simulated, but for those of ``delay`` and ``boot``. Sources are public:
 "project #number" is an issue or pull request on GitHub.
 """
@@ -14,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulator.dialect import FEATURES, REQUESTS, SAYINGS, SHOWS, Dialect
+from tests.simulator.kinds import KINDS
 from tests.simulator.market import ACCOUNT_OK, START_CREDIT_USD
 
 Order = dict[str, Any]
@@ -25,29 +28,62 @@ HEALTHY: dict[str, Any] = {
 }
 
 
+#: What is known of this one alone, in words that nobody else has.
+VASTAI = "vastai"
+
+
 @dataclass(frozen=True)
 class NamedFault:
-    """One thing to survive: what the client meets, where it was seen, and how to bring it about."""
+    """One thing to survive: what the client meets, where it was seen, and how to bring it about.
+
+    ``pages`` are how many a list of the account has, by rentals of strangers. ``needs`` are
+    requests and features without which there is no such fault, and ``of`` is the provider in whose
+    words alone it is.
+    """
 
     name: str
     story: str
     source: str
     orders: tuple[Order, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    pages: int = 0
+    needs: tuple[str, ...] = ()
+    of: str = ""
+
+    def lacking(self, provider: str, dialect: Dialect) -> str:
+        """Why a provider cannot have it; empty where it can."""
+        if self.of and self.of != provider:
+            return "it is in another provider's words alone"
+        kinds = [KINDS[order["kind"]] for order in self.orders]
+        requests = [
+            order.get("on", kind.on) for order, kind in zip(self.orders, kinds, strict=True)
+        ]
+        features = [one for one in self.needs if one in FEATURES]
+        requests += [one for one in self.needs if one in REQUESTS]
+        requests += ["second page"] if self.pages else []
+        for why, known, words in (
+            (FEATURES, dialect.features, features),
+            (REQUESTS, dialect.requests, requests),
+            (SAYINGS, dialect.sayings, [order.get("saying") for order in self.orders]),
+            (SHOWS, dialect.shows, [order.get("shows") for order in self.orders]),
+        ):
+            for word in filter(None, words):
+                if word not in known:
+                    return why[word]
+        account = self.settings.get("account", ACCOUNT_OK)
+        if account not in (ACCOUNT_OK, *dialect.accounts):
+            return "its keys are refused in one way alone, or have no such rights"
+        return ""
+
+    def settings_in(self, dialect: Dialect) -> dict[str, Any]:
+        """What to set in a market of this dialect."""
+        if not self.pages:
+            return self.settings
+        strangers = round((self.pages - 0.8) * dialect.page_size)
+        return {**self.settings, "strangers": strangers}
 
 
-# --- requests that orders are for ---
-
-CREATE = {"method": "PUT", "path": "^/api/v0/asks/"}
-DESTROY = {"method": "DELETE", "path": "^/api/v0/instances/"}
-LIST = {"method": "GET", "path": "^/api/v[01]/instances/?$"}
-READ = {"method": "GET", "path": r"^/api/v0/instances/\d+/?$"}
-CHANGE = {"method": "PUT", "path": r"^/api/v0/instances/\d+/?$"}
-ATTACH = {"method": "POST", "path": r"^/api/v0/instances/\d+/ssh/?$"}
-SEARCH = {"method": "ANY", "path": "^/api/v0/(bundles|search/asks)/?$"}
-USER = {"method": "GET", "path": "^/api/v0/users/current/?$"}
-
-# --- answers ---
+# --- answers that no provider has words of its own for, or one alone ---
 
 
 def error(status: int, code: str, message: str) -> Order:
@@ -55,10 +91,8 @@ def error(status: int, code: str, message: str) -> Order:
     return {"status": status, "body": {"success": False, "error": code, "msg": message}}
 
 
-AUTH_ERROR = error(404, "auth_error", "Invalid user key")
 NO_ASK = "no_such_ask Instance type by id 1 is not available."
 GONE_400 = error(400, "no_such_ask", f"error 404/3603: {NO_ASK}")
-GONE_404 = error(404, "no_such_ask", f"error 404/3603: {NO_ASK}")
 GONE_410 = error(410, "no_such_ask", f"error 410/3907: {NO_ASK}")
 STALE = {"error_type": "stale_inventory", "retry_suggested": True, "message": "offer is gone"}
 DEPRECATED = {
@@ -66,7 +100,6 @@ DEPRECATED = {
     "error": "deprecated_endpoint",
     "msg": "/api/v0/instances/ is deprecated. Use /api/v1/instances/ instead.",
 }
-TOO_FREQUENT = {"status": 429, "body": "API requests too frequent: endpoint threshold=4.5*1.0"}
 GATEWAY_NOT_FOUND = {"status": 404, "body": "<html><h1>404 Not Found</h1></html>"}
 GATEWAY_TIMEOUT = {"status": 504, "body": "<html><h1>504 Gateway Time-out</h1></html>"}
 OUTAGE = {"status": 503, "body": {"detail": "Service Unavailable"}}
@@ -80,19 +113,20 @@ OFFERS = (
         "search-unavailable",
         "Two searches in a row end in a gateway time-out.",
         "dstack #775",
-        ({"kind": "reply", "times": 2, **SEARCH, **GATEWAY_TIMEOUT},),
+        ({"kind": "reply", "times": 2, "on": "search", **GATEWAY_TIMEOUT},),
     ),
     NamedFault(
         "search-without-list",
         "A search answers 200 and has null where the offers should be.",
         "vast-ai/vast-cli vastai/api/offers.py",
-        ({"kind": "reply", **SEARCH, "status": 200, "body": {"offers": None}},),
+        ({"kind": "reply", "on": "search", "saying": "no offers"},),
     ),
     NamedFault(
         "search-ignores-filters",
         "A search answers with offers that it was not asked for.",
         "dstackai/gpuhunt gpuhunt/providers/vastai.py",
         ({"kind": "unfiltered", "times": 3},),
+        needs=("filters",),
     ),
     NamedFault(
         "search-quota",
@@ -101,8 +135,8 @@ OFFERS = (
         (
             {
                 "kind": "reply",
-                **SEARCH,
-                **error(429, "search_quota_exceeded", "Search quota exceeded."),
+                "on": "search",
+                "saying": "quota",
                 "headers": {"Retry-After": "1"},
             },
         ),
@@ -111,25 +145,28 @@ OFFERS = (
         "offer-gone-400",
         "An offer that was just found is gone, told as a bad request.",
         "cloud-gpu-shopper docs/benchmark-campaign-5-6-buglog.md",
-        ({"kind": "reply", **CREATE, **GONE_400},),
+        ({"kind": "reply", "on": "create", **GONE_400},),
+        of=VASTAI,
     ),
     NamedFault(
-        "offer-gone-404",
-        "Four offers that were just found are gone, one after the other, told as not found.",
+        "offer-gone",
+        "Four offers that were just found are gone, one after the other.",
         "cloud-gpu-shopper docs/benchmark-campaign-5-6-buglog.md",
-        ({"kind": "reply", "times": 4, **CREATE, **GONE_404},),
+        ({"kind": "reply", "times": 4, "on": "create", "saying": "offer gone"},),
     ),
     NamedFault(
         "offer-gone-410",
         "An offer that was just found is gone, told as gone.",
         "vast-ai/docs api-reference/openapi.yaml",
-        ({"kind": "reply", **CREATE, **GONE_410},),
+        ({"kind": "reply", "on": "create", **GONE_410},),
+        of=VASTAI,
     ),
     NamedFault(
         "offer-gone-503",
         "An offer that was just found is gone, told as unavailable with a retry suggested.",
         "cloud-gpu-shopper docs/API.md",
-        ({"kind": "reply", **CREATE, "status": 503, "body": STALE},),
+        ({"kind": "reply", "on": "create", "status": 503, "body": STALE},),
+        of=VASTAI,
     ),
     NamedFault(
         "price-rises-after-search",
@@ -147,13 +184,13 @@ OFFERS = (
         "search-dated-tomorrow",
         "The answer to a search, and no other one, carries a date of tomorrow.",
         "aws-sdk-go-v2 #3409",
-        ({"kind": "clock_skew", **SEARCH, "seconds": 86_400.0},),
+        ({"kind": "clock_skew", "on": "search", "seconds": 86_400.0},),
     ),
     NamedFault(
         "search-dated-yesterday",
         "The answer to a search, and no other one, carries a date of yesterday.",
         "aws-sdk-go-v2 #3409",
-        ({"kind": "clock_skew", **SEARCH, "seconds": -86_400.0},),
+        ({"kind": "clock_skew", "on": "search", "seconds": -86_400.0},),
     ),
 )
 
@@ -162,110 +199,110 @@ CREATES = (
         "create-lost",
         "The connection breaks before a rental request arrives: nothing is rented.",
         "dstack #3453",
-        ({"kind": "drop_before", **CREATE},),
+        ({"kind": "drop_before", "on": "create"},),
     ),
     NamedFault(
         "create-done-answer-lost",
         "A rental request is done, and the connection breaks before its answer.",
         "dstack #3453",
-        ({"kind": "drop_after_commit", **CREATE},),
+        ({"kind": "drop_after_commit", "on": "create"},),
     ),
     NamedFault(
         "create-done-told-500",
         "A rental request is done and answered with an internal error.",
         "transformerlab-app #2305",
-        ({"kind": "reply_after_commit", **CREATE, **SERVER_ERROR},),
+        ({"kind": "reply_after_commit", "on": "create", **SERVER_ERROR},),
     ),
     NamedFault(
         "create-done-told-408",
         "A rental request is done and answered with a request time-out.",
         "pry0cc/axiom #564",
-        ({"kind": "reply_after_commit", **CREATE, **error(408, "timeout", "Request timeout")},),
+        ({"kind": "reply_after_commit", "on": "create", "saying": "timeout"},),
     ),
     NamedFault(
         "create-done-told-404-by-a-gateway",
         "A rental request is done, and a gateway answers with its own page that it found nothing.",
         "triggerdotdev/trigger.dev #3902",
-        ({"kind": "reply_after_commit", **CREATE, **GATEWAY_NOT_FOUND},),
+        ({"kind": "reply_after_commit", "on": "create", **GATEWAY_NOT_FOUND},),
     ),
     NamedFault(
         "create-unavailable",
         "A rental request is answered 503 with Retry-After, and nothing is rented.",
         "vast-ai/vast-cli vastai/api/client.py",
-        ({"kind": "reply", **CREATE, **OUTAGE, "headers": {"Retry-After": "1"}},),
+        ({"kind": "reply", "on": "create", **OUTAGE, "headers": {"Retry-After": "1"}},),
     ),
     NamedFault(
         "create-done-without-id",
         "A rental request is done and says so without an id.",
         "vast-cli #359",
-        ({"kind": "reply_after_commit", **CREATE, "status": 200, "body": {"success": True}},),
+        ({"kind": "reply_after_commit", "on": "create", "saying": "done without id"},),
     ),
     NamedFault(
         "create-done-answer-cut",
         "A rental request is done and its answer ends in the middle.",
         "withcoral/coral #825",
-        ({"kind": "truncate", **CREATE},),
+        ({"kind": "truncate", "on": "create"},),
     ),
     NamedFault(
         "create-answered-by-a-page",
         "A rental request is answered 200 with a page for people, and nothing is rented.",
         "kramcat/CharacterAI #90",
-        ({"kind": "garble", **CREATE},),
+        ({"kind": "garble", "on": "create"},),
     ),
     NamedFault(
         "create-refused-but-stopped-rental",
         "A request says that it failed, beside the id of a stopped rental that pays for its disk.",
         "dstack #4036",
-        ({"kind": "stopped_create"},),
+        ({"kind": "stopped_create", "saying": "refused beside id"},),
     ),
     NamedFault(
         "create-phantom",
         "A rental request answers with an id that never exists.",
         "skypilot #7336",
-        (
-            {
-                "kind": "reply",
-                **CREATE,
-                "status": 200,
-                "body": {"success": True, "new_contract": 99_999_999_999},
-            },
-        ),
+        ({"kind": "reply", "on": "create", "saying": "phantom id"},),
     ),
     NamedFault(
         "create-slow",
         "A rental request takes its time.",
         "skypilot #4392",
-        ({"kind": "delay", "seconds": 2.0, **CREATE},),
+        ({"kind": "delay", "seconds": 2.0, "on": "create"},),
     ),
     NamedFault(
         "create-invalid",
         "A rental request is refused for its arguments.",
         "vast-ai/docs api-reference/openapi.yaml",
-        ({"kind": "reply", **CREATE, **error(400, "invalid_args", "Invalid args: image")},),
+        ({"kind": "reply", "on": "create", "saying": "invalid"},),
     ),
     NamedFault(
-        "create-404-for-a-bad-key",
-        "A rental request is answered 404 with auth_error, which is not an offer that is gone.",
+        "create-refused-for-a-bad-key",
+        "Rental requests are refused for the key, where that is a 404 as of no offer that is gone.",
         "joemccann/radon #363",
-        ({"kind": "reply", **CREATE, **AUTH_ERROR},),
+        ({"kind": "reply", "times": 2, "on": "create", "saying": "bad key"},),
     ),
     NamedFault(
         "create-too-frequent",
-        "A rental request is refused for coming too early, in plain text and without Retry-After.",
+        "A rental request is refused for coming too early, without Retry-After.",
         "docs.vast.ai/api-reference/rate-limits-and-errors",
-        ({"kind": "reply", **CREATE, **TOO_FREQUENT},),
+        ({"kind": "reply", "on": "create", "saying": "too frequent"},),
     ),
     NamedFault(
         "create-paused-for-two-minutes",
         "A rental request is refused for coming too early, with a Retry-After of two minutes.",
         "CommandCodeAI/command-code #788",
-        ({"kind": "reply", **CREATE, **TOO_FREQUENT, "headers": {"Retry-After": "120"}},),
+        (
+            {
+                "kind": "reply",
+                "on": "create",
+                "saying": "too frequent",
+                "headers": {"Retry-After": "120"},
+            },
+        ),
     ),
     NamedFault(
         "create-always-too-frequent",
-        "Every create is refused for coming too early.",
+        "Every rental request is refused for coming too early.",
         "docs.vast.ai/api-reference/rate-limits-and-errors",
-        ({"kind": "reply", "times": 1000, **CREATE, **TOO_FREQUENT},),
+        ({"kind": "reply", "times": 1000, "on": "create", "saying": "too frequent"},),
     ),
     NamedFault(
         "no-credit",
@@ -299,7 +336,7 @@ VISIBILITY = (
         "The answer to a rental request is lost, and what it made appears ten minutes later.",
         "dstack #3453",
         (
-            {"kind": "drop_after_commit", **CREATE},
+            {"kind": "drop_after_commit", "on": "create"},
             {"kind": "hidden", "seconds": 600.0},
         ),
     ),
@@ -317,12 +354,13 @@ LISTS = (
         "A list answers 200 and says that its address is deprecated.",
         "skypilot #10517",
         ({"kind": "list_is", "body": DEPRECATED, "whole": True, "times": 3},),
+        of=VASTAI,
     ),
     NamedFault(
         "list-withdrawn",
         "A list answers 410.",
         "jhammant/AIonDemandCluster #1",
-        ({"kind": "reply", "times": 3, **LIST, "status": 410, "body": DEPRECATED},),
+        ({"kind": "reply", "times": 3, "on": "list", "saying": "withdrawn"},),
     ),
     NamedFault(
         "list-null",
@@ -335,6 +373,7 @@ LISTS = (
         "A page misses its last row and counts it.",
         "vast-ai/docs api-reference/openapi.yaml",
         ({"kind": "short_page", "times": 2},),
+        needs=("counts",),
     ),
     NamedFault(
         "list-shows-a-row-twice",
@@ -346,7 +385,7 @@ LISTS = (
         "row-with-an-odd-environment",
         "A rental shows its environment in another shape than documented.",
         "vast-ai/vast-cli vastai/api/instances.py",
-        ({"kind": "row_is", "fields": {"extra_env": [None, 5]}, "times": 1000},),
+        ({"kind": "row_is", "shows": "an odd environment", "times": 1000},),
     ),
     NamedFault(
         "list-replica-behind",
@@ -367,10 +406,10 @@ LISTS = (
         (
             {
                 "kind": "row_is",
-                **LIST,
+                "on": "list",
                 "times": 3,
                 "of": "/gpu-1/",
-                "fields": {"actual_status": "exited"},
+                "shows": "exited",
             },
         ),
     ),
@@ -378,39 +417,19 @@ LISTS = (
         "list-unavailable",
         "Two lists in a row end in a gateway time-out.",
         "dstack #775",
-        ({"kind": "reply", "times": 2, **LIST, **GATEWAY_TIMEOUT},),
+        ({"kind": "reply", "times": 2, "on": "list", **GATEWAY_TIMEOUT},),
     ),
     NamedFault(
         "list-cut",
         "A list ends in the middle.",
         "axios #470",
-        ({"kind": "truncate", **LIST},),
+        ({"kind": "truncate", "on": "list"},),
     ),
     NamedFault(
         "list-null-fields",
         "The rows of lists and reads have null in most of their fields.",
         "vast-ai/vast-sdk #15",
-        (
-            {
-                "kind": "row_is",
-                "times": 3,
-                "fields": dict.fromkeys(
-                    (
-                        "actual_status",
-                        "dph_total",
-                        "gpu_name",
-                        "machine_id",
-                        "num_gpus",
-                        "ports",
-                        "public_ipaddr",
-                        "ssh_host",
-                        "ssh_port",
-                        "start_date",
-                        "status_msg",
-                    )
-                ),
-            },
-        ),
+        ({"kind": "row_is", "times": 3, "shows": "no values"},),
     ),
     NamedFault(
         "list-odd-types",
@@ -419,10 +438,10 @@ LISTS = (
         (
             {
                 "kind": "row_is",
-                **LIST,
+                "on": "list",
                 "skip": 1,
                 "times": 3,
-                "fields": {"dph_total": "n/a", "start_date": "soon", "ports": ["22/tcp"]},
+                "shows": "odd values",
             },
         ),
     ),
@@ -430,7 +449,7 @@ LISTS = (
         "list-unknown-status",
         "The rows have a status that no document names.",
         "skypilot #9319",
-        ({"kind": "row_is", "times": 3, "fields": {"actual_status": "hibernating"}},),
+        ({"kind": "row_is", "times": 3, "shows": "an odd status"},),
     ),
     NamedFault(
         "account-shared-with-strangers",
@@ -442,48 +461,49 @@ LISTS = (
         "list-of-several-pages",
         "The account has so many rentals that lists have three pages.",
         "dstack #4031",
-        settings={"strangers": 60},
+        pages=3,
     ),
     NamedFault(
         "list-hides-its-next-page",
         "A full page says that none comes after it, and counts more.",
         "vast-ai/docs api-reference/openapi.yaml",
         ({"kind": "drop_token", "times": 2},),
-        {"strangers": 30},
+        pages=2,
+        needs=("next page",),
     ),
     NamedFault(
         "list-second-page-fails",
         "The first page of a list is fine and the second is an internal error.",
         "groundlight/edge-endpoint #421",
-        ({"kind": "reply", "times": 2, **LIST, "query": "after_token=", **SERVER_ERROR},),
-        {"strangers": 30},
+        ({"kind": "reply", "times": 2, "on": "second page", **SERVER_ERROR},),
+        pages=2,
     ),
 )
 
 READS = (
     NamedFault(
         "read-says-gone-once",
-        "A read by id says null once of a rental that exists.",
+        "A read by id says once of a rental that exists that there is none.",
         "vast-cli #405",
-        ({"kind": "reply", **READ, "status": 200, "body": {"instances": None}},),
+        ({"kind": "reply", "on": "read", "saying": "no such rental"},),
     ),
     NamedFault(
-        "read-404-for-a-bad-key",
-        "Reads by id are answered 404 with auth_error, which is not a rental that is gone.",
+        "read-refused-for-a-bad-key",
+        "Reads by id are refused for the key, where that is a 404 as of no rental that is gone.",
         "joemccann/radon #363",
-        ({"kind": "reply", "times": 2, **READ, **AUTH_ERROR},),
+        ({"kind": "reply", "times": 2, "on": "read", "saying": "bad key"},),
     ),
     NamedFault(
         "read-empty-object",
         "A read by id answers 200 with an empty object.",
         "vast-ai/vast-sdk #15",
-        ({"kind": "reply", "times": 2, **READ, "status": 200, "body": {}},),
+        ({"kind": "reply", "times": 2, "on": "read", "status": 200, "body": {}},),
     ),
     NamedFault(
         "read-answered-by-a-page",
         "A read by id is answered 200 with a page for people.",
         "kramcat/CharacterAI #90",
-        ({"kind": "garble", "times": 2, **READ},),
+        ({"kind": "garble", "times": 2, "on": "read"},),
     ),
 )
 
@@ -534,19 +554,20 @@ ACCOUNTS = (
         "key-revoked-midway",
         "The key stops working after a few calls, for some calls.",
         "jhammant/AIonDemandCluster #1",
-        ({"kind": "reply", "skip": 4, "times": 6, **AUTH_ERROR},),
+        ({"kind": "reply", "skip": 4, "times": 6, "saying": "bad key"},),
     ),
     NamedFault(
         "user-unavailable",
         "The read of the user, which proves that a key works, fails twice.",
         "dstack #1551",
-        ({"kind": "reply", "times": 2, **USER, **SERVER_ERROR},),
+        ({"kind": "reply", "times": 2, "on": "user", **SERVER_ERROR},),
     ),
     NamedFault(
         "rate-limits",
         "Calls that come too early are refused, per endpoint, without Retry-After.",
         "docs.vast.ai/api-reference/rate-limits-and-errors",
         settings={"rate_limits": True},
+        needs=("rate limits",),
     ),
 )
 
@@ -573,31 +594,32 @@ DESTROYS = (
         "destroy-fails",
         "Two destroys in a row are internal errors and do nothing.",
         "dstack #4030",
-        ({"kind": "reply", "times": 2, **DESTROY, **SERVER_ERROR},),
+        ({"kind": "reply", "times": 2, "on": "destroy", **SERVER_ERROR},),
     ),
     NamedFault(
         "destroy-done-answer-lost",
         "A destroy is done, and the connection breaks before its answer.",
         "uda-lab/yomotsusaka #124",
-        ({"kind": "drop_after_commit", **DESTROY},),
+        ({"kind": "drop_after_commit", "on": "destroy"},),
     ),
     NamedFault(
-        "destroy-404-for-a-bad-key",
-        "Destroys are answered 404 with auth_error and do nothing.",
+        "destroy-refused-for-a-bad-key",
+        "Destroys are refused for the key, where that is a 404, and do nothing.",
         "joemccann/radon #363",
-        ({"kind": "reply", "times": 2, **DESTROY, **AUTH_ERROR},),
+        ({"kind": "reply", "times": 2, "on": "destroy", "saying": "bad key"},),
     ),
     NamedFault(
         "destroy-404-but-alive",
-        "A destroy is answered 404 not_found of a rental that exists.",
+        "A destroy is answered as if there were no such rental, and there is.",
         "realnedsanders/terraform-provider-vastai internal/client/instances.go",
-        ({"kind": "reply", **DESTROY, **error(404, "not_found", "Instance not found.")},),
+        ({"kind": "reply", "on": "destroy", "saying": "nothing to end"},),
     ),
     NamedFault(
         "destroy-refused-in-a-success",
         "A destroy is answered 200 with success false, and does nothing.",
         "dstack #3746",
-        ({"kind": "reply", **DESTROY, **error(200, "busy", "Instance is busy.")},),
+        ({"kind": "reply", "on": "destroy", **error(200, "busy", "Instance is busy.")},),
+        of=VASTAI,
     ),
     NamedFault(
         "destroy-resurrects-at-once",
@@ -619,6 +641,7 @@ BOOTS = (
         "A rental stays in loading for ever.",
         "skypilot #10517",
         ({"kind": "boot", "statuses": [None, "created", "loading"]},),
+        needs=("ends early",),
     ),
     NamedFault(
         "boot-slow",
@@ -668,6 +691,7 @@ BOOTS = (
         "A rental's status is unknown after ten minutes: its machine sends no heartbeat.",
         "vast-ai/docs #876",
         ({"kind": "dies", "after_seconds": 600.0, "status": "unknown"},),
+        needs=("silence",),
     ),
 )
 
@@ -689,54 +713,61 @@ HOSTS = (
         "A rental refuses SSH at the port of its own machine, and the proxy lets in.",
         "vast-ai/docs guides/instances/connect/ssh.mdx",
         ({"kind": "never_ssh", "way": "direct"},),
+        needs=("proxy",),
     ),
     NamedFault(
         "ssh-direct-black-hole",
         "The port of its own machine neither refuses nor answers, and the proxy lets in.",
         "vast-ai/docs guides/instances/connect/networking.mdx",
         ({"kind": "black_hole", "way": "direct"},),
+        needs=("proxy",),
     ),
     NamedFault(
         "ssh-proxy-refused",
         "The proxy refuses SSH, and the port of its own machine lets in.",
         "cloud-gpu-shopper LIVE_BUG_LOG.md",
         ({"kind": "never_ssh", "way": "proxy"},),
+        needs=("proxy",),
     ),
     NamedFault(
         "container-recreated-while-it-boots",
         "A rental's container is made anew in place as soon as it runs.",
         "vast-ai/docs api-reference/openapi/yaml/recycle_instance.yaml",
         ({"kind": "recreates", "after_seconds": 0.0},),
+        needs=("containers",),
     ),
     NamedFault(
         "container-recreated-later",
         "A rental's container is made anew in place after an hour: all that was on it is lost.",
         "vast-ai/docs api-reference/openapi/yaml/recycle_instance.yaml",
         ({"kind": "recreates", "after_seconds": 3600.0},),
+        needs=("containers",),
     ),
     NamedFault(
         "key-attached-late",
         "An attached key works fifteen seconds after the API said so.",
         "cloud-gpu-shopper LIVE_BUG_LOG.md",
         ({"kind": "attach_delay", "seconds": 15.0},),
+        needs=("attach",),
     ),
     NamedFault(
         "key-attach-fails",
         "Attaching a key fails twice.",
         "cloud-gpu-shopper docs/benchmark-campaign-5-6-buglog.md",
-        ({"kind": "reply", "times": 2, **ATTACH, **SERVER_ERROR},),
+        ({"kind": "reply", "times": 2, "on": "attach", **SERVER_ERROR},),
     ),
     NamedFault(
         "key-attach-never-works",
         "Attaching a key fails, for ever.",
         "cloud-gpu-shopper docs/benchmark-campaign-5-6-buglog.md",
-        ({"kind": "reply", "times": 1000, **ATTACH, **SERVER_ERROR},),
+        ({"kind": "reply", "times": 1000, "on": "attach", **SERVER_ERROR},),
     ),
     NamedFault(
         "keys-rewritten-hours-later",
         "After ten hours the host knows only the keys that were attached through the API.",
         "skypilot #10730",
         ({"kind": "wipe_keys", "after_seconds": 36_000.0, "keep_attached": True},),
+        needs=("attach",),
     ),
     NamedFault(
         "keys-lost-hours-later",
@@ -755,6 +786,7 @@ HOSTS = (
         "The host has an older driver than its offer says.",
         "cloud-gpu-shopper LIVE_BUG_LOG.md BUG-004",
         ({"kind": "lies", "driver_version": "470.256.02"},),
+        needs=("driver",),
     ),
     NamedFault(
         "memory-less-than-advertised",
@@ -764,9 +796,9 @@ HOSTS = (
     ),
     NamedFault(
         "disk-smaller-than-paid",
-        "The host has a twentieth of the disk that was asked for and is paid for.",
+        "The host has a two-hundredth of the disk that was asked for and is paid for.",
         "vast-ai/docs api-reference/openapi.yaml",
-        ({"kind": "lies", "disk_factor": 0.05},),
+        ({"kind": "lies", "disk_factor": 0.005},),
     ),
 )
 
@@ -776,30 +808,34 @@ AROUND = (
         "Somebody writes a word behind the mark, ten minutes after the rental began to run.",
         "vast-ai/docs guides/instances/manage-instances.mdx",
         ({"kind": "relabels", "label": "{label} keep"},),
+        needs=("second mark",),
     ),
     NamedFault(
         "label-gets-a-word-in-front",
         "Somebody writes a word before the mark, ten minutes after the rental began to run.",
         "vast-ai/docs guides/instances/manage-instances.mdx",
         ({"kind": "relabels", "label": "keep {label}"},),
+        needs=("second mark",),
     ),
     NamedFault(
         "label-is-replaced",
         "Somebody replaces the mark, ten minutes after the rental began to run.",
         "vast-ai/docs guides/instances/manage-instances.mdx",
         ({"kind": "relabels", "label": "our demo"},),
+        needs=("second mark",),
     ),
     NamedFault(
         "label-is-emptied-while-it-boots",
         "Somebody empties the label as soon as the rental runs.",
         "vast-ai/docs guides/instances/manage-instances.mdx",
         ({"kind": "relabels", "label": "", "after_seconds": 0.0},),
+        needs=("second mark",),
     ),
     NamedFault(
         "label-change-forgotten",
         "Changing a label is answered with success and not kept.",
         "runpodctl #330",
-        ({"kind": "reply", **CHANGE, "status": 200, "body": {"success": True}},),
+        ({"kind": "reply", "on": "change", "saying": "changed"},),
     ),
     NamedFault(
         "outage",

@@ -36,8 +36,10 @@ SETTINGS: dict[str, Callable[[Any], Any]] = {
 class Control:
     """Answers every request under /simulator/; loopback only, no key."""
 
-    def __init__(self, market: Market, faults: Faults, journal: Journal) -> None:
-        self.market, self.faults, self.journal = market, faults, journal
+    def __init__(
+        self, market: Market, faults: Faults, journal: Journal, renew: Callable[[], None]
+    ) -> None:
+        self.market, self.faults, self.journal, self.renew = market, faults, journal, renew
         self.routes: dict[tuple[str, str], Callable[[Any], Any]] = {
             ("GET", "state"): self.state,
             ("POST", "clock"): self.clock,
@@ -128,6 +130,7 @@ class Control:
         """Destroy all rentals; fresh offers of ``seed``, account, clock, faults and log."""
         check_names(given, "seed")
         self.market.reset(int(given.get("seed", DEFAULT_SEED)))
+        self.renew()
         self.faults.replace([])
         self.journal.clear()
         return self.state()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.simulator.dialect import SAYINGS, SHOWS, Dialect, Where
 from tests.simulator.kinds import KINDS, Call, Parameters
 from tests.simulator.market import Market, Traits
 from tests.simulator.web import Reply, Request
@@ -47,21 +48,30 @@ class Fault:
         return True
 
 
-def parse(given: dict[str, Any]) -> Fault:
-    """Return a fault from ``{kind, method?, path?, query?, skip?, times?, ...parameters}``.
+def parse(given: dict[str, Any], dialect: Dialect) -> Fault:
+    """Return a fault from ``{kind, on?, method?, path?, query?, skip?, times?, ...parameters}``.
 
-    Raises ValueError.
+    ``on`` names requests of the dialect, ``saying`` and ``shows`` what is in its words. Raises
+    ValueError.
     """
     rest = dict(given)
     name = rest.pop("kind", None)
     if name not in KINDS:
         raise ValueError(f"unknown fault kind {name!r}; known: {', '.join(KINDS)}")
     kind = KINDS[name]
-    method, path = rest.pop("method", kind.requests[0]), rest.pop("path", kind.requests[1])
-    query, skip, times = rest.pop("query", ""), rest.pop("skip", 0), rest.pop("times", 1)
+    on = rest.pop("on", kind.on)
+    where = dialect.where(on) if on else Where("ANY", "")
+    method, path = rest.pop("method", where.method), rest.pop("path", where.path)
+    query, skip, times = rest.pop("query", where.query), rest.pop("skip", 0), rest.pop("times", 1)
     unknown = set(rest) - set(kind.parameters)
     if unknown:
         raise ValueError(f"fault {name!r} has no parameter {', '.join(sorted(unknown))}")
+    for word, known, why in (
+        (rest.get("saying"), dialect.sayings, SAYINGS),
+        (rest.get("shows"), dialect.shows, SHOWS),
+    ):
+        if word and word not in known:
+            raise ValueError(f"no words for {word!r} here: {why.get(word, 'unknown')}")
     for pattern in (path, query):
         try:
             re.compile(pattern)
@@ -71,15 +81,16 @@ def parse(given: dict[str, Any]) -> Fault:
 
 
 class Faults:
-    """The planned faults, in the order in which they were given."""
+    """The planned faults, in the order in which they were given, in a dialect."""
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
         self.planned: list[Fault] = []
         self.lock = threading.Lock()
 
     def replace(self, faults: Iterable[dict[str, Any]]) -> None:
         """Plan exactly these faults. Raises ValueError."""
-        parsed = [parse(fault) for fault in faults]
+        parsed = [parse(fault, self.dialect) for fault in faults]
         with self.lock:
             self.planned = parsed
 
@@ -88,26 +99,31 @@ class Faults:
         with self.lock:
             return [fault for fault in self.planned if fault.meets(request)]
 
-    def play(self, request: Request, market: Market, answer: Callable[[Traits], Reply]) -> Reply:
+    def play(
+        self, request: Request, market: Market, answer: Callable[[Request, Traits], Reply]
+    ) -> Reply:
         """Let ``answer`` answer one request, inside every fault that it meets.
 
         The fault that was ordered first is the outermost. Raises DropConnection where one says so.
         """
         met = self.take(request)
         traits = Traits(boot_seconds=market.boot_seconds)
+        asked = request
         for fault in met:
-            change = KINDS[fault.kind].traits
-            if change:
-                traits = change(fault.parameters, traits)
+            kind = KINDS[fault.kind]
+            if kind.traits:
+                traits = kind.traits(fault.parameters, traits)
+            if kind.asks:
+                asked = kind.asks(fault.parameters, self.dialect, asked)
 
         def from_fault(number: int) -> Reply:
             if number == len(met):
-                return answer(traits)
+                return answer(asked, traits)
             fault = met[number]
             play = KINDS[fault.kind].answer
             if play is None:
                 return from_fault(number + 1)
-            call = Call(request, market, lambda: from_fault(number + 1))
+            call = Call(request, market, lambda: from_fault(number + 1), self.dialect)
             return play(fault.parameters, call)
 
         return from_fault(0)

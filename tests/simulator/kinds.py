@@ -4,25 +4,26 @@
 """The kinds of faults: what each does to an answer, or to the rental or list that a request makes.
 
 An answering fault gets its parameters and the call, whose ``answer`` does what would be done
-without it. A changing fault gets its parameters and the traits, and returns others.
+without it. A changing fault gets its parameters and the traits, and returns others; an asking one
+gets the request. Which requests, rows and words that is about are the dialect's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from time import sleep
 from typing import Any
 
+from tests.simulator.dialect import Dialect
 from tests.simulator.market import Market, Rental, Traits
 from tests.simulator.ways import BOTH, WAYS
 from tests.simulator.web import DropConnection, Reply, Request, http_date, json_reply
 
 Parameters = dict[str, Any]
-INSTANCE_ID = r"/instances/(\d+)"
 PAGE_OF_MAINTENANCE = b"<html><body><h1>Down for maintenance</h1></body></html>"
 
 
@@ -33,6 +34,7 @@ class Call:
     request: Request
     market: Market
     answer: Callable[[], Reply]
+    dialect: Dialect
 
 
 # --- any answer ---
@@ -40,19 +42,25 @@ class Call:
 
 def reply(given: Parameters, call: Call) -> Reply:
     """Answer what the test says, without doing anything; text is sent as plain text."""
-    body = given["body"]
-    if isinstance(body, str):
-        told = Reply(given["status"], body.encode(), {"Content-Type": "text/plain"})
-    else:
-        told = json_reply(body, given["status"])
-    told.headers |= given["headers"]
-    return told
+    return said(given, call, None)
 
 
 def reply_after_commit(given: Parameters, call: Call) -> Reply:
     """Do it, then answer what the test says."""
-    call.answer()
-    return reply(given, call)
+    return said(given, call, call.answer())
+
+
+def said(given: Parameters, call: Call, told: Reply | None) -> Reply:
+    """The answer that the parameters have, or a saying of the dialect."""
+    status, body = given["status"], given["body"]
+    if given["saying"]:
+        status, body = call.dialect.say(given["saying"], call.request, told)
+    if isinstance(body, str):
+        reply = Reply(status, body.encode(), {"Content-Type": "text/plain"})
+    else:
+        reply = json_reply(body, status)
+    reply.headers |= given["headers"]
+    return reply
 
 
 def drop_before(given: Parameters, call: Call) -> Reply:
@@ -93,100 +101,139 @@ def clock_skew(given: Parameters, call: Call) -> Reply:
 # --- lists ---
 
 
-def decoded(told: Reply) -> dict[str, Any]:
-    """Return the object in an answer, an empty one when another fault has spoilt it."""
+def decoded(told: Reply) -> Any:
+    """Return what an answer has; None when another fault has spoilt it."""
     try:
-        body = json.loads(told.body)
+        return json.loads(told.body)
     except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+        return None
 
 
-def edited_list(call: Call, edit: Callable[[dict[str, Any]], Any]) -> Reply:
-    """Do it and let ``edit`` change the list in the answer, if it is one."""
-    told = call.answer()
+def rows_of(body: Any, name: str) -> Any:
+    """What a body has in the field of its rows, or of its row; no name is all of it."""
+    if not name:
+        return body
+    return body.get(name) if isinstance(body, dict) else None
+
+
+def edited_list(call: Call, edit: Callable[[list[Any]], Any], whole: bool = False) -> Reply:
+    """Do it and put what ``edit`` makes of the rows into the answer, if that is a list.
+
+    As a ``whole`` list it counts what it has.
+    """
+    told, name = call.answer(), call.dialect.rows
     body = decoded(told)
-    if told.status != 200 or not isinstance(body.get("instances"), list):
+    rows = rows_of(body, name)
+    if told.status != 200 or not isinstance(rows, list):
         return told
-    edit(body)
+    edited = edit(rows)
+    if name:
+        body[name] = edited
+    else:
+        body = edited
+    if whole:
+        call.dialect.recount(body, edited)
     return json_reply(body)
 
 
 def short_page(given: Parameters, call: Call) -> Reply:
     """Lose the last row of a page, which counts it all the same."""
-    return edited_list(call, lambda body: body.update(instances=body["instances"][:-1]))
+    return edited_list(call, lambda rows: rows[:-1])
 
 
 def overlap(given: Parameters, call: Call) -> Reply:
     """Show the first row of a page a second time, as when pages overlap, and count it once."""
-
-    def repeat(body: dict[str, Any]) -> None:
-        rows = body["instances"]
-        body.update(instances=rows + [dict(row) for row in rows[:1]])
-
-    return edited_list(call, repeat)
+    return edited_list(call, lambda rows: rows + rows[:1])
 
 
 def drop_token(given: Parameters, call: Call) -> Reply:
     """Say of a page that no other comes after it."""
-    return edited_list(call, lambda body: body.update(next_token=None))
+    told, name = call.answer(), call.dialect.next_page
+    body = decoded(told)
+    if told.status != 200 or not name or not isinstance(body, dict):
+        return told
+    return json_reply({**body, name: None})
 
 
 def list_is(given: Parameters, call: Call) -> Reply:
     """Answer 200 with something else in place of the rows, or of all."""
     if given["whole"]:
         return json_reply(given["body"])
-    return edited_list(call, lambda body: body.update(instances=given["body"]))
+    return edited_list(call, lambda rows: given["body"])
 
 
-def list_without(given: Parameters, traits: Traits) -> Traits:
+def list_without(given: Parameters, call: Call) -> Reply:
     """Leave the rentals of some label out, and out of the counts: a replica that lags."""
-    return replace(traits, unlisted_label=given["label"])
+
+    def left(rows: list[Any]) -> list[Any]:
+        return [row for row in rows if given["label"] not in label_of(row, call)]
+
+    return edited_list(call, left, whole=True)
+
+
+def label_of(row: Any, call: Call) -> str:
+    """The label of the rental that a row shows, as it is in truth."""
+    number = call.dialect.number(str(row.get("id"))) if isinstance(row, dict) else -1
+    rental = call.market.rentals.get(number)
+    return call.dialect.mark(rental.label or "") if rental else ""
 
 
 def row_is(given: Parameters, call: Call) -> Reply:
     """Show other values in the fields of rentals whose label holds a text, in lists and reads."""
-    told = call.answer()
-    body = decoded(told)
-    rows = body.get("instances")
-    for row in rows if isinstance(rows, list) else [rows]:
-        if isinstance(row, dict) and given["of"] in (row.get("label") or ""):
-            row.update(given["fields"])
+    dialect, told = call.dialect, call.answer()
+    body, fields = decoded(told), given["fields"]
+    if given["shows"]:
+        fields = dialect.shows[given["shows"]]
+    rows = rows_of(body, dialect.rows)
+    if not isinstance(rows, list):
+        row = rows_of(body, dialect.row)
+        rows = [row] if isinstance(row, dict) else []
+    for row in rows:
+        if isinstance(row, dict) and given["of"] in label_of(row, call):
+            row.update(fields)
     return json_reply(body, told.status) if rows else told
 
 
 # --- searches ---
 
 
-def unfiltered(given: Parameters, traits: Traits) -> Traits:
+def unfiltered(given: Parameters, dialect: Dialect, request: Request) -> Request:
     """Answer a search with offers that it did not ask for."""
-    return replace(traits, unfiltered=True)
+    return dialect.unfiltered(request) if dialect.unfiltered else request
 
 
 # --- destroys ---
 
 
+def released(call: Call) -> Reply:
+    """A claim to have destroyed."""
+    return said({**REPLY, "saying": "released"}, call, None)
+
+
 def destroy_noop(given: Parameters, call: Call) -> Reply:
     """Claim to have destroyed, and don't."""
-    return json_reply({"success": True})
+    return released(call)
 
 
 def destroy_late(given: Parameters, call: Call) -> Reply:
     """Claim to have destroyed, and do it after simulated seconds."""
-    found = re.search(INSTANCE_ID, call.request.path)
-    if found:
-        destroy = partial(call.market.destroy, int(found[1]))
-        call.market.later(float(given["seconds"]), destroy)
-    return json_reply({"success": True})
+
+    def destroy() -> None:
+        with contextlib.suppress(DropConnection):
+            call.answer()
+
+    call.market.later(float(given["seconds"]), destroy)
+    return released(call)
 
 
 def resurrect(given: Parameters, call: Call) -> Reply:
     """Destroy, and bring the rental back after simulated seconds."""
-    found = re.search(INSTANCE_ID, call.request.path)
-    rental = call.market.rentals.get(int(found[1])) if found else None
+    numbers = [call.dialect.number(one) for one in call.dialect.ids(call.request)]
+    rentals = [call.market.rentals[one] for one in numbers if one in call.market.rentals]
     told = call.answer()
-    if rental and rental.gone.is_set():
-        call.market.later(float(given["seconds"]), partial(call.market.resurrect, rental))
+    for rental in rentals:
+        if rental.gone.is_set():
+            call.market.later(float(given["seconds"]), partial(call.market.resurrect, rental))
     return told
 
 
@@ -244,10 +291,9 @@ def stopped(given: Parameters, traits: Traits) -> Traits:
 def refused_beside_id(given: Parameters, call: Call) -> Reply:
     """Do it, and answer that it failed, beside the id of what was made."""
     told = call.answer()
-    made = decoded(told).get("new_contract")
-    if made is None:
+    if told.status >= 300:
         return told
-    return json_reply({"success": False, "error": given["error"], "new_contract": made})
+    return said({**REPLY, **given}, call, told)
 
 
 def lies(given: Parameters, traits: Traits) -> Traits:
@@ -303,24 +349,23 @@ def relabels(given: Parameters, traits: Traits) -> Traits:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of fault: what it does, its parameters, and the requests that it is for."""
+    """One kind of fault: what it does, its parameters, and the requests that it is for.
+
+    ``on`` is what the dialect calls them; any, where it is empty.
+    """
 
     parameters: Parameters
     answer: Callable[[Parameters, Call], Reply] | None = None
     traits: Callable[[Parameters, Traits], Traits] | None = None
-    requests: tuple[str, str] = ("ANY", "")  # method and path, unless the order says otherwise
+    asks: Callable[[Parameters, Dialect, Request], Request] | None = None
+    on: str = ""
 
 
-CREATE = ("PUT", "^/api/v0/asks/")
-DESTROY = ("DELETE", "^/api/v0/instances/")
-SEARCH = ("ANY", "^/api/v0/(bundles|search/asks)/?$")
-ROWS = ("GET", r"^/api/v[01]/instances(/\d+)?/?$")
-LIST = ("GET", "^/api/v1/instances/?$")
-LISTS = ("GET", "^/api/v[01]/instances/?$")
-REPLY = {"status": 500, "body": {}, "headers": {}}
+REPLY: Parameters = {"status": 500, "body": {}, "saying": "", "headers": {}}
+BESIDE = {"saying": "refused beside id"}
 BOOT = {"seconds": None, "statuses": None, "status_msg": ""}
 LIES = {"driver_version": None, "gpu_count": None, "vram_factor": 1.0, "disk_factor": 1.0}
-NO_MONEY = {"error": "insufficient_credit"}
+ROW_IS = {"fields": {}, "shows": "", "of": ""}
 WIPE = {"after_seconds": 3600.0, "keep_attached": True}
 RELABELS = {"after_seconds": 600.0, "label": "{label} keep"}
 DIES = {"after_seconds": 3600.0, "status": "exited"}
@@ -333,28 +378,28 @@ KINDS = {
     "truncate": Kind({}, answer=truncate),
     "garble": Kind({}, answer=garble),
     "clock_skew": Kind({"seconds": 3600.0}, answer=clock_skew),
-    "short_page": Kind({}, answer=short_page, requests=LISTS),
-    "overlap": Kind({}, answer=overlap, requests=LISTS),
-    "drop_token": Kind({}, answer=drop_token, requests=LIST),
-    "list_is": Kind({"body": None, "whole": False}, answer=list_is, requests=LISTS),
-    "row_is": Kind({"fields": {}, "of": ""}, answer=row_is, requests=ROWS),
-    "unfiltered": Kind({}, traits=unfiltered, requests=SEARCH),
-    "destroy_late": Kind({"seconds": 10.0}, answer=destroy_late, requests=DESTROY),
-    "list_without": Kind({"label": ""}, traits=list_without, requests=LISTS),
-    "destroy_noop": Kind({}, answer=destroy_noop, requests=DESTROY),
-    "resurrect": Kind({"seconds": 60.0}, answer=resurrect, requests=DESTROY),
-    "list_lag": Kind({"seconds": 5.0}, traits=list_lag, requests=CREATE),
-    "hidden": Kind({"seconds": 60.0}, traits=hidden, requests=CREATE),
-    "boot": Kind(BOOT, traits=boot, requests=CREATE),
-    "never_ssh": Kind({"way": BOTH}, traits=never_ssh, requests=CREATE),
-    "black_hole": Kind({"way": BOTH}, traits=black_hole, requests=CREATE),
-    "price_change": Kind({"factor": 2.0}, traits=price_change, requests=CREATE),
-    "stopped_create": Kind(NO_MONEY, answer=refused_beside_id, traits=stopped, requests=CREATE),
-    "lies": Kind(LIES, traits=lies, requests=CREATE),
-    "attach_delay": Kind({"seconds": 15.0}, traits=attach_delay, requests=CREATE),
-    "wipe_keys": Kind(WIPE, traits=wipe_keys, requests=CREATE),
-    "host_key_changes": Kind({"after_seconds": 3600.0}, traits=host_key_changes, requests=CREATE),
-    "recreates": Kind({"after_seconds": 600.0}, traits=recreates, requests=CREATE),
-    "relabels": Kind(RELABELS, traits=relabels, requests=CREATE),
-    "dies": Kind(DIES, traits=dies, requests=CREATE),
+    "short_page": Kind({}, answer=short_page, on="list"),
+    "overlap": Kind({}, answer=overlap, on="list"),
+    "drop_token": Kind({}, answer=drop_token, on="list"),
+    "list_is": Kind({"body": None, "whole": False}, answer=list_is, on="list"),
+    "row_is": Kind(ROW_IS, answer=row_is, on="rows"),
+    "unfiltered": Kind({}, asks=unfiltered, on="search"),
+    "destroy_late": Kind({"seconds": 10.0}, answer=destroy_late, on="destroy"),
+    "list_without": Kind({"label": ""}, answer=list_without, on="list"),
+    "destroy_noop": Kind({}, answer=destroy_noop, on="destroy"),
+    "resurrect": Kind({"seconds": 60.0}, answer=resurrect, on="destroy"),
+    "list_lag": Kind({"seconds": 5.0}, traits=list_lag, on="create"),
+    "hidden": Kind({"seconds": 60.0}, traits=hidden, on="create"),
+    "boot": Kind(BOOT, traits=boot, on="create"),
+    "never_ssh": Kind({"way": BOTH}, traits=never_ssh, on="create"),
+    "black_hole": Kind({"way": BOTH}, traits=black_hole, on="create"),
+    "price_change": Kind({"factor": 2.0}, traits=price_change, on="create"),
+    "stopped_create": Kind(BESIDE, answer=refused_beside_id, traits=stopped, on="create"),
+    "lies": Kind(LIES, traits=lies, on="create"),
+    "attach_delay": Kind({"seconds": 15.0}, traits=attach_delay, on="create"),
+    "wipe_keys": Kind(WIPE, traits=wipe_keys, on="create"),
+    "host_key_changes": Kind({"after_seconds": 3600.0}, traits=host_key_changes, on="create"),
+    "recreates": Kind({"after_seconds": 600.0}, traits=recreates, on="create"),
+    "relabels": Kind(RELABELS, traits=relabels, on="create"),
+    "dies": Kind(DIES, traits=dies, on="create"),
 }

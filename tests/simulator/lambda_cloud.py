@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulator import offers as offer_table
+from tests.simulator.dialect import Dialect, Saying, Where, base_16, in_body, in_path
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
@@ -144,9 +145,8 @@ def instance_id(rental: Rental) -> str:
     return f"{rental.id:032x}"
 
 
-def number_of(name: str) -> int:
-    """The rental's number in an instance's id; -1 for none."""
-    return int(name, 16) if re.fullmatch("[0-9a-f]{32}", name) else -1
+#: The rental's number in an instance's id.
+number_of = base_16
 
 
 # --- instance types ---
@@ -297,7 +297,8 @@ def status_of(rental: Rental) -> str:
     """Its status while it has not ended."""
     if rental.intended == "stopped":
         return "preempted"
-    down = rental.status in ("exited", "stopped", "offline") or "failed" in rental.status_msg
+    lost = ("exited", "stopped", "offline", "unknown")
+    down = rental.status in lost or "failed" in rental.status_msg
     return "unhealthy" if down else "active" if rental.running else "booting"
 
 
@@ -385,4 +386,84 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/instance-operations/terminate", terminate),
     ("GET", "/ssh-keys", ssh_keys),
     ("POST", "/ssh-keys", add_ssh_key),
+)
+
+
+# --- what faults are about ---
+
+
+def told_error(status: int, code: str, message: str) -> Saying:
+    """An error as it is told."""
+    return status, {"error": {"code": code, "message": message, "suggestion": "Try again."}}
+
+
+def released(request: Request, _told: Reply | None) -> Saying:
+    """The instances that were to end."""
+    rows = [{"id": one, "status": "terminating"} for one in DIALECT.ids(request)]
+    return 200, {"data": {"terminated_instances": rows}}
+
+
+def changed(request: Request, _told: Reply | None) -> Saying:
+    """The instance that was to be changed."""
+    return 200, {"data": {"id": in_path("/instances/([^/]+)$")(request)[0]}}
+
+
+def ending(api: Api) -> list[tuple[str, Rental]]:
+    """What is terminating: what is terminated is gone, and still shown."""
+    shown = api.ending().values()
+    return [(instance_id(rental), rental) for rental, status in shown if status == "terminating"]
+
+
+DIALECT = Dialect(
+    requests={
+        "search": Where("GET", "^/api/v1/instance-types$"),
+        "create": Where("POST", "^/api/v1/instance-operations/launch$"),
+        "list": Where("GET", "^/api/v1/instances$"),
+        "read": Where("GET", "^/api/v1/instances/[^/]+$"),
+        "rows": Where("GET", "^/api/v1/instances(/[^/]+)?$"),
+        "destroy": Where("POST", "^/api/v1/instance-operations/terminate$"),
+        "change": Where("POST", "^/api/v1/instances/[^/]+$"),
+        "user": Where("GET", "^/api/v1/ssh-keys$"),
+    },
+    sayings={
+        "no offers": (200, {"data": None}),
+        "offer gone": told_error(*NO_CAPACITY),
+        "bad key": told_error(*BAD_KEY),
+        "too frequent": told_error(*TOO_FREQUENT),
+        "quota": told_error(*TOO_FREQUENT),
+        "timeout": told_error(408, "global/timeout", "The request timed out."),
+        "invalid": told_error(*INVALID),
+        "done without id": (200, {"data": {"instance_ids": []}}),
+        "phantom id": (200, {"data": {"instance_ids": [f"{99_999_999_999:032x}"]}}),
+        "withdrawn": told_error(410, "global/gone", "This endpoint was withdrawn."),
+        "no such rental": told_error(*NO_INSTANCE),
+        "nothing to end": told_error(*NO_INSTANCE),
+        "released": released,
+        "changed": changed,
+    },
+    shows={
+        "exited": {"status": "unhealthy"},
+        "an odd status": {"status": "hibernating"},
+        "no values": dict.fromkeys(("instance_type", "ip", "private_ip", "hostname", "actions")),
+        "odd values": {"instance_type": "n/a", "ip": ["22"]},
+        "an odd environment": {"tags": [{"key": "inferops-mark", "value": [None, 5]}]},
+    },
+    features=frozenset(
+        (
+            "silence",
+            "rate limits",
+            "overlap",
+            "second mark",
+            "ends early",
+            "plain key",
+            "blind changes",
+        )
+    ),
+    accounts=frozenset(("revoked-401",)),
+    rows="data",
+    row="data",
+    rental_id="{:032x}".format,
+    number=base_16,
+    ids=in_body("instance_ids"),
+    beside=ending,
 )

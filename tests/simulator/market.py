@@ -49,7 +49,7 @@ class NoCredit(Exception):
 
 @dataclass(frozen=True)
 class Traits:
-    """How a rental misbehaves or how fast it boots, and what is wrong with a list or a search.
+    """How a rental misbehaves, or how fast it boots.
 
     Seconds are simulated, but for ``boot_seconds``, which are real. ``never_ssh`` and
     ``black_hole`` name the ways to its SSH that are so. The machine really has ``vram_factor`` of
@@ -71,8 +71,6 @@ class Traits:
     gpu_count: int | None = None
     vram_factor: float = 1.0
     disk_factor: float = 1.0
-    unlisted_label: str | None = None
-    unfiltered: bool = False
     events: tuple[tuple[float, Callable[[Market, Rental], None]], ...] = ()
 
 
@@ -157,6 +155,8 @@ class Market:
         self.uploaded: set[int] = set()
         #: What a provider's API puts into the environment of each host.
         self.variables_of: Callable[[Rental], dict[str, str]] = variables_of_vastai
+        #: Where a provider's console lets people write what is shown as a rental's label.
+        self.write_label: Callable[[Rental, str], None] = write_label
         self.reset_account()
 
     def reset_account(self, seed: int = offer_table.DEFAULT_SEED) -> None:
@@ -498,7 +498,7 @@ class Market:
     def relabel(self, rental: Rental, label: str) -> None:
         """Let somebody write a label in the console; {label} in it is what was there."""
         if not rental.gone.is_set():
-            rental.label = label.replace("{label}", rental.label or "")
+            self.write_label(rental, label.replace("{label}", rental.label or ""))
 
     def reboot(self, rental: Rental) -> None:
         """Stop a host and start it again; its disk stays."""
@@ -615,6 +615,11 @@ def variables_of_vastai(rental: Rental) -> dict[str, str]:
         "CONTAINER_API_KEY": rental.api_key,
         "VAST_CONTAINERLABEL": f"C.{rental.id}",
     }
+
+
+def write_label(rental: Rental, label: str) -> None:
+    """The label itself."""
+    rental.label = label
 
 
 def container_ports(asked: Iterable[str]) -> tuple[str, ...]:

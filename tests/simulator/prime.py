@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.simulator import offers as offer_table
+from tests.simulator.dialect import Dialect, Saying, Where, base_16, in_path, without_query
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
@@ -573,3 +574,69 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/api/v1/billing/wallet", wallet),
     ("GET", "/api/v1/user/whoami", whoami),
 )
+
+
+# --- what faults are about ---
+
+
+def mark(name: str) -> str:
+    """What a client wrote into a name, which has letters, digits and dashes alone."""
+    written = {"--": "/", "-x": "-", "-d": ".", "-u": "_"}
+    return re.sub("-[-xdu]", lambda found: written[found[0]], name) if "--" in name else name
+
+
+def recount(body: Any, rows: list[Any]) -> None:
+    """Let a page be the only one."""
+    body["total_count"] = len(rows)
+
+
+TOO_FREQUENT: Saying = (429, {"detail": "Rate limit exceeded"})
+DIALECT = Dialect(
+    requests={
+        "search": Where("GET", "^/api/v1/availability/gpus$"),
+        "create": Where("POST", "^/api/v1/pods/$"),
+        "list": Where("GET", "^/api/v1/pods/$"),
+        "second page": Where("GET", "^/api/v1/pods/$", r"offset=[1-9]"),
+        "read": Where("GET", "^/api/v1/pods/[0-9a-f]{32}$"),
+        "rows": Where("GET", "^/api/v1/pods/([0-9a-f]{32})?$"),
+        "destroy": Where("DELETE", "^/api/v1/pods/[^/]+$"),
+        "user": Where("GET", "^/api/v1/ssh_keys/$"),
+        "account": Where("GET", "^/api/v1/billing/wallet$"),
+    },
+    sayings={
+        "no offers": (200, {"items": None, "totalCount": 0}),
+        "offer gone": (400, {"detail": NO_CAPACITY}),
+        "bad key": (401, {"detail": "Invalid token"}),
+        "too frequent": TOO_FREQUENT,
+        "quota": TOO_FREQUENT,
+        "timeout": (408, {"detail": "Request timeout"}),
+        "invalid": (422, {"errors": [{"param": "body.pod.image", "details": "Invalid"}]}),
+        "done without id": (200, {"status": "PROVISIONING"}),
+        "phantom id": (200, {"id": f"{99_999_999_999:032x}", "status": "PROVISIONING"}),
+        "withdrawn": (410, {"detail": "Gone"}),
+        "no such rental": (404, {"detail": "Pod not found"}),
+        "nothing to end": (404, {"detail": "Pod not found"}),
+        "released": (200, {"status": "TERMINATED"}),
+    },
+    shows={
+        "exited": {"status": "STOPPED"},
+        "an odd status": {"status": "HIBERNATING"},
+        "no values": dict.fromkeys(
+            (
+                "priceHr", "stoppedPriceHr", "createdAt", "gpuName", "gpuCount", "sshConnection",
+                "ip", "primePortMapping", "installationStatus",
+            )
+        ),
+        "odd values": {"priceHr": "n/a", "createdAt": "soon", "sshConnection": ["22/tcp"]},
+    },
+    features=frozenset(("silence", "counts", "filters", "ends early", "plain key")),
+    rows="data",
+    page_size=int(PAGE["limit"]),
+    recount=recount,
+    rental_id="{:032x}".format,
+    number=base_16,
+    ids=in_path("/pods/([^/]+)$"),
+    mark=mark,
+    unfiltered=without_query("gpu_type", "gpu_count", "security", "cloud_id"),
+    usd_per_hour=0.25,
+)  # fmt: skip

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulator import offers as offer_table
+from tests.simulator.dialect import Dialect, Saying, Where, after, in_path
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
@@ -296,7 +297,7 @@ def pod_keys(market: Market, wish: dict[str, Any]) -> list[str]:
 
 def pod_row(rental: Rental) -> dict[str, Any]:
     """A pod as RunPod shows it."""
-    wish, offer = rental.wish["pod"], rental.offer
+    wish, offer = rental.wish.get("pod") or {"image": rental.wish["image"]}, rental.offer
     status = status_of(rental)
     runs = status == "RUNNING"
     disk = offer_table.storage_usd_per_hour(offer, rental.disk_gib)
@@ -338,7 +339,8 @@ def status_of(rental: Rental) -> str:
 
 def direct_way(rental: Rental) -> dict[str, Any] | None:
     """The way to its sshd, which only a published port is."""
-    if "22/tcp" not in rental.ports or "22/tcp" not in rental.wish["pod"].get("ports", ()):
+    asked = (rental.wish.get("pod") or {}).get("ports", ())
+    if "22/tcp" not in rental.ports or "22/tcp" not in asked:
         return None
     port = rental.ports["22/tcp"]
     told = {"host": ADDRESS, "port": port, "username": "root"}
@@ -446,4 +448,62 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/v2/pods/(?P<pod>[^/]+)/action", act),
     ("GET", "/v2/account/ssh-keys", ssh_keys),
     ("PUT", "/v2/account/ssh-keys", replace_ssh_keys),
+)
+
+
+# --- what faults are about ---
+
+
+def problem(status: int, title: str, detail: str) -> Saying:
+    """A refusal as it is told."""
+    return status, {"title": title, "status": status, "detail": detail}
+
+
+def changed(request: Request, _told: Reply | None) -> Saying:
+    """The pod that was to be changed."""
+    return 200, {"id": DIALECT.ids(request)[0]}
+
+
+TOO_FREQUENT = problem(429, "Too Many Requests", "rate limit exceeded")
+DIALECT = Dialect(
+    requests={
+        "search": Where("GET", "^/v2/catalog/gpus$"),
+        "create": Where("POST", "^/v2/pods$"),
+        "list": Where("GET", "^/v2/pods$"),
+        "read": Where("GET", "^/v2/pods/[^/]+$"),
+        "rows": Where("GET", "^/v2/pods(/[^/]+)?$"),
+        "destroy": Where("DELETE", "^/v2/pods/[^/]+$"),
+        "change": Where("PATCH", "^/v2/pods/[^/]+$"),
+        "user": Where("GET", "^/v2/account/ssh-keys$"),
+    },
+    sayings={
+        "no offers": (200, {"gpus": None}),
+        "offer gone": problem(400, "Bad Request", NO_INSTANCES),
+        "bad key": problem(401, "Unauthorized", "invalid bearer token"),
+        "too frequent": TOO_FREQUENT,
+        "quota": TOO_FREQUENT,
+        "timeout": problem(408, "Request Timeout", "request timed out"),
+        "invalid": problem(422, "Unprocessable Entity", "Request validation failed."),
+        "done without id": (201, {"status": "PROVISIONING"}),
+        "phantom id": (201, {"id": f"{PREFIX}99999999999"}),
+        "withdrawn": problem(410, "Gone", "this version is no longer served"),
+        "no such rental": problem(404, "Not Found", "pod not found"),
+        "nothing to end": problem(404, "Not Found", "pod not found"),
+        "released": (204, ""),
+        "changed": changed,
+    },
+    shows={
+        "exited": {"status": "EXITED"},
+        "an odd status": {"status": "HIBERNATING"},
+        "no values": dict.fromkeys(("cost", "gpu", "ssh", "runtime", "createdAt", "startedAt")),
+        "odd values": {"cost": "n/a", "createdAt": "soon", "runtime": ["22/tcp"]},
+        "an odd environment": {"env": [None, 5]},
+    },
+    features=frozenset(
+        ("containers", "overlap", "second mark", "ends early", "plain key", "blind changes")
+    ),
+    rows="pods",
+    rental_id=(PREFIX + "{}").format,
+    number=after(PREFIX),
+    ids=in_path("/pods/([^/]+)$"),
 )

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulator import offers as offer_table
+from tests.simulator.dialect import Dialect, Saying, Where, after, in_path, without_query
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
@@ -493,4 +494,66 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/instances/(?P<instance>[^/]+)/delete", delete),
     ("GET", "/sshkeys", ssh_keys),
     ("POST", "/sshkeys/add", add_ssh_key),
+)
+
+
+# --- what faults are about ---
+
+
+def error(status: int, code: str, text: str) -> Saying:
+    """An error as it is told."""
+    return status, {"error_code": code, "error": text}
+
+
+def mark(label: str) -> str:
+    """The tag that is a mark, which others may stand beside; all of them where none is, or two."""
+    tags = label.split("\n")
+    marks = [tag for tag in tags if re.fullmatch(r"inferops(/\S+){5,}", tag)]
+    return marks[0] if len(marks) == 1 else " ".join(tags).strip()
+
+
+TOO_FREQUENT: Saying = (429, {"message": "Too many requests"})
+DIALECT = Dialect(
+    requests={
+        "search": Where("GET", "^/v1/instances/types$"),
+        "create": Where("POST", "^/v1/instances/create$"),
+        "list": Where("GET", "^/v1/instances$"),
+        "read": Where("GET", "^/v1/instances/[^/]+/info$"),
+        "rows": Where("GET", "^/v1/instances(/[^/]+/info)?$"),
+        "destroy": Where("POST", "^/v1/instances/[^/]+/delete$"),
+        "change": Where("POST", "^/v1/instances/[^/]+/update$"),
+        "user": Where("GET", "^/v1/sshkeys$"),
+    },
+    sayings={
+        "no offers": (200, {"instance_types": None}),
+        "offer gone": error(409, "OUT_OF_STOCK", "Out of stock"),
+        "bad key": (401, {"message": "Invalid API key"}),
+        "too frequent": TOO_FREQUENT,
+        "quota": TOO_FREQUENT,
+        "timeout": error(408, "TIMEOUT", "Request timeout"),
+        "invalid": error(400, "INVALID_REQUEST", "os is not one of this instance type"),
+        "done without id": (200, {}),
+        "phantom id": (200, {"id": ID.format(99_999_999_999)}),
+        "withdrawn": error(410, "GONE", "This version is no longer served"),
+        "no such rental": error(404, "NOT_FOUND", "Instance not found"),
+        "nothing to end": error(404, "NOT_FOUND", "Instance not found"),
+        "released": (200, ""),
+        "changed": (200, ""),
+    },
+    shows={
+        "exited": {"status": "error"},
+        "an odd status": {"status": "hibernating"},
+        "no values": dict.fromkeys(
+            ("hourly_price", "configuration", "ip", "ssh_port", "created_at", "rental_terms")
+        ),
+        "odd values": {"hourly_price": "n/a", "created_at": "soon", "configuration": ["gpu"]},
+        "an odd environment": {"launch_configuration": [None, 5]},
+    },
+    features=frozenset(("filters", "overlap", "second mark", "ends early", "plain key")),
+    rows="instances",
+    rental_id=ID.format,
+    number=after(ID.partition("{")[0]),
+    ids=in_path("/instances/([^/]+)/"),
+    mark=mark,
+    unfiltered=without_query("available", "num_gpus", "cloud", "region", "shade_instance_type"),
 )

@@ -13,10 +13,12 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tests.simulator import offers as offer_table
-from tests.simulator.access import Gate, error_reply
+from tests.simulator.access import STATES, Gate, error_reply
+from tests.simulator.dialect import FEATURES, Dialect, Saying, Where, in_path
 from tests.simulator.market import Market, NoCredit, NoRoom, OfferGone, Rental, Traits
 from tests.simulator.query import BadQuery, matches, ordered
 from tests.simulator.ways import ADDRESS, PROXY_ADDRESS
@@ -46,7 +48,7 @@ class Api:
         self.gate = Gate(market)
 
     def answer(self, request: Request, traits: Traits, from_host: bool) -> Reply:
-        """Answer one request; ``traits`` are those of a rental or a list that it may make."""
+        """Answer one request; ``traits`` are those of a rental that it may make."""
         try:
             for method, pattern, handler, kind in ROUTES:
                 found = re.fullmatch(pattern + "/?", request.path)
@@ -57,8 +59,9 @@ class Api:
                     stopped = self.gate.stop(request, endpoint, kind, rental, from_host)
                     if stopped:
                         return stopped
-                    more = {"traits": traits} if handler in MISBEHAVING else {}
-                    return handler(self.market, request, **numbers, **more)
+                    if handler is create:
+                        return create(self.market, request, traits=traits, **numbers)
+                    return handler(self.market, request, **numbers)
             raise Refusal(404, "not_found", f"no such endpoint: {request.method} {request.path}")
         except Refusal as refusal:
             return refusal.reply
@@ -71,7 +74,7 @@ class Api:
 # --- search ---
 
 
-def search(market: Market, request: Request, traits: Traits) -> Reply:
+def search(market: Market, request: Request) -> Reply:
     """POST or PUT a query, or GET with ?q=."""
     given = request.json() if request.method != "GET" else json.loads(request.query.get("q", "{}"))
     if not isinstance(given, dict):
@@ -83,9 +86,7 @@ def search(market: Market, request: Request, traits: Traits) -> Reply:
     storage = float(query.get("allocated_storage") or DEFAULT_STORAGE_GIB)
     filters = {name: test for name, test in query.items() if name not in NOT_FILTERS}
     rows = [as_kind(offer, kind, storage) for offer in market.search()]
-    matching = [
-        row for row in rows if traits.unfiltered or matches(with_virtual_columns(row), filters)
-    ]
+    matching = [row for row in rows if matches(with_virtual_columns(row), filters)]
     found = ordered(matching, query.get("order") or [("score", "desc")])
     limit = min(int(query.get("limit") or SEARCH_LIMIT), SEARCH_LIMIT)
     return json_reply({"offers": found[:limit]})
@@ -248,27 +249,24 @@ def read_instance(market: Market, request: Request, instance: int) -> Reply:
         return json_reply({"instances": instance_row(market, rental) if rental and seen else None})
 
 
-def listed_rows(market: Market, traits: Traits) -> list[dict[str, Any]]:
+def listed_rows(market: Market) -> list[dict[str, Any]]:
     """Return all rows that lists show by now, oldest first."""
     with market.lock:
         now = market.clock.now()
         listed = [rental for rental in market.rentals.values() if rental.listed(now)]
-        left_out = traits.unlisted_label
-        if left_out is not None:
-            listed = [rental for rental in listed if left_out not in (rental.label or "")]
         return [instance_row(market, rental) for rental in listed]
 
 
-def list_instances_v0(market: Market, request: Request, traits: Traits) -> Reply:
+def list_instances_v0(market: Market, request: Request) -> Reply:
     """The deprecated list of everything."""
-    return json_reply({"instances": listed_rows(market, traits)})
+    return json_reply({"instances": listed_rows(market)})
 
 
-def list_instances(market: Market, request: Request, traits: Traits) -> Reply:
+def list_instances(market: Market, request: Request) -> Reply:
     """One page of at most 25 instances, filtered, with the token of the next page."""
     asked = {name: json.loads(text) for name, text in request.query.items() if name in AS_JSON}
     filters, columns = asked.get("select_filters") or {}, asked.get("select_cols") or ["*"]
-    rows = listed_rows(market, traits)
+    rows = listed_rows(market)
     try:
         if computed := COMPUTED & set(filters):
             raise BadQuery(f"{min(computed)} is not a valid search key")
@@ -585,4 +583,101 @@ ROUTES: tuple[tuple[str, str, Handler, str], ...] = (  # method, path, handler, 
     ("GET", "/api/v0/auth/apikeys", api_keys, "user"),
     ("GET", "/api/v0/charges", list_charges, "charges"),
 )
-MISBEHAVING = (search, create, list_instances, list_instances_v0)  # these are told how
+
+
+# --- what faults are about ---
+
+
+def unfiltered(request: Request) -> Request:
+    """A search without what it asks for."""
+    try:
+        given = request.json()
+    except ValueError:
+        return request
+    if not isinstance(given, dict):
+        return request
+    asked = given.get("q", given)
+    kept = {name: value for name, value in asked.items() if name in NOT_FILTERS}
+    return replace(request, body=json.dumps({"q": kept} if "q" in given else kept).encode())
+
+
+def recount(body: Any, rows: list[Any]) -> None:
+    """Let a page be the only one."""
+    labels = [row["label"] or "" for row in rows]
+    for name, told in {
+        "instances_found": len(rows),
+        "total_instances": len(rows),
+        "label_counts": {label: labels.count(label) for label in labels},
+        "next_token": None,
+    }.items():
+        if name in body:
+            body[name] = told
+
+
+def error(status: int, code: str, message: str) -> Saying:
+    """Return an error as it is told."""
+    return status, {"success": False, "error": code, "msg": message}
+
+
+def beside_id(_request: Request, told: Reply | None) -> Saying:
+    """A failure that has the id of what was made all the same."""
+    made = json.loads(told.body)["new_contract"] if told else None
+    return 200, {"success": False, "error": "insufficient_credit", "new_contract": made}
+
+
+NO_ASK = "no_such_ask Instance type by id 1 is not available."
+DIALECT = Dialect(
+    requests={
+        "search": Where("ANY", "^/api/v0/(bundles|search/asks)/?$"),
+        "create": Where("PUT", "^/api/v0/asks/"),
+        "list": Where("GET", "^/api/v[01]/instances/?$"),
+        "second page": Where("GET", "^/api/v[01]/instances/?$", "after_token="),
+        "read": Where("GET", r"^/api/v0/instances/\d+/?$"),
+        "rows": Where("GET", r"^/api/v[01]/instances(/\d+)?/?$"),
+        "destroy": Where("DELETE", "^/api/v0/instances/"),
+        "change": Where("PUT", r"^/api/v0/instances/\d+/?$"),
+        "attach": Where("POST", r"^/api/v0/instances/\d+/ssh/?$"),
+        "user": Where("GET", "^/api/v0/users/current/?$"),
+        "charges": Where("GET", "^/api/v0/charges/?$"),
+        "account": Where("GET", "^/api/v0/auth/apikeys/?$"),
+    },
+    sayings={
+        "no offers": (200, {"offers": None}),
+        "offer gone": error(404, "no_such_ask", f"error 404/3603: {NO_ASK}"),
+        "bad key": error(404, "auth_error", "Invalid user key"),
+        "too frequent": (429, "API requests too frequent: endpoint threshold=4.5*1.0"),
+        "quota": error(429, "search_quota_exceeded", "Search quota exceeded."),
+        "timeout": error(408, "timeout", "Request timeout"),
+        "invalid": error(400, "invalid_args", "Invalid args: image"),
+        "done without id": (200, {"success": True}),
+        "phantom id": (200, {"success": True, "new_contract": 99_999_999_999}),
+        "refused beside id": beside_id,
+        "withdrawn": error(410, "deprecated_endpoint", "Use /api/v1/instances/ instead."),
+        "no such rental": (200, {"instances": None}),
+        "nothing to end": error(404, "not_found", "Instance not found."),
+        "released": (200, {"success": True}),
+        "changed": (200, {"success": True}),
+    },
+    shows={
+        "exited": {"actual_status": "exited"},
+        "an odd status": {"actual_status": "hibernating"},
+        "no values": dict.fromkeys(
+            (
+                "actual_status", "dph_total", "gpu_name", "machine_id", "num_gpus", "ports",
+                "public_ipaddr", "ssh_host", "ssh_port", "start_date", "status_msg",
+            )
+        ),
+        "odd values": {"dph_total": "n/a", "start_date": "soon", "ports": ["22/tcp"]},
+        "an odd environment": {"extra_env": [None, 5]},
+    },
+    features=frozenset(FEATURES),
+    accounts=frozenset(STATES),
+    rows="instances",
+    row="instances",
+    next_page="next_token",
+    page_size=PAGE_LIMIT,
+    recount=recount,
+    ids=in_path(r"/instances/(\d+)"),
+    unfiltered=unfiltered,
+    image="some/image",
+)  # fmt: skip

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulator import offers as offer_table
+from tests.simulator.dialect import Dialect, Saying, Where, after, in_body
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
@@ -37,7 +38,9 @@ CLIENT_ID = "simulated-client-id"
 TOKEN_SECONDS = 3600.0
 #: Each kind of thing has ids of its own.
 INSTANCE, DISK, SCRIPT, KEY = "5eed0000", "d15c0000", "5c210000", "4e700000"
+#: Where a client keeps its mark, which moves from one to the other.
 MARK_TAG = "inferops"
+MARK_TAGS = (MARK_TAG, "inferops-moved")
 NEW_IMAGE, OLD_IMAGE = "ubuntu-24.04-cuda-13.0-open-docker", "ubuntu-22.04-cuda-12.4-docker"
 LEAST_DISK_GB, DISK_USD_PER_GB_MONTH, HOURS_PER_MONTH = 50, 0.2, 730
 MOST_TAGS, MOST_SCRIPTS, LONGEST_KEY, LONGEST_VALUE = 10, 100, 63, 127
@@ -86,6 +89,7 @@ class Api:
     def __init__(self, market: Market) -> None:
         self.market = market
         market.variables_of = lambda rental: {}
+        market.write_label = write_tag
         self.things = Things()
         #: When each token ends.
         self.tokens: dict[str, float] = {}
@@ -410,12 +414,19 @@ def status_of(rental: Rental, ended: bool) -> str:
         return "offline"
     if "failed" in rental.status_msg:
         return "installation_failed"
-    return {None: "ordered", "running": "running"}.get(rental.status, "provisioning")
+    states = {None: "ordered", "running": "running", "unknown": "unknown"}
+    return states.get(rental.status, "provisioning")
+
+
+def somebody_elses(rental: Rental) -> dict[str, Any]:
+    """What a stranger has asked for, who marks nothing."""
+    told = {"hostname": "theirs", "description": rental.label, "image": NEW_IMAGE, "tags": []}
+    return {**told, "instance_type": type_of(rental.offer)}
 
 
 def instance_row(api: Api, rental: Rental) -> dict[str, Any]:
     """An instance as Verda shows it."""
-    wish, offer = rental.wish["instance"], rental.offer
+    wish, offer = rental.wish.get("instance") or somebody_elses(rental), rental.offer
     ended = rental.id not in api.market.rentals
     status = status_of(rental, ended)
     gpu = next(one for one in offer_table.GPUS if one.name == offer["gpu_name"])
@@ -530,8 +541,18 @@ def new_tag(api: Api, given: dict[str, str]) -> dict[str, str]:
 
 def set_label(rental: Rental) -> None:
     """Let the books show what the tag of the mark has."""
-    tags = [one for one in rental.wish["instance"]["tags"] if one["key"].startswith(MARK_TAG)]
-    rental.label = f"{MARK_TAG}/{tags[0]['value']}" if tags else None
+    tags = [one for one in rental.wish["instance"]["tags"] if one["key"] in MARK_TAGS]
+    rental.label = f"{MARK_TAG}/{tags[-1]['value']}" if tags else None
+
+
+def write_tag(rental: Rental, label: str) -> None:
+    """Let somebody write a mark's tag in the console; without a text there is none."""
+    tags = rental.wish["instance"]["tags"]
+    others = [one for one in tags if one["key"] not in MARK_TAGS]
+    value = label.removeprefix(f"{MARK_TAG}/")
+    kept = {"id": "tag_by_hand", "key": MARK_TAG, "value": value}
+    rental.wish["instance"]["tags"] = [*others, kept] if label else others
+    set_label(rental)
 
 
 def add_tag(api: Api, request: Request, _traits: Traits, instance: str) -> Reply:
@@ -744,3 +765,79 @@ ROUTES: tuple[tuple[str, str, bool, Handler], ...] = (
     ("GET", "/sshkeys/(?P<thing>[^/]+)", False, one_of("keys")),
     ("DELETE", "/sshkeys/(?P<thing>[^/]+)", False, drop("keys")),
 )
+
+
+# --- what faults are about ---
+
+
+def error(status: int, code: str, message: str) -> Saying:
+    """An error as it is told."""
+    return status, {"code": code, "message": message}
+
+
+def released(request: Request, _told: Reply | None) -> Saying:
+    """The instances that were to end."""
+    done = {"status": "success", "action": "delete"}
+    return 202, [{"instanceId": one, **done} for one in DIALECT.ids(request)]
+
+
+def changed(request: Request, _told: Reply | None) -> Saying:
+    """The tag that was to be added."""
+    return 201, {"id": "tag_of_nothing", **request.json()}
+
+
+def left_disks(api: Api) -> list[tuple[str, Rental]]:
+    """What bills without an instance: disks that are detached or in the trash."""
+    api.lose_disks()
+    ended = {rental.id: rental for rental in api.market.ended}
+    left = [one for one in api.things.disks.values() if one.state in ("detached", "trash")]
+    return [(f"disk-{one.id}", ended[one.rental]) for one in left if one.rental in ended]
+
+
+TOO_FREQUENT = error(429, "too_many_requests", "Too many requests")
+DIALECT = Dialect(
+    requests={
+        "search": Where("GET", "^/v1/instance-types$"),
+        "create": Where("POST", "^/v1/instances$"),
+        "list": Where("GET", "^/v1/instances$"),
+        "read": Where("GET", "^/v1/instances/[^/]+$"),
+        "rows": Where("GET", "^/v1/instances(/[^/]+)?$"),
+        "destroy": Where("PUT", "^/v1/instances$"),
+        "change": Where("POST", "^/v1/instances/[^/]+/tags$"),
+        "user": Where("GET", "^/v1/balance$"),
+        "account": Where("GET", "^/v1/balance$"),
+    },
+    sayings={
+        "no offers": (200, None),
+        "offer gone": error(503, "service_unavailable", NO_CAPACITY),
+        "bad key": error(401, "unauthorized_request", "Access token is missing or invalid"),
+        "too frequent": TOO_FREQUENT,
+        "quota": TOO_FREQUENT,
+        "timeout": error(408, "timeout", "Request timeout"),
+        "invalid": error(400, "invalid_request", "image is not valid"),
+        "done without id": (202, ""),
+        "phantom id": (202, f"{INSTANCE}-0000-4000-8000-099999999999"),
+        "withdrawn": error(410, "gone", "This version is no longer served"),
+        "no such rental": error(404, "not_found", NO_INSTANCE),
+        "nothing to end": error(404, "not_found", NO_INSTANCE),
+        "released": released,
+        "changed": changed,
+    },
+    shows={
+        "exited": {"status": "offline"},
+        "an odd status": {"status": "hibernating"},
+        "no values": dict.fromkeys(
+            ("price_per_hour", "ip", "gpu", "gpu_memory", "created_at", "os_volume_id",
+             "volume_ids", "startup_script_id", "ssh_key_ids")
+        ),
+        "odd values": {"price_per_hour": "n/a", "created_at": "soon", "gpu": ["1x"]},
+    },
+    features=frozenset(("silence", "new statuses", "overlap", "second mark")),
+    rental_id=(INSTANCE + "-0000-4000-8000-{:012d}").format,
+    number=after(f"{INSTANCE}-0000-4000-8000-"),
+    ids=in_body("id"),
+    beside=left_disks,
+    credentials={"client_id": CLIENT_ID, "client_secret": ACCOUNT_KEY},
+    api_path="/v1",
+    image=OLD_IMAGE,
+)  # fmt: skip

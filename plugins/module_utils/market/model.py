@@ -344,6 +344,14 @@ def rate(price_usd_per_hour: float | None) -> str:
     return f"{price_usd_per_hour:.4f} dollars an hour"
 
 
+def rate_of(rental: Rental) -> str:
+    """What *rental* bills in words; where its price is not told, with where a person sees it."""
+    told = rate(rental.billed_usd_per_hour)
+    if rental.billed_usd_per_hour is None:
+        return f"{told} (see {rental.console_url})"
+    return told
+
+
 def _billed(status: str, running: float | None, stopped: float | None) -> float | None:
     return stopped if status in DEAD and stopped is not None else running
 

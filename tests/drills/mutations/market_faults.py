@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import MARKET, READY, SHARING, UNIT
+from tests.drills.mutations.paths import MARKET, READY, SHARING, UNIT, UNTOLD
 
 MUTATIONS = (
     Mutation(
@@ -32,6 +32,22 @@ MUTATIONS = (
         "    return next((way for way in ways if _answers(way, seconds)), ways[0])\n",
         "    return ways[0]\n",
         (f"{UNIT}/test_way_in.py",),
+    ),
+    Mutation(
+        "unknown-price-without-a-place",
+        "a rental whose price is not told bills, and nobody says where",
+        f"{MARKET}/model.py",
+        """        return f"{told} (see {rental.console_url})"\n""",
+        "        return told\n",
+        (f"{UNTOLD}::test_a_price_that_is_not_told_is_said_with_where_it_is_shown",),
+    ),
+    Mutation(
+        "label-alone-is-not-said",
+        "nobody is told that a rental which loses its label is known to nobody",
+        f"{MARKET}/rentals/lacking.py",
+        "    if not provider.keeps_second_mark:\n",
+        "    if False:\n",
+        (f"{UNTOLD}::test_what_a_provider_cannot_do_is_said_before_anything_is_paid",),
     ),
     Mutation(
         "killed-release-stays-shared",

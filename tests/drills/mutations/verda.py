@@ -30,6 +30,14 @@ MUTATIONS = (
         (f"{CONTRACT}::test_a_refused_rental_request_is_told_by_its_kind",),
     ),
     Mutation(
+        "verda-untold-disk-is-left",
+        "an instance that does not tell its disk ends without it, and it bills in the trash",
+        FILE,
+        """            if known.get("instance_id") == row["id"] and _label(known):\n""",
+        "            if False:\n",
+        (f"{CONTRACT}::test_a_release_finds_the_disk_of_an_instance_that_does_not_tell_it",),
+    ),
+    Mutation(
         "verda-disk-is-left",
         "an instance ends without its disk, which bills on",
         FILE,

@@ -218,6 +218,15 @@ def test_a_price_that_is_not_told_is_said_and_not_zero(fakes: Fakes) -> None:
     assert "at an unknown price" in str(result["warnings"])
 
 
+def test_a_price_that_is_not_told_is_said_with_where_it_is_shown(fakes: Fakes) -> None:
+    fakes.rent(deadline_hours=5)
+    ((rental_id, rental),) = fakes.world.rentals.items()
+    fakes.world.rentals[rental_id] = replace(rental, price_usd_per_hour=None)
+    fakes.world.clock.sleep(60)
+    told = fakes.run("rental_extend", scope="test", name="gpu-1", hours=30)["failure"]["money"]
+    assert f"at an unknown price (see {rental.console_url})" in told
+
+
 # What a provider cannot do.
 
 
@@ -250,9 +259,13 @@ def test_what_a_provider_cannot_do_is_said_before_anything_is_paid(
     said = str(fakes.run("rental", check=check, **needed)["warnings"])
     assert "the key that the host shows first is believed" in said
     assert "a deadline cannot move" in said
+    assert "the label alone says whose a rental is" in said
     fakes.register(fakes.world.kind(can_change_mark=True, delivers_host_key=True))
     again = {**needed, "name": "gpu-2", "scope_secret": "a-secret-of-20-letters"}
     assert "is believed" not in str(fakes.run("rental", check=check, **again).get("warnings"))
+    fakes.register(fakes.world.kind(keeps_second_mark=True))
+    twice = {**needed, "name": "gpu-4"}
+    assert "the label alone" not in str(fakes.run("rental", check=check, **twice).get("warnings"))
     known = {**needed, "name": "gpu-3", "host_keys": "first_contact"}
     fakes.register(fakes.world.kind())
     assert "is believed" not in str(fakes.run("rental", check=check, **known).get("warnings"))

@@ -271,6 +271,17 @@ def test_a_provider_without_answers_is_no_fault_of_the_host() -> None:
     assert "It bills 0.3500 dollars an hour" in caught.value.money
 
 
+def test_money_at_stake_names_the_rental_or_where_it_is_shown() -> None:
+    unseen = World(shown={0: ProviderUnavailable("no answer")})
+    with pytest.raises(ProviderUnavailable) as caught:
+        unseen.until_running()
+    assert caught.value.money == f"Rental {RENTAL.id} may bill."
+    untold = replace(RENTAL, status=FAILED, status_text="error", price_usd_per_hour=None)
+    with pytest.raises(HostFault) as ended:
+        World(shown={0: untold}).until_running()
+    assert f"at an unknown price (see {RENTAL.console_url})" in ended.value.money
+
+
 def test_a_refused_credential_ends_the_wait_at_once() -> None:
     world = World(shown={0: CredentialError("revoked")})
     with pytest.raises(CredentialError):

@@ -18,6 +18,7 @@ from tests.simulator.control import SETTINGS
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.kinds import KINDS
 from tests.simulator.market import Market
+from tests.simulator.vastai import DIALECT
 
 from .conftest import PUBLIC_KEY, Client
 
@@ -88,12 +89,12 @@ def quick(client: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_client_meets_it(quick: Client, healthy: Told, fault: NamedFault) -> None:
-    quick.control("settings", fault.settings)
+    quick.control("settings", fault.settings_in(DIALECT))
     quick.control("faults", list(fault.orders))
     told = tour(quick)
     for order in quick.control("faults")["planned"]:
         assert order["met"] > 0, order
-    if fault.settings:
+    if fault.settings or fault.pages:
         assert told != healthy
     quick.control("settings", HEALTHY)
     quick.control("faults", [])
@@ -102,7 +103,7 @@ def test_a_client_meets_it(quick: Client, healthy: Told, fault: NamedFault) -> N
 
 def test_names_and_effects_are_different() -> None:
     assert not [name for name, count in Counter(f.name for f in FAULTS).items() if count > 1]
-    effects = Counter(str((fault.orders, fault.settings)) for fault in FAULTS)
+    effects = Counter(str((f.orders, f.settings, f.pages)) for f in FAULTS)
     assert not [effect for effect, count in effects.items() if count > 1]
 
 
@@ -111,7 +112,7 @@ def test_every_entry_says_what_it_is_and_where_it_was_seen() -> None:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", fault.name)
         assert fault.story.endswith(".")
         assert re.search(r" #\d+$|[/.]", fault.source), fault.source
-        assert fault.orders or fault.settings
+        assert fault.orders or fault.settings or fault.pages
         assert set(fault.settings) <= set(SETTINGS)
 
 

@@ -668,6 +668,17 @@ def test_a_release_takes_its_own_disk_along_for_good_and_no_other(
     assert subject.provider().list_rentals() == []
 
 
+def test_a_release_finds_the_disk_of_an_instance_that_does_not_tell_it(
+    subject: SimulatedVerda,
+) -> None:
+    rental = rented(subject)
+    another = rented(subject)
+    edited(subject, "/instances/.*", lambda row: row.update(os_volume_id=None, volume_ids=None))
+    subject.provider().release(rental.id)
+    assert [one.id for one in subject.provider().list_rentals()] == [another.id]
+    assert disks(subject) == ["gone", "attached"]
+
+
 @pytest.mark.parametrize("state", ["detached", "trash"])
 def test_a_disk_that_is_left_bills_and_is_a_rental_until_it_is_gone(
     subject: SimulatedVerda, state: str

@@ -453,11 +453,11 @@ class Verda(RestProvider):
     def _end(self, row: dict[str, Any], doing: str) -> None:
         """Ask for the end of an instance and its disk. Disks that others attached are theirs."""
         body: dict[str, Any] = {"id": [row["id"]], "action": "delete", "delete_permanently": True}
-        disk = row.get("os_volume_id")
+        disk = self._disk_of(row)
         if disk:
             # Without its name it would go to the trash.
             body["volume_ids"] = [disk]
-            self._ended[str(disk)] = row["id"]
+            self._ended[disk] = row["id"]
         response = self._transport.request(
             "PUT", "/instances", kind="destroy", body=body, idempotent=True
         )
@@ -470,6 +470,16 @@ class Verda(RestProvider):
                 "minutes.",
             )
         self._refused(response, doing)
+
+    def _disk_of(self, row: dict[str, Any]) -> str | None:
+        """The disk that an instance starts from: by the disks themselves where it does not tell."""
+        if row.get("os_volume_id"):
+            return str(row["os_volume_id"])
+        for volume in self._list("/volumes", "disks", "Reading /volumes"):
+            known = volume if isinstance(volume, dict) else {}
+            if known.get("instance_id") == row["id"] and _label(known):
+                return id_or_none(known.get("id"))
+        return None
 
     def _end_disk(self, disk: str, doing: str) -> None:
         response = self._transport.request(

@@ -24,3 +24,9 @@ def lacking(provider: Provider | type[Provider], host_keys: str) -> Iterator[str
             f"At {provider.name} a deadline cannot move: playbook inferops.gpu.extend is refused "
             "there. Set rent_deadline_hours to as long as the rental may be needed."
         )
+    if not provider.keeps_second_mark:
+        yield (
+            f"At {provider.name} the label alone says whose a rental is: one that somebody gives "
+            "another label is known to nobody, and bills until a person ends it at "
+            f"{provider.console_url}. Leave the labels of rentals as they are."
+        )

@@ -21,7 +21,7 @@ from ..errors import (
     UnprovenAbsence,
 )
 from ..mark import SEALED, Mark
-from ..model import DEAD, STOPPED, Offer, Order, Rental, cost_usd, rate
+from ..model import DEAD, STOPPED, Offer, Order, Rental, cost_usd, rate, rate_of
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
@@ -549,7 +549,7 @@ def _is_not_the_machines(attempts: list[dict[str, Any]]) -> bool:
 
 def _rate(billed: Offer | Rental) -> str:
     if isinstance(billed, Rental):
-        return rate(billed.billed_usd_per_hour)
+        return rate_of(billed)
     return rate(billed.price_usd_per_hour)
 
 

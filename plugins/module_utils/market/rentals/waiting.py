@@ -14,7 +14,7 @@ from ..access import ssh_probe
 from ..access.ssh_probe import BLACK_HOLED, CONNECT, FIRST_KEY, HOST_KEY, LOGIN, Login, Probe
 from ..clock import Clock
 from ..errors import HostFault, ImageRefused, MarketError, ProviderUnavailable, RequestRefused
-from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental, rate
+from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental, rate_of
 from ..providers.provider import Provider
 from .images import ImageRefusal, image_refusal
 
@@ -268,8 +268,8 @@ class _Watch:
     def money(self) -> str:
         """What is at stake."""
         if self._seen is None:
-            return "It may bill."
-        return f"It bills {rate(self._seen.billed_usd_per_hour)} until it is released."
+            return f"Rental {self._rental_id} may bill."
+        return f"It bills {rate_of(self._seen)} until it is released."
 
     @property
     def may_serve(self) -> bool:

@@ -47,16 +47,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.tens
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.verda import Verda
-from tests.simulator import (
-    lambda_cloud,
-    prime,
-    runpod,
-    shadeform,
-    shopper,
-    tensordock,
-    verda,
-)
-from tests.simulator.app import Simulator
+from tests.simulator import lambda_cloud, prime, shadeform, shopper, tensordock, verda
+from tests.simulator.app import Simulator, dialect_of
+from tests.simulator.dialect import Dialect
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
@@ -76,6 +69,18 @@ TROUBLES: dict[str, tuple[int, Any]] = {
     "200 and nothing": (200, ""),
     "200 and half of it": (200, '{"success": true, "instances": [{"id": 1, "lab'),
     "200 and another shape": (200, [1, 2]),
+}
+#: What the dialects of the simulator call some of the words of ``wire.CALLS``.
+REQUESTS = {
+    "get": "read",
+    "release": "destroy",
+    "change_mark": "change",
+    "attach_key": "attach",
+    "check_credential": "user",
+    "charged": "charges",
+    "stop": "change",
+    "start": "change",
+    "account": "account",
 }
 #: Those that refuse the credential, and those that say "not carried out".
 REFUSING, NOT_CARRIED_OUT = ("401", "403"), ("429",)
@@ -143,8 +148,22 @@ class Simulated(Subject):
     """The real client against its provider's routes of the simulator, over HTTP."""
 
     key = ACCOUNT_KEY
-    #: Each word of ``wire.CALLS`` that there is here, as method and pattern of the path.
-    calls: ClassVar[dict[str, tuple[str, str]]]
+
+    @property
+    def dialect(self) -> Dialect:
+        """What its provider calls things."""
+        return dialect_of(self.kind.name)
+
+    @property
+    def calls(self) -> dict[str, tuple[str, str]]:
+        """Each word of ``wire.CALLS`` that there is here, as method and pattern of the path."""
+        known = self.dialect.requests
+        names = {call: REQUESTS.get(call, call) for call in wire.CALLS}
+        return {
+            call: (known[name].method, known[name].path)
+            for call, name in names.items()
+            if name in known
+        }
 
     def __init__(self) -> None:
         self.market = SimulatedMarket(PretendHosts())
@@ -155,12 +174,25 @@ class Simulated(Subject):
     def provider(self, key: str | None = None) -> Provider:
         """A client at its own pace."""
         pace = Pace(None, self.kind.seconds_between, self.clock)
-        credentials = {"api_key": key or self.key}
-        return self.kind(credentials, self.simulator.url, pace, self.clock)
+        known = self.dialect.credentials
+        credentials = {
+            option: key if key and told == self.key else told for option, told in known.items()
+        }
+        url = self.simulator.url + self.dialect.api_path
+        return self.kind(credentials, url, pace, self.clock)
+
+    @property
+    def image(self) -> str:
+        """What the dialect has, else what is usual."""
+        return self.dialect.image or super().image
 
     def number(self, rental_id: str) -> int:
         """That of a rental in the books."""
-        return int(rental_id)
+        return self.dialect.number(rental_id)
+
+    def rentals(self) -> set[str]:
+        """By the simulator's books."""
+        return {self.dialect.rental_id(number) for number in self.market.rentals}
 
     def _sent(self) -> list[dict[str, Any]]:
         method, path = self.calls["create"]
@@ -192,8 +224,8 @@ class Simulated(Subject):
         self._plan(kind, "create", trouble, 1)
 
     def relabel(self, rental_id: str, label: str) -> None:
-        """In the books."""
-        self.market.rentals[self.number(rental_id)].label = label
+        """As in its console."""
+        self.market.relabel(self.market.rentals[self.number(rental_id)], label)
 
     def take_gpus(self, rental_id: str) -> None:
         """Its machine off the market."""
@@ -216,11 +248,6 @@ class SimulatedVastAI(Simulated):
     """Vast.ai: an ask is an offer, and its number an id."""
 
     kind = VastAI
-    calls = wire.CALLS
-
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {str(number) for number in self.market.rentals}
 
     def take(self, offer_id: str) -> None:
         """Off the market."""
@@ -231,23 +258,6 @@ class SimulatedRunPod(Simulated):
     """RunPod: a kind of GPU in one of its clouds is an offer."""
 
     kind = RunPod
-    calls: ClassVar[dict[str, tuple[str, str]]] = {
-        "search": ("GET", "/v2/catalog/gpus"),
-        "create": ("POST", "/v2/pods$"),
-        "list": ("GET", "/v2/pods$"),
-        "get": ("GET", "/v2/pods/.+"),
-        "release": ("DELETE", "/v2/pods/.+"),
-        "change_mark": ("PATCH", "/v2/pods/.+"),
-        "check_credential": ("GET", "/v2/account/ssh-keys"),
-    }
-
-    def number(self, rental_id: str) -> int:
-        """Behind the word that its pods' ids begin with."""
-        return int(rental_id.removeprefix(runpod.PREFIX))
-
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {runpod.pod_id(rental) for rental in self.market.rentals.values()}
 
     def carried(self) -> str:
         """The body of the create, and the script that is packed in it."""
@@ -265,23 +275,6 @@ class SimulatedLambda(Simulated):
     """Lambda Cloud: an instance type in a region is an offer."""
 
     kind = LambdaCloud
-    calls: ClassVar[dict[str, tuple[str, str]]] = {
-        "search": ("GET", "/api/v1/instance-types"),
-        "create": ("POST", "/api/v1/instance-operations/launch"),
-        "list": ("GET", "/api/v1/instances$"),
-        "get": ("GET", "/api/v1/instances/.+"),
-        "release": ("POST", "/api/v1/instance-operations/terminate"),
-        "change_mark": ("POST", "/api/v1/instances/.+"),
-        "check_credential": ("GET", "/api/v1/ssh-keys"),
-    }
-
-    def number(self, rental_id: str) -> int:
-        """To the base of 16."""
-        return lambda_cloud.number_of(rental_id)
-
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {lambda_cloud.instance_id(rental) for rental in self.market.rentals.values()}
 
     def take(self, offer_id: str) -> None:
         """All machines of the type in the region."""
@@ -294,23 +287,6 @@ class SimulatedShadeform(Simulated):
     """Shadeform: a kind of machine of one of its clouds, in a region, is an offer."""
 
     kind = Shadeform
-    calls: ClassVar[dict[str, tuple[str, str]]] = {
-        "search": ("GET", "/v1/instances/types$"),
-        "create": ("POST", "/v1/instances/create$"),
-        "list": ("GET", "/v1/instances$"),
-        "get": ("GET", "/v1/instances/.+/info$"),
-        "release": ("POST", "/v1/instances/.+/delete$"),
-        "change_mark": ("POST", "/v1/instances/.+/update$"),
-        "check_credential": ("GET", "/v1/sshkeys$"),
-    }
-
-    def number(self, rental_id: str) -> int:
-        """The last part of its id."""
-        return int(rental_id.rpartition("-")[2])
-
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {shadeform.instance_id(rental) for rental in self.market.rentals.values()}
 
     def carried(self) -> str:
         """The body of the create, and the script that is packed in it."""
@@ -331,22 +307,6 @@ class SimulatedPrimeIntellect(Simulated):
     """Prime Intellect: a plan of one of its clouds is an offer."""
 
     kind = PrimeIntellect
-    calls: ClassVar[dict[str, tuple[str, str]]] = {
-        "search": ("GET", "/api/v1/availability/gpus"),
-        "create": ("POST", "/api/v1/pods/$"),
-        "list": ("GET", "/api/v1/pods/$"),
-        "get": ("GET", "/api/v1/pods/[0-9a-f]+$"),
-        "release": ("DELETE", "/api/v1/pods/.+"),
-        "check_credential": ("GET", "/api/v1/ssh_keys/$"),
-    }
-
-    def number(self, rental_id: str) -> int:
-        """Its ids are hexadecimal."""
-        return int(rental_id, 16)
-
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {prime.pod_id(rental) for rental in self.market.rentals.values()}
 
     def take(self, offer_id: str) -> None:
         """All machines with this GPU."""
@@ -359,41 +319,12 @@ class SimulatedVerda(Simulated):
     """Verda: a type of instance in one location is an offer, and a tag keeps the mark."""
 
     kind = Verda
-    calls: ClassVar[dict[str, tuple[str, str]]] = {
-        "search": ("GET", "/v1/instance-types$"),
-        "create": ("POST", "/v1/instances$"),
-        "list": ("GET", "/v1/instances$"),
-        "get": ("GET", "/v1/instances/[^/]+$"),
-        "release": ("PUT", "/v1/instances$"),
-        "change_mark": ("POST", "/v1/instances/[^/]+/tags$"),
-        "check_credential": ("GET", "/v1/balance$"),
-        "account": ("GET", "/v1/balance$"),
-    }
-
-    @property
-    def image(self) -> str:
-        """Not the usual one: old GPUs do not take that."""
-        return verda.OLD_IMAGE
-
-    def provider(self, key: str | None = None) -> Provider:
-        """A client at its own pace, with two credentials."""
-        pace = Pace(None, self.kind.seconds_between, self.clock)
-        credentials = {"client_id": verda.CLIENT_ID, "client_secret": key or self.key}
-        return self.kind(credentials, f"{self.simulator.url}/v1", pace, self.clock)
 
     @property
     def api(self) -> verda.Api:
         """Its routes, with the disks, scripts and keys behind them."""
         assert isinstance(self.simulator.api, verda.Api)
         return self.simulator.api
-
-    def number(self, rental_id: str) -> int:
-        """The end of its instance's id."""
-        return verda.number_of(rental_id)
-
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {verda.instance_id(rental) for rental in self.market.rentals.values()}
 
     def carried(self) -> str:
         """The body of the create, and the script that was made for it."""
@@ -405,15 +336,6 @@ class SimulatedVerda(Simulated):
         for offer in self.market.search():
             if f"{verda.type_of(offer)}.{verda.location(offer)}" == offer_id:
                 del self.market.offers[offer["id"]]
-
-    def relabel(self, rental_id: str, label: str) -> None:
-        """In the tag; without a text there is none."""
-        tags = self.market.rentals[self.number(rental_id)].wish["instance"]["tags"]
-        (mark,) = (one for one in tags if one["key"] == verda.MARK_TAG)
-        if label:
-            mark["value"] = label
-        else:
-            tags.remove(mark)
 
 
 class SimulatedShopper(Simulated):
