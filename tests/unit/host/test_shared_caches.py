@@ -342,6 +342,7 @@ def test_an_address_that_is_none_is_refused_before_anything_is_rented(address: s
     with pytest.raises(CacheError):
         kind_of(address)
     told = " ".join(map(str, wanting({"inferops_cache_home": address})))
+    assert "inferops_cache_home: " in told
     assert "is no bucket" in told or "is no target of rsync" in told
 
 
