@@ -134,7 +134,7 @@ def states(talk: Talk, rental: Rental) -> None:
         talk.say(
             "get_pod",
             of(rental),
-            told=lambda pod: picked(talk, rental)(pod),
+            told=picked(talk, rental),
             want=lambda: runpod_pod(talk, rental),
         )
     talk.refused("resume_pod", of(rental), says="cannot start a pod that is RUNNING")

@@ -412,7 +412,8 @@ def test_a_refused_rental_request_is_told_by_its_words(
     subject: SimulatedTensorDock, case: str
 ) -> None:
     status, body, kind = CREATES[case]
-    assert type(refusal(subject, status, body)) is kind
+    told = refusal(subject, status, body)
+    assert told.__class__ is kind
     assert subject.rentals() == set()
 
 
