@@ -226,7 +226,8 @@ class Rental:
     ``ends_at`` is when its machine's owner wants it back, in epoch seconds.
     ``seniority`` sorts the rentals of a provider by their creation and never changes; empty where
     the provider tells no order. ``started_at`` is in epoch seconds. What is the user's ``own`` is
-    no rental at all: nobody rents it, and nobody ends it.
+    no rental at all: nobody rents it, and nobody ends it. One that ``is_ending`` has been released
+    already, or is what is left of one: nobody can keep it.
     """
 
     provider: str
@@ -252,6 +253,7 @@ class Rental:
     ends_at: float | None = None
     claim: Mark | None = None
     own: bool = False
+    is_ending: bool = False
 
     def __post_init__(self) -> None:
         check_id(self.id)

@@ -42,6 +42,14 @@ MUTATIONS = (
         (f"{UNTOLD}::test_a_price_that_is_not_told_is_said_with_where_it_is_shown",),
     ),
     Mutation(
+        "ending-rental-is-kept",
+        "a deploy keeps a rental whose end was asked for, and nobody has a host a moment later",
+        f"{MARKET}/rentals/desk.py",
+        "        lasting = [one for one in existing if not one.is_ending]\n",
+        "        lasting = list(existing)\n",
+        (f"{UNTOLD}::test_what_is_ending_is_proven_gone_and_never_kept",),
+    ),
+    Mutation(
         "label-alone-is-not-said",
         "nobody is told that a rental which loses its label is known to nobody",
         f"{MARKET}/rentals/lacking.py",

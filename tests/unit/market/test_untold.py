@@ -15,7 +15,11 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.filter.rental_cost import rental_cost
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import OfferGone
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Offer, cost_usd
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
+    FAILED,
+    Offer,
+    cost_usd,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.promises import compare
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.ranking import Usage, rank
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import (
@@ -225,6 +229,34 @@ def test_a_price_that_is_not_told_is_said_with_where_it_is_shown(fakes: Fakes) -
     fakes.world.clock.sleep(60)
     told = fakes.run("rental_extend", scope="test", name="gpu-1", hours=30)["failure"]["money"]
     assert f"at an unknown price (see {rental.console_url})" in told
+
+
+# What is ending.
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_ending_is_proven_gone_and_never_kept(fakes: Fakes, check: bool) -> None:
+    first = fakes.rent()["rental"]["id"]
+    ending = replace(fakes.world.rentals[first], status=FAILED, is_ending=True)
+    fakes.world.rentals[first] = ending
+    fakes.world.clock.sleep(60)
+    result = fakes.rent(check=check)
+    assert result["changed"]
+    assert f"Rental {first} is ending" in str(result["warnings"])
+    if check:
+        assert list(fakes.world.rentals) == [first]
+    else:
+        assert list(fakes.world.rentals) == [result["rental"]["id"]] != [first]
+
+
+def test_what_lasts_is_kept_beside_what_is_ending(fakes: Fakes) -> None:
+    first = fakes.rent()["rental"]["id"]
+    (kept,) = fakes.world.rentals.values()
+    twin = replace(kept, id="0-ends", status=FAILED, is_ending=True, seniority="0")
+    fakes.world.rentals[twin.id] = twin
+    fakes.world.rentals[first] = replace(kept, status=FAILED)
+    fakes.world.clock.sleep(60)
+    assert fakes.rent()["rental"]["id"] == first
 
 
 # What a provider cannot do.

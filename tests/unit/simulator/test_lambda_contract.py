@@ -542,6 +542,7 @@ def test_one_that_ends_already_can_be_released_again(subject: SimulatedLambda) -
     seen = provider.get(rental.id)
     assert seen is not None
     assert (seen.status, seen.status_text) == (FAILED, "terminating")
+    assert seen.is_ending
     subject.clock.sleep(lambda_cloud.TERMINATING_SECONDS)
     assert provider.get(rental.id) is None
     provider.release(rental.id)

@@ -490,6 +490,7 @@ def test_a_pod_is_in_one_of_its_states(
     edited(subject, f"{PODS}|{POD}", lambda row: row.update(change))
     (listed,) = subject.provider().list_rentals()
     assert (listed.status, listed.mark) == (told, rental.mark)
+    assert listed.is_ending == (status == "DELETING")
     if told == UNREADABLE:
         with pytest.raises(ProviderUnavailable):
             subject.provider().get(rental.id)

@@ -690,6 +690,8 @@ def test_a_disk_that_is_left_bills_and_is_a_rental_until_it_is_gone(
         verda.trash(subject.api, disk)
     (left,) = subject.provider().list_rentals()
     assert (left.mark, left.status) == (rental.mark, STOPPED)
+    assert left.is_ending
+    assert not rental.is_ending
     assert "its disk is left" in left.status_text
     assert left.billed_usd_per_hour == pytest.approx(72 * 0.2 / 730, abs=1e-6)
     assert subject.provider().get(left.id) == left

@@ -324,6 +324,7 @@ class LambdaCloud(RestProvider):
             ssh=(way,) if way else (),
             ports={str(_SSH_PORT): way} if way else {},
             console_url=self._console_url,
+            is_ending=row.get("status") in _ENDING,
         )
 
 

@@ -64,7 +64,7 @@ _STATUS = {
     "DELETING": FAILED,
     "UNKNOWN": SILENT,
 }
-_GONE = "TERMINATED"
+_GONE, _ENDING = "TERMINATED", "DELETING"
 #: ``installationStatus`` of an active pod; without one, or when it is FINISHED, it can be used.
 _INSTALLATION = {"PENDING": STARTING, "ACTIVE": STARTING, "ERROR": FAILED, "TERMINATED": FAILED}
 #: What an offer is about: all of it is sent with the rental request. Its price is, too.
@@ -352,6 +352,7 @@ class PrimeIntellect(RestProvider):
             ports=dict(_ports(row)),
             console_url=self._console_url,
             stopped_usd_per_hour=numeric(row, "stoppedPriceHr"),
+            is_ending=row.get("status") == _ENDING,
         )
 
 

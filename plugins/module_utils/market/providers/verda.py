@@ -67,6 +67,7 @@ _STATUS = {
     "no_capacity": FAILED,
     "deleting": FAILED,
 }
+_ENDING = "deleting"
 _GONE = ("discontinued", "deleted", "notfound")
 #: How it says that an id is no instance's, or that of one that has ended.
 _NO_INSTANCE = re.compile(
@@ -432,6 +433,8 @@ class Verda(RestProvider):
             console_url=self._console_url,
             # One that is shut down bills as before.
             stopped_usd_per_hour=price,
+            # So is a disk that is left: nothing can be done with it.
+            is_ending="disk" in row or row.get("status") == _ENDING,
         )
 
     # Change and end.

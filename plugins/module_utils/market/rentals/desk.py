@@ -130,7 +130,7 @@ class Desk:
         name = self._options["name"]
         listed = self._account.rentals(SHARED_FOR_SECONDS, name)
         self._machines_in_use = {one.machine_id for one in listed if one.machine_id}
-        existing = named(listed, name)
+        existing = self._lasting(named(listed, name))
         if existing:
             return existing
         refuse_damaged(self._account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
@@ -278,6 +278,20 @@ class Desk:
         return [rental]
 
     # Keep.
+
+    def _lasting(self, existing: list[Rental]) -> list[Rental]:
+        """*existing*, what can be kept first. Where nothing can, it is proven gone: none is left.
+
+        The end of it was asked for already, by this run or another one.
+        """
+        lasting = [one for one in existing if not one.is_ending]
+        if lasting or not existing:
+            return [*lasting, *(one for one in existing if one.is_ending)]
+        ending = ", ".join(one.id for one in existing)
+        self._warn(f"Rental {ending} is ending, so another one is rented once it is gone.")
+        if not self._dry_run:
+            self._release_all(existing)
+        return []
 
     def _keep(self, existing: list[Rental]) -> dict[str, Any]:
         kept = existing[0]
