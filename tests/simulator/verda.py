@@ -338,8 +338,9 @@ def create(api: Api, request: Request, traits: Traits) -> Reply:
         if not fitting:
             raise Refused(503, "service_unavailable", NO_CAPACITY)
         offer = fitting[0]
-        # All of one type cost the same.
-        market.offers[offer["id"]] = offer | {"dph_base": float(known["price_per_hour"])}
+        # All of one type cost the same, and so do all disks.
+        costs = {"dph_base": float(known["price_per_hour"]), "storage_cost": DISK_USD_PER_GB_MONTH}
+        market.offers[offer["id"]] = offer | costs
         keys = [api.things.keys[one]["key"] for one in listed(wish.get("ssh_key_ids"))]
         try:
             rental = market.create(offer["id"], as_wish(api, wish), traits, keys)
