@@ -77,7 +77,7 @@ def _status(address: str, timeout_seconds: float) -> int:
         # For this address alone: whoever it leads to gets no login.
         request.add_unredirected_header("Authorization", f"Basic {login}")
     try:
-        with urllib.request.urlopen(request, timeout=timeout_seconds) as answer:
+        with urllib.request.build_opener().open(request, timeout=timeout_seconds) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:

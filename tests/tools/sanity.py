@@ -1,18 +1,21 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs `ansible-test sanity` on a clean copy of the checkout.
+"""Runs `ansible-test sanity` on what is released: the files of the built tarball.
 
 ansible-test insists on a folder `ansible_collections/inferops/gpu`, and keeps its virtual
-environments in the home folder: it gets a copy and a home of its own (.rig/home).
+environments in the home folder: it gets a copy and a home of its own (.rig/home). The tests, which
+nobody installs, are looked at by the linters of the checkout alone.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -26,6 +29,7 @@ HOME = tree.REPOSITORY / ".rig" / "home"
 SHARED_WITH_THE_USER = (".config/pip", ".config/uv", ".pip", ".cache/pip", ".cache/uv")
 # Our code for rented hosts also runs on this Python; tests that run our code take it if it is here.
 OLDEST_PYTHON_MINOR = 9
+CONFIG = Path("tests", "config.yml")
 # Stands in for get-pip.py, which ansible-test would download: Python's own ensurepip does the same.
 GET_PIP = 'import ensurepip, sys\nsys.exit(ensurepip._main(["--default-pip"]))\n'
 
@@ -56,12 +60,23 @@ def sanity(collection: Path, *arguments: str, path: str) -> int:
     ).returncode
 
 
+def unpack(collection: Path) -> None:
+    """Put what the tarball has into `collection`, and which Pythons ansible-test shall try."""
+    collection.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="inferops-sanity-") as folder:
+        with tarfile.open(tree.build(Path(folder))) as tarball:
+            tarball.extractall(collection, filter="data")
+    config = collection / CONFIG
+    config.parent.mkdir(exist_ok=True)
+    shutil.copy2(tree.REPOSITORY / CONFIG, config)
+
+
 def main() -> int:
     """Every test on this Python; on the oldest Python those that read or run our code."""
     prepare_home()
     with tempfile.TemporaryDirectory(prefix="inferops-sanity-") as folder:
         collection = Path(folder, "ansible_collections", "inferops", "gpu")
-        tree.copy(collection)
+        unpack(collection)
         path = os.environ["PATH"]
         this = f"3.{sys.version_info.minor}"
         status = sanity(collection, "--python", this, path=path)
