@@ -63,9 +63,11 @@ def sanity(collection: Path, *arguments: str, path: str) -> int:
 def unpack(collection: Path) -> None:
     """Put what the tarball has into `collection`, and which Pythons ansible-test shall try."""
     collection.mkdir(parents=True)
-    with tempfile.TemporaryDirectory(prefix="inferops-sanity-") as folder:
-        with tarfile.open(tree.build(Path(folder))) as tarball:
-            tarball.extractall(collection, filter="data")
+    with (
+        tempfile.TemporaryDirectory(prefix="inferops-sanity-") as folder,
+        tarfile.open(tree.build(Path(folder))) as tarball,
+    ):
+        tarball.extractall(collection, filter="data")
     config = collection / CONFIG
     config.parent.mkdir(exist_ok=True)
     shutil.copy2(tree.REPOSITORY / CONFIG, config)
