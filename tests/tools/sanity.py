@@ -15,7 +15,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -63,11 +62,8 @@ def sanity(collection: Path, *arguments: str, path: str) -> int:
 def unpack(collection: Path) -> None:
     """Put what the tarball has into `collection`, and which Pythons ansible-test shall try."""
     collection.mkdir(parents=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="inferops-sanity-") as folder,
-        tarfile.open(tree.build(Path(folder))) as tarball,
-    ):
-        tarball.extractall(collection, filter="data")
+    with tempfile.TemporaryDirectory(prefix="inferops-sanity-") as folder:
+        shutil.unpack_archive(tree.build(Path(folder)), collection)
     config = collection / CONFIG
     config.parent.mkdir(exist_ok=True)
     shutil.copy2(tree.REPOSITORY / CONFIG, config)
