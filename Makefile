@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup image demo demo-down test lint sanity unit integration molecule \
+.PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
 	attack diagnosis fit engines conformance fidelity crashpoints races faults mutants ranking bench server-drill \
 	stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
@@ -44,6 +44,9 @@ unit: $(READY) ## Unit tests
 
 integration: image ## Integration tests: real hosts, real SSH, the built tarball
 	@$(CHECK) --only integration
+
+long: image ## Whole stories that take minutes each: a model that is mended, a host that vanishes
+	@$(CHECK) --only long
 
 molecule: image ## Every molecule scenario
 	@$(CHECK) --only molecule

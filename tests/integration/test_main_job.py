@@ -232,6 +232,7 @@ def test_evidence_that_cannot_be_kept_does_not_keep_the_bill_running(
     assert controller.rentals() == []
 
 
+@pytest.mark.long
 def test_a_host_that_vanishes_while_it_is_installed_is_released(controller: Controller) -> None:
     def pull_the_plug(line: str) -> None:
         if "TASK [inferops.gpu.stack : Choose the stack]" in line:

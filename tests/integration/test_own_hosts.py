@@ -70,6 +70,7 @@ def test_a_host_of_ones_own_is_served_looked_at_and_left(
     status = play("status").message()
     assert "Scope main-job: 0 rentals" in status
     assert f"{NAME}/vllm: running" in status
+    assert "Server vllm is healthy" in play("recover", recover_apply=True).message()
 
     down = play("teardown").message()
     assert "Server: stopped, proven. Tunnel: closed." in down

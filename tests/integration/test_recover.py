@@ -10,6 +10,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.drills.controller import rent_playbook
 from tests.integration import engine_image
 from tests.integration.plays import Controller, Run
@@ -46,6 +48,7 @@ def tried(report: dict[str, Any]) -> list[tuple[str, bool]]:
     return [(step["id"], step["helped"]) for step in report["tried"]]
 
 
+@pytest.mark.long
 def test_recover_mends_a_broken_model_by_the_ladder_and_leaves_a_healthy_server_alone(
     controller: Controller,
 ) -> None:

@@ -145,6 +145,7 @@ def pack_pip(folder: Path) -> None:
                 archive.write(str(file.locate()), str(file))
 
 
+@pytest.mark.long
 def test_pip_does_all_of_it_where_uv_cannot_be_had(tmp_path: Path, play: Play) -> None:
     """The supervisor's environment, too: containers without systemd need it."""
     with rig.index(tmp_path / "index") as url:

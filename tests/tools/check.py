@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs every check and test of this repository, or those named by --only, fast ones first.
+"""Runs the checks and tests of this repository, or those named by --only, fast ones first.
 
 What waits most of its time runs beside what computes. The run goes on after a failure, ends what
 it started even when interrupted, and fails when anything is left behind. At the end it names the
@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -54,6 +55,8 @@ class Step:
     beside: bool = False
     # Waits until what runs beside is done: it needs the machine for itself.
     alone: bool = False
+    # Runs only where --only names it.
+    apart: bool = False
 
 
 STEPS = (
@@ -82,7 +85,8 @@ STEPS = (
     # Not beside the other unit tests: what stops a server looks at the whole machine's processes.
     Step("unit", "other-engine", f"{PYTEST} 1 --engine stand_in {ANY_ENGINE}", beside=True),
     Step("sanity", "sanity", "python -m tests.tools.sanity"),
-    Step("integration", "integration", f"{PYTEST} 3 tests/integration", alone=True),
+    Step("integration", "integration", f"{PYTEST} 3 -m 'not long' tests/integration", alone=True),
+    Step("long", "long", f"{PYTEST} 3 -m long tests/integration", alone=True, apart=True),
 )
 
 
@@ -127,7 +131,7 @@ class Started:
         """Its output is ours; that of a step beside others waits in a file for its end."""
         self.step, self.report = step, scratch / f"{step.name}.xml"
         self.output = scratch / f"{step.name}.log" if beside else None
-        command = step.command.split()
+        command = shlex.split(step.command)
         if command[0] == "pytest":
             command.append(f"--junit-xml={self.report}")
         where = ", beside the next ones" if beside else ""
@@ -184,9 +188,9 @@ def close_ssh_masters(folder: Path) -> None:
 
 
 def select(only: str | None) -> tuple[Step, ...]:
-    """The steps whose name or group is in the comma-separated `only`; all when it is None."""
+    """Those whose name or group is in the comma-separated `only`; without, all but those apart."""
     if only is None:
-        return STEPS
+        return tuple(step for step in STEPS if not step.apart)
     wanted = set(only.split(","))
     unknown = wanted - {step.name for step in STEPS} - {step.group for step in STEPS}
     if unknown:
