@@ -305,11 +305,17 @@ released:
   description:
     - The rentals that were released, or would be, each with what it has cost. Where the provider
       does not tell the price, that is null and the cost 0.
+    - C(billed_usd) is what the provider has billed so far, null where it does not tell. Bills come
+      later; one that is more than 5 % above C(cost_usd) is warned of.
   returned: with O(state=absent)
   type: list
   elements: dict
   sample:
-    - {provider: vastai, id: "27011234", price_usd_per_hour: 0.3412, cost_usd: 0.0841}
+    - provider: vastai
+      id: "27011234"
+      price_usd_per_hour: 0.3412
+      cost_usd: 0.0841
+      billed_usd: 0.0839
 """
 
 from ansible.module_utils.basic import AnsibleModule

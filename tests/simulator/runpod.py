@@ -12,7 +12,7 @@ what the market's does, and a start on GPUs that somebody else has by now is ref
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +50,9 @@ ACTIONS = {
     "PROVISIONING": ["stop", "terminate"],
     "STARTING": ["stop", "terminate"],
 }
+#: Seconds of a bucket of bills; no longer ones are made here.
+BUCKETS = {"hour": 3_600, "day": 86_400}
+AMOUNTS = ("totalAmount", "gpuAmount", "cpuAmount", "diskAmount")
 NO_INSTANCES = (
     "There are no longer any instances available with the requested specifications. "
     "Please refresh and try again."
@@ -415,6 +418,60 @@ def act(market: Market, request: Request, found: Rental | None) -> Reply:
     return pod(market, request, found)
 
 
+def billing(market: Market, request: Request, _pod: Rental | None) -> Reply:
+    """What pods have cost, those that have ended among them: a record for each pod and bucket.
+
+    What a pod costs is spread evenly over its life.
+    """
+    query = request.query
+    size = BUCKETS.get(query.get("bucketSize", "day"))
+    if size is None:
+        raise Problem(422, "Unprocessable Entity", "Request validation failed.")
+    with market.lock:
+        market.settle()
+        now = market.clock.now()
+        start = seconds_of(query["startTime"]) if "startTime" in query else now - 30 * 86_400
+        billed = [
+            one
+            for one in (*market.ended, *market.rentals.values())
+            if not one.stranger and query.get("podId") in (None, pod_id(one))
+        ]
+        records = [
+            record
+            for one in billed
+            for record in records_of(one, size)
+            if seconds_of(record["startTime"]) >= start // size * size
+        ]
+    told = {"startTime": moment(start // size * size), "endTime": moment(now // size * size + size)}
+    metadata = {
+        "query": told | {"bucketSize": query.get("bucketSize", "day"), "podId": query.get("podId")},
+        "recordCount": len(records),
+        "uniquePodCount": len({one["podId"] for one in records}),
+        "totals": {name: sum(one[name] for one in records) for name in AMOUNTS},
+    }
+    return json_reply({"records": records, "metadata": metadata})
+
+
+def records_of(rental: Rental, size: int) -> Iterator[dict[str, Any]]:
+    """Its records in buckets of so many seconds."""
+    begin, end = rental.created_at, max(rental.settled_at, rental.created_at + 1)
+    for bucket in range(int(begin) // size * size, int(end) + 1, size):
+        share = (min(end, bucket + size) - max(begin, bucket)) / (end - begin)
+        if share > 0:
+            amounts = (rental.gpu_usd + rental.storage_usd, rental.gpu_usd, 0.0, rental.storage_usd)
+            yield {
+                "startTime": moment(bucket),
+                "endTime": moment(bucket + size),
+                "podId": pod_id(rental),
+                **{name: one * share for name, one in zip(AMOUNTS, amounts, strict=True)},
+            }
+
+
+def seconds_of(told: str) -> float:
+    """Epoch seconds of an RFC 3339 time. Raises ValueError."""
+    return datetime.fromisoformat(told).timestamp()
+
+
 def ssh_keys(market: Market, request: Request, _pod: Rental | None) -> Reply:
     """The keys of the account."""
     return json_reply({"keys": list(market.account_keys.values())})
@@ -447,6 +504,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", "/v2/pods/(?P<pod>[^/]+)", delete),
     ("POST", "/v2/pods/(?P<pod>[^/]+)/action", act),
     ("GET", "/v2/account/ssh-keys", ssh_keys),
+    ("GET", "/v2/billing/pods", billing),
     ("PUT", "/v2/account/ssh-keys", replace_ssh_keys),
 )
 

@@ -339,6 +339,11 @@ def cost_usd(price_usd_per_hour: float | None, started_at: float | None, now: fl
     return round(hours * (price_usd_per_hour or 0.0), 4)
 
 
+def is_dearer(one_usd: float, other_usd: float) -> bool:
+    """Whether *one_usd* is above *other_usd* by more than 5 %, and by more than a cent."""
+    return one_usd - other_usd > max(0.05 * other_usd, 0.01)
+
+
 def rate(price_usd_per_hour: float | None) -> str:
     """An hourly price in words."""
     if price_usd_per_hour is None:

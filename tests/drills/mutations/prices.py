@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import LIMITED, MARKET
+from tests.drills.mutations.paths import LIFECYCLE, LIMITED, MARKET
 
 MUTATIONS = (
     Mutation(
@@ -87,5 +87,21 @@ MUTATIONS = (
         "                shunned.add(offer.machine_id)\n                continue\n",
         "                requests += 1\n                continue\n",
         (f"{LIMITED}::test_machines_that_other_hosts_rent_cost_no_attempt",),
+    ),
+    Mutation(
+        "dear-bill-is-not-said",
+        "a bill far above the price is found at the end of the month",
+        f"{MARKET}/model.py",
+        "    return one_usd - other_usd > max(0.05 * other_usd, 0.01)\n",
+        "    return one_usd - other_usd > max(50 * other_usd, 10)\n",
+        (f"{LIFECYCLE}::test_a_bill_that_is_dearer_than_the_price_lets_expect_is_said",),
+    ),
+    Mutation(
+        "unreadable-bill-stops-a-release",
+        "a teardown fails at a bill, after what it was for has ended",
+        f"{MARKET}/rentals/account.py",
+        "else round(billed, 4)\n        except MarketError as error:\n",
+        "else round(billed, 4)\n        except KeyError as error:\n",
+        (f"{LIFECYCLE}::test_bills_that_nobody_may_read_keep_nobody_from_releasing",),
     ),
 )

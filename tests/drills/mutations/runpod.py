@@ -121,4 +121,12 @@ MUTATIONS = (
         "order.mark.deadline, None",
         (f"{CONTRACT}::test_the_switch_is_sent_along_though_nobody_counts_on_it",),
     ),
+    Mutation(
+        "runpod-bill-of-all-pods",
+        "a pod is told to have cost what the whole account has",
+        FILE,
+        'for row in rows if row["podId"] == rental_id]',
+        "for row in rows]",
+        (f"{CONTRACT}::test_the_bill_of_a_pod_is_its_own",),
+    ),
 )

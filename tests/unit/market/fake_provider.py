@@ -161,6 +161,11 @@ class FakeProvider(Provider):
 
         return self._play("charged", told)
 
+    def billed_usd(self, rental_id: str, since: float) -> float | None:
+        """By what was charged."""
+        charge = self.charged(since).get(rental_id)
+        return charge.usd if charge else None
+
     def account(self) -> Account:
         """Money, where the kind tells of it."""
         return self._play("account", lambda: Account(credit_usd=25.0))

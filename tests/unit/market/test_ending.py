@@ -95,6 +95,16 @@ def test_a_price_that_is_not_told_is_not_shown_as_nothing() -> None:
     assert "Together: at least 0.0841 dollars." in said(RENTAL, unpriced)
 
 
+def test_what_was_billed_stands_beside_what_was_to_be_expected() -> None:
+    assert said({**RENTAL, "billed_usd": 0.084}).endswith("for 0.0841 dollars (0.0840 billed).")
+    # Bills come later.
+    some = said({**RENTAL, "cost_usd": 2.0, "billed_usd": 1.5})
+    assert some.endswith("for 2.0000 dollars (1.5000 billed so far).")
+    unpriced = {**RENTAL, "price_usd_per_hour": None, "cost_usd": 0.0, "billed_usd": 0.3}
+    assert said(unpriced).endswith("at a price that is not told (0.3000 billed).")
+    assert "billed" not in said({**RENTAL, "billed_usd": None})
+
+
 STANDS = {
     "changed": True,
     "rental": {"id": "7", "provider": "vastai", "stopped_usd_per_hour": 0.011},

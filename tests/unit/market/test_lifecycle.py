@@ -419,3 +419,37 @@ def test_a_rental_that_has_stopped_is_ended_by_nobody_and_tells_what_it_costs(
     assert verdict["billed_usd_per_hour"] == told["billed_usd_per_hour"]
     gone = market.run("rental", name="gpu-1", scope="test", state="absent")["released"]
     assert gone[0]["cost_usd"] == pytest.approx(charged, abs=0.001)
+
+
+# What was billed.
+
+
+def test_a_bill_that_is_dearer_than_the_price_lets_expect_is_said(market: Market) -> None:
+    market.rent()
+    market.pass_hours(2)
+    truth = market.simulator.market.rentals[market.billing()[0]["id"]]
+    truth.gpu_usd += 5
+    result = market.run("rental", name="gpu-1", scope="test", state="absent")
+    (released,) = result["released"]
+    assert released["billed_usd"] == pytest.approx(released["cost_usd"] + 5, abs=0.01)
+    told = str(result["warnings"])
+    assert f"was billed {released['billed_usd']:.4f} dollars" in told
+    assert f"{released['cost_usd']:.4f} were expected" in told
+
+
+def test_a_bill_as_expected_is_told_and_nothing_said_of_it(market: Market) -> None:
+    market.rent()
+    market.pass_hours(2)
+    for dry in (True, False):
+        result = market.run("rental", name="gpu-1", scope="test", state="absent", check=dry)
+        (released,) = result["released"]
+        assert released["billed_usd"] == pytest.approx(released["cost_usd"], rel=0.05)
+        assert "warnings" not in result
+
+
+def test_bills_that_nobody_may_read_keep_nobody_from_releasing(market: Market) -> None:
+    market.rent()
+    market.fault("reply", on="charged", status=403, body={}, times=99)
+    result = market.run("rental", name="gpu-1", scope="test", state="absent")
+    assert [one["billed_usd"] for one in result["released"]] == [None]
+    assert market.billing() == []

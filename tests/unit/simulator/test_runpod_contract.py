@@ -93,6 +93,7 @@ def test_every_call_and_every_answer_is_as_the_document_has_it(
     provider.check_credential()
     provider.release(rental.id)
     assert provider.get(rental.id) is None
+    assert provider.billed_usd(rental.id, rental.since) == 0
     with pytest.raises(CredentialError):
         subject.provider("another-key").list_rentals()
     offer = cheapest(subject)
@@ -203,7 +204,8 @@ def edited(subject: SimulatedRunPod, path: str, edit: Callable[[dict[str, Any]],
         if not re.fullmatch(path, request.path):
             return reply
         body = json.loads(reply.body)
-        for row in body.get("pods", body.get("gpus", [body])):
+        rows = (body[name] for name in ("pods", "gpus", "records") if name in body)
+        for row in next(rows, [body]):
             edit(row)
         return Reply(reply.status, json.dumps(body).encode(), reply.headers)
 
@@ -375,3 +377,32 @@ def test_a_kind_of_gpu_is_told_alone_as_among_the_others(
     for row in asked(subject, "GET", f"/catalog/gpus{query}")[1]["gpus"]:
         assert asked(subject, "GET", f"/catalog/gpus/{row['id']}{query}") == (200, row)
     assert asked(subject, "GET", "/catalog/gpus/NVIDIA NOTHING")[0] == 404
+
+
+# What it was billed.
+
+
+def test_the_bill_of_a_pod_is_its_own(subject: SimulatedRunPod) -> None:
+    """A filter that RunPod does not know is no error there: everything comes."""
+    rental, other = rented(subject), rented(subject)
+    subject.clock.sleep(5 * 3600)
+    found = subject.provider().billed_usd(rental.id, rental.since)
+    assert found
+    answer = subject.simulator.api.answer
+
+    def unfiltered(request: Request, traits: Any, from_host: bool) -> Reply:
+        request.query.pop("podId", None)
+        return answer(request, traits, from_host)
+
+    subject.simulator.api.answer = unfiltered  # type: ignore[method-assign]
+    assert subject.provider().billed_usd(rental.id, rental.since) == pytest.approx(found)
+    assert subject.provider().billed_usd("another", other.since) is None
+
+
+@pytest.mark.parametrize("odd", [{"totalAmount": "n/a"}, {"totalAmount": None}])
+def test_an_odd_bill_is_no_bill_of_nothing(subject: SimulatedRunPod, odd: dict[str, Any]) -> None:
+    rental = rented(subject)
+    subject.clock.sleep(3600)
+    edited(subject, "/v2/billing/pods", lambda row: row.update(odd))
+    with pytest.raises(ProviderUnavailable, match="a record is odd"):
+        subject.provider().billed_usd(rental.id, rental.since)

@@ -55,6 +55,11 @@ def required(row: Mapping[str, Any], field: str) -> float:
     return number
 
 
+def as_moment(seconds: float) -> str:
+    """A time in epoch seconds as RFC 3339 has it, to the second before."""
+    return f"{datetime.fromtimestamp(int(seconds), timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def moment(told: Any) -> float | None:
     """A time as RFC 3339 has it in epoch seconds; None where it is not told.
 

@@ -126,6 +126,8 @@ class Provider(ABC):
     tells_machines: ClassVar[bool] = False
     #: Tell what it has charged: a second view of what is rented beside its lists.
     tells_charges: ClassVar[bool] = False
+    #: Tell what one rental was billed, also after its end.
+    tells_bill: ClassVar[bool] = False
     #: Tell what the account has and what its key may do.
     tells_account: ClassVar[bool] = False
     #: Tell what GPUs there are, as its offers call them.
@@ -205,6 +207,13 @@ class Provider(ABC):
         be missing.
         """
         raise NotImplementedError(f"{self.name} does not tell what it charges")
+
+    def billed_usd(self, rental_id: str, since: float) -> float | None:
+        """Dollars that a rental of *since* (epoch seconds, 0 when unknown) was billed so far.
+
+        None where no bill names it yet. Only called where ``tells_bill``. Retried by itself.
+        """
+        raise NotImplementedError(f"{self.name} does not tell what a rental was billed")
 
     @abstractmethod
     def release(self, rental_id: str) -> None:

@@ -39,7 +39,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
-from .fields import id_or_none, moment, numeric, required
+from .fields import DAMAGED, as_moment, id_or_none, moment, numeric, oddity, required
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of
 from .transport import Response, expect_ok
@@ -99,7 +99,7 @@ class RunPod(RestProvider):
     identity = ("id", "name", "env")
     # 60 a minute, 3000 an hour and 50000 a day, of all calls together.
     seconds_between: ClassVar[Mapping[str, float]] = dict.fromkeys(
-        ("create", "destroy", "show", "list", "change", "search", "keys"), 1.2
+        ("create", "destroy", "show", "list", "change", "search", "keys", "bills"), 1.2
     )
     label_length = 191
     ssh_user = "root"
@@ -118,6 +118,7 @@ class RunPod(RestProvider):
     attaches_keys = False
     tells_gpu_names = True
     keeps_second_mark = True
+    tells_bill = True
     # The key in a pod is documented to be good for that pod alone, and not whether it may end it.
     # The switch is sent along and tries, and nobody counts on it.
     enforces_deadline = NOBODY
@@ -194,6 +195,20 @@ class RunPod(RestProvider):
                 f"{doing}: the answer shows no such rental ({response.excerpt()})."
             )
         return None if row.get("status") == _GONE else self._rental(row)
+
+    def billed_usd(self, rental_id: str, since: float) -> float | None:
+        """``GET /v2/billing/pods``, by the hour; without a begin of the last 30 days."""
+        query = {"podId": rental_id, "bucketSize": "hour"}
+        if since:
+            query["startTime"] = as_moment(since)
+        doing = f"Reading what {rental_id} was billed"
+        rows = self._rows("/v2/billing/pods", "bills", "records", doing, query)
+        try:
+            # A filter that it does not know is no error there: everything comes.
+            parts = [required(row, "totalAmount") for row in rows if row["podId"] == rental_id]
+        except DAMAGED as error:
+            raise ProviderUnavailable(f"{doing}: a record is odd: {oddity(error)}.") from error
+        return sum(parts) if parts else None
 
     def release(self, rental_id: str) -> None:
         """``DELETE /v2/pods/{id}``."""

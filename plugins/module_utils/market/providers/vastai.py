@@ -175,6 +175,7 @@ class VastAI(RestProvider):
     runs_start_script = True
     tells_machines = True
     tells_charges = True
+    tells_bill = True
     tells_account = True
     tells_gpu_names = True
     keeps_second_mark = True
@@ -277,6 +278,11 @@ class VastAI(RestProvider):
         rows, _total = self._pages("/api/v0/charges/", "charges", query, "results")
         found = dict(filter(None, map(_charged, rows)))
         return dict(sorted(found.items(), key=lambda one: int(one[0])))
+
+    def billed_usd(self, rental_id: str, since: float) -> float | None:
+        """By its charges."""
+        charge = self.charged(since).get(rental_id)
+        return charge.usd if charge else None
 
     def release(self, rental_id: str) -> None:
         """``DELETE /instances/{id}/``."""

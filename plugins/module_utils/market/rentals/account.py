@@ -14,7 +14,7 @@ from itertools import chain, islice, zip_longest
 from ..clock import Clock
 from ..errors import MarketError, ProviderUnavailable, RateLimited, UnprovenAbsence
 from ..mark import check_word, is_damaged, mark_of
-from ..model import DEAD, UNREADABLE, Charge, Rental, rate
+from ..model import DEAD, UNREADABLE, Rental, rate
 from ..providers.provider import Provider
 from .labels import damaged_warning, refuse_damaged
 from .presence import GONE, LOOKS_APART_SECONDS, Verdict, judge
@@ -159,15 +159,16 @@ class Account:
 
     def cost_usd(self, rental: Rental) -> float:
         """What *rental* has cost so far; of one that has stopped by its bills, where they tell."""
-        charge = self._charge(rental) if rental.status in DEAD else None
-        return round(charge.usd, 4) if charge else rental.cost_usd(self.now())
+        billed = self.billed_usd(rental) if rental.status in DEAD else None
+        return rental.cost_usd(self.now()) if billed is None else billed
 
-    def _charge(self, rental: Rental) -> Charge | None:
-        """By the bills, where they tell."""
-        if not self._provider.tells_charges:
+    def billed_usd(self, rental: Rental) -> float | None:
+        """Dollars that *rental* was billed so far, to 0.0001; None where nobody tells."""
+        if not self._provider.tells_bill:
             return None
         try:
-            return self._provider.charged(rental.since).get(rental.id)
+            billed = self._provider.billed_usd(rental.id, rental.since)
+            return None if billed is None else round(billed, 4)
         except MarketError as error:
             self._notify(f"the bills of {rental.id}: {error.cause}")
             return None

@@ -23,6 +23,7 @@ from ..model import (
     Rental,
     check_image,
     check_public_key,
+    is_dearer,
     rate,
 )
 from ..offers.history import History
@@ -223,24 +224,32 @@ class Desk:
         except UnprovenAbsence as error:
             unproven.append(error)
         self._warn_of_labels(doomed)
-        released = [
-            {
-                "provider": one.provider,
-                "id": one.id,
-                "price_usd_per_hour": one.price_usd_per_hour,
-                "cost_usd": self._account.cost_usd(one),
-            }
-            for one in doomed
-        ]
+        expected = [self._account.cost_usd(one) for one in doomed]
         self._release_all([] if self._dry_run else doomed, unproven)
         return {
             "changed": bool(doomed),
             "rental": None,
-            "released": released,
+            "released": list(map(self._receipt, doomed, expected)),
             "diff": {
                 "before": {"rentals": [_shown(rental) for rental in doomed]},
                 "after": {"rentals": []},
             },
+        }
+
+    def _receipt(self, rental: Rental, cost_usd: float) -> dict[str, Any]:
+        """What *rental* is expected to have cost, and was billed, where its provider tells."""
+        billed = self._account.billed_usd(rental)
+        if billed is not None and is_dearer(billed, cost_usd):
+            self._warn(
+                f"Rental {rental.id} was billed {billed:.4f} dollars, and {cost_usd:.4f} were "
+                f"expected by its price and its time. See {rental.console_url}"
+            )
+        return {
+            "provider": rental.provider,
+            "id": rental.id,
+            "price_usd_per_hour": rental.price_usd_per_hour,
+            "cost_usd": cost_usd,
+            "billed_usd": billed,
         }
 
     def _warn_of_labels(self, rentals: list[Rental]) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..model import is_dearer
+
 Result = Mapping[str, Any]
 
 
@@ -126,8 +128,18 @@ def _rentals(ending: Ending) -> str:
 def _one(rental: Result, dry_run: bool) -> str:
     named = f"rental {rental['id']} of {rental['provider']}"
     if rental.get("price_usd_per_hour") is None:
-        return f"{named} at a price that is not told"
-    return f"{named} for {rental['cost_usd']:.4f} dollars{' so far' if dry_run else ''}"
+        return f"{named} at a price that is not told{_billed(rental)}"
+    told = f"{named} for {rental['cost_usd']:.4f} dollars{' so far' if dry_run else ''}"
+    return told + _billed(rental)
+
+
+def _billed(rental: Result) -> str:
+    """What its provider has billed for it. Bills come later than what they are for."""
+    billed = rental.get("billed_usd")
+    if billed is None:
+        return ""
+    so_far = " so far" if is_dearer(rental["cost_usd"], billed) else ""
+    return f" ({billed:.4f} billed{so_far})"
 
 
 def _open(sentence: str) -> str:

@@ -370,6 +370,21 @@ def test_what_is_charged_names_every_rental_by_its_label(subject: Subject) -> No
     assert charged[second.id].usd > 0
 
 
+def test_what_a_rental_was_billed_is_told_also_after_its_end(subject: Subject) -> None:
+    if not subject.kind.tells_bill:
+        return
+    first, second = rented(subject, "gpu-1"), rented(subject, "gpu-2")
+    provider = subject.provider()
+    subject.clock.sleep(3600)
+    provider.release(first.id)
+    for rental in (first, second):
+        billed = provider.billed_usd(rental.id, rental.since)
+        assert billed is not None
+        assert sound(billed)
+        assert billed > 0
+    assert provider.billed_usd("99999999", first.since) is None
+
+
 def test_what_the_account_has_is_told_as_a_number_and_changes_nothing(subject: Subject) -> None:
     if not subject.kind.tells_account:
         return
