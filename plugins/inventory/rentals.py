@@ -17,12 +17,16 @@ description:
     P(inferops.gpu.connect#role) does.
   - A rental whose name would hide others, such as C(all), C(localhost) or the name of a group, is
     left out with a warning.
+  - With O(cache) what was read is shown again until O(cache_timeout) is over, or the cache is
+    flushed. A host that was released meanwhile is still among it; another one that has its address
+    by then shows another key, and is refused.
   - The configuration file must end in C(rentals.yml) or C(rentals.yaml).
 author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
   - inferops.gpu.market
   - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
 options:
   plugin:
     description: Must be V(inferops.gpu.rentals).
@@ -57,6 +61,17 @@ options:
     description: Group that every host joins.
     type: str
     default: gpu_rentals
+  unclaimed:
+    description:
+      - Also show what bills in the account and has no mark of any scope, as C(unclaimed-vastai-7)
+        for rental 7 of Vast.ai, in the group O(unclaimed_group) alone. They have nothing to connect
+        with but C(inferops_rental). Nothing of this collection ever ends them.
+    type: bool
+    default: false
+  unclaimed_group:
+    description: Group of what nobody has marked.
+    type: str
+    default: gpu_unclaimed
 """
 
 EXAMPLES = r"""
@@ -66,13 +81,24 @@ scope: prod
 keyed_groups:
   - key: inferops_rental.gpu_name
     prefix: gpu
+
+# With what is shown for five minutes, also to other runs, and with what nobody has marked
+plugin: inferops.gpu.rentals
+scope: prod
+unclaimed: true
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: ~/.cache/inferops-inventory
+cache_timeout: 300
 """
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleParserError
-from ansible.plugins.inventory import BaseInventoryPlugin, Constructable
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import passwords_in
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
@@ -116,9 +142,41 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import here
 
 _OPTIONS = (*MARKET_OPTIONS, "scope", "scope_secret")
+#: The scope's rentals, those whose mark of it is damaged, and those without any mark.
+_KINDS = ("rentals", "damaged", "unclaimed")
+_Seen = dict[str, list[Rental]]
 
 
-class InventoryModule(BaseInventoryPlugin, Constructable):
+def _read_all(accounts: list[dict[str, Any]]) -> _Seen:
+    """What there is at all of them; raises MarketError where one does not tell."""
+    answers, failed = ask_all(accounts, _read)
+    if failed:
+        # A part of the fleet would look like all of it.
+        raise together([error for _account, error in failed])
+    seen = {kind: [one for _account, answer in answers for one in answer[kind]] for kind in _KINDS}
+    if len(answers) > 1:
+        seen["rentals"].sort(key=precedence)
+    return seen
+
+
+def _read(account: dict[str, Any]) -> _Seen:
+    """What there is at one provider."""
+    clock = Clock.from_environment()
+    listed = make_lifecycle(account, make_provider(account, clock), clock).account
+    return {
+        "rentals": listed.rentals(SHARED_FOR_SECONDS),
+        "damaged": listed.damaged(SHARED_FOR_SECONDS),
+        "unclaimed": listed.unclaimed(SHARED_FOR_SECONDS),
+    }
+
+
+def _secret(account: dict[str, Any]) -> tuple[str, str | None]:
+    """The provider's name, and the secret of the keys that its hosts bring along, if they do."""
+    provider = make_provider(account, Clock.from_environment())
+    return provider.name, scope_secret(account) if provider.delivers_host_key else None
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """One host for each rental; of several with one name, the oldest that lives."""
 
     NAME = "inferops.gpu.rentals"
@@ -132,42 +190,65 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
         market = {name: self.get_option(name) for name in _OPTIONS}
-        #: What a host's key follows from, by provider; None where it brings none along.
-        self._secrets: dict[str, str | None] = {}
         try:
-            answers, failed = ask_all(accounts_of(market), self._read)
-            if failed:
-                # A part of the fleet would look like all of it.
-                raise together([error for _account, error in failed])
-            rentals = [rental for _account, (living, _damaged) in answers for rental in living]
-            damaged = [rental for _account, (_living, odd) in answers for rental in odd]
-            if len(answers) > 1:
-                rentals.sort(key=precedence)
+            accounts = accounts_of(market)
+            #: What a host's key follows from, by provider; None where it brings none along.
+            self._secrets = dict(map(_secret, accounts))
+            seen = self._seen(path, accounts, cache)
         except MarketError as error:
             error.money = error.money or "What is rented, and so what bills, is unknown."
             raise _unreadable(path, error, market) from None
         except ValueError as error:
             raise _unreadable(path, error, market) from None
-        if damaged:
-            self.display.warning(damaged_warning(damaged))
-        for warning in filter(None, map(unreadable_warning, rentals)):
+        if seen["damaged"]:
+            self.display.warning(damaged_warning(seen["damaged"]))
+        for warning in filter(None, map(unreadable_warning, seen["rentals"])):
             self.display.warning(warning)
         group = self.inventory.add_group(self.get_option("group"))
         # Another inventory may name the same hosts; of our own, the first rental of a name counts.
-        seen: set[str] = set()
-        for rental in rentals:
-            if rental.mark and rental.mark.name not in seen:
-                seen.add(rental.mark.name)
+        shown: set[str] = set()
+        for rental in seen["rentals"]:
+            if rental.mark and rental.mark.name not in shown:
+                shown.add(rental.mark.name)
                 self._add_unless_misleading(rental.mark.name, group, rental)
+        if self.get_option("unclaimed"):
+            self._add_unclaimed(seen["unclaimed"])
 
-    def _read(self, account: dict[str, Any]) -> tuple[list[Rental], list[Rental]]:
-        """The rentals of the scope at one provider, and those whose mark is damaged."""
-        clock = Clock.from_environment()
-        provider = make_provider(account, clock)
-        secret = scope_secret(account) if provider.delivers_host_key else None
-        self._secrets[provider.name] = secret
-        listed = make_lifecycle(account, provider, clock).account
-        return listed.rentals(SHARED_FOR_SECONDS), listed.damaged(SHARED_FOR_SECONDS)
+    def _seen(self, path: str, accounts: list[dict[str, Any]], cache: bool) -> _Seen:
+        """What was rented when it was last looked at, at most so long ago as the cache keeps it."""
+        keeps, key = self.get_option("cache"), self._key(path, accounts)
+        kept = self._kept(key) if cache and keeps else None
+        if kept is not None:
+            try:
+                return {kind: list(map(Rental.from_dict, kept[kind])) for kind in _KINDS}
+            except (LookupError, TypeError, ValueError, AttributeError):
+                self.display.warning(f"{path}: what is in the cache cannot be read; asking anew.")
+        seen = _read_all(accounts)
+        if keeps:
+            self._cache[key] = {
+                kind: [rental.to_dict() for rental in rentals] for kind, rentals in seen.items()
+            }
+        return seen
+
+    def _kept(self, key: str) -> Any:
+        """What is in the cache; None where nothing is, or no longer."""
+        try:
+            return self._cache[key]
+        except KeyError:
+            return None
+
+    def _key(self, path: str, accounts: list[dict[str, Any]]) -> str:
+        """Of the file and of what was asked: another scope or account has another fleet."""
+        asked = json.dumps(accounts, sort_keys=True, default=str)
+        return f"{self.get_cache_key(path)}_{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+
+    def _add_unclaimed(self, rentals: list[Rental]) -> None:
+        """As hosts that nobody connects to by accident."""
+        group = self.inventory.add_group(self.get_option("unclaimed_group"))
+        for rental in rentals:
+            name = f"unclaimed-{rental.provider}-{rental.id}"
+            self.inventory.add_host(name, group=group)
+            self.inventory.set_variable(name, "inferops_rental", rental.to_dict())
 
     def _add_unless_misleading(self, name: str, group: str, rental: Rental) -> None:
         """A label is written by others: a host may not stand in for the controller or a group."""

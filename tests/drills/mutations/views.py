@@ -6,7 +6,17 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import ATTEMPTS, CONTROLLER, LABELS, MARKET, READY, SCRIPT
+from tests.drills.mutations.paths import (
+    ATTEMPTS,
+    CONTROLLER,
+    LABELS,
+    MARKET,
+    READY,
+    SCRIPT,
+    UNIT,
+)
+
+UNMARKED = "test_what_nobody_has_marked_is_shown_apart_and_nothing_leads_there"
 
 MUTATIONS = (
     Mutation(
@@ -95,5 +105,21 @@ MUTATIONS = (
         'one.get("sign") == sign',
         (f"{ATTEMPTS}::test_a_text_that_differs_by_what_is_a_machines_own_is_the_same_failure",),
         2,
+    ),
+    Mutation(
+        "unclaimed-joins-the-fleet",
+        "a play of one's own reaches for the rental of somebody else",
+        "plugins/inventory/rentals.py",
+        'group = self.inventory.add_group(self.get_option("unclaimed_group"))\n',
+        'group = self.inventory.add_group(self.get_option("group"))\n',
+        (f"{UNIT}/test_inventory.py::{UNMARKED}",),
+    ),
+    Mutation(
+        "cache-of-another-scope",
+        "another scope's hosts are shown as one's own, for as long as the cache lasts",
+        "plugins/inventory/rentals.py",
+        "asked = json.dumps(accounts, sort_keys=True, default=str)",
+        'asked = ""',
+        (f"{UNIT}/test_inventory.py::test_what_was_read_is_shown_again_without_asking",),
     ),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -93,3 +94,74 @@ def test_a_rental_with_a_misleading_name_hides_no_other(
     shown = json.loads(done.stdout)
     assert set(shown["_meta"]["hostvars"]) == {"gpu-1"}
     assert "is not shown" in done.stderr
+
+
+# What is kept, and what nobody has marked.
+
+
+@pytest.fixture
+def kept(configuration: Path, tmp_path: Path) -> Path:
+    """With a cache."""
+    cache = "cache: true\ncache_plugin: ansible.builtin.jsonfile\ncache_timeout: 600\n"
+    text = f"{configuration.read_text()}{cache}cache_connection: {tmp_path}/kept\n"
+    configuration.write_text(text)
+    return configuration
+
+
+def asked(market: Market) -> int:
+    return len(market.simulator.journal.entries())
+
+
+def test_what_was_read_is_shown_again_without_asking(
+    market: Market, kept: Path, tmp_path: Path
+) -> None:
+    market.rent("gpu-1")
+    first = json.loads(inventory(kept).stdout)
+    market.rent("gpu-2")
+    before = asked(market)
+    # What every process of this controller shares for a moment is not what is tried here.
+    shutil.rmtree(tmp_path / "inventory" / "market")
+    assert json.loads(inventory(kept).stdout) == first
+    assert asked(market) == before
+    kept.write_text(kept.read_text().replace("scope: test", "scope: other"))
+    assert json.loads(inventory(kept).stdout)["_meta"]["hostvars"] == {}
+
+
+def test_a_cache_tells_no_secret_and_one_that_is_damaged_is_asked_anew(
+    market: Market, kept: Path, tmp_path: Path
+) -> None:
+    market.rent("gpu-1")
+    first = json.loads(inventory(kept).stdout)
+    (file,) = (tmp_path / "kept").iterdir()
+    assert ACCOUNT_KEY not in file.read_text()
+    file.write_text(file.read_text().replace("price_usd_per_hour", "prize"))
+    done = inventory(kept)
+    assert "cannot be read; asking anew" in done.stderr
+    assert json.loads(done.stdout) == first
+
+
+def test_a_marketplace_that_is_silent_has_no_empty_fleet_in_the_cache(
+    market: Market, kept: Path, tmp_path: Path
+) -> None:
+    market.rent("gpu-1")
+    market.fault("reply", method="GET", path="/api/v1/instances/", times=99, status=500, body={})
+    assert "is unknown" in inventory(kept).stderr
+    assert not (tmp_path / "kept").exists() or not list((tmp_path / "kept").iterdir())
+
+
+def test_what_nobody_has_marked_is_shown_apart_and_nothing_leads_there(
+    market: Market, configuration: Path
+) -> None:
+    market.rent("gpu-1")
+    market.rent("gpu-2", scope="other")
+    market.simulator.market.strangers = 1
+    (stranger,) = [row["id"] for row in market.billing() if row["stranger"]]
+    assert "gpu_unclaimed" not in json.loads(inventory(configuration).stdout)
+    configuration.write_text(f"{configuration.read_text()}unclaimed: true\n")
+    shown = json.loads(inventory(configuration).stdout)
+    name = f"unclaimed-vastai-{stranger}"
+    assert shown["gpu_unclaimed"]["hosts"] == [name]
+    assert shown["gpu_rentals"]["hosts"] == ["gpu-1"]
+    variables = shown["_meta"]["hostvars"][name]
+    assert set(variables) == {"inferops_rental"}
+    assert plain(variables["inferops_rental"]["price_usd_per_hour"]) > 0

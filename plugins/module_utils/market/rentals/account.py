@@ -103,6 +103,12 @@ class Account:
         """
         return self._damaged(self._listed(self._clock.now() - max_age_seconds), name)
 
+    def unclaimed(self, max_age_seconds: float) -> list[Rental]:
+        """Rentals of the account that have no mark of any scope, which bill like all others."""
+        listed = self._listed(self._clock.now() - max_age_seconds)
+        damaged = {one.id for one in self._damaged(listed)}
+        return [one for one in listed if one.mark is None and one.id not in damaged]
+
     def prove_none(self, name: str, but: str | None = None) -> list[Rental]:
         """Rentals of *name* after a second look with a credential that works, and by another view.
 
