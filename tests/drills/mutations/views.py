@@ -115,7 +115,7 @@ MUTATIONS = (
         (f"{UNIT}/test_inventory.py::{UNMARKED}",),
     ),
     Mutation(
-        "cache-of-another-scope",
+        "kept-fleet-of-another-scope",
         "another scope's hosts are shown as one's own, for as long as the cache lasts",
         "plugins/inventory/rentals.py",
         "asked = json.dumps(accounts, sort_keys=True, default=str)",

@@ -11,3 +11,8 @@ from tests.drills.mutations import MUTATIONS
 
 def test_every_mutation_still_finds_its_text() -> None:
     check_texts(MUTATIONS)
+
+
+def test_every_mutation_has_a_name_of_its_own() -> None:
+    names = [mutation.name for mutation in MUTATIONS]
+    assert sorted({*names}) == sorted(names)
