@@ -88,24 +88,40 @@ class Doctor:
 
     def look(self, *arguments: str, ready: bool, **given: Any) -> dict[str, dict[str, Any]]:
         """The checks of the first host by name; of several of one name the worst."""
-        given = {**self.given(), **given}
+        told = self._run(*arguments, ready=ready, **{**self.given(), **given})
+        worst = self._worst(told["hosts"]["gpu-1"])
+        assert {one for one in worst if worst[one]["state"] == "failed"} == {*told["failed"]}
+        return worst
+
+    def look_at_each(self, *cases: dict[str, Any]) -> list[dict[str, dict[str, Any]]]:
+        """The checks by name of hosts that have these variables of their own, in one play."""
+        hosts = {f"case-{number}": case for number, case in enumerate(cases)}
+        inventory = self.folder / "cases.yml"
+        inventory.write_text(json.dumps({"gpu_hosts": {"hosts": hosts}}))
+        for_all = {name: one for name, one in self.given().items() if name not in cases[0]}
+        arguments = ("-i", str(inventory), "--limit", ",".join(hosts))
+        told = self._run(*arguments, ready=False, **for_all)
+        return [self._worst(told["hosts"][name]) for name in hosts]
+
+    def _run(self, *arguments: str, ready: bool, **given: Any) -> dict[str, Any]:
+        """The report."""
         arguments = ("-vvvvv", *arguments)
         status, self.output = play(self.folder, DOCTOR, *arguments, key=self.key, **given)
         assert (status == 0) == ready, self.output
         assert [one for one in SECRETS if one in self.output] == []
-        told = json.loads((self.folder / "reports" / "doctor.json").read_text())
+        told: dict[str, Any] = json.loads((self.folder / "reports" / "doctor.json").read_text())
         assert told["ready"] == ready
+        return told
+
+    def _worst(self, checks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         worst: dict[str, dict[str, Any]] = {}
-        for one in told["hosts"]["gpu-1"]:
+        for one in checks:
             if worst.get(one["name"], {}).get("state") != "failed":
                 worst[one["name"]] = one
             if one["state"] == "failed":
                 assert one["remedy"], one
                 # Quotes are doubled where results are shown.
                 assert one["told"][:60] in self.output.replace("''", "'")
-        assert sorted({one for one in worst if worst[one]["state"] == "failed"}) == sorted(
-            set(told["failed"])
-        )
         return worst
 
     def asked(self) -> list[tuple[str, str]]:
@@ -132,6 +148,10 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
 def states(told: dict[str, dict[str, Any]], *names: str) -> list[str]:
     return [told[name]["state"] for name in names]
+
+
+def states_of(name: str, told: list[dict[str, dict[str, Any]]]) -> list[str]:
+    return [one[name]["state"] for one in told]
 
 
 def keygen(file: Path, passphrase: str = "") -> None:
@@ -292,22 +312,17 @@ def test_a_scope_secret_that_can_be_guessed_is_told(make: Make) -> None:
     assert doctor.look(ready=True)["scope secret"]["state"] == "note"
 
 
-@pytest.mark.parametrize(
-    ("given", "state"),
-    [
-        ({"inferops_reaper": True}, "ok"),
-        ({"inferops_reaper": False}, "failed"),
-        ({"inferops_reaper": False, "inferops_allow_unenforced_deadline": True}, "note"),
-        ({"inferops_reaper": False, "rent_no_deadline": True}, "note"),
-    ],
-    ids=["a reaper", "nobody", "nobody, accepted", "no deadline"],
-)
-def test_who_would_end_a_rental_is_told(make: Make, given: dict[str, bool], state: str) -> None:
-    doctor = make("runpod")
-    told = doctor.look(ready=state != "failed", **given)
-    assert told["deadline"]["state"] == state
-    if state == "failed":
-        assert "inferops_reaper" in told["deadline"]["remedy"]
+def test_who_would_end_a_rental_is_told(make: Make) -> None:
+    nobody = {"inferops_reaper": False}
+    told = make("runpod").look_at_each(
+        {"inferops_reaper": True},
+        nobody,
+        {**nobody, "inferops_allow_unenforced_deadline": True},
+        {**nobody, "rent_no_deadline": True},
+    )
+    found = [one["deadline"] for one in told]
+    assert [one["state"] for one in found] == ["ok", "failed", "note", "note"]
+    assert "inferops_reaper" in found[1]["remedy"]
 
 
 def test_what_a_marketplace_cannot_do_is_a_note(make: Make) -> None:
@@ -343,37 +358,32 @@ def test_a_folder_of_the_controller_that_others_may_change_is_told(make: Make) -
     assert folder.stat().st_mode & 0o777 == 0o777, "doctor changes nothing"
 
 
-def test_a_key_that_is_there_is_tried(make: Make) -> None:
+def test_a_key_is_tried_or_made_where_it_can_be(make: Make) -> None:
     doctor = make()
-    keygen(doctor.folder / "key")
-    told = doctor.look(ready=True)["ssh key"]
-    assert "is there, private, and can be used" in told["told"]
-
-
-def test_a_key_that_is_missing_will_be_made_where_that_can_be(make: Make) -> None:
-    doctor = make()
-    told = doctor.look(ready=True)["ssh key"]
-    assert (told["state"], "the first deploy makes it" in told["told"]) == ("ok", True)
+    files = {name: doctor.folder / name for name in ("good", "open", "locked", "none")}
+    for name, mode, passphrase in (
+        ("good", 0o600, ""),
+        ("open", 0o644, ""),
+        ("locked", 0o600, "a passphrase"),
+    ):
+        keygen(files[name], passphrase)
+        files[name].chmod(mode)
     (doctor.folder / "file").write_text("")
-    nowhere = str(doctor.folder / "file" / "key")
-    told = doctor.look(ready=False, inferops_ssh_private_key_file=nowhere)["ssh key"]
-    assert (told["state"], "cannot be made" in told["told"]) == ("failed", True)
-
-
-@pytest.mark.parametrize(
-    ("mode", "passphrase", "said"),
-    [(0o644, "", "chmod 600"), (0o600, "a passphrase", "without a passphrase")],
-    ids=["open to others", "locked"],
-)
-def test_a_key_that_would_not_log_in_is_told(
-    make: Make, mode: int, passphrase: str, said: str
-) -> None:
-    doctor = make()
-    keygen(doctor.folder / "key", passphrase)
-    (doctor.folder / "key").chmod(mode)
-    told = doctor.look(ready=False)["ssh key"]
-    assert told["state"] == "failed"
-    assert said in told["told"]
+    keys = [*files.values(), doctor.folder / "file" / "key"]
+    told = doctor.look_at_each(*({"inferops_ssh_private_key_file": str(key)} for key in keys))
+    for one, (state, said) in zip(
+        told,
+        (
+            ("ok", "is there, private, and can be used"),
+            ("failed", "chmod 600"),
+            ("failed", "without a passphrase"),
+            ("ok", "the first deploy makes it"),
+            ("failed", "cannot be made"),
+        ),
+        strict=True,
+    ):
+        assert one["ssh key"]["state"] == state, one
+        assert said in one["ssh key"]["told"]
 
 
 @pytest.mark.parametrize(
@@ -445,27 +455,29 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     started.close()
 
 
-@pytest.mark.parametrize(
-    ("model", "token", "state", "said"),
-    [
-        ("a/open", "", "ok", "The hub gives a/open"),
-        ("a/gated", HUB_TOKEN, "ok", "It is gated, and the token may read it."),
-        ("a/gated", "", "failed", "HF_TOKEN"),
-        ("a/none", "", "failed", "has no model a/none"),
-        ("/models/mine", "", "note", "has to lie on the host"),
-        ("", "", "failed", "inferops_model is not set"),
-    ],
+MODELS = (
+    ("a/open", "", "ok", "The hub gives a/open"),
+    ("a/gated", HUB_TOKEN, "ok", "It is gated, and the token may read it."),
+    ("a/gated", "", "failed", "HF_TOKEN"),
+    ("a/none", "", "failed", "has no model a/none"),
+    ("/models/mine", "", "note", "has to lie on the host"),
+    ("", "", "failed", "inferops_model is not set"),
 )
-def test_whether_the_hub_gives_the_model_is_told(
-    make: Make, hub: Hub, model: str, token: str, state: str, said: str
-) -> None:
+
+
+def test_whether_the_hub_gives_the_model_is_told(make: Make, hub: Hub) -> None:
     doctor = make()
-    doctor.set(HF_TOKEN=token)
-    address = f"http://127.0.0.1:{hub.port}"
-    given = {"inferops_model": model, "inferops_controller_hub_endpoint": address}
-    told = doctor.look(ready=state != "failed", **given)["model"]
-    assert told["state"] == state
-    assert said in f"{told['told']} {told['remedy']}"
+    doctor.set(HF_TOKEN="")
+    address = {"inferops_controller_hub_endpoint": f"http://127.0.0.1:{hub.port}"}
+    told = doctor.look_at_each(
+        *(
+            {"inferops_model": model, "inferops_hub_token": token, **address}
+            for model, token, _state, _said in MODELS
+        )
+    )
+    for one, (_model, _token, state, said) in zip(told, MODELS, strict=True):
+        assert one["model"]["state"] == state, one
+        assert said in f"{one['model']['told']} {one['model']['remedy']}"
 
 
 def test_a_hub_that_does_not_answer_here_is_left_to_the_host(make: Make) -> None:
@@ -494,27 +506,20 @@ def index() -> Iterator[Server]:
     server.close()
 
 
-@pytest.mark.parametrize(
-    ("address", "state"),
-    [
-        (f"http://me:{INDEX_PASSWORD}@127.0.0.1:{{port}}/simple", "ok"),
-        ("http://127.0.0.1:{port}/simple", "failed"),
-        (f"http://me:{INDEX_PASSWORD}@127.0.0.1:{{port}}/", "unknown"),
+def test_whether_a_mirror_of_the_package_index_lets_us_in_is_told(
+    make: Make, index: Server
+) -> None:
+    """Its password goes to no other server, and is shown nowhere."""
+    cases = (
+        (f"http://me:{INDEX_PASSWORD}@127.0.0.1:{index.port}/simple", "ok"),
+        (f"http://127.0.0.1:{index.port}/simple", "failed"),
+        (f"http://me:{INDEX_PASSWORD}@127.0.0.1:{index.port}/", "unknown"),
         (f"http://me:{INDEX_PASSWORD}@127.0.0.1:9/simple", "unknown"),
         (f"http://me:{INDEX_PASSWORD}/x@127.0.0.1:9/simple", "failed"),
         ("file:/wheels", "note"),
-    ],
-    ids=["good", "no login", "no index", "nobody", "no address", "folder"],
-)
-def test_whether_a_mirror_of_the_package_index_lets_us_in_is_told(
-    make: Make, index: Server, address: str, state: str
-) -> None:
-    """Its password goes to no other server, and is shown nowhere."""
-    doctor = make()
-    kept = doctor.folder / "index.json"
-    kept.write_text(json.dumps({"inferops_index_url": address.format(port=index.port)}))
-    told = doctor.look("-e", f"@{kept}", ready=state != "failed")["package index"]
-    assert told["state"] == state, told
+    )
+    told = make().look_at_each(*({"inferops_index_url": address} for address, _state in cases))
+    assert states_of("package index", told) == [state for _address, state in cases]
 
 
 # Hosts of one's own.
