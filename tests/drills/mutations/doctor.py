@@ -50,7 +50,7 @@ MUTATIONS = (
         ACCOUNT,
         'enforcer(1, kind.enforces_deadline, given["reaper"], accepted)',
         'enforcer(1, kind.enforces_deadline, given["reaper"], True)',
-        (f"{DOCTOR}::test_who_would_end_a_rental_is_told[nobody]",),
+        (f"{DOCTOR}::test_who_would_end_a_rental_is_told",),
     ),
     Mutation(
         "any-clock-is-right",
@@ -107,7 +107,7 @@ MUTATIONS = (
         MACHINE,
         "            usable_half(file)\n",
         "            file.read_bytes()\n",
-        (f"{DOCTOR}::test_a_key_that_would_not_log_in_is_told[open to others]",),
+        (f"{DOCTOR}::test_a_key_is_tried_or_made_where_it_can_be",),
     ),
     Mutation(
         "the-login-of-an-index-travels",
@@ -115,7 +115,7 @@ MUTATIONS = (
         "plugins/plugin_utils/package_index.py",
         "        request.add_unredirected_header(",
         "        request.add_header(",
-        (f"{DOCTOR}::test_whether_a_mirror_of_the_package_index_lets_us_in_is_told[good]",),
+        (f"{DOCTOR}::test_whether_a_mirror_of_the_package_index_lets_us_in_is_told",),
     ),
     Mutation(
         "doctor-always-ends-well",
