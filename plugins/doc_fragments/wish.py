@@ -13,7 +13,10 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   gpu_names:
-    description: Accepted GPU names, such as V(RTX 4090); any name when empty.
+    description:
+      - Accepted GPU names, such as V(RTX 4090); any name when empty.
+      - V(NVIDIA GeForce RTX_4090), V(rtx4090) and V(4090) are the same, whatever the provider
+        writes; so are V(H100 SXM) and V(H100-SXM5).
     type: list
     elements: str
     default: []

@@ -63,9 +63,9 @@ options:
     default: gpu_rentals
   unclaimed:
     description:
-      - Also show what bills in the account and has no mark of any scope, as C(unclaimed-vastai-7)
-        for rental 7 of Vast.ai, in the group O(unclaimed_group) alone. They have nothing to connect
-        with but C(inferops_rental). Nothing of this collection ever ends them.
+      - Also show what bills in the account and has no mark of any scope, in the group
+        O(unclaimed_group) alone, by names of C(unclaimed-), provider and id. They have
+        C(inferops_rental) and nothing to connect with. Nothing of this collection ever ends them.
     type: bool
     default: false
   unclaimed_group:

@@ -60,6 +60,7 @@ RETURN = r"""
 offers:
   description:
     - The offers, best first. What the provider does not tell of one is null.
+    - C(gpu_name) is in the provider's words, and C(gpu) the same for one GPU at every provider.
     - All calls with the same limits share one search for a minute.
   returned: success
   type: list
@@ -69,6 +70,7 @@ offers:
       id: "1234567"
       machine_id: "20811"
       gpu_name: RTX 4090
+      gpu: rtx4090
       gpu_count: 1
       vram_gib: 23.99
       compute_capability: "8.9"

@@ -201,6 +201,7 @@ rental:
     started_at: 1795226400.0
     machine_id: "20811"
     gpu_name: RTX 4090
+    gpu: rtx4090
     gpu_count: 1
     vram_gib: 23.99
     driver_version: 580.95.05

@@ -26,6 +26,7 @@ from .border import (
     port_of,
 )
 from .errors import RequestRefused
+from .gpus import gpu_key
 from .mark import Mark
 
 #: How people read None: the provider says nothing about it.
@@ -79,13 +80,13 @@ class Offer:
         check_prices(self.download_usd_per_gib, self.upload_usd_per_gib)
 
     def to_dict(self) -> dict[str, Any]:
-        """The offer as plain data, as modules return it."""
-        return asdict(self)
+        """The offer as plain data, as modules return it, with the key of its GPU."""
+        return {**asdict(self), "gpu": gpu_key(self.gpu_name)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Offer:
         """The offer that :meth:`to_dict` made *data* from."""
-        return cls(**data)
+        return cls(**{name: value for name, value in data.items() if name != "gpu"})
 
 
 @dataclass(frozen=True)
@@ -298,8 +299,8 @@ class Rental:
         return cost_usd(self.price_usd_per_hour, self.since, now)
 
     def to_dict(self) -> dict[str, Any]:
-        """The rental as plain data, as modules return it."""
-        data = asdict(self)
+        """The rental as plain data, as modules return it, with the key of its GPU."""
+        data = {**asdict(self), "gpu": gpu_key(self.gpu_name)}
         data["ssh"] = [asdict(endpoint) for endpoint in self.ssh]
         return data
 
@@ -308,7 +309,7 @@ class Rental:
         """The rental that :meth:`to_dict` made *data* from."""
         return cls(
             **{
-                **data,
+                **{name: value for name, value in data.items() if name != "gpu"},
                 "mark": Mark(**data["mark"]) if data["mark"] else None,
                 "claim": Mark(**data["claim"]) if data["claim"] else None,
                 "ssh": tuple(Endpoint(**endpoint) for endpoint in data["ssh"]),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import RequestRefused
+from .gpus import gpu_key
 from .model import Offer
 
 try:
@@ -24,8 +25,6 @@ else:
 
 #: A card sold as 24 GB lists 23.99 GiB, one sold as 80 GB may list 79.3: the wish is the sold size.
 _VRAM_AS_SOLD = 0.97
-#: What stands before the name of a GPU and tells none from another.
-_MAKERS = ("nvidia", "geforce", "tesla")
 #: GPUs that no build of vLLM is for which is installed here, by how their names read.
 _OTHER_MAKERS = {
     "AMD": re.compile(r"\b(amd|radeon|instinct|mi ?\d{2,3}[a-z]?|rx ?\d{3,4}|w[67]\d00)\b", re.I),
@@ -73,9 +72,9 @@ class Wish:
 
     def _checks(self, offer: Offer) -> Iterator[_Check]:
         """Each limit of the wish against *offer*."""
-        names = [folded(name) for name in self.gpu_names]
+        names = [gpu_key(name) for name in self.gpu_names]
         sold_gib = None if offer.vram_gib is None else offer.vram_gib / _VRAM_AS_SOLD
-        yield _Check("GPU name", not names or folded(offer.gpu_name) in names)
+        yield _Check("GPU name", not names or gpu_key(offer.gpu_name) in names)
         yield _Check("GPU by NVIDIA", other_maker(offer.gpu_name) is None)
         yield _Check("GPU count", offer.gpu_count == self.gpu_count)
         yield _Check("VRAM", _at_least(sold_gib, self.vram_gib))
@@ -156,12 +155,6 @@ def compiled(expression: str | None) -> Any:
             raise RequestRefused(f"filter {expression!r} cannot be applied: {error}.") from error
 
     return keep
-
-
-def folded(name: str) -> str:
-    """A GPU's name without what people write in many ways: NVIDIA GeForce RTX_4090, rtx4090."""
-    words = re.findall("[a-z0-9]+", name.casefold())
-    return "".join(word for word in words if word not in _MAKERS)
 
 
 def _at_least(value: Any, least: Any) -> bool | None:

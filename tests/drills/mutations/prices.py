@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import LIFECYCLE, LIMITED, MARKET
+from tests.drills.mutations.paths import LIFECYCLE, LIMITED, MARKET, UNIT
 
 MUTATIONS = (
     Mutation(
@@ -103,5 +103,13 @@ MUTATIONS = (
         "else round(billed, 4)\n        except MarketError as error:\n",
         "else round(billed, 4)\n        except KeyError as error:\n",
         (f"{LIFECYCLE}::test_bills_that_nobody_may_read_keep_nobody_from_releasing",),
+    ),
+    Mutation(
+        "memory-is-no-part-of-a-gpu",
+        "a wish for an A100 of 80 GB rents one of 40",
+        f"{MARKET}/gpus.py",
+        "for word in words if word not in _NOISE)",
+        'for word in words if word not in _NOISE and not word.endswith("gb"))',
+        (f"{UNIT}/test_gpus.py::test_other_gpus_have_other_keys",),
     ),
 )

@@ -52,7 +52,7 @@ USAGE = Usage(hours=4, download_gib=20, image_gib=8)
 
 
 def offer(name: str, **changes: object) -> Offer:
-    return Offer(**{**GOOD.to_dict(), "id": name, "machine_id": name, **changes})
+    return Offer.from_dict({**GOOD.to_dict(), "id": name, "machine_id": name, **changes})
 
 
 def one(changed: Offer, history: History | None = None) -> RankedOffer:

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..errors import MarketError, RequestRefused
+from ..gpus import gpu_key
 from ..providers.provider import Provider
-from ..wish import Wish, folded, other_maker
+from ..wish import Wish, other_maker
 
-#: What people leave out of a name.
-_SERIES = ("rtx", "gtx")
 _MOST_MEANT = 5
 
 
@@ -45,9 +44,8 @@ def in_words_of(provider: Provider, wish: Wish) -> Wish:
 
 
 def _known_as(asked: str, known: list[str]) -> list[str]:
-    word = folded(asked)
-    same = [name for name in known if folded(name) == word]
-    same = same or [name for name in known if _without_series(folded(name)) == word]
+    word = gpu_key(asked)
+    same = [name for name in known if gpu_key(name) == word]
     if same:
         return same
     alike = list(_alike(word, known))[:_MOST_MEANT]
@@ -58,13 +56,9 @@ def _known_as(asked: str, known: list[str]) -> list[str]:
     )
 
 
-def _without_series(word: str) -> str:
-    return next((word[len(part) :] for part in _SERIES if word.startswith(part)), word)
-
-
 def _alike(word: str, known: Iterable[str]) -> Iterable[str]:
     """Those that the word is a part of, then those that are spelled alike."""
-    by_word = {folded(name): name for name in known}
+    by_word = {gpu_key(name): name for name in known}
     parts = [name for one, name in by_word.items() if word and word in one]
     close = [by_word[one] for one in difflib.get_close_matches(word, by_word, n=_MOST_MEANT)]
     return dict.fromkeys([*parts, *close])

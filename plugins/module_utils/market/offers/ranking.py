@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Optional
 
+from ..gpus import gpu_key
 from ..model import NOT_TOLD, HostImage, Offer
 from ..wish import Wish, version_key
 from .gpu_names import in_words_of
@@ -274,7 +275,7 @@ def _risks(offers: list[Offer], history: History) -> list[Risk]:
     """The risk of each offer, from what it shows and what the history tells."""
     prices: dict[str, list[float]] = {}
     for offer in offers:
-        prices.setdefault(offer.gpu_name, []).append(_usd_per_gpu_hour(offer))
+        prices.setdefault(gpu_key(offer.gpu_name), []).append(_usd_per_gpu_hour(offer))
     median = {name: statistics.median(known) for name, known in prices.items()}
     names = {offer.provider for offer in offers}
     records = {name: history.provider(name) for name in names}
@@ -282,7 +283,7 @@ def _risks(offers: list[Offer], history: History) -> list[Risk]:
     return [
         _risk(
             offer,
-            _usd_per_gpu_hour(offer) / (median[offer.gpu_name] or 1.0),
+            _usd_per_gpu_hour(offer) / (median[gpu_key(offer.gpu_name)] or 1.0),
             records[offer.provider],
             machines[offer.provider].get(offer.machine_id or "", Record()),
         )
