@@ -77,8 +77,9 @@ _UNKNOWN, _UNKNOWN_TO_DELETE = "record not found", "session not found: "
 _NO_OFFER = "offer not found: "
 _STALE = "stale_inventory"
 #: Its marketplace client cuts MiB to whole GiB: 23.99 comes as 23, and 15.99 as 15. So much more
-#: lets in those that are sold as 24 and 16, and none that is sold as a size less.
-_CUT_OFF_GIB = 0.6
+#: lets in those that are sold as 24 and 16, and none that is sold as a size less. Of a small card
+#: that would be so much that one of just these GiB, such as 8, would be found to have too little.
+_CUT_OFF_GIB, _CUT_OFF_SHARE = 0.6, 0.05
 _COUNTRY = re.compile(r", ?([A-Z]{2})$")
 _SECONDS_PER_HOUR, _MOST_HOURS = 3600, 12.0
 _SSH_PORT = 22
@@ -312,12 +313,17 @@ def _offer(row: dict[str, Any]) -> Offer:
         gpu_count=int(required(row, "gpu_count")),
         # What a disk costs is not told.
         price_usd_per_hour=price,
-        vram_gib=required(row, "vram_gb") + _CUT_OFF_GIB,
+        vram_gib=_vram_gib(required(row, "vram_gb")),
         cuda_version=f"{cuda:.1f}" if cuda else None,
         reliability=numeric(row, "reliability") or None,
         country=country[1] if country else None,
         max_duration_hours=min(numeric(row, "max_duration_hours") or _MOST_HOURS, _MOST_HOURS),
     )
+
+
+def _vram_gib(whole_gib: float) -> float:
+    """What a card may have of which so many whole GiB are told."""
+    return round(whole_gib + min(_CUT_OFF_GIB, whole_gib * _CUT_OFF_SHARE), 2)
 
 
 def _create_body(offer: Offer, order: Order) -> dict[str, Any]:
