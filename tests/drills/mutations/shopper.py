@@ -156,4 +156,12 @@ MUTATIONS = (
         "order.mark.deadline, None, _PYTHON\n",
         (f"{CONTRACT}::test_the_switch_goes_along_for_a_service_that_does_not_come_back",),
     ),
+    Mutation(
+        "shopper-keeps-what-is-ending",
+        "a deploy keeps a rental whose end was asked for, and nobody has a host a moment later",
+        FILE,
+        '            is_ending=row.get("status") == _STOPPING,\n',
+        "",
+        (f"{CONTRACT}::test_a_session_is_in_one_of_its_states",),
+    ),
 )

@@ -397,6 +397,7 @@ def test_a_session_is_in_one_of_its_states(
     edited(subject, f"{SESSIONS}|{SESSION}", lambda row: row.update(status=status))
     (listed,) = subject.provider().list_rentals()
     assert (listed.status, listed.mark) == (told, rental.mark)
+    assert listed.is_ending == (status == "stopping")
     if told == UNREADABLE:
         with pytest.raises(ProviderUnavailable):
             subject.provider().get(rental.id)

@@ -54,7 +54,7 @@ _STATUS = {
     "stopped": FAILED,
     "failed": FAILED,
 }
-_STOPPED, _FAILED = "stopped", "failed"
+_STOPPING, _STOPPED, _FAILED = "stopping", "stopped", "failed"
 #: Errors of stopped sessions whose instance it has asked its marketplace to end more than once, or
 #: has seen to be gone. Those it stopped on request have none, and it has looked after the end.
 _ENDED = re.compile(
@@ -279,6 +279,7 @@ class GpuShopper(RestProvider):
             ssh=(way,) if way else (),
             ports={str(_SSH_PORT): way} if way else {},
             console_url=self._console_url,
+            is_ending=row.get("status") == _STOPPING,
         )
 
 
