@@ -40,8 +40,7 @@ from tests.drills.stage import (
     print_result,
 )
 from tests.drills.troubles import TROUBLES, Trouble
-from tests.simulator.app import DEFAULT_PROVIDER, dialect_of
-from tests.simulator.dialect import Dialect
+from tests.simulator.app import DEFAULT_PROVIDER
 from tests.simulator.web import DropConnection, Request
 
 T = TypeVar("T")
@@ -444,9 +443,6 @@ def plays(given: argparse.Namespace) -> Counter[str]:
 
 def modules(provider: str, given: argparse.Namespace) -> Counter[str]:
     """Kill modules alone, in the market of a provider; return the figures."""
-    if dialect_of(provider) == Dialect():
-        print(f"missing: {provider}: its routes in tests/simulator have no DIALECT", flush=True)
-        return Counter({"missing": 1})
     can = capabilities()[provider]
     figures = Counter[str]()
     for verdict in modulekills.drill(provider, can, given.sample, given.jobs):

@@ -90,7 +90,7 @@ EXPECTED: dict[str, dict[str, str]] = {
 }
 
 
-#: What is so instead at a provider that cannot do this, or has no such feature.
+#: What is so instead at a provider that cannot do this, has no such feature, or never shows it.
 WITHOUT: dict[str, dict[str, dict[str, str]]] = {
     "attaches_keys": {
         # Nobody writes anything while a host is waited for, and nothing lets a key in again.
@@ -98,6 +98,11 @@ WITHOUT: dict[str, dict[str, dict[str, str]]] = {
         "keys-lost-hours-later": {"later": "login"},
         # Keys are registered first: a rental request is among the calls that are refused, or not.
         "key-revoked-midway": {"rent": EITHER, "extend": EITHER},
+    },
+    "exited": {
+        # What has gone down is shown as running, and lets nobody in.
+        "outbid-at-once": {"ready": "ssh", "later": "ssh"},
+        "dies-later": {"later": "ssh"},
     },
     "can_stop": {
         # What has stopped may show no price, so that no limit holds: it is given up at once.
@@ -117,6 +122,8 @@ WITHOUT: dict[str, dict[str, dict[str, str]]] = {
         "network-gone-for-a-while": {"rent": EITHER},
         "clock-behind-once": {"reap": EITHER},
     },
+    # It may have lost what it has made, as whatever else it had.
+    "forgets": {"create-phantom": REFUSED},
     "new statuses": {"list-unknown-status": {"again": EITHER}},
     # A deadline moves at once where what is charged is not what the offer said.
     "exact prices": {"read-refused-for-a-bad-key": {"rent": EITHER}},
@@ -129,7 +136,7 @@ def expected(fault: str, step: str, can: Can, dialect: Dialect) -> str:
     if step == "extend" and not can["can_change_mark"]:
         return FAILURE
     for capability, others in WITHOUT.items():
-        has = can.get(capability, capability in dialect.features)
+        has = can.get(capability, capability in (*dialect.features, *dialect.shows))
         if not has and step in others.get(fault, {}):
             return others[fault][step]
     told = EXPECTED.get(fault, {}).get(step, OK)

@@ -9,12 +9,14 @@ operation may fail as long as it says so and explains itself. Afterwards all is 
 deploy must leave one rental, and one reaper after all deadlines must leave none.
 
 Faults that a provider cannot have are left out, counted and named (tests/simulator/dialect.py).
+Last come the cases of one name at two providers, of whom either is in trouble (pairs.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import queue
 import random
@@ -22,11 +24,13 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, TypeVar
 
-from tests.drills import judging
+from tests.drills import judging, pairs
 from tests.drills.expectations import EITHER, FAILURE, OK, Can, expected
 from tests.drills.operations import Answer, capabilities
 from tests.drills.world import (
@@ -40,7 +44,6 @@ from tests.drills.world import (
 from tests.simulator import catalogue
 from tests.simulator.app import DEFAULT_PROVIDER, dialect_of
 from tests.simulator.catalogue import NamedFault
-from tests.simulator.dialect import Dialect
 from tests.simulator.offers import DEFAULT_SEED
 
 EVERY_FAULT = (*catalogue.FAULTS, *CONTROLLER_FAULTS)
@@ -61,6 +64,16 @@ EXTENDED_HOURS = LIFETIME_HOURS + 6
 PAST_DEADLINES = EXTENDED_HOURS * HOUR + MINUTES
 #: What may pass between two operations of a combination.
 PAUSES = (0.0, 0.0, 30.0, MINUTES, 11 * HOUR)
+
+
+class Closing(Protocol):
+    """What has to be closed."""
+
+    def close(self) -> None: ...
+
+
+Place = TypeVar("Place", bound=Closing)
+Found = TypeVar("Found", "Run", pairs.Run)
 
 
 @dataclass
@@ -94,11 +107,12 @@ class Run:
             image=self.world.dialect.image or None,
             ssh_public_key=self.world.public_key,
             disk_gib=DISK_GIB,
-            deadline_hours=LIFETIME_HOURS,
+            deadline_hours=self.world.lifetime_hours,
             # Longer than it is extended, however late that is.
-            duration_hours=2 * EXTENDED_HOURS,
+            duration_hours=self.world.dialect.whole_hours or 2 * EXTENDED_HOURS,
             max_price_usd_per_hour=self.world.most_usd_per_hour,
-            budget_usd=self.world.budget_usd,
+            # No budget is one of 0.
+            budget_usd=self.world.budget_usd if self.world.budget_usd < math.inf else 0,
             # Whoever does not end it in time, the drill's own reaper does.
             reaper=True,
         )
@@ -335,16 +349,15 @@ def combined(world: World, combination: Combination) -> Run:
     return run
 
 
-Job = Callable[[World], Run]
-
-
-def play(provider: str, can: Can, jobs: Sequence[Job], workers: int) -> Iterator[Run]:
-    """Do the jobs on as many markets of a provider as there are workers."""
-    worlds: queue.SimpleQueue[World] = queue.SimpleQueue()
+def play(
+    make: Callable[[], Place], jobs: Sequence[Callable[[Place], Found]], workers: int
+) -> Iterator[Found]:
+    """Do the jobs in as many worlds, or pairs of them, as there are workers."""
+    worlds: queue.SimpleQueue[Place] = queue.SimpleQueue()
     for _worker in range(workers):
-        worlds.put(World(provider, can))
+        worlds.put(make())
 
-    def on_free_world(job: Job) -> Run:
+    def on_free_world(job: Callable[[Place], Found]) -> Found:
         world = worlds.get()
         try:
             return job(world)
@@ -382,6 +395,19 @@ def chosen_faults(given: argparse.Namespace, faults: Sequence[NamedFault]) -> li
     return list(faults)
 
 
+def chosen_pairs(given: argparse.Namespace) -> list[Callable[[pairs.Markets], pairs.Run]]:
+    """Each case with the trouble at either, those of one name, or a sixth as many as faults."""
+    every = [(case, turned) for case in pairs.CASES for turned in (False, True)]
+    if given.only_pair is not None:
+        every = [one for one in every if one[0].name == given.only_pair]
+        if not every:
+            known = ", ".join(case.name for case in pairs.CASES)
+            raise SystemExit(f"no such case: {given.only_pair}. There are: {known}")
+    elif given.sample is not None:
+        every = random.Random(given.seed).sample(every, given.sample // 6)
+    return [partial(pairs.drill, case=case, turned=turned) for case, turned in every]
+
+
 def check_names(only: str | None) -> None:
     """See that there are such faults. Raises SystemExit."""
     unknown = set(filter(None, (only or "").split(","))) - {fault.name for fault in EVERY_FAULT}
@@ -400,40 +426,50 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--combinations", type=int, default=DEFAULT_COMBINATIONS)
     made.add_argument("--only", help="names of faults, comma-separated; no combinations")
     made.add_argument("--only-combination", type=int, help="the number of one; no faults alone")
+    made.add_argument("--only-pair", help="the name of a case at two providers; nothing else")
     made.add_argument("--sample", type=int, help="so many of the faults")
     made.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
     return made
 
 
-def drill(provider: str, can: Can, given: argparse.Namespace) -> Counter[str]:
+def drill(provider: str, can: Mapping[str, Can], given: argparse.Namespace) -> Counter[str]:
     """Run one provider's faults, print what is wrong with each, and return the figures."""
-    if dialect_of(provider) == Dialect():
-        print(f"missing: {provider}: its routes in tests/simulator have no DIALECT", flush=True)
-        return Counter({"missing": 1})
     every, left_out = possible(provider)
     faults, numbers = chosen_faults(given, every), list(range(given.combinations))
+    cases = chosen_pairs(given)
     if given.only is not None:
-        numbers = []
+        numbers, cases = [], []
     if given.only_combination is not None:
-        faults, numbers = [], [given.only_combination]
-    jobs: list[Job] = [lambda world, f=fault: alone(world, f) for fault in faults]
+        faults, numbers, cases = [], [given.only_combination], []
+    if given.only_pair is not None:
+        faults, numbers = [], []
+    jobs: list[Callable[[World], Run]] = [
+        lambda world, f=fault: alone(world, f) for fault in faults
+    ]
     drawn = [Combination.drawn(every, given.seed, number) for number in numbers]
     jobs += [lambda world, c=one: combined(world, c) for one in drawn]
     began = time.monotonic()
     figures = Counter({"faults": len(faults), "combinations": len(numbers)})
-    for run in play(provider, can, jobs, given.jobs):
-        figures.update(figure for figure, _text in run.found)
-        for figure, text in run.found:
-            print(f"{figure}: {text}", flush=True)
+    for run in play(lambda: World(provider, can[provider]), jobs, given.jobs):
+        figures.update(told(run.found))
         if run.found and run.name.startswith("combination"):
             number = run.name.split()[1]
             again = f"--provider {provider} --seed {given.seed} --only-combination {number}"
             print(f"  again: {again}", flush=True)
+    for pair in play(lambda: pairs.Markets(provider, can), cases, given.jobs):
+        figures.update(told(pair.found))
     count = sum(map(len, left_out.values()))
     print(f"{provider}: {len(every)} faults, {count} left out; {time.monotonic() - began:.0f} s")
     for why, names in left_out.items():
         print(f"  {len(names)} because {why}: {', '.join(names)}")
-    return figures
+    return figures + Counter(pairs=len(cases))
+
+
+def told(found: Sequence[tuple[str, str]]) -> Counter[str]:
+    """Print what is wrong with one run; return how often each figure is spoilt."""
+    for figure, text in found:
+        print(f"{figure}: {text}", flush=True)
+    return Counter(figure for figure, _text in found)
 
 
 def main() -> int:
@@ -446,13 +482,14 @@ def main() -> int:
         raise SystemExit(f"no such provider: {', '.join(unknown)}. There are: {', '.join(can)}")
     figures = Counter[str]()
     for provider in chosen:
-        figures += drill(provider, can[provider], given)
+        figures += drill(provider, can, given)
     counted = ("missing", DOUBLE, LEAKED, WRONG, UNEXPLAINED)
     result = {
         **({"providers": len(chosen)} if given.provider == EVERY_PROVIDER else {}),
         "faults": figures["faults"],
         "missing": figures["missing"],
         "combinations": figures["combinations"],
+        "pairs": figures["pairs"],
         **{name: figures[name] for name in counted[1:]},
     }
     print(f"RESULT {json.dumps(result)}")

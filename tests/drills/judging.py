@@ -14,7 +14,6 @@ import re
 from tests.drills.operations import Answer
 from tests.drills.world import (
     FIRST_KEY,
-    LIFETIME_HOURS,
     NAME,
     Row,
     Truth,
@@ -73,7 +72,7 @@ def beyond(row: Row, truth: Truth) -> list[str]:
     """Which limits of the deploy a new rental breaks, by what it really costs."""
     price = row.price_usd_per_hour
     hours = (row.deadline - row.created_at) / 3600
-    wanted = min(LIFETIME_HOURS, (truth.budget_usd - row.download_usd) / price)
+    wanted = min(truth.lifetime_hours, (truth.budget_usd - row.download_usd) / price)
     wrong = []
     if price > truth.most_usd_per_hour + ROUNDED:
         wrong.append(f"{row.id} costs {price:.4f} an hour, more than {truth.most_usd_per_hour}")

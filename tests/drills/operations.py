@@ -10,6 +10,7 @@ time, and for what only the simulator knows.
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,8 +111,12 @@ def _in_process(operation: Operation, line: Connection) -> None:
     # Only this process may load Ansible with our collection: tests of other things share ours.
     from tests.drills.performer import perform
 
+    # Several providers are asked at once, by a thread each.
+    turn = threading.Lock()
+
     def ask(word: str, given: Any) -> Any:
-        line.send((word, given))
-        return line.recv()
+        with turn:
+            line.send((word, given))
+            return line.recv()
 
     line.send(("done", perform(operation.kind, operation.options, ask)))

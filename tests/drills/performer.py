@@ -47,7 +47,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_pro
     READY as LET_IN,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
-from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark, Seal
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Endpoint,
     HostKey,
@@ -174,17 +174,23 @@ def ready(options: dict[str, Any], ask: Ask) -> dict[str, Any]:
 
 
 def rent_by_hand(options: dict[str, Any], clock: Clock) -> dict[str, Any]:
-    """Rent the dearest offers under these names, past all rules of the product; return the ids."""
+    """Rent the dearest offers under these names, past all rules of the product; return the ids.
+
+    Where a provider rents for so many hours at most, it is told of those alone.
+    """
     provider = make_provider(options, clock)
     image = options["image"] or provider.usual.image
-    offers = provider.search(Wish(disk_gib=options["disk_gib"]))
-    dearest = iter(sorted(offers, key=lambda offer: -offer.price_usd_per_hour))
     ids = []
     for scope, name in options["names"]:
-        now = int(clock.now())
-        mark = Mark.new(scope, name, now + options["seconds"], 0, now)
-        order = Order(mark, image, options["disk_gib"], options["public_key"], now)
-        ids.append(provider.rent(next(dearest), order))
+        # What was rented before may have taken several offers away.
+        offers = provider.search(Wish(disk_gib=options["disk_gib"]))
+        dearest = max(offers, key=lambda offer: offer.price_usd_per_hour)
+        now, hours = int(clock.now()), options["hours"]
+        mark = Mark.new(scope, name, now + hours * 3600, 0, now)
+        mark = Seal(options["secret"]).put_on(mark) if options["secret"] else mark
+        asked_at = mark.deadline - (options["most_hours"] or hours) * 3600
+        order = Order(mark, image, options["disk_gib"], options["public_key"], asked_at)
+        ids.append(provider.rent(dearest, order))
     return {"ids": ids}
 
 

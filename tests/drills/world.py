@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tests.drills.controller import make_key_pair
 from tests.drills.operations import UNHEARD, Answer, Leash, Operation
 from tests.simulator.app import DEFAULT_PROVIDER, Observer, Simulator
 from tests.simulator.catalogue import HEALTHY, NamedFault
-from tests.simulator.dialect import Dialect
+from tests.simulator.dialect import Dialect, no_keys
 from tests.simulator.faults import Fault, parse
 from tests.simulator.hosts import HostSpec, PretendHosts
 from tests.simulator.market import Market, Rental
@@ -30,7 +31,9 @@ from tests.simulator.web import Request
 SCOPE, NAME = "fleet", "gpu-1"
 #: Rentals that nobody may touch: another name of the scope, and the same name in another one.
 INNOCENTS = ((SCOPE, "gpu-2"), ("other-team", NAME))
+INNOCENT_HOURS = 10 * 365 * 24
 DISK_GIB = 20
+#: How long a rental lasts, where the dialect has no other hours.
 LIFETIME_HOURS = 24.0
 #: Times the dialect's price, of which some offers cost less in every market, and none the third: it
 #: ends the life of nearly every rental before its hours do.
@@ -79,8 +82,9 @@ CONTROLLER_FAULTS = (
 ENDING = (KILLED_AFTER_CREATE, KILLED_AFTER_DESTROY, TASK_TIMES_OUT)
 #: Its limit is Ansible's for tasks, which those are not that need no market and no host.
 NOT_TASKS = ("inventory", "offer_check")
-#: Whoever waits for a host that boots in real time gives it some.
-NAP_SECONDS = 0.05
+#: Whoever waits for a host that boots in real time gives it so much of the market's: the slowest one
+#: boots within the least patience of a provider.
+NAP_SHARE = 0.04
 BOOTED_SECONDS = 5.0
 #: Where a connection ends at a host that shows the key which came with its request.
 FIRST_KEY = "first host key"
@@ -126,11 +130,12 @@ class Truth:
     """What there is at one moment, in epoch seconds of the market.
 
     Rentals are oldest first, the dead after the living: the first of a name is the one that counts.
-    No rental may cost more an hour, and no more in all.
+    No rental may last longer, cost more an hour, and no more in all.
     """
 
     now: float
     rows: tuple[Row, ...]
+    lifetime_hours: float
     most_usd_per_hour: float
     budget_usd: float
 
@@ -151,10 +156,12 @@ class Hosts(PretendHosts):
     """Pretended hosts that remember which of them show another host key than at first.
 
     One that was made anew shows the key that came with its request, until somebody replaces it.
+    ``script_keys`` are those whom a start script lets in.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.script_keys: Callable[[str], tuple[str, ...]] = no_keys
         self.strangers: set[int] = set()
         self.made_anew: set[int] = set()
 
@@ -162,7 +169,9 @@ class Hosts(PretendHosts):
         self.strangers.discard(spec.number)
         if spec.number in self.host_keys:
             self.made_anew.add(spec.number)
-        return super().launch(spec)
+        ports = super().launch(spec)
+        self.keys[spec.number] += self.script_keys(spec.onstart)
+        return ports
 
     def change_host_key(self, number: int) -> None:
         super().change_host_key(number)
@@ -189,6 +198,9 @@ class World:
     provider: str = DEFAULT_PROVIDER
     #: What the provider says of itself.
     can: Mapping[str, Any] = field(default_factory=dict)
+    #: The scope's, which seals the marks of the innocents, and who those are.
+    secret: str = ""
+    names: tuple[tuple[str, str], ...] = INNOCENTS
     hosts: Hosts = field(default_factory=Hosts)
     folder_usable: bool = True
     planned: list[Planned] = field(default_factory=list)
@@ -198,8 +210,12 @@ class World:
         self.market = Market(self.hosts)
         self.simulator = Simulator(self.market, observe=self.observe, provider=self.provider)
         self.dialect = self.simulator.dialect
+        self.hosts.script_keys = self.dialect.script_keys
         self.most_usd_per_hour = self.dialect.usd_per_hour
-        self.budget_usd = BUDGET_HOURS * self.most_usd_per_hour
+        # A budget ends nearly no life after whole hours.
+        whole_hours = self.dialect.whole_hours
+        self.lifetime_hours = float(whole_hours or LIFETIME_HOURS)
+        self.budget_usd = math.inf if whole_hours else BUDGET_HOURS * self.most_usd_per_hour
         self.leash = Leash()
         self.is_misled = False
         self.watch: Observer = unwatched
@@ -240,11 +256,13 @@ class World:
             shared.touch()
 
     def rent_innocents(self) -> list[Rental]:
-        """Rent the dearest machines for ten years, past all rules of the product."""
+        """Rent the dearest machines for ten years, past all rules of the product and the market."""
         answer = self.perform(
             "rent_by_hand",
-            names=INNOCENTS,
-            seconds=10 * 365 * 86400,
+            names=self.names,
+            secret=self.secret,
+            hours=INNOCENT_HOURS,
+            most_hours=self.dialect.whole_hours,
             public_key=self.public_key,
             disk_gib=DISK_GIB,
             image=self.dialect.image,
@@ -252,6 +270,8 @@ class World:
         if answer.problem:
             raise RuntimeError(answer.problem)
         rentals = [self.market.rentals[self.dialect.number(one)] for one in answer.result["ids"]]
+        for rental in rentals:
+            self.dialect.prolong(self.simulator.api, rental, INNOCENT_HOURS)
         # Their ports are there a moment before their statuses say so.
         limit = time.monotonic() + BOOTED_SECONDS
         while not all(one.running for one in rentals) and time.monotonic() < limit:
@@ -367,7 +387,7 @@ class World:
             self.hosts.made_anew.discard(self.dialect.number(given))
             return None
         if self.boots_slowly():
-            time.sleep(NAP_SECONDS)
+            time.sleep(given * NAP_SHARE)
         self.market.advance(given)
         return None
 
@@ -404,10 +424,14 @@ class World:
         """Whether our key is among these, whatever is written behind it."""
         return self.public_key.split()[:2] in (key.split()[:2] for key in keys)
 
+    def keys_of(self, rental: Rental) -> list[str]:
+        """Whom a rental should let in, by what its provider was told."""
+        return [*rental.keys.values(), *self.dialect.script_keys(rental.wish.get("onstart") or "")]
+
     def is_to_blame(self, rental_id: str) -> bool:
         """Whether it is the host's fault, and nobody else's, that nobody can log in to it."""
         rental = self.rental(rental_id)
-        if rental is not None and not self.is_ours(rental.keys.values()):
+        if rental is not None and not self.is_ours(self.keys_of(rental)):
             return self.probe(rental_id)["stage"] not in ("login", "ready")
         return self.probe(rental_id)["stage"] != "ready"
 
@@ -455,7 +479,7 @@ class World:
             shown = [(shown_id, row(one, now, self.dialect)) for shown_id, one in beside]
         ours += [replace(one, id=shown_id, dead=True) for shown_id, one in shown]
         rows = tuple(sorted(ours, key=lambda one: one.dead))
-        return Truth(now, rows, self.most_usd_per_hour, self.budget_usd)
+        return Truth(now, rows, self.lifetime_hours, self.most_usd_per_hour, self.budget_usd)
 
     def disturbed(self) -> list[str]:
         """What happened to the innocents."""

@@ -48,7 +48,7 @@ def test_two_controllers_that_deploy_the_same_host_at_once_rent_it_once() -> Non
 def test_a_hostile_market_leaks_nothing_and_every_failure_is_explained() -> None:
     figures = ("missing", "double_rented", "leaked", "wrong_verdicts", "unexplained")
     result = drill("faults", "--sample", "12", "--combinations", "10")
-    assert result == {"faults": 12, "combinations": 10, **dict.fromkeys(figures, 0)}
+    assert result == {"faults": 12, "combinations": 10, "pairs": 2, **dict.fromkeys(figures, 0)}
 
 
 def test_a_broken_safety_rule_is_noticed() -> None:

@@ -45,8 +45,8 @@ def routes_of(provider: str) -> Any:
 
 
 def dialect_of(provider: str) -> Dialect:
-    """Its ``DIALECT``; one without a word where it has none yet."""
-    dialect: Dialect = getattr(routes_of(provider), "DIALECT", Dialect())
+    """Its ``DIALECT``."""
+    dialect: Dialect = routes_of(provider).DIALECT
     return dialect
 
 

@@ -173,12 +173,14 @@ OFFERS = (
         "The rental costs three times what its offer said.",
         "vast-cli #403",
         ({"kind": "price_change", "factor": 3.0},),
+        needs=("own prices",),
     ),
     NamedFault(
         "price-rises-a-little",
         "The rental costs half as much again as its offer said.",
         "vast-cli #403",
         ({"kind": "price_change", "factor": 1.5},),
+        needs=("own prices",),
     ),
     NamedFault(
         "search-dated-tomorrow",

@@ -9,6 +9,7 @@ the words of this file, and are read in the dialect of the market that they are 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -74,6 +75,8 @@ FEATURES = {
     "blind changes": "what is to change is read before it",
     "overlap": "a row that comes twice spoils the list",
     "exact prices": "the price of a rental is not that of its offer to the last cent",
+    "forgets": "it keeps for ever what it has named: what it shows no more, it has lost",
+    "own prices": "its rentals show the prices of their offers, whatever they really cost",
     "new statuses": "a status that nobody knows makes a row unreadable",
     "rate limits": "how often one may call is documented nowhere, or not kept by these routes",
 }
@@ -119,6 +122,15 @@ def no_counts(_body: Any, _rows: list[Any]) -> None:
     """Lists that count nothing."""
 
 
+def no_keys(_script: str) -> tuple[str, ...]:
+    """Nobody: the API itself is told who may log in."""
+    return ()
+
+
+def without_limit(_api: Any, _rental: Rental, _hours: int) -> None:
+    """Rentals that nobody ends but their owners."""
+
+
 @dataclass(frozen=True)
 class Dialect:
     """The words of one provider.
@@ -128,6 +140,8 @@ class Dialect:
     rows. Ids are texts: ``rental_id`` makes one of a number in the market's books, ``number`` the
     other way round (-1 for none), and ``ids`` finds those that a request names. ``mark`` reads what
     the market keeps as a rental's label. ``unfiltered`` takes the filters out of a search.
+    ``script_keys`` are those that a start script lets in, where our key comes by that alone, and
+    ``prolong`` lets a rental go on for so many more hours, whatever limits there are.
     """
 
     requests: Mapping[str, Where] = field(default_factory=dict)
@@ -148,6 +162,8 @@ class Dialect:
     unfiltered: Callable[[Request], Request] | None = None
     #: Of its routes: what is ending and still shown, and what bills beside rentals.
     beside: Callable[[Any], Beside] = nothing_beside
+    script_keys: Callable[[str], tuple[str, ...]] = no_keys
+    prolong: Callable[[Any, Rental, int], None] = without_limit
 
     # What a client needs.
 
@@ -159,6 +175,9 @@ class Dialect:
     image: str = ""
     #: What some offers are below, and thrice the price of each of them is above.
     usd_per_hour: float = 0.1
+    #: The most whole hours that a rental can be asked for, where it must be whole hours, and so has
+    #: no budget. Without, any time will do.
+    whole_hours: int = 0
 
     def where(self, name: str) -> Where:
         """The requests of a name. Raises ValueError."""
@@ -168,8 +187,8 @@ class Dialect:
 
     def say(self, name: str, request: Request, told: Reply | None = None) -> Saying:
         """What an answer to *request* says; *told* is the one that it takes the place of."""
-        saying = self.sayings[name]
-        return saying(request, told) if callable(saying) else saying
+        known = self.sayings[name]
+        return known(request, told) if callable(known) else known
 
 
 def in_path(pattern: str) -> Callable[[Request], list[str]]:
@@ -203,6 +222,17 @@ def after(prefix: str) -> Callable[[str], int]:
         return int(told) if text.startswith(prefix) and told.isdecimal() else -1
 
     return number
+
+
+def saying(reply: Reply) -> Saying:
+    """What an answer of the routes says."""
+    return reply.status, json.loads(reply.body)
+
+
+def without_dashes(name: str) -> str:
+    """What a client wrote into a name that has letters, digits and dashes alone."""
+    written = {"--": "/", "-x": "-", "-d": ".", "-u": "_"}
+    return re.sub("-[-xdu]", lambda found: written[found[0]], name) if "--" in name else name
 
 
 def base_16(text: str) -> int:

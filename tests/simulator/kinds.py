@@ -171,10 +171,15 @@ def list_without(given: Parameters, call: Call) -> Reply:
     return edited_list(call, left, whole=True)
 
 
+def rental_of(row: Any, call: Call) -> Rental | None:
+    """The rental that a row shows; None where that has ended."""
+    number = call.dialect.number(str(row.get("id"))) if isinstance(row, dict) else -1
+    return call.market.rentals.get(number)
+
+
 def label_of(row: Any, call: Call) -> str:
     """The label of the rental that a row shows, as it is in truth."""
-    number = call.dialect.number(str(row.get("id"))) if isinstance(row, dict) else -1
-    rental = call.market.rentals.get(number)
+    rental = rental_of(row, call)
     return call.dialect.mark(rental.label or "") if rental else ""
 
 
@@ -189,7 +194,7 @@ def row_is(given: Parameters, call: Call) -> Reply:
         row = rows_of(body, dialect.row)
         rows = [row] if isinstance(row, dict) else []
     for row in rows:
-        if isinstance(row, dict) and given["of"] in label_of(row, call):
+        if rental_of(row, call) and given["of"] in label_of(row, call):
             row.update(fields)
     return json_reply(body, told.status) if rows else told
 

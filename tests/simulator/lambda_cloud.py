@@ -457,6 +457,8 @@ DIALECT = Dialect(
             "ends early",
             "plain key",
             "blind changes",
+            "own prices",
+            "forgets",
         )
     ),
     accounts=frozenset(("revoked-401",)),

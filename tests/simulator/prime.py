@@ -17,7 +17,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.simulator import offers as offer_table
-from tests.simulator.dialect import Dialect, Saying, Where, base_16, in_path, without_query
+from tests.simulator.dialect import (
+    Dialect,
+    Saying,
+    Where,
+    base_16,
+    in_path,
+    without_dashes,
+    without_query,
+)
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
@@ -579,12 +587,6 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 # --- what faults are about ---
 
 
-def mark(name: str) -> str:
-    """What a client wrote into a name, which has letters, digits and dashes alone."""
-    written = {"--": "/", "-x": "-", "-d": ".", "-u": "_"}
-    return re.sub("-[-xdu]", lambda found: written[found[0]], name) if "--" in name else name
-
-
 def recount(body: Any, rows: list[Any]) -> None:
     """Let a page be the only one."""
     body["total_count"] = len(rows)
@@ -629,14 +631,16 @@ DIALECT = Dialect(
         ),
         "odd values": {"priceHr": "n/a", "createdAt": "soon", "sshConnection": ["22/tcp"]},
     },
-    features=frozenset(("silence", "counts", "filters", "ends early", "plain key")),
+    features=frozenset(
+        ("silence", "counts", "filters", "ends early", "plain key", "own prices", "forgets")
+    ),
     rows="data",
     page_size=int(PAGE["limit"]),
     recount=recount,
     rental_id="{:032x}".format,
     number=base_16,
     ids=in_path("/pods/([^/]+)$"),
-    mark=mark,
+    mark=without_dashes,
     unfiltered=without_query("gpu_type", "gpu_count", "security", "cloud_id"),
     usd_per_hour=0.25,
 )  # fmt: skip

@@ -558,7 +558,16 @@ DIALECT = Dialect(
         "an odd environment": {"env": [None, 5]},
     },
     features=frozenset(
-        ("containers", "overlap", "second mark", "ends early", "plain key", "blind changes")
+        (
+            "containers",
+            "overlap",
+            "second mark",
+            "ends early",
+            "plain key",
+            "blind changes",
+            "own prices",
+            "forgets",
+        )
     ),
     rows="pods",
     rental_id=(PREFIX + "{}").format,

@@ -549,7 +549,9 @@ DIALECT = Dialect(
         "odd values": {"hourly_price": "n/a", "created_at": "soon", "configuration": ["gpu"]},
         "an odd environment": {"launch_configuration": [None, 5]},
     },
-    features=frozenset(("filters", "overlap", "second mark", "ends early", "plain key")),
+    features=frozenset(
+        ("filters", "overlap", "second mark", "ends early", "plain key", "own prices", "forgets")
+    ),
     rows="instances",
     rental_id=ID.format,
     number=after(ID.partition("{")[0]),

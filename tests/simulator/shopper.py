@@ -14,12 +14,24 @@ session runs once its instance does, and is shown as running from then on.
 
 from __future__ import annotations
 
+import base64
+import gzip
 import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulator import vastai
+from tests.simulator.dialect import (
+    Dialect,
+    Saying,
+    Where,
+    after,
+    in_path,
+    saying,
+    without_query,
+)
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
@@ -52,6 +64,10 @@ SERVICE_KEY = f"-----BEGIN {KIND}-----\nMIIEsimulated\n-----END {KIND}-----\n"
 SERVICE_PUBLIC_KEY = "ssh-rsa AAAAservice"
 ACTIVE = ("pending", "provisioning", "running")
 REQUEST_ID = "11111111-2222-4333-8444-555555555555"
+#: What the proxy says, and the service itself of a session that it has never had.
+UNAUTHORIZED = "<html><h1>401 Authorization Required</h1></html>"
+NO_SESSION = "record not found"
+NO_WORKLOAD = "invalid workload_type: must be one of: llm, llm_vllm, ..."
 #: What its marketplace says, as its client passes it on.
 NO_SUCH_ASK = 'vastai CreateInstance failed (HTTP 400): {"error":"no_such_ask"}'
 NO_CREDIT = 'vastai CreateInstance failed (HTTP 400): {"error":"insufficient_credit"}'
@@ -81,7 +97,7 @@ class Api:
             return self.behind.answer(request, traits, from_host)
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
         if self.guarded and (key != ACCOUNT_KEY or self.market.account != ACCOUNT_OK):
-            return Reply(401, b"<html><h1>401 Authorization Required</h1></html>")
+            return Reply(401, UNAUTHORIZED.encode())
         try:
             for method, pattern, handler in ROUTES:
                 found = re.fullmatch(pattern, request.path)
@@ -116,19 +132,29 @@ class Api:
         self.market.destroy(rental.id)
         self.past[row["id"]] = {**row, "status": "stopped", **({"error": error} if error else {})}
 
-    def end_when_due(self, rental: Rental, left: float) -> None:
-        """End it at its end, at the next look."""
+    def end_when_due(self, rental: Rental) -> None:
+        """End it at its end, at the next look, wherever that is by then."""
 
         def due() -> None:
-            if not rental.gone.is_set():
+            if rental.gone.is_set():
+                return
+            if rental.created_at + reserved_seconds(rental) > self.market.clock.now():
+                self.end_when_due(rental)
+            else:
                 self.end(rental)
 
+        left = rental.created_at + reserved_seconds(rental) - self.market.clock.now()
         self.market.later(left + CHECK_SECONDS, due)
 
 
 def session_id(rental: Rental) -> str:
     """The id that its session has."""
     return ID.format(rental.id)
+
+
+def reserved_seconds(rental: Rental) -> float:
+    """How long after its beginning its session ends."""
+    return float(rental.wish["session"]["reservation_hours"]) * 3600
 
 
 def moment(seconds: float) -> str:
@@ -213,6 +239,7 @@ def create(api: Api, request: Request, traits: Traits) -> Reply:
             "disk": body.get("disk_gb") or USUAL_DISK_GIB,
             "onstart": body.get("on_start_cmd") or "",
             "session": body,
+            "price_per_hour": priced(offer, SEARCHED_DISK_GIB)["dph_total"],
         }
         try:
             rental = market.create(offer["id"], wish, traits, [SERVICE_PUBLIC_KEY])
@@ -227,7 +254,7 @@ def create(api: Api, request: Request, traits: Traits) -> Reply:
                 error_type="provision_failed",
                 retry_suggested=True,
             ) from None
-        api.end_when_due(rental, body["reservation_hours"] * 3600)
+        api.end_when_due(rental)
         session = {**session_row(rental), "status": "provisioning"}
         return json_reply({"session": session, "ssh_private_key": SERVICE_KEY}, 201)
 
@@ -240,7 +267,7 @@ def checked(body: Any) -> None:
     if missing:
         raise Refusal(400, "; ".join(missing))
     if body["workload_type"] not in WORKLOADS:
-        raise Refusal(400, "invalid workload_type: must be one of: llm, llm_vllm, ...")
+        raise Refusal(400, NO_WORKLOAD)
     if not 1 <= body["reservation_hours"] <= MOST_HOURS:
         raise Refusal(400, f"reservation_hours must be at most {MOST_HOURS}")
 
@@ -300,7 +327,9 @@ def session_row(rental: Rental) -> dict[str, Any]:
         rental.created_at,
     )
     way = {"ssh_host": PROXY_ADDRESS, "ssh_port": rental.proxy_port} if ran else {"ssh_port": 22}
-    return {**row, "consumer_id": rental.label or "", **way}
+    # That of its offer for ever: it asks its marketplace for no other one.
+    price = rental.wish.get("price_per_hour", row["price_per_hour"])
+    return {**row, "consumer_id": rental.label or "", "price_per_hour": price, **way}
 
 
 def sessions(api: Api, request: Request) -> Reply:
@@ -325,7 +354,7 @@ def session(api: Api, request: Request, name: str) -> Reply:
         rental = api.find(name)
         row = session_row(rental) if rental else api.past.get(name)
     if row is None:
-        raise Refusal(404, "record not found")
+        raise Refusal(404, NO_SESSION)
     return json_reply(row)
 
 
@@ -333,10 +362,20 @@ def delete(api: Api, request: Request, name: str) -> Reply:
     """End its instance; what has ended is answered as well."""
     rental = api.find(name)
     if rental is None and name not in api.past:
-        raise Refusal(404, f"session not found: {name[:128]}")
+        raise unknown_to_delete(name)
     if rental is not None:
         api.end(rental)
-    return json_reply({"message": "session destroyed", "session_id": name})
+    return json_reply(ended(name))
+
+
+def unknown_to_delete(name: str) -> Refusal:
+    """What it says of a session that it has never had, and that is to end."""
+    return Refusal(404, f"session not found: {name[:128]}")
+
+
+def ended(name: str) -> dict[str, str]:
+    """What it says of a session that it has ended."""
+    return {"message": "session destroyed", "session_id": name}
 
 
 Handler = Callable[..., Reply]
@@ -347,3 +386,92 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/api/v1/sessions/([^/]+)", session),
     ("DELETE", "/api/v1/sessions/([^/]+)", delete),
 )
+
+
+# --- what faults are about ---
+
+
+def gone_there(request: Request, _told: Reply | None) -> Saying:
+    """The offer that was to be rented is its marketplace's no more."""
+    return saying(stale(request.json()["offer_id"], NO_SUCH_ASK).reply)
+
+
+def nothing_to_end(request: Request, _told: Reply | None) -> Saying:
+    """It has never had the session that was to end."""
+    return saying(unknown_to_delete(DIALECT.ids(request)[0]).reply)
+
+
+def released(request: Request, _told: Reply | None) -> Saying:
+    """The session that was to end."""
+    return 200, ended(DIALECT.ids(request)[0])
+
+
+def recount(body: Any, rows: list[Any]) -> None:
+    """Let a list be as long as it says."""
+    body["count"] = len(rows)
+
+
+def script_of(on_start_cmd: str) -> str:
+    """A start script, unpacked where it is packed."""
+    packed = re.search(r"echo (\S+) \| base64 -d", on_start_cmd)
+    return gzip.decompress(base64.b64decode(packed[1])).decode() if packed else on_start_cmd
+
+
+def keys_of(on_start_cmd: str) -> tuple[str, ...]:
+    """Whom a start script lets in."""
+    told = re.findall(r"^key=(.+)$", script_of(on_start_cmd), re.MULTILINE)
+    return tuple(word for line in told for word in shlex.split(line))
+
+
+def prolong(_api: Api, rental: Rental, hours: int) -> None:
+    """As an operator does, who lifts the limit of a session and extends it."""
+    rental.wish["session"]["reservation_hours"] += hours
+
+
+DIALECT = Dialect(
+    requests={
+        # Its other reads of the inventory have the limit of one that proves its key.
+        "search": Where("GET", "^/api/v1/inventory$", "^(?!limit=)"),
+        "create": Where("POST", "^/api/v1/sessions$"),
+        "list": Where("GET", "^/api/v1/sessions$"),
+        "read": Where("GET", "^/api/v1/sessions/[^/]+$"),
+        "rows": Where("GET", "^/api/v1/sessions(/[^/]+)?$"),
+        "destroy": Where("DELETE", "^/api/v1/sessions/[^/]+$"),
+        "user": Where("GET", "^/api/v1/inventory$", "^limit="),
+    },
+    sayings={
+        "no offers": (200, {"offers": None, "count": 0, "total": 0}),
+        "offer gone": gone_there,
+        # Of the proxy before it, as the time-out is.
+        "bad key": (401, UNAUTHORIZED),
+        "timeout": (408, "<html><h1>408 Request Time-out</h1></html>"),
+        "invalid": saying(Refusal(400, NO_WORKLOAD).reply),
+        "done without id": (201, {"session": {"status": "provisioning"}}),
+        "phantom id": (201, {"session": {"id": ID.format(99_999_999_999)}}),
+        "withdrawn": (410, "<html><h1>410 Gone</h1></html>"),
+        "no such rental": saying(Refusal(404, NO_SESSION).reply),
+        "nothing to end": nothing_to_end,
+        "released": released,
+    },
+    shows={
+        "an odd status": {"status": "hibernating"},
+        "no values": dict.fromkeys(
+            ("price_per_hour", "gpu_type", "gpu_count", "created_at", "ssh_host", "ssh_port",
+             "ssh_user", "error")
+        ),
+        "odd values": {"price_per_hour": "n/a", "created_at": "soon", "gpu_count": ["1"]},
+    },
+    features=frozenset(
+        ("containers", "counts", "filters", "plain key", "ends early", "exact prices")
+    ),
+    accounts=frozenset(("revoked-401",)),
+    rows="sessions",
+    recount=recount,
+    rental_id=ID.format,
+    number=after(ID.partition("{")[0]),
+    ids=in_path("/sessions/([^/]+)$"),
+    unfiltered=without_query("gpu_type", "location", "min_gpu_count"),
+    script_keys=keys_of,
+    prolong=prolong,
+    whole_hours=MOST_HOURS,
+)  # fmt: skip

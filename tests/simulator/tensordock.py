@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.simulator import offers as offer_table
+from tests.simulator.dialect import Dialect, Where, after, in_path, saying, without_dashes
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
@@ -61,8 +62,10 @@ COUNTRIES = {
 WITHOUT_ADDRESSES = ("VN", "UA")
 DELETING_SECONDS = 20.0
 CALLS_A_MINUTE = 100
-NO_NODE = "No available nodes found"
+UNAUTHORIZED, RATE_LIMIT = "Unauthorized", "Rate limit exceeded"
+NO_INSTANCE, NO_NODE = "Instance not found", "No available nodes found"
 NO_CREDIT = "You need at least $1 in your balance to deploy an instance"
+DELETED = {"data": {"type": "success", "attributes": {"message": "Instance deleted successfully"}}}
 #: How a list comes: as it was seen, or in one of the three ways of the pages.
 FLAT, NESTED, DOCUMENTED, ENVELOPE = "flat", "nested", "documented", "envelope"
 #: How one row comes.
@@ -126,7 +129,7 @@ class Api:
         """Raise Refusal without the account's token, or for too many calls in a minute."""
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
         if key != ACCOUNT_KEY or from_host or self.market.account != ACCOUNT_OK:
-            raise Refusal(401, "Unauthorized")
+            raise Refusal(401, UNAUTHORIZED)
         if not self.market.rate_limits:
             return
         now = self.market.clock.now()
@@ -134,7 +137,7 @@ class Api:
             self.calls.popleft()
         if len(self.calls) >= CALLS_A_MINUTE:
             self.market.too_frequent += 1
-            raise Refusal(429, "Rate limit exceeded")
+            raise Refusal(429, RATE_LIMIT)
         self.calls.append(now)
 
     def going(self) -> dict[str, Rental]:
@@ -152,7 +155,7 @@ class Api:
         rental = self.market.rentals.get(int(number)) if number.isdecimal() else None
         known = rental is not None and instance_id(rental) == name
         if rental is None or not known or not rental.visible(self.market.clock.now()):
-            raise Refusal(404, "Instance not found")
+            raise Refusal(404, NO_INSTANCE)
         return rental
 
 
@@ -392,8 +395,7 @@ def delete(api: Api, name: str) -> Reply:
     rental = api.find(name)
     if api.market.destroy(rental.id):
         api.deleted[name] = rental, api.market.clock.now()
-    told = {"type": "success", "attributes": {"message": "Instance deleted successfully"}}
-    return json_reply({"data": told})
+    return json_reply(DELETED)
 
 
 Handler = Callable[..., Reply]
@@ -403,4 +405,67 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/instances", instances),
     ("GET", "/instances/(?P<name>[^/]+)", instance),
     ("DELETE", "/instances/(?P<name>[^/]+)", delete),
+)
+
+
+# --- what faults are about ---
+
+
+def deleting(api: Api) -> list[tuple[str, Rental]]:
+    """What is being deleted: it is gone, and still shown."""
+    return list(api.going().items())
+
+
+TOO_FREQUENT = saying(Refusal(429, RATE_LIMIT).reply)
+DIALECT = Dialect(
+    requests={
+        "search": Where("GET", "^/api/v2/locations$"),
+        "create": Where("POST", "^/api/v2/instances$"),
+        "list": Where("GET", "^/api/v2/instances$"),
+        "read": Where("GET", "^/api/v2/instances/[^/]+$"),
+        "rows": Where("GET", "^/api/v2/instances(/[^/]+)?$"),
+        "destroy": Where("DELETE", "^/api/v2/instances/[^/]+$"),
+        "user": Where("GET", "^/api/v2/instances$"),
+    },
+    sayings={
+        "no offers": (200, {"data": {"locations": None}}),
+        "offer gone": saying(UnderGoodStatus(NO_NODE).reply),
+        "bad key": saying(Refusal(401, UNAUTHORIZED).reply),
+        "too frequent": TOO_FREQUENT,
+        "quota": TOO_FREQUENT,
+        "timeout": saying(Refusal(408, "Request timed out").reply),
+        "invalid": saying(Invalid("Invalid enum value", "image").reply),
+        "done without id": (201, {"data": {"type": "virtualmachine", "status": "running"}}),
+        "phantom id": (201, {"data": {"type": "virtualmachine", "id": ID.format(99_999_999_999)}}),
+        "withdrawn": saying(Refusal(410, "This version is no longer served").reply),
+        "no such rental": saying(Refusal(404, NO_INSTANCE).reply),
+        "nothing to end": saying(Refusal(404, NO_INSTANCE).reply),
+        "released": (200, DELETED),
+    },
+    shows={
+        "exited": {"status": "error"},
+        "an odd status": {"status": "hibernating"},
+        "no values": dict.fromkeys(("ipAddress", "portForwards", "resources", "rateHourly")),
+        "odd values": {"ipAddress": ["22"], "resources": "n/a", "rateHourly": "n/a"},
+    },
+    features=frozenset(
+        (
+            "rate limits",
+            "plain key",
+            "ends early",
+            "overlap",
+            "exact prices",
+            "own prices",
+            "forgets",
+        )
+    ),
+    accounts=frozenset(("revoked-401",)),
+    rows="data",
+    rental_id=ID.format,
+    number=after(ID.partition("{")[0]),
+    ids=in_path("/instances/([^/]+)$"),
+    mark=without_dashes,
+    beside=deleting,
+    api_path="/api/v2",
+    usd_per_hour=0.2,
 )

@@ -833,7 +833,9 @@ DIALECT = Dialect(
         ),
         "odd values": {"price_per_hour": "n/a", "created_at": "soon", "gpu": ["1x"]},
     },
-    features=frozenset(("silence", "new statuses", "overlap", "second mark")),
+    features=frozenset(
+        ("silence", "new statuses", "overlap", "second mark", "own prices", "forgets")
+    ),
     rental_id=(INSTANCE + "-0000-4000-8000-{:012d}").format,
     number=after(f"{INSTANCE}-0000-4000-8000-"),
     ids=in_body("id"),

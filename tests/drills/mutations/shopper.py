@@ -140,11 +140,28 @@ MUTATIONS = (
         (f"{CONTRACT}::test_a_service_that_cannot_see_its_marketplaces_proves_no_absence",),
     ),
     Mutation(
+        "shopper-promises-more-memory-than-was-told",
+        "honest hosts with small cards are paid for and given up, one after the other",
+        FILE,
+        "    return round(whole_gib + min(_CUT_OFF_GIB, whole_gib * _CUT_OFF_SHARE), 2)\n",
+        "    return whole_gib + _CUT_OFF_GIB\n",
+        (f"{CONTRACT}::test_memory_that_comes_cut_to_whole_gib_refuses_no_honest_host",),
+        least_red=2,
+    ),
+    Mutation(
         "shopper-without-switch",
         "a host bills on when the machine goes away that both controller and service are on",
         FILE,
         "order.mark.deadline, SELF_RELEASE, _PYTHON\n",
         "order.mark.deadline, None, _PYTHON\n",
         (f"{CONTRACT}::test_the_switch_goes_along_for_a_service_that_does_not_come_back",),
+    ),
+    Mutation(
+        "shopper-keeps-what-is-ending",
+        "a deploy keeps a rental whose end was asked for, and nobody has a host a moment later",
+        FILE,
+        '            is_ending=row.get("status") == _STOPPING,\n',
+        "",
+        (f"{CONTRACT}::test_a_session_is_in_one_of_its_states",),
     ),
 )

@@ -142,4 +142,12 @@ MUTATIONS = (
         "    ends_within_seconds = 90.0\n",
         (f"{CONTRACT}::test_a_release_is_proven_once_it_is_not_found_any_more",),
     ),
+    Mutation(
+        "tensordock-keeps-what-is-ending",
+        "a deploy keeps a rental whose end was asked for, and nobody has a host a moment later",
+        FILE,
+        "            is_ending=_word(row) == _DELETING,\n",
+        "",
+        (f"{CONTRACT}::test_one_that_is_being_deleted_can_be_released_again",),
+    ),
 )

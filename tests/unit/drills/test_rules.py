@@ -123,6 +123,14 @@ def test_a_teardown_that_cannot_be_proven_fails(market: Market) -> None:
     assert "may bill" in result["failure"]["money"]
 
 
+def test_why_an_absence_is_not_proven_is_told_in_whole_sentences(market: Market) -> None:
+    market.rent()
+    market.fault("reply", on="get", status=500, body="oops", times=999)
+    result = absent(market)
+    assert result["failed"]
+    assert ".." not in result["msg"]
+
+
 # One name, one rental.
 
 

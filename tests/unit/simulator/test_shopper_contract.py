@@ -36,6 +36,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Order,
     Rental,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.offers import promises
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.transport import (
     Transport,
@@ -161,6 +162,16 @@ def test_memory_that_comes_cut_to_whole_gib_fits_what_the_card_is_sold_as(
     edited(subject, INVENTORY, lambda row: row.update(vram_gb=mib // 1024, gpu_count=1))
     wish = Wish(vram_gib=sold_gib)
     assert all(("VRAM" in wish.misses(one)) != fits for one in subject.provider().search(wish))
+
+
+@pytest.mark.parametrize("mib", [6144, 8192, 10240, 11264, 12288, 16376, 24564, 81920])
+def test_memory_that_comes_cut_to_whole_gib_refuses_no_honest_host(
+    subject: SimulatedShopper, mib: int
+) -> None:
+    edited(subject, INVENTORY, lambda row: row.update(vram_gb=mib // 1024))
+    gpu = {"gpus": [{"memory_total_mib": mib}]}
+    lines = promises.compare(cheapest(subject).to_dict(), gpu, {}, {}, 20, 0.5)
+    assert [line.kept for line in lines if line.name == "vram_gib"] == [True]
 
 
 @pytest.mark.parametrize("change", [{"provider": "tensordock"}, {"available": False}])
@@ -386,6 +397,7 @@ def test_a_session_is_in_one_of_its_states(
     edited(subject, f"{SESSIONS}|{SESSION}", lambda row: row.update(status=status))
     (listed,) = subject.provider().list_rentals()
     assert (listed.status, listed.mark) == (told, rental.mark)
+    assert listed.is_ending == (status == "stopping")
     if told == UNREADABLE:
         with pytest.raises(ProviderUnavailable):
             subject.provider().get(rental.id)

@@ -682,6 +682,8 @@ def test_one_that_is_being_deleted_can_be_released_again(subject: SimulatedTenso
     seen = provider.get(rental.id)
     assert seen is not None
     assert (seen.status, seen.status_text) == (FAILED, "deleting")
+    assert seen.is_ending
+    assert not rental.is_ending
     subject.clock.sleep(tensordock.DELETING_SECONDS)
     assert provider.get(rental.id) is None
     provider.release(rental.id)

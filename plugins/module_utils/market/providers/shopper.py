@@ -54,7 +54,7 @@ _STATUS = {
     "stopped": FAILED,
     "failed": FAILED,
 }
-_STOPPED, _FAILED = "stopped", "failed"
+_STOPPING, _STOPPED, _FAILED = "stopping", "stopped", "failed"
 #: Errors of stopped sessions whose instance it has asked its marketplace to end more than once, or
 #: has seen to be gone. Those it stopped on request have none, and it has looked after the end.
 _ENDED = re.compile(
@@ -77,8 +77,9 @@ _UNKNOWN, _UNKNOWN_TO_DELETE = "record not found", "session not found: "
 _NO_OFFER = "offer not found: "
 _STALE = "stale_inventory"
 #: Its marketplace client cuts MiB to whole GiB: 23.99 comes as 23, and 15.99 as 15. So much more
-#: lets in those that are sold as 24 and 16, and none that is sold as a size less.
-_CUT_OFF_GIB = 0.6
+#: lets in those that are sold as 24 and 16, and none that is sold as a size less. Of a small card
+#: that would be so much that one of just these GiB, such as 8, would be found to have too little.
+_CUT_OFF_GIB, _CUT_OFF_SHARE = 0.6, 0.05
 _COUNTRY = re.compile(r", ?([A-Z]{2})$")
 _SECONDS_PER_HOUR, _MOST_HOURS = 3600, 12.0
 _SSH_PORT = 22
@@ -278,6 +279,7 @@ class GpuShopper(RestProvider):
             ssh=(way,) if way else (),
             ports={str(_SSH_PORT): way} if way else {},
             console_url=self._console_url,
+            is_ending=row.get("status") == _STOPPING,
         )
 
 
@@ -312,12 +314,17 @@ def _offer(row: dict[str, Any]) -> Offer:
         gpu_count=int(required(row, "gpu_count")),
         # What a disk costs is not told.
         price_usd_per_hour=price,
-        vram_gib=required(row, "vram_gb") + _CUT_OFF_GIB,
+        vram_gib=_vram_gib(required(row, "vram_gb")),
         cuda_version=f"{cuda:.1f}" if cuda else None,
         reliability=numeric(row, "reliability") or None,
         country=country[1] if country else None,
         max_duration_hours=min(numeric(row, "max_duration_hours") or _MOST_HOURS, _MOST_HOURS),
     )
+
+
+def _vram_gib(whole_gib: float) -> float:
+    """What a card may have of which so many whole GiB are told."""
+    return round(whole_gib + min(_CUT_OFF_GIB, whole_gib * _CUT_OFF_SHARE), 2)
 
 
 def _create_body(offer: Offer, order: Order) -> dict[str, Any]:

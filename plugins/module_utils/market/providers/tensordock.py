@@ -273,6 +273,7 @@ class TensorDock(RestProvider):
             ssh=tuple(way for port, way in ways.items() if port == _SSH_PORT),
             ports=ways,
             console_url=self._console_url,
+            is_ending=_word(row) == _DELETING,
         )
 
     # End.

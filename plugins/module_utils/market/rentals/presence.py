@@ -54,7 +54,7 @@ class Proof:
             raise
         except MarketError as error:
             self.absent = 0
-            return Verdict(UNKNOWN, error.cause)
+            return Verdict(UNKNOWN, error.cause.rstrip("."))
         return Verdict(GONE, "neither shown nor listed, twice, with a key that works")
 
     def _seen(self) -> str:
@@ -75,4 +75,4 @@ def judge(provider: Provider, rental_id: str, clock: Clock) -> Verdict:
             verdict = proof.look()
         return verdict
     except CredentialError as error:
-        return Verdict(UNKNOWN, error.cause)
+        return Verdict(UNKNOWN, error.cause.rstrip("."))

@@ -9,7 +9,6 @@ Whoever adds a provider adds a subject: its client against its routes of the sim
 from __future__ import annotations
 
 import base64
-import gzip
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -342,14 +341,6 @@ class SimulatedShopper(Simulated):
     """GPU shopper behind a proxy that asks for a key: an offer of its marketplace is an offer."""
 
     kind = GpuShopper
-    calls: ClassVar[dict[str, tuple[str, str]]] = {
-        "search": ("GET", "/api/v1/inventory$"),
-        "create": ("POST", "/api/v1/sessions$"),
-        "list": ("GET", "/api/v1/sessions$"),
-        "get": ("GET", "/api/v1/sessions/.+"),
-        "release": ("DELETE", "/api/v1/sessions/.+"),
-        "check_credential": ("GET", "/api/v1/inventory$"),
-    }
 
     @property
     def api(self) -> shopper.Api:
@@ -357,20 +348,10 @@ class SimulatedShopper(Simulated):
         assert isinstance(self.simulator.api, shopper.Api)
         return self.simulator.api
 
-    def number(self, rental_id: str) -> int:
-        """The last part of its id."""
-        return int(rental_id.rpartition("-")[2])
-
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {shopper.session_id(rental) for rental in self.market.rentals.values()}
-
     def carried(self) -> str:
         """The body of the create, and the script that is packed in it."""
         body = self._sent()[-1]["body"]
-        packed = re.search(r"echo (\S+) \| base64 -d", body["on_start_cmd"])
-        script = gzip.decompress(base64.b64decode(packed[1])).decode() if packed else ""
-        return f"{body} {script}"
+        return f"{body} {shopper.script_of(body['on_start_cmd'])}"
 
     def take(self, offer_id: str) -> None:
         """Off the market."""
@@ -381,34 +362,12 @@ class SimulatedTensorDock(Simulated):
     """TensorDock: a model of GPU in a location is an offer."""
 
     kind = TensorDock
-    calls: ClassVar[dict[str, tuple[str, str]]] = {
-        "search": ("GET", "/api/v2/locations$"),
-        "create": ("POST", "/api/v2/instances$"),
-        "list": ("GET", "/api/v2/instances$"),
-        "get": ("GET", "/api/v2/instances/[^/]+$"),
-        "release": ("DELETE", "/api/v2/instances/[^/]+$"),
-        "check_credential": ("GET", "/api/v2/instances$"),
-    }
-
-    def provider(self, key: str | None = None) -> Provider:
-        """A client at its own pace, whose address has a path."""
-        pace = Pace(None, self.kind.seconds_between, self.clock)
-        credentials = {"api_key": key or self.key}
-        return self.kind(credentials, f"{self.simulator.url}/api/v2", pace, self.clock)
 
     @property
     def api(self) -> tensordock.Api:
         """Its routes."""
         assert isinstance(self.simulator.api, tensordock.Api)
         return self.simulator.api
-
-    def number(self, rental_id: str) -> int:
-        """The last part of its id."""
-        return int(rental_id.rpartition("-")[2])
-
-    def rentals(self) -> set[str]:
-        """By the simulator's books."""
-        return {tensordock.instance_id(rental) for rental in self.market.rentals.values()}
 
     def carried(self) -> str:
         """The body of the create, and the script that is packed in it."""
