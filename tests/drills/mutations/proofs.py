@@ -45,8 +45,8 @@ MUTATIONS = (
         "error-counts-as-absent",
         "a provider that is down counts as proof",
         f"{MARKET}/rentals/presence.py",
-        "            self.absent = 0\n            return Verdict(UNKNOWN, error.cause)",
-        "            self.absent += 1\n            return Verdict(GONE, error.cause)",
+        "            self.absent = 0\n            return Verdict(UNKNOWN, error",
+        "            self.absent += 1\n            return Verdict(GONE, error",
         (f"{RULES}::test_gone_takes_both_the_list_and_the_id",),
     ),
     Mutation(
