@@ -117,8 +117,9 @@ class Local(Own):
 
     def play(self, playbook: str | Path) -> Run:
         """Run it on the host."""
-        command = ["env", "LC_ALL=C.UTF-8", f"{VENV}/bin/ansible-playbook", "-i"]
-        command += [f"{INSIDE}/hosts.yml", f"inferops.gpu.{playbook}"]
+        command = ["env", "LC_ALL=C.UTF-8", "ANSIBLE_INJECT_FACT_VARS=false"]
+        command += [f"{VENV}/bin/ansible-playbook", "-i", f"{INSIDE}/hosts.yml"]
+        command.append(f"inferops.gpu.{playbook}")
         return self.inside(self.user, shlex.join(command), self.left_seconds, check=False)
 
     def complete(self, endpoint: str) -> str:

@@ -26,6 +26,8 @@ SERVER_KEY = "sk-key-of-the-server"
 IN_IMAGE = {"inferops_image_python": engine.PYTHON}
 #: Who runs what of an inference server, in a container.
 PROCESSES = "ps -eo uid=,args= | grep -iE '[v]llm' || true"
+#: What a plain user's own systemd waits for after the last login, and some.
+LOGIN_SECONDS = 13
 TOLD_CHARACTERS = 5000
 
 
@@ -73,6 +75,11 @@ class Site(ABC):
         told = podman("exec", self.container(), "sh", "-c", PROCESSES).stdout
         return {int(line.split()[0]) for line in told.splitlines()}
 
+    def hang_up(self) -> None:
+        """End whatever has logged in, the tunnel as well."""
+        command = ("pkill", "-KILL", "-u", self.user, "sshd")
+        podman("exec", self.container(), *command, check=False)
+
     def left(self) -> list[Any]:
         """What is left in truth: rentals, containers and tunnels."""
         found: list[Any] = []
@@ -110,3 +117,7 @@ def served(site: Site) -> None:
         again.status == 0 and changed == {"0"},
         f"the second deploy changed something: {again.output[-TOLD_CHARACTERS:]}",
     )
+    if site.user != ROOT:
+        site.hang_up()
+        time.sleep(LOGIN_SECONDS)
+        require(site.server_uids() == uids, f"the server has ended with the login of {site.user}")
