@@ -7,7 +7,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
-	attack diagnosis fit engines conformance fidelity crashpoints races faults mutants ranking bench server-drill \
+	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking bench server-drill \
 	stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
 
@@ -68,6 +68,10 @@ conformance: $(READY) ## Hold every provider to every clause of the contract; PR
 # ONLY= names clients, comma-separated.
 fidelity: $(READY) ## Other people's clients against the simulators: what each reads is what there is
 	@PYTHONPATH=collections $(BIN)/python -m tests.fidelity $(if $(ONLY),--only $(ONLY))
+
+# ONLY= names marketplaces, ssh, local or several, comma-separated.
+markets: image ## Deploy and teardown with a real host on every marketplace, on ssh and local (about forty minutes)
+	@PYTHONPATH=collections $(BIN)/python -m tests.markets $(if $(ONLY),--only $(ONLY))
 
 # The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
 DRILL_SEED = $(if $(SEED),--seed $(SEED))

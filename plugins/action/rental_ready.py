@@ -112,6 +112,7 @@ class ActionModule(WorkerAction):
         }
         return {
             **_result(reached, seconds),
+            "brings_host_key": provider.delivers_host_key,
             "remaining_seconds": _remaining(provider, rental, clock),
         }
 
@@ -189,6 +190,7 @@ def _as_it_is(options: dict[str, Any], provider: Provider, clock: Clock) -> dict
         "changed": False,
         "rental": rental.to_dict(),
         "known_hosts": known_hosts_lines(rental.ssh, keys[0].public) if keys else [],
+        "brings_host_key": provider.delivers_host_key,
         "remaining_seconds": _remaining(provider, rental, clock),
     }
 

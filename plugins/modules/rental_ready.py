@@ -135,6 +135,11 @@ known_hosts:
     - >-
       [203.0.113.7]:33526 ssh-ed25519
       AAAAC3NzaC1lZDI1NTE5AAAAINkmoC/+/JtmNfdzyr4D1phhk6kor28slaP6ALpwjT8/
+brings_host_key:
+  description: Whether the provider can deliver a host key, as M(inferops.gpu.rental_info) tells.
+  returned: success
+  type: bool
+  sample: true
 seconds:
   description: How long it took until the rental ran, and until SSH was ready.
   returned: success, outside check mode

@@ -60,12 +60,14 @@ class Controller:
         watch: Any = None,
         secret: dict[str, str] | None = None,
         clock_scale: float | None = None,
+        most_seconds: float = LONGEST_PLAY_SECONDS,
         **variables: Any,
     ) -> Run:
         """Run a playbook of ours by name, or a file; *watch* is called with each line as it comes.
 
         Variables in *secret* come by a private file, as a user would pass them. With a
         *clock_scale* the controller lives in the market's time, so many times as fast as ours.
+        After *most_seconds* it is killed.
         """
         extra = {**self.variables(), **variables}
         command = [
@@ -96,7 +98,7 @@ class Controller:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        alarm = threading.Timer(LONGEST_PLAY_SECONDS, process.kill)
+        alarm = threading.Timer(most_seconds, process.kill)
         alarm.start()
         lines = []
         assert process.stdout is not None

@@ -3,56 +3,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A host of the user's own is served, looked at and left: nothing is rented, nothing ends.
 
-It is one of the simulated market's, which nobody tells that it is: a deploy without an account,
-over the SSH settings of an inventory.
+It is one of a simulated market, which nobody tells that it is: a deploy without an account, over
+the SSH settings of an inventory. It lets in a plain user alone, and installs nothing: what is there
+is the user's, who names it. `make markets` does this for every market and user.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
-import yaml
 
 from tests.demo.__main__ import tunnels
-from tests.drills.controller import rent_playbook
 from tests.integration import engine_image
 from tests.integration.plays import Controller, Run
-from tests.rig import engine
-from tests.simulator.ways import ADDRESS
+from tests.markets.own_hosts import NAME, inventory_of, rent
 
-NAME = "box-1"
+#: Whose hosts are machines with systemd, and a user that has the market's name.
+MARKET = USER = "shadeform"
+RENTED = {"inferops_provider": MARKET}
 
 
-def own_host(controller: Controller, folder: Path) -> Path:
-    """An inventory with one host that anybody may have: an address, a key, a key of the host."""
+@pytest.mark.parametrize("controller", [MARKET], indirect=True)
+def test_a_host_of_ones_own_is_served_looked_at_and_left(controller: Controller) -> None:
     engine_image.ensure()
-    rented = controller.play(rent_playbook(folder), rent_image=engine_image.NAME)
-    assert rented.status == 0, rented.output[-3000:]
-    (host,) = controller.rentals()
-    known = f"-o UserKnownHostsFile={folder / 'known'} -o StrictHostKeyChecking=accept-new"
-    variables = {
-        "ansible_host": ADDRESS,
-        "ansible_port": host["ports"]["22/tcp"],
-        "ansible_user": "root",
-        "ansible_ssh_private_key_file": controller.variables()["inferops_ssh_private_key_file"],
-        "ansible_ssh_common_args": known,
-        "inferops_provider": "ssh",
-        "inferops_api_key": "",
-        "inferops_scope_secret": "of-nobody-but-the-owner-of-box-1",
-        # It installs nothing here: what is there is the user's, and he names it.
-        "inferops_image_python": f"{engine.PLACE}/bin/python",
-    }
-    inventory = folder / "own.yml"
-    inventory.write_text(yaml.safe_dump({"gpu_hosts": {"hosts": {NAME: variables}}}))
-    return inventory
-
-
-def test_a_host_of_ones_own_is_served_looked_at_and_left(
-    controller: Controller, tmp_path: Path
-) -> None:
-    inventory = own_host(controller, tmp_path)
+    controller.simulator("POST", "settings", {"engine": True})
+    rent(controller, RENTED)
+    inventory = inventory_of(controller, USER)
     asked = len(controller.simulator("GET", "requests"))
 
     def play(name: str, **variables: Any) -> Run:
@@ -85,4 +63,4 @@ def test_a_host_of_ones_own_is_served_looked_at_and_left(
     # It is there as before, and the marketplace was not asked.
     assert len(controller.rentals()) == 1
     assert len(controller.simulator("GET", "requests")) == asked
-    assert controller.play("teardown").status == 0
+    assert controller.play("teardown", **RENTED).status == 0

@@ -29,15 +29,19 @@ ENTRY = Path(__file__).with_name("host_entry.sh")
 
 PACKAGES = (
     "ca-certificates",
+    "dbus",
     "g++",  # the inference server compiles kernels at start
     "iproute2",
     "libc6-dev",
     "libnuma1",
+    "libpam-systemd",  # a plain user's login starts the user's own systemd, as on machines
     "openssh-server",
+    "polkitd",  # what lets a plain user's services outlive the login
     "procps",
     "python3",
     "python3-dev",  # what is compiled there wants its headers
     "python3-venv",
+    "sudo",
     "systemd-sysv",  # hosts that run systemd as PID 1 start /sbin/init
     "tini",  # the other hosts start this: it reaps orphans, as PID 1 must
 )

@@ -18,7 +18,7 @@ from tests.simulator.dialect import Dialect
 from tests.simulator.faults import Faults
 from tests.simulator.hosts import GATEWAY
 from tests.simulator.journal import Journal
-from tests.simulator.market import Market, Traits
+from tests.simulator.market import Machines, Market, Traits
 from tests.simulator.web import Reply, Request, Server, http_date
 
 LOOPBACK = "127.0.0.1"
@@ -50,6 +50,12 @@ def dialect_of(provider: str) -> Dialect:
     return dialect
 
 
+def machines_of(provider: str) -> Machines:
+    """Its ``MACHINES``; containers with root alone where it says nothing."""
+    machines: Machines = getattr(routes_of(provider), "MACHINES", Machines())
+    return machines
+
+
 #: Told of each API request: "before" or "after" it is done, the request, and its number from 1.
 Observer = Callable[[str, Request, int], None]
 
@@ -79,6 +85,7 @@ class Simulator:
         self.faults = Faults(self.dialect)
         self.journal = Journal(journal_file)
         self.routes = routes_of(provider)
+        market.machines = machines_of(provider)
         self.renew()
         self.control = Control(market, self.faults, self.journal, self.renew)
         self.servers = [Server((LOOPBACK, port), self.answer)]

@@ -30,6 +30,8 @@ SETTINGS: dict[str, Callable[[Any], Any]] = {
     "account": known_state,
     "rate_limits": bool,
     "strangers": int,
+    "login": str,  # on the next hosts; empty is the usual one
+    "engine": bool,  # whatever image they are of, the next hosts have an inference server
 }
 
 

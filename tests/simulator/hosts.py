@@ -30,9 +30,27 @@ PORTS = range(20_000, 32_000)
 NVIDIA_SMI = Path(image.__file__).with_name("nvidia_smi.py")
 SHARED_MEMORY = "--shm-size=1g"  # inference servers pass their data through /dev/shm
 GATEWAY = "host.containers.internal"  # this machine, as containers call it
-WORK_FOLDER = "/root/.inferops"  # where the collection keeps what it installs and downloads
+WORK_FOLDER = ".inferops"  # where the collection keeps what it installs, below the user's home
 ONSTART_LOG = "/var/log/onstart.log"
 ONSTART = f"exec bash /root/onstart.sh >>{ONSTART_LOG} 2>&1"
+ROOT = "root"
+# What cloud-init does with a user of the machine's image: makes it, who may become root without a
+# password, lets in the keys that are read here, and turns root away who logs in with one of them.
+LET_IN = r"""set -eu
+user=$1 home=/home/$1
+if ! id "$user" >/dev/null 2>&1; then
+    useradd --create-home --shell /bin/bash "$user"
+    echo "$user ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/90-cloud-init-users
+    chown "$user:" "$home"
+fi
+install -d -m 700 -o "$user" -g "$user" "$home/.ssh"
+install -m 600 -o "$user" -g "$user" /dev/stdin "$home/.ssh/authorized_keys"
+refusal="echo Please login as the user $user rather than the user root.; exit 142"
+umask 077
+mkdir -p /root/.ssh
+sed "s|^|no-port-forwarding,no-agent-forwarding,command=\"$refusal\" |" \
+    "$home/.ssh/authorized_keys" >/root/.ssh/authorized_keys
+"""
 NEW_HOST_KEY = """rm -f /etc/ssh/ssh_host_*
 ssh-keygen -A >/dev/null
 kill -HUP $(cat /run/sshd.pid)
@@ -42,6 +60,7 @@ for _try in 1 2 3 4 5 6 7 8 9 10; do
     sleep 0.1
 done
 """
+AUTHORIZED_KEYS = "root/.ssh/authorized_keys"
 TRUST_FOLDER = "/etc/inferops-sim/trust"
 # By the variable that names its folder on this machine: a cache, and what lets hosts use it.
 CACHES = {
@@ -62,18 +81,32 @@ class HostFailure(RuntimeError):
 
 @dataclass(frozen=True)
 class HostSpec:
-    """What one rented host must be. A short disk has less room than its renter pays for."""
+    """What one rented host must be. A short disk has less room than its renter pays for.
+
+    ``user`` is whom it lets in: where that is not root, root is turned away. ``onstart`` runs as
+    root at each start, or at the first one alone. ``host_key`` is the private half of what sshd
+    shows from its first start on. With an address of its own it has port 22 as well.
+    """
 
     number: int
     container_ports: tuple[str, ...]  # "22/tcp"
     environment: dict[str, str]
     authorized_keys: tuple[str, ...]
     onstart: str = ""
+    onstart_once: bool = False
     gpus: dict[str, Any] | None = None
     systemd: bool = False
     engine: bool = False
     sshd: bool = True
     short_disk_gib: float | None = None
+    user: str = ROOT
+    own_address: bool = False
+    host_key: str = ""
+
+    @property
+    def home(self) -> str:
+        """The home of its user, without the first slash."""
+        return ROOT if self.user == ROOT else f"home/{self.user}"
 
 
 class Hosts(Protocol):
@@ -88,6 +121,7 @@ class Hosts(Protocol):
 
     def door(self) -> str: ...
     def launch(self, spec: HostSpec) -> dict[str, int]: ...
+    def address(self, number: int) -> str: ...
     def authorize(self, number: int, keys: tuple[str, ...]) -> None: ...
     def change_host_key(self, number: int) -> None: ...
     def log(self, number: int) -> str: ...
@@ -125,6 +159,9 @@ class PretendHosts:
         self.start(spec.number)
         return {port: 40_000 + n for n, port in enumerate(spec.container_ports)}
 
+    def address(self, number: int) -> str:
+        return ADDRESS
+
     def authorize(self, number: int, keys: tuple[str, ...]) -> None:
         self.keys[number] = keys
 
@@ -156,7 +193,8 @@ class PodmanHosts:
         self.instance = instance
         self.hub_port = hub_port
         self.real, self.api_url = True, ""
-        self.with_onstart: set[int] = set()
+        self.specs: dict[int, HostSpec] = {}
+        self.started: set[int] = set()
         self.lock = threading.Lock()
         self.next_port = random.choice(PORTS)
 
@@ -171,7 +209,9 @@ class PodmanHosts:
     def launch(self, spec: HostSpec) -> dict[str, int]:
         """Create, fill and start the container. Raises HostFailure with podman's words."""
         name = self.name(spec.number)
-        ports = {port: self.free_port() for port in spec.container_ports}
+        ports = self.ports(spec)
+        self.specs[spec.number] = spec
+        self.started.discard(spec.number)
         try:
             podman(
                 "create",
@@ -181,12 +221,25 @@ class PodmanHosts:
                 stdin=lines(f"{k}={v}" for k, v in self.environment(spec, ports)).encode(),
             )
             podman("cp", "-", f"{name}:/", stdin=tarball(self.files(spec)))
-            if spec.onstart:
-                self.with_onstart.add(spec.number)
             self.start(spec.number)
         except PodmanError as failure:
             raise HostFailure(str(failure)) from failure
         return ports
+
+    def ports(self, spec: HostSpec) -> dict[str, int]:
+        """Return by which port each of the container's is reached. Raises HostFailure."""
+        if not spec.own_address:
+            return {port: self.free_port() for port in spec.container_ports}
+        if os.geteuid() != 0:
+            raise HostFailure("only root reaches containers at addresses of their own")
+        return {port: int(port.partition("/")[0]) for port in spec.container_ports}
+
+    def address(self, number: int) -> str:
+        """Return where the host is reached now."""
+        if not self.specs[number].own_address:
+            return ADDRESS
+        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return podman("inspect", "--format", template, self.name(number)).stdout.strip()
 
     def options(self, spec: HostSpec, ports: dict[str, int]) -> list[str]:
         """Return the options of ``podman create``."""
@@ -198,15 +251,17 @@ class PodmanHosts:
         options += ["--systemd=always", "--privileged"] if spec.systemd else ["--systemd=false"]
         if spec.short_disk_gib is not None:
             size_mib = round(spec.short_disk_gib * 1024)
-            options.append(f"--tmpfs={WORK_FOLDER}:size={size_mib}m,mode=0755,exec")
+            folder, mode = f"/{spec.home}/{WORK_FOLDER}", "0755" if spec.user == ROOT else "0777"
+            options.append(f"--tmpfs={folder}:size={size_mib}m,mode={mode},exec")
         for port, host_port in ports.items():
             number, protocol = port.split("/")
-            options.append(f"--publish={ADDRESS}:{host_port}:{number}/{protocol}")
+            if not spec.own_address:
+                options.append(f"--publish={ADDRESS}:{host_port}:{number}/{protocol}")
         if spec.engine:
             if not engine.CURRENT.exists():
                 raise HostFailure("Error response from daemon: manifest unknown")
             options.append(f"--volume={engine.CURRENT.resolve()}:{engine.PLACE}:O")
-        return options + [f"--volume={volume}" for volume in self.trust()[0]]
+        return options + [f"--volume={volume}" for volume in self.trust(spec.user)[0]]
 
     def environment(self, spec: HostSpec, ports: dict[str, int]) -> Iterator[tuple[str, str]]:
         """Give the variables of the container's first process, as Vast.ai sets them."""
@@ -218,10 +273,11 @@ class PodmanHosts:
             yield f"VAST_{protocol.upper()}_PORT_{number}", str(host_port)
         yield from spec.environment.items()
 
-    def trust(self) -> tuple[list[str], dict[str, str]]:
+    def trust(self, user: str = ROOT) -> tuple[list[str], dict[str, str]]:
         """Return the volumes and the variables by which this machine's own set-up reaches a host.
 
-        Only what this machine's environment names: a CA bundle, a folder of wheels, caches.
+        Only what this machine's environment names: a CA bundle, a folder of wheels, caches. Plain
+        users write to other caches than root, whose files they could not change.
         """
         volumes: list[str] = []
         variables = {"HF_ENDPOINT": f"http://{GATEWAY}:{self.hub_port}"}
@@ -237,19 +293,25 @@ class PodmanHosts:
             variables |= {"PIP_FIND_LINKS": wheels, "UV_FIND_LINKS": wheels}
         for name, (inside, settings) in CACHES.items():
             if cache := os.environ.get(name):
-                Path(cache).mkdir(parents=True, exist_ok=True)
-                volumes.append(f"{Path(cache).resolve()}:{inside}:rw")
+                folder = Path(cache if user == ROOT else f"{cache}-of-users")
+                folder.mkdir(parents=True, exist_ok=True)
+                if user != ROOT:
+                    folder.chmod(0o1777)
+                volumes.append(f"{folder.resolve()}:{inside}:rw")
                 variables |= settings
         return volumes, variables
 
     def files(self, spec: HostSpec) -> dict[str, tuple[str, int]]:
         """Return path -> (text, mode) of what the host needs before it starts."""
-        variables = self.trust()[1]
+        variables = self.trust(spec.user)[1]
         files = {
             # sshd's PAM reads this file, so that ssh commands see the variables too.
             "etc/environment": ("".join(f"{k}={v}\n" for k, v in variables.items()), 0o644),
-            "root/.ssh/authorized_keys": (lines(spec.authorized_keys), 0o600),
         }
+        if spec.user == ROOT:
+            files[AUTHORIZED_KEYS] = (lines(spec.authorized_keys), 0o600)
+        if spec.host_key:
+            files["etc/ssh/ssh_host_ed25519_key"] = (spec.host_key, 0o600)
         if spec.onstart:
             files["root/onstart.sh"] = (spec.onstart, 0o700)
         if spec.gpus:
@@ -262,8 +324,13 @@ class PodmanHosts:
 
     def authorize(self, number: int, keys: tuple[str, ...]) -> None:
         """Replace the host's authorized keys."""
-        content = tarball({"root/.ssh/authorized_keys": (lines(keys), 0o600)})
-        podman("cp", "-", f"{self.name(number)}:/", stdin=content)
+        name, user = self.name(number), self.specs[number].user
+        if user == ROOT:
+            content = tarball({AUTHORIZED_KEYS: (lines(keys), 0o600)})
+            podman("cp", "-", f"{name}:/", stdin=content)
+            return
+        into = ("exec", "--interactive", name, "sh", "-c", LET_IN, "sh", user)
+        podman(*into, stdin=lines(keys).encode())
 
     def change_host_key(self, number: int) -> None:
         """Make new SSH host keys and let sshd show them."""
@@ -273,7 +340,7 @@ class PodmanHosts:
         """Return what the container and its start script have printed."""
         name = self.name(number)
         printed = podman("logs", name).stdout
-        if number not in self.with_onstart:
+        if not self.specs[number].onstart:
             return printed
         return printed + podman("exec", name, "cat", ONSTART_LOG).stdout
 
@@ -282,9 +349,13 @@ class PodmanHosts:
         stop_container(self.name(number))
 
     def start(self, number: int) -> None:
-        """Start a host that does not run; its start script runs each time."""
+        """Start a host that does not run."""
+        spec, is_first = self.specs[number], number not in self.started
         podman("start", self.name(number))
-        if number in self.with_onstart:
+        self.started.add(number)
+        if spec.user != ROOT and is_first:
+            self.authorize(number, spec.authorized_keys)
+        if spec.onstart and (is_first or not spec.onstart_once):
             podman("exec", "--detach", self.name(number), "bash", "-c", ONSTART)
 
     def remove(self, number: int) -> None:

@@ -6,7 +6,7 @@
 After its OpenAPI document, 1.8.3. Chosen where that leaves it open: an instance is terminating for
 half a minute and shown as terminated for another one; what ends already cannot be asked to end,
 which SkyPilot has met as ``global/unknown``; an account without credit is inactive; 429 is JSON.
-Hosts are pretended ones: no container here has user ubuntu or cloud-init.
+Of user data, hosts do what cloud-init does with a host key, or with a script.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import yaml
+
 from tests.simulator import offers as offer_table
 from tests.simulator.dialect import Dialect, Saying, Where, base_16, in_body, in_path
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
+    Machines,
     Market,
     NoCredit,
     OfferGone,
@@ -28,7 +31,6 @@ from tests.simulator.market import (
     Traits,
 )
 from tests.simulator.offers import Gpu, Offer
-from tests.simulator.ways import ADDRESS
 from tests.simulator.web import Reply, Request, json_reply
 
 #: Where machines of the market stand, by the country; those of others are not Lambda's.
@@ -38,6 +40,7 @@ REGIONS = {
     "JP": ("asia-northeast-2", "Tokyo, Japan"),
     "AU": ("australia-east-1", "Australia"),
 }
+MACHINES = Machines(("ubuntu",), virtual=True, own_address=True)
 #: What the market has no machine of: without a GPU, and with a CPU of another kind.
 OTHER_TYPES = {
     "cpu_4x_general": ("N/A", 0, 10, "x86_64"),
@@ -267,7 +270,16 @@ def checked(wish: Any) -> dict[str, Any]:
 def as_wish(wish: dict[str, Any]) -> dict[str, Any]:
     """A launch in the market's words."""
     image = next(iter((wish.get("image") or {"family": "lambda-stack"}).values()))
-    return {"label": wish.get("name"), "image": image, "instance": wish}
+    booked = {"label": wish.get("name"), "image": image, "instance": wish}
+    return booked | at_first_boot(wish.get("user_data") or "")
+
+
+def at_first_boot(user_data: str) -> dict[str, Any]:
+    """What cloud-init makes of user data, as far as anybody here asks for it."""
+    if user_data.startswith("#!"):
+        return {"onstart": user_data}
+    told = yaml.safe_load(user_data) if user_data.startswith("#cloud-config\n") else {}
+    return {"host_key": (told.get("ssh_keys") or {}).get("ed25519_private", "")}
 
 
 def instance_row(rental: Rental, status: str) -> dict[str, Any]:
@@ -289,7 +301,7 @@ def instance_row(rental: Rental, status: str) -> dict[str, Any]:
     if rental.label:
         row["name"] = rental.label
     if status == "active":
-        row |= {"ip": ADDRESS, "private_ip": "10.0.2.100", "hostname": "10-0-2-100"}
+        row |= {"ip": rental.address, "private_ip": "10.0.2.100", "hostname": "10-0-2-100"}
     return row
 
 

@@ -21,9 +21,9 @@ from tests.rig import engine
 from tests.simulator import offers as offer_table
 from tests.simulator.agenda import Agenda
 from tests.simulator.clock import Clock
-from tests.simulator.hosts import HostFailure, Hosts, HostSpec
+from tests.simulator.hosts import ROOT, HostFailure, Hosts, HostSpec
 from tests.simulator.offers import Offer
-from tests.simulator.ways import BOTH, DIRECT, PROXY, Port, open_ways
+from tests.simulator.ways import ADDRESS, BOTH, DIRECT, PROXY, Port, open_ways
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,19 @@ class NoRoom(Exception):
 
 class NoCredit(Exception):
     """The account has no credit left."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """What the hosts of a marketplace are: containers, unless they are ``virtual`` machines.
+
+    One of ``users`` logs in on each, the usual one comes first. Machines run systemd, and their
+    start script once. Those with an address of their own are reached at port 22 of it.
+    """
+
+    users: tuple[str, ...] = (ROOT,)
+    virtual: bool = False
+    own_address: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,8 @@ class Rental:
     created_at: float
     settled_at: float
     traits: Traits
+    user: str = ROOT
+    address: str = ADDRESS
     stranger: bool = False
     api_key: str = field(default_factory=lambda: secrets.token_hex(32))
     keys: dict[int, str] = field(default_factory=dict)
@@ -155,6 +170,8 @@ class Market:
         self.uploaded: set[int] = set()
         #: What a provider's API puts into the environment of each host.
         self.variables_of: Callable[[Rental], dict[str, str]] = variables_of_vastai
+        #: What a provider's hosts are.
+        self.machines = Machines()
         #: Where a provider's console lets people write what is shown as a rental's label.
         self.write_label: Callable[[Rental, str], None] = write_label
         self.reset_account()
@@ -165,6 +182,8 @@ class Market:
         self.boot_seconds = BOOT_SECONDS
         self.account = ACCOUNT_OK
         self.rate_limits = False
+        self.engine = False
+        self._login = ""
         self.too_frequent = 0
         self.credit_usd = START_CREDIT_USD
         self.account_keys: dict[int, str] = {}
@@ -236,6 +255,7 @@ class Market:
             created_at=now,
             settled_at=now,
             traits=traits,
+            user=self.login,
             status_msg=traits.status_msg,
         )
 
@@ -265,8 +285,9 @@ class Market:
                 self.set_status(rental, "created", f"Error: OCI runtime create failed: {failure}")
                 return
             rental.host_runs = True
-            traits, own_port = rental.traits, rental.ports["22/tcp"]
-            rental.ways = open_ways(own_port, traits.never_ssh, traits.black_hole)
+            rental.address = self.hosts.address(rental.id)
+            traits, own_way = rental.traits, (rental.address, rental.ports["22/tcp"])
+            rental.ways = open_ways(own_way, traits.never_ssh, traits.black_hole)
             if DIRECT in rental.ways:
                 rental.ports["22/tcp"] = rental.ways[DIRECT].port
         statuses = rental.traits.boot_statuses
@@ -320,11 +341,15 @@ class Market:
             environment=environment,
             authorized_keys=rental.authorized_keys(self.clock.now()),
             onstart=wish.get("onstart") or "",
+            onstart_once=self.machines.virtual,
             gpus={"driver_version": driver_version, "gpus": gpus},
-            systemd=SYSTEMD_IMAGE in str(wish.get("image") or ""),
-            engine=engine.NAME in str(wish.get("image") or ""),
+            systemd=self.machines.virtual or SYSTEMD_IMAGE in str(wish.get("image") or ""),
+            engine=self.engine or engine.NAME in str(wish.get("image") or ""),
             sshd=traits.never_ssh != BOTH,
             short_disk_gib=short_disk_gib,
+            user=rental.user,
+            own_address=self.machines.own_address,
+            host_key=wish.get("host_key") or "",
         )
 
     def attach_key(self, rental: Rental, public_key: str) -> int:
@@ -382,6 +407,8 @@ class Market:
         if rental.ports and rental.host_runs != wanted:
             (self.hosts.start if wanted else self.hosts.stop)(rental.id)
             rental.host_runs = wanted
+            if wanted:
+                rental.address = self.hosts.address(rental.id)
 
     def destroy(self, number: int) -> Rental | None:
         """End a rental and its host; return it, None when there was none.
@@ -437,6 +464,18 @@ class Market:
         for way in rental.ways.values():
             way.close()
         rental.ports, rental.ways, rental.host_runs = {}, {}, False
+
+    @property
+    def login(self) -> str:
+        """Who logs in on the hosts that are rented next."""
+        return self._login or self.machines.users[0]
+
+    @login.setter
+    def login(self, user: str) -> None:
+        """One of those that the provider has; empty is the usual one. Raises ValueError."""
+        if user and user not in self.machines.users:
+            raise ValueError(f"nobody logs in as {user!r} here: {', '.join(self.machines.users)}")
+        self._login = user
 
     @property
     def strangers(self) -> int:

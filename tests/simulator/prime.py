@@ -5,7 +5,8 @@
 
 After its OpenAPI document, 0.1.0, and its own client, prime 0.18.0. Chosen where these leave it
 open: each offer of the market is a plan of its own, verified machines are its secure cloud, and
-what a refusal says. A pod that has ended is in no list, and is read as terminated.
+what a refusal says. A pod that has ended is in no list, and is read as terminated. One logs in as
+``root``, or as ``ubuntu`` by a setting of the market: whom each cloud lets in is in no document.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tests.simulator.dialect import (
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
+    Machines,
     Market,
     NoCredit,
     OfferGone,
@@ -40,6 +42,7 @@ from tests.simulator.ways import ADDRESS
 from tests.simulator.web import Reply, Request, json_reply
 
 USER = "simulated-user"
+MACHINES = Machines(("root", "ubuntu"))
 #: Those of the market's GPUs that it has, as it calls them: kind and socket.
 GPUS = {
     "Tesla V100": ("V100_32GB", "SXM2"),
@@ -405,12 +408,12 @@ def state(rental: Rental) -> dict[str, Any]:
     runs = rental.running and "22/tcp" in rental.ports
     port = rental.ports["22/tcp"] if runs else 0
     told: dict[str, Any] = {
-        "sshConnection": f"ssh root@{ADDRESS} -p {port}" if runs else None,
+        "sshConnection": f"ssh {rental.user}@{ADDRESS} -p {port}" if runs else None,
         "ip": ADDRESS if runs else None,
     }
     if rental.offer["machine_id"] % 2:
         told = {
-            "sshConnection": [f"root@{ADDRESS} -p {port}" if runs else None],
+            "sshConnection": [f"{rental.user}@{ADDRESS} -p {port}" if runs else None],
             "ip": [told["ip"]],
         }
     status, installation = status_of(rental)

@@ -9,8 +9,8 @@ Terraform provider); address, port and times are null until they are known (its 
 
 Chosen where that leaves it open: verified machines alone are rented out, a region is a country, an
 instance gets the cheapest machine that is free, and one that was deleted is shown for a while. A
-name has what the name of a host may have. Real hosts let in root alone, so root is told as the user
-there.
+name has what the name of a host may have. One logs in as ``shadeform``, or as ``root`` by a setting
+of the market: whom each cloud lets in is in no document.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from tests.simulator.dialect import Dialect, Saying, Where, after, in_path, with
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
+    Machines,
     Market,
     NoCredit,
     OfferGone,
@@ -38,6 +39,7 @@ from tests.simulator.offers import Gpu, Offer
 from tests.simulator.ways import ADDRESS
 from tests.simulator.web import Reply, Request, json_reply
 
+MACHINES = Machines(("shadeform", "root"), virtual=True)
 ID = "5eade000-0000-4000-8000-{:012d}"
 KEY_ID = "0ce1000a-0000-4000-8000-{:012d}"
 #: Two clouds, and how much more than the usual price each takes.
@@ -343,7 +345,7 @@ def asked(rental: Rental) -> dict[str, Any]:
     return told
 
 
-def listed_row(rental: Rental, status: str, user: str) -> dict[str, Any]:
+def listed_row(rental: Rental, status: str) -> dict[str, Any]:
     """An instance as a list shows it: without its limits, keys and variables."""
     wish, runs = asked(rental), status == "active"
     kind = wish.get("type") or {}
@@ -362,7 +364,7 @@ def listed_row(rental: Rental, status: str, user: str) -> dict[str, Any]:
         "name": wish.get("name", "somebody-elses"),
         "configuration": machine | {"os": wish.get("os") or SYSTEMS[0]},
         "ip": ADDRESS if runs else None,
-        "ssh_user": user,
+        "ssh_user": rental.user,
         "ssh_port": rental.ports.get("22/tcp") if runs else None,
         "status": status,
         "status_details": rental.status_msg,
@@ -382,10 +384,10 @@ def listed_row(rental: Rental, status: str, user: str) -> dict[str, Any]:
     }
 
 
-def info_row(rental: Rental, status: str, user: str) -> dict[str, Any]:
+def info_row(rental: Rental, status: str) -> dict[str, Any]:
     """The same as a read of it alone shows it."""
     own = told_of(asked(rental), "ssh_key_id", "auto_delete", "envs", "volume_ids")
-    return {**listed_row(rental, status, user), **own}
+    return {**listed_row(rental, status), **own}
 
 
 def offer_machine(offer: Offer) -> dict[str, Any]:
@@ -406,11 +408,6 @@ def status_of(rental: Rental) -> str:
     return STATUS.get(rental.status, "active" if rental.running else "pending")
 
 
-def user_of(api: Api) -> str:
-    """Who logs in."""
-    return "root" if api.market.hosts.real else "shadeform"
-
-
 def moment(seconds: float | None) -> str | None:
     """Epoch seconds as RFC 3339 has them."""
     if seconds is None:
@@ -420,15 +417,12 @@ def moment(seconds: float | None) -> str | None:
 
 def instances(api: Api, request: Request) -> Reply:
     """All that are not deleted, without pages."""
-    market, user = api.market, user_of(api)
+    market = api.market
     with market.lock:
         now = market.clock.now()
-        rows = [
-            listed_row(one, status_of(one), user)
-            for one in market.rentals.values()
-            if one.listed(now)
-        ]
-        rows += [listed_row(one, "deleting", user) for one in api.going().values()]
+        alive = [one for one in market.rentals.values() if one.listed(now)]
+        rows = [listed_row(one, status_of(one)) for one in alive]
+        rows += [listed_row(one, "deleting") for one in api.going().values()]
     return json_reply({"instances": rows})
 
 
@@ -437,9 +431,9 @@ def info(api: Api, request: Request, instance: str) -> Reply:
     with api.market.lock:
         going = api.going().get(instance)
         if going:
-            return json_reply(info_row(going, "deleting", user_of(api)))
+            return json_reply(info_row(going, "deleting"))
         rental = api.find(instance)
-        return json_reply(info_row(rental, status_of(rental), user_of(api)))
+        return json_reply(info_row(rental, status_of(rental)))
 
 
 def update(api: Api, request: Request, instance: str) -> Reply:

@@ -28,6 +28,7 @@ from tests.simulator.dialect import Dialect, Where, after, in_path, saying, with
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
+    Machines,
     Market,
     NoCredit,
     OfferGone,
@@ -35,9 +36,9 @@ from tests.simulator.market import (
     Traits,
 )
 from tests.simulator.offers import Gpu, Offer
-from tests.simulator.ways import ADDRESS
 from tests.simulator.web import Reply, Request, json_reply
 
+MACHINES = Machines(("user",), virtual=True, own_address=True)
 ID = "7d0c0000-0000-4000-8000-{:012d}"
 IMAGES = (
     "ubuntu2204",
@@ -330,7 +331,7 @@ def row_of(rental: Rental, status: str) -> dict[str, Any]:
         "id": instance_id(rental),
         "name": rental.label or "",
         "status": status,
-        "ipAddress": ADDRESS if rental.running and status == "running" else "",
+        "ipAddress": rental.address if rental.running and status == "running" else "",
         "portForwards": [],
         "resources": {
             "vcpu_count": resources.get("vcpu_count", 8),

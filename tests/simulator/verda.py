@@ -24,6 +24,7 @@ from tests.simulator.dialect import Dialect, Saying, Where, after, in_body
 from tests.simulator.market import (
     ACCOUNT_KEY,
     ACCOUNT_OK,
+    Machines,
     Market,
     NoCredit,
     OfferGone,
@@ -31,9 +32,9 @@ from tests.simulator.market import (
     Traits,
 )
 from tests.simulator.offers import Offer
-from tests.simulator.ways import ADDRESS
 from tests.simulator.web import Reply, Request, json_reply
 
+MACHINES = Machines(virtual=True, own_address=True)
 CLIENT_ID = "simulated-client-id"
 TOKEN_SECONDS = 3600.0
 #: Each kind of thing has ids of its own.
@@ -436,7 +437,7 @@ def instance_row(api: Api, rental: Rental) -> dict[str, Any]:
     return {
         **parts(gpu, offer["num_gpus"]),
         "id": instance_id(rental),
-        "ip": ADDRESS if status == "running" else None,
+        "ip": rental.address if status == "running" else None,
         "status": status,
         "created_at": moment(rental.created_at),
         "hostname": wish["hostname"],

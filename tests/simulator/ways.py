@@ -68,7 +68,7 @@ class Forwarder:
     It accepts before the host has answered, and hangs up when that cannot be reached.
     """
 
-    def __init__(self, address: str, target: int) -> None:
+    def __init__(self, address: str, target: tuple[str, int]) -> None:
         self.target = target
         self.socket = socket.create_server((address, 0))
         self.port: int = self.socket.getsockname()[1]
@@ -83,11 +83,10 @@ class Forwarder:
 
     def forward(self, line: socket.socket) -> None:
         """Pass on what both sides say until both have ended."""
-        address = (ADDRESS, self.target)
         with (
             line,
             contextlib.suppress(OSError),
-            socket.create_connection(address, CONNECT_SECONDS) as host,
+            socket.create_connection(self.target, CONNECT_SECONDS) as host,
         ):
             host.settimeout(None)
             answers = threading.Thread(target=pump, args=(host, line), daemon=True)
@@ -111,8 +110,8 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_WR)
 
 
-def open_ways(host: int, refusing: str, swallowing: str) -> dict[str, Port]:
-    """What answers at the two ways to a host whose own port is ``host``, but for that itself.
+def open_ways(host: tuple[str, int], refusing: str, swallowing: str) -> dict[str, Port]:
+    """What answers at the two ways to a host but its own, which is its address and port ``host``.
 
     ``refusing`` and ``swallowing`` name the ways that are so, and are empty where none is. Where
     both refuse, the host does by itself.

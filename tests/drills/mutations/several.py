@@ -91,6 +91,14 @@ MUTATIONS = (
         (f"{SEVERAL}::test_an_account_without_credit_makes_room_for_the_other",),
     ),
     Mutation(
+        "several-one-uses-up-all-requests",
+        "a provider whose offers are all gone keeps the others from being asked",
+        FILE,
+        "            left = max(left - len(others), min(left, 0 if desk in asked else 1))\n",
+        "",
+        (f"{SEVERAL}::test_offers_that_are_all_gone_leave_requests_for_the_other_provider",),
+    ),
+    Mutation(
         "several-asked-one-after-the-other",
         "a search takes as long as all providers together",
         ASKING,

@@ -106,6 +106,7 @@ def test_a_host_is_ready_with_a_key_that_the_marketplace_has_never_seen(
     output, result = controller.ready(id=controller.rent(), nonce=MARK.nonce)
     assert result["ssh"] == {"user": "root", "host": "127.0.0.1", "port": ssh.endpoint.port}
     assert result["host_key"] == REPLACED.public
+    assert result["brings_host_key"] is True
     line = f"[127.0.0.1]:{ssh.endpoint.port} {REPLACED.public}"
     assert line in result["known_hosts"]
     assert line in controller.known_hosts.read_text()

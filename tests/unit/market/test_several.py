@@ -181,6 +181,19 @@ def test_offers_that_are_gone_make_room_for_the_other_provider(markets: Markets)
     assert result["rental"]["provider"] == RUNPOD
 
 
+@pytest.mark.parametrize("name", [VASTAI, RUNPOD])
+def test_offers_that_are_all_gone_leave_requests_for_the_other_provider(
+    markets: Markets, name: str
+) -> None:
+    gone = {"kind": "reply", "on": "create", "saying": "offer gone", "times": 100_000}
+    markets.fault(name, gone)
+    result = markets.rent()
+    assert result["rental"]["provider"] != name
+    sent = [one["provider"] for one in result["attempts"]]
+    assert len(sent) <= 5
+    assert sent.count(name) == len(sent) - 1
+
+
 def test_a_request_without_an_answer_is_followed_by_no_other_one(markets: Markets) -> None:
     markets.without_offers(RUNPOD)
     hidden = [{"kind": "hidden", "seconds": 3600}, {"kind": "drop_after_commit", "path": "/asks/"}]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig import image
-from tests.simulator.hosts import ADDRESS, PORTS, HostSpec, PodmanHosts
+from tests.simulator.hosts import ADDRESS, PORTS, HostFailure, HostSpec, PodmanHosts
 from tests.simulator.market import container_ports
 
 OWN_SETUP = ("SSL_CERT_FILE", "PIP_FIND_LINKS", "INFEROPS_RIG_UV_CACHE", "INFEROPS_RIG_PIP_CACHE")
@@ -79,6 +79,31 @@ def test_a_short_disk_is_one_that_fills_up(hosts: PodmanHosts) -> None:
     paid, short = HostSpec(7, (), {}, ()), HostSpec(7, (), {}, (), short_disk_gib=1.5)
     assert not [option for option in hosts.options(paid, {}) if "tmpfs" in option]
     assert "--tmpfs=/root/.inferops:size=1536m,mode=0755,exec" in hosts.options(short, {})
+
+
+def test_a_plain_user_has_its_own_home_and_caches(
+    hosts: PodmanHosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFEROPS_RIG_UV_CACHE", str(tmp_path / "cache"))
+    spec = HostSpec(7, (), {}, ("ssh-ed25519 AAAA me",), short_disk_gib=1.5, user="ubuntu")
+    options = hosts.options(spec, {})
+    assert "--tmpfs=/home/ubuntu/.inferops:size=1536m,mode=0777,exec" in options
+    assert f"--volume={tmp_path}/cache-of-users:/var/cache/inferops-uv:rw" in options
+    # It is let in once there is such a user.
+    assert "root/.ssh/authorized_keys" not in hosts.files(spec)
+
+
+def test_a_host_with_an_address_of_its_own_has_all_of_its_ports(
+    hosts: PodmanHosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    spec = HostSpec(7, ("22/tcp", "8000/tcp"), {}, (), own_address=True, host_key="a key")
+    assert hosts.ports(spec) == {"22/tcp": 22, "8000/tcp": 8000}
+    assert not [one for one in hosts.options(spec, hosts.ports(spec)) if "--publish" in one]
+    assert hosts.files(spec)["etc/ssh/ssh_host_ed25519_key"] == ("a key", 0o600)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(HostFailure, match="only root"):
+        hosts.ports(spec)
 
 
 def test_a_port_in_use_is_never_given_out(hosts: PodmanHosts) -> None:

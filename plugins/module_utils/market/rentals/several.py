@@ -191,17 +191,23 @@ class Desks:
     ) -> Iterator[dict[str, Any]]:
         """The results of renting, or of planning to, one provider's offers after the other's.
 
-        A provider that refuses every offer alike is asked no more. Whatever may have been rented
-        ends the call: UnclearCreate.
+        A provider that refuses every offer alike is asked no more, and one that has nothing left of
+        what it lists does not use up the requests of all. Whatever may have been rented ends the
+        call: UnclearCreate.
         """
         nonce = self._given["nonce"] or draw_nonce()
         given_up: list[Desk] = []
+        asked: list[Desk] = []
         for desk, group in groupby(offers, key=lambda one: one[1]):
             ranked = [one for one, _desk in group]
             sent = sum(attempt["outcome"] != "claimed" for attempt in attempts)
             left = self._given["max_attempts"] - sent
+            others = {other for _one, other in offers} - {desk, *asked}
+            # One request is kept for each of the others, but not before this one had its own.
+            left = max(left - len(others), min(left, 0 if desk in asked else 1))
             if desk in given_up or left <= 0:
                 continue
+            asked.append(desk)
             try:
                 result = desk.plan(ranked)
                 if not self._dry_run:
