@@ -19,17 +19,23 @@ from xdist.scheduler import LoadFileScheduling
 from tests.hanging import Hanging
 
 HOST = "tests/unit/host/"
+#: Those of the host that neither start nor stop anything.
+WITHOUT_SERVERS = tuple(
+    f"{HOST}test_{name}.py"
+    for name in ("stack", "shared_caches", "model_cache", "ranges", "hostile_hub", "jobs")
+)
 
 
 class Scheduler(LoadFileScheduling):
     """Where tests are spread over processes, those of one file stay together.
 
-    So do all of the host: what stops a server looks at the processes and at the shared memory of
-    the whole machine.
+    So do those of the host that have servers: what stops one looks at the processes and at the
+    shared memory of the whole machine.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return HOST if nodeid.startswith(HOST) else super()._split_scope(nodeid)
+        alone = nodeid.startswith(HOST) and not nodeid.startswith(WITHOUT_SERVERS)
+        return HOST if alone else super()._split_scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
