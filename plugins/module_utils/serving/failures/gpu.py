@@ -137,6 +137,8 @@ GPU = (
             r"CUDA error \(\S{0,160}/(?:hopper|sm\d{2,3}\w?)/\S{1,80}:\d{1,5}\): invalid argument",
             r"is not compatible with the current PyTorch installation",
             r"Feature '[^']{1,40}' requires \.target sm_\d",
+            r"\binvalid value for --gpu-architecture\b",
+            r"Assertion error \([^)]{0,300}\.\w{1,4}:\d{1,5}\): Unsupported architecture",
         ),
         "This build has no code for the architecture of this GPU.",
         "Take a vLLM version that was built for this GPU (for a new one, with the newest CUDA), or "

@@ -49,7 +49,7 @@ INSTALLATION = (
         "deep_gemm",
         (
             r"DeepGEMM backend is not available or outdated",
-            r"Assertion error \([^)]{0,200}\bjit(?:_kernels)?/[^)]{1,100}\):",
+            r"Assertion error \(?\S{0,200}\b(?:jit|jit_kernels|csrc/(?:apis|utils))/\S{1,100}:\d",
         ),
         "DeepGEMM, which compiles its kernels on the host, is missing or fails there.",
         "Set VLLM_USE_DEEP_GEMM=0, or install deep_gemm and a CUDA toolkit that fits.",
