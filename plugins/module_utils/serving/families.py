@@ -151,7 +151,7 @@ FAMILIES: dict[str, Family] = {
     "xlm-roberta": _BERT,
 }
 
-#: What a config leaves out where it is what its class says (transformers' configuration_<family>.py).
+#: What a config leaves out where it is what its class says (transformers' configuration files).
 #: Models that see mostly do so for their language model: of Gemma 3 4B it names four figures.
 DEFAULTS: dict[str, Mapping[str, int]] = {
     "gemma": {
