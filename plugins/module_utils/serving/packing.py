@@ -148,9 +148,7 @@ def _reader(given: Mapping[str, Any]) -> Choice:
     return choose
 
 
-def _own_packings(
-    method: str, given: Mapping[str, Any]
-) -> list[tuple[Modules, Packing | None]]:
+def _own_packings(method: str, given: Mapping[str, Any]) -> list[tuple[Modules, Packing | None]]:
     """What modules have in the place of the packing of all: by GPTQModel's rules, whose names are
     expressions behind a sign, and by AutoRound's entries. None where they stay as they were.
     """
