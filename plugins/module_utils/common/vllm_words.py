@@ -25,6 +25,8 @@ from . import vllm_options
 
 #: Kinds that are turned on and off, and take no other value.
 ON_OR_OFF = ("flag", "boolean", "switch", "word")
+#: Kinds whose value is several, each a word or a part of one.
+_OF_LISTS = ("list", "repeated", "commas")
 #: Ansible's words for true and false.
 _STATES = {
     **dict.fromkeys(("true", "yes", "on", "y", "t", "1", "1.0"), True),
@@ -195,6 +197,8 @@ def _words(name: str, value: Any, options: Options) -> list[str]:
         return [f"{written}={_text(value)}"] if state is None else _turned(found, state)
     if value is True or value is False:
         return [written] if value else []
+    if kind in _OF_LISTS and isinstance(value, str) and isinstance(_document(value), list):
+        value = _document(value)  # surveys and -e give text
     if isinstance(value, list):
         return _listed(written, kind, value)
     return _with_value(written, value)

@@ -27,8 +27,17 @@ else:
 _VRAM_AS_SOLD = 0.97
 #: GPUs that no build of vLLM is for which is installed here, by how their names read.
 _OTHER_MAKERS = {
-    "AMD": re.compile(r"\b(amd|radeon|instinct|mi ?\d{2,3}[a-z]?|rx ?\d{3,4}|w[67]\d00)\b", re.I),
-    "Intel": re.compile(r"\b(intel|gaudi ?\d?|arc [ab]\d{2,3})\b", re.I),
+    "AMD": re.compile(
+        r"\b(amd|radeon|instinct|mi ?\d{2,3}[a-z]?|rx ?\d{3,4}|w[67]\d00|gfx\d{3,4}[a-z]?"
+        r"|(?:ai )?pro r\d{4}|\d{4} xtx?|ryzen|strix)\b",
+        re.I,
+    ),
+    "Intel": re.compile(
+        r"\b(intel|gaudi ?\d?|arc (?:pro )?[ab]\d{2,3}|data center gpu (?:max|flex))\b", re.I
+    ),
+    "Google": re.compile(r"\btpu\b", re.I),
+    "Amazon": re.compile(r"\b(trainium|inferentia)\d?\b", re.I),
+    "Huawei": re.compile(r"\bascend\b", re.I),
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .families import FAMILIES, Family
+from .families import DEFAULTS, FAMILIES, Family
 from .outline import uncounted
 
 
@@ -166,7 +166,12 @@ class Architecture:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Architecture:
-        return cls(text_config(config))
+        """Of a whole config. Raises UnknownModel."""
+        found = text_config(config)
+        named = str(found.get("model_type") or "")
+        # A whole config names its sizes; only a part of one may leave all of them to its class.
+        is_part = any(isinstance(config.get(name), Mapping) for name in _INNER)
+        return cls({**DEFAULTS.get(named, {}), **found} if is_part else found)
 
     def get(self, *names: str, default: int = 0) -> int:
         """The first of these entries, or of their other names, that the config has a number for."""

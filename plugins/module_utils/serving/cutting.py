@@ -4,7 +4,8 @@
 """Whether a model can be cut into as many parts as tensor_parallel_size asks for.
 
 vLLM refuses it at the start where heads cannot be shared out, and where a part of a quantised
-matrix would end within a group of values that share a scale.
+matrix would end within a group of values that share a scale. Experts are cut among the GPUs of all
+replicas, unless each GPU has whole ones (expert parallelism).
 """
 
 from __future__ import annotations
@@ -27,31 +28,40 @@ _CUT_ALONG_INPUT = ("o_proj", "down_proj", "out_proj", "w2", "wo_b")
 def cannot_cut(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     """Why the model cannot be cut so, with what can; empty when it can or nobody knows."""
     options = EngineOptions.read(arguments)
-    parts = options.tensor_parallel
-    if parts <= 1:
-        return ""
+    parts, replicas = options.tensor_parallel, options.data_parallel
     try:
         model = Architecture.of(config)
-        reason = _why_not(config, model, arguments, parts)
+        reason = _why_not(config, model, arguments, parts, replicas)
         if not reason:
             return ""
         fitting = [
             str(other)
             for other in range(1, min(parts, 64) + 1)
-            if not _why_not(config, model, arguments, other)
+            if not _why_not(config, model, arguments, other, replicas)
         ]
     except (UnknownModel, UnknownPacking):
         return ""
-    return f"tensor_parallel_size {parts} does not suit the model: {reason}. Take {_or(fitting)}"
+    asked = f"tensor_parallel_size {parts}" + (f" in {replicas} replicas" if replicas > 1 else "")
+    other = _or(fitting) if fitting else "enable_expert_parallel, or fewer replicas"
+    return f"{asked} does not suit the model: {reason}. Take {other}"
 
 
 def _why_not(
-    config: Mapping[str, Any], model: Architecture, arguments: Mapping[str, Any], parts: int
+    config: Mapping[str, Any],
+    model: Architecture,
+    arguments: Mapping[str, Any],
+    parts: int,
+    replicas: int,
 ) -> str:
-    for heads in sorted({layer.heads for layer in model.each_layer if layer.mixer}):
+    layers = [layer for layer in model.each_layer if layer.mixer]
+    for heads in sorted({layer.heads for layer in layers}):
         if heads % parts:
             return f"its {heads} attention heads cannot be shared out among {parts} GPUs"
-    if method_of(quantization(config)) not in _WHOLE_GROUPS or parts == 1:
+    # More GPUs than these have copies of one; latent attention has none.
+    for heads in sorted({layer.kv_heads for layer in layers if layer.mixer == "attention"}):
+        if heads and max(heads, parts) % min(heads, parts):
+            return f"its {heads} key-value heads cannot be shared out among {parts} GPUs"
+    if method_of(quantization(config)) not in _WHOLE_GROUPS or parts * replicas == 1:
         return ""
     packing = packing_of(config)
     experts_whole = is_set(arguments.get("enable_expert_parallel"))
@@ -60,8 +70,9 @@ def _why_not(
         if extra or tensor.parts == 1 or (tensor.routed and experts_whole):
             continue
         packed = packing(tensor)
-        each = min(parts, tensor.parts)  # more GPUs than heads have copies of one
-        for size, group in _cut_sizes(tensor, packed) if packed else ():
+        # More GPUs than heads have copies of one.
+        each = min(parts * (replicas if tensor.routed else 1), tensor.parts)
+        for size, group in _cut_sizes(tensor, packed) if packed and each > 1 else ():
             if size % each or size // each % group:
                 return (
                     f"{size} values of its {tensor.name.rpartition('.')[2]} make "

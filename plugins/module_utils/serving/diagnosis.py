@@ -24,6 +24,13 @@ _SAYS_WHY = re.compile(
     r"^(?:[\w.]{0,100}(?:Error|Exception)\w{0,60}: \S|(?:\w{1,40}\.){1,8}[A-Z]\w{1,60}: \S"
     r"|Value error, \S|[45]\d\d [A-Z][A-Za-z ]{2,40}: \S)|\b(?:[Ee]rror|[Ff]atal ?): \S"
 )
+# An exception without a text: the line of the source above it is all that says why.
+_SAYS_NOTHING = re.compile(r"^[\w.]{0,100}(?:Error|Exception|StopIteration)$")
+_MARKS = re.compile(r"^[~^]{1,400}$")
+# It found something, and what it found stands below.
+_POINTS_BELOW = re.compile(r"\d validation errors? for [\w.]{1,100}$")
+# Where a message that goes on is whole.
+_IS_WHOLE = re.compile(r"[.!?)\]}'\"`]$")
 _SIGNAL_NAMES = {
     4: "SIGILL",
     6: "SIGABRT",
@@ -179,7 +186,7 @@ def _filled(failure: Failure, evidence: list[str], details: dict[str, str]) -> D
 def _with_reason(envelope: Diagnosis, log: Log) -> Diagnosis:
     """An envelope with the last line before it that says why: the root, in words not known here."""
     begin = next(at for at, line in enumerate(log.grave) if line.startswith(envelope.evidence[0]))
-    before = _reasons(log.grave[:begin]) or _reasons(log.grave[begin:])[:1]
+    before = _reasons(log, 0, begin) or _reasons(log, begin, len(log.grave))[:1]
     if not before:
         return envelope
     reason = before[-1]
@@ -189,16 +196,31 @@ def _with_reason(envelope: Diagnosis, log: Log) -> Diagnosis:
     )
 
 
-def _reasons(lines: list[str]) -> list[str]:
-    """The lines that say why, each once, without those that point elsewhere."""
+def _reasons(log: Log, begin: int, end: int) -> list[str]:
+    """What says why in these grave lines, each once, without what points elsewhere."""
     elsewhere = compiled(tuple(s for one in FAILURES if one.kind != ROOT for s in one.signatures))
-    found = dict.fromkeys(line[:MAX_LINE] for line in lines if _SAYS_WHY.search(line))
+    found = dict.fromkeys(filter(None, (_reason(log, at) for at in range(begin, end))))
     return [line for line in found if not any(pattern.search(line) for pattern in elsewhere)]
+
+
+def _reason(log: Log, at: int) -> str:
+    """What this grave line says why, with the lines over which it goes on; empty for nothing."""
+    line = log.grave[at]
+    if _SAYS_NOTHING.search(line):
+        source = next((one for one in reversed(log.grave[:at]) if not _MARKS.search(one)), "")
+        return f"{source} {line}"[:MAX_LINE] if source and not _SAYS_WHY.search(source) else ""
+    if not _SAYS_WHY.search(line):
+        return ""
+    for further in log.grave[at + 1 : log.ends[at]]:
+        if _IS_WHOLE.search(line) or len(line) > MAX_LINE or _SAYS_WHY.search(further):
+            break
+        line = f"{line} {further}"
+    return "" if _POINTS_BELOW.search(line) else line[:MAX_LINE]
 
 
 def _unknown(log_text: str) -> Diagnosis:
     log = read(log_text)
-    reasons = _reasons(log.grave)
+    reasons = _reasons(log, 0, len(log.grave))
     bad = [line[:MAX_LINE] for line in log.grave if _LOOKS_BAD.search(line)]
     return Diagnosis(
         id="unknown",

@@ -117,7 +117,8 @@ def gpu_fit(
     certain = _occupied(options, room) or cannot_cut(config, arguments)
     problem = certain or _too_large(demand, room, tokens) or _too_many(demand, room, options)
     need = demand.need(tokens)
-    fits = "yes" if need.high <= room.usable.low else "tight"
+    doubt = _maybe_too_many(demand, room, options)
+    fits = "yes" if need.high <= room.usable.low and not doubt else "tight"
     if problem:
         fits = "unknown" if demand.weights.are_guessed and not certain else "no"
     elif demand.is_outline:
@@ -127,7 +128,8 @@ def gpu_fit(
         **_figures(demand, tokens, options),
         "fits": fits,
         "why": problem
-        or f"{_parts(demand, tokens)} make {need} of the {gib(room.usable.value)} GiB that {given}",
+        or f"{_parts(demand, tokens)} make {need} of the {gib(room.usable.value)} GiB that {given}"
+        + doubt,
         "available_gib": gib(room.usable.value),
         "largest_max_model_len": _probable_length(demand, room),
         "concurrency": _concurrency(demand, room, tokens),
@@ -284,6 +286,15 @@ def _too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
         f"max_num_seqs {asked} asks for a state of as many sequences, and there is room for "
         f"{most} at most: lower it"
     )
+
+
+def _maybe_too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
+    """What to say of a max_num_seqs for which there is room only if estimates are too high."""
+    safe = demand.cache.sequences_in(room.usable.low - demand.base.high)
+    asked = options.max_num_seqs
+    if not asked or safe is None or asked <= safe or options.enforce_eager:
+        return ""
+    return f"; of the {asked} states that max_num_seqs asks for, {max(safe, 0)} fit for sure"
 
 
 def _fewer_sequences(demand: Demand, room: Room, options: EngineOptions, on: Runtime) -> int | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from .failures import IN_PASSING, NOISE
+from .failures import ENVELOPE, FAILURES, IN_PASSING, NOISE
 
 MOST_CHARACTERS, MOST_LINES, PIECE = 4 * 2**20, 20_000, 4096
 """What is read of one log, its begin and its end, and how much of a line is looked at together.
@@ -34,7 +34,8 @@ _PROCESS = r"\(\w+(?: \w+)?(?: rank=\d+)? pid=\d+(?:, ip=[\d.]+)?\) ?"
 # to `[core.py:708]`.
 _PREFIX = re.compile(
     r"^(?:│ |[\w.-]+ +\| |\w{3} +\d+ [\d:]{8} \S+ [^\s\[]+\[\d+\]: "
-    rf"|\[?\d{{4}}-\d\d-\d\d[T ][\d:.,]+Z?\]? |{_PROCESS}|\[rank\d+\]: |ERROR: {{4}}(?=\())*"
+    r"|\[?\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?\]? (?:std(?:out|err) [FP] )?"
+    rf"|{_PROCESS}|\[rank\d+\]: |ERROR: {{4}}(?=\())*"
     r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d\d-\d\d \d\d:\d\d:\d\d|\d+) "
     r"(?:\[[^\]]*\] ?|\S+\.py:\d+\] ?)?)?"
     rf"(?:{_PROCESS})*"
@@ -47,12 +48,18 @@ _STAMP = re.compile(
 _CALM = ("DEBUG", "INFO", "WARNING")
 # What was logged about one request: it was refused, and the server went on.
 _OF_A_REQUEST = re.compile(r"\b(?:serving(?:_\w{1,40})?|api_router)\.py:\d")
+# What the web server prints of a request that failed in it: a traceback without a level, which ends
+# where anything else begins.
+_FAILED_REQUEST = re.compile(r"^ERROR: +Exception in ASGI application")
+_NO_TRACEBACK = re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b|Process \w")
 _FIGURES = re.compile(r"[\d:.,TZ-]+")
 # What begins something of its own and is no rest of the line before.
 _BEGINS = re.compile(
     r"(?:[A-Za-z_][\w.]{0,80}(?:Error|Exception|Warning)\b|File \"|Traceback |raise "
-    r"|During handling|The above exception|[A-Z]{4,8}\b|\^|~)"
+    r"|During handling|The above exception|[A-Z]{4,8}\b|\^|~|warnings\.warn\(|died )"
 )
+# A place in the source, between which and what follows nothing goes on.
+_PLACE = re.compile(r"^File \"")
 _OF_THE_KERNEL = re.compile(
     r"^(?:\w{3} +\d+ [\d:]{8} \S{1,80} kernel: )?(?:\[ *\d+\.\d+\] )?"
     r"(?:NVRM: |Out of memory: Kill|Memory cgroup out of memory: Kill|oom-kill:|traps: )"
@@ -69,6 +76,7 @@ class Log(NamedTuple):
     grave: what is said as an error, or without any level, as tracebacks are.
     calm: what is said in passing. It is true, but the server went on.
     joined: neighbouring grave lines that may be one message, wrapped by a terminal or a shipper.
+    ends: for each grave line, where that message ends.
     kernel: the kernel's lines in it, where somebody has put both into one stream.
     last: the last two different things that were said calmly, in one text.
     """
@@ -76,29 +84,39 @@ class Log(NamedTuple):
     grave: list[str]
     calm: list[str]
     joined: list[str]
+    ends: list[int]
     kernel: list[str]
     last: str
 
 
 def read(log_text: str) -> Log:
     """The messages of this log."""
-    log = Log([], [], [], [], "")
+    log = Log([], [], [], [], [], "")
     noise = compiled(tuple(entry.signature for entry in NOISE))
     in_passing = compiled(tuple(entry.signature for entry in IN_PASSING))
-    heads: list[str] = []
+    said: list[_Line] = []
+    parted = False
+    request: str | None = None  # what stands before the lines of one that failed
     for line in bounded(log_text):
         head, message, calm = _parted(line)
+        request = _of_request(request, head, message)
+        calm = calm or (request is not None and not any_fits(_envelopes(), message))
         for piece in pieces(message):
             if any_fits(noise, piece):
+                parted = parted or bool(_PLACE.match(piece))
                 continue
             if calm or any_fits(in_passing, piece):
                 log.calm.append(piece)
                 continue
             log.grave.append(piece)
-            heads.append(head)
+            said.append(_Line(head, piece, parted))
+            parted = False
             if _OF_THE_KERNEL.match(piece):
                 log.kernel.append(piece)
-    log.joined.extend(_joined(zip(heads, log.grave)))
+    for run in _runs(said):
+        if len(run) > 1:
+            log.joined.extend((" ".join(run), "".join(run)))
+        log.ends.extend([len(log.ends) + len(run)] * len(run))
     return log._replace(last=_last(log.calm or log.grave))
 
 
@@ -141,20 +159,42 @@ def _parted(line: str) -> tuple[str, str, bool]:
     return _FIGURES.sub("", head), line[prefix.end() :], calm
 
 
-def _joined(lines: Iterable[tuple[str, str]]) -> list[str]:
-    """Each run of lines that may be one message, joined as words are and as broken words are."""
-    texts: list[str] = []
-    run: list[str] = []
-    head_of_run = ""
-    for head, line in [*lines, ("", "")]:
-        size = sum(map(len, run)) + len(line)
-        own = not line or _BEGINS.match(line) or head != head_of_run
-        if own or len(run) == MOST_JOINED or size > JOINED_CHARACTERS:
-            if len(run) > 1:
-                texts += [" ".join(run), "".join(run)]
-            run, head_of_run = [], head
-        run.append(line)
-    return texts
+def _of_request(request: str | None, head: str, message: str) -> str | None:
+    """What stands before the lines of a request that failed; None where a line is of none."""
+    if _FAILED_REQUEST.search(message):
+        return head
+    return None if head != request or _NO_TRACEBACK.match(message) else request
+
+
+@cache
+def _envelopes() -> tuple[re.Pattern[str], ...]:
+    """What says that the server failed, whoever was told so."""
+    return compiled(tuple(s for one in FAILURES if one.kind == ENVELOPE for s in one.signatures))
+
+
+class _Line(NamedTuple):
+    """A message, what stood before it, and whether a place in the source did."""
+
+    head: str
+    text: str
+    is_parted: bool
+
+
+def _runs(lines: Iterable[_Line]) -> list[list[str]]:
+    """The lines, those that may be one message together.
+
+    What a terminal has wrapped goes on without what stood before the message.
+    """
+    runs: list[list[str]] = []
+    head_of_run, size = "", 0
+    for head, line, is_parted in lines:
+        size += len(line)
+        own = not runs or is_parted or _BEGINS.match(line) or (head and head != head_of_run)
+        if own or len(runs[-1]) == MOST_JOINED or size > JOINED_CHARACTERS:
+            runs.append([])
+            head_of_run, size = head if own else head_of_run, len(line)
+        runs[-1].append(line)
+    return runs
 
 
 def _last(lines: list[str]) -> str:

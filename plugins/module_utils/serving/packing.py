@@ -11,6 +11,7 @@ OCP specification of MXFP4 (one byte of scale for 32 values) and NVIDIA's of NVF
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
@@ -92,6 +93,10 @@ _KEPT = (
 )
 
 
+#: What only expressions have, and no name of a module.
+_OF_EXPRESSIONS = re.compile(r"[*+?()\[\]|^$\\]")
+
+
 class UnknownPacking(ValueError):
     """How weights are packed is not known; the text names it."""
 
@@ -133,7 +138,32 @@ def _reader(given: Mapping[str, Any]) -> Choice:
     kept = _kept(given)
     if method == "mxfp4":
         return lambda tensor: packing if tensor.routed and tensor not in kept else None
-    return lambda tensor: None if tensor in kept else packing
+    own = _own_packings(method, given)
+
+    def choose(tensor: Tensor) -> Packing | None:
+        if tensor in kept:
+            return None
+        return next((other for modules, other in own if tensor in modules), packing)
+
+    return choose
+
+
+def _own_packings(method: str, given: Mapping[str, Any]) -> list[tuple[Modules, Packing | None]]:
+    """What modules have in the place of the packing of all: by GPTQModel's rules, whose names are
+    expressions behind a sign, and by AutoRound's entries. None where they stay as they were.
+    """
+    rules = given.get("dynamic") if method.startswith("gptq") else given.get("extra_config")
+    names: dict[Packing | None, list[str]] = {}  # lists are long, and few packings are in them
+    for name, entry in rules.items() if isinstance(rules, Mapping) else ():
+        sign, _colon, rest = str(name).partition(":")
+        is_signed = sign in ("+", "-")
+        pattern = rest if is_signed else str(name)
+        if is_signed or _OF_EXPRESSIONS.search(pattern):
+            pattern = f"re:{pattern}"
+        changed = {**given, **entry} if isinstance(entry, Mapping) else given
+        plain = sign == "-" or float(changed.get("bits") or 4) >= 16
+        names.setdefault(None if plain else _whole(method, changed), []).append(pattern)
+    return [(Modules(patterns), packing) for packing, patterns in names.items()]
 
 
 def _kept(given: Mapping[str, Any]) -> Modules:

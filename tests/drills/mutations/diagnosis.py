@@ -59,6 +59,14 @@ MUTATIONS = (
         (f"{DIAGNOSIS}::test_a_request_that_was_refused_is_not_why_a_server_ended",),
     ),
     Mutation(
+        "failed-request-blamed",
+        "a server is said to have ended of a request that failed in its web server",
+        f"{SERVING}/messages.py",
+        "calm = calm or (request is not None and not any_fits(_envelopes(), message))",
+        "calm = bool(calm)",
+        (f"{DIAGNOSIS}::test_a_request_that_failed_in_the_web_server_is_not_why_a_server_ended",),
+    ),
+    Mutation(
         "model-blamed-on-an-option",
         "what is wrong with a model is laid on an option that does not exist",
         f"{SERVING}/failures/options.py",

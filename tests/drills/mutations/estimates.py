@@ -109,8 +109,8 @@ MUTATIONS = (
         "copies-of-heads-cut",
         "a model with fewer key-value heads than GPUs is refused",
         f"{SERVING}/cutting.py",
-        "each = min(parts, tensor.parts)",
-        "each = parts",
+        "each = min(parts * (replicas if tensor.routed else 1), tensor.parts)",
+        "each = parts * (replicas if tensor.routed else 1)",
         (f"{ASKED}::test_parts_that_a_model_cannot_be_cut_into_are_refused",),
     ),
     Mutation(
@@ -179,6 +179,27 @@ MUTATIONS = (
             f"{UNIT}/test_refusals.py::test_a_model_of_unknown_size_is_not_rented_just_any_gpu",
             f"{PLAYS}::test_no_gpu_is_rented_for_a_model_of_which_nothing_is_known",
         ),
+        2,
+    ),
+    Mutation(
+        "unread-config-rents-anything",
+        "the cheapest card of all is rented for a model whose config nobody can read",
+        f"{MARKET}/offers/refusals.py",
+        """fit.get("fits") == "unknown" and not""",
+        "False and not",
+        (
+            f"{UNIT}/test_refusals.py::"
+            "test_a_config_of_which_nothing_can_be_computed_is_no_licence_for_any_gpu",
+        ),
+        3,
+    ),
+    Mutation(
+        "replicas-cut-no-experts",
+        "a GPU is rented for replicas among which quantised experts cannot be cut",
+        f"{SERVING}/cutting.py",
+        "(replicas if tensor.routed else 1)",
+        "1",
+        (f"{ASKED}::test_parts_that_a_model_cannot_be_cut_into_are_refused",),
         2,
     ),
     Mutation(

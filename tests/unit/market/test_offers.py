@@ -98,7 +98,12 @@ def test_a_broken_filter_is_refused_with_an_example(market: Market) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["RX 7900 XTX", "MI300X", "Radeon VII", "PRO W7900", "Instinct MI100", "Arc A770"]
+    "name",
+    [
+        *("RX 7900 XTX", "MI300X", "Radeon VII", "PRO W7900", "Instinct MI100", "Arc A770"),
+        *("gfx942", "9070 XT", "AI PRO R9700", "Ryzen AI Max", "Arc Pro B60"),
+        *("Data Center GPU Max 1100", "TPU v5e", "Trainium2", "Ascend 910B"),
+    ],
 )
 def test_a_gpu_by_another_maker_is_no_match(name: str) -> None:
     assert "GPU by NVIDIA" in Wish().misses(offer(gpu_name=name))

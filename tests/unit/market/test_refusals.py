@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.filter.rental_needs import rental_needs
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
 
 STACK = {"installed_gib": 8.0, "download_gib": 3.5}
 FIT = {"why": "it is large", "gpus": 2, "least_vram_gib": 16.1, "checkpoint_gib": 15.0}
+LLAMA = {"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 128,
+         "num_attention_heads": 4}  # fmt: skip
 ASKED = {"gpu_count": "2", "vram_gib": "24", "gpu_names": []}
 
 
@@ -41,6 +44,25 @@ def test_a_model_of_unknown_size_is_not_rented_just_any_gpu() -> None:
     for named in ({"vram_gib": 24}, {"gpu_names": "L4"}, {"ignore_fit": "true"}):
         assert needs(unknown, **{"vram_gib": 0, **named})["refusal"] == ""
     assert needs(unknown, model="", vram_gib=0)["refusal"] == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments"),
+    [
+        ({"model_type": "moon9", "architectures": ["Moon9ForCausalLM"]}, {}),
+        ('{"hidden_size":', {}),
+        (LLAMA, {"config": "/etc/vllm.yaml"}),
+    ],
+    ids=["a family that is not known", "a damaged config", "options in a file"],
+)
+def test_a_config_of_which_nothing_can_be_computed_is_no_licence_for_any_gpu(
+    config: Any, arguments: dict[str, Any]
+) -> None:
+    fit = estimate(config, arguments)
+    told = rental_needs(fit, "a/b", STACK, {"gpu_count": 1})["refusal"]
+    assert f"Nothing says which GPU a/b needs: {fit['why']}" in told
+    assert told.endswith("Set rent_vram_gib or rent_gpu_names.")
+    assert rental_needs(fit, "a/b", STACK, {"gpu_count": 1, "vram_gib": 24})["refusal"] == ""
 
 
 def test_fewer_gpus_than_the_options_ask_for_are_refused() -> None:

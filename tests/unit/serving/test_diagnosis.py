@@ -243,6 +243,10 @@ SHM = (
     "memory broadcast block found in 60 seconds. This typically happens when some are hanging"
 )
 NCCL = "(Worker pid=140) INFO 01-25 10:00:11 [pynccl.py:111] vLLM is using nccl==2.27.5"
+TOO_LONG = (
+    "ValueError: To serve at least one request with the models's max seq len (131072), (16.00 GiB "
+    "KV cache is needed, which is larger than the available KV cache memory (7.41 GiB)."
+)
 TOO_LARGE = (
     "ValueError: Chunked MM input disabled but max_tokens_per_mm_item (2496) is larger than "
     "max_num_batched_tokens (512)."
@@ -257,7 +261,14 @@ def cut(text: str, width: int, prefix: str = "") -> str:
 
 @pytest.mark.parametrize("width", [30, 60, 80])
 @pytest.mark.parametrize(
-    "prefix", ["", WORKER, "ERROR 03-11 15:52:10 [core.py:1006] ", "2026-03-11T17:57:32.3721Z "]
+    "prefix",
+    [
+        "",
+        WORKER,
+        "ERROR 03-11 15:52:10 [core.py:1006] ",
+        "2026-03-11T17:57:32.3721Z ",
+        "2026-03-11T17:57:32.3721+00:00 stderr F ",
+    ],
 )
 @pytest.mark.parametrize(
     ("message", "cause"), [(TOO_LARGE, "multimodal_item_too_large"), (MAMBA, "state_cache_blocks")]
@@ -267,6 +278,26 @@ def test_a_message_that_was_wrapped_is_read_as_one(
 ) -> None:
     log = f"{prefix}Traceback (most recent call last):\n{cut(message, width, prefix)}\n{ENVELOPE}"
     assert explain(log, exit_code=1)["cause_id"] == cause
+
+
+@pytest.mark.parametrize("width", [70, 80, 100, 120])
+def test_a_terminal_repeats_nothing_of_what_stood_before_the_message(width: int) -> None:
+    line = f"(EngineCore pid=7) ERROR 06-15 10:11:12 [core.py:1108] {TOO_LONG}"
+    failure = explain(f"{cut(line, width)}\n(APIServer pid=1) {ENVELOPE}", exit_code=1)
+    assert failure["cause_id"] == "context_exceeds_kv_cache"
+
+
+def test_a_reason_that_goes_on_is_shown_to_its_end() -> None:
+    line = "(EngineCore pid=7) ERROR 06-15 10:11:12 [core.py:1108] OddError: the moon of planet 9"
+    failure = explain(f"{line}\nis full.\n(APIServer pid=1) {ENVELOPE}", exit_code=1)
+    assert failure["evidence"][0] == "OddError: the moon of planet 9 is full."
+
+
+@pytest.mark.parametrize("end", ["AssertionError", "StopIteration", "vllm.moon.MoonError"])
+def test_an_exception_without_a_text_is_shown_with_the_source_that_raised_it(end: str) -> None:
+    lines = ("Traceback (most recent call last):", "    assert moon % 2", "    ^^^^^^^^", end)
+    log = "\n".join(WORKER + line for line in lines) + f"\n(APIServer pid=1) {ENVELOPE}"
+    assert explain(log, exit_code=1)["evidence"][0] == f"assert moon % 2 {end}"
 
 
 def test_lines_that_only_stand_beside_each_other_are_no_cause_where_nothing_ended() -> None:
@@ -296,6 +327,50 @@ def test_lines_that_only_stand_beside_each_other_are_no_cause_where_nothing_ende
         (
             ("1 validation error for ModelConfig", "  Value error, `--runner` must be one of x."),
             "--runner",
+        ),
+        (
+            ("1 validation error for ModelConfig", "  Value error, Moons do not support `--x2y z`"),
+            "--x2y",
+        ),
+        (
+            ("1 validation error for ModelConfig", "runner", "  Input should be 'auto' or 'draft'"),
+            "runner",
+        ),
+        (
+            (
+                "2 validation errors for ModelConfig",
+                "dtype.literal['auto','half']",
+                "  Input should be 'auto' or 'half' [type=literal_error]",
+            ),
+            "dtype",
+        ),
+        (
+            (
+                "1 validation error for CompilationConfig",
+                "pass_config.fuse_norm_quant",
+                "  Input should be a valid boolean, unable to interpret input",
+            ),
+            "pass_config.fuse_norm_quant",
+        ),
+        (
+            (
+                "1 validation error for CompilationConfig",
+                "cudagraph_capture_sizes.0",
+                "  Input should be a valid integer",
+            ),
+            "cudagraph_capture_sizes",
+        ),
+        (
+            (
+                "1 validation error for CompilationConfig",
+                "full_cuda_graph",
+                "  Unexpected keyword argument [type=unexpected_keyword_argument]",
+            ),
+            "full_cuda_graph",
+        ),
+        (
+            ("1 validation error for SpeculativeConfig", "model", "  Field required [type=x]"),
+            "model",
         ),
         (("1 validation error for KVTransferConfig", "  Value error, Odd."), "KVTransferConfig"),
         (("ValueError: moe_backend='marlin' is not supported for FP8 MoE.",), "moe_backend"),
@@ -397,6 +472,26 @@ def test_a_request_that_was_refused_is_not_why_a_server_ended() -> None:
     assert explain(f"{REFUSED}\n{DISK_FULL}", 1)["cause_id"] == "disk_full"
     asked = "ValueError: This model's maximum context length is 8192 tokens. However, you requested"
     assert explain(asked, 1)["cause_id"] == "unknown"
+
+
+ASGI = """(APIServer pid=1) ERROR:    Exception in ASGI application
+(APIServer pid=1) Traceback (most recent call last):
+(APIServer pid=1) {}
+"""
+
+
+def test_a_request_that_failed_in_the_web_server_is_not_why_a_server_ended() -> None:
+    unreachable = (
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='pictures.example', "
+        "port=443): Max retries exceeded with url: /moon.png"
+    )
+    assert not diagnose(ASGI.format(unreachable))
+    engine = f"{WORKER}{DISK_FULL}\n{WORKER}EngineDeadError: it is dead"
+    assert explain(ASGI.format(unreachable) + engine, 1)["cause_id"] == "disk_full"
+    # What says nothing of the engine may still be all that tells of it.
+    dead = explain(ASGI.format("vllm.v1.engine.exceptions.EngineDeadError: see above"), 1)
+    assert dead["cause_id"] == "engine_failed"
+    assert explain(ASGI.format(DISK_FULL), 1)["cause_id"] == "disk_full"
 
 
 def test_a_peer_that_was_lost_is_not_a_name_that_leads_nowhere() -> None:

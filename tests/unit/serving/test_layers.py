@@ -139,6 +139,11 @@ def test_sequences_are_limited_to_the_states_there_is_room_for() -> None:
     chosen = fit["arguments"]["max_num_seqs"]
     assert 1 < chosen < 1024
     assert "max_num_seqs" not in estimate(HYBRID, {"max_num_seqs": 8}, small)["arguments"]
+    # Between what fits for sure and what cannot fit is what may.
+    doubtful = estimate(HYBRID, {"max_num_seqs": 2 * chosen}, small)
+    assert doubtful["fits"] == "tight"
+    assert f"of the {2 * chosen} states that max_num_seqs asks for, " in doubtful["why"]
+    assert "for sure" not in estimate(HYBRID, {"max_num_seqs": chosen}, small)["why"]
     # vLLM refuses to start with more (its issue 34094).
     refused = estimate(HYBRID, {"max_num_seqs": 4096}, small)
     assert (refused["fits"], "a state of as many sequences" in refused["why"]) == ("no", True)

@@ -17,7 +17,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.modules import Modules
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.tensors import Tensor
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.packing import packing_of
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.tensors import Tensor, tensors
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.weights import (
     checkpoint_bytes,
     estimate_weights,
@@ -71,6 +72,36 @@ def test_mixed_precision_counts_each_module_by_its_own() -> None:
         ),
     ):
         assert PLAIN - checkpoint_bytes(config) == pytest.approx(expected, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        # GPTQModel's rules and AutoRound's entries, as expressions and as names.
+        {"quant_method": "gptq", "dynamic": {"-:.*self_attn.*": {}}},
+        {"quant_method": "gptq", "dynamic": {"+:.*self_attn.*": {"bits": 16}}},
+        {"quant_method": "auto-round", "extra_config": {".*self_attn.*": {"bits": 16}}},
+        {
+            "quant_method": "auto-round",
+            "extra_config": {
+                f"model.layers.{layer}.self_attn.{part}_proj": {"bits": 16}
+                for layer in range(32)
+                for part in "qkvo"
+            },
+        },
+    ],
+)
+def test_modules_may_be_left_out_or_packed_in_another_way(given: dict[str, Any]) -> None:
+    all_bits = {"bits": 4, "group_size": 128}
+    packing = packing_of({**LLAMA, "quantization_config": {**all_bits, **given}})
+    for tensor in tensors(LLAMA):
+        packed = packing(tensor)
+        assert (packed is None) == (not tensor.linear or "self_attn" in tensor.name)
+    eight = {"quant_method": "gptq", "dynamic": {"+:.*down.*": {"bits": 8}}}
+    packing = packing_of({**LLAMA, "quantization_config": {**all_bits, **eight}})
+    found = {t.name: p.bits for t in tensors(LLAMA) if (p := packing(t)) is not None}
+    assert {bits for name, bits in found.items() if name.endswith("down_proj")} == {8}
+    assert {bits for name, bits in found.items() if not name.endswith("down_proj")} == {4}
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,10 @@ NEW, OLD = options_of("0.33.0"), options_of("0.8.4")
         ({"allowed_origins": ["a", "b"]}, '--allowed-origins ["a", "b"]'),
         ({"cudagraph_capture_sizes": [1, 2]}, "--cudagraph-capture-sizes 1 2"),
         ({"cudagraph_capture_sizes": []}, ""),
+        # As surveys and -e give them.
+        ({"cudagraph_capture_sizes": "[1, 2]"}, "--cudagraph-capture-sizes 1 2"),
+        ({"middleware": '["a.b"]', "device_ids": "[0, 1]"}, "--device-ids 0,1 --middleware a.b"),
+        ({"lora_modules": '{"name": "b"}'}, '--lora-modules {"name": "b"}'),
         ({"middleware": ["a.b", "c.d"]}, "--middleware a.b --middleware c.d"),
         ({"device_ids": [0, 1]}, "--device-ids 0,1"),
         ({"lora_modules": ["sql=/a", {"name": "b"}]}, '--lora-modules sql=/a {"name": "b"}'),

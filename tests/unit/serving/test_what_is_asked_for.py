@@ -44,6 +44,30 @@ BLOCKS = {"quant_method": "fp8", "weight_block_size": [128, 128]}
             "no whole groups",
         ),
         ({**MIXTURE, "quantization_config": BLOCKS}, {"tensor_parallel_size": 2}, ""),
+        # Replicas cut them among all of their GPUs, and the rest not at all.
+        (
+            {**MIXTURE, "quantization_config": BLOCKS},
+            {"tensor_parallel_size": 2, "data_parallel_size": 4},
+            "tensor_parallel_size 2 in 4 replicas does not suit the model: 768 values",
+        ),
+        (
+            {**MIXTURE, "quantization_config": BLOCKS},
+            {"data_parallel_size": 8},
+            "Take enable_expert_parallel, or fewer replicas",
+        ),
+        (
+            {**MIXTURE, "quantization_config": BLOCKS},
+            {"data_parallel_size": 8, "enable_expert_parallel": True},
+            "",
+        ),
+        # Of each replica of a model without experts all is there.
+        ({**LLAMA, "quantization_config": BLOCKS}, {"data_parallel_size": 8}, ""),
+        # Phi-4 has 40 heads and 10 of keys and values.
+        (
+            {**LLAMA, "num_attention_heads": 40, "num_key_value_heads": 10},
+            {"tensor_parallel_size": 4},
+            "its 10 key-value heads cannot be shared out among 4 GPUs. Take 1 or 2",
+        ),
         # Whole experts are not cut.
         (
             {**MIXTURE, "quantization_config": BLOCKS},

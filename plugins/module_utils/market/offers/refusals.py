@@ -41,16 +41,24 @@ def refusal(fit: Mapping[str, Any], disk: DiskNeeds, asked: Asked) -> str:
     return next(_refusals(fit, disk, asked), "")
 
 
+def _is_unknown(fit: Mapping[str, Any]) -> bool:
+    """Whether nothing was computed: without a config, and with one that nobody can read."""
+    return bool(fit.get("unknown")) or (
+        fit.get("fits") == "unknown" and not fit.get("vram_gib") and not fit.get("least_vram_gib")
+    )
+
+
 def _refusals(fit: Mapping[str, Any], disk: DiskNeeds, asked: Asked) -> Iterator[str]:
     model, why = asked.model, fit.get("why", "")
     if fit.get("refusal") and not asked.ignore_fit:
         yield f"{model} {fit['refusal']} If you know better, set launch_ignore_fit."
     # What nobody knows the size of would be rented the cheapest card of all.
     named = asked.vram_gib > 0 or asked.gpu_names
-    if fit.get("unknown") and model and not named and not asked.ignore_fit:
+    if _is_unknown(fit) and model and not named and not asked.ignore_fit:
+        other = ", or give the model's config.json as inferops_model_config"
         yield (
-            f"Nothing says which GPU {model} needs: {why}. Set rent_vram_gib or rent_gpu_names, or "
-            "give the model's config.json as inferops_model_config."
+            f"Nothing says which GPU {model} needs: {why}. Set rent_vram_gib or rent_gpu_names"
+            f"{other if fit.get('unknown') else ''}."
         )
     gpus = int(fit.get("gpus") or 1)
     if gpus > asked.gpu_count:

@@ -63,7 +63,11 @@ ENDINGS = (
     ),
     Failure(
         "engine_hung",
-        (r"RPC call to \w+ timed out", r"Engine iteration timed out"),
+        (
+            r"RPC call to \w+ timed out",
+            r"Engine iteration timed out",
+            r"Watchdog caught collective operation timeout",
+        ),
         "A worker stopped answering: a GPU program or the communication between GPUs hangs.",
         "Set NCCL_P2P_DISABLE=1 and disable_custom_all_reduce, or rent another host; if it is "
         "neither, set enforce_eager, and look at the kernel's log for Xid.",

@@ -137,6 +137,10 @@ GPU = (
             r"CUDA error \(\S{0,160}/(?:hopper|sm\d{2,3}\w?)/\S{1,80}:\d{1,5}\): invalid argument",
             r"is not compatible with the current PyTorch installation",
             r"Feature '[^']{1,40}' requires \.target sm_\d",
+            r"\binvalid value for --gpu-architecture\b",
+            r"\bThis kernel only supports sm\d",
+            r"Arch conditional MMA instruction used without targeting",
+            r"Assertion error \([^)]{0,300}\.\w{1,4}:\d{1,5}\): Unsupported architecture",
         ),
         "This build has no code for the architecture of this GPU.",
         "Take a vLLM version that was built for this GPU (for a new one, with the newest CUDA), or "
@@ -151,7 +155,7 @@ GPU = (
     ),
     Failure(
         "fabric_manager",
-        (r"\b802\)? ?: system not yet initialized",),
+        (r"\b802\)? ?: system not yet initialized|CUDA error: system not yet initialized",),
         "The GPUs of this host are linked by NVSwitch and its fabric manager does not run.",
         "Rent another host; with root on the machine itself start nvidia-fabricmanager.",
         "host",

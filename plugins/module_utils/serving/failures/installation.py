@@ -49,13 +49,16 @@ INSTALLATION = (
         "deep_gemm",
         (
             r"DeepGEMM backend is not available or outdated",
-            r"Assertion error \([^)]{0,200}\bjit(?:_kernels)?/[^)]{1,100}\):",
+            r"Assertion error \(?\S{0,200}\b(?:jit|jit_kernels|csrc/(?:apis|utils))/\S{1,100}:\d",
         ),
         "DeepGEMM, which compiles its kernels on the host, is missing or fails there.",
         "Set VLLM_USE_DEEP_GEMM=0, or install deep_gemm and a CUDA toolkit that fits.",
         "VLLM_USE_DEEP_GEMM",
         f"{VLLM}/configuration/env_vars/",
-        shapes=(r"Error: .{0,80}\b(?:DeepGEMM|deep_gemm)\b",),
+        shapes=(
+            r"Error: .{0,80}\b(?:DeepGEMM|deep_gemm)\b",
+            r"Assertion error \([^)]{0,200}\.hpp:\d{1,5}\)",
+        ),
         engine=OF_VLLM,
     ),
     Failure(
@@ -296,7 +299,7 @@ INSTALLATION = (
             r"Error: (?P<package>[\w.-]{2,40}) (?:backend )?is not (?:available|installed)\. "
             r"Please install",
             r"Error: .{0,200}['`](?P<package>[\w.-]{2,40})['`] package is not (?:avail|install)",
-            r"Error: .{0,200}\bmake sure (?:you have |that )?(?P<package>[\w.-]{2,40}) "
+            r"Error: .{0,200}\bmake sure (?:you have |that )?[`']?(?P<package>[\w.-]{2,40})[`']? "
             r"(?:is )?installed",
             r"Error: .{0,300}\bpip install (?:-U |--upgrade )?"
             r"[\"']?(?P<package>[a-z][\w.-]{1,39})",

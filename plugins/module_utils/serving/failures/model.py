@@ -42,6 +42,7 @@ MODEL = (
             r"^RuntimeError: Error Internal$",
             r"FP8 KV cache (?:is not supported by|needs native)",
             r"No \w{1,20} MoE backend supports the deployment configuration",
+            r"\bkernel does not support current device\b",
             r"MoE backend '\w{1,40}' does not support the deployment configuration",
             r"Failed to find a kernel that can implement the \w{1,20} \w{1,20} layer",
             r"\bno (?:compiled )?\w{1,60} (?:kernel )?for (?:a compute|CUDA device) capability",

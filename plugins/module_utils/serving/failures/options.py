@@ -19,12 +19,21 @@ _NAMES = (
     r"|(?:config|load|tokenizer)[ _](?:format|mode)|num_speculative_tokens|speculative_config"
     r"|collect_detailed_traces|otlp_traces_endpoint|compile_sizes|splitting_ops|custom_ops)"
 )
-_TYPED = r"--[a-z][a-z-]{2,50}"
+_TYPED = r"--[a-z][a-z\d-]{1,50}[a-z\d]"
 _REFUSES = (
     r"(?:must|should|cannot|requires?\b|can only"
     r"|only (?:be |valid|supports?\b|supported|available|applicable)"
-    r"|(?:does |is |are )(?:currently )?not |incompatible|exclusive|exceeds|is smaller|is larger"
-    r"|invalid)"
+    r"|(?:do(?:es)? |is |are )(?:currently )?not |incompatible|exclusive|exceeds|is smaller"
+    r"|is larger|invalid)"
+)
+# Behind it stand places in a list, and the types that it was tried as.
+_TRIED = r"(?:literal|is|int|str|float|bool|constrained|function|list|dict|tuple|json|nullable)\b"
+_FIELD = (
+    rf"(?P<option>[a-z]\w{{1,60}}(?:\.(?!{_TRIED})[a-z]\w{{1,60}}){{0,3}})(?:[.\[]\S{{0,400}})?"
+)
+_OF_A_FIELD = (
+    r"(?:Input should be|Field required|Extra inputs are not permitted|Unexpected keyword argument"
+    r"|(?:String|List|Value|Tuple|Dictionary) should (?:have|be|match))"
 )
 _SAYS = r"(?:Error: |Value error, |exceptions\.\w{1,40}: )"
 
@@ -61,9 +70,9 @@ OPTIONS = (
         "arguments",
         ENGINE_ARGUMENTS,
         shapes=(
-            # What an object of options alone says: of a field, of an option, or at all.
-            rf"validation errors? for {_OF_OPTIONS}\b.{{0,40}}? "
-            r"(?P<option>[a-z]\w{2,60}) Input should be",
+            # What an object of options says of a field, and one of options alone of an option, or
+            # at all. A field may be a part of another, or tried as several types.
+            rf"validation errors? for [A-Z]\w{{1,30}}Config {_FIELD} {_OF_A_FIELD}",
             rf"validation errors? for {_OF_OPTIONS}\b.{{0,20}}? Value error, .{{0,200}}?"
             rf"(?P<option>{_TYPED}|\b{_NAMES})\b",
             rf"validation errors? for (?P<option>{_OF_OPTIONS})\b.",

@@ -31,6 +31,8 @@ PARALLEL = (
             r"Total number of attention heads \(\d+\) must be divisible by tensor parallel size",
             r"AssertionError: \d+ is not divisible by \d+",
             r"experts=\d{1,6} must be divisible by \w{1,30}=\d",
+            # What most models say of it: the line of their source, and no text.
+            r"^assert (?:self\.)?(?:total_)?num_\w{0,12}heads % (?:self\.)?tp_size == 0\b",
         ),
         "The model's attention heads or experts cannot be spread evenly over that many GPUs.",
         "Set tensor_parallel_size to 1, 2, 4 or 8, as divides their number.",
