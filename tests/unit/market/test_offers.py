@@ -139,6 +139,7 @@ def test_an_impossible_wish_says_which_limits_to_relax(market: Market) -> None:
 def test_a_gpu_is_meant_however_people_write_its_name(market: Market, name: str) -> None:
     result = market.run("offer_info", gpu_names=[name])
     assert {offer["gpu_name"] for offer in result["offers"]} == {"RTX 4090"}
+    assert {offer["gpu"] for offer in result["offers"]} == {"rtx4090"}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_gpu_is_meant_however_people_write_its_name(market: Market, name: str)
     [
         ("A100", "Did you mean A100 PCIE or A100 SXM4"),
         ("RTX 4O90", "Did you mean RTX 4090"),
-        ("h100-sxm5", "H100 SXM"),
+        ("h100-smx", "H100 SXM"),
     ],
 )
 def test_a_gpu_that_may_be_another_is_asked_back_and_never_guessed(
