@@ -82,6 +82,7 @@ keyed_groups:
   - key: inferops_rental.gpu_name
     prefix: gpu
 
+---
 # With what is shown for five minutes, also to other runs, and with what nobody has marked
 plugin: inferops.gpu.rentals
 scope: prod
