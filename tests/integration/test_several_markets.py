@@ -25,7 +25,7 @@ def ssh(site: Site, user: str, command: str) -> subprocess.CompletedProcess[str]
     """A login at the only host of the second market with the key that it was rented with."""
     controller = site.markets[1]
     (rental,) = controller.rentals()
-    options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes"]
+    options = ["StrictHostKeyChecking=accept-new", "UserKnownHostsFile=/dev/null", "BatchMode=yes"]
     words = ["-F", "none", "-i", controller.variables()["inferops_ssh_private_key_file"]]
     words += [f"-o{option}" for option in options]
     words += ["-p", str(rental["ports"]["22/tcp"]), f"{user}@{ADDRESS}", command]

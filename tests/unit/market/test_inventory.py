@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,12 @@ def configuration(tmp_path: Path, market: Market) -> Path:
 
 
 def inventory(file: Path, key: str = ACCOUNT_KEY) -> subprocess.CompletedProcess[str]:
+    # Nobody waits for a marketplace that is silent as long as a user would.
+    faster = f"{time.time()} {time.time()} 30"
     return subprocess.run(
         [Path(sys.executable).with_name("ansible-inventory"), "-i", file, "--list", "--export"],
         cwd=ROOT,
-        env={**os.environ, "VAST_API_KEY": key},
+        env={**os.environ, "VAST_API_KEY": key, "INFEROPS_CLOCK": faster},
         capture_output=True,
         text=True,
         timeout=60,
