@@ -7,7 +7,8 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
-	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking bench server-drill \
+	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
+	server-drill
 	stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
 
@@ -95,6 +96,9 @@ attack: $(READY) ## Hostile hosts, markets, names, files, terminals: none may ge
 
 ranking: $(READY) ## Dollars burned where 65 % of offers fail, and regret in hindsight, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
+
+searching: $(READY) ## A search of every marketplace at once, against the slowest of them alone
+	@PYTHONPATH=collections $(BIN)/python -m tests.benchmarks.searching
 
 # ONLY= names parts (floor, seed, image, again, noop, fleet, check40), RUNS= how often each is measured.
 bench: image ## Seconds of a deployment, against a script by hand and the old runbook (about an hour)
