@@ -8,8 +8,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
 	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
-	server-drill
-	stack-matrix compatibility vllm-options recipes docs \
+	server-drill stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
 
 help: ## List these commands
