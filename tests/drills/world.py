@@ -82,8 +82,8 @@ CONTROLLER_FAULTS = (
 ENDING = (KILLED_AFTER_CREATE, KILLED_AFTER_DESTROY, TASK_TIMES_OUT)
 #: Its limit is Ansible's for tasks, which those are not that need no market and no host.
 NOT_TASKS = ("inventory", "offer_check")
-#: Whoever waits for a host that boots in real time gives it so much of the market's: the slowest one
-#: boots within the least patience of a provider.
+#: Whoever waits for a host that boots in real time gives it so much of the market's: the slowest
+#: one boots within the least patience of a provider.
 NAP_SHARE = 0.04
 BOOTED_SECONDS = 5.0
 #: Where a connection ends at a host that shows the key which came with its request.
