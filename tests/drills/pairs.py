@@ -153,6 +153,7 @@ class Run:
             "rental",
             judging.rent,
             name=NAME,
+            image=self.image or None,
             ssh_public_key=self.here.public_key,
             disk_gib=DISK_GIB,
             deadline_hours=self.lifetime_hours,
@@ -266,6 +267,12 @@ class Run:
         """Let time pass in both."""
         for world, passes in zip(self.worlds, (seconds, 0.0), strict=True):
             world.pass_time(passes)
+
+    @property
+    def image(self) -> str:
+        """What some offers take alone; the first provider takes any, and otherwise what is usual."""
+        images = (one.dialect.image for one in self.worlds if one.provider != DEFAULT_PROVIDER)
+        return next(filter(None, images), "")
 
     @property
     def lifetime_hours(self) -> float:
