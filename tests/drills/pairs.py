@@ -270,7 +270,7 @@ class Run:
 
     @property
     def image(self) -> str:
-        """What some offers take alone; the first provider takes any, and otherwise what is usual."""
+        """What some offers take alone; the first provider takes any. Otherwise what is usual."""
         images = (one.dialect.image for one in self.worlds if one.provider != DEFAULT_PROVIDER)
         return next(filter(None, images), "")
 
