@@ -31,9 +31,7 @@ LIFETIME_SECONDS = 20
 
 
 @pytest.mark.parametrize("controller", [RunPod.name], indirect=True)
-def test_a_pod_is_rented_found_again_extended_and_released(
-    controller: Controller, tmp_path: Path
-) -> None:
+def test_a_pod_is_rented_extended_and_released(controller: Controller, tmp_path: Path) -> None:
     rent = rent_playbook(tmp_path)
     refused = controller.play(rent, **{**RUNPOD, "inferops_reaper": False})
     assert refused.status != 0
@@ -49,13 +47,10 @@ def test_a_pod_is_rented_found_again_extended_and_released(
     assert "of runpod is running" in status.message(), status.message()
     assert "ends in 24.0 hours" in status.message()
 
-    again = controller.play(rent, **RUNPOD)
-    assert again.status == 0, again.output[-5000:]
-    assert [one["id"] for one in controller.rentals()] == [pod["id"]]
-
     extend = controller.play("extend", extend_hours=48, **RUNPOD)
     assert extend.status == 0, extend.output[-5000:]
     (moved,) = controller.rentals()
+    assert moved["id"] == pod["id"]
     assert moved["label"] != pod["label"]
 
     down = controller.play("teardown", **RUNPOD)

@@ -28,6 +28,7 @@ IN_IMAGE = {"inferops_image_python": engine.PYTHON}
 PROCESSES = "ps -eo uid=,args= | grep -iE '[v]llm' || true"
 #: What a plain user's own systemd waits for after the last login, and some.
 LOGIN_SECONDS = 13
+LEAST_PLAY_SECONDS = 120.0
 TOLD_CHARACTERS = 5000
 
 
@@ -60,8 +61,9 @@ class Site(ABC):
 
     @property
     def left_seconds(self) -> float:
-        """For how long a play may run."""
-        return max(1.0, min(LONGEST_PLAY_SECONDS, self.ends_at - time.monotonic()))
+        """For how long a play may run; an end has some time also when the place has none left."""
+        left = min(LONGEST_PLAY_SECONDS, self.ends_at - time.monotonic())
+        return max(LEAST_PLAY_SECONDS, left)
 
     def container(self) -> str:
         """The container of the only host that there is."""
