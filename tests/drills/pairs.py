@@ -270,7 +270,7 @@ class Run:
 
     @property
     def image(self) -> str:
-        """What some offers take alone; the first provider takes any. Otherwise what is usual."""
+        """What some offers take alone; the first provider takes any. Empty where the usual does."""
         images = (one.dialect.image for one in self.worlds if one.provider != DEFAULT_PROVIDER)
         return next(filter(None, images), "")
 
@@ -359,10 +359,11 @@ class Markets:
 
     def __init__(self, provider: str, every_can: Mapping[str, Can]) -> None:
         partner = partner_of(provider)
-        self.first = World(provider, every_can[provider], secret=SECRET)
-        # One name in both would be a duplicate.
-        others = ((SCOPE, "gpu-3"), ("other-team", NAME))
-        self.second = World(partner, every_can[partner], secret=SECRET, names=others)
+        # One name in both would be a duplicate, and not every label has room for a longer scope.
+        self.first, self.second = (
+            World(name, every_can[name], secret=SECRET, names=((SCOPE, another), ("other", NAME)))
+            for name, another in ((provider, "gpu-2"), (partner, "gpu-3"))
+        )
 
     def close(self) -> None:
         """Stop both."""

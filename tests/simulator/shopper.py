@@ -419,7 +419,7 @@ def script_of(on_start_cmd: str) -> str:
 
 def keys_of(on_start_cmd: str) -> tuple[str, ...]:
     """Whom a start script lets in."""
-    told = re.findall(r"^key=(.+)$", script_of(on_start_cmd), re.MULTILINE)
+    told = re.findall(r"^key=('?ssh-.+)$", script_of(on_start_cmd), re.MULTILINE)
     return tuple(word for line in told for word in shlex.split(line))
 
 

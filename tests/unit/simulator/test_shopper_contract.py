@@ -256,6 +256,16 @@ def test_our_own_key_comes_in_by_the_start_script_behind_python(
     assert script.index("apt-get install -y python3") < script.index(PUBLIC_KEY)
     (rental,) = subject.market.rentals.values()
     assert list(rental.keys.values()) == [shopper.SERVICE_PUBLIC_KEY]
+    assert shopper.DIALECT.script_keys(rental.wish["onstart"]) == (PUBLIC_KEY,)
+
+
+def test_a_session_shows_the_price_of_its_offer_whatever_its_marketplace_bills(
+    subject: SimulatedShopper,
+) -> None:
+    subject.simulator.control.plan_faults([{"kind": "price_change", "factor": 3.0}])
+    rental = rented(subject)
+    (booked,) = subject.market.rentals.values()
+    assert booked.offer["dph_base"] > 2 * (rental.price_usd_per_hour or 0)
 
 
 def test_the_switch_goes_along_for_a_service_that_does_not_come_back(
