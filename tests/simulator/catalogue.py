@@ -798,9 +798,9 @@ HOSTS = (
     ),
     NamedFault(
         "disk-smaller-than-paid",
-        "The host has a two-hundredth of the disk that was asked for and is paid for.",
+        "The host has a five-hundredth of the disk that was asked for and is paid for.",
         "vast-ai/docs api-reference/openapi.yaml",
-        ({"kind": "lies", "disk_factor": 0.005},),
+        ({"kind": "lies", "disk_factor": 0.002},),
     ),
 )
 
