@@ -91,6 +91,8 @@ class Controller:
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "INFEROPS_SIMULATOR_URL": self.url,
                 "INFEROPS_SIMULATOR_HUB_URL": self.hub_url,
+                # Who watches lines wants them as they are written.
+                "PYTHONUNBUFFERED": "1",
                 **self.clock(clock_scale),
             },
             stdin=subprocess.DEVNULL,

@@ -50,10 +50,9 @@ def play(tmp_path: Path, home: Path, fake_python: str, free_port: int) -> Play:
         tasks = [
             {"inferops.gpu.model_server": task, "register": "result", "ignore_errors": True},
             {
-                "ansible.builtin.copy": {
+                "inferops.gpu.controller_file": {
+                    "path": str(result),
                     "content": "{{ result | to_json }}",
-                    "dest": str(result),
-                    "mode": "0600",
                 },
                 "check_mode": False,
             },

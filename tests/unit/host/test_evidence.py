@@ -123,10 +123,9 @@ def play(tmp_path: Path, home: Path) -> Callable[[], tuple[str, dict[str, Any]]]
         tasks = [
             {"inferops.gpu.evidence": options, "register": "result"},
             {
-                "ansible.builtin.copy": {
+                "inferops.gpu.controller_file": {
+                    "path": str(result),
                     "content": "{{ result | to_json }}",
-                    "dest": str(result),
-                    "mode": "0600",
                 }
             },
         ]

@@ -490,7 +490,13 @@ def test_a_play_shows_the_progress_of_a_download_that_it_has_started(
         play = subprocess.Popen(
             [str(BIN / "ansible-playbook"), "-i", "gpu-1,", str(playbook), "-vv"],
             cwd=ROOT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path / "ansible")},
+            env={
+                **os.environ,
+                "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_HOME": str(tmp_path / "ansible"),
+                # Through a pipe lines come as they are written with this alone.
+                "PYTHONUNBUFFERED": "1",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
