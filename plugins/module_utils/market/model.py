@@ -325,6 +325,17 @@ class Rental:
 
 
 @dataclass(frozen=True)
+class RentalLog:
+    """The last lines of a rental's log: what its machine says of it, and what its container prints.
+
+    As they were written: nobody has taken a secret out of them, or made them plain.
+    """
+
+    machine: str = ""
+    container: str = ""
+
+
+@dataclass(frozen=True)
 class Charge:
     """What a rental has cost, by its provider's bills. ``label`` is what it shows there."""
 
