@@ -168,7 +168,7 @@ log_missing:
   description: Why there is no RV(log), empty where there is one.
   returned: when a host is given up
   type: str
-  sample: verda does not tell the log of a rental
+  sample: it is empty
 failure:
   description: What went wrong, as data.
   returned: failure

@@ -70,8 +70,8 @@ MUTATIONS = (
         "stream-drips",
         "a stream that goes on and on is read for as long as it likes",
         ANSWERS,
-        "        if is_over.is_set() or left <= 0:\n",
-        "        if is_over.is_set():\n",
+        "        left = end - time.monotonic()\n",
+        "        left = seconds\n",
         (f"{STREAMS}::test_a_stream_that_drips_is_cut",),
     ),
     Mutation(

@@ -308,7 +308,7 @@ def test_a_stream_that_drips_is_cut(serve: Callable[[Speak], str]) -> None:
         then(connection, chunk(EVENT))
         has_ended.set()
 
-    told = beginning(serve(drip), seconds=0.5).text
+    told = beginning(serve(drip), seconds=0.5, most_bytes=10**6).text
     assert told.startswith(EVENT.decode())
     assert not has_ended.is_set()
 
