@@ -16,6 +16,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_ke
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_probe import Login
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    HostFault,
+    ImageRefused,
     MarketError,
     RequestRefused,
 )
@@ -27,6 +29,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history import History
 from ansible_collections.inferops.gpu.plugins.module_utils.market.own import is_own, own_rental
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.logs import (
+    explained,
+    last_lines,
+    read_log,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
     HOST_KEYS_OPTION,
@@ -78,16 +85,33 @@ class ActionModule(WorkerAction):
         if is_own(given["provider"]):
             return _of_own(given)
         try:
-            return self._wait(with_usual(account_at(given, given["id_provider"])))
+            return self._wait(with_usual(account_at(given, given["id_provider"])), variables)
         except MarketError as error:
-            error.money = error.money or f"Rental {given['id']} may bill."
-            return {"failed": True, "msg": str(error), "failure": error.to_dict()}
+            return _failed(error, given["id"])
 
-    def _wait(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _wait(self, options: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         clock = Clock.from_environment()
         provider = make_provider(options, clock)
         if self._task.check_mode:
             return _as_it_is(options, provider, clock)
+        try:
+            return self._reach(options, provider, clock)
+        except (HostFault, ImageRefused) as fault:
+            self.secrets |= self._secrets_of_the_fleet(variables)
+            return self._with_log(fault, options["id"], provider)
+
+    def _with_log(self, fault: MarketError, rental_id: str, provider: Provider) -> dict[str, Any]:
+        """The failure of a host that nobody could log in to, with what its provider tells of it."""
+        if provider.tells_log:
+            self._tell(f"reading the log of rental {rental_id}, before it may be released")
+        heard = read_log(provider, rental_id)
+        return {
+            **_failed(explained(rental_id, fault, heard.log), rental_id),
+            "log": last_lines(heard.log, self.secrets),
+            "log_missing": heard.missing,
+        }
+
+    def _reach(self, options: dict[str, Any], provider: Provider, clock: Clock) -> dict[str, Any]:
         public_key = _public_key(options["ssh_private_key_file"])
         limits = _limits(options)
         waiter = Waiter(provider, clock, self._tell, expected_seconds=options["expected_seconds"])
@@ -118,6 +142,11 @@ class ActionModule(WorkerAction):
 
     def _tell(self, line: str) -> None:
         tell(self._host, line)
+
+
+def _failed(error: MarketError, rental_id: str) -> dict[str, Any]:
+    error.money = error.money or f"Rental {rental_id} may bill."
+    return {"failed": True, "msg": str(error), "failure": error.to_dict()}
 
 
 def _of_own(given: dict[str, Any]) -> dict[str, Any]:

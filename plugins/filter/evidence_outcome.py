@@ -30,6 +30,11 @@ options:
     description: The C(task) that failed, its C(message) and C(diagnosis). Empty on demand.
     type: dict
     default: {}
+  waited:
+    description: What M(inferops.gpu.rental_ready) returned, whose log is that of a host that let
+      nobody in. Empty where it was not called.
+    type: dict
+    default: {}
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -44,22 +49,25 @@ RETURN = r"""
 _value:
   description:
     - The C(task) and C(message) of the failure, the C(diagnosis), what is C(missing) by name with
-      the reasons, and on one line what was C(told) by the host.
+      the reasons, what the provider's C(files) hold, and on one line what was C(told) by the host.
   type: dict
   sample:
     task: evidence on demand
     message: No failure was reported.
     diagnosis: {}
     missing: {everything on the host: no rental is connected under this name}
+    files: {}
     told: "The host was not reached: no rental is connected under this name"
 """
 
 
 def evidence_outcome(
-    collected: Mapping[str, Any], failure: Mapping[str, Any] | None = None
+    collected: Mapping[str, Any],
+    failure: Mapping[str, Any] | None = None,
+    waited: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    return outcome(collected, failure or {})
+    return outcome(collected, failure or {}, waited or {})
 
 
 class FilterModule:

@@ -19,6 +19,8 @@ description:
   - The time is computed from the image's size and the host's bandwidth. Gives up early on a rental
     that has ended, vanished or fallen silent, and on a host that neither answers nor refuses.
   - When a marketplace has wiped the SSH key from the host, attaches it again.
+  - Of a host that is given up, it reads the log that its provider tells, for half a minute at most,
+    so that there is something to go by before the host is released.
   - This is an action plugin. It runs on the controller, and needs no C(delegate_to).
 author:
   - inferops.gpu contributors (@inferops)
@@ -150,6 +152,23 @@ remaining_seconds:
   returned: success
   type: int
   sample: 85680
+log:
+  description:
+    - The last lines of the log of a host that is given up, of what its machine says and what its
+      container prints, without secrets.
+    - What the machine says of a container that never ran is part of the RV(failure).
+  returned: when a host is given up
+  type: list
+  elements: str
+  sample:
+    - "Its machine says:"
+    - 2026-06-01T12:02:03Z create container some/image
+    - "2026-06-01T12:02:04Z error pulling image: Error response from daemon: manifest unknown"
+log_missing:
+  description: Why there is no RV(log), empty where there is one.
+  returned: when a host is given up
+  type: str
+  sample: it is empty
 failure:
   description: What went wrong, as data.
   returned: failure

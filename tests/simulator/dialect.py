@@ -32,6 +32,7 @@ REQUESTS = {
     "user": "nothing proves a key",
     "charges": "it tells no bills",
     "account": "it tells nothing of the account",
+    "log": "it tells no log",
 }
 #: What an answer can say, and why a provider has no words for it.
 SAYINGS = {

@@ -566,6 +566,14 @@ class Market:
         with rental.host_lock:
             return self.hosts.log(rental.id) if rental.ports else ""
 
+    def machine_log_of(self, rental: Rental) -> str:
+        """Return what a host's machine says of it: what it begins, and what of that fails."""
+        image = rental.wish.get("image")
+        said = [f"create container {image}", rental.status_msg]
+        if rental.host_runs:
+            said.append(f"start container for {image}: begin")
+        return "".join(f"{line}\n" for line in said if line)
+
     def keep_log(self, lines: list[str]) -> int:
         """Keep a log to be read; return the number that nobody can guess."""
         number = secrets.randbits(64)

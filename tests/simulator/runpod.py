@@ -11,6 +11,7 @@ what the market's does, and a start on GPUs that somebody else has by now is ref
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -57,6 +58,12 @@ NO_INSTANCES = (
     "There are no longer any instances available with the requested specifications. "
     "Please refresh and try again."
 )
+EVENTS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache",
+    "Connection": "keep-alive",
+    "X-Accel-Buffering": "no",
+}
 NO_GPUS = "There are not enough free GPUs on the host machine to start this pod."
 
 
@@ -381,6 +388,26 @@ def pod(market: Market, request: Request, found: Rental | None) -> Reply:
         return json_reply(pod_row(found))
 
 
+def log(market: Market, request: Request, found: Rental | None) -> Reply:
+    """Its last lines as events, in a stream that stays open for those to come."""
+    assert found is not None
+    query = request.query
+    tail = int(query.get("tail", "100"))
+    if not 0 <= tail <= 5000 or query.get("source", "system") not in ("system", "container"):
+        raise Problem(422, "Unprocessable Entity", "Request validation failed.")
+    lines = [("system", line) for line in market.machine_log_of(found).splitlines()]
+    lines += [("container", line) for line in market.log_of(found).splitlines()]
+    wanted = [one for one in lines if query.get("source") in (None, one[0])]
+    at = moment(int(found.created_at))
+    events = [
+        f"id: {at}/{number:012d}\n"
+        f"data: {json.dumps({'ts': at, 'source': source, 'line': line})}\n\n"
+        for number, (source, line) in enumerate(wanted, start=1)
+    ]
+    body = "".join(events[-tail:] if tail else ()).encode()
+    return Reply(200, body, dict(EVENTS), stays_open=True)
+
+
 def update(market: Market, request: Request, found: Rental | None) -> Reply:
     """Change what the body has."""
     assert found is not None
@@ -503,6 +530,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("PATCH", "/v2/pods/(?P<pod>[^/]+)", update),
     ("DELETE", "/v2/pods/(?P<pod>[^/]+)", delete),
     ("POST", "/v2/pods/(?P<pod>[^/]+)/action", act),
+    ("GET", "/v2/pods/(?P<pod>[^/]+)/logs", log),
     ("GET", "/v2/account/ssh-keys", ssh_keys),
     ("GET", "/v2/billing/pods", billing),
     ("PUT", "/v2/account/ssh-keys", replace_ssh_keys),
@@ -533,6 +561,7 @@ DIALECT = Dialect(
         "destroy": Where("DELETE", "^/v2/pods/[^/]+$"),
         "change": Where("PATCH", "^/v2/pods/[^/]+$"),
         "user": Where("GET", "^/v2/account/ssh-keys$"),
+        "log": Where("GET", "^/v2/pods/[^/]+/logs$"),
     },
     sayings={
         "no offers": (200, {"gpus": None}),

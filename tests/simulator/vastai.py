@@ -453,8 +453,8 @@ def request_log(market: Market, request: Request, instance: int) -> Reply:
     given = request.json()
     if instance not in market.rentals:
         raise Refusal(404, "invalid_id", "Invalid instance id.")
-    daemon = given.get("daemon_logs") == "true"
-    told = "" if daemon else market.log_of(market.rentals[instance])
+    of_machine = given.get("daemon_logs") == "true"
+    told = (market.machine_log_of if of_machine else market.log_of)(market.rentals[instance])
     kept = [line for line in told.splitlines() if str(given.get("filter") or "") in line]
     number = market.keep_log(kept[-int(given.get("tail") or MOST_LOG_LINES) :])
     url = f"{request.listener}/instance_logs/{number}.log"
@@ -640,6 +640,7 @@ DIALECT = Dialect(
         "user": Where("GET", "^/api/v0/users/current/?$"),
         "charges": Where("GET", "^/api/v0/charges/?$"),
         "account": Where("GET", "^/api/v0/auth/apikeys/?$"),
+        "log": Where("PUT", r"^/api/v0/instances/request_logs/\d+/?$"),
     },
     sayings={
         "no offers": (200, {"offers": None}),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -16,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+LONGEST_STREAM_SECONDS = 600
 IP_FREEBIND = 15  # linux/in.h; Python has no name for it
 
 
@@ -42,12 +44,14 @@ class Request:
 class Reply:
     """One answer. ``body`` may be empty while ``headers`` promise a length, for HEAD.
 
-    ``headers`` win over those that every answer has.
+    ``headers`` win over those that every answer has. One that ``stays_open`` is a stream: nothing
+    says where it ends, and it does when the client leaves.
     """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    stays_open: bool = False
 
 
 class DropConnection(Exception):
@@ -147,16 +151,28 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         self.send_response_only(reply.status)
-        usual = {
-            "Server": self.server_version,
-            "Date": http_date(time.time()),
-            "Content-Length": str(len(reply.body)),
-        }
+        usual = {"Server": self.server_version, "Date": http_date(time.time())}
+        if reply.stays_open:
+            usual["Transfer-Encoding"] = "chunked"
+        else:
+            usual["Content-Length"] = str(len(reply.body))
         for name, value in {**usual, **reply.headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
+        if reply.stays_open:
+            self.stream(reply.body)
+        elif self.command != "HEAD":
             self.wfile.write(reply.body)
+
+    def stream(self, body: bytes) -> None:
+        """Send one chunk and wait until the client leaves."""
+        self.close_connection = True
+        if body:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
+        self.wfile.flush()
+        self.connection.settimeout(LONGEST_STREAM_SECONDS)
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = respond
 

@@ -24,6 +24,7 @@ CAPABILITIES = {
     "keeps_second_mark": "a rental whose label was written over is still known",
     "tells_charges": "what it charged is a second view of what is rented",
     "tells_bill": "what was billed is compared with what was expected",
+    "tells_log": "the log of a host that let nobody in is evidence",
     "tells_account": "credit and rights are checked before renting",
     "takes_registry_login": "images that want a login",
 }

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -74,6 +77,40 @@ def read(chunks: Iterable[bytes], encoding: str, most_bytes: int) -> bytes:
     finally:
         # An error remembers where it came from, and so would keep the body of every try.
         body.clear()
+
+
+def beginning(
+    chunks: Iterable[bytes], seconds: float, most_bytes: int, pause_seconds: float = math.inf
+) -> bytes:
+    """What comes of *chunks* in so many seconds, up to so many bytes: a stream may have no end.
+
+    It is also over where it breaks off, and with the first pause that is longer than
+    *pause_seconds*. That is no error: what has come by then is what there is.
+    """
+    body, is_over, has_grown = bytearray(), threading.Event(), threading.Event()
+
+    def run() -> None:
+        with contextlib.suppress(Exception):
+            for chunk in chunks:
+                body.extend(chunk)
+                has_grown.set()
+                if is_over.is_set() or len(body) >= most_bytes:
+                    break
+        is_over.set()
+        has_grown.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    end = time.monotonic() + seconds
+    while True:
+        has_grown.clear()
+        left = end - time.monotonic()
+        if is_over.is_set() or left <= 0:
+            break
+        if not has_grown.wait(min(left, pause_seconds) if body else left):
+            break
+    # Who goes on sending is not listened to any more.
+    is_over.set()
+    return bytes(body[:most_bytes])
 
 
 def has_too_many_values(text: str) -> bool:

@@ -31,6 +31,12 @@ from .mark import Mark
 
 #: How people read None: the provider says nothing about it.
 NOT_TOLD = "not told"
+#: What plain data has beside the fields of an offer or a rental.
+_GPU_KEY = "gpu"
+
+
+def _without_gpu_key(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name != _GPU_KEY}
 
 
 @dataclass(frozen=True)
@@ -81,12 +87,12 @@ class Offer:
 
     def to_dict(self) -> dict[str, Any]:
         """The offer as plain data, as modules return it, with the key of its GPU."""
-        return {**asdict(self), "gpu": gpu_key(self.gpu_name)}
+        return {**asdict(self), _GPU_KEY: gpu_key(self.gpu_name)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Offer:
         """The offer that :meth:`to_dict` made *data* from."""
-        return cls(**{name: value for name, value in data.items() if name != "gpu"})
+        return cls(**_without_gpu_key(data))
 
 
 @dataclass(frozen=True)
@@ -300,7 +306,7 @@ class Rental:
 
     def to_dict(self) -> dict[str, Any]:
         """The rental as plain data, as modules return it, with the key of its GPU."""
-        data = {**asdict(self), "gpu": gpu_key(self.gpu_name)}
+        data = {**asdict(self), _GPU_KEY: gpu_key(self.gpu_name)}
         data["ssh"] = [asdict(endpoint) for endpoint in self.ssh]
         return data
 
@@ -309,13 +315,24 @@ class Rental:
         """The rental that :meth:`to_dict` made *data* from."""
         return cls(
             **{
-                **{name: value for name, value in data.items() if name != "gpu"},
+                **_without_gpu_key(data),
                 "mark": Mark(**data["mark"]) if data["mark"] else None,
                 "claim": Mark(**data["claim"]) if data["claim"] else None,
                 "ssh": tuple(Endpoint(**endpoint) for endpoint in data["ssh"]),
                 "ports": {port: Endpoint(**way) for port, way in data["ports"].items()},
             }
         )
+
+
+@dataclass(frozen=True)
+class RentalLog:
+    """The last lines of a rental's log: what its machine says of it, and what its container prints.
+
+    As they were written: nobody has taken a secret out of them, or made them plain.
+    """
+
+    machine: str = ""
+    container: str = ""
 
 
 @dataclass(frozen=True)

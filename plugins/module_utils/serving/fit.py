@@ -288,9 +288,14 @@ def _too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
     )
 
 
+def _safe_sequences(demand: Demand, room: Room) -> int | None:
+    """How many sequences there is room for, for sure; None where layers remember no state."""
+    return demand.cache.sequences_in(room.usable.low - demand.base.high)
+
+
 def _maybe_too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
     """What to say of a max_num_seqs for which there is room only if estimates are too high."""
-    safe = demand.cache.sequences_in(room.usable.low - demand.base.high)
+    safe = _safe_sequences(demand, room)
     asked = options.max_num_seqs
     if not asked or safe is None or asked <= safe or options.enforce_eager:
         return ""
@@ -299,7 +304,7 @@ def _maybe_too_many(demand: Demand, room: Room, options: EngineOptions) -> str:
 
 def _fewer_sequences(demand: Demand, room: Room, options: EngineOptions, on: Runtime) -> int | None:
     """The max_num_seqs to choose where vLLM's own is more than there is room for."""
-    safe = demand.cache.sequences_in(room.usable.low - demand.base.high)
+    safe = _safe_sequences(demand, room)
     usual = batch(options, on).sequences
     if options.max_num_seqs or safe is None or safe >= usual:
         return None

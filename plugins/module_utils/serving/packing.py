@@ -12,7 +12,7 @@ OCP specification of MXFP4 (one byte of scale for 32 values) and NVIDIA's of NVF
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -153,7 +153,7 @@ def _own_packings(method: str, given: Mapping[str, Any]) -> list[tuple[Modules, 
     expressions behind a sign, and by AutoRound's entries. None where they stay as they were.
     """
     rules = given.get("dynamic") if method.startswith("gptq") else given.get("extra_config")
-    names: dict[Packing | None, list[str]] = {}  # lists are long, and few packings are in them
+    found: list[tuple[str, Packing | None]] = []
     for name, entry in rules.items() if isinstance(rules, Mapping) else ():
         sign, _colon, rest = str(name).partition(":")
         is_signed = sign in ("+", "-")
@@ -162,7 +162,17 @@ def _own_packings(method: str, given: Mapping[str, Any]) -> list[tuple[Modules, 
             pattern = f"re:{pattern}"
         changed = {**given, **entry} if isinstance(entry, Mapping) else given
         plain = sign == "-" or float(changed.get("bits") or 4) >= 16
-        names.setdefault(None if plain else _whole(method, changed), []).append(pattern)
+        found.append((pattern, None if plain else _whole(method, changed)))
+    return _by_packing(found)
+
+
+def _by_packing(
+    named: Iterable[tuple[str, Packing | None]],
+) -> list[tuple[Modules, Packing | None]]:
+    """Modules by how they are packed: lists of them are long, and few packings are in them."""
+    names: dict[Packing | None, list[str]] = {}
+    for name, packing in named:
+        names.setdefault(packing, []).append(name)
     return [(Modules(patterns), packing) for packing, patterns in names.items()]
 
 
@@ -213,10 +223,8 @@ def _algorithm(given: Mapping[str, Any]) -> Packing:
 def _each_module(given: Mapping[str, Any]) -> Choice:
     """ModelOpt's mixed precision: each module that is named has its own, the others have none."""
     layers = given.get("quantized_layers")
-    names: dict[Packing, list[str]] = {}
-    for name, entry in layers.items() if isinstance(layers, Mapping) else ():
-        names.setdefault(_algorithm(entry), []).append(str(name))
-    packings = [(Modules(modules), packing) for packing, modules in names.items()]
+    entries = layers.items() if isinstance(layers, Mapping) else ()
+    packings = _by_packing((str(name), _algorithm(entry)) for name, entry in entries)
     # Where the checkpoint as a whole has a method of its own, it is that of all others.
     without = {key: given[key] for key in given if key not in ("quantized_layers", "ignore")}
     rest = _reader(without) if method_of(given) == "fp8" else None

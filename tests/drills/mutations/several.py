@@ -94,7 +94,7 @@ MUTATIONS = (
         "several-one-uses-up-all-requests",
         "a provider whose offers are all gone keeps the others from being asked",
         FILE,
-        "            left = max(left - len(others), min(left, 0 if desk in asked else 1))\n",
+        "            left = _share(left, len(others), desk not in asked)\n",
         "",
         (f"{SEVERAL}::test_offers_that_are_all_gone_leave_requests_for_the_other_provider",),
     ),

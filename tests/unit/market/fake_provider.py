@@ -30,6 +30,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Offer,
     Order,
     Rental,
+    RentalLog,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import (
@@ -169,6 +170,13 @@ class FakeProvider(Provider):
     def account(self) -> Account:
         """Money, where the kind tells of it."""
         return self._play("account", lambda: Account(credit_usd=25.0))
+
+    def log(self, rental_id: str, seconds: float) -> RentalLog:
+        """What its container prints, where the kind tells it."""
+        if not self.tells_log:
+            return super().log(rental_id, seconds)
+        log: RentalLog = self._play("log", lambda: RentalLog(container=f"{rental_id} is there"))
+        return log
 
     def release(self, rental_id: str) -> None:
         """Forget it."""

@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from tests.drills.controller import kill_modules, rent_playbook
-from tests.simulator.app import Simulator
+from tests.simulator.app import DEFAULT_PROVIDER, Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
@@ -83,6 +83,10 @@ class Deploy:
         """How many creates were sent."""
         return len(self.images())
 
+    def evidence(self, name: str) -> list[str]:
+        """What a file holds in each folder of evidence, the oldest first."""
+        return [file.read_text() for file in sorted(self.folder.glob(f"evidence/*/{name}"))]
+
     def images(self) -> list[str]:
         """The image that each create asked for."""
         entries = self.simulator.journal.entries()
@@ -91,11 +95,17 @@ class Deploy:
 
 
 @pytest.fixture
-def deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
+def provider() -> str:
+    """The marketplace of a test that is about none; a test that is about another names it."""
+    return DEFAULT_PROVIDER
+
+
+@pytest.fixture
+def deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str) -> Iterator[Deploy]:
     market = SimulatedMarket(PretendHosts())
     market.boot_seconds = 0
     market.rescale(SCALE)
-    simulator = Simulator(market)
+    simulator = Simulator(market, provider=provider)
     made = Deploy(tmp_path, simulator)
     simulator.observe = made.observe
     monkeypatch.setenv("INFEROPS_CLOCK", f"{market.clock.now()} {time.time()} {SCALE}")
@@ -145,6 +155,67 @@ def test_an_attempt_is_released_though_its_evidence_cannot_be_kept(deploy: Deplo
     assert "1 earlier attempts cost" in output
     assert "was released and proven gone; it cost" in output
     assert deploy.creates() == 2
+    assert deploy.billing() == []
+
+
+def test_the_log_of_each_host_that_lets_nobody_in_is_evidence_before_its_release(
+    deploy: Deploy,
+) -> None:
+    status, _output = deploy.run(rent_max_attempts=2)
+    assert status != 0
+    asked = [
+        found[0]
+        for one in deploy.simulator.journal.entries()
+        if (found := re.search(r"request_logs/\d+|DELETE", f"{one['method']} {one['path']}"))
+    ]
+    ids = [one.partition("/")[2] for one in asked if one != "DELETE"]
+    first, second = dict.fromkeys(ids)
+    # Of each, its machine's log and its container's.
+    logs = [f"request_logs/{one}" for one in (first, first, second, second)]
+    assert asked == [*logs[:2], "DELETE", *logs[2:], "DELETE"]
+    for told, rental_id in zip(deploy.evidence("provider.log"), (first, second), strict=True):
+        assert f"rental {rental_id} was started" in told
+        assert "create container vastai/base-image" in told
+    assert all("- provider.log\n" in summary for summary in deploy.evidence("summary.md"))
+    assert deploy.billing() == []
+
+
+def test_the_log_of_one_host_explains_no_later_failure(deploy: Deploy) -> None:
+    refused = {"kind": "reply", "status": 400, "body": {"success": False, "error": "invalid_args"}}
+    fault = {**refused, "method": "PUT", "path": "/asks/", "skip": 1, "times": 9}
+    deploy.simulator.control.plan_faults([fault])
+    status, output = deploy.run(rent_max_attempts=3)
+    assert status != 0
+    assert "invalid_args" in output
+    assert len(deploy.evidence("summary.md")) == 2
+    assert len(deploy.evidence("provider.log")) == 1
+
+
+def test_a_log_that_nobody_gets_keeps_no_release_waiting(deploy: Deploy) -> None:
+    down = {"kind": "reply", "path": "/request_logs/", "status": 500, "body": "down", "times": 9}
+    deploy.simulator.control.plan_faults([down])
+    status, output = deploy.run(rent_max_attempts=1)
+    assert status != 0
+    assert "was released and proven gone; it cost" in output
+    assert deploy.billing() == []
+    (summary,) = deploy.evidence("summary.md")
+    assert re.search(r"- provider\.log: Reading the log of rental \d+: .*down", summary)
+
+
+@pytest.mark.parametrize("provider", ["runpod"])
+def test_an_image_that_only_the_log_names_as_missing_ends_the_run(deploy: Deploy) -> None:
+    hosts = deploy.simulator.market.hosts
+    assert isinstance(hosts, PretendHosts)
+    hosts.failure = "Error response from daemon: manifest unknown"
+    status, output = deploy.run(
+        inferops_provider="runpod", inferops_allow_unenforced_deadline=True, rent_max_attempts=3
+    )
+    assert status != 0
+    assert "because its registry has no such image or tag" in output
+    assert "Correct rent_image." in output
+    assert len([one for one in deploy.simulator.journal.entries() if one["method"] == "POST"]) == 1
+    (told,) = deploy.evidence("provider.log")
+    assert hosts.failure in told
     assert deploy.billing() == []
 
 

@@ -184,6 +184,30 @@ def test_a_host_that_is_to_blame_is_told_as_data(controller: Controller, ssh: Ss
         assert failure[part] in result["msg"]
 
 
+def test_the_log_of_a_host_that_lets_nobody_in_is_told(
+    controller: Controller, ssh: SshHost
+) -> None:
+    ssh.host_key = as_paramiko(derive("a stranger's", MARK, 2).private)
+    rental_id = controller.rent()
+    output, result = controller.ready(id=rental_id, timeout_seconds=2)
+    assert f"reading the log of rental {rental_id}" in output
+    assert result["failure"]["stage"] == "ssh"
+    assert f"rental {rental_id} was started" in result["log"]
+    assert result["log_missing"] == ""
+
+
+def test_a_log_that_nobody_gets_changes_no_word_of_the_failure(
+    controller: Controller, ssh: SshHost
+) -> None:
+    ssh.host_key = as_paramiko(derive("a stranger's", MARK, 2).private)
+    fault = {"kind": "reply", "path": "/request_logs/", "status": 500, "body": "down", "times": 9}
+    controller.simulator.control.plan_faults([fault])
+    _output, result = controller.ready(id=controller.rent(), timeout_seconds=2)
+    assert (result["failure"]["kind"], result["failure"]["stage"]) == ("HostFault", "ssh")
+    assert result["log"] == []
+    assert "down" in result["log_missing"]
+
+
 def test_a_label_that_is_no_mark_leaves_the_host_key_unknown(controller: Controller) -> None:
     output, result = controller.ready(id=controller.rent(label="renamed by hand"))
     assert "FAILED!" in output

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.answers import (
+    beginning as beginning_of,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
     ProviderUnavailable,
@@ -224,6 +227,107 @@ def test_an_answer_that_breaks_off_is_none(serve: Callable[[Speak], str]) -> Non
 
     with pytest.raises(ProviderUnavailable, match="got no answer"):
         asked(serve(cut))
+
+
+# Streams.
+
+EVENT = b"data: {}\n"
+STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def chunk(body: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(body), body)
+
+
+def beginning(url: str, seconds: float = 30.0, most_bytes: int = 1000) -> Response:
+    transport = Transport(url, {}, Pace(None, {}, Clock()), Clock())
+    return transport.beginning("/", kind="log", seconds=seconds, most_bytes=most_bytes)
+
+
+def then(connection: socket.socket, again: bytes, pause_seconds: float = 0.05) -> None:
+    """Send it for a minute."""
+    for _again in range(round(60 / pause_seconds)):
+        connection.sendall(again)
+        time.sleep(pause_seconds)
+
+
+def never_ends(connection: socket.socket, _request: bytes) -> None:
+    connection.sendall(STREAM + chunk(EVENT))
+    # Until whoever asked has gone.
+    connection.recv(1)
+
+
+def breaks_off(connection: socket.socket, _request: bytes) -> None:
+    connection.sendall(STREAM + chunk(EVENT) + b"400\r\n{")
+
+
+def has_no_chunks(connection: socket.socket, _request: bytes) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + EVENT)
+    connection.recv(1)
+
+
+def ends(connection: socket.socket, _request: bytes) -> None:
+    connection.sendall(STREAM + chunk(EVENT) + b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("speak", [never_ends, breaks_off, has_no_chunks, ends])
+def test_of_a_stream_that_goes_silent_what_came_is_told(
+    serve: Callable[[Speak], str], speak: Speak
+) -> None:
+    told = beginning(serve(speak))
+    assert (told.status, told.text) == (200, EVENT.decode())
+
+
+def test_a_stream_that_floods_is_cut(serve: Callable[[Speak], str]) -> None:
+    def flood(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(STREAM)
+        then(connection, chunk(EVENT * 5000), 0.001)
+
+    assert beginning(serve(flood)).text == (EVENT * 1000)[:1000].decode()
+
+
+def test_a_stream_that_floods_ends_the_reading() -> None:
+    read: list[bytes] = []
+
+    def flood() -> Iterator[bytes]:
+        for number in range(2000):
+            read.append(b"x" * 100)
+            yield read[-1]
+            # Who is still read from in a minute was not cut.
+            time.sleep(0 if number < 20 else 0.03)
+
+    assert beginning_of(flood(), 60, 1000) == b"x" * 1000
+    assert len(read) == 10
+
+
+def test_a_stream_that_drips_is_cut(serve: Callable[[Speak], str]) -> None:
+    has_ended = threading.Event()
+
+    def drip(connection: socket.socket, _request: bytes) -> None:
+        connection.sendall(STREAM)
+        then(connection, chunk(EVENT))
+        has_ended.set()
+
+    told = beginning(serve(drip), seconds=0.5, most_bytes=10**6).text
+    assert told.startswith(EVENT.decode())
+    assert not has_ended.is_set()
+
+
+def test_a_stream_that_never_begins_is_no_answer(serve: Callable[[Speak], str]) -> None:
+    has_ended = threading.Event()
+
+    def hang(connection: socket.socket, _request: bytes) -> None:
+        then(connection, b"")
+        has_ended.set()
+
+    with pytest.raises(ProviderUnavailable, match="got no answer"):
+        beginning(serve(hang), seconds=0.3)
+    assert not has_ended.is_set()
+
+
+def test_what_refuses_a_stream_is_told_with_its_status(serve: Callable[[Speak], str]) -> None:
+    told = beginning(serve(says("404 Not Found", b'{"status": 404}')))
+    assert (told.status, told.data) == (404, {"status": 404})
 
 
 # Too many calls.

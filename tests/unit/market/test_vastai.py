@@ -23,7 +23,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vast
     _offered,
 )
 from tests.simulator import vastai
+from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.offers import generate
+from tests.simulator.web import Reply, Request
 from tests.unit.market.conftest import PUBLIC_KEY, Market, as_order, order
 
 CREATE = {"method": "PUT", "path": "/asks/"}
@@ -323,3 +325,87 @@ def test_half_a_login_is_refused_before_anything_is_rented(
         )
         assert "registry_username" in result["msg"]
     assert market.creates() == []
+
+
+# Logs.
+
+REQUEST_LOG = {"method": "PUT", "path": "/request_logs/"}
+
+
+def rented_id(market: Market) -> str:
+    return str(market.rent()["rental"]["id"])
+
+
+def test_a_log_is_looked_for_until_it_is_there_and_its_place_gets_no_key_of_ours(
+    market: Market,
+) -> None:
+    rental_id = rented_id(market)
+    keys: dict[str, set[str | None]] = {}
+    answer = market.simulator.api.answer
+
+    def watched(request: Request, traits: Any, from_host: bool) -> Reply:
+        name = "log" if request.path.startswith("/instance_logs/") else "API"
+        keys.setdefault(name, set()).add(request.headers.get("authorization"))
+        return answer(request, traits, from_host)
+
+    market.simulator.api.answer = watched  # type: ignore[method-assign]
+    # It is on its way the first time that somebody looks.
+    log = market.provider().log(rental_id, 20.0)
+    assert "was started" in log.container
+    assert "create container some/image" in log.machine
+    assert keys == {"log": {None}, "API": {f"Bearer {ACCOUNT_KEY}"}}
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "http://169.254.169.254/latest/meta-data/",
+        "https://s3.amazonaws.com@elsewhere.example/x.log",
+        "https://s3.amazonaws.com.elsewhere.example/x.log",
+        "https://elsewhere.example/s3.amazonaws.com/x.log",
+        "http://s3.amazonaws.com/vast.ai/x.log",
+        "{api}.elsewhere.example/x.log",
+        "{api}@elsewhere.example/x.log",
+        "file:///etc/passwd",
+        "",
+        5,
+        None,
+    ],
+)
+def test_a_log_that_is_said_to_lie_anywhere_is_not_fetched(market: Market, link: Any) -> None:
+    rental_id = rented_id(market)
+    told = link.format(api=market.simulator.url) if isinstance(link, str) else link
+    body = {"success": True, "result_url": told, "msg": "x"}
+    market.fault("reply", **REQUEST_LOG, status=200, body=body, times=9)
+    with pytest.raises(ProviderUnavailable, match="is no bucket"):
+        market.provider().log(rental_id, 20.0)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://s3.amazonaws.com/vast.ai/instance_logs/1f.log",
+        "https://vast-logs.s3.us-west-2.amazonaws.com/1f.log?X-Amz-Signature=1",
+        "{api}/instance_logs/5.log",
+    ],
+)
+def test_a_log_lies_in_a_bucket(market: Market, link: str) -> None:
+    told = link.format(api=market.simulator.url)
+    place, path = market.provider()._place_of_log(told)
+    assert place + path == told
+
+
+def test_a_log_that_never_comes_is_told(market: Market) -> None:
+    rental_id, before = rented_id(market), market.clock.now()
+    market.fault("reply", method="GET", path="/instance_logs/", status=403, body="", times=999)
+    with pytest.raises(ProviderUnavailable, match="not there within 10 s"):
+        market.provider().log(rental_id, 20.0)
+    assert market.clock.now() - before < 60
+
+
+def test_one_of_two_logs_is_better_than_none(market: Market) -> None:
+    rental_id = rented_id(market)
+    market.fault("reply", **REQUEST_LOG, status=500, body="", times=1)
+    log = market.provider().log(rental_id, 20.0)
+    assert log.machine == ""
+    assert "was started" in log.container

@@ -25,6 +25,7 @@ CALLS: dict[str, tuple[str, str]] = {
     "check_credential": ("GET", r"/users/current"),
     "charged": ("GET", r"/api/v0/charges/"),
     "account": ("GET", r"/api/v0/auth/apikeys/"),
+    "log": ("PUT", r"/instances/request_logs/\d+/"),
 }
 
 #: What a rental's row shows while the provider does not tell its price.

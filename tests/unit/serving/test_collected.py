@@ -36,3 +36,17 @@ def test_a_host_that_was_not_reached_lacks_everything_for_its_reason() -> None:
         assert outcome["missing"] == {"everything on the host": reason}
         assert outcome["told"] == f"The host was not reached: {reason}"
         assert outcome["diagnosis"] == {}
+
+
+def test_of_a_host_that_let_nobody_in_there_is_what_its_provider_told() -> None:
+    outcome = evidence_outcome({}, FAILURE, {"log": ["It began.", "It ended."], "log_missing": ""})
+    assert outcome["files"] == {"provider.log": "It began.\nIt ended.\n"}
+    assert "provider.log" not in outcome["missing"]
+
+
+def test_why_there_is_no_log_of_a_provider_is_told_where_one_was_asked_for() -> None:
+    outcome = evidence_outcome({}, FAILURE, {"log": [], "log_missing": "it is down"})
+    assert outcome["files"] == {}
+    assert outcome["missing"]["provider.log"] == "it is down"
+    reached = evidence_outcome(COLLECTED, FAILURE, {"rental": {}, "seconds": {}})
+    assert (reached["files"], reached["missing"]) == ({}, COLLECTED["missing"])

@@ -51,6 +51,7 @@ def test_the_features_are_those_that_the_provider_has(provider: str, dialect: Di
     assert ("attach" in dialect.requests) == kind.attaches_keys
     assert ("change" in dialect.requests) == kind.can_change_mark
     assert ("charges" in dialect.requests) == kind.tells_charges
+    assert ("log" in dialect.requests) == kind.tells_log
     known = set(dialect.credentials)
     assert known <= {one.option for one in kind.credentials}
     assert known >= {one.option for one in kind.credentials if one.required}

@@ -41,6 +41,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prov
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.simulator import runpod
 from tests.simulator.documents import Wire
+from tests.simulator.hosts import PretendHosts
 from tests.simulator.web import Reply, Request
 from tests.unit.market.conformance.subjects import SimulatedRunPod
 from tests.unit.market.conftest import PUBLIC_KEY
@@ -91,6 +92,7 @@ def test_every_call_and_every_answer_is_as_the_document_has_it(
     provider.change_mark(rental.id, rental.mark)
     provider.list_rentals()
     provider.check_credential()
+    provider.log(rental.id, 20.0)
     provider.release(rental.id)
     assert provider.get(rental.id) is None
     assert provider.billed_usd(rental.id, rental.since) == 0
@@ -406,3 +408,50 @@ def test_an_odd_bill_is_no_bill_of_nothing(subject: SimulatedRunPod, odd: dict[s
     edited(subject, "/v2/billing/pods", lambda row: row.update(odd))
     with pytest.raises(ProviderUnavailable, match="a record is odd"):
         subject.provider().billed_usd(rental.id, rental.since)
+
+
+# Its log.
+
+
+def test_the_log_of_a_pod_whose_image_nobody_has_says_so(subject: SimulatedRunPod) -> None:
+    hosts = subject.market.hosts
+    assert isinstance(hosts, PretendHosts)
+    hosts.failure = "Error response from daemon: manifest unknown"
+    provider = subject.provider()
+    rental_id = provider.rent(cheapest(subject), order(subject))
+    (rental,) = subject.market.rentals.values()
+    while not rental.status_msg:
+        rental.gone.wait(0.001)
+    log = provider.log(rental_id, 20.0)
+    first, last = log.machine.splitlines()
+    assert first.endswith("create container some/image")
+    assert last.endswith(hosts.failure)
+    assert log.container == ""
+
+
+ODD_EVENTS = (
+    "data: {\n",
+    "data: 5\n",
+    'data: {"line": 5}\n',
+    "id: 5\n",
+    '{"line": "x"}\n',
+    f"data: {'[' * 9999}\n",
+    'data: {"source": "system", "line": "cut o',
+)
+
+
+@pytest.mark.parametrize("odd", ODD_EVENTS)
+def test_an_event_that_is_none_is_no_line_and_hides_no_other(
+    subject: SimulatedRunPod, odd: str
+) -> None:
+    rental = rented(subject)
+    body = f'data: {{"line": "before\\u2028it"}}\r\n\r\n{odd}\ndata: {{"line": "after"}}\n'
+    said = {"kind": "reply", "path": "/logs$", "status": 200, "body": body}
+    subject.simulator.control.plan_faults([said])
+    lines = subject.provider().log(rental.id, 20.0).container.split("\n")
+    assert [line for line in lines if line] == ["before\u2028it", "after"]
+
+
+def test_another_pods_log_is_none_of_ours(subject: SimulatedRunPod) -> None:
+    with pytest.raises(ProviderUnavailable, match="pod not found"):
+        subject.provider().log("sim0", 20.0)

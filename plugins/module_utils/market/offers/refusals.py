@@ -55,10 +55,10 @@ def _refusals(fit: Mapping[str, Any], disk: DiskNeeds, asked: Asked) -> Iterator
     # What nobody knows the size of would be rented the cheapest card of all.
     named = asked.vram_gib > 0 or asked.gpu_names
     if _is_unknown(fit) and model and not named and not asked.ignore_fit:
-        other = ", or give the model's config.json as inferops_model_config"
+        or_give_it = ", or give the model's config.json as inferops_model_config"
         yield (
             f"Nothing says which GPU {model} needs: {why}. Set rent_vram_gib or rent_gpu_names"
-            f"{other if fit.get('unknown') else ''}."
+            f"{or_give_it if fit.get('unknown') else ''}."
         )
     gpus = int(fit.get("gpus") or 1)
     if gpus > asked.gpu_count:

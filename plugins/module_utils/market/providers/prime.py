@@ -16,7 +16,6 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 from ..border import port_of, printable, shown
@@ -44,7 +43,7 @@ from ..model import (
 )
 from ..wish import Wish
 from .dashes import with_dashes, without_dashes
-from .fields import DAMAGED, id_or_none, numeric, required
+from .fields import DAMAGED, id_or_none, moment, numeric, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of
@@ -327,7 +326,7 @@ class PrimeIntellect(RestProvider):
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
         label = without_dashes(printable(row.get("name") or ""))
         mark = mark_of(label, None, self.seal)
-        created = _time(row.get("createdAt"))
+        created = moment(row.get("createdAt"))
         user, ways = _ssh(row)
         return Rental(
             provider=self.name,
@@ -508,14 +507,6 @@ def _page_of(data: Any) -> tuple[list[dict[str, Any]] | None, int | None]:
     )
     counted = isinstance(total, int) and not isinstance(total, bool)
     return (rows if known else None), (total if counted else None)
-
-
-def _time(told: Any) -> float | None:
-    """RFC 3339 in epoch seconds; None where it is not told. Raises one of DAMAGED."""
-    if told is None:
-        return None
-    moment = datetime.fromisoformat(told.replace("Z", "+00:00"))
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _first(told: Any) -> Any:

@@ -29,7 +29,7 @@ from typing import ClassVar
 
 from ..clock import Clock
 from ..mark import Mark, Seal
-from ..model import Account, Charge, HostImage, Offer, Order, Rental
+from ..model import Account, Charge, HostImage, Offer, Order, Rental, RentalLog
 from ..wish import Wish, version_key
 from .pace import Pace
 
@@ -128,6 +128,8 @@ class Provider(ABC):
     tells_charges: ClassVar[bool] = False
     #: Tell what one rental was billed, also after its end.
     tells_bill: ClassVar[bool] = False
+    #: Tell the log of a rental: what there is to go by where nobody could log in.
+    tells_log: ClassVar[bool] = False
     #: Tell what the account has and what its key may do.
     tells_account: ClassVar[bool] = False
     #: Tell what GPUs there are, as its offers call them.
@@ -214,6 +216,14 @@ class Provider(ABC):
         None where no bill names it yet. Only called where ``tells_bill``. Retried by itself.
         """
         raise NotImplementedError(f"{self.name} does not tell what a rental was billed")
+
+    def log(self, rental_id: str, seconds: float) -> RentalLog:
+        """The last lines of a rental's log, empty where it has none.
+
+        Only called where ``tells_log``, about a rental that bills: it is asked for once, and what
+        has not come after so many seconds is left out. Of a size that can be held, whatever comes.
+        """
+        raise NotImplementedError(f"{self.name} does not tell the log of a rental")
 
     @abstractmethod
     def release(self, rental_id: str) -> None:

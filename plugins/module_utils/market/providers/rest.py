@@ -42,10 +42,10 @@ class RestProvider(Provider):
     def __init__(
         self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
     ) -> None:
-        address = without_login(api_url).rstrip("/")
+        self._address = without_login(api_url).rstrip("/")
         self._console_url = self.console
-        if address != self.default_url:
-            self._console_url = address + urlsplit(self.console).path
+        if self._address != self.default_url:
+            self._console_url = self._address + urlsplit(self.console).path
         log_in = self._log_in(credentials, api_url, pace, clock)
         self._transport = Transport(api_url, log_in, pace, clock, slow_seconds=self.slow_seconds)
 

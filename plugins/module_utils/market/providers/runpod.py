@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from ...common.answers import parse
 from ..access.start_script import SelfRelease, start_script
 from ..border import port_of, printable, shown
 from ..errors import (
@@ -37,6 +38,7 @@ from ..model import (
     Offer,
     Order,
     Rental,
+    RentalLog,
 )
 from ..wish import Wish
 from .fields import DAMAGED, as_moment, id_or_none, moment, numeric, oddity, required
@@ -83,6 +85,10 @@ _NO_CAPACITY = re.compile(
     r"no longer any instances|no instances|not enough|capacity|could not be placed"
     r"|currently unavailable|out of stock"
 )
+#: So many lines of the past come first in its log.
+_LOG_LINES, _MOST_LOG_BYTES = 200, 128 * 2**10
+#: Of a log's two sources, the one that tells what becomes of the container.
+_SYSTEM = "system"
 #: A 403 on a request that is refused for this kind of GPU alone.
 _NO_ACCESS_TO_POOL = re.compile(r"\bpool\b")
 
@@ -99,7 +105,7 @@ class RunPod(RestProvider):
     identity = ("id", "name", "env")
     # 60 a minute, 3000 an hour and 50000 a day, of all calls together.
     seconds_between: ClassVar[Mapping[str, float]] = dict.fromkeys(
-        ("create", "destroy", "show", "list", "change", "search", "keys", "bills"), 1.2
+        ("create", "destroy", "show", "list", "change", "search", "keys", "bills", "log"), 1.2
     )
     label_length = 191
     ssh_user = "root"
@@ -119,6 +125,7 @@ class RunPod(RestProvider):
     tells_gpu_names = True
     keeps_second_mark = True
     tells_bill = True
+    tells_log = True
     # The key in a pod is documented to be good for that pod alone, and not whether it may end it.
     # The switch is sent along and tries, and nobody counts on it.
     enforces_deadline = NOBODY
@@ -209,6 +216,24 @@ class RunPod(RestProvider):
         except DAMAGED as error:
             raise ProviderUnavailable(f"{doing}: a record is odd: {oddity(error)}.") from error
         return sum(parts) if parts else None
+
+    def log(self, rental_id: str, seconds: float) -> RentalLog:
+        """``GET /v2/pods/{id}/logs``: past events, and then the present ones without an end."""
+        response = self._transport.beginning(
+            f"/v2/pods/{rental_id}/logs",
+            kind="log",
+            query={"tail": _LOG_LINES},
+            seconds=seconds,
+            most_bytes=_MOST_LOG_BYTES,
+        )
+        if response.status != 200:
+            self._refused(response, f"Reading the log of rental {rental_id}")
+        events = list(_log_events(response.text))
+        machine, container = (
+            "\n".join(line for of_machine, line in events if of_machine is wanted)
+            for wanted in (True, False)
+        )
+        return RentalLog(machine, container)
 
     def release(self, rental_id: str) -> None:
         """``DELETE /v2/pods/{id}``."""
@@ -380,6 +405,18 @@ def _is_problem(response: Response) -> bool:
 
 def _says_gone(response: Response) -> bool:
     return response.status == 404 and _is_problem(response)
+
+
+def _log_events(text: str) -> Iterator[tuple[bool, str]]:
+    """Each line in a stream of events with its time, and whether it is of the machine.
+
+    What is no such event is left out, and so is one that was cut off.
+    """
+    for row in text.split("\n"):
+        name, _colon, told = row.partition(":")
+        event = parse(told) if name == "data" else None
+        if isinstance(event, dict) and isinstance(event.get("line"), str):
+            yield event.get("source") == _SYSTEM, f"{event.get('ts') or ''} {event['line']}".strip()
 
 
 def _second_mark(row: dict[str, Any]) -> str | None:

@@ -18,7 +18,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Any, ClassVar
 
 from ..border import port_of, printable, shown
@@ -33,7 +32,7 @@ from ..errors import (
 from ..mark import PREFIX, Mark, claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, Endpoint, Offer, Order, Rental
 from ..wish import Wish, version_key
-from .fields import DAMAGED, id_or_none, moment, numeric, required
+from .fields import DAMAGED, as_moment, id_or_none, moment, numeric, required
 from .provider import PROVIDER, Credential, Usual
 from .rest import RestProvider, offers_of
 from .transport import Response, expect_ok
@@ -508,7 +507,7 @@ def _ends_at(row: Mapping[str, Any], deadline: int) -> bool:
 
 def _date(deadline: int) -> str | None:
     """Epoch seconds as RFC 3339 has them; None for no deadline."""
-    return datetime.fromtimestamp(deadline, timezone.utc).isoformat() if deadline else None
+    return as_moment(deadline) if deadline else None
 
 
 def _ways(row: Mapping[str, Any]) -> dict[str, Endpoint]:

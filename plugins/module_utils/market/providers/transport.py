@@ -10,12 +10,13 @@ import math
 import random
 import re
 import sys
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
-from ...common.answers import CHUNK_BYTES, UnreadableAnswer, parse, read, within
+from ...common.answers import CHUNK_BYTES, UnreadableAnswer, beginning, parse, read, within
 from ..clock import Clock
 from ..errors import CredentialError, ProviderUnavailable, RateLimited
 from .pace import LONGEST_WAIT_SECONDS, Pace
@@ -48,6 +49,10 @@ _MOST_LAYERS = 10
 _DATES_KEPT = 5
 #: Numbers above it are times since the epoch, those below are seconds to wait.
 _EPOCH_SECONDS = 1e9
+#: What a stream has to tell at once comes without such a pause.
+_PAUSE_SECONDS = 2.0
+#: Packed, a stream could not be cut anywhere.
+_UNPACKED = {"Accept-Encoding": "identity"}
 #: A secret beside its name, also when the text ends in the middle of it.
 _SECRET = re.compile(
     r"(instance_api_key|jupyter_token|api_key|access_token|refresh_token|client_secret|\bbearer)"
@@ -196,10 +201,7 @@ class Transport:
                 reply = self._send(method, path, kind, query, body)
             except requests.RequestException as error:
                 if attempt == self._tries or not idempotent:
-                    raise ProviderUnavailable(
-                        f"{method} {self._base_url}{path} got no answer ({_reason(error)}).",
-                        remedy="Check the network, the api_url and the provider's status page.",
-                    ) from error
+                    raise self._unanswered(method, path, error) from error
                 self._clock.sleep(_pause(attempt, None))
                 continue
             self._note_latency(self._clock.monotonic() - began)
@@ -266,6 +268,57 @@ class Transport:
             return within(timeout_seconds, send)
         except TimeoutError as error:
             raise requests.Timeout(str(error)) from error
+
+    def beginning(
+        self,
+        path: str,
+        *,
+        kind: str,
+        query: dict[str, Any] | None = None,
+        seconds: float,
+        most_bytes: int,
+    ) -> Response:
+        """What a GET brings in so many seconds, up to so many bytes: a stream may have no end.
+
+        Asked once. A body that drips, floods, breaks off or has told what there is to tell is cut
+        there, which is no error. Raises ProviderUnavailable when no answer has begun by then.
+        """
+        end = time.monotonic() + seconds
+        self._log_in.headers()
+        self._pace.wait(kind)
+
+        def begin() -> Any:
+            return self._session.request(
+                "GET",
+                self._base_url + path,
+                params=query,
+                headers=_UNPACKED,
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+            )
+
+        try:
+            reply = within(seconds, begin)
+        except (requests.RequestException, TimeoutError) as error:
+            raise self._unanswered("GET", path, error) from error
+
+        def chunks() -> Iterator[bytes]:
+            with reply:
+                # Without a length, a read of more than has come waits for the rest.
+                has_length = reply.raw.chunked or "Content-Length" in reply.headers
+                size = CHUNK_BYTES if has_length else 1
+                yield from reply.raw.stream(size, decode_content=False)
+
+        body = beginning(chunks(), end - time.monotonic(), most_bytes, _PAUSE_SECONDS)
+        text = body.decode(errors="replace")
+        return Response(reply.status_code, parse(text), text, self._log_in.secrets())
+
+    def _unanswered(self, method: str, path: str, error: BaseException) -> ProviderUnavailable:
+        return ProviderUnavailable(
+            f"{method} {self._base_url}{path} got no answer ({_reason(error)}).",
+            remedy="Check the network, the api_url and the provider's status page.",
+        )
 
     def _note_latency(self, seconds: float) -> None:
         known = self.latency_seconds

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..access.start_script import SelfRelease, start_script
-from ..border import port_of, printable
+from ..border import port_of, printable, shown
+from ..clock import Clock
 from ..errors import (
     CredentialError,
     MarketError,
@@ -39,12 +40,14 @@ from ..model import (
     Offer,
     Order,
     Rental,
+    RentalLog,
 )
 from ..wish import Wish
 from .fields import DAMAGED, id_or_none, numeric, required
+from .pace import Pace
 from .provider import HOST, Credential, EngineImages, Usual
 from .rest import RestProvider, offers_of
-from .transport import Response, expect_ok
+from .transport import Response, Transport, expect_ok
 
 _MB_PER_GIB = 1024.0
 _SECONDS_PER_HOUR = 3600.0
@@ -114,6 +117,13 @@ _REFUSALS: tuple[tuple[tuple[str, ...], tuple[int, ...], str, str], ...] = (
         "Install a newer version of inferops.gpu, and see whether inferops_api_url is right.",
     ),
 )
+#: A log is laid into a bucket of Amazon S3, where everybody may read it who knows its address. The
+#: official client looks there three times a second for 9 s.
+_BUCKET = re.compile(
+    r"(https://(?:[a-z0-9-]{1,63}\.)?s3(?:[.-][a-z0-9-]{1,30})?\.amazonaws\.com)(/\S+)"
+)
+_LOOK_EVERY_SECONDS = 0.5
+_LOG_LINES, _MOST_LOG_BYTES = 200, 64 * 2**10
 _HOURS_PER_MONTH = 720.0
 #: The variable of the container that holds the second copy of the mark.
 _MARK_VARIABLE = "INFEROPS_MARK"
@@ -150,6 +160,7 @@ class VastAI(RestProvider):
         "names": 1.0,
         "user": 1.0,
         "charges": 1.0,
+        "log": 1.0,
     }
     label_length = 256
     ssh_user = "root"
@@ -176,11 +187,18 @@ class VastAI(RestProvider):
     tells_machines = True
     tells_charges = True
     tells_bill = True
+    tells_log = True
     tells_account = True
     tells_gpu_names = True
     keeps_second_mark = True
     takes_registry_login = True
     enforces_deadline = HOST
+
+    def __init__(
+        self, credentials: Mapping[str, str], api_url: str, pace: Pace, clock: Clock
+    ) -> None:
+        super().__init__(credentials, api_url, pace, clock)
+        self._clock = clock
 
     def search(self, wish: Wish) -> list[Offer]:
         """Offers on demand; the answer may hold too many, never too few kinds."""
@@ -283,6 +301,47 @@ class VastAI(RestProvider):
         """By its charges."""
         charge = self.charged(since).get(rental_id)
         return charge.usd if charge else None
+
+    def log(self, rental_id: str, seconds: float) -> RentalLog:
+        """What ``PUT /instances/request_logs/{id}/`` has uploaded, once for each of two logs."""
+        parts, error = [], None
+        for of_machine in (True, False):
+            try:
+                parts.append(self._log(rental_id, of_machine, seconds / 2))
+            except ProviderUnavailable as reason:
+                parts.append("")
+                error = reason
+        if error and not any(parts):
+            raise error
+        return RentalLog(*parts)
+
+    def _log(self, rental_id: str, of_machine: bool, seconds: float) -> str:
+        doing = f"Reading the log of rental {rental_id}"
+        body = {"tail": str(_LOG_LINES), **({"daemon_logs": "true"} if of_machine else {})}
+        path = f"/api/v0/instances/request_logs/{rental_id}/"
+        answer = self._transport.request("PUT", path, kind="log", body=body, idempotent=False)
+        link = self._ok(answer, doing).get("result_url")
+        place, path = self._place_of_log(link)
+        # It lies at somebody else's, who gets no key of ours.
+        bucket = Transport(place, {}, Pace(None, {}, self._clock), self._clock)
+        for waited in self._clock.ticks(seconds, _LOOK_EVERY_SECONDS):
+            left = max(seconds - waited, _LOOK_EVERY_SECONDS)
+            found = bucket.beginning(path, kind="log", seconds=left, most_bytes=_MOST_LOG_BYTES)
+            if found.status == 200:
+                return found.text
+        raise ProviderUnavailable(f"{doing}: it was not there within {seconds:.0f} s.")
+
+    def _place_of_log(self, link: Any) -> tuple[str, str]:
+        """The server and the path of a log's address: a bucket, or the API's own server.
+
+        Who answers could have the controller ask anybody. Raises ProviderUnavailable.
+        """
+        text = link if isinstance(link, str) else ""
+        own = rf"({re.escape(self._address)})(/\S+)"
+        found = _BUCKET.fullmatch(text) or re.fullmatch(own, text)
+        if not found:
+            raise ProviderUnavailable(f"A log is said to lie at {shown(link)}, which is no bucket.")
+        return found[1], found[2]
 
     def release(self, rental_id: str) -> None:
         """``DELETE /instances/{id}/``."""

@@ -17,7 +17,6 @@ import contextlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any, ClassVar
 
 from ..access.start_script import start_script
@@ -45,7 +44,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, numeric, required
+from .fields import DAMAGED, id_or_none, moment, numeric, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of
@@ -420,7 +419,7 @@ class Verda(RestProvider):
             status=status,
             status_text=text,
             price_usd_per_hour=price,
-            started_at=_time(row.get("created_at")),
+            started_at=moment(row.get("created_at")),
             machine_id=None,
             gpu_name=_gpu_name(str(gpu.get("description") or "")),
             gpu_count=count,
@@ -815,12 +814,5 @@ def _gpu_name(told: str) -> str:
 
 def _seniority(row: Mapping[str, Any]) -> str:
     """The time of the request: ids tell no order."""
-    created = _time(row.get("created_at"))
+    created = moment(row.get("created_at"))
     return "" if created is None else f"{created:020.6f}"
-
-
-def _time(told: Any) -> float | None:
-    """2023-07-15T14:10:26.654Z in epoch seconds; None where it is not told."""
-    if told is None:
-        return None
-    return datetime.fromisoformat(told.replace("Z", "+00:00")).timestamp()

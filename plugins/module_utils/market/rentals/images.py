@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..errors import ImageRefused
+
 
 @dataclass(frozen=True)
 class ImageRefusal:
@@ -56,3 +58,12 @@ _REFUSALS = (
 def image_refusal(text: str) -> ImageRefusal | None:
     """What *text*, which a provider shows of a rental, says against its image; None for nothing."""
     return next((one for one in _REFUSALS if one.said.search(text)), None)
+
+
+def image_refused(rental_id: str, refusal: ImageRefusal, said: str, money: str) -> ImageRefused:
+    """The error for a rental whose image no host can get, with what was *said* of it."""
+    return ImageRefused(
+        f"No host can get the image of rental {rental_id}, because {refusal.cause}: {said}.",
+        remedy=refusal.remedy,
+        money=money,
+    )

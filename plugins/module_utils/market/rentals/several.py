@@ -203,8 +203,7 @@ class Desks:
             sent = sum(attempt["outcome"] != "claimed" for attempt in attempts)
             left = self._given["max_attempts"] - sent
             others = {other for _one, other in offers} - {desk, *asked}
-            # One request is kept for each of the others, but not before this one had its own.
-            left = max(left - len(others), min(left, 0 if desk in asked else 1))
+            left = _share(left, len(others), desk not in asked)
             if desk in given_up or left <= 0:
                 continue
             asked.append(desk)
@@ -245,6 +244,14 @@ class Desks:
         )
         kept = older_desk.keep([older])
         result |= {**kept, "offer": {}, "nonce": "", "changed": True}
+
+
+def _share(left: int, others: int, is_first: bool) -> int:
+    """How many of the requests that are *left* a provider may send; *others* have had none yet.
+
+    One is kept for each of them, but not before this one had its own.
+    """
+    return max(left - others, 1 if is_first else 0) if left > 0 else 0
 
 
 def _unproven(desk: Desk, error: MarketError) -> MarketError:

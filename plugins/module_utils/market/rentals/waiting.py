@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from ..access import ssh_probe
 from ..access.ssh_probe import BLACK_HOLED, CONNECT, FIRST_KEY, HOST_KEY, LOGIN, Login, Probe
 from ..clock import Clock
-from ..errors import HostFault, ImageRefused, MarketError, ProviderUnavailable, RequestRefused
+from ..errors import HostFault, MarketError, ProviderUnavailable, RequestRefused
 from ..model import FAILED, RUNNING, SILENT, STOPPED, Endpoint, HostKey, Rental, rate_of
 from ..providers.provider import Provider
-from .images import ImageRefusal, image_refusal
+from .images import ImageRefusal, image_refusal, image_refused
 
 #: A healthy host needed more than twice the time that its bandwidth promised; some boot three times
 #: as slowly as they did before.
@@ -308,12 +308,7 @@ class _Watch:
         refusal = self._refusal(rental)
         refused_seconds = self._refused.seconds(refusal is not None, now)
         if refusal and (status == FAILED or refused_seconds >= _ENDED_SECONDS):
-            return ImageRefused(
-                f"No host can get the image of rental {self._rental_id}, because {refusal.cause}: "
-                f"{self.text}.",
-                remedy=refusal.remedy,
-                money=self.money,
-            )
+            return image_refused(self._rental_id, refusal, self.text, self.money)
         if self._ended.seconds(status in (FAILED, STOPPED), now) >= _ENDED_SECONDS:
             return self._fault(f"ended by itself: {self.text}", sign=f"ended: {self.text}")
         if self._vanished.seconds(rental is None, now) >= _VANISHED_SECONDS:

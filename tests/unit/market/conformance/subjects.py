@@ -399,6 +399,7 @@ class Fake(Subject):
         "attach_key": "attach_key",
         "charged": "charged",
         "account": "account",
+        "log": "log",
         "check_credential": "check_credential",
     }
 

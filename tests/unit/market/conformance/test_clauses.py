@@ -404,6 +404,31 @@ def test_charges_that_cannot_be_read_are_no_empty_bill(subject: Subject, trouble
         subject.provider().charged(subject.clock.now() - 86400)
 
 
+def test_the_log_of_a_rental_is_told_where_that_is_promised(subject: Subject) -> None:
+    rental, provider = rented(subject), subject.provider()
+    if not subject.kind.tells_log:
+        with pytest.raises(NotImplementedError):
+            provider.log(rental.id, 20.0)
+        return
+    log = provider.log(rental.id, 20.0)
+    assert "was started" in log.container
+    assert subject.image in log.machine
+    assert subject.rentals() == {rental.id}
+
+
+@pytest.mark.parametrize("trouble", sorted(TROUBLES))
+def test_an_answer_that_is_no_log_tells_nothing(subject: Subject, trouble: str) -> None:
+    if not subject.kind.tells_log:
+        return
+    rental = rented(subject)
+    subject.spoil("log", trouble)
+    try:
+        log = subject.provider().log(rental.id, 20.0)
+    except MarketError:
+        return
+    assert (log.machine, log.container) == ("", "")
+
+
 @pytest.mark.parametrize("trouble", sorted(TROUBLES))
 @pytest.mark.parametrize("call", sorted(READS))
 def test_an_answer_that_is_none_says_nothing(subject: Subject, call: str, trouble: str) -> None:
