@@ -4,8 +4,8 @@
 """A stand-in for S3 on the loopback: one bucket's objects in memory, for boto3's own client.
 
 It lists (one object a page, so that pages are turned), reads, writes and deletes, and checks that
-requests are signed, not how. Errors have S3's shape. Like many stores that are not Amazon's it knows
-no checksums beside the content: a request that sends one, or asks for one, is refused.
+requests are signed, not how. Errors have S3's shape. Like many stores that are not Amazon's it
+knows no checksums beside the content: a request that sends one, or asks for one, is refused.
 """
 
 from __future__ import annotations

@@ -51,8 +51,8 @@ AHEAD = {"safetensors_load_strategy": "prefetch"}
 IN_MEMORY = Row(
     "in memory, as after a download",
     "memory holds them already, so there is nothing to read ahead",
-    "2 GiB in 3.4 s (2.8 to 3.7), with prefetch in 2.9 s (1.8 to 4.0), with eager in 9.6 s: our own "
-    "`tests/benchmarks/loading.py`, vLLM 0.32.0 on 2 busy cores, no GPU",
+    "2 GiB in 3.4 s (2.8 to 3.7), with prefetch in 2.9 s (1.8 to 4.0), with eager in 9.6 s: our "
+    "own `tests/benchmarks/loading.py`, vLLM 0.32.0 on 2 busy cores, no GPU",
 )
 TOO_LARGE = Row(
     "larger than 90 % of the memory that is free",

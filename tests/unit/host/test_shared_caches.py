@@ -357,8 +357,7 @@ def test_a_boto3_that_knows_no_option_for_checksums_shares_as_well(
         def __init__(self, **options: Any) -> None:
             if any("checksum" in name for name in options):
                 raise TypeError("Got unexpected keyword argument")
-            since = {name: "when_required" for name in CHECKSUMS}
-            super().__init__(**options, **since)
+            super().__init__(**options, **dict.fromkeys(CHECKSUMS, "when_required"))
 
     bucket = Bucket(monkeypatch)
     monkeypatch.setattr(botocore.config, "Config", Older)

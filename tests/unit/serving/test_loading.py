@@ -39,8 +39,8 @@ def test_where_reading_ahead_was_measured_to_be_faster_it_is_chosen(file_system:
     chosen = choose(host(file_system=file_system), wish())
     assert chosen["arguments"] == AHEAD
     assert line(chosen) == (
-        "weights are read with safetensors_load_strategy prefetch: reading ahead was measured to be "
-        "several times as fast there"
+        "weights are read with safetensors_load_strategy prefetch: reading ahead was measured to "
+        "be several times as fast there"
     )
 
 
