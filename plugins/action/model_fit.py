@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import loading
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
     DEFAULT,
     SPELLINGS,
@@ -60,17 +61,20 @@ class ActionModule(GuardedAction):
             given["stack"],
         )
         try:
-            fit = on_host(look, wish)
+            fit, reads = on_host(look, wish), loading.choose(look, wish)
         except ValueError as error:
             raise AnsibleActionFail(f"Options of the engine: {error}") from error
         result = {
             **fit,
+            "arguments": {**fit["arguments"], **reads["arguments"]},
+            "loading": loading.line(reads),
             "changed": False,
             **{fact: look["host"][fact] for fact in ("init_system", "is_root")},
         }
         chosen = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
         host = variables.get("inventory_hostname", "host")
         tell(host, f"Fit: {fit['fits']}, {fit['why']}{chosen}")
+        tell(host, f"Its {loading.line(reads)}")
         if fit["fits"] == "no" and given["refuse"]:
             message = (
                 f"{given['model']} does not fit on this host: {fit['why']}. "

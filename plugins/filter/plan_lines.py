@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.loading import foreseen, line
+
 DOCUMENTATION = r"""
 name: plan_lines
 short_description: Show what would be installed and served
@@ -40,6 +44,13 @@ options:
     description: The image that would be rented because it has the stack already; empty for none.
     type: str
     default: ""
+  served:
+    description:
+      - What says how the weights are read, C(weights_gib) of the model's files, C(ram_gib) of the
+        host that would be rented, and C(arguments), C(extra_args) and C(engine) of the server.
+        What is not known is left out or null.
+    type: dict
+    default: {}
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -64,6 +75,7 @@ def plan_lines(
     port: int | str,
     image_python: str = "",
     engine_image: str = "",
+    served: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """See DOCUMENTATION."""
     if image_python == AUTO and engine_image:
@@ -78,8 +90,22 @@ def plan_lines(
         f"Plan: {plan['why']}, from {' and '.join(plan['requirements'])}",
         f"Plan: {image}",
         f"Plan: serve {model} on the host's loopback, port {port}, reached by an SSH tunnel",
+        f"Plan: its {line(_reading(plan, served or {}))}",
         "Nothing was rented and nothing was changed. Run again without --check to do it.",
     ]
+
+
+def _reading(plan: Mapping[str, Any], served: Mapping[str, Any]) -> dict[str, Any]:
+    """How the weights are read, as far as an offer tells it."""
+    wish = Wish(
+        served.get("arguments") or {},
+        served.get("extra_args") or (),
+        accelerator=plan.get("accelerator", "cuda"),
+        engine=served.get("engine") or DEFAULT,
+        stack=plan,
+    )
+    weights_gib, ram_gib = (float(served.get(name) or 0) for name in ("weights_gib", "ram_gib"))
+    return foreseen(weights_gib, ram_gib, wish)
 
 
 #: The variable that names the Python of an image, and its value that lets us find it.

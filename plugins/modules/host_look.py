@@ -99,11 +99,15 @@ server:
 model:
   description:
     - The texts of the model's C(config.json) and of C(hf_quant_config.json), in which ModelOpt
-      says how it was quantised, and what its index of weights states, null where they
-      are not on the host.
+      says how it was quantised, what its index of weights states, and where the weights lie, null
+      where they are not on the host.
   returned: success
   type: dict
-  sample: {config: "{}", quantization: null, weights_bytes: 16060522496}
+  sample:
+    config: "{}"
+    quantization: null
+    weights_bytes: 16060522496
+    weights: {bytes: 16060556664, file_system: ext4, cached_share: 1.0}
 switch:
   description: The switch that ends the rental, as M(inferops.gpu.deadline_switch) reads it.
   returned: success
@@ -245,7 +249,7 @@ def main() -> None:
         if not told:
             answer = completion(server)
             told = [answer.detail] if answer.waiting_for else []
-    unknown = dict.fromkeys(("config", "quantization", "weights_bytes"))
+    unknown = dict.fromkeys(("config", "quantization", "weights_bytes", "weights"))
     model = described(given["model"], Path(given["hub_dir"])) if given["model"] else unknown
     switch, now, wanted = deadline.read(), time.time(), given["switch_seconds"]
     module.exit_json(

@@ -14,6 +14,8 @@ description:
     and results may change.
   - Looks at the host with M(inferops.gpu.host_look), and computes as filter
     P(inferops.gpu.model_fit#filter) does whether the model fits and what to start it with.
+  - Chooses how the weights are read, by where they lie and what memory holds of them, unless an
+    option says it.
   - A server of ours that runs there is counted as if it had been stopped, where it is known what
     the GPUs hold without it. Where it is not, the answer is V(unknown).
   - This is an action plugin. It decides on the controller.
@@ -112,10 +114,16 @@ why:
   type: str
   sample: 14.96 GiB of weights (published) make 19.71 of the 21.27 GiB that are free
 arguments:
-  description: What was left open and is chosen.
+  description: What was left open and is chosen, how the weights are read included.
   returned: always
   type: dict
   sample: {gpu_memory_utilization: 0.9, max_model_len: 27664}
+loading:
+  description: How the weights are read, and why.
+  returned: always
+  type: str
+  sample: >-
+    weights are read by default: memory holds them already, so there is nothing to read ahead
 init_system:
   description: What runs services on the host, V(systemd) or V(none).
   returned: always

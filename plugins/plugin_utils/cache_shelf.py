@@ -45,6 +45,13 @@ _REMOTE = re.compile(
 )
 _TOLD_LETTERS = 300
 _MOST_LISTS = 1000
+_BOUNDS = {"connect_timeout": 20, "read_timeout": 60, "retries": {"max_attempts": 3}}
+#: Stores that speak S3 and are not Amazon's refuse the checksums that boto3 sends by itself since
+#: 1.36, or send none back. An archive is held against hashes of our own.
+_NO_CHECKSUMS = {
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
 #: What rsync ends with when a part of what was asked for is not there.
 _PARTIAL = 23
 
@@ -234,8 +241,15 @@ class S3Shelf(Shelf):
         )
         try:
             if self._client is None:
-                bounds = {"connect_timeout": 20, "read_timeout": 60, "retries": {"max_attempts": 3}}
-                self._client = boto3.client("s3", config=botocore.Config(**bounds))
+                self._client = boto3.client("s3", config=_settings(botocore.Config))
             yield self._client
         except failures as error:
             raise CacheError(f"S3: {' '.join(str(error).split())[:_TOLD_LETTERS]}") from error
+
+
+def _settings(config: Any) -> Any:
+    """How the client asks; an older boto3 sends no checksums, and knows no option for them."""
+    try:
+        return config(**_BOUNDS, **_NO_CHECKSUMS)
+    except TypeError:
+        return config(**_BOUNDS)

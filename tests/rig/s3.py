@@ -4,7 +4,8 @@
 """A stand-in for S3 on the loopback: one bucket's objects in memory, for boto3's own client.
 
 It lists (one object a page, so that pages are turned), reads, writes and deletes, and checks that
-requests are signed, not how. Errors have S3's shape.
+requests are signed, not how. Errors have S3's shape. Like many stores that are not Amazon's it
+knows no checksums beside the content: a request that sends one, or asks for one, is refused.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 BUCKET = "team-caches"
+#: How the headers of the checksums begin that boto3 sends unless it is told not to.
+_CHECKSUMS = ("x-amz-checksum-", "x-amz-sdk-checksum-", "x-amz-trailer")
 _SECOND_FORMAT = "%Y-%m-%dT%H:%M:%S.000Z"
 
 
@@ -71,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
         bucket, _slash, key = path.lstrip("/").partition("/")
         if not self.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256 "):
             self._refuse(403, "AccessDenied")
+        elif any(name.lower().startswith(_CHECKSUMS) for name in self.headers):
+            self._refuse(501, "NotImplemented")
         elif bucket != BUCKET:
             self._refuse(404, "NoSuchBucket")
         else:

@@ -88,14 +88,16 @@ def look(run_module: Call, home: Path, model: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_deploy_that_was_fulfilled_is_recognised_by_a_completion(
-    deploy: Call, look: Call, home: Path
+    deploy: Call, look: Call, home: Path, model: Path
 ) -> None:
     assert not look()["as_asked"]
     deploy()
-    found = look()
+    found, file = look(), model / "model.safetensors"
     assert found["as_asked"], found["differs"]
     assert found["completion"] == " the lazy dog."
     assert found["server"]["phase"] == "running"
+    weights = found["model"].pop("weights")
+    assert (weights["bytes"], weights["cached_share"]) == (file.stat().st_size, 1.0)
     described = {"config": '{"model_type": "llama"}', "quantization": None, "weights_bytes": None}
     assert found["model"] == described
     assert found["host"]["home"] == str(home)

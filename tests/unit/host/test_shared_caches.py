@@ -15,17 +15,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import botocore.config
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import CacheError
 from ansible_collections.inferops.gpu.plugins.modules import compiled_cache
-from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_shelf import kind_of
+from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_shelf import kind_of, shelf_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import wanting
 from tests.rig.ports import free_port
 from tests.rig.s3 import BUCKET, S3
 from tests.unit.host.test_compiled_cache import ANOTHER, FILES, Host
 
 SECRET = "a secret of the scope that is long enough"
+CHECKSUMS = ("request_checksum_calculation", "response_checksum_validation")
 CONTROLLERS = ("mirror-1", "mirror-2")
 
 
@@ -344,6 +346,28 @@ def test_an_address_that_is_none_is_refused_before_anything_is_rented(address: s
     told = " ".join(map(str, wanting({"inferops_cache_home": address})))
     assert "inferops_cache_home: " in told
     assert "is no bucket" in told or "is no target of rsync" in told
+
+
+def test_a_boto3_that_knows_no_option_for_checksums_shares_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Older(botocore.config.Config):
+        """As before 1.36."""
+
+        def __init__(self, **options: Any) -> None:
+            if any("checksum" in name for name in options):
+                raise TypeError("Got unexpected keyword argument")
+            super().__init__(**options, **dict.fromkeys(CHECKSUMS, "when_required"))
+
+    bucket = Bucket(monkeypatch)
+    monkeypatch.setattr(botocore.config, "Config", Older)
+    name = f"{'a' * 32}.json"
+    (tmp_path / name).write_text("{}")
+    shelf = shelf_of(bucket.address)
+    assert shelf is not None
+    shelf.put([name], tmp_path)
+    assert bucket.files() == {name: b"{}"}
+    bucket.end()
 
 
 def test_what_a_store_needs_here_is_looked_at_before_anything_is_rented(

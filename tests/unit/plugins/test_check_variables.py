@@ -469,6 +469,7 @@ def test_a_dry_run_refuses_options_that_the_vllm_of_its_offer_does_not_know(
     options = ("--check", "--limit", "gpu-1")
     status, output = play(tmp_path, playbook("deploy"), *options, **given)
     assert status == 0, output
+    assert "Plan: its weights are read by default: nobody knows what memory will hold" in output
     (planned,) = re.findall(r"Plan: vLLM (\S+) with torch", output)
     # Hosts with another driver get the other one, and each has an option that the other lacks.
     unknown = {"0.19.1": "cohere_format", "0.33.0": "override_attention_dtype"}[planned]

@@ -64,8 +64,9 @@ class Host:
             f"folder = pathlib.Path({str(folder)!r})\n"
             "name = re.search(r'AnsiballZ_(\\w+)[.]py', ' '.join(sys.argv))[1]\n"
             "with open(folder / 'calls', 'a') as calls: print(name, file=calls)\n"
+            "(folder / f'{name}.asked').write_text(pathlib.Path(sys.argv[1]).read_text())\n"
             "number = (folder / 'calls').read_text().split().count(name)\n"
-            "files = sorted(folder.glob(f'{name}.*'))\n"
+            "files = sorted(folder.glob(f'{name}.[0-9]'))\n"
             "print(files[min(number, len(files)) - 1].read_text())\n"
         )
         self.python.chmod(0o755)
@@ -84,6 +85,10 @@ class Host:
     def says(self, module: str, *answers: dict[str, Any]) -> None:
         for number, answer in enumerate(answers):
             (self.folder / f"{module}.{number}").write_text(json.dumps(answer))
+
+    def asked(self, module: str) -> str:
+        """What a module was last called with, as the text that travelled."""
+        return (self.folder / f"{module}.asked").read_text().replace("\\", "")
 
     def keep(self) -> None:
         """A cache that fits."""
@@ -193,6 +198,29 @@ def test_nothing_is_looked_for_where_none_are_kept_or_the_server_runs(
     status, output, calls = host.launch(**variables)
     assert status == 0, output
     assert "compiled_cache" not in calls
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({}, "Its weights are read with safetensors_load_strategy prefetch: reading ahead was"),
+        ({"load_format": "auto"}, "Its weights are read as you ask: load_format is set"),
+    ],
+)
+def test_how_weights_are_read_is_told_and_costs_no_look_of_its_own(
+    host: Host, arguments: dict[str, Any], told: str
+) -> None:
+    placed = {"bytes": 2**34, "file_system": "virtiofs", "cached_share": 0.0}
+    host.says("host_look", {**FIT, "model": {**FIT["model"], "weights": placed}})
+    stack = {"environment": {}, "accelerator": "cuda", "vllm_version": "0.32.0"}
+    status, output, calls = host.launch(
+        inferops_cache_home="", inferops_stack=stack, inferops_server_arguments=arguments
+    )
+    assert status == 0, output
+    assert told in output
+    suggested = '"suggested_arguments": {"safetensors_load_strategy": "prefetch"}'
+    assert (suggested in host.asked("model_server")) == (not arguments)
+    assert calls == ["host_look", "model_server"]
 
 
 def test_the_causes_that_a_cache_may_be_behind_are_ones_that_are_told() -> None:

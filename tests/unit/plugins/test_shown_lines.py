@@ -131,7 +131,7 @@ def test_a_plan_says_what_is_installed_and_that_nothing_was_rented(
     assert lines[0] == "Plan: vLLM 0.32.0 suits it, from vllm==0.32.0 and torch"
     assert lines[1] == f"Plan: {said}"
     assert "port 8000" in lines[2]
-    assert lines[3].startswith("Nothing was rented")
+    assert lines[4].startswith("Nothing was rented")
 
 
 def test_a_plan_names_the_image_that_would_be_taken() -> None:
@@ -140,3 +140,28 @@ def test_a_plan_names_the_image_that_would_be_taken() -> None:
         "Plan: take what the image vastai/vllm:v0.32.0-cuda-13.0 has, or install it where that "
         "fails a proof"
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "by default: nobody knows what memory will hold of them"),
+        (
+            {"weights_gib": 15.3, "ram_gib": 64},
+            "by default: memory holds them already, so there is nothing to read ahead",
+        ),
+        (
+            {"weights_gib": 140, "ram_gib": 64},
+            "by default: memory does not hold them, so what is read ahead is gone before it is "
+            "needed",
+        ),
+        (
+            {"weights_gib": 140, "ram_gib": 64, "arguments": {"load-format": "runai_streamer"}},
+            "as you ask: load_format is set",
+        ),
+        ({"extra_args": ["--load-format", "dummy"]}, "as you ask: load_format is set"),
+    ],
+)
+def test_a_plan_says_how_weights_are_read_and_why(told: dict[str, Any], said: str) -> None:
+    lines = plan_lines(PLAN, "a/b", 8000, served=told)
+    assert lines[3] == f"Plan: its weights are read {said}"
