@@ -149,8 +149,8 @@ MUTATIONS = (
         "drawn-nonce-ignored",
         "what a killed call has rented cannot be found by the nonce that was drawn",
         f"{MARKET}/rentals/desk.py",
-        'self._account.now(), options["nonce"])',
-        "self._account.now(), None)",
+        'nonce = self._options["nonce"] or draw_nonce()',
+        "nonce = draw_nonce()",
         (f"{RENTALS}::test_what_is_rented_carries_the_nonce_that_was_drawn_before_the_call",),
     ),
     Mutation(

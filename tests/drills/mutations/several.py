@@ -30,6 +30,17 @@ MUTATIONS = (
         (f"{SEVERAL}::test_where_the_name_was_last_seen_nothing_else_is_rented_while_it_is_down",),
     ),
     Mutation(
+        "several-ignore-the-drawn-nonce",
+        "what a killed call has rented at one of them cannot be found by the nonce that was drawn",
+        FILE,
+        'nonce = self._given["nonce"] or draw_nonce()',
+        "nonce = draw_nonce()",
+        (
+            f"{SEVERAL}::test_what_is_rented_anywhere_carries_the_nonce_that_was_drawn_before_the_call",
+        ),
+        2,
+    ),
+    Mutation(
         "several-unclear-request-is-followed-by-another",
         "a rental request without an answer is one of two",
         FILE,

@@ -199,6 +199,17 @@ def test_offers_that_are_all_gone_leave_requests_for_the_other_provider(
     assert result["rental"]["provider"] == sent[-1] != name
 
 
+@pytest.mark.parametrize("without", [VASTAI, RUNPOD])
+def test_what_is_rented_anywhere_carries_the_nonce_that_was_drawn_before_the_call(
+    markets: Markets, without: str
+) -> None:
+    markets.without_offers(without)
+    result = markets.rent(nonce="9f2c41aa")
+    assert result["nonce"] == result["rental"]["mark"]["nonce"] == "9f2c41aa"
+    markets.absent(nonce="9f2c41aa")
+    assert markets.billing() == {VASTAI: 0, RUNPOD: 0}
+
+
 def test_a_request_without_an_answer_is_followed_by_no_other_one(markets: Markets) -> None:
     markets.without_offers(RUNPOD)
     hidden = [{"kind": "hidden", "seconds": 3600}, {"kind": "drop_after_commit", "path": "/asks/"}]
