@@ -372,6 +372,8 @@ class Run:
     ) -> str:
         """Have it run as asked, in the gentlest way that does. Returns what was done."""
         seen = self.look()
+        if seen.phase == "starting" and seen.supervised and not self.module.check_mode:
+            seen = self.wait()  # its launcher is about to have it run
         wanted = self.needed(spec, secrets, seen)
         if wanted in (STARTED, RELOADED):
             self.require_free_ports(spec, seen)

@@ -190,8 +190,8 @@ class Stage:
         }
         return Spec(**{**wanted, **changes})
 
-    def upstream(self, engine: Engine, **changes: Any) -> dict[str, Any]:
-        own = {"name": engine.name, "address": "127.0.0.1", "port": engine.port}
+    def upstream(self, process: Engine, **changes: Any) -> dict[str, Any]:
+        own = {"name": process.name, "address": "127.0.0.1", "port": process.port}
         return {**own, "engine": "vllm", "fallback": False, "max_connections": 64, **changes}
 
     @property

@@ -272,7 +272,7 @@ def test_what_changes_something_is_not_sent_a_second_time(standing: Stage) -> No
 
 
 def test_a_frozen_engine_is_left_and_its_streams_survive(standing: Stage) -> None:
-    """What came to it before the thaw waits for it; who comes later is served elsewhere."""
+    """Who came before it was left waits for the thaw; who comes later is served elsewhere."""
     streams = [Stream(standing.port, 60, 0.05) for _ in range(4)]
     wait_for(lambda: all(stream.lines for stream in streams))
     standing.big.signal(signal.SIGSTOP)
@@ -290,22 +290,6 @@ def test_a_frozen_engine_is_left_and_its_streams_survive(standing: Stage) -> Non
     assert [(stream.by, stream.whole) for stream in streams] == [("big", True)] * 4
     assert max(stream.gaps()[-1] for stream in streams) > 3
     wait_for(lambda: standing.ask().by == "big")
-
-
-def test_who_comes_to_a_frozen_engine_waits_less_than_its_silence_lasts(standing: Stage) -> None:
-    """Two seconds after the freeze nobody is sent there any more."""
-    standing.big.signal(signal.SIGSTOP)
-    frozen_at = time.monotonic()
-    try:
-        wait_for(lambda: standing.status("big") == "DRAIN")
-        left_after = time.monotonic() - frozen_at
-        # Of a busy machine everything takes longer: as many looks as the agent has in two seconds.
-        looked = time.monotonic()
-        standing.small.seen()
-        assert left_after < 2 + 50 * (time.monotonic() - looked) + 3
-    finally:
-        standing.big.signal(signal.SIGCONT)
-    wait_for(lambda: standing.status("big") == "UP")
 
 
 def test_an_engine_that_answers_and_writes_nothing_is_left(stage: Stage) -> None:
