@@ -87,7 +87,8 @@ options:
         type: bool
         default: false
       max_connections:
-        description: How many requests it is sent at once. Further ones go to the next server, or wait.
+        description:
+          - How many requests it is sent at once. Further ones go to the next server, or wait.
         type: int
         default: 1024
   server_key:
@@ -259,7 +260,7 @@ done:
   type: str
   sample: reloaded
 version:
-  description: The version of HAProxy.
+  description: The version of HAProxy, null where check mode finds none yet.
   returned: when O(state=present)
   type: str
   sample: 2.6.12-1+deb12u4
@@ -322,14 +323,14 @@ LOCK_SECONDS = 60
 START_SECONDS = 60.0
 POLL_SECONDS = 0.3
 TAIL_LINES = 40
-NOTHING, STARTED, RELOADED, KEYS, BOOT, ENDED = (
-    "nothing",
-    "started",
-    "reloaded",
-    "keys",
-    "boot",
-    "ended",
-)
+
+#: What was done.
+NOTHING = "nothing"
+STARTED = "started"
+RELOADED = "reloaded"
+KEYS = "keys"
+BOOT = "boot"
+ENDED = "ended"
 
 
 class Run:
@@ -352,8 +353,7 @@ class Run:
 
     def present(self) -> NoReturn:
         try:
-            executable = lifecycle.find_executable(self.params["executable"])
-            version = lifecycle.version(executable)
+            executable, version = self.haproxy()
             secrets = self.secrets()
             supervisor = self.choose_supervisor()
             with self.alone():
@@ -366,6 +366,16 @@ class Run:
             self.fail(str(error))
         diff = {"before": before, "after": self.shown(spec, secrets)}
         self.exit(done, diff, proxy=self.now(), version=version)
+
+    def haproxy(self) -> tuple[str, str | None]:
+        """The program and its version; on a first run in check mode nothing was installed yet."""
+        try:
+            executable = lifecycle.find_executable(self.params["executable"])
+        except lifecycle.Refused:
+            if self.module.check_mode:
+                return self.params["executable"] or lifecycle.USUAL, None
+            raise
+        return executable, lifecycle.version(executable)
 
     def make_so(
         self, spec: Spec, secrets: lifecycle.Secrets, supervisor: supervisors.Supervisor
@@ -499,9 +509,7 @@ class Run:
             self.fail(f"keys: {error}.")
         return lifecycle.Secrets(hashed, upstream)
 
-    def shown(
-        self, spec: Spec | None, secrets: lifecycle.Secrets | None = None
-    ) -> dict[str, Any]:
+    def shown(self, spec: Spec | None, secrets: lifecycle.Secrets | None = None) -> dict[str, Any]:
         """A proxy for the eye: of its keys kind and name, and the start of what is kept of each."""
         if spec is None:
             return {}

@@ -118,6 +118,7 @@ RANGES: tuple[tuple[str, Range], ...] = (
     ("_gib", Range()),
     ("_hours", Range()),
     ("_mbit_per_second", Range()),
+    ("_kib", Range(1)),
     ("_mib", Range(1)),
     ("_orphans", Range()),
     ("_seconds", Range()),

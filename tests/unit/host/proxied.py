@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import shutil
@@ -29,8 +30,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
     lifecycle as services,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import observation
-from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors.supervisord import (
-    Supervisord,
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors import (
+    supervisord,
 )
 from tests.rig.ports import free_port
 
@@ -108,14 +109,14 @@ class Stream(threading.Thread):
     @property
     def whole(self) -> bool:
         """Whether every token came, and the end."""
-        return len(self.lines) == int(str(self.asked["tokens"])) + 1 and self.lines[-1][
-            1
-        ].endswith("[DONE]")
+        return len(self.lines) == int(str(self.asked["tokens"])) + 1 and self.lines[-1][1].endswith(
+            "[DONE]"
+        )
 
     def gaps(self) -> list[float]:
         """Seconds between two tokens, shortest first."""
         times = [at for at, _line in self.lines]
-        return sorted(later - earlier for earlier, later in zip(times, times[1:]))
+        return sorted(later - earlier for earlier, later in itertools.pairwise(times))
 
 
 class Engine:
@@ -170,7 +171,7 @@ class Stage:
         self.big, self.small = Engine("big", self.home), Engine("small", self.home)
         self.port, self.agent_port = free_port(), free_port()
         self.proxy: Proxy = proxy_of(self.home, "main")
-        self.supervisor = Supervisord(self.proxy.layout, BIN)
+        self.supervisor = supervisord.Supervisord(self.proxy.layout, BIN)
         self.clients = {"alice": KEY}
 
     def spec(self, **changes: Any) -> Spec:
@@ -196,9 +197,7 @@ class Stage:
 
     @property
     def secrets(self) -> lifecycle.Secrets:
-        return lifecycle.Secrets(
-            keys.hashed(self.clients, {"prometheus": METRICS_KEY}), ENGINE_KEY
-        )
+        return lifecycle.Secrets(keys.hashed(self.clients, {"prometheus": METRICS_KEY}), ENGINE_KEY)
 
     def start(self, **changes: Any) -> Stage:
         """Returns once it serves and has found out that its engines do."""
@@ -246,7 +245,7 @@ class Load(threading.Thread):
 
 @contextlib.contextmanager
 def load(port: int, keys: Callable[[], str] = lambda: KEY) -> Iterator[Load]:
-    """Requests all the time, of which some were answered before and after what happens meanwhile."""
+    """Requests all the time; some are answered before what happens meanwhile, and some after it."""
     running = Load(port, keys)
     running.start()
     wait_for(lambda: len(running.answers) > 3)

@@ -10,7 +10,6 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -372,5 +371,3 @@ def test_who_went_away_is_not_computed_for(standing: Stage) -> None:
         client.sendall(head.encode())
         wait_for(sessions)
     wait_for(lambda: not sessions())
-
-

@@ -49,10 +49,29 @@ def stage() -> Iterator[Stage]:
         stage.end()
 
 
+@pytest.fixture(scope="module")
+def idle() -> Iterator[Stage]:
+    """For what starts nothing."""
+    stage = Stage()
+    try:
+        yield stage
+    finally:
+        stage.end()
+
+
 @pytest.fixture
 def put(run_module: Call, stage: Stage) -> Call:
     """Run the module; options may be changed."""
+    return calling(run_module, stage)
 
+
+@pytest.fixture
+def ask_for(run_module: Call, idle: Stage) -> Call:
+    """The same, for a proxy that is never started."""
+    return calling(run_module, idle)
+
+
+def calling(run_module: Call, stage: Stage) -> Call:
     def run(check: bool = False, **options: Any) -> dict[str, Any]:
         wanted = {
             "name": "main",
@@ -99,6 +118,7 @@ def test_it_starts_once_and_the_same_wish_changes_nothing(put: Call, stage: Stag
 def test_check_mode_tells_what_would_be_done_and_does_nothing(put: Call, stage: Stage) -> None:
     known = set(files(stage.home))
     assert put(check=True)["done"] == "started"
+    assert put(check=True, executable="/not/installed/yet")["done"] == "started"
     assert set(files(stage.home)) == known
     put()
     before, kept = pids(stage), files(stage.proxy.folder)
@@ -222,9 +242,7 @@ def test_what_haproxy_refuses_changes_nothing(put: Call, stage: Stage) -> None:
     assert put()["done"] == "nothing"
 
 
-def test_a_port_of_somebody_else_is_refused_and_its_holder_named(
-    put: Call, stage: Stage
-) -> None:
+def test_a_port_of_somebody_else_is_refused_and_its_holder_named(put: Call, stage: Stage) -> None:
     refused = put(listeners=[{"port": stage.big.port}])
     assert f"Port {stage.big.port} is taken by process {stage.big.process.pid}" in refused["msg"]
     put()
@@ -259,12 +277,12 @@ def test_a_port_of_somebody_else_is_refused_and_its_holder_named(
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_change(
-    put: Call, stage: Stage, options: dict[str, Any], told: str
+    ask_for: Call, idle: Stage, options: dict[str, Any], told: str
 ) -> None:
-    refused = put(**options)
+    refused = ask_for(**options)
     assert refused["failed"]
     assert told in refused["msg"]
-    assert not pids(stage)
+    assert not pids(idle)
 
 
 @pytest.mark.parametrize(
@@ -278,16 +296,34 @@ def test_what_cannot_be_is_refused_with_what_to_change(
     ],
 )
 def test_a_server_that_cannot_be_is_refused(
-    put: Call, stage: Stage, changes: dict[str, Any], told: str
+    ask_for: Call, idle: Stage, changes: dict[str, Any], told: str
 ) -> None:
-    assert told in put(servers=[stage.upstream(stage.big, **changes)])["msg"]
+    assert told in ask_for(servers=[idle.upstream(idle.big, **changes)])["msg"]
 
 
-def test_an_haproxy_that_is_too_old_is_refused(put: Call, stage: Stage) -> None:
-    old = stage.home / "haproxy"
+def test_an_haproxy_that_is_too_old_is_refused(ask_for: Call, idle: Stage) -> None:
+    old = idle.home / "haproxy"
     old.write_text("#!/bin/sh\necho HAProxy version 2.2.9-2 2021/04/01\n")
     old.chmod(0o755)
-    assert "is HAProxy 2.2; it takes 2.4 or newer" in put(executable=str(old))["msg"]
+    assert "is HAProxy 2.2; it takes 2.4 or newer" in ask_for(executable=str(old))["msg"]
+
+
+def test_one_that_does_not_start_is_explained_and_not_left_running(
+    put: Call, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs, says that its configuration is good, and never listens."""
+    broken = stage.home / "haproxy"
+    broken.write_text(
+        f"#!/bin/sh\n[ $1 = -v ] && exec {lifecycle.find_executable(None)} -v\n"
+        "[ $1 = -c ] && exit\n"
+        "echo it does not listen\nexec sleep 600\n"
+    )
+    broken.chmod(0o755)
+    monkeypatch.setattr(module, "START_SECONDS", 5.0)
+    failed = put(executable=str(broken))
+    assert "failed to start: it waits for check port" in failed["msg"]
+    assert failed["log_tail"] == ["it does not listen"]
+    assert not pids(stage)
 
 
 def test_its_end_leaves_no_process_and_no_key(put: Call, stage: Stage) -> None:

@@ -11,6 +11,7 @@ HAProxy connects to one port of the loopback, says which engine it means, and ge
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import socketserver
 import sys
@@ -120,7 +121,7 @@ class Agent:
 
     def _changed_at(self) -> int | None:
         try:
-            return (self.service.folder / "spec.json").stat().st_mtime_ns
+            return os.stat(self.service.folder / "spec.json").st_mtime_ns
         except OSError:
             return None
 
@@ -205,5 +206,3 @@ def _say(text: str) -> None:
     """To the launcher's log."""
     sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text}\n")
     sys.stderr.flush()
-
-

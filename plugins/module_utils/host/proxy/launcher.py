@@ -1,8 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The launcher of a proxy: what the host's supervisor runs for it, the agent of its engines within.
-"""
+"""The launcher of a proxy, with the agent of its engines: what the host's supervisor runs."""
 
 from __future__ import annotations
 

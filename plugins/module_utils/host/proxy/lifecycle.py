@@ -35,6 +35,9 @@ from .spec import Spec
 LAUNCHER = launcher.__name__
 """Named here so that it travels with the module that ships it to the host."""
 
+USUAL = "/usr/sbin/haproxy"
+"""Where the packages of distributions put it."""
+
 LEAST_VERSION = (2, 4)
 CHECK_SECONDS = 60
 RELOAD_SECONDS = 60.0
@@ -43,7 +46,6 @@ DRAFT = f"{configuration.FILE}.new"
 FIRST_AGENT_PORT = 8600
 AGENT_PORTS = 200
 """Which port of the loopback an agent takes first, and how many are tried."""
-
 
 
 class Refused(Exception):
@@ -121,9 +123,11 @@ def runs_with(proxy: Proxy, spec: Spec) -> bool:
 def knows(proxy: Proxy, secrets: Secrets) -> bool:
     """Whether files and process have just these keys."""
     try:
-        return held(proxy) == secrets.files == {
-            file: proxy.runtime.entries(file) for file in secrets.files
-        }
+        return (
+            held(proxy)
+            == secrets.files
+            == {file: proxy.runtime.entries(file) for file in secrets.files}
+        )
     except NoAnswer:
         return False
 

@@ -83,7 +83,7 @@ def pattern(route: Route) -> str:
 
 
 def of(asked: Iterable[Mapping[str, Any]]) -> tuple[Route, ...]:
-    """Our own routes, and those that were asked for beside them. Raises ValueError for a bad one."""
+    """Our own routes, and those that were asked for beside them. Raises ValueError."""
     added = [
         Route(str(each["method"]), str(each["path"]), bool(each.get("repeatable")))
         for each in asked

@@ -16,7 +16,8 @@ from ..engines import registry
 from ..engines.engine import Engine
 from ..service import service
 from ..service.layout import NAME
-from . import routes
+from .routes import Route
+from .routes import of as routes_of
 
 _CERTIFICATE = re.compile(r"/[^'\x00-\x1f\x7f]+")
 
@@ -95,7 +96,7 @@ class Spec(service.Spec):
         if not 0.5 <= self.silence_seconds <= self.stalled_seconds <= self.hung_seconds:
             raise ValueError("0.5 <= silence_seconds <= stalled_seconds <= hung_seconds must hold")
         _check_port(self.agent_port)
-        routes.of(self.routes)
+        routes_of(self.routes)
 
     @property
     def listens(self) -> tuple[Listener, ...]:
@@ -108,8 +109,8 @@ class Spec(service.Spec):
         return tuple(sorted(found, key=lambda each: each.fallback))
 
     @property
-    def allowed(self) -> tuple[routes.Route, ...]:
-        return routes.of(self.routes)
+    def allowed(self) -> tuple[Route, ...]:
+        return routes_of(self.routes)
 
     @property
     def hash(self) -> str:
