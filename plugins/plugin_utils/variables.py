@@ -71,7 +71,10 @@ _KINDS = {
 
 #: What a specification has to call raw, for Ansible reads no list of dictionaries in a text.
 _SHAPES = {
-    "recover_ladder": {"type": "list", "elements": "dict"},
+    **dict.fromkeys(
+        ("recover_ladder", "proxy_listeners", "proxy_servers", "proxy_routes"),
+        {"type": "list", "elements": "dict"},
+    ),
     "inferops_accounts": {
         name: ACCOUNT_OPTIONS["accounts"][name] for name in ("type", "elements", "options")
     },
