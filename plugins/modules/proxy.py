@@ -152,9 +152,9 @@ options:
   hung_seconds:
     description:
       - After how long without an answer or without a token an engine is called hung. What waits for
-        it is ended, and it gets nothing until it is back.
+        it is ended, and it gets nothing until it is back. The longest prompt must take less.
     type: float
-    default: 60
+    default: 120
   supervisor:
     description: What keeps the proxy running, as for M(inferops.gpu.model_server).
     type: str
@@ -648,7 +648,7 @@ def main() -> None:
             "max_body_kib": {"type": "int", "default": 1024},
             "silence_seconds": {"type": "float", "default": 1.0},
             "stalled_seconds": {"type": "float", "default": 10.0},
-            "hung_seconds": {"type": "float", "default": 60.0},
+            "hung_seconds": {"type": "float", "default": 120.0},
             "supervisor": {"type": "str", "choices": ["auto", *choice.NAMES], "default": "auto"},
             "supervisord_bin_dir": {"type": "path"},
             "start_at_boot": {"type": "bool", "default": False},

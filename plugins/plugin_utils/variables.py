@@ -71,10 +71,10 @@ _KINDS = {
 
 #: What a specification has to call raw, for Ansible reads no list of dictionaries in a text.
 _SHAPES = {
-    **dict.fromkeys(
-        ("recover_ladder", "proxy_listeners", "proxy_servers", "proxy_routes"),
-        {"type": "list", "elements": "dict"},
-    ),
+    **{
+        name: {"type": "list", "elements": "dict"}
+        for name in ("recover_ladder", "proxy_listeners", "proxy_servers", "proxy_routes")
+    },
     "inferops_accounts": {
         name: ACCOUNT_OPTIONS["accounts"][name] for name in ("type", "elements", "options")
     },

@@ -153,6 +153,14 @@ MUTATIONS = (
         (f"{PARTS}::test_haproxy_is_told_to_end_streams_only_of_an_engine_that_hangs",),
     ),
     Mutation(
+        "proxy-odd-figures-are-silence",
+        "an engine whose figures cannot be read is taken for a dead one",
+        AGENT,
+        "            self.complain(error)\n            sample = Sample()\n",
+        "            self.complain(error)\n            return\n",
+        (f"{PARTS}::test_figures_that_cannot_be_read_take_no_clients_away",),
+    ),
+    Mutation(
         "proxy-waits-for-ever",
         "what waits for an engine that hangs is never told",
         AGENT,

@@ -276,24 +276,29 @@ def test_a_frozen_engine_is_left_and_its_streams_survive(standing: Stage) -> Non
     wait_for(lambda: all(stream.lines for stream in streams))
     standing.big.signal(signal.SIGSTOP)
     frozen_at = time.monotonic()
+    before = [Stream(standing.port, 1, 0) for _ in range(2)]
     try:
         wait_for(lambda: standing.status("big") == "DRAIN")
-        while time.monotonic() < frozen_at + 5:
+        served = 0
+        while time.monotonic() < frozen_at + 5 or served < 10:
             answer = standing.ask()
             assert (answer.status, answer.by) == (200, "small")
+            served += 1
             time.sleep(0.1)
+        # They came to it in time, and do not get away.
+        assert not [stream for stream in before if stream.by == "small"]
     finally:
         standing.big.signal(signal.SIGCONT)
-    for stream in streams:
+    for stream in [*streams, *before]:
         stream.join(60)
-    assert [(stream.by, stream.whole) for stream in streams] == [("big", True)] * 4
+    assert [(each.by, each.whole) for each in [*streams, *before]] == [("big", True)] * 6
     assert max(stream.gaps()[-1] for stream in streams) > 3
     wait_for(lambda: standing.ask().by == "big")
 
 
 def test_an_engine_that_answers_and_writes_nothing_is_left(stage: Stage) -> None:
     """Its health is green all the time."""
-    stage.start(stalled_seconds=2.0)
+    stage.start(stalled_seconds=3.0)
     with stage.big.being("stuck"):
         stream = Stream(stage.port, 3, 0)
         wait_for(lambda: stage.status("big") == "DRAIN")
@@ -339,7 +344,7 @@ def test_alone_a_silent_engine_is_waited_for_and_a_dead_one_is_told(stage: Stage
     stage.start(upstreams=[stage.upstream(stage.big)])
     stage.big.signal(signal.SIGSTOP)
     stream = Stream(stage.port, 3, 0)
-    time.sleep(3)
+    time.sleep(6)
     assert stage.status("big") == "UP"
     stage.big.signal(signal.SIGCONT)
     stream.join(60)
@@ -348,7 +353,6 @@ def test_alone_a_silent_engine_is_waited_for_and_a_dead_one_is_told(stage: Stage
     wait_for(lambda: stage.status("big") == "DRAIN")
     answer = stage.ask()
     assert (answer.status, "No engine" in answer.text) == (503, True)
-    assert answer.seconds < 30
 
 
 def test_of_an_engine_that_is_full_of_requests_the_rest_goes_on(stage: Stage) -> None:

@@ -55,6 +55,7 @@ class Watcher:
         self.progress = Progress(limits, time.monotonic())
         self.ended = threading.Event()
         self.told: str | None = None
+        self.complained = False
 
     def run(self) -> None:
         interval = self.limits.silence_seconds / LOOKS_PER_SILENCE
@@ -76,7 +77,17 @@ class Watcher:
             if error.__cause__ is not None:
                 return  # no answer
             sample = Sample()
+        except Exception as error:
+            # It answered something that cannot be read: no reason to take its clients away.
+            self.complain(error)
+            sample = Sample()
         self.progress.answered(sample, time.monotonic())
+
+    def complain(self, error: Exception) -> None:
+        """Once, for the log."""
+        if not self.complained:
+            _say(f"{self.upstream.name}: its figures cannot be read: {type(error).__name__}")
+        self.complained = True
 
     def client(self) -> Client:
         """With the key of now."""
@@ -102,12 +113,16 @@ class Agent:
         self.service, self.runtime = service, Runtime(service.folder)
         self.watchers: dict[str, Watcher] = {}
         self.known: int | None = None
+        self.following = threading.Lock()
 
     def follow(self) -> None:
         """Watch the engines of the specification as it is now."""
-        changed_at = self._changed_at()
-        if changed_at == self.known:
-            return
+        with self.following:
+            changed_at = self._changed_at()
+            if changed_at != self.known:
+                self._follow(changed_at)
+
+    def _follow(self, changed_at: int | None) -> None:
         spec = self.service.spec()
         self.known = changed_at
         wanted = {} if spec is None else wanted_watchers(spec)

@@ -13,7 +13,6 @@ from typing import Callable
 
 from ..machine import ports
 from ..machine.processes import Process
-from ..service.layout import Layout
 from ..service.service import Probe, Service
 from . import configuration
 from .runtime import NoAnswer, Runtime
@@ -108,10 +107,3 @@ def _connection(address: str, listener: Listener) -> http.client.HTTPConnection:
 def proxy_of(home: Path, name: str) -> Proxy:
     """The proxy of this name below a home folder."""
     return Proxy(home / FOLDER / name)
-
-
-def proxies(layout: Layout) -> list[Proxy]:
-    """Those that have a folder here, by name."""
-    folder = layout.home / FOLDER
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [Proxy(path) for path in found if path.is_dir()]

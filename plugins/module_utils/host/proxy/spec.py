@@ -81,7 +81,7 @@ class Spec(service.Spec):
     max_body_kib: int = 1024
     silence_seconds: float = 1.0
     stalled_seconds: float = 10.0
-    hung_seconds: float = 60.0
+    hung_seconds: float = 120.0
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no proxy could be."""
