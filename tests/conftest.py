@@ -19,10 +19,13 @@ from xdist.scheduler import LoadFileScheduling
 from tests.hanging import Hanging
 
 HOST = "tests/unit/host/"
-#: Those of the host that neither start nor stop anything.
+#: Those of the host that neither start nor stop a model server.
 WITHOUT_SERVERS = tuple(
     f"{HOST}test_{name}.py"
-    for name in ("stack", "shared_caches", "model_cache", "ranges", "hostile_hub", "jobs")
+    for name in (
+        *("stack", "shared_caches", "model_cache", "ranges", "hostile_hub", "jobs"),
+        *("proxy", "proxy_module", "proxy_parts"),
+    )
 )
 
 

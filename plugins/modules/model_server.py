@@ -670,19 +670,12 @@ class Run:
 
     def require_free_port(self, spec: Spec, own: bool) -> None:
         """Fail unless the port is free, or held by the server that is about to be replaced."""
-        ours = {process.pid for process in self.server.processes()} if own else set()
-        if not ports.is_taken(readiness.loopback_for(spec.host), spec.port):
+        ours = self.server.processes() if own else []
+        holders = ports.in_the_way(ports.loopback_for(spec.host), spec.port, ours)
+        if holders is None:
             return
-        holders = [process for process in ports.owners(spec.port) if process.pid not in ours]
-        if not holders and own:
-            return
-        who = ", ".join(
-            f"process {shown['pid']} ({shown['name']}: {shown['command']})"
-            for shown in (process.describe() for process in holders)
-        )
         self.fail(
-            f"Port {spec.port} is taken by "
-            f"{who or 'a process that does not listen yet or that this user may not see'}. "
+            f"Port {spec.port} is taken by {ports.named(holders)}. "
             "Stop it, set port to another one, or to auto.",
             port_owners=[process.describe() for process in holders],
         )

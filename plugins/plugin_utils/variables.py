@@ -71,7 +71,10 @@ _KINDS = {
 
 #: What a specification has to call raw, for Ansible reads no list of dictionaries in a text.
 _SHAPES = {
-    "recover_ladder": {"type": "list", "elements": "dict"},
+    **{
+        name: {"type": "list", "elements": "dict"}
+        for name in ("recover_ladder", "proxy_listeners", "proxy_servers", "proxy_routes")
+    },
     "inferops_accounts": {
         name: ACCOUNT_OPTIONS["accounts"][name] for name in ("type", "elements", "options")
     },
@@ -118,6 +121,7 @@ RANGES: tuple[tuple[str, Range], ...] = (
     ("_gib", Range()),
     ("_hours", Range()),
     ("_mbit_per_second", Range()),
+    ("_kib", Range(1)),
     ("_mib", Range(1)),
     ("_orphans", Range()),
     ("_seconds", Range()),

@@ -39,35 +39,35 @@ systemctl start user@1000.service
 DRIVER = """
 import json, os, signal, sys, time
 from pathlib import Path
-from inferops_host.host import stand_in_proxy
+from inferops_host.host import stand_in_exporter
 from inferops_host.host.service import lifecycle, observation
 from inferops_host.host.service.supervisors import choice
 
 home = Path.home() / ".inferops"
-proxy = stand_in_proxy.of(home, "main")
+exporter = stand_in_exporter.of(home, "main")
 def running(other=None):
     until = time.monotonic() + 30
     while time.monotonic() < until:
-        seen = observation.look(proxy)
+        seen = observation.look(exporter)
         if seen.phase == "running" and seen.record.pid != other:
             return seen
         time.sleep(0.2)
-    raise SystemExit(f"it does not run: {observation.look(proxy)}")
+    raise SystemExit(f"it does not run: {observation.look(exporter)}")
 
-supervisor = choice.choose("auto", proxy.layout, None, start_at_boot=True)
-spec = stand_in_proxy.Spec("main", supervisor.name, 5, 8, {}, 8080)
-lifecycle.start(proxy, spec, supervisor)
-supervisor.set_start_at_boot(proxy, True)
+supervisor = choice.choose("auto", exporter.layout, None, start_at_boot=True)
+spec = stand_in_exporter.Spec("main", supervisor.name, 5, 8, {}, 8080)
+lifecycle.start(exporter, spec, supervisor)
+supervisor.set_start_at_boot(exporter, True)
 first = running()
 os.kill(first.record.pid, signal.SIGKILL)
 second = running(first.record.pid)
-at_boot = supervisor.starts_at_boot(proxy)
-left = lifecycle.end(proxy, 5).left
-ended = observation.look(proxy)
+at_boot = supervisor.starts_at_boot(exporter)
+left = lifecycle.end(exporter, 5).left
+ended = observation.look(exporter)
 print(json.dumps({
     "supervisor": supervisor.name, "supervised": first.supervised, "at_boot": at_boot,
     "restarts": second.record.restarts, "left": len(left), "ended": [ended.phase, ended.reason],
-    "present": lifecycle.is_present(proxy), "user": os.geteuid(),
+    "present": lifecycle.is_present(exporter), "user": os.geteuid(),
 }))
 """
 
@@ -95,8 +95,8 @@ def _package() -> bytes:
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for part in ("host", "common"):
             archive.add(ROOT / "plugins/module_utils" / part, f"inferops_host/{part}")
-        kind = ROOT / "tests/unit/host/stand_in_proxy.py"
-        archive.add(kind, "inferops_host/host/stand_in_proxy.py")
+        kind = ROOT / "tests/unit/host/stand_in_exporter.py"
+        archive.add(kind, "inferops_host/host/stand_in_exporter.py")
     return stream.getvalue()
 
 

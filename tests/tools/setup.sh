@@ -16,7 +16,8 @@ fail() {
 
 # Rented hosts are containers here: podman with runc and a bridge network, on an image that
 # mmdebstrap makes from Debian packages.
-packages=(aardvark-dns debian-archive-keyring git iptables mmdebstrap netavark openssh-client
+# The proxy is the real HAProxy, which tests start themselves.
+packages=(aardvark-dns debian-archive-keyring git haproxy iptables mmdebstrap netavark openssh-client
   podman rsync runc shellcheck)
 # Without root, user namespaces stand in for it.
 if ((EUID != 0)); then
@@ -56,6 +57,13 @@ if ((${#missing[@]})); then
     as_root=(sudo)
   fi
   say "installing ${missing[*]}"
+  # A unit that is masked is started neither by its package nor at boot; systemctl unmask haproxy gives
+  # it back. A HAProxy that is there already stays as it is.
+  unit=/etc/systemd/system/haproxy.service
+  if [[ " ${missing[*]} " == *" haproxy "* && ! -e $unit ]]; then
+    "${as_root[@]}" mkdir -p "${unit%/*}"
+    "${as_root[@]}" ln -s /dev/null "$unit"
+  fi
   "${as_root[@]}" apt-get update -qq
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null

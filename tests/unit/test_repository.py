@@ -48,6 +48,7 @@ PUBLIC = {
         "model_server",
         "model_server_info",
         "offer_info",
+        "proxy",
         "rental",
         "rental_extend",
         "rental_info",
@@ -206,7 +207,10 @@ def test_no_argument_spec_holds_a_template_that_ansible_would_show_rendered(role
 @pytest.mark.parametrize("role", ROLES, ids=role_id)
 def test_what_may_hold_a_password_is_shown_in_no_message(role: Path) -> None:
     """An address may hold one, and so may what a server's environment is made of."""
-    names = r"\w+_(key|secret|token|url|urls|endpoint|mirror|links|environment|password)"
+    names = (
+        r"\w+_(key|client_keys|metrics_keys|secret|token|url|urls|endpoint|mirror|links"
+        r"|environment|password)"
+    )
     may = {name for name in options_of(role) if re.fullmatch(names, name)}
     assert may == {name for name, option in options_of(role).items() if option.get("no_log")}
 

@@ -209,5 +209,5 @@ def test_what_keeps_services_running_knows_no_kind_of_them() -> None:
 
 
 def test_a_stand_in_for_an_engine_or_a_kind_of_service_is_one_small_file() -> None:
-    for name in ("stand_in_engine.py", "stand_in_proxy.py"):
+    for name in ("stand_in_engine.py", "stand_in_exporter.py"):
         assert len((HERE / name).read_text().splitlines()) <= 110, name

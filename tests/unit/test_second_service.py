@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A kind of service that is added as CONTRIBUTING.md says passes the rules of this repository.
 
-The stand-in for a proxy is added to a copy of the checkout, by the files of the table alone. Where
-only what is its own was added, the rules name the shared files that are left.
+The stand-in for an exporter is added to a copy of the checkout, by the files of the table alone.
+Where only what is its own was added, the rules name the shared files that are left.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ MODULE = '''#!/usr/bin/python
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: proxy
+module: exporter
 description:
-  - Keeps a proxy.
+  - Keeps an exporter.
 """
 '''
 
 
 def _stand_in() -> str:
     """It lies one folder deeper than the file of the tests does."""
-    text = (HERE / "host" / "stand_in_proxy.py").read_text()
-    return text.replace("from .", "from ..").replace("host.stand_in_proxy", "host.proxy.proxy")
+    text = (HERE / "host" / "stand_in_exporter.py").read_text()
+    text = text.replace("from .", "from ..")
+    return text.replace("host.stand_in_exporter", "host.exporter.exporter")
 
 
 def _after(line: str, added: str) -> Callable[[str], str]:
@@ -63,12 +64,12 @@ ADDED: dict[str, Callable[[str], str]] = {
     "plugins/action/<name>.py": _whole(
         (tree.REPOSITORY / "plugins/action/server_cleanup.py").read_text()
     ),
-    "meta/runtime.yml": _after("    - model_server_info\n", "    - proxy\n"),
+    "meta/runtime.yml": _after("    - model_server_info\n", "    - exporter\n"),
     "docs/architecture.md": lambda text: _after(
-        ARROW, "| `host.proxy` | `host.engines`, `host.machine`, `host.service` |\n"
-    )(text.replace(PLACE, f"| `plugins/module_utils/host/proxy/` | a proxy |\n{PLACE}")),
-    "docs/reference.md": _after("`model_server`, `model_server_info`,", " `proxy`,"),
-    "tests/unit/test_repository.py": _after('    "model_server_info",\n', '    "proxy",\n'),
+        ARROW, "| `host.exporter` | `host.engines`, `host.machine`, `host.service` |\n"
+    )(text.replace(PLACE, f"| `plugins/module_utils/host/exporter/` | an exporter |\n{PLACE}")),
+    "docs/reference.md": _after("`model_server`, `model_server_info`,", " `exporter`,"),
+    "tests/unit/test_repository.py": _after('    "model_server_info",\n', '    "exporter",\n'),
 }
 OWN = [path for path in ADDED if "<name>" in path]
 #: The rules that a new part and a new module have to keep.
@@ -97,7 +98,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def add(checkout: Path, path: str) -> None:
     """Do to a file what CONTRIBUTING says."""
-    file = checkout / path.replace("<name>", "proxy")
+    file = checkout / path.replace("<name>", "exporter")
     file.parent.mkdir(exist_ok=True)
     file.write_text(ADDED[path](file.read_text() if file.exists() else ""))
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Engine
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import readiness
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree import server_processes
 
@@ -83,6 +84,6 @@ def test_a_stranger_on_the_port_is_not_the_server(
 
 
 def test_a_server_on_all_addresses_is_asked_over_the_loopback() -> None:
-    assert readiness.loopback_for("0.0.0.0") == "127.0.0.1"
-    assert readiness.loopback_for("::") == "::1"
-    assert readiness.loopback_for("10.0.0.5") == "10.0.0.5"
+    assert ports.loopback_for("0.0.0.0") == "127.0.0.1"
+    assert ports.loopback_for("::") == "::1"
+    assert ports.loopback_for("10.0.0.5") == "10.0.0.5"

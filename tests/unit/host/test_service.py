@@ -1,8 +1,8 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is kept running need not be a model server: a proxy has supervisor, launcher, record and log
-as well, and is never taken for a part of the server beside it.
+"""What is kept running need not be a model server: an exporter has supervisor, launcher, record and
+log as well, and is never taken for a part of the server beside it.
 """
 
 from __future__ import annotations
@@ -41,76 +41,76 @@ Wait = Callable[..., Any]
 @pytest.fixture(scope="module")
 def kind() -> Any:
     """The module of the second kind, beside those of the collection."""
-    return put_beside("stand_in_proxy", FOLDER / "stand_in_proxy.py")
+    return put_beside("stand_in_exporter", FOLDER / "stand_in_exporter.py")
 
 
 @pytest.fixture
-def proxy(kind: Any, home: Path) -> Iterator[Any]:
-    """A proxy of the same name as the server."""
-    proxy = kind.of(home, "main")
-    yield proxy
-    assert not lifecycle.end(proxy, timeout_seconds=1).left
+def exporter(kind: Any, home: Path) -> Iterator[Any]:
+    """An exporter of the same name as the server."""
+    exporter = kind.of(home, "main")
+    yield exporter
+    assert not lifecycle.end(exporter, timeout_seconds=1).left
 
 
 @pytest.fixture
-def run_proxy(kind: Any, proxy: Any, home: Path, another_port: int, wait_until: Wait) -> Wait:
-    """Start the proxy under supervisord and wait until it serves; returns its record."""
+def run_exporter(kind: Any, exporter: Any, home: Path, another_port: int, wait_until: Wait) -> Wait:
+    """Start the exporter under supervisord and wait until it serves; returns its record."""
 
     def run() -> Any:
         spec = kind.Spec("main", "supervisord", 5, 8, {"COLOUR": "blue"}, another_port)
-        lifecycle.start(proxy, spec, supervisord.Supervisord(proxy.layout, BIN))
-        wait_until(lambda: observation.look(proxy).phase == "running")
-        return proxy.record()
+        lifecycle.start(exporter, spec, supervisord.Supervisord(exporter.layout, BIN))
+        wait_until(lambda: observation.look(exporter).phase == "running")
+        return exporter.record()
 
     return run
 
 
-def test_a_proxy_is_kept_running_and_its_record_and_log_are_kept(
-    run_proxy: Wait, proxy: Any, another_port: int, wait_until: Wait
+def test_an_exporter_is_kept_running_and_its_record_and_log_are_kept(
+    run_exporter: Wait, exporter: Any, another_port: int, wait_until: Wait
 ) -> None:
-    first = run_proxy()
-    assert observation.look(proxy).supervised
+    first = run_exporter()
+    assert observation.look(exporter).supervised
     urllib.request.urlopen(f"http://127.0.0.1:{another_port}/record.json", timeout=5).close()
-    assert "GET /record.json" in proxy.log.read_text()
+    assert "GET /record.json" in exporter.log.read_text()
     assert processes.environment_of(first.pid)["COLOUR"] == "blue"
 
     os.kill(first.pid, signal.SIGKILL)
-    wait_until(lambda: proxy.record().phase == "running" and proxy.record().pid != first.pid)
-    assert proxy.record().restarts == 1
-    assert "GET /record.json" in (proxy.folder / "proxy.log.1").read_text()
+    wait_until(lambda: exporter.record().phase == "running" and exporter.record().pid != first.pid)
+    assert exporter.record().restarts == 1
+    assert "GET /record.json" in (exporter.folder / "exporter.log.1").read_text()
 
-    assert lifecycle.end(proxy, timeout_seconds=5).left == []
-    ended = observation.look(proxy)
+    assert lifecycle.end(exporter, timeout_seconds=5).left == []
+    ended = observation.look(exporter)
     assert (ended.phase, ended.reason, ended.tree) == ("stopped", "requested", [])
-    assert proxy.log.exists()
-    assert not lifecycle.is_present(proxy)
-    assert not (proxy.layout.supervisor / "supervisor.sock").exists()
+    assert exporter.log.exists()
+    assert not lifecycle.is_present(exporter)
+    assert not (exporter.layout.supervisor / "supervisor.sock").exists()
 
 
-def test_a_proxy_is_neither_counted_nor_ended_with_the_server_beside_it(
-    run_proxy: Wait, proxy: Any, start: Call, stop: Call, server: Server
+def test_an_exporter_is_neither_counted_nor_ended_with_the_server_beside_it(
+    run_exporter: Wait, exporter: Any, start: Call, stop: Call, server: Server
 ) -> None:
-    kept = run_proxy()
+    kept = run_exporter()
     started = start()
     assert started["completion"]
     # Servers in containers of this machine may be there too.
-    assert not [line for line in servers.others(server) if str(proxy.folder) in line]
+    assert not [line for line in servers.others(server) if str(exporter.folder) in line]
     both = {process.pid for process in server.processes()}
     assert kept.pid not in both
     assert stop()["stopped"] == "proven"
     assert server.processes() == []
     assert sweeping.sweep(server.processes, 1, None).left == []
-    seen = observation.look(proxy)
+    seen = observation.look(exporter)
     assert (seen.phase, seen.record.pid, seen.supervised) == ("running", kept.pid, True)
     assert [one.name for one in Layout(server.layout.home).servers()] == ["main"]
 
 
-def test_a_server_outlives_the_end_of_the_proxy_of_the_same_name(
-    run_proxy: Wait, proxy: Any, start: Call, server: Server
+def test_a_server_outlives_the_end_of_the_exporter_of_the_same_name(
+    run_exporter: Wait, exporter: Any, start: Call, server: Server
 ) -> None:
     started = start()
-    run_proxy()
-    assert lifecycle.end(proxy, timeout_seconds=5).left == []
+    run_exporter()
+    assert lifecycle.end(exporter, timeout_seconds=5).left == []
     seen = observation.look(server)
     assert (seen.phase, seen.record.pid) == ("running", started["server"]["pid"])
     assert seen.supervised

@@ -47,6 +47,11 @@ SUITABLE: dict[str, Any] = {
     "rent_ports": [8080, 9090],
     "rent_gpu_count": 1,
     "rent_gpu_names": ["RTX 4090", "RTX 3090", "RTX A6000"],
+    "proxy_listeners": [{"port": 8443, "address": "0.0.0.0", "certificate": "/own.pem"}],
+    "proxy_servers": [{"name": "vllm", "port": 8001, "engine": "vllm"}],
+    "proxy_routes": [{"method": "POST", "path": "/v1/load_lora_adapter"}],
+    "proxy_client_keys": {"alice": "key-of-alice"},
+    "proxy_metrics_keys": {"prometheus": "key-of-prometheus"},
     "recover_ladder": [{"model": "a/b", "arguments": {"max_model_len": 4096}}],
 }
 #: By kind, for all others.

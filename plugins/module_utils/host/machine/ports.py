@@ -128,6 +128,30 @@ def is_taken(host: str, port: int) -> bool:
     return False
 
 
+def loopback_for(host: str) -> str:
+    """The address that reaches a server on this machine when it binds `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def in_the_way(address: str, port: int, own: Iterable[Process] = ()) -> list[Process] | None:
+    """Who holds the port beside our own processes, None when nobody does.
+
+    An empty list is somebody who cannot be seen.
+    """
+    if not is_taken(address, port):
+        return None
+    ours = {process.pid for process in own}
+    strangers = [process for process in owners(port) if process.pid not in ours]
+    return None if not strangers and ours else strangers
+
+
+def named(holders: list[Process]) -> str:
+    """Who holds a port, for a person who wants it."""
+    shown = (process.describe() for process in holders)
+    told = ", ".join(f"process {one['pid']} ({one['name']}: {one['command']})" for one in shown)
+    return told or "a process that does not listen yet or that this user may not see"
+
+
 def choose(host: str, known: int | None, own: list[Process], reserved: set[int]) -> int | None:
     """A port for a server: the one it has unless a stranger took it, else the first free one.
 

@@ -99,7 +99,7 @@ def _health(state: str, reason: str, **figures: Any) -> dict[str, Any]:
 
 
 def _reader(spec: Spec) -> Callable[[], Sample]:
-    client = Client(readiness.loopback_for(spec.host), spec.port, spec.api_key)
+    client = Client(ports.loopback_for(spec.host), spec.port, spec.api_key)
     return lambda: spec.runs_on.sample(client, readiness.QUICK_SECONDS)
 
 

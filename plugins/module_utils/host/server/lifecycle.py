@@ -14,7 +14,7 @@ from ..machine.files import read_json, write_json
 from ..machine.processes import carrying, environment_of
 from ..service import lifecycle
 from ..service.supervisors.supervisor import Supervisor
-from . import launcher, readiness, vram
+from . import launcher, vram
 from .layout import Layout, Server
 from .spec import Spec
 from .tree import SERVER_MARKER
@@ -55,7 +55,7 @@ def choose_port(layout: Layout, server: Server, host: str) -> int | None:
     claimed = {port for name, (port, _at) in _claims(layout).items() if name != server.name}
     own = server.spec()
     return ports.choose(
-        readiness.loopback_for(host),
+        ports.loopback_for(host),
         own.port if own else None,
         server.processes(),
         {spec.port for spec in others if spec} | claimed,

@@ -11,7 +11,7 @@ from ..gpus.report import Report
 from ..machine import ports
 from ..machine.processes import Process, environment_of
 from ..service.sweeping import Ended
-from . import readiness, vram
+from . import vram
 from .layout import Layout, Server
 from .lifecycle import others
 from .tree import SERVER_MARKER
@@ -52,7 +52,7 @@ def _port(server: Server) -> tuple[bool | None, list[Process]]:
     spec = server.spec()
     if spec is None:
         return None, []
-    if not ports.is_taken(readiness.loopback_for(spec.host), spec.port):
+    if not ports.is_taken(ports.loopback_for(spec.host), spec.port):
         return True, []
     return False, ports.owners(spec.port)
 

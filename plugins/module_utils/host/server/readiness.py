@@ -28,11 +28,6 @@ class Readiness(NamedTuple):
     completion: str = ""
 
 
-def loopback_for(host: str) -> str:
-    """The address that reaches a server on this machine when it binds `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-
-
 def check(
     engine: Engine,
     tree: Iterable[Process],
@@ -49,7 +44,7 @@ def check(
     """
     if not ports.listeners(port, tree):
         return Readiness("port", f"no process of the server listens on port {port} yet")
-    client = Client(loopback_for(host), port, api_key)
+    client = Client(ports.loopback_for(host), port, api_key)
     text = ""
     for stage in CHECKS[1:]:
         if tell:

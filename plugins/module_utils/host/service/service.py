@@ -64,7 +64,7 @@ class Service(ABC, Generic[AnySpec]):
     folder: Path
 
     kind: ClassVar[str]
-    """One word. Its folder below the home folder is called `kind` with an s."""
+    """One word. Its folders lie together below the home folder, in one named by its plural."""
     title: ClassVar[str]
     """What it is, for a person who reads a unit file."""
     marker: ClassVar[str]

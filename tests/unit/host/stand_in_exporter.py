@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second kind of service: a tiny HTTP process, kept as a proxy beside a model server would be.
+"""Another kind of service: a tiny HTTP process, kept as an exporter beside a server would be.
 
 It is all that a kind consists of: what is asked for, the service, and the launcher's entry.
 """
@@ -22,7 +22,7 @@ from .service.service import Probe
 
 @dataclass(frozen=True)
 class Spec(service.Spec):
-    """What is asked of the proxy."""
+    """What is asked of the exporter."""
 
     port: int
 
@@ -31,13 +31,13 @@ class Spec(service.Spec):
         return str(self.port)
 
 
-class Proxy(service.Service[Spec]):
-    """One proxy's folder."""
+class Exporter(service.Service[Spec]):
+    """One exporter's folder."""
 
-    kind = "proxy"
-    title = "stand-in proxy"
-    marker = "INFEROPS_PROXY"
-    launcher = "host.stand_in_proxy"
+    kind = "exporter"
+    title = "stand-in exporter"
+    marker = "INFEROPS_EXPORTER"
+    launcher = "host.stand_in_exporter"
     spec_type = Spec
     first_check = "answer"
 
@@ -59,8 +59,8 @@ class Proxy(service.Service[Spec]):
 
 
 def of(home: Path, name: str) -> Any:
-    return Proxy(home / "proxies" / name)
+    return Exporter(home / "exporters" / name)
 
 
 if __name__ == "__main__":
-    raise SystemExit(launcher.main(Proxy(Path(sys.argv[1]))))
+    raise SystemExit(launcher.main(Exporter(Path(sys.argv[1]))))

@@ -1,0 +1,668 @@
+#!/usr/bin/python
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: proxy
+short_description: Keep a proxy with keys in front of the engines of a host
+version_added: 0.1.0
+description:
+  - Keeps HAProxy running under the supervisor of the host, as a service beside the engines. Every
+    way in ends there, and every route asks for a key, whatever the method.
+  - Only the routes of inference are open, and those of O(routes). What could stop an engine or run
+    code in it stays closed.
+  - An engine that is frozen, dead or full is left at once for a server that is a C(fallback), and
+    is taken again when it is back. A request of inference that it has not begun to answer is sent
+    again; an answer that has begun is not.
+  - An engine that gives no answer keeps what it was asked already, until it hangs for too long.
+  - Keys change without a restart, other settings by a reload. No request fails for either.
+  - HAProxy 2.4 or newer has to be installed, as role P(inferops.gpu.proxy#role) does.
+options:
+  name:
+    description: Name of the proxy, unique on the host. Letters, digits, C(-) and C(_).
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes sure that the proxy runs as asked, and that nobody gets in without a key.
+      - V(absent) makes sure that no process of it is left, and removes its keys from the host.
+    type: str
+    choices: [present, absent]
+    default: present
+  home:
+    description: Folder of this collection on the host.
+    type: path
+    default: ~/.inferops
+  executable:
+    description: The C(haproxy) to run. By default the one of the system.
+    type: str
+  listeners:
+    description: Where clients reach the proxy. Needed for O(state=present).
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description: Address to bind. Anything but the loopback address exposes it.
+        type: str
+        default: 127.0.0.1
+      port:
+        description: Port to bind.
+        type: int
+        required: true
+      certificate:
+        description:
+          - File on the host with a certificate, those above it and its private key, in PEM. Clients
+            speak TLS then. Nobody but its owner may be able to read it.
+        type: str
+  servers:
+    description:
+      - The engines behind the proxy, in the order in which they are taken. Needed for
+        O(state=present).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: What it is called in the log, in the result and in header C(x-inferops-server).
+        type: str
+        required: true
+      address:
+        description: Its address.
+        type: str
+        default: 127.0.0.1
+      port:
+        description: Its port.
+        type: int
+        required: true
+      engine:
+        description:
+          - Its engine, one of those of M(inferops.gpu.model_server). Then its figures are watched,
+            and it is left as soon as it is silent or makes no progress.
+          - Without one, only its C(/health) is asked.
+        type: str
+      fallback:
+        description: Whether it gets only what the others cannot take.
+        type: bool
+        default: false
+      max_connections:
+        description:
+          - How many requests it is sent at once. Further ones go to the next server, or wait.
+        type: int
+        default: 1024
+  server_key:
+    description:
+      - The proxy's own key for its engines, which is sent in place of the key of the client. An
+        engine never sees those of clients. Without one, it is sent none.
+      - On the host it stands in a file that only its owner can read.
+    type: str
+  keys:
+    description:
+      - The keys of clients, each by the name of its user or team, which the log shows. At
+        least one is needed for O(state=present).
+      - The host gets their SHA-256 alone.
+    type: dict
+    default: {}
+  metrics_keys:
+    description:
+      - Keys of another kind, by name. They open C(/metrics) of the first server, and nothing else.
+        No other key opens it.
+    type: dict
+    default: {}
+  routes:
+    description: Routes that are open beside those of inference.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      method:
+        description: Its method.
+        type: str
+        required: true
+      path:
+        description: Its path. C({id}) stands for any word of letters, digits, C(-) and C(_).
+        type: str
+        required: true
+      repeatable:
+        description:
+          - Whether the same request may be sent to another server when the first one died or was
+            full. Its body is bounded by O(max_body_kib) then.
+        type: bool
+        default: false
+  max_body_kib:
+    description:
+      - The largest body of a request that may be sent again. A larger one is answered with 413, as
+        it could be sent once only.
+      - Each request may take as much memory until its answer begins.
+    type: int
+    default: 1024
+  silence_seconds:
+    description:
+      - After how long without an answer of its metrics an engine gets no new requests, where
+        another server can take them.
+    type: float
+    default: 1
+  stalled_seconds:
+    description:
+      - The same for one that answers, and has requests and no new token. A long prompt takes as
+        long, so it should not be short.
+    type: float
+    default: 10
+  hung_seconds:
+    description:
+      - After how long without an answer or without a token an engine is called hung. What waits for
+        it is ended, and it gets nothing until it is back. The longest prompt must take less.
+    type: float
+    default: 120
+  supervisor:
+    description: What keeps the proxy running, as for M(inferops.gpu.model_server).
+    type: str
+    choices: [auto, systemd, systemd_user, supervisord]
+    default: auto
+  supervisord_bin_dir:
+    description: Folder that holds the C(supervisord) executable. Needed where systemd is not used.
+    type: path
+  start_at_boot:
+    description: Start the proxy again when the host comes back from a restart. Needs systemd.
+    type: bool
+    default: false
+  stop_timeout_seconds:
+    description: How long its processes may take to end after SIGTERM, before SIGKILL.
+    type: int
+    default: 10
+  log_max_mib:
+    description:
+      - How much of the disk its log may take. It has a line for each request, with the name of the
+        key and without headers. Another value takes effect with the next start.
+    type: int
+    default: 16
+extends_documentation_fragment:
+  - inferops.gpu.attributes
+attributes:
+  check_mode:
+    support: full
+    details: HAProxy itself checks the configuration only where it is changed.
+  diff_mode:
+    support: full
+    details: Shows the configuration, which holds no secret, and the names of the keys.
+  platform:
+    platforms: linux
+seealso:
+  - module: inferops.gpu.model_server
+author:
+  - inferops.gpu contributors (@inferops)
+"""
+
+EXAMPLES = r"""
+- name: Keep a proxy before the engine
+  inferops.gpu.proxy:
+    name: main
+    listeners:
+      - port: 8000
+    servers:
+      - name: main
+        port: 8001
+        engine: vllm
+    server_key: "{{ vault_engine_key }}"
+    keys:
+      alice: "{{ vault_key_of_alice }}"
+      team-search: "{{ vault_key_of_search }}"
+    metrics_keys:
+      prometheus: "{{ vault_key_of_prometheus }}"
+
+- name: Take it away
+  inferops.gpu.proxy:
+    name: main
+    state: absent
+"""
+
+RETURN = r"""
+proxy:
+  description: The proxy as it is now.
+  returned: always
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      sample: main
+    phase:
+      description: V(running), V(starting), V(stopped), V(error) or V(unknown).
+      type: str
+      sample: running
+    reason:
+      description: Why it is so, null when there is nothing to say.
+      type: str
+      sample: null
+    pid:
+      description: The process of its master.
+      type: int
+      sample: 4242
+    supervisor:
+      description: What keeps it running.
+      type: str
+      sample: systemd
+    servers:
+      description: Its servers as HAProxy sees them, with their C(status) and C(sessions).
+      type: list
+      elements: dict
+      sample: [{name: main, status: UP, sessions: 3}]
+    log_path:
+      description: Its log on the host.
+      type: str
+      sample: /home/user/.inferops/proxies/main/proxy.log
+done:
+  description:
+    - What was done, or would be in check mode. V(nothing), V(started), V(reloaded), V(keys) when
+      only keys were changed, V(boot) when only O(start_at_boot) was, V(ended).
+  returned: always
+  type: str
+  sample: reloaded
+version:
+  description: The version of HAProxy, null where check mode finds none yet.
+  returned: when O(state=present)
+  type: str
+  sample: 2.6.12-1+deb12u4
+processes_left:
+  description: Processes that survived SIGKILL or may not be signalled, each with pid and command.
+  returned: when O(state=absent)
+  type: list
+  elements: dict
+  sample: []
+port_owners:
+  description: The processes that listen on a port that it was to have.
+  returned: when a port is taken
+  type: list
+  elements: dict
+  sample: []
+log_tail:
+  description: The last lines of its log.
+  returned: when it did not start
+  type: list
+  elements: str
+  sample: []
+"""
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
+    configuration,
+    keys,
+    lifecycle,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxy_of
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.runtime import NoAnswer
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.spec import Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
+    lifecycle as service_lifecycle,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.layout import NAME
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import Log
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.observation import (
+    Seen,
+    look,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors import choice
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors import (
+    supervisor as supervisors,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.sweeping import Ended
+
+LOCK_SECONDS = 60
+START_SECONDS = 60.0
+POLL_SECONDS = 0.3
+TAIL_LINES = 40
+
+#: What was done.
+NOTHING = "nothing"
+STARTED = "started"
+RELOADED = "reloaded"
+KEYS = "keys"
+BOOT = "boot"
+ENDED = "ended"
+
+
+class Run:
+    """One call of the module."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.params: dict[str, Any] = module.params
+        if not NAME.fullmatch(self.params["name"]):
+            self.fail(f"name: {self.params['name']!r} may hold only letters, digits, - and _.")
+        self.proxy = proxy_of(own_home(module), self.params["name"])
+
+    def exit(self, done: str, diff: dict[str, Any], **result: Any) -> NoReturn:
+        if done != NOTHING and self.module._diff:
+            result["diff"] = diff
+        self.module.exit_json(changed=done != NOTHING, done=done, **result)
+
+    def fail(self, message: str, **result: Any) -> NoReturn:
+        self.module.fail_json(msg=redact(message), **result)
+
+    def present(self) -> NoReturn:
+        try:
+            executable, version = self.haproxy()
+            secrets = self.secrets()
+            supervisor = self.choose_supervisor()
+            with self.alone():
+                spec = self.spec(executable, supervisor.name)
+                before = self.shown(self.proxy.spec())
+                done = self.make_so(spec, secrets, supervisor)
+                if self.set_start_at_boot(supervisor) and done == NOTHING:
+                    done = BOOT
+        except (lifecycle.Refused, supervisors.SupervisorError) as error:
+            self.fail(str(error))
+        diff = {"before": before, "after": self.shown(spec, secrets)}
+        self.exit(done, diff, proxy=self.now(), version=version)
+
+    def haproxy(self) -> tuple[str, str | None]:
+        """The program and its version; on a first run in check mode nothing was installed yet."""
+        try:
+            executable = lifecycle.find_executable(self.params["executable"])
+        except lifecycle.Refused:
+            if self.module.check_mode:
+                return self.params["executable"] or lifecycle.USUAL, None
+            raise
+        return executable, lifecycle.version(executable)
+
+    def make_so(
+        self, spec: Spec, secrets: lifecycle.Secrets, supervisor: supervisors.Supervisor
+    ) -> str:
+        """Have it run as asked, in the gentlest way that does. Returns what was done."""
+        seen = self.look()
+        if seen.phase == "starting" and seen.supervised and not self.module.check_mode:
+            seen = self.wait()  # its launcher is about to have it run
+        wanted = self.needed(spec, secrets, seen)
+        if wanted in (STARTED, RELOADED):
+            self.require_free_ports(spec, seen)
+        if self.module.check_mode or wanted == NOTHING:
+            return wanted
+        if wanted == KEYS:
+            lifecycle.rotate(self.proxy, secrets)
+        elif wanted == RELOADED:
+            lifecycle.reload(self.proxy, spec, secrets)
+        else:
+            self.start(spec, secrets, supervisor)
+        return wanted
+
+    def needed(self, spec: Spec, secrets: lifecycle.Secrets, seen: Seen) -> str:
+        """What has to be done for it to run as asked."""
+        kept = seen.phase == "running" and seen.supervised
+        if not kept or seen.record.spec_hash != spec.hash:
+            return STARTED
+        text = configuration.render(spec)
+        same = self.proxy.spec() == spec and lifecycle.holds(self.proxy, text)
+        if not same or not lifecycle.runs_with(self.proxy, spec):
+            return RELOADED
+        return NOTHING if lifecycle.knows(self.proxy, secrets) else KEYS
+
+    def start(
+        self, spec: Spec, secrets: lifecycle.Secrets, supervisor: supervisors.Supervisor
+    ) -> None:
+        left = self.end().left
+        if left:
+            self.fail(
+                f"Proxy {spec.name!r} is not started: processes of its earlier start cannot be "
+                "ended.",
+                processes_left=[process.describe() for process in left],
+            )
+        self.require_free_ports(spec, None)
+        lifecycle.start(self.proxy, spec, secrets, supervisor)
+        seen = self.wait()
+        if seen.phase != "running":
+            tail = redact(Log(self.proxy.log).tail()).splitlines()[-TAIL_LINES:]
+            reason = seen.reason or f"it waits for check {seen.record.waiting_for}"
+            # One that nobody has seen to turn strangers away is not left running.
+            self.end()
+            self.fail(
+                f"Proxy {spec.name!r} failed to start: {reason}. Its log is {self.proxy.log} on "
+                "the host.",
+                log_tail=tail,
+            )
+
+    def wait(self) -> Seen:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            seen = self.look()
+            if seen.phase in ("running", "error", "stopped") or time.monotonic() >= deadline:
+                return seen
+            time.sleep(POLL_SECONDS)
+
+    def require_free_ports(self, spec: Spec, seen: Seen | None) -> None:
+        """Fail unless each port is free, or held by the proxy itself."""
+        own = seen.tree if seen else []
+        for listener in spec.listens:
+            holders = ports.in_the_way(ports.loopback_for(listener.address), listener.port, own)
+            if holders is not None:
+                self.fail(
+                    f"Port {listener.port} is taken by {ports.named(holders)}. Stop it, or take "
+                    "another port for this listener.",
+                    port_owners=[process.describe() for process in holders],
+                )
+
+    def spec(self, executable: str, supervisor: str) -> Spec:
+        """What is asked for; fails on what could never be."""
+        params, before = self.params, self.proxy.spec()
+        for each in params["listeners"]:
+            self.check_certificate(each["certificate"])
+        taken = {each["port"] for each in [*params["listeners"], *params["servers"]]}
+        try:
+            return Spec(
+                name=params["name"],
+                supervisor=supervisor,
+                stop_timeout_seconds=params["stop_timeout_seconds"],
+                log_max_mib=params["log_max_mib"],
+                environment={},
+                executable=executable,
+                listeners=params["listeners"],
+                upstreams=params["servers"],
+                routes=params["routes"],
+                sends_key=bool(params["server_key"]),
+                agent_port=lifecycle.agent_port(before, taken),
+                max_body_kib=params["max_body_kib"],
+                silence_seconds=params["silence_seconds"],
+                stalled_seconds=params["stalled_seconds"],
+                hung_seconds=params["hung_seconds"],
+            )
+        except ValueError as error:
+            self.fail(f"The proxy cannot be made as asked: {error}.")
+
+    def check_certificate(self, path: str | None) -> None:
+        """It holds a private key."""
+        if not path:
+            return
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as error:
+            self.fail(f"certificate: {error}")
+        if stat.S_IMODE(mode) & 0o077:
+            self.fail(
+                f"certificate: others than its owner may read or write {path}, which holds a "
+                "private key. Set its mode to 0600."
+            )
+
+    def secrets(self) -> lifecycle.Secrets:
+        clients = {name: str(key) for name, key in self.params["keys"].items()}
+        metrics = {name: str(key) for name, key in self.params["metrics_keys"].items()}
+        if not clients:
+            self.fail("keys: give at least one, or nobody gets in.")
+        upstream = self.params["server_key"] or None
+        try:
+            hashed = keys.hashed(clients, metrics)
+            if upstream is not None:
+                keys.check(upstream, "server_key")
+                if keys.digest(upstream) in hashed:
+                    raise ValueError("server_key is the key of a client, which no engine may see")
+        except ValueError as error:
+            self.fail(f"keys: {error}.")
+        return lifecycle.Secrets(hashed, upstream)
+
+    def shown(self, spec: Spec | None, secrets: lifecycle.Secrets | None = None) -> dict[str, Any]:
+        """A proxy for the eye: of its keys kind and name, and the start of what is kept of each."""
+        if spec is None:
+            return {}
+        found = lifecycle.held(self.proxy) if secrets is None else secrets.files
+        return {
+            "configuration": configuration.render(spec),
+            "keys": {
+                who: f"sha256 {key[:8]}"
+                for key, who in sorted(found[configuration.KEYS].items(), key=lambda one: one[1])
+            },
+        }
+
+    def set_start_at_boot(self, supervisor: supervisors.Supervisor) -> bool:
+        """Whether that was otherwise."""
+        wanted = self.params["start_at_boot"]
+        if wanted == supervisor.starts_at_boot(self.proxy):
+            return False
+        if not self.module.check_mode:
+            supervisor.set_start_at_boot(self.proxy, wanted)
+        return True
+
+    def choose_supervisor(self) -> supervisors.Supervisor:
+        return choice.choose(
+            self.params["supervisor"],
+            self.proxy.layout,
+            self.params["supervisord_bin_dir"],
+            self.params["start_at_boot"],
+            change=not self.module.check_mode,
+        )
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else changes this proxy meanwhile. In check mode nothing is changed."""
+        if self.module.check_mode:
+            yield
+            return
+        try:
+            with locks.held(self.proxy.lock, self.params["stop_timeout_seconds"] + LOCK_SECONDS):
+                yield
+        except locks.Busy as error:
+            self.fail(
+                f"Proxy {self.proxy.name!r} is being changed by another run: {error}. Wait for it "
+                "to end, then try again."
+            )
+
+    def look(self) -> Seen:
+        return look(self.proxy, keep=not self.module.check_mode)
+
+    def end(self) -> Ended:
+        return service_lifecycle.end(self.proxy, self.params["stop_timeout_seconds"])
+
+    def now(self) -> dict[str, Any]:
+        seen = self.look()
+        try:
+            servers = [each._asdict() for each in self.proxy.runtime.servers()]
+        except NoAnswer:
+            servers = []
+        return {
+            "name": self.proxy.name,
+            "phase": seen.phase,
+            "reason": seen.reason,
+            "pid": seen.record.pid,
+            "supervisor": seen.record.supervisor,
+            "servers": servers,
+            "log_path": str(self.proxy.log),
+        }
+
+    def absent(self) -> NoReturn:
+        spec = self.proxy.spec()
+        diff = {"before": self.shown(spec), "after": {}}
+        try:
+            if self.module.check_mode:
+                is_there = service_lifecycle.is_present(self.proxy) or self.holds_keys()
+                self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=[])
+            with self.alone():
+                # Another run may have ended it while this one waited for its turn.
+                is_there = service_lifecycle.is_present(self.proxy) or self.holds_keys()
+                left = self.end().left
+                lifecycle.forget_keys(self.proxy)
+        except supervisors.SupervisorError as error:
+            self.fail(f"Proxy {self.proxy.name!r} cannot be ended: {error}")
+        shown = [process.describe() for process in left]
+        if left:
+            self.fail(
+                f"Processes of proxy {self.proxy.name!r} are left: they survived SIGKILL or belong "
+                "to another user. Try with become.",
+                processes_left=shown,
+            )
+        self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=shown)
+
+    def holds_keys(self) -> bool:
+        return any(lifecycle.held(self.proxy).values())
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "home": {"type": "path", "default": "~/.inferops"},
+            "executable": {"type": "str"},
+            "listeners": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "address": {"type": "str", "default": "127.0.0.1"},
+                    "port": {"type": "int", "required": True},
+                    "certificate": {"type": "str"},
+                },
+            },
+            "servers": {
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "address": {"type": "str", "default": "127.0.0.1"},
+                    "port": {"type": "int", "required": True},
+                    "engine": {"type": "str"},
+                    "fallback": {"type": "bool", "default": False},
+                    "max_connections": {"type": "int", "default": 1024},
+                },
+            },
+            "server_key": {"type": "str", "no_log": True},
+            "keys": {"type": "dict", "no_log": True, "default": {}},
+            "metrics_keys": {"type": "dict", "no_log": True, "default": {}},
+            "routes": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "method": {"type": "str", "required": True},
+                    "path": {"type": "str", "required": True},
+                    "repeatable": {"type": "bool", "default": False},
+                },
+            },
+            "max_body_kib": {"type": "int", "default": 1024},
+            "silence_seconds": {"type": "float", "default": 1.0},
+            "stalled_seconds": {"type": "float", "default": 10.0},
+            "hung_seconds": {"type": "float", "default": 120.0},
+            "supervisor": {"type": "str", "choices": ["auto", *choice.NAMES], "default": "auto"},
+            "supervisord_bin_dir": {"type": "path"},
+            "start_at_boot": {"type": "bool", "default": False},
+            "stop_timeout_seconds": {"type": "int", "default": 10},
+            "log_max_mib": {"type": "int", "default": 16},
+        },
+        required_if=[("state", "present", ["listeners", "servers"])],
+        supports_check_mode=True,
+    )
+    run = Run(module)
+    if module.params["state"] == "present":
+        run.present()
+    run.absent()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nobody gets through a proxy without a key, and no engine in trouble takes clients with it."""
+
+from __future__ import annotations
+
+from tests.drills.mutations.mutation import Mutation
+from tests.drills.mutations.paths import HOST, MODULES
+
+CLIENTS = "tests/unit/host/test_proxy.py"
+OPERATOR = "tests/unit/host/test_proxy_module.py"
+PARTS = "tests/unit/host/test_proxy_parts.py"
+CONFIGURATION = f"{HOST}/proxy/configuration.py"
+AGENT = f"{HOST}/proxy/agent.py"
+LIFECYCLE = f"{HOST}/proxy/lifecycle.py"
+
+MUTATIONS = (
+    Mutation(
+        "proxy-options-without-key",
+        "a browser's question is answered to everybody",
+        CONFIGURATION,
+        '"hdr www-authenticate Bearer if !is_client !reads_metrics"',
+        '"hdr www-authenticate Bearer if !is_client !reads_metrics !METH_OPTIONS"',
+        (f"{CLIENTS}::test_without_a_key_no_route_answers_in_any_method",),
+    ),
+    Mutation(
+        "proxy-keys-as-they-are",
+        "whoever reads a file of the host has the keys of all clients",
+        f"{HOST}/proxy/keys.py",
+        "    return hashlib.sha256(key.encode()).hexdigest()\n",
+        "    return key\n",
+        (f"{CLIENTS}::test_an_engine_gets_the_key_of_the_proxy_and_never_that_of_a_client",),
+    ),
+    Mutation(
+        "proxy-any-route",
+        "a client puts the engine to sleep",
+        CONFIGURATION,
+        'closed = "!{ var(txn.route) -m found }"',
+        'closed = "FALSE"',
+        (f"{CLIENTS}::test_with_a_key_the_routes_of_inference_are_open_and_no_others",),
+    ),
+    Mutation(
+        "proxy-route-by-its-beginning",
+        "what lies below a route that is open is open too",
+        CONFIGURATION,
+        '(("str", plain), ("reg", patterns))',
+        '(("beg", plain), ("reg", patterns))',
+        (f"{CLIENTS}::test_no_other_spelling_of_a_path_opens_anything",),
+    ),
+    Mutation(
+        "proxy-denied-route-added",
+        "a variable opens what stops the engine",
+        f"{HOST}/proxy/routes.py",
+        'if route.path == denied or route.path.startswith(f"{denied}/"):',
+        "if False:",
+        (f"{OPERATOR}::test_what_cannot_be_is_refused_with_what_to_change",),
+    ),
+    Mutation(
+        "proxy-metrics-for-clients",
+        "every client reads what all others do",
+        CONFIGURATION,
+        'f"if reads_metrics {{ method GET }}',
+        'f"if {{ method GET }}',
+        (f"{CLIENTS}::test_figures_are_for_keys_of_their_own_kind_which_open_nothing_else",),
+    ),
+    Mutation(
+        "proxy-key-of-the-client-sent-on",
+        "an engine sees the keys of clients",
+        CONFIGURATION,
+        "'    http-request set-header authorization \"Bearer '",
+        "'    http-request set-header x-authorization \"Bearer '",
+        (f"{CLIENTS}::test_an_engine_gets_the_key_of_the_proxy_and_never_that_of_a_client",),
+    ),
+    Mutation(
+        "proxy-query-logged",
+        "a key in an address is in the log",
+        CONFIGURATION,
+        '"    http-request set-var(txn.path) path"',
+        '"    http-request set-var(txn.path) pathq"',
+        (f"{CLIENTS}::test_no_key_is_in_a_command_line_a_log_or_a_file_that_others_may_read",),
+    ),
+    Mutation(
+        "proxy-socket-for-all",
+        "any user of the host adds a key of their own",
+        CONFIGURATION,
+        "mode 600 level admin",
+        "mode 666 level admin",
+        (f"{CLIENTS}::test_no_key_is_in_a_command_line_a_log_or_a_file_that_others_may_read",),
+    ),
+    Mutation(
+        "proxy-streams-in-pieces",
+        "tokens are held back",
+        CONFIGURATION,
+        '    yield "    option http-no-delay"\n',
+        "",
+        (f"{CLIENTS}::test_a_stream_comes_as_it_is_made",),
+    ),
+    Mutation(
+        "proxy-short-streams",
+        "an engine that thinks for seconds loses its stream",
+        CONFIGURATION,
+        'f"    timeout server {STREAM_HOURS}h"',
+        '"    timeout server 5s"',
+        (f"{CLIENTS}::test_a_silence_in_a_stream_ends_nothing",),
+    ),
+    Mutation(
+        "proxy-body-cut",
+        "a body that could be sent once only is taken all the same",
+        CONFIGURATION,
+        "{{ req.body_size gt {spec.max_body_kib * 1024} }}",
+        "{{ req.body_size gt {spec.max_body_kib * 1048576} }}",
+        (f"{CLIENTS}::test_a_body_that_could_not_be_sent_twice_is_refused_with_its_limit",),
+    ),
+    Mutation(
+        "proxy-fallback-as-backup",
+        "what a full engine refuses is refused, with a fallback beside it",
+        CONFIGURATION,
+        '    return " ".join([*words, "on-marked-down',
+        '    words += ["backup"] * upstream.fallback\n    return " ".join([*words, "on-marked-down',
+        (f"{CLIENTS}::test_what_a_full_engine_refuses_is_served_by_the_fallback",),
+    ),
+    Mutation(
+        "proxy-repeats-anything",
+        "what changes something is done twice",
+        CONFIGURATION,
+        'f"    http-request disable-l7-retry if !{is_inference}"',
+        'f"    http-request disable-l7-retry if FALSE {is_inference}"',
+        (f"{CLIENTS}::test_what_changes_something_is_not_sent_a_second_time",),
+    ),
+    Mutation(
+        "proxy-computes-for-nobody",
+        "an engine goes on for a client that has gone",
+        CONFIGURATION,
+        '    yield "    option abortonclose"\n',
+        "",
+        (f"{CLIENTS}::test_who_went_away_is_not_computed_for",),
+    ),
+    Mutation(
+        "proxy-hiccup-cuts-streams",
+        "an engine that is silent for a moment loses all it was writing",
+        AGENT,
+        "    if verdict.state == State.STUCK and others_take_requests:\n        return DRAIN\n",
+        "    if verdict.state == State.STUCK and others_take_requests:\n        return DOWN\n",
+        (f"{CLIENTS}::test_a_frozen_engine_is_left_and_its_streams_survive",),
+    ),
+    Mutation(
+        "proxy-leaves-the-last-engine",
+        "clients get errors where waiting a moment would have done",
+        AGENT,
+        "    if verdict.state == State.STUCK and others_take_requests:\n",
+        "    if verdict.state == State.STUCK:\n",
+        (f"{PARTS}::test_haproxy_is_told_to_end_streams_only_of_an_engine_that_hangs",),
+    ),
+    Mutation(
+        "proxy-odd-figures-are-silence",
+        "an engine whose figures cannot be read is taken for a dead one",
+        AGENT,
+        "            self.complain(error)\n            sample = Sample()\n",
+        "            self.complain(error)\n            return\n",
+        (f"{PARTS}::test_figures_that_cannot_be_read_take_no_clients_away",),
+    ),
+    Mutation(
+        "proxy-waits-for-ever",
+        "what waits for an engine that hangs is never told",
+        AGENT,
+        "    if verdict.state == State.HUNG:\n        return DOWN\n",
+        "    if verdict.state == State.HUNG:\n        return DRAIN\n",
+        (f"{PARTS}::test_haproxy_is_told_to_end_streams_only_of_an_engine_that_hangs",),
+        2,
+    ),
+    Mutation(
+        "proxy-checks-cut-streams",
+        "slow checks end streams long before an engine is called hung",
+        CONFIGURATION,
+        "    fall = max(LEAST_FALL, math.ceil(spec.hung_seconds))\n",
+        "    fall = max(LEAST_FALL, math.ceil(0))\n",
+        (f"{PARTS}::test_slow_checks_do_not_end_streams_before_an_engine_is_called_hung",),
+    ),
+    Mutation(
+        "proxy-believes-health",
+        "an engine that answers and writes nothing gets all requests",
+        f"{HOST}/proxy/liveness.py",
+        "        if idle or sample.tokens != self.tokens:\n",
+        "        if True:\n",
+        (f"{PARTS}::test_an_engine_that_answers_and_writes_nothing_is_stuck_and_then_hung",),
+    ),
+    Mutation(
+        "proxy-keys-in-memory-alone",
+        "after a restart a key that was taken away opens the door again",
+        LIFECYCLE,
+        "    write_keys(proxy, secrets)\n    try:\n",
+        "    try:\n",
+        (f"{OPERATOR}::test_changed_keys_alone_are_taken_over_without_a_restart",),
+    ),
+    Mutation(
+        "proxy-keys-in-the-file-alone",
+        "a key that was taken away opens the door until the next restart",
+        f"{HOST}/proxy/runtime.py",
+        '            self.ask(f"del map {file} {key}")\n'
+        "        if self.entries(file) != dict(wanted):\n",
+        "            pass\n        if False:\n",
+        (f"{OPERATOR}::test_changed_keys_alone_are_taken_over_without_a_restart",),
+    ),
+    Mutation(
+        "proxy-reload-unchecked",
+        "a configuration that HAProxy refuses takes the place of the one that works",
+        LIFECYCLE,
+        "    check(proxy, spec)\n    before, text",
+        "    before, text",
+        (f"{OPERATOR}::test_what_haproxy_refuses_changes_nothing",),
+    ),
+    Mutation(
+        "proxy-private-key-for-all",
+        "the private key of a certificate may be read by any user of the host",
+        f"{MODULES}/proxy.py",
+        "        if stat.S_IMODE(mode) & 0o077:\n",
+        "        if False:\n",
+        (f"{OPERATOR}::test_a_listener_with_a_certificate_speaks_tls",),
+    ),
+    Mutation(
+        "proxy-keys-left-behind",
+        "a host that no longer has the proxy still has its keys",
+        f"{MODULES}/proxy.py",
+        "                lifecycle.forget_keys(self.proxy)\n",
+        "",
+        (f"{OPERATOR}::test_its_end_leaves_no_process_and_no_key",),
+    ),
+    Mutation(
+        "proxy-left-open",
+        "one that was never seen to turn strangers away goes on running",
+        f"{MODULES}/proxy.py",
+        "            # One that nobody has seen to turn strangers away is not left running.\n"
+        "            self.end()\n",
+        "",
+        (f"{OPERATOR}::test_one_that_does_not_start_is_explained_and_not_left_running",),
+    ),
+    Mutation(
+        "proxy-open-door-unnoticed",
+        "whoever answers without a key is taken for a proxy that is closed",
+        f"{HOST}/proxy/proxy.py",
+        "        if status != 401:\n",
+        "        if status >= 500:\n",
+        (f"{PARTS}::test_an_open_listener_is_noticed",),
+    ),
+)
