@@ -140,7 +140,10 @@ class CallbackModule(Default):
     def _place(self, task: Any) -> str:
         """Where in this collection a task stands; empty for tasks of others."""
         if task._uuid not in self._places:
-            self._places[task._uuid] = phase_table.place_of(task.get_path() or "")
+            place = phase_table.place_of(task.get_path() or "")
+            # Ansible's own look at a role's options stands where the role was included.
+            role = task._role._role_path if task._role else ""
+            self._places[task._uuid] = place or phase_table.place_of(f"{role}/tasks:1")
         return self._places[task._uuid]
 
     def _hides(self, task: Any) -> bool:

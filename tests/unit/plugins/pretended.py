@@ -109,7 +109,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "header_file": "/tunnels/2c26.header",
         "command": "curl http://127.0.0.1:40213/v1/completions -H @/tunnels/2c26.header -d '{}'",
     },
-    "evidence": {"changed": True, "files": [], "missing": [], "diagnosis": {}},
+    "evidence": {"changed": True, "files": [], "missing": {}, "diagnosis": {}},
 }
 
 STAND_IN = """
@@ -137,6 +137,7 @@ class ActionModule(ActionBase):
                 answer = {"changed": False, **told[name], "rental": task_vars["inferops_rental"]}
                 answer.pop("tells", None)
             seen.touch()
+        Path(os.environ["PRETENDED"] + f".in.{name}.{host}").touch()
         time.sleep(answer.pop("takes", 0))
         return answer
 """
@@ -170,7 +171,7 @@ class Pretended:
         """What a user types to run a playbook of this collection, or a file."""
         if not (self.folder / "collections").exists():
             self.prepare()
-        group = {"gpu_hosts": {"hosts": {name: {} for name in self.hosts}}}
+        group: Any = {"gpu_hosts": {"hosts": {name: {} for name in self.hosts}}}
         (self.folder / "hosts.yml").write_text(json.dumps(group))
         told = {**ANSWERS}
         for name, answer in self.answers.items():
@@ -186,10 +187,10 @@ class Pretended:
             "rent_vram_gib": 20,
             **variables,
         }
-        name = playbook if isinstance(playbook, Path) else f"inferops.gpu.{playbook}"
+        book = playbook if isinstance(playbook, Path) else f"inferops.gpu.{playbook}"
         ansible = Path(sys.executable).with_name("ansible-playbook")
         files = ["-i", str(self.folder / "hosts.yml")]
-        return [str(ansible), *files, str(name), *arguments, "-e", json.dumps(given)]
+        return [str(ansible), *files, str(book), *arguments, "-e", json.dumps(given)]
 
     def environment(self) -> dict[str, str]:
         """A user's environment: the settings are those that the checkout has."""
@@ -225,7 +226,7 @@ class Pretended:
         )
 
 
-def settled(process: subprocess.Popen[str], reached: Path, seconds: float = 60) -> None:
+def wait_for(process: subprocess.Popen[str], reached: Path, seconds: float = 100) -> None:
     """Wait until a running playbook has made a file, or has ended."""
     until = time.monotonic() + seconds
     while not reached.exists() and process.poll() is None and time.monotonic() < until:
