@@ -9,6 +9,7 @@ import json
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -369,9 +370,16 @@ def test_hosts_that_fail_alike_share_the_reason_and_nothing_to_paste_is_broken()
 
 def test_a_worker_never_waits_for_its_screen() -> None:
     channel = screen._Channel()
-    for number in range(5000):
-        channel.put("gpu-1", f"line {number} " + "x" * 100)
-    channel.put("gpu-2", "é" * 4000)
+
+    def tell() -> None:
+        for number in range(5000):
+            channel.put("gpu-1", f"line {number} " + "x" * 100)
+        channel.put("gpu-2", "é" * 4000)
+
+    worker = threading.Thread(target=tell, daemon=True)
+    worker.start()
+    worker.join(30)
+    assert not worker.is_alive()
     assert channel.take()["gpu-1"].startswith("line ")
     channel.put("gpu-2", "the latest")
     assert channel.take() == {"gpu-2": "the latest"}
