@@ -91,8 +91,10 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.phase_lines import (
 
 _LOOK_EVERY_SECONDS = 0.5
 #: A line may be as long as a command to paste, and a message as a cause with its remedy.
-_MOST_LETTERS, _MOST_LINES = 4000, 200
-_DEBUG, _ASSERT = "ansible.builtin.debug", "ansible.builtin.assert"
+_MOST_LETTERS = 4000
+_MOST_LINES = 200
+_DEBUG = "ansible.builtin.debug"
+_ASSERT = "ansible.builtin.assert"
 
 
 class _Running:
