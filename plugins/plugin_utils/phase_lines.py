@@ -165,7 +165,7 @@ def card_lines(cards: Mapping[str, Card], shown: Mapping[str, list[str]]) -> lis
             for line in (
                 f"{host} serves",
                 *(f"  {one}" for one in shown.get(host, ())),
-                *([f"  Try it: {card.command}"] if card.command else []),
+                *(["  Try it:", f"  {card.command}"] if card.command else []),
             )
         ]
     width = max(map(len, cards))
@@ -174,12 +174,12 @@ def card_lines(cards: Mapping[str, Card], shown: Mapping[str, list[str]]) -> lis
     prices = [card.usd_per_hour for card in cards.values() if card.usd_per_hour is not None]
     first = next(iter(cards.values()))
     tail = [
-        f"Try one: {first.command}" if first.command else "",
+        *(["Try one:", first.command] if first.command else []),
         f"Cost: {sum(card.spent_usd for card in cards.values()):.4f} dollars so far, "
         f"{sum(prices):.4f} dollars per hour until they are stopped",
         *(one for one in shown.get(next(iter(cards)), ()) if one.startswith(_FOR_ALL)),
     ]
-    return [*lines, *(f"  {line}" for line in tail if line)]
+    return [*lines, *(f"  {line}" for line in tail)]
 
 
 #: What the card of one host says for all that were asked for together.

@@ -77,6 +77,7 @@ SHOWN = {
     "Show how much memory it needs": IN_CHECK_MODE,
     "Show the endpoint, what it costs and how to stop it": LAST,
     "Show the offer and its price": IN_CHECK_MODE,
+    "Tell what is downloaded": IN_CHECK_MODE,
     "Show what ended, what is unproven and what it has cost": AFTER,
     "Show what stands still, and what it bills": AFTER,
     "Show what was promised and what is there": NEVER,

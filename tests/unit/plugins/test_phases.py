@@ -101,7 +101,7 @@ def test_a_deploy_of_a_host_is_one_screen_with_a_line_for_each_phase(pretended: 
         r"  Cost: \d\.\d{4} dollars so far, \d\.\d{4} dollars per hour until it is stopped",
         r"  Deadline: in \d+\.\d hours, enforced by host; .*",
         r"  Stop it: ansible-playbook inferops\.gpu\.teardown .*",
-        r"  Try it: curl http://\S+ -H @/tunnels/2c26\.header -d '\{\}'",
+        r"  Try it:\n  curl http://\S+ -H @/tunnels/2c26\.header -d '\{\}'",
     ):
         assert re.search(f"^{line}$", card, re.MULTILINE), (line, card)
 
@@ -351,10 +351,11 @@ def test_a_fleet_that_serves_fits_a_screen() -> None:
     }
     shown = {"gpu-1": ["Endpoint: ...", "Deadline: in 24.0 hours", "Stop it: teardown"]}
     lines = card_lines(cards, shown)
-    assert len(lines) == 30
+    assert len(lines) == 31
     assert lines[0] == "25 hosts serve"
-    assert lines[-4:] == [
-        "  Try one: curl it",
+    assert lines[-5:] == [
+        "  Try one:",
+        "  curl it",
         "  Cost: 2.5000 dollars so far, 12.5000 dollars per hour until they are stopped",
         "  Deadline: in 24.0 hours",
         "  Stop it: teardown",
