@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,9 @@ from ansible.module_utils.testing import patch_module_args
 from xdist.scheduler import LoadFileScheduling
 
 from tests.hanging import Hanging
+
+#: Plays of tests show every task, unless a test is about the screen that the checkout has.
+os.environ["ANSIBLE_STDOUT_CALLBACK"] = "default"
 
 HOST = "tests/unit/host/"
 #: Those of the host that neither start nor stop a model server.

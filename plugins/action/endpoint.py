@@ -10,7 +10,6 @@ from shlex import quote
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion import (
@@ -23,6 +22,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel impor
     Tunnel,
     TunnelError,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils import screen
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 ARGUMENTS: dict[str, Any] = {
@@ -113,12 +113,15 @@ class ActionModule(WorkerAction):
             ) from error
         url = f"http://127.0.0.1:{port}/v1"
         header_file = tunnel.keep_key(given["api_key"] or "")
+        command = plain_line(try_it(url, proven, header_file), 4000)
         # On a line of its own, as Ansible shows no result: without quotes around it, to be pasted.
-        Display().display(plain_line(try_it(url, proven, header_file), 4000))
+        if not screen.is_taken():
+            screen.show(command)
         return {
             **result,
             "url": url,
             "model": given["model"],
             "completion": proven.answer,
             "header_file": header_file,
+            "command": command,
         }

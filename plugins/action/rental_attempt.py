@@ -32,6 +32,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcom
     Release,
     failed_attempt,
     failed_deploy,
+    in_one,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
@@ -128,14 +129,15 @@ class ActionModule(WorkerAction):
     def _ended(self) -> dict[str, Any]:
         options, created = self._options, self._options["created"]
         evidence = options["evidence"]
-        message = failed_deploy(
-            Failed(
-                self._host,
-                options["task"],
-                options["message"],
-                options["unreachable"],
-                evidence if os.path.isdir(evidence) else "",
-            ),
+        failed = Failed(
+            self._host,
+            options["task"],
+            options["message"],
+            options["unreachable"],
+            evidence if os.path.isdir(evidence) else "",
+        )
+        parts = failed_deploy(
+            failed,
             Release(
                 self._ledger.open_nonce(created),
                 options["on_failure"],
@@ -148,7 +150,7 @@ class ActionModule(WorkerAction):
             options["rental"],
             self._cost_usd,
         )
-        return {"failed": True, "msg": message}
+        return {"failed": True, "msg": in_one(failed, parts), "parts": parts}
 
     def _remember_last_attempt(self) -> None:
         """Add the attempt before this one, if it was left open: the next one did not fail alike."""

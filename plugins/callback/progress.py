@@ -21,8 +21,12 @@ description:
   - Tasks that finish quickly print nothing.
   - The price is that of the modules that ask the marketplace from the controller, such as
     M(inferops.gpu.rental). What a rented host says of it is not looked at.
+  - Where P(inferops.gpu.phases#callback) shows the run, this callback is silent.
 notes:
   - The lines are plain text, so that they also read well in AWX and in log files.
+  - They go to standard output beside callbacks that write for people there (Ansible's own
+    V(default), V(minimal) and V(oneline), P(inferops.gpu.phases#callback), and AWX's). With any
+    other one they go to standard error, so that what is written for a program stays whole.
 requirements:
   - enabled in C(ansible.cfg) by C(callbacks_enabled = inferops.gpu.progress)
 options:
@@ -46,24 +50,17 @@ options:
         key: repeat_every_seconds
 """
 
-import math
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from ansible import constants
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
-    rental_cost_usd,
-    rental_since,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils import screen
+from ansible_collections.inferops.gpu.plugins.plugin_utils.bills import Bills
+from ansible_collections.inferops.gpu.plugins.plugin_utils.interruption import say_what_bills
+from ansible_collections.inferops.gpu.plugins.plugin_utils.phase_lines import host_list
 
-# Whose results tell the price of a host, where they are run on the controller.
-_TELLING = tuple(f"inferops.gpu.{name}" for name in ("rental", "rental_ready", "rental_extend"))
-# More hosts than this are counted, not named.
-_HOSTS_NAMED = 3
 _LOOK_EVERY_SECONDS = 0.5
 
 
@@ -74,47 +71,6 @@ class _RunningTask:
         self.name = name
         self.next_line_at = next_line_at
         self.started_by_host: dict[str, float] = {}
-
-
-def _told_by_us(result: Any) -> bool:
-    """Whether a result comes from the marketplace, by the controller, and not from a host."""
-    place = result.task_fields.get("delegate_to") or result.host.get_name()
-    return place in constants.LOCALHOST and result.task.resolved_action in _TELLING
-
-
-def _is_priced(rental: Any) -> bool:
-    """Whether a result's `rental` has a price (still), and a time since when it is charged."""
-    if not isinstance(rental, Mapping) or not isinstance(rental.get("mark") or {}, Mapping):
-        return False
-    price = rental.get("price_usd_per_hour")
-    times = (rental.get("started_at"), (rental.get("mark") or {}).get("created_at"))
-    if not _is_number(price) or not all(one is None or _is_number(one) for one in times):
-        return False
-    return bool(rental_since(rental))
-
-
-def _expected_seconds(offer: Any) -> float:
-    """From the request to the first token, as a result's `offer` tells it; 0 where it does not."""
-    way = offer.get("first_token") if isinstance(offer, Mapping) else None
-    seconds = way.get("total_seconds") if isinstance(way, Mapping) else None
-    return float(seconds) if _is_number(seconds) else 0.0
-
-
-def _offset_seconds(deadline: Any, known: float) -> float:
-    """By how much the marketplace's clock is ahead, as a result's `deadline` tells it."""
-    told = deadline.get("clock_offset_seconds") if isinstance(deadline, Mapping) else None
-    return float(told) if isinstance(told, (int, float)) and _is_number(abs(told)) else known
-
-
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value >= 0
-
-
-def _host_list(hosts: list[str]) -> str:
-    """`gpu-1, gpu-2, gpu-3 and 22 more`."""
-    named = ", ".join(hosts[:_HOSTS_NAMED])
-    return f"{named} and {len(hosts) - _HOSTS_NAMED} more" if hosts[_HOSTS_NAMED:] else named
 
 
 class CallbackModule(CallbackBase):
@@ -130,53 +86,50 @@ class CallbackModule(CallbackBase):
         # Guards everything below, which both the thread and Ansible's own calls touch.
         self._guard = threading.Lock()
         self._running: dict[str, _RunningTask] = {}
-        self._rentals: dict[str, Mapping[str, Any]] = {}
-        self._expected: dict[str, float] = {}
-        # The marketplace's clock, by which rentals begin, minus this one.
-        self._ahead = 0.0
+        self._bills = Bills()
         self._seconds_by_role: dict[str, float] = {}
         self._role: str | None = None
         self._role_since = 0.0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        """The stdout callback is there by now: phases says all of this by itself."""
+        self.disabled = screen.is_taken()
+        if not self.disabled:
+            say_what_bills(self._bills.lines)
+
     # The thread.
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_EVERY_SECONDS):
-            for line in self._due_lines(time.monotonic(), time.time()):
-                self._display.display(line)
+            for line in self._due_lines(time.monotonic()):
+                screen.show(line)
 
-    def _due_lines(self, now: float, epoch: float) -> list[str]:
-        """One line per task whose time has come; `now` is monotonic, `epoch` the wall clock."""
+    def _due_lines(self, now: float) -> list[str]:
+        """One line per task whose time has come; `now` is monotonic."""
         lines = []
         with self._guard:
-            epoch += self._ahead
             for task in self._running.values():
                 if now < task.next_line_at:
                     continue
                 task.next_line_at += self.get_option("repeat_every_seconds")
                 hosts = sorted(task.started_by_host)
                 seconds = now - min(task.started_by_host.values())
-                line = f"… {_host_list(hosts)}: {task.name}, {seconds:.0f} s"
-                rentals = [self._rentals[host] for host in hosts if host in self._rentals]
-                line += self._minutes(hosts, epoch)
-                if rentals:
-                    spent = sum(rental_cost_usd(rental, epoch) for rental in rentals)
+                line = f"… {host_list(hosts)}: {task.name}, {seconds:.0f} s"
+                line += self._minutes(hosts)
+                spent = self._bills.spent_usd(hosts)
+                if spent is not None:
                     line += f", ${spent:.4f} so far"
                 lines.append(line)
         return lines
 
-    def _minutes(self, hosts: list[str], epoch: float) -> str:
+    def _minutes(self, hosts: list[str]) -> str:
         """How far the one that takes longest is on its way to the first token."""
-        ways = [
-            (self._expected[host], epoch - rental_since(self._rentals[host]))
-            for host in hosts
-            if self._expected.get(host) and host in self._rentals
-        ]
-        if not ways:
+        way = self._bills.way(hosts)
+        if way is None:
             return ""
-        expected, gone = max(ways)
+        gone, expected = way
         return f", {gone / 60:.1f} of about {expected / 60:.1f} minutes to the first token"
 
     # Hosts entering and leaving tasks.
@@ -185,6 +138,7 @@ class CallbackModule(CallbackBase):
         """A host enters a task."""
         now = time.monotonic()
         with self._guard:
+            self._bills.begin(host.get_name(), task)
             running = self._running.setdefault(
                 task._uuid,
                 _RunningTask(task.get_name().strip(), now + self.get_option("first_after_seconds")),
@@ -202,13 +156,7 @@ class CallbackModule(CallbackBase):
                 running.started_by_host.pop(host, None)
                 if not running.started_by_host:
                     del self._running[result.task._uuid]
-            if "rental" in result.result and _told_by_us(result):
-                self._ahead = _offset_seconds(result.result.get("deadline"), self._ahead)
-                self._rentals.pop(host, None)
-                if "offer" in result.result or not result.result["rental"]:
-                    self._expected[host] = _expected_seconds(result.result.get("offer"))
-                if _is_priced(result.result["rental"]):
-                    self._rentals[host] = result.result["rental"]
+            self._bills.hear(result)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A host leaves a task: done."""
@@ -250,4 +198,4 @@ class CallbackModule(CallbackBase):
             self._thread.join()
         self._close_role(None)
         for role, seconds in self._seconds_by_role.items():
-            self._display.display(f"role {role}: {seconds:.1f} s")
+            screen.show(f"role {role}: {seconds:.1f} s")

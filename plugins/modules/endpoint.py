@@ -143,6 +143,16 @@ header_file:
   returned: with O(state=present), not in check mode
   type: str
   sample: /home/user/.ansible/inferops/tunnels/2c26b46b68ffc68f.header
+command:
+  description:
+    - A command line for a shell on the controller that asks the server the same. Without
+      the key itself, which is in RV(header_file).
+  returned: with O(state=present), not in check mode
+  type: str
+  sample: >-
+    curl http://127.0.0.1:40213/v1/completions
+    -H @/home/user/.ansible/inferops/tunnels/2c26b46b68ffc68f.header
+    -H 'Content-Type: application/json' -d '{"model": "Qwen/Qwen3-8B", "prompt": "Hello"}'
 local_port:
   description: The local end. Null when closed, or in check mode when it is not chosen yet.
   returned: success

@@ -227,6 +227,14 @@ told:
   returned: with O(state=failed) and O(state=released)
   type: str
   sample: "Attempt 1 of 5 failed at driver: ..."
+parts:
+  description: The parts of the message of a deploy that failed.
+  returned: with O(state=ended)
+  type: list
+  elements: str
+  sample:
+    - 'At "Wait until the host runs and accepts SSH": ...'
+    - Rental 27011234 was released and proven gone; it cost 0.0213 dollars.
 try_next:
   description: Whether the next attempt may be made.
   returned: with O(state=failed)

@@ -39,6 +39,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction impo
     redact,
     redact_in,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils import screen
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded, refuse_length
 from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret
 
@@ -84,7 +85,7 @@ def refuse_injected_facts() -> None:
 
 def tell(host: str, text: str) -> None:
     """Show one line about a host, whoever the text comes from."""
-    Display().display(f"{host}: {shown(text)}")
+    screen.tell(host, shown(text))
 
 
 def shown(text: str) -> str:

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,13 @@ TOLD = (
     "deadline where it has one. With the same inventory and variables, ansible-playbook "
     "inferops.gpu.status shows what bills, and ansible-playbook inferops.gpu.teardown releases it."
 )
+#: Who knows which rentals may bill.
+_knowing: list[Callable[[], list[str]]] = []
+
+
+def say_what_bills(lines: Callable[[], list[str]]) -> None:
+    """From now on an interrupted run names what may bill, by plain *lines* that ask nobody."""
+    _knowing[:] = [lines]
 
 
 @cache
@@ -31,7 +39,7 @@ def explain_interruption() -> None:
     def explain(number: int, frame: Any) -> None:
         # The signal may have come in the middle of writing: nothing but this is safe then.
         if os.getpid() == pid:
-            os.write(2, f"\n{TOLD}\n".encode())
+            os.write(2, f"\n{_told()}\n".encode())
         if callable(ends):
             ends(number, frame)
 
@@ -41,7 +49,15 @@ def explain_interruption() -> None:
             signal.signal(signal.SIGTERM, explain)
 
 
+def _told() -> str:
+    """What is said, with what may bill where somebody knows it. That must not take it away."""
+    lines: list[str] = []
+    with contextlib.suppress(Exception):
+        lines = [f"  {line}" for know in _knowing for line in know()]
+    return "\n".join([TOLD, *(["This may bill now:", *lines] if lines else [])])
+
+
 def _tell(pid: int) -> None:
     # Ansible sets this aside at the first interruption, and at nothing else.
     if os.getpid() == pid and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        Display().display(TOLD, stderr=True)
+        Display().display(_told(), stderr=True)

@@ -146,6 +146,7 @@ class Controller:
             "VAST_URL": self.url,
             "VAST_API_KEY": ACCOUNT_KEY,
             "INFEROPS_CLOCK": f"{clock.simulated_base} {clock.real_base} {clock.scale}",
+            "ANSIBLE_STDOUT_CALLBACK": "default",  # every task is shown
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
             "ANSIBLE_HOME": str(self.home / ".ansible"),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.home / "cp"),

@@ -92,7 +92,8 @@ def dry_run(command: tuple[str, ...], folder: Path, status: int = 0) -> str:
             [*command, *(["--check"] if is_play else [])],
             cwd=folder,
             env={
-                **os.environ,
+                # The screen is the one that the documents choose.
+                **{k: v for k, v in os.environ.items() if k != "ANSIBLE_STDOUT_CALLBACK"},
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
                 "HOME": str(folder),
                 "PWD": str(folder),  # where evidence is kept

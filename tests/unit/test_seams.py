@@ -51,6 +51,7 @@ VLLM_ALONE = {
     "playbooks/deploy.yml": "the roles that install it",
     "playbooks/tasks/install.yml": "the same",
     "playbooks/tasks/plan.yml": "the stack of its release, and its options",
+    "plugins/plugin_utils/phase_table.py": "the phase of its role",
 }
 ITS_ROLES = ("roles/stack/", "roles/vllm/")
 DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")

@@ -107,6 +107,7 @@ class Controller:
             "INFEROPS_SIMULATOR_URL": self.market.url,
             "INFEROPS_SIMULATOR_HUB_URL": self.market.hub_url,
             "INFEROPS_BENCH_TIMES": str(times),
+            "ANSIBLE_STDOUT_CALLBACK": "default",  # every task is shown
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
             "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS),
             "ANSIBLE_HOME": str(self.folder / "a"),

@@ -12,17 +12,17 @@ MUTATIONS = (
     Mutation(
         "price-told-by-a-host",
         "a host says what has been spent on it",
-        "plugins/callback/progress.py",
-        "return place in constants.LOCALHOST and result.task.resolved_action in _TELLING",
-        "return result.task.resolved_action in _TELLING",
+        "plugins/plugin_utils/bills.py",
+        "(place in constants.LOCALHOST and result.task.resolved_action in _TELLING)",
+        "(result.task.resolved_action in _TELLING)",
         (f"{PROGRESS}::test_a_host_that_tells_a_price_of_its_own_is_not_believed",),
     ),
     Mutation(
         "price-told-by-any-module",
         "a module that looks at hosts says what has been spent",
-        "plugins/callback/progress.py",
-        "return place in constants.LOCALHOST and result.task.resolved_action in _TELLING",
-        "return result.task.resolved_action not in _TELLING or place in constants.LOCALHOST",
+        "plugins/plugin_utils/bills.py",
+        "(place in constants.LOCALHOST and result.task.resolved_action in _TELLING)",
+        "(result.task.resolved_action not in _TELLING or place in constants.LOCALHOST)",
         (f"{PROGRESS}::test_a_host_that_tells_a_price_of_its_own_is_not_believed",),
     ),
 )

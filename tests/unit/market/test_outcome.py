@@ -15,6 +15,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcom
     Release,
     failed_attempt,
     failed_deploy,
+    in_one,
 )
 
 NONCE = "9f2c41aa"
@@ -32,7 +33,7 @@ def message(
     ledger: Ledger = NO_LEDGER,
     failed: Failed = FAILED,
 ) -> str:
-    return failed_deploy(failed, release, ledger, rental or {}, 0.0841)
+    return in_one(failed, failed_deploy(failed, release, ledger, rental or {}, 0.0841))
 
 
 def test_a_deploy_that_rented_nothing_says_what_failed_and_no_more() -> None:

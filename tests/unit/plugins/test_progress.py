@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.callback import progress
+from ansible_collections.inferops.gpu.plugins.plugin_utils import bills
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -141,15 +141,15 @@ def test_a_host_that_tells_a_price_of_its_own_is_not_believed(output: str) -> No
     ],
 )
 def test_an_odd_price_is_none(rental: object) -> None:
-    assert not progress._is_priced(rental)
-    assert progress._is_priced({"price_usd_per_hour": 1.0, "mark": {"created_at": 1}})
+    assert not bills.is_priced(rental)
+    assert bills.is_priced({"price_usd_per_hour": 1.0, "mark": {"created_at": 1}})
 
 
 @pytest.mark.parametrize(
     "offer", [None, [], {}, {"first_token": 3}, {"first_token": {"total_seconds": "90"}}]
 )
 def test_an_odd_expectation_is_none(offer: object) -> None:
-    assert progress._expected_seconds(offer) == 0
+    assert bills.expected_seconds(offer) == 0
 
 
 def test_quick_tasks_print_nothing(output: str) -> None:

@@ -63,19 +63,26 @@ def failed_deploy(
     ledger: Ledger,
     rental: Mapping[str, Any],
     cost_usd: float,
-) -> str:
-    """The last message of a deploy. *rental* is what it had, with what that has cost so far.
+) -> list[str]:
+    """The last message of a deploy, in parts: what failed and what to change, what bills, what was
+    tried before, where the evidence is. *rental* is what it had, with what that has cost so far.
 
     *ledger* has counted what the last call's rental requests have cost by themselves.
     """
     parts = [
-        f'Deploying {failed.host} failed at "{failed.task}": {failed.message}',
+        f'At "{failed.task}": {failed.message}',
         "The host does not answer any more." if failed.unreachable else "",
         _bill(release, rental, cost_usd),
         _earlier(ledger),
         f"Evidence: {failed.evidence}." if failed.evidence else "",
     ]
-    return " ".join(part for part in parts if part)
+    return [part for part in parts if part]
+
+
+def in_one(failed: Failed, parts: Sequence[str]) -> str:
+    """The parts of :func:`failed_deploy` as one message about its host."""
+    first, *others = parts
+    return " ".join((f"Deploying {failed.host} failed {first[0].lower()}{first[1:]}", *others))
 
 
 def _bill(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
