@@ -104,8 +104,8 @@ MUTATIONS = (
         "way-to-what-is-gone",
         "a host that is somebody else's by now is contacted",
         "roles/connect/tasks/lookup.yml",
-        '    inferops_known_hosts_file: ""\n',
-        "",
+        'inferops_connected: "{{ (connect_found.rentals | default([]) | first | default({})).own |',
+        'inferops_connected: "{{ inferops_connected |',
         (f"{ONE_RENTAL}::test_no_playbook_contacts_the_host_of_a_rental_that_is_gone",),
     ),
 )

@@ -294,7 +294,11 @@ def test_one_scope_after_the_other_can_be_reaped(
 
 
 #: What an earlier play of the same run has left of a rental that is gone.
-LEFT = {"inferops_known_hosts_file": "/dev/null", "inferops_ssh": {"host": "192.0.2.1", "port": 1}}
+LEFT = {
+    "inferops_connected": True,
+    "inferops_known_hosts_file": "/dev/null",
+    "inferops_ssh": {"host": "192.0.2.1", "port": 1},
+}
 
 
 @pytest.mark.parametrize("looks", [("connect", "main"), ("rent", "found")], ids="-".join)
