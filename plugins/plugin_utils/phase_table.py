@@ -26,6 +26,7 @@ PHASES = {
     "roles/model_cache": "install",
     "roles/model_cache/tasks/check.yml": "model",
     "roles/numpy": "install",
+    "roles/proxy": "proxy",
     "roles/reap": "",
     "roles/recover": "look",
     "roles/recover/tasks/reset_gpu.yml": "mend",

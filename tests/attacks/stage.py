@@ -298,7 +298,6 @@ class Stage:
             told["INFEROPS_CLOCK"] = f"{clock.now()} {time.time()} {TIME_SCALE}"
         return {
             **told,
-            "ANSIBLE_STDOUT_CALLBACK": "default",  # every task is shown
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg" if by_checkout else nothing_set),
             "ANSIBLE_COLLECTIONS_PATH": str(self.setting.collections),
             "PATH": f"{self.setting.commands}{os.pathsep}{os.environ['PATH']}",

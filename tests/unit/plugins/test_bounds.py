@@ -145,7 +145,9 @@ def action(kind: Any, arguments: dict[str, Any], answer: Any) -> Any:
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(guarded_action.Display, "display", lambda _, line: lines.append(line))
+    monkeypatch.setattr(
+        guarded_action.Display, "display", lambda _, line, **_how: lines.append(line)
+    )
     monkeypatch.setattr(bounds, "LEAST_TURN_SECONDS", 0.001)
     return lines
 

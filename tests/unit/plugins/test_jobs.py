@@ -22,7 +22,9 @@ def follow(answers: list[Any], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, li
     """What comes of these answers, what was shown, and with which jobs the host was called."""
     shown: list[str] = []
     called: list[Any] = []
-    monkeypatch.setattr(guarded_action.Display, "display", lambda _, line: shown.append(line))
+    monkeypatch.setattr(
+        guarded_action.Display, "display", lambda _, line, **_how: shown.append(line)
+    )
     monkeypatch.setattr(jobs, "PAUSE_SECONDS", 0)
     task = Task()
     task.args, task.check_mode = {"name": "vllm"}, False
