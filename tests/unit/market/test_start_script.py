@@ -449,6 +449,20 @@ def test_a_switch_that_was_killed_leaves_no_lock_behind(host: Host) -> None:
     assert host.switch_pid() != pid
 
 
+def test_a_switch_that_was_killed_while_it_asked_leaves_no_lock_behind(host: Host) -> None:
+    host.tool("curl", '#!/bin/sh\ntouch "$CALLS"\nexec sleep 60\n')
+    host.start()
+    pid = host.switch_pid()
+    assert daemon.wait((host.root / "calls").exists, 60)
+    os.kill(pid, signal.SIGKILL)  # who answers slowly still does
+    (host.state / "pid").unlink()
+    try:
+        host.start()
+        assert daemon.wait((host.state / "pid").exists, 20)
+    finally:
+        os.killpg(pid, signal.SIGKILL)
+
+
 def test_the_longest_usual_key_fits_and_a_longer_one_is_refused() -> None:
     rsa = f"ssh-rsa {'A' * 716} user@a-machine-with-a-long-name.example"
     script = start_script(rsa, HOST_KEY, 1795399200, RELEASE)

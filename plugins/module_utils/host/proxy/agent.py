@@ -67,7 +67,8 @@ class Watcher:
     def look(self, seconds: float) -> None:
         """One look. An answer without figures, as of an engine that starts, is a sign of life."""
         engine = self.upstream.watched
-        assert engine is not None
+        if engine is None:
+            return
         try:
             sample = engine.sample(self.client(), seconds)
         except NotYet as error:
@@ -204,8 +205,7 @@ class Answering(socketserver.BaseRequestHandler):
         connection: socket.socket = self.request
         connection.settimeout(QUESTION_SECONDS)
         name = connection.recv(256).decode(errors="replace").strip()
-        server = self.server
-        assert isinstance(server, Listening)
+        server: Any = self.server  # a Listening
         connection.sendall(f"{server.agent.answer(name)}\n".encode())
 
 

@@ -140,6 +140,7 @@ setsid nohup sh @{folder}/switch.sh </dev/null >/dev/null 2>&1 &
 #: the mark counts, so that one that was moved holds although nobody could tell the host. So does
 #: the time of the answer, for the host's clock may be wrong.
 #: What was written down before any answer told the time is a guess, which the first one corrects.
+#: What it waits for does not hold its lock: it outlives a switch that is killed.
 _SWITCH_LOOP = _Shell(
     r"""
 cd @{folder}
@@ -173,7 +174,7 @@ current() {
   : ${deadline:=$((original-offset))}
 }
 look() {
-  row=$(call i @{read_method} | tr -d '\r')
+  row=$(exec 9>&-; call i @{read_method} | tr -d '\r')
   now=$(echo "$row" | sed -n 's/^[Dd]ate: *//p' | head -n 1)
   [ "$now" ] && now=$(date -d "$now" +%s) && offset=$((now-$(date +%s)))
   [ "$now" ] && [ "$guess" ] && {
@@ -200,10 +201,10 @@ while :; do
     tick=$((tick+1))
     if due && { look; due; }; then
       date
-      call f @{method}
+      (exec 9>&-; call f @{method})
       pause=30
     fi
-  } 2>log >&2 9>&-
+  } 2>log >&2
   sleep $pause 9>&-
 done"""
 )
