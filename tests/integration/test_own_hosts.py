@@ -25,6 +25,7 @@ MARKET = USER = "shadeform"
 RENTED = {"inferops_provider": MARKET}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("controller", [MARKET], indirect=True)
 def test_a_host_of_ones_own_is_served_looked_at_and_left(controller: Controller) -> None:
     engine_image.ensure()
