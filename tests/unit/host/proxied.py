@@ -174,6 +174,12 @@ class Stage:
         self.supervisor = supervisord.Supervisord(self.proxy.layout, BIN)
         self.clients = {"alice": KEY}
 
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.end()
+
     def spec(self, **changes: Any) -> Spec:
         wanted: dict[str, Any] = {
             "name": "main",

@@ -42,21 +42,15 @@ PATHS = (
 @pytest.fixture(scope="module")
 def standing() -> Iterator[Stage]:
     """A proxy that no test changes."""
-    stage = Stage()
-    try:
+    with Stage() as stage:
         yield stage.start()
-    finally:
-        stage.end()
 
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
     """One of a test's own, not started."""
-    stage = Stage()
-    try:
+    with Stage() as stage:
         yield stage
-    finally:
-        stage.end()
 
 
 def reached(stage: Stage) -> int:

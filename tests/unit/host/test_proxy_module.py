@@ -42,21 +42,15 @@ SECRETS = (KEY, METRICS_KEY, ENGINE_KEY)
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    stage = Stage()
-    try:
+    with Stage() as stage:
         yield stage
-    finally:
-        stage.end()
 
 
 @pytest.fixture(scope="module")
 def idle() -> Iterator[Stage]:
     """For what starts nothing."""
-    stage = Stage()
-    try:
+    with Stage() as stage:
         yield stage
-    finally:
-        stage.end()
 
 
 @pytest.fixture
