@@ -45,7 +45,7 @@ unit: $(READY) ## Unit tests
 integration: image ## Integration tests: real hosts, real SSH, the built tarball
 	@$(CHECK) --only integration
 
-long: image ## Whole stories that take minutes each: a model that is mended, a host that vanishes
+long: image ## Whole stories that take minutes each: a model that is mended, hosts that vanish or stand still
 	@$(CHECK) --only long
 
 molecule: image ## Every molecule scenario
