@@ -30,7 +30,7 @@ import yaml
 from tests.drills.mutations import MUTATIONS, Mutation
 from tests.tools import tree
 
-RUN_SECONDS = 120
+RUN_SECONDS = 300
 #: For the tests of all mutations together.
 GREEN_SECONDS = 1800
 #: What pytest's exit status says.
