@@ -103,9 +103,7 @@ class Copy:
 
 def environment() -> dict[str, str]:
     """What the tests see."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)
-    }
+    return {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
 
 
 def check_texts(mutations: Iterable[Mutation]) -> None:
