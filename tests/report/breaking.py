@@ -47,7 +47,20 @@ BREAKAGES = (
     ),
     Breakage("policy refuses it", "console", HTML, "<header>", "<header><script>1</script>"),
     Breakage(
-        "host is hidden", "hosts", HTML, '<tr data-host="spare-1"', '<tr hidden data-host="x"'
+        "what hosts write is markup",
+        "planted",
+        HTML,
+        "&lt;",
+        "<",
+        hostile=True,
+        without_policy=True,
+    ),
+    Breakage(
+        "host is hidden",
+        "hosts",
+        "page.css",
+        ".quiet {",
+        '[data-host="spare-1"] { display: none; }\n.quiet {',
     ),
     Breakage("plots are empty", "plots", "page.js", "return new uPlot(options, data, place);", ""),
     Breakage(

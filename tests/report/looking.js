@@ -1,6 +1,7 @@
 // What is wrong with the page as it is shown now, by the name of the check that says so. Run by the drill.
 const wrong = { layout: [], colours: [], plots: [] };
-const width = window.innerWidth;
+// A page that is too wide makes a phone's window wider, so what was asked for counts.
+const width = arguments[0];
 const name = (node) => {
   const place = node.closest("[data-label], figure, .tile, .timeline, header, form") || node;
   return `${node.tagName.toLowerCase()} "${node.textContent.trim().slice(0, 40)}" in ${place.tagName.toLowerCase()}`;

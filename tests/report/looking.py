@@ -59,7 +59,7 @@ class Seen(NamedTuple):
 def look(window: Browser, page: Path, width: int, scheme: str, expected: Expected) -> Seen:
     """Open a page and put it to every check."""
     window.open(page, width, scheme)
-    answer = window.run(_LOOKING)
+    answer = window.run(_LOOKING, width)
     wrong = [(check, told) for check, found in answer["wrong"].items() for told in found]
     for check, found in (
         ("hosts", _hosts(window, expected)),

@@ -227,7 +227,7 @@ def _tiles(report: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[s
     """The figures of the whole fleet."""
     rates = [number(one["billed_usd_per_hour"]) for one in report["rentals"]]
     spent = sum(number(one["cost_usd"]) or 0.0 for one in report["rentals"])
-    least = "at least " if None in rates or report["unasked"] else ""
+    least = "at least, " if None in rates or report["unasked"] else ""
     rate = sum(one or 0.0 for one in rates)
     ends = [(row["ends_seconds"], row["host"]) for row in rows if row["ends_seconds"] is not None]
     soonest = min(ends, default=None)
@@ -249,7 +249,7 @@ def _tiles(report: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[s
 
 
 def _untold(rates: list[float | None]) -> str:
-    return f"{rates.count(None)} prices are {NOT_TOLD}" if None in rates else "as it is now"
+    return f"{NOT_TOLD} of {rates.count(None)}" if None in rates else "as it is now"
 
 
 def _plots(report: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
