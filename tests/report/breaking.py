@@ -70,6 +70,13 @@ BREAKAGES = (
         'fill: colour("--one"),\n            stroke: colour("--one"),',
         'fill: "transparent", stroke: "transparent",',
     ),
+    Breakage(
+        "names below bars are cut",
+        "layout",
+        "page.js",
+        "size: Math.ceil(longest) + 20,",
+        "size: 40,",
+    ),
     Breakage("sorting does nothing", "sorting", "page.js", "body.append(...rows.sort(", "void (("),
     Breakage(
         "sorting does nothing on a phone",

@@ -101,6 +101,12 @@ for (const figure of document.querySelectorAll("#plots figure")) {
   let coloured = 0;
   if (canvas && canvas.width && canvas.height) {
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const beside = [0, canvas.width - 1];
+    const edge = (x, y) => data[4 * (y * canvas.width + x) + 3] > 0;
+    const sides = [...Array(canvas.height).keys()].some((y) => beside.some((x) => edge(x, y)));
+    if (sides || [...Array(canvas.width).keys()].some((x) => edge(x, canvas.height - 1))) {
+      wrong.layout.push(`what ${figure.textContent.trim()} says is cut by its edge`);
+    }
     for (let at = 0; at < data.length; at += 4) {
       coloured += wanted.every((value, part) => Math.abs(data[at + part] - value) < 3) ? 1 : 0;
     }

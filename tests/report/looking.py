@@ -23,7 +23,7 @@ CHECKS = (
     "planted",
 )
 #: From here on the table is one; below, each host is a card and sorting is a choice.
-TABLE_PIXELS = 1100
+TABLE_PIXELS = 1200
 _LOOKING = Path(__file__).with_name("looking.js").read_text()
 
 _ROWS = """

@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import rental_since
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_page.timeline import timelines
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_verdicts import (
     LEVELS,
     NEEDS_YOU,
-    ends_words,
 )
 
 NOT_TOLD = "not told"
 #: What there cannot be, such as a price of a host that is not rented.
 NONE = "\N{EN DASH}"
-_LONGEST_TEXT = 400
+_LONGEST_TEXT, _LONGEST_NAME = 400, 120
 #: What is expected to be billed is shown so far ahead.
 HORIZON_SECONDS = 86400.0
 
@@ -86,9 +86,12 @@ def _row(
         "host": words(host),
         **_finding(verdict),
         "notes": [_finding(one) for one in verdict["notes"]],
+        "steps": _steps([verdict, *verdict["notes"]]),
         "needs_you": verdict["level"] in NEEDS_YOU,
         "serves": any(server["health"] == "serving" for server in servers),
         "own": bool(told.get("own")),
+        # Where there is no host, nobody could tell.
+        "untold": NOT_TOLD if rentals or told.get("own") else NONE,
         "servers": [words(f"{one['model']} on port {one['port']}") for one in servers],
         **_rental(rentals, bool(told.get("own"))),
         **_load(servers),
@@ -101,12 +104,17 @@ def _finding(one: Mapping[str, Any]) -> dict[str, str]:
     return {"level": level, **{key: words(one[key]) for key in ("verdict", "why", "next")}}
 
 
+def _steps(findings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What to do, each step once."""
+    return list(dict.fromkeys(words(one["next"]) for one in findings if one["next"]))
+
+
 def _rental(rentals: list[Mapping[str, Any]], own: bool) -> dict[str, Any]:
     """What a host bills, of all rentals of its name, and when the one that counts ends."""
     if not rentals:
         place = "own host" if own else NONE
         return {
-            **{"place": place, "gpu": NONE, "ends": NONE, "ends_seconds": None},
+            **{"place": place, "gpu": "", "ends": NONE, "ends_by": "", "ends_seconds": None},
             **{name: _dollars(None, NONE) for name in ("rate", "spent", "daily")},
         }
     first = rentals[0]
@@ -115,10 +123,9 @@ def _rental(rentals: list[Mapping[str, Any]], own: bool) -> dict[str, Any]:
     # Without a price nobody knows what it has cost: 0 would be a lie.
     spent = None if rate is None else sum(number(one["cost_usd"]) or 0.0 for one in rentals)
     return {
-        "place": words(f"{first['provider']} {first['id']}"),
+        "place": words(f"{first['provider']} {first['id']}", _LONGEST_NAME),
         "gpu": _gpu(first),
-        "ends": words(ends_words(first)),
-        "ends_seconds": _ends_seconds(first),
+        **_end(first),
         "rate": _dollars(rate, NOT_TOLD, 4),
         "spent": _dollars(spent, NOT_TOLD),
         "daily": _dollars(None if rate is None else rate * 24, NOT_TOLD),
@@ -126,8 +133,23 @@ def _rental(rentals: list[Mapping[str, Any]], own: bool) -> dict[str, Any]:
 
 
 def _gpu(rental: Mapping[str, Any]) -> str:
-    count, name = number(rental.get("gpu_count")), words(rental.get("gpu_name"))
+    count, name = number(rental.get("gpu_count")), words(rental.get("gpu_name"), _LONGEST_NAME)
     return f"{count:g} x {name}" if count and name else f"GPU {NOT_TOLD}"
+
+
+#: Who ends a rental at its deadline, in the width of a column.
+_ENDED_BY = {"host": "by its switch", "provider": "by its provider", "nobody": "by nobody"}
+
+
+def _end(rental: Mapping[str, Any]) -> dict[str, Any]:
+    """When a rental ends, and by whom."""
+    left, contract = number(rental["remaining_seconds"]), _ends_seconds(rental)
+    if contract is None:
+        return {"ends": "no deadline", "ends_by": "", "ends_seconds": None}
+    if contract < 0:
+        return {"ends": "overdue", "ends_by": "", "ends_seconds": contract}
+    by = _ENDED_BY.get(rental["enforced_by"], "") if contract == left else "its contract"
+    return {"ends": f"in {contract / 3600:.1f} h", "ends_by": by, "ends_seconds": contract}
 
 
 def _ends_seconds(rental: Mapping[str, Any]) -> float | None:
@@ -178,17 +200,17 @@ def _memory(used: Any, total: Any) -> str:
     return f"{part / 1024:.1f} of {whole / 1024:.1f} GiB"
 
 
-def _queue(server: Mapping[str, Any]) -> str:
+def _queue(server: Mapping[str, Any]) -> list[str]:
     running, waiting = number(server["requests_running"]), number(server["requests_waiting"])
     parts = []
     if running is not None and waiting is not None:
-        parts.append(f"{running:g} running, {waiting:g} waiting")
+        parts += [f"{running:g} running", f"{waiting:g} waiting"]
     cache, up = number(server["kv_cache_usage"]), number(server["uptime_seconds"])
     if cache is not None:
-        parts.append(f"KV cache {cache * 100:.0f} %")
+        parts.append(f"KV cache {cache * 100:.0f}\N{NO-BREAK SPACE}%")
     if up is not None:
         parts.append(f"up {up / 3600:.1f} h")
-    return "; ".join(parts)
+    return parts
 
 
 def _deploy(deploy: Mapping[str, Any], rentals: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -239,7 +261,11 @@ def _tiles(report: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[s
         {"name": "Need you", "value": str(needs), "note": "see what to do next"},
         {"name": "Dollars per hour", "value": f"{rate:.4f}", "note": f"{least}{_untold(rates)}"},
         {"name": "Dollars per day", "value": f"{rate * 24:.2f}", "note": f"{least}as it is now"},
-        {"name": "Dollars so far", "value": f"{spent:.2f}", "note": f"{least}of what is rented"},
+        {
+            "name": "Dollars so far",
+            "value": f"{spent:.2f}",
+            "note": "at least" if least else "of what is rented",
+        },
         {
             "name": "Next end",
             "value": f"{soonest[0] / 3600:.1f} h" if soonest else NONE,
@@ -249,7 +275,7 @@ def _tiles(report: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[s
 
 
 def _untold(rates: list[float | None]) -> str:
-    return f"{NOT_TOLD} of {rates.count(None)}" if None in rates else "as it is now"
+    return f"{rates.count(None)} {NOT_TOLD}" if None in rates else "as it is now"
 
 
 def _plots(report: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -303,25 +329,20 @@ def _bars(
 def _spending(report: Mapping[str, Any]) -> dict[str, Any] | None:
     """All dollars of the rentals, from the first of them to a day ahead, at the prices of now.
 
-    A rental bills evenly from its begin, so a point where one begins or ends is enough.
+    A rental bills evenly, so a point where one begins or ends is enough.
     """
     now = number(report["at"]) or 0.0
-    spans = list(_spans(report["rentals"], now))
-    if not spans:
+    bills = [bill for rental in report["rentals"] if (bill := _bill(rental, now))]
+    if not bills:
         return None
-    turns = {
-        turn for begin, end, _rate in spans for turn in (begin, min(end, now + HORIZON_SECONDS))
-    }
+    turns = {turn for bill in bills for turn in (bill.begin, min(bill.end, now + HORIZON_SECONDS))}
     times = sorted({now, now + HORIZON_SECONDS, *turns})
-    totals = [
-        sum(rate * max(0.0, min(at, end) - begin) for begin, end, rate in spans) for at in times
-    ]
+    totals = [sum(bill.until(at, now) for bill in bills) for at in times]
     return {
         "kind": "line",
-        "title": "Dollars over time",
+        "title": "Dollars over time, dashed as expected",
         "unit": "dollars",
-        "now": now,
-        "times": times,
+        "hours": [round((at - now) / 3600, 4) for at in times],
         "happened": [
             round(usd, 4) if at <= now else None for at, usd in zip(times, totals, strict=True)
         ],
@@ -331,15 +352,28 @@ def _spending(report: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _spans(
-    rentals: Iterable[Mapping[str, Any]], now: float
-) -> Iterable[tuple[float, float, float]]:
-    """Begin, end and dollars per second of each rental whose price is told."""
-    for rental in rentals:
-        rate, spent = number(rental["billed_usd_per_hour"]), number(rental["cost_usd"])
-        if not rate or spent is None:
-            continue
-        left = _ends_seconds(rental)
-        # What is past its deadline bills on.
-        end = math.inf if left is None or left < 0 else now + left
-        yield now - spent / rate * 3600, end, rate / 3600
+class _Bill(NamedTuple):
+    """From when to when a rental bills, what of it is spent by now, and dollars per second."""
+
+    begin: float
+    end: float
+    spent: float
+    rate: float
+
+    def until(self, at: float, now: float) -> float:
+        """Dollars by then: evenly so far, at the price of now from here on."""
+        if at >= now:
+            return self.spent + self.rate * (min(at, self.end) - now)
+        return self.spent * max(0.0, at - self.begin) / (now - self.begin)
+
+
+def _bill(rental: Mapping[str, Any], now: float) -> _Bill | None:
+    """None where nobody tells the price."""
+    rate, spent = number(rental["billed_usd_per_hour"]), number(rental["cost_usd"])
+    if not rate or spent is None:
+        return None
+    left, since = _ends_seconds(rental), number(rental_since(rental))
+    begin = since if since and since < now else now - spent / rate * 3600
+    # What is past its deadline bills on.
+    end = math.inf if left is None or left < 0 else now + left
+    return _Bill(begin, end, spent, rate / 3600)

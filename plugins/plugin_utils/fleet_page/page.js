@@ -67,6 +67,7 @@
   const plots = JSON.parse(document.getElementById("figures").textContent);
   const places = [...document.querySelectorAll("#plots figure")];
   const HEIGHT = 240;
+  const FONT = "12px system-ui, sans-serif";
   const LONGEST_LABEL = 16;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const short = (text) => (text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text);
@@ -80,15 +81,17 @@
     stroke: colour("--quiet"),
     grid: { stroke: colour("--line"), width: 1 },
     ticks: { stroke: colour("--line"), width: 1 },
-    font: "12px system-ui, sans-serif",
+    font: FONT,
     ...more,
   });
   const usd = (_plot, values) => values.map((value) => `$${value}`);
   const plain = (_plot, values) => values.map(String);
 
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = FONT;
   const bars = (plot, width, say) => {
-    const longest = Math.max(...plot.labels.map((label) => short(label).length));
     const labels = plot.labels.map(short);
+    const longest = Math.max(...labels.map((label) => pen.measureText(label).width));
     return [
       {
         width,
@@ -102,7 +105,7 @@
         axes: [
           axis({
             rotate: -90,
-            size: longest * 6.6 + 12,
+            size: Math.ceil(longest) + 20,
             grid: { show: false },
             splits: () => labels.map((_label, index) => index),
             values: () => labels,
@@ -132,14 +135,15 @@
     ];
   };
 
+  const hours = (_plot, values) => values.map((value) => (value ? `${value > 0 ? "+" : ""}${value} h` : "then"));
   const line = (plot, width, say) => [
     {
       width,
       height: HEIGHT,
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
-      scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis({ space: 70 }), axis({ size: 56, values: usd })],
+      scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      axes: [axis({ space: 60, values: hours }), axis({ size: 56, values: usd })],
       series: [
         {},
         { stroke: colour("--one"), width: 2, points: { show: false } },
@@ -149,14 +153,17 @@
         setCursor: [
           (drawn) => {
             const at = drawn.cursor.idx;
+            if (at === null || at === undefined) {
+              say("");
+              return;
+            }
             const value = plot.happened[at] ?? plot.expected[at];
-            const hours = ((plot.times[at] - plot.now) / 3600).toFixed(1);
-            say(at === null || at === undefined ? "" : `${hours} h from then: ${told(value, "dollars")}`);
+            say(`${Number(plot.hours[at].toFixed(1))} h from then: ${told(value, "dollars")}`);
           },
         ],
       },
     },
-    [plot.times, plot.happened, plot.expected],
+    [plot.hours, plot.happened, plot.expected],
   ];
 
   let drawn = [];
