@@ -108,7 +108,7 @@ report-drill: $(READY) ## The report of status for 12 hosts in a real browser, p
 	@tests/tools/setup.sh browser
 	@PYTHONPATH=collections $(BIN)/python -m tests.report drill
 
-screenshots: $(READY) ## Write the README's pictures of that report anew
+screenshots: $(READY) ## Write the documents' pictures of that report anew
 	@tests/tools/setup.sh browser
 	@PYTHONPATH=collections $(BIN)/python -m tests.report pictures
 

@@ -8,7 +8,7 @@ desk, in light and in dark, and holds it to every check; then one on which all t
 markets write tries to run as a script; then pages that are broken on purpose, so that each check is
 seen to notice. Its last line is ``RESULT {...}``.
 
-``pictures`` writes those of the README.
+``pictures`` writes those of the documents.
 """
 
 from __future__ import annotations
@@ -134,12 +134,10 @@ def _notices(window: Browser, folder: Path, breakage: Breakage) -> bool:
     return noticed
 
 
-#: The README's pictures: name, width and height in pixels, colours, and whether the whole page.
+#: The pictures of the documents: name, width and height in pixels, colours.
 PICTURES = (
-    ("status-desktop-light", 1440, 900, "light", False),
-    ("status-desktop-dark", 1440, 900, "dark", False),
-    ("status-phone-light", 390, 844, "light", False),
-    ("status-phone-dark", 390, 844, "dark", False),
+    ("status-desktop-light", 1440, 900, "light"),
+    ("status-phone-dark", 390, 844, "dark"),
 )
 
 
@@ -147,7 +145,7 @@ def pictures(window: Browser, folder: Path, images: Path, whole: bool) -> None:
     """Write the pictures into a folder."""
     images.mkdir(parents=True, exist_ok=True)
     made = Made(fleet(), folder / "usual", "status")
-    for name, width, height, scheme, _whole in PICTURES:
+    for name, width, height, scheme in PICTURES:
         window.open(made.file, width, scheme, height)
         window.picture(images / f"{name}.png", whole)
         print(images / f"{name}.png")

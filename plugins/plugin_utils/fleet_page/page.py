@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_page.figures import (
@@ -43,6 +44,7 @@ def fleet_page(report: Mapping[str, Any], deploys: Mapping[str, Mapping[str, Any
         phases=PHASES,
         not_told=NOT_TOLD,
         policy=_policy(styles, scripts),
+        data=htmlsafe_json_dumps(shown["plots"]),
         # Ours, word for word: what is escaped has another hash.
         styles=[Markup(one) for one in styles],
         scripts=[Markup(one) for one in scripts],

@@ -24,9 +24,9 @@ MUTATIONS = (
     Mutation(
         "page-data-not-escaped",
         "a name that a market writes ends the data and begins a script",
-        f"{_PAGE}/page.html.j2",
-        "{{ plots | tojson }}",
-        "{{ (plots | tojson | string).replace('\\\\u003c', '<') }}",
+        f"{_PAGE}/page.py",
+        'htmlsafe_json_dumps(shown["plots"])',
+        'Markup(str(htmlsafe_json_dumps(shown["plots"])).replace("\\\\u003c", "<"))',
         (f"{_TESTS}::test_data_for_the_script_cannot_end_it",),
     ),
     Mutation(
