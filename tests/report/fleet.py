@@ -24,7 +24,7 @@ PLANTED = (
     "javascript:window.planted=8",
     "{{ 7 * 7 }}{% raw %}\\u003cscript>",
 )
-#: What a text has no secret of. It stands in what hosts, markets and deploys tell.
+#: A secret that stands in what hosts, markets and deploys tell, and on no page.
 SECRET = "hf_abcdefghijklmnopqrstuvwxyz0123"
 
 
@@ -72,7 +72,7 @@ def hostile() -> dict[str, Any]:
         host["found"]["msg"] = f"{planted} {SECRET}"
         for server in host["found"].get("servers", ()):
             own = PLANTED[number % len(PLANTED)]
-            server.update(model=f"{own}/model", name=own)
+            server.update(model=f"{own}/model {SECRET}", name=own)
             server["health"]["reason"] = f"{planted} {SECRET}"
             server["health"]["tokens_per_second"] = float("nan")
             for gpu in server["health"].get("gpus", ()):
