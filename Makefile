@@ -8,7 +8,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
 	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
-	server-drill stack-matrix compatibility vllm-options recipes docs \
+	report-drill screenshots server-drill stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
 
 help: ## List these commands
@@ -102,6 +102,15 @@ searching: $(READY) ## A search of every marketplace at once, against the slowes
 # ONLY= names parts (floor, seed, image, again, noop, fleet, check40), RUNS= how often each is measured.
 bench: image ## Seconds of a deployment, against a script by hand and the old runbook (about an hour)
 	@PYTHONPATH=collections $(BIN)/python -m tests.benchmarks.deploy $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
+
+# Debian's Chromium is installed for these two alone.
+report-drill: $(READY) ## The report of status for 12 hosts in a real browser, phone and desk, light and dark
+	@tests/tools/setup.sh browser
+	@PYTHONPATH=collections $(BIN)/python -m tests.report drill
+
+screenshots: $(READY) ## Write the documents' pictures of that report anew
+	@tests/tools/setup.sh browser
+	@PYTHONPATH=collections $(BIN)/python -m tests.report pictures
 
 # ONLY= names drills, comma-separated. MUTANT= breaks a rule of `make mutants` first.
 server-drill: image ## Break real servers in every known way, under both supervisors
