@@ -138,10 +138,11 @@ format: $(READY) ## Format the Python files
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format .
 
-lock: $(READY) ## Pin requirements-dev.in anew into requirements-dev.txt
-	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	  requirements-dev.in --output-file requirements-dev.txt
+lock: $(READY) ## Pin what the checks and the simulator run with anew
+	@for list in requirements-dev tests/simulator/requirements; do \
+	  UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal \
+	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    $$list.in --output-file $$list.txt || exit 1; done
 
 build: $(READY) ## Build the collection's tarball into dist/
 	@$(BIN)/python -m tests.tools.tree build dist

@@ -1,10 +1,11 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the tiny language model that the rig serves: two Llama layers that know one sentence.
+"""Write the tiny language model that the rig serves: Llama layers that know one sentence.
 
 ``python -m tests.rig.tiny_model DIR`` writes a whole model folder in under a second, without
 torch. The numbers are seeded noise, but every completion is visible text: see ``weights``.
+``--layers`` makes it as deep as a real one: what vLLM compiles grows with the depth.
 ``--truncated`` cuts the weight file short, which is how a broken download looks.
 """
 
@@ -45,7 +46,6 @@ CONFIG = {
     "max_position_embeddings": CONTEXT,
     "mlp_bias": False,
     "num_attention_heads": HEADS,
-    "num_hidden_layers": LAYERS,
     "num_key_value_heads": HEADS,
     "rms_norm_eps": 1e-6,
     "rope_theta": 10000.0,
@@ -63,19 +63,20 @@ TOKENIZER_CONFIG = {
 }
 
 
-def write(folder: Path, *, truncated: bool = False) -> None:
+def write(folder: Path, *, truncated: bool = False, layers: int = LAYERS) -> None:
     """Write the model into ``folder``, which is made when missing."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
     for name, content in (
-        ("config.json", CONFIG),
+        ("config.json", {**CONFIG, "num_hidden_layers": layers}),
         ("generation_config.json", GENERATION),
         ("tokenizer_config.json", TOKENIZER_CONFIG),
     ):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
     file = folder / "model.safetensors"
-    save_file(weights(tokenizer.get_vocab()), str(file), metadata={"format": "pt"})
+    tensors = weights(tokenizer.get_vocab(), layers)
+    save_file(tensors, str(file), metadata={"format": "pt"})
     if truncated:
         whole = file.read_bytes()
         file.write_bytes(whole[: len(whole) // 2])
@@ -96,7 +97,7 @@ def train_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def weights(vocabulary: dict[str, int]) -> dict[str, numpy.ndarray]:
+def weights(vocabulary: dict[str, int], layers: int) -> dict[str, numpy.ndarray]:
     """Return the model's tensors: seeded noise, and two things that are no noise.
 
     Dimension 0 of the hidden state is 1 for every token and no layer writes to it. The output
@@ -128,7 +129,7 @@ def weights(vocabulary: dict[str, int]) -> dict[str, numpy.ndarray]:
         "lm_head.weight": output,
     }
     attention = HEADS * HEAD_SIZE
-    for layer in range(LAYERS):
+    for layer in range(layers):
         prefix = f"model.layers.{layer}"
         tensors |= {
             f"{prefix}.input_layernorm.weight": ones.copy(),
@@ -149,8 +150,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="write the rig's tiny random language model")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--truncated", action="store_true", help="cut the weight file short")
+    parser.add_argument("--layers", type=int, default=LAYERS, help="how deep it is")
     given = parser.parse_args()
-    write(given.folder, truncated=given.truncated)
+    write(given.folder, truncated=given.truncated, layers=given.layers)
     return 0
 
 

@@ -6,7 +6,8 @@
 A client that rents must survive every entry, alone and combined with others. ``orders`` are planned
 by POST /simulator/faults and ``settings`` by POST /simulator/settings; HEALTHY undoes the latter.
 Requests, answers and rows are named as in dialect.py, which every provider says in its own words.
-Seconds in orders are simulated, but for those of ``delay`` and ``boot``. Sources are public:
+Seconds in orders are simulated, but for those of ``delay``,
+``hold_after_commit`` and ``boot``. Sources are public:
 "project #number" is an issue or pull request on GitHub.
 """
 
@@ -268,6 +269,12 @@ CREATES = (
         "A rental request takes its time.",
         "skypilot #4392",
         ({"kind": "delay", "seconds": 2.0, "on": "create"},),
+    ),
+    NamedFault(
+        "create-held",
+        "A rental is made at once, and pays while its answer is still to come.",
+        "skypilot #4392",
+        ({"kind": "hold_after_commit", "seconds": 2.0, "on": "create"},),
     ),
     NamedFault(
         "create-invalid",

@@ -12,7 +12,7 @@ from tests.simulator.access import STATES
 from tests.simulator.faults import Faults
 from tests.simulator.journal import Journal
 from tests.simulator.kinds import KINDS
-from tests.simulator.market import Market
+from tests.simulator.market import Market, Rental
 from tests.simulator.offers import DEFAULT_SEED
 from tests.simulator.web import Reply, Request, json_reply
 
@@ -66,23 +66,19 @@ class Control:
             return json_reply({"error": str(reason)}, 400)
 
     def state(self, _given: Any = None) -> dict[str, Any]:
-        """The truth: rentals with their bills, containers as podman counts them, credit, time."""
+        """The truth: rentals with their bills, those that have ended, containers, credit, time."""
         with self.market.lock:
             self.market.settle()
             rentals = [
                 {
-                    "id": rental.id,
-                    "label": rental.label,
-                    "stranger": rental.stranger,
+                    **named(rental),
                     "offer_id": rental.offer["id"],
                     "machine_id": rental.offer["machine_id"],
                     "status": rental.status,
                     "intended": rental.intended,
-                    "created_at": rental.created_at,
                     "ports": rental.ports,
                     "gpu_usd": rental.gpu_usd,
                     "storage_usd": rental.storage_usd,
-                    "charged_usd": rental.charged_usd,
                 }
                 for rental in self.market.rentals.values()
             ]
@@ -92,7 +88,11 @@ class Control:
                 "seed": self.market.seed,
                 **{name: getattr(self.market, name) for name in SETTINGS},
                 "too_frequent": self.market.too_frequent,
+                "verdict": verdict(self.market),
                 "rentals": rentals,
+                "history": [
+                    {**named(rental), "ended_at": rental.settled_at} for rental in self.market.ended
+                ],
             }
         return {**told, "containers": self.market.hosts.names()}
 
@@ -136,6 +136,33 @@ class Control:
         self.faults.replace([])
         self.journal.clear()
         return self.state()
+
+
+def named(rental: Rental) -> dict[str, Any]:
+    """What is told of every rental, whether it has ended or not."""
+    return {
+        "id": rental.id,
+        "label": rental.label,
+        "stranger": rental.stranger,
+        "created_at": rental.created_at,
+        "charged_usd": rental.charged_usd,
+    }
+
+
+def verdict(market: Market) -> str:
+    """One line: what still bills the account, and what all has cost until now."""
+    ours = [rental for rental in market.rentals.values() if not rental.stranger]
+    ended = [rental for rental in market.ended if not rental.stranger]
+    cost = f"{sum(rental.charged_usd for rental in ours + ended):.4f} dollars until now"
+    if not ours:
+        return f"nothing bills; {len(ended)} ended; {cost}"
+    rate = sum(sum(rental.usd_per_hour) for rental in ours)
+    which = ", ".join(
+        f"{rental.id} ({rental.label or 'no label'}, {rental.status or 'no status yet'})"
+        for rental in ours
+    )
+    bills = "rental bills" if len(ours) == 1 else "rentals bill"
+    return f"{len(ours)} {bills} {rate:.4f} dollars an hour: {which}; {len(ended)} ended; {cost}"
 
 
 def check_names(given: dict[str, Any], *known: str) -> None:

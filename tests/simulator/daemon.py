@@ -29,7 +29,13 @@ from tests.simulator.hub import Hub
 from tests.simulator.market import Market
 
 RIG = ROOT / ".rig"
-MODELS = {"inferops/tiny-llama": False, "inferops/tiny-llama-truncated": True}  # truncated?
+#: What the hub serves, with how each is made (tests/rig/tiny_model.py). The deep one has as many
+#: layers as Llama 3.1 8B.
+MODELS: dict[str, dict[str, Any]] = {
+    "inferops/tiny-llama": {},
+    "inferops/tiny-llama-truncated": {"truncated": True},
+    "inferops/deep-llama": {"layers": 32},
+}
 START_SECONDS, STOP_SECONDS = 30, 60
 
 
@@ -96,12 +102,13 @@ def serve(
 
 def write_models(folder: Path) -> None:
     """Make the models that the hub serves, unless this very code has made them before."""
-    recipe = hashlib.sha256(Path(tiny_model.__file__).read_bytes()).hexdigest()
+    code = Path(tiny_model.__file__).read_bytes()
+    recipe = hashlib.sha256(code + repr(MODELS).encode()).hexdigest()
     stamp = folder / ".recipe"
     if stamp.exists() and stamp.read_text() == recipe:
         return
-    for name, truncated in MODELS.items():
-        tiny_model.write(folder / name, truncated=truncated)
+    for name, made in MODELS.items():
+        tiny_model.write(folder / name, **made)
     stamp.write_text(recipe)
 
 
@@ -165,16 +172,17 @@ def stop(instance: Instance) -> dict[str, Any]:
 def status(instance: Instance) -> dict[str, Any]:
     """Count again: rentals from the simulator, containers from podman, processes from /proc."""
     record = read_record(instance) if running(instance) else None
-    rentals = 0
+    state: dict[str, Any] = {"rentals": [], "verdict": None}
     if record:
         with urllib.request.urlopen(f"{record['url']}/simulator/state", timeout=10) as answer:
-            rentals = len(json.load(answer)["rentals"])
+            state = json.load(answer)
     return {
         "instance": instance.name,
         "running": bool(record),
         "url": record["url"] if record else None,
         "hub_url": record["hub_url"] if record else None,
-        "rentals": rentals,
+        "rentals": len(state["rentals"]),
+        "verdict": state["verdict"],
         "containers": len(container_names(instance.name)),
         "processes": len(processes(instance.name)),
     }

@@ -74,6 +74,13 @@ def drop_after_commit(given: Parameters, call: Call) -> Reply:
     raise DropConnection
 
 
+def hold_after_commit(given: Parameters, call: Call) -> Reply:
+    """Do it, and keep the answer back for real seconds: others see already what was done."""
+    told = call.answer()
+    sleep(given["seconds"])
+    return told
+
+
 def delay(given: Parameters, call: Call) -> Reply:
     """Take real seconds before doing it."""
     sleep(given["seconds"])
@@ -379,6 +386,7 @@ KINDS = {
     "reply_after_commit": Kind(REPLY, answer=reply_after_commit),
     "drop_before": Kind({}, answer=drop_before),
     "drop_after_commit": Kind({}, answer=drop_after_commit),
+    "hold_after_commit": Kind({"seconds": 1.0}, answer=hold_after_commit),
     "delay": Kind({"seconds": 1.0}, answer=delay),
     "truncate": Kind({}, answer=truncate),
     "garble": Kind({}, answer=garble),

@@ -83,6 +83,10 @@ class Refusal(Exception):
         self.reply = json_reply({"error": error}, status)
 
 
+#: Where its paths begin.
+BASE = "/api/v1"
+
+
 class Api:
     """Answers every request under /api/v1/."""
 
@@ -99,7 +103,7 @@ class Api:
         try:
             self.let_in(request, from_host)
             for method, pattern, handler in ROUTES:
-                found = re.fullmatch("/api/v1" + pattern, request.path)
+                found = re.fullmatch(f"{BASE}{pattern}", request.path)
                 if found and method == request.method:
                     return json_reply({"data": handler(self, request, traits, **found.groupdict())})
             raise Refusal(404, "global/not-found", "There is no such endpoint.")

@@ -128,6 +128,14 @@ class Rental:
         return self.gpu_usd + self.storage_usd
 
     @property
+    def usd_per_hour(self) -> tuple[float, float]:
+        """What its disk and its GPUs cost by the hour, as it is now. A stranger pays for itself."""
+        if self.stranger:
+            return 0.0, 0.0
+        disk = offer_table.storage_usd_per_hour(self.offer, self.disk_gib)
+        return disk, self.offer["dph_base"] if self.running else 0.0
+
+    @property
     def proxy_port(self) -> int:
         """The port at the marketplace's proxy, 0 before there is a host behind it."""
         return self.ways[PROXY].port if PROXY in self.ways else 0
@@ -617,11 +625,8 @@ class Market:
         with self.lock:
             now = self.clock.now()
             for rental in self.rentals.values():
-                if rental.stranger:
-                    continue
                 hours = (now - rental.settled_at) / 3600
-                disk = offer_table.storage_usd_per_hour(rental.offer, rental.disk_gib) * hours
-                gpu = rental.offer["dph_base"] * hours if rental.running else 0.0
+                disk, gpu = (rate * hours for rate in rental.usd_per_hour)
                 rental.storage_usd += disk
                 rental.gpu_usd += gpu
                 rental.settled_at = now

@@ -73,6 +73,10 @@ class Unknown(Refusal):
         self.reply = json_reply({"message": text}, status)
 
 
+#: Where its paths begin.
+BASE = "/v1"
+
+
 class Api:
     """Answers every request under /v1/."""
 
@@ -91,7 +95,7 @@ class Api:
         try:
             self.let_in(request, from_host)
             for method, pattern, handler in ROUTES:
-                found = re.fullmatch(f"/v1{pattern}", request.path)
+                found = re.fullmatch(f"{BASE}{pattern}", request.path)
                 if not found or method != request.method:
                     continue
                 if handler is create:

@@ -99,6 +99,10 @@ class Invalid(Refusal):
         self.reply = json_reply([{"code": "custom", "message": message, "path": where}], 400)
 
 
+#: Where its paths begin.
+BASE = "/api/v2"
+
+
 class Api:
     """Answers every request under /api/v2/."""
 
@@ -114,7 +118,7 @@ class Api:
         try:
             self.let_in(request, from_host)
             for method, pattern, handler in ROUTES:
-                found = re.fullmatch(f"/api/v2{pattern}", request.path)
+                found = re.fullmatch(f"{BASE}{pattern}", request.path)
                 if not found or method != request.method:
                     continue
                 if handler is create:
@@ -467,6 +471,6 @@ DIALECT = Dialect(
     ids=in_path("/instances/([^/]+)$"),
     mark=without_dashes,
     beside=deleting,
-    api_path="/api/v2",
+    api_path=BASE,
     usd_per_hour=0.2,
 )

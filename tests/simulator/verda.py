@@ -84,6 +84,10 @@ class Things:
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+#: Where its paths begin.
+BASE = "/v1"
+
+
 class Api:
     """Answers every request under /v1/."""
 
@@ -100,7 +104,7 @@ class Api:
         """Answer one request; ``traits`` are those of a rental that it may make."""
         try:
             for method, pattern, is_open, handler in ROUTES:
-                found = re.fullmatch(f"/v1{pattern}", request.path)
+                found = re.fullmatch(f"{BASE}{pattern}", request.path)
                 if found and method == request.method:
                     if not is_open:
                         self.let_in(request, from_host)
@@ -631,6 +635,7 @@ def disks_in(*states: str) -> Callable[..., Reply]:
     """A route for the disks in these states."""
 
     def told(api: Api, _request: Request, _traits: Traits) -> Reply:
+        """Disks, without pages: not those in the trash, which have a path of their own."""
         rows = [disk_row(one) for one in api.things.disks.values() if one.state in states]
         return json_reply(rows)
 
@@ -698,6 +703,7 @@ def drop(kind: str) -> Callable[..., Reply]:
     """A route that deletes a script or a key, whether or not an instance has it."""
 
     def dropped(api: Api, _request: Request, _traits: Traits, thing: str) -> Reply:
+        """Delete one of them, by its id."""
         if getattr(api.things, kind).pop(thing, None) is None:
             raise Refused(404, "not_found", f"{kind} not found")
         return Reply(200)
@@ -709,6 +715,7 @@ def one_of(kind: str) -> Callable[..., Reply]:
     """A route that tells a script or a key by its id: as a list of one, as the client reads it."""
 
     def told(api: Api, _request: Request, _traits: Traits, thing: str) -> Reply:
+        """One of them, by its id, in a list."""
         found = getattr(api.things, kind).get(thing)
         if found is None:
             raise Refused(404, "not_found", f"{kind} not found")
@@ -721,6 +728,7 @@ def drop_several(kind: str) -> Callable[..., Reply]:
     """A route that deletes the scripts or keys that are named, or none where one is unknown."""
 
     def dropped(api: Api, request: Request, _traits: Traits) -> Reply:
+        """Delete those that are named; none, where one is unknown."""
         named, things = request.json()[kind], getattr(api.things, kind)
         if not set(named) <= set(things):
             raise Refused(404, "not_found", f"{kind} not found")
@@ -842,6 +850,6 @@ DIALECT = Dialect(
     ids=in_body("id"),
     beside=left_disks,
     credentials={"client_id": CLIENT_ID, "client_secret": ACCOUNT_KEY},
-    api_path="/v1",
+    api_path=BASE,
     image=OLD_IMAGE,
 )  # fmt: skip

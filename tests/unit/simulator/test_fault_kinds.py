@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -42,6 +43,18 @@ def test_an_answer_can_be_a_page_for_people_and_nothing_is_done(client: Client) 
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html")
     assert "<html>" in answer.text
     assert billing(client) == []
+
+
+def test_an_answer_can_be_held_back_while_others_see_what_was_done(client: Client) -> None:
+    offer = client.search(limit=1)[0]["id"]
+    client.fault("hold_after_commit", seconds=2, method="PUT", path="/asks/")
+    with ThreadPoolExecutor() as aside:
+        answer = aside.submit(client.create, offer)
+        seen: list[int] = []
+        while not seen and not answer.done():
+            seen = billing(client)
+        assert seen
+        assert answer.result().json()["new_contract"] == seen[0]
 
 
 def test_a_date_can_be_wrong_in_one_answer(client: Client) -> None:
