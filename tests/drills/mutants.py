@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -120,12 +121,19 @@ def check_texts(mutations: Iterable[Mutation]) -> None:
         raise Void("\n".join(problems))
 
 
-def check_green(copy: Copy, mutations: Iterable[Mutation]) -> None:
-    """See that without a mutation all their tests pass. Raises Void."""
+def check_green(copies: list[Copy], mutations: Iterable[Mutation]) -> None:
+    """See that without a mutation all their tests pass, a share in each copy. Raises Void."""
     tests = dict.fromkeys(test for mutation in mutations for test in mutation.tests)
-    status, printed = copy.test(tests, seconds=GREEN_SECONDS)
-    if status != PASSED:
-        raise Void(f"without any mutation the tests do not pass:\n{printed}")
+    files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+    shares = []
+    for number in range(len(copies)):
+        mine = files[number :: len(copies)]
+        shares.append([test for test in tests if test.partition("::")[0] in mine])
+    used = [share for share in shares if share]
+    with ThreadPoolExecutor(len(copies)) as pool:
+        for status, printed in pool.map(partial(Copy.test, seconds=GREEN_SECONDS), copies, used):
+            if status != PASSED:
+                raise Void(f"without any mutation the tests do not pass:\n{printed}")
 
 
 def killers(printed: str) -> list[str]:
@@ -153,19 +161,18 @@ def survives(copy: Copy, mutation: Mutation) -> bool:
 def try_all(mutations: list[Mutation], scratch: Path, jobs: int) -> int:
     """How many mutations survive. Raises Void."""
     check_texts(mutations)
-    copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
-    for number in range(jobs):
-        copies.put(Copy(scratch / str(number)))
-    first = copies.get()
-    check_green(first, mutations)
-    copies.put(first)
+    copies = [Copy(scratch / str(number)) for number in range(jobs)]
+    check_green(copies, mutations)
+    free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+    for copy in copies:
+        free.put(copy)
 
     def in_free_copy(mutation: Mutation) -> bool:
-        copy = copies.get()
+        copy = free.get()
         try:
             return survives(copy, mutation)
         finally:
-            copies.put(copy)
+            free.put(copy)
 
     with ThreadPoolExecutor(jobs) as pool:
         return sum(pool.map(in_free_copy, mutations))
