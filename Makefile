@@ -131,8 +131,9 @@ vllm-options: $(READY) ## Write which options and models each release of vLLM kn
 recipes: $(READY) ## Ask vLLM's own parsers what published command lines and ours mean
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.recipes $(PYTHONS)
 
-docs: $(READY) ## Write the roles' README files from their argument specs
+docs: $(READY) ## Write what documents take from the code: the roles' README files, what marketplaces can do
 	@$(BIN)/python -m tests.tools.role_readmes
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.provider_table
 
 format: $(READY) ## Format the Python files
 	@$(BIN)/ruff check --quiet --fix . || true

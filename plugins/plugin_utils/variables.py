@@ -374,13 +374,14 @@ def judged_options(values: Mapping[str, Any]) -> Judged:
 
 
 def _complaint(name: str, option: Mapping[str, Any], value: Any, told: list[str]) -> str:
-    """Why a value is refused. One of a wrong type is not shown where it is a secret."""
+    """Why a value is refused. It is not shown where it is a secret, or may have one in it."""
     if "choices" in option:
         return "; ".join(told) + "."
     kind = _KINDS.get(option.get("type", "str"), option.get("type"))
     if option.get("elements", "str") != "str":
         kind = f"{kind}, each of its entries {_KINDS[option['elements']]}"
-    return f"{name} must be {kind}" + ("." if option.get("no_log") else f", not {value!r}.")
+    hidden = is_secret(name) or option.get("type") in ("dict", "raw")
+    return f"{name} must be {kind}" + ("." if hidden else f", not {value!r}.")
 
 
 def _numbers(value: Any) -> Iterator[Any]:

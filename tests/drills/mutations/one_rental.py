@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.drills.mutations.mutation import Mutation
 
 RULES = "plugins/plugin_utils/one_rental.py"
+WISHED = "plugins/filter/wished_names.py"
 ONE_RENTAL = "tests/unit/plugins/test_one_rental.py"
 GATE = "tests/unit/plugins/test_check_variables.py"
 
@@ -39,25 +40,41 @@ MUTATIONS = (
     Mutation(
         "group-is-the-whole-inventory",
         "a strict reaper ends the rentals of every other group",
-        "roles/reap/vars/main.yml",
-        "reap_inventory: \"{{ groups['all'] | map",
-        'reap_inventory: "{{ groups[inferops_group] | default([]) | map',
+        WISHED,
+        'wished = (host for host in groups["all"] if',
+        "wished = (host for host in fleet if",
         (f"{ONE_RENTAL}::test_strict_reaping_knows_the_hosts_of_every_group",),
     ),
     Mutation(
         "found-is-wished-for",
         "an orphan that the inventory shows is never told, nor ended",
-        "roles/reap/vars/main.yml",
-        "{{ reap_inventory | rejectattr('inventory_hostname', 'in', reap_shown) }}",
-        "{{ reap_inventory }}",
+        WISHED,
+        'in groups["all"] if host not in shown)',
+        'in groups["all"])',
         (f"{ONE_RENTAL}::test_a_host_that_is_only_found_is_no_wish",),
+    ),
+    Mutation(
+        "status-takes-the-found-for-wished",
+        "an orphan that the inventory shows bills, and status has nothing to say of it",
+        "playbooks/status.yml",
+        'named: "{{ status_wished.names }}"',
+        "named: \"{{ groups['all'] }}\"",
+        (f"{ONE_RENTAL}::test_a_host_that_is_only_found_is_no_wish",),
+    ),
+    Mutation(
+        "host-name-beside-its-own-name",
+        "a rental called like a host that wishes for another one is no orphan",
+        WISHED,
+        "names = (str(hostvars[host].get(NAME) or host) for host in wished)",
+        "names = [*wished, *(str(hostvars[host].get(NAME) or host) for host in groups['all'])]",
+        ("tests/unit/plugins/test_wished_names.py::test_a_host_wishes_for_one_name_alone",),
     ),
     Mutation(
         "strict-among-the-found",
         "a strict reaper ends a wish that it takes for an orphan which the inventory shows",
         "roles/reap/tasks/main.yml",
-        "that: not reap_strict | bool or reap_shown | length == 0",
-        "that: not reap_strict | bool or reap_shown | length >= 0",
+        "that: not reap_strict | bool or reap_wished.shown | length == 0",
+        "that: not reap_strict | bool or reap_wished.shown | length >= 0",
         (f"{ONE_RENTAL}::test_a_host_that_is_only_found_is_no_wish",),
     ),
     Mutation(

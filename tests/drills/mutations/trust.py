@@ -473,4 +473,15 @@ MUTATIONS = (
         "parts",
         (f"{GUARDED}::test_evidence_holds_no_secret_whatever_the_host_has_put_in",),
     ),
+    Mutation(
+        "secret-of-a-wrong-shape-shown",
+        "accounts that are written in another way than as a list are printed with their keys",
+        "plugins/plugin_utils/variables.py",
+        'hidden = is_secret(name) or option.get("type") in ("dict", "raw")',
+        'hidden = option.get("no_log")',
+        (
+            "tests/unit/plugins/test_check_variables.py"
+            "::test_a_secret_in_a_wrong_shape_is_refused_without_being_shown",
+        ),
+    ),
 )

@@ -33,6 +33,8 @@ EXAMPLES = {
     "inferops_server_extra_args": ["--seed", "1", "--lora-modules", "model=/path"],
     "inferops_check_timeouts_seconds": {"health": 5},
 }
+#: With nothing at it that says what it is.
+PLANTED = "zzPLANTEDzz1234"
 SECRETS = {
     "inferops_api_key": "secret-of-the-account",
     "inferops_scope_secret": "secret-of-the-scope",
@@ -127,7 +129,7 @@ def test_text_becomes_what_is_meant(name: str, text: str, value: Any) -> None:
         ("inferops_server_port", "70000", "must be auto or from 1 to 65535, not 70000."),
         ("rent_ports", "8000,0", "must be from 1 to 65535, not [8000, 0]."),
         ("inferops_check_timeouts_seconds", {"health": -5}, "must be at least 0"),
-        ("inferops_server_arguments", "5", "must be a dictionary, not '5'."),
+        ("inferops_server_arguments", "5", "must be a dictionary."),
         ("rent_deadline_hours", "inf", "rent_deadline_hours must be at least 0, not inf."),
         ("rent_gpu_names", None, "rent_gpu_names is empty: leave it out, or give it a value."),
         ("rent_countries", '["SE"]', "write it without brackets, as in a,b"),
@@ -196,6 +198,25 @@ def test_one_wrong_value_shows_no_secret_in_any_playbook(tmp_path: Path, file: P
     assert status != 0
     assert f"value of inferops_provider must be one of: {MARKETS}, got: vast" in output
     assert shown(output) == []
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in variables.options() if variables.is_secret(name)]
+)
+def test_a_secret_in_a_wrong_shape_is_refused_without_being_shown(name: str) -> None:
+    for secret in (PLANTED, "zz:" + PLANTED, {"vastai": PLANTED}, [["vastai", PLANTED]], [PLANTED]):
+        for value in (secret, json.dumps(secret)):
+            _value, wrong = variables.coerce(name, value)
+            assert PLANTED not in str(wrong), value
+
+
+def test_accounts_in_a_wrong_shape_show_no_key(tmp_path: Path) -> None:
+    accounts = {"inferops_accounts": {"vastai": PLANTED}}
+    status, output = play(tmp_path, playbook("teardown"), "-vvv", **accounts)
+    assert status != 0
+    assert "inferops_accounts must be a list" in output
+    # The command line itself, as -vvv shows it, is the test's own.
+    assert PLANTED not in output.partition("PLAY [")[2]
 
 
 @pytest.mark.parametrize(

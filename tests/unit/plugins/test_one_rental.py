@@ -141,6 +141,9 @@ def test_a_host_that_is_only_found_is_no_wish(tmp_path: Path, simulator: Simulat
     status, output = play(tmp_path, playbook("reap"), *found, **given)
     assert status == 0, output
     assert "orphan: 1" in output
+    status, output = play(tmp_path, playbook("status"), *found, **given)
+    assert status == 0, output
+    assert "gpu-9: orphan (the inventory does not name it)" in output
     status, output = play(tmp_path, playbook("reap"), *found, **given, **STRICT)
     assert status != 0
     assert "gpu-9 may be in the inventory only because it is rented" in output
@@ -212,7 +215,7 @@ def test_every_variable_that_a_readme_says_a_role_sets_is_its_own() -> None:
         name for one in roles.values() for line in one.get("sets", {}) for name in line.split(", ")
     }
     assert len(told) > 20
-    told |= {"rent_ledger", "rent_result", "serve_look", "support_bundle_file", "reap_host_names"}
+    told |= {"rent_ledger", "rent_result", "serve_look", "support_bundle_file", "reap_wished"}
     free = [name for name in sorted(told) if variables.taken(name) is None]
     # Whoever says how all hosts are reached knows it better.
     assert free == ["ansible_connection"]
