@@ -131,9 +131,10 @@ vllm-options: $(READY) ## Write which options and models each release of vLLM kn
 recipes: $(READY) ## Ask vLLM's own parsers what published command lines and ours mean
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.recipes $(PYTHONS)
 
-docs: $(READY) ## Write what documents take from the code: the roles' README files, what marketplaces can do
+docs: $(READY) ## Write what documents take from the code: the roles' README files, what marketplaces can do and the simulator answers
 	@$(BIN)/python -m tests.tools.role_readmes
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.provider_table
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.endpoints
 
 format: $(READY) ## Format the Python files
 	@$(BIN)/ruff check --quiet --fix . || true
