@@ -23,7 +23,7 @@ HEAD = """\
 # What the simulator answers
 
 By marketplace (`--provider`). To any other path it says what the real one says to one that it does
-not know. `python -m tests.tools.endpoints` writes this page from the routes; how they are proven
+not know. `make docs` writes this page from the routes; how they are proven
 says the [README](README.md#what-other-peoples-clients-prove).
 """
 _GROUP = re.compile(r"\((?:\?P<(?P<name>\w+)>)?[^()]*\)|\[\^/\]\+|\\d\+")
