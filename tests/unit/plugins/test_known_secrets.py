@@ -83,9 +83,7 @@ def test_no_line_about_a_job_shows_one(host: Host, tmp_path: Path, doing: str) -
     host.python.write_text(
         f"#!/bin/sh\nif mkdir '{once}' 2>/dev/null; then echo '{first}'; else echo '{then}'; fi\n"
     )
-    done = host.play(
-        *given({"inferops.gpu.stack_lock": {}}), ANSIBLE_STDOUT_CALLBACK="default"
-    )
+    done = host.play(*given({"inferops.gpu.stack_lock": {}}), ANSIBLE_STDOUT_CALLBACK="default")
     assert "0 s" in done.stdout or "1 s" in done.stdout
     assert KEY[:8] not in done.stdout
 
