@@ -287,7 +287,10 @@ class GuardedAction(ActionBase):
         self, variables: dict[str, Any], names: Iterable[str] = SECRET_VARIABLES
     ) -> set[str]:
         """What the variables of this collection hold, as far as it can be known here."""
-        render = self._templar.resolve_variable_expression
+
+        def render(name: str) -> Any:
+            return self._templar.resolve_variable_expression(name)
+
         return as_written(fleet_secrets(variables, render, names))
 
     def _is_elsewhere(self) -> bool:

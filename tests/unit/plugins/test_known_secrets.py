@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
-from ansible.errors import AnsibleError
+from ansible import constants
+from ansible.errors import (
+    AnsibleActionFail,
+    AnsibleActionSkip,
+    AnsibleConnectionFailure,
+    AnsibleError,
+)
 
 from ansible_collections.inferops.gpu.plugins.filter.redact import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.common.known import as_written, without
@@ -22,6 +29,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_secrets import 
     SECRET_VARIABLES,
     fleet_secrets,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret, options
 from tests.unit.plugins.test_guarded_actions import GROUPS, OPTIONS, SHOW_TOLD, Host
 
@@ -143,6 +151,42 @@ def test_state_and_summary_of_evidence_hold_none(host: Host, tmp_path: Path) -> 
     assert "no (redacted)" in kept["summary.md"]
     for name, text in {**kept, "output": done.stdout}.items():
         assert KEY not in text, name
+
+
+class Says(GuardedAction):
+    """Ends as it is told to."""
+
+    ending: ClassVar[AnsibleError]
+
+    def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        self.tell("gpu-1", f"the line is dead: {self.ending}")
+        raise self.ending
+
+
+def ended(**arguments: Any) -> None:
+    task = SimpleNamespace(args=arguments, check_mode=False, async_val=0)
+    connection = SimpleNamespace(transport="ssh", _shell=SimpleNamespace(tmpdir="/nowhere"))
+    Says(task, connection, *[None] * 4).run(task_vars={})
+
+
+@pytest.mark.parametrize("kind", [AnsibleError, AnsibleActionFail, AnsibleConnectionFailure])
+def test_no_failure_of_the_connection_shows_one_or_steers_a_terminal(
+    kind: type[AnsibleError], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a host prints while a file is sent to it becomes an error of Ansible's own."""
+    monkeypatch.setattr(constants, "DEFAULT_STDOUT_CALLBACK", "default")
+    monkeypatch.setattr(Says, "ending", kind(f"failed to transfer:\n\x1b[2J{KEY}"), raising=False)
+    with pytest.raises(AnsibleError) as raised:
+        ended(api_key=KEY)
+    assert type(raised.value) is (kind if kind is not AnsibleError else AnsibleActionFail)
+    for told in (str(raised.value), capsys.readouterr().out):
+        assert "failed to transfer: (redacted)" in told
+
+
+def test_an_action_that_is_skipped_stays_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Says, "ending", AnsibleActionSkip("not here"), raising=False)
+    with pytest.raises(AnsibleActionSkip):
+        ended()
 
 
 def planted(name: str) -> Any:
