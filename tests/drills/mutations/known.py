@@ -100,6 +100,14 @@ MUTATIONS = (
         (f"{KNOWN}::test_state_and_summary_of_evidence_hold_none",),
     ),
     Mutation(
+        "report-by-nothing",
+        "a message of Ansible's own puts the server's key into the report of recover",
+        "roles/recover/tasks/attempt.yml",
+        " | inferops.gpu.redact(inferops_secrets)",
+        "",
+        (f"{KNOWN}::test_what_is_kept_of_a_task_that_failed_is_without_secrets",),
+    ),
+    Mutation(
         "started-with-what-stands-for-a-secret",
         "recover starts a server with the word that stands for its token",
         "plugins/action/model_server.py",

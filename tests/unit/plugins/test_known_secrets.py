@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+import yaml
 from ansible import constants
 from ansible.errors import (
     AnsibleActionFail,
@@ -31,6 +33,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_secrets import 
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret, options
+from tests.tools.tree import REPOSITORY
 from tests.unit.plugins.test_guarded_actions import GROUPS, OPTIONS, SHOW_TOLD, Host
 
 KEY, PASSWORD = "said-back-as-it-is", "of-the-index-as-it-is"
@@ -151,6 +154,30 @@ def test_state_and_summary_of_evidence_hold_none(host: Host, tmp_path: Path) -> 
     assert "no (redacted)" in kept["summary.md"]
     for name, text in {**kept, "output": done.stdout}.items():
         assert KEY not in text, name
+
+
+def facts(node: Any) -> Iterator[dict[str, Any]]:
+    """What the tasks below *node* set, each with what it is set to."""
+    if isinstance(node, list):
+        for one in node:
+            yield from facts(one)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "ansible.builtin.set_fact":
+                yield value
+            yield from facts(value)
+
+
+def test_what_is_kept_of_a_task_that_failed_is_without_secrets() -> None:
+    """It may be one of Ansible's own, and reports and evidence are made of its message."""
+    kept = []
+    for pattern in ("roles/*/tasks/*.yml", "playbooks/**/*.yml"):
+        for file in REPOSITORY.glob(pattern):
+            for told in facts(yaml.safe_load(file.read_text())):
+                given = [one for one in told.values() if isinstance(one, dict)]
+                kept += [one["message"] for one in given if "{{" in one.get("message", "")]
+    assert len(kept) >= 2
+    assert [one for one in kept if "inferops.gpu.redact(inferops_secrets)" not in one] == []
 
 
 class Says(GuardedAction):
