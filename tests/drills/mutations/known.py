@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import COMMON, GATE, KNOWN
+from tests.drills.mutations.paths import COMMON, GATE, KNOWN, MARKET, TRANSPORT
 
 _ACTIONS = "plugins/plugin_utils/guarded_action.py"
 _FLEET = "plugins/plugin_utils/fleet_secrets.py"
@@ -106,6 +106,15 @@ MUTATIONS = (
         " | inferops.gpu.redact(inferops_secrets)",
         "",
         (f"{KNOWN}::test_what_is_kept_of_a_task_that_failed_is_without_secrets",),
+    ),
+    Mutation(
+        "login-in-a-kept-error",
+        "the password in a marketplace's address is kept on the controller's disk",
+        f"{MARKET}/providers/transport.py",
+        "            without_login(told),\n",
+        "            told,\n",
+        (f"{TRANSPORT}::test_an_address_with_a_login_is_told_without_it",),
+        2,
     ),
     Mutation(
         "started-with-what-stands-for-a-secret",
