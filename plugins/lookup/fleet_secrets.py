@@ -45,5 +45,5 @@ class LookupModule(LookupBase):
         self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any
     ) -> list[list[str]]:
         """The texts."""
-        found = fleet_secrets(variables or {}, self._templar.resolve_variable_expression)
+        found = fleet_secrets(variables or {}, self._templar.template)
         return [sorted(as_written(found))]

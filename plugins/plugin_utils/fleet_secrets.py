@@ -40,29 +40,31 @@ _OF_ANSIBLE = (
 )
 #: Ansible loads actions before it makes a process for a task, so this is read once in a run.
 SECRET_VARIABLES = frozenset({*filter(is_secret, options()), *_OF_ANSIBLE})
-#: What logs in to a marketplace. No rented host is given it, and asking a password manager for it
-#: at each task would take longer than most tasks.
-OF_THE_ACCOUNT = frozenset(f"{SHARED}{option}" for option in ACCOUNT_OPTIONS)
+#: What logs in to a marketplace, and what the controller alone asks. No rented host has it, and
+#: asking a password manager for it at each task would take longer than most tasks.
+OF_THE_CONTROLLER = frozenset(f"{SHARED}{option}" for option in ACCOUNT_OPTIONS) | {
+    "inferops_controller_hub_endpoint"
+}
 #: By the end of a name, what is no secret as a whole and may hold some.
 _MAY_HOLD = ("_url", "_endpoint", "_mirror", "_links", "_environment", "_accounts")
 
 
 def fleet_secrets(
     variables: Mapping[str, Any],
-    render: Callable[[str], Any],
+    render: Callable[[Any], Any],
     names: Iterable[str] = SECRET_VARIABLES,
 ) -> set[str]:
     """What the variables of these *names* hold, as far as it can be known here.
 
-    *render* gives the value of a variable. One that cannot be rendered yet holds nothing yet.
+    *render* gives the value of a template. One that cannot be rendered yet holds nothing yet.
     """
     found: set[str] = set()
     for name in names:
-        # Most are empty, and to render one takes a third of a millisecond.
-        if not variables.get(name):
+        given = variables.get(name)
+        if not given:
             continue
         try:
-            value = render(name)
+            value = render(given)
         except AnsibleError:
             continue
         if value:
@@ -72,7 +74,8 @@ def fleet_secrets(
 
 def _secrets(name: str, value: Any) -> set[str]:
     """Those of one variable, which may be text where its type is another."""
-    value, _complaint = coerce(name, value)
+    if isinstance(value, str):
+        value, _complaint = coerce(name, value)
     whole = set() if name.endswith(_MAY_HOLD) else _texts_in(value)
     return whole | passwords_in(value) | secrets_in(value)
 

@@ -47,7 +47,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction impo
 from ansible_collections.inferops.gpu.plugins.plugin_utils import screen
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded, refuse_length
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_secrets import (
-    OF_THE_ACCOUNT,
+    OF_THE_CONTROLLER,
     SECRET_VARIABLES,
     fleet_secrets,
 )
@@ -280,7 +280,7 @@ class GuardedAction(ActionBase):
     def _known_secrets(self, variables: dict[str, Any]) -> set[str]:
         """What a host may say back: those of this task, and those that others give it."""
         given = passwords_in(self._task.args) | secrets_in(self._task.args)
-        names = SECRET_VARIABLES - OF_THE_ACCOUNT
+        names = SECRET_VARIABLES - OF_THE_CONTROLLER
         return as_written(given) | self._secrets_of_the_fleet(variables, names)
 
     def _secrets_of_the_fleet(
@@ -288,8 +288,8 @@ class GuardedAction(ActionBase):
     ) -> set[str]:
         """What the variables of this collection hold, as far as it can be known here."""
 
-        def render(name: str) -> Any:
-            return self._templar.resolve_variable_expression(name)
+        def render(given: Any) -> Any:
+            return self._templar.template(given)
 
         return as_written(fleet_secrets(variables, render, names))
 

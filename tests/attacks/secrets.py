@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
-from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_secrets import OF_THE_ACCOUNT
+from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_secrets import OF_THE_CONTROLLER
 from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret, options
 from tests.attacks.hosts import HOST_MODULES, OPTIONS
 from tests.attacks.registry import attack, each
@@ -44,7 +44,7 @@ FEW_HOSTS = ("doctor", "reap", "status")
 #: They look at no variable but which hosts there are.
 LOOKS_AT_NONE = ("hosts",)
 #: What a rented host is never given, so that none can say it back.
-NOT_GIVEN = {"login of another service", *(CALLED.get(name, name) for name in OF_THE_ACCOUNT)}
+NOT_GIVEN = {"login of another service", *(CALLED.get(name, name) for name in OF_THE_CONTROLLER)}
 SAID_BACK = [secret for name, secret in SECRETS.items() if name not in NOT_GIVEN]
 
 

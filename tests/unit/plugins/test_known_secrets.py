@@ -27,7 +27,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.client_
     client_key,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_secrets import (
-    OF_THE_ACCOUNT,
+    OF_THE_CONTROLLER,
     SECRET_VARIABLES,
     fleet_secrets,
 )
@@ -237,19 +237,19 @@ def test_what_every_secret_variable_holds_is_known(name: str, spelled: str) -> N
     value = planted(name)
     if spelled == "as-text" and not isinstance(value, str):
         value = json.dumps(value) if "dict" in str(options()[name]) else ",".join(value)
-    found = fleet_secrets({name: value}, lambda _name: value)
+    found = fleet_secrets({name: value}, lambda given: given)
     assert f"planted-in-{name}" in found
 
 
 def test_every_variable_that_is_secret_is_looked_at() -> None:
     assert {name for name in options() if is_secret(name)} <= SECRET_VARIABLES
-    assert {"inferops_api_key", "inferops_scope_secret"} <= OF_THE_ACCOUNT & SECRET_VARIABLES
-    assert not {"inferops_server_api_key", "inferops_hub_token"} & OF_THE_ACCOUNT
+    assert {"inferops_api_key", "inferops_scope_secret"} <= OF_THE_CONTROLLER & SECRET_VARIABLES
+    assert not {"inferops_server_api_key", "inferops_hub_token"} & OF_THE_CONTROLLER
 
 
 def test_a_variable_that_cannot_be_rendered_holds_nothing_yet() -> None:
-    def render(name: str) -> str:
-        raise AnsibleError(f"{name} is undefined")
+    def render(given: str) -> str:
+        raise AnsibleError(f"{given} is undefined")
 
     assert fleet_secrets({"inferops_hub_token": "{{ later }}"}, render) == set()
 
@@ -259,7 +259,7 @@ def test_what_is_no_secret_in_an_address_or_an_environment_stays() -> None:
         "inferops_index_url": "https://me:of-the-index-as-it-is@mirror.example/simple",
         "inferops_server_environment": {"HF_HOME": "/models/hub", "API_KEY": KEY},
     }
-    found = fleet_secrets(given, lambda name: given[name])
+    found = fleet_secrets(given, lambda value: value)
     text = "https://mirror.example/simple and /models/hub"
     assert without(text, found) == text
 
