@@ -11,6 +11,10 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import (
+    passwords_in,
+    secrets_in,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 from ansible_collections.inferops.gpu.plugins.plugin_utils.gate import Gate, no_key
@@ -41,6 +45,8 @@ class ActionModule(WorkerAction):
         if complaints:
             raise AnsibleActionFail(" ".join(complaints))
         told = {name: value for name, value in values.items() if not known.is_secret(name)}
+        # What no role takes for a secret may hold one all the same.
+        self.secrets |= passwords_in(told) | secrets_in(told)
         result = {"changed": False, "checked": gate.names, "values": told, "at": time.time()}
         if judged.doubt:
             doubt = f"Only the host can tell {judged.doubt}."

@@ -50,10 +50,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_store import (
     choose,
     id_of,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    GuardedAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 Answer = TypeVar("Answer")
 
@@ -109,7 +106,7 @@ class ActionModule(GuardedAction):
             done: dict[str, Any] = getattr(self, f"_{given['state']}")()
         except _WRONG as error:
             done = _done(f"what was compiled is not {given['state']}: {error}")
-        tell(variables.get("inventory_hostname", "host"), done["told"])
+        self.tell(variables.get("inventory_hostname", "host"), done["told"])
         return done
 
     def _folder(self) -> Path:

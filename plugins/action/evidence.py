@@ -33,12 +33,14 @@ class ActionModule(GuardedAction):
     _supports_check_mode = True
 
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
+        # It is made to be passed on, and on a host of one's own it may hold the account's key too.
+        self.secrets |= self._secrets_of_the_fleet(variables)
         result = self._execute_module(
             module_name=MODULE, module_args=self._task.args, task_vars=variables
         )
         if result.get("failed") or "parts" not in result:
             return result
-        parts, server = self._cleaned(result.pop("parts"), variables), result.pop("server")
+        parts, server = self._cleaned(result.pop("parts")), result.pop("server")
         dest = Path(str(self._task.args["dest"])).expanduser()
         try:
             files = sorted(parts) if self._task.check_mode else write(dest, parts)
@@ -46,12 +48,11 @@ class ActionModule(GuardedAction):
             raise AnsibleActionFail(f"The evidence cannot be written to {dest}: {error}") from error
         return {**result, "files": files, "failure": failure_of(server), "dest": str(dest)}
 
-    def _cleaned(self, parts: dict[str, str], variables: dict[str, Any]) -> dict[str, str]:
+    def _cleaned(self, parts: dict[str, str]) -> dict[str, str]:
         """The parts without secrets, whatever the host has done about them."""
-        secrets = self.secrets | self._secrets_of_the_fleet(variables)
 
         def clean() -> dict[str, str]:
-            return {name: redact(text, secrets) for name, text in parts.items()}
+            return {name: redact(text, self.secrets) for name, text in parts.items()}
 
         return bounded(self.most_seconds, clean) if self._is_elsewhere() else clean()
 

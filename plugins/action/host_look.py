@@ -20,10 +20,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    GuardedAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.host_look"
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,7 +46,7 @@ class ActionModule(GuardedAction):
             result["at"] = time.time()
             result["done"] = is_done(result)
             if roles and (result["installed"] or result["as_asked"]):
-                tell(variables.get("inventory_hostname", "host"), line(result))
+                self.tell(variables.get("inventory_hostname", "host"), line(result))
         return result
 
     def digest(self, roles: list[str], variables: dict[str, Any]) -> str:

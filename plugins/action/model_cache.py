@@ -14,10 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import turns
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    GuardedAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.model_cache"
 WATCH_SECONDS = 5
@@ -48,7 +45,7 @@ class ActionModule(GuardedAction):
             progress = line(result["progress"])
             if progress not in ("", told):
                 told = progress
-                tell(variables.get("inventory_hostname", "host"), progress)
+                self.tell(variables.get("inventory_hostname", "host"), progress)
         raise AnsibleActionFail(
             f"The model is not complete within {self.most_seconds / 3600:g} hours. Run again: what "
             "is there is kept."

@@ -18,10 +18,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.regis
     SPELLINGS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    GuardedAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 LOOK = "inferops.gpu.host_look"
 ARGUMENTS: dict[str, Any] = {
@@ -73,8 +70,8 @@ class ActionModule(GuardedAction):
         }
         chosen = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
         host = variables.get("inventory_hostname", "host")
-        tell(host, f"Fit: {fit['fits']}, {fit['why']}{chosen}")
-        tell(host, f"Its {loading.line(reads)}")
+        self.tell(host, f"Fit: {fit['fits']}, {fit['why']}{chosen}")
+        self.tell(host, f"Its {loading.line(reads)}")
         if fit["fits"] == "no" and given["refuse"]:
             message = (
                 f"{given['model']} does not fit on this host: {fit['why']}. "

@@ -11,10 +11,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub.asking import (
     MODEL_INFO_OPTIONS,
     model_info,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    WorkerAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 
 class ActionModule(WorkerAction):
@@ -28,7 +25,7 @@ class ActionModule(WorkerAction):
         result = {"changed": False, **model_info(given)}
         if not result.get("failed"):
             host = variables.get("inventory_hostname", "localhost")
-            tell(host, line(given["model"], result))
+            self.tell(host, line(given["model"], result))
         return result
 
 

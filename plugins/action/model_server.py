@@ -18,7 +18,10 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import REQUESTED
-from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
+    REDACTED,
+    redact,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import limits
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import (
     Symptoms,
@@ -26,15 +29,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation i
     symptoms_of,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import turns
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    GuardedAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.model_server"
 INFO_MODULE = "inferops.gpu.model_server_info"
 POLL_SECONDS = 5
 TAIL_LINES = 60
+#: Options that recover reads back from the host and gives again.
+READ_BACK = ("arguments", "suggested_arguments", "extra_args")
 #: A start has a dozen phases, and weights in a hundred files.
 MOST_PHASES = 500
 
@@ -50,6 +52,12 @@ class ActionModule(GuardedAction):
         self.seen_warnings: list[str] = []
         arguments = dict(self._task.args)
         wait = _wait(arguments)
+        if any(REDACTED in str(arguments.get(name)) for name in READ_BACK):
+            raise AnsibleActionFail(
+                "A secret stands among the options of the server, and what a host says back is "
+                "without it: give it by the environment instead (inferops_server_environment), "
+                "and deploy again."
+            )
         result = self.call(MODULE, arguments)
         # A port that is taken is refused before the start, so no log speaks of it.
         if result.get("failed") and "port_owners" in result:
@@ -94,7 +102,7 @@ class ActionModule(GuardedAction):
             if server["progress"] != known and len(phases) < MOST_PHASES:
                 seconds = round(time.monotonic() - began, 1)
                 phases.append({"progress": server["progress"], "seconds": seconds})
-                tell(host, f"{server['progress']} ({seconds:.0f} s)")
+                self.tell(host, f"{server['progress']} ({seconds:.0f} s)")
         result["server"] = server
         if server["phase"] == "running":
             result["warnings"] = [*result.get("warnings", []), *self.seen_warnings]

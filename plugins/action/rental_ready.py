@@ -51,10 +51,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.waitin
     ready_limits,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import here
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    WorkerAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 from ansible_collections.inferops.gpu.plugins.plugin_utils.key_pair import public_half
 
 _ARGUMENTS: dict[str, Any] = {
@@ -141,7 +138,7 @@ class ActionModule(WorkerAction):
         }
 
     def _tell(self, line: str) -> None:
-        tell(self._host, line)
+        self.tell(self._host, line)
 
 
 def _failed(error: MarketError, rental_id: str) -> dict[str, Any]:

@@ -25,10 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility
     WayOut,
     fulfils,
 )
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    WorkerAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
 ARGUMENTS: dict[str, Any] = {
     "gpu": {"type": "dict", "required": True},
@@ -68,11 +65,11 @@ class ActionModule(WorkerAction):
                 choice = choose(gpu, host, wish, given["installer"])
         except StackImpossible as error:
             if given["image_python"] and not given["image_is_asked_for"]:
-                tell(name, f"the vLLM of the image is not taken: {error.cause}")
+                self.tell(name, f"the vLLM of the image is not taken: {error.cause}")
                 return {"changed": False, "plan": {}, "interpreter": ""}
             raise AnsibleActionFail(str(error)) from error
         for line in lines(choice.plan, given["image_python"]):
-            tell(name, line)
+            self.tell(name, line)
         said = (given["arguments"], given["extra_args"], given["extra_requirements"])
         unknown = unknown_to(choice.plan["vllm_version"], *said)
         if unknown:

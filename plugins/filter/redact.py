@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.known import without
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
     redact_in,
 )
@@ -20,12 +21,17 @@ version_added: "0.1.0"
 description:
   - Takes out values of variables that are named like secrets, tokens that are known by their look,
     headers of authorisation, passwords and keys in addresses, and private keys.
-positional: _input
+positional: _input, secrets
 options:
   _input:
     description: Any text, or data with texts in it.
     type: raw
     required: true
+  secrets:
+    description: Texts to take out as well, such as keys that have no look of their own.
+    type: list
+    elements: str
+    default: []
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -44,9 +50,9 @@ _value:
 """
 
 
-def redact(value: Any) -> Any:
+def redact(value: Any, secrets: Iterable[str] = ()) -> Any:
     """See DOCUMENTATION."""
-    return redact_in(value)
+    return redact_in(without(value, secrets), secrets)
 
 
 class FilterModule:

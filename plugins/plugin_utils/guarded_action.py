@@ -19,8 +19,12 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
-from ansible.module_utils.common.parameters import remove_values
+from ansible.errors import (
+    AnsibleAction,
+    AnsibleActionFail,
+    AnsibleConnectionFailure,
+    AnsibleError,
+)
 from ansible.plugins.action import ActionBase
 from ansible.plugins.action.normal import ActionModule as NormalAction
 from ansible.utils.display import Display
@@ -30,6 +34,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import 
     passwords_in,
     secrets_in,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.common.known import as_written, without
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import (
     plain,
     plain_in,
@@ -41,7 +46,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction impo
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils import screen
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import bounded, refuse_length
-from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret
+from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_secrets import (
+    OF_THE_CONTROLLER,
+    SECRET_VARIABLES,
+    fleet_secrets,
+)
 
 #: By these a result steers the controller. Ansible itself removes add_host and add_group, and after
 #: one that is called unreachable nothing is rescued.
@@ -50,8 +59,6 @@ STEERING = ("ansible_facts", "ansible_stats", "unreachable")
 _INTERNAL = "_ansible_"
 _HEADERS = ("before_header", "after_header")
 _PRINTED = ("warnings", "deprecations", "exception")
-#: Secrets that follow from others, which roles hand to a host.
-_DERIVED = ("inferops_client_key",)
 _MOST_LETTERS, _MOST_WARNINGS = 4000, 20
 _MOST_FAILED_LETTERS = 2**18
 #: What reading an answer raises that has other keys or types than a module of ours gives.
@@ -81,11 +88,6 @@ def refuse_injected_facts() -> None:
     """Raise AnsibleActionFail where Ansible makes variables of the facts that hosts tell."""
     if problem := injected_facts():
         raise AnsibleActionFail(str(problem))
-
-
-def tell(host: str, text: str) -> None:
-    """Show one line about a host, whoever the text comes from."""
-    screen.tell(host, shown(text))
 
 
 def shown(text: str) -> str:
@@ -152,7 +154,7 @@ def _sentences(warnings: Any, secrets: Iterable[str] = ()) -> list[str]:
 
 def _shown(result: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
     """The result of an action as it may be printed: a failed one is, with all that it holds."""
-    told: dict[str, Any] = remove_values(_from_outside(result), secrets)
+    told: dict[str, Any] = without(_from_outside(result), secrets)
     if "msg" in told:
         told["msg"] = _sentence(told["msg"])
     if not told.get("failed"):
@@ -164,13 +166,13 @@ def _shown(result: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
 
 
 def _sentence(text: Any, secrets: Iterable[str] = ()) -> str:
-    """*text* as one line without secrets."""
-    return redact(plain_line(str(text), _MOST_LETTERS), secrets)
+    """*text* as one line without secrets. Half of one that is cut would not be known any more."""
+    return redact(plain_line(without(str(text), secrets), _MOST_LETTERS), secrets)
 
 
 def _detail(text: Any, secrets: Iterable[str]) -> str:
     """*text* as lines without secrets, as many as people read."""
-    return redact(plain(str(text)[:_MOST_FAILED_LETTERS]), secrets)
+    return redact(plain(without(str(text), secrets)[:_MOST_FAILED_LETTERS]), secrets)
 
 
 @contextmanager
@@ -214,13 +216,15 @@ class GuardedAction(ActionBase):
         if self.refuses_injected_facts:
             refuse_injected_facts()
         ActionBase.run(self, tmp, task_vars)
-        self.secrets = passwords_in(self._task.args) | secrets_in(self._task.args)
+        self.secrets = self._known_secrets(task_vars or {})
         try:
             with _discreet(self.secrets):
                 result = self.act(task_vars or {})
         except AnsibleConnectionFailure as error:
             raise AnsibleConnectionFailure(_sentence(error, self.secrets)) from None
-        except AnsibleActionFail as error:
+        except AnsibleError as error:
+            if isinstance(error, AnsibleAction) and not isinstance(error, AnsibleActionFail):
+                raise  # It is skipped.
             # Without its cause, whose text Ansible would print as it is.
             raise AnsibleActionFail(_sentence(error, self.secrets)) from None
         except _ODD_SHAPE as error:
@@ -233,6 +237,10 @@ class GuardedAction(ActionBase):
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         """The result. What it adds to :attr:`secrets` is shown nowhere."""
         raise NotImplementedError
+
+    def tell(self, host: str, text: str) -> None:
+        """Show one line about a host, whoever the text comes from."""
+        screen.tell(host, _sentence(text, self.secrets))
 
     def _update_module_args(
         self, module_name: str, module_args: dict[str, Any], *args: Any, **kwargs: Any
@@ -250,7 +258,9 @@ class GuardedAction(ActionBase):
 
         def ask() -> dict[str, Any]:
             result: dict[str, Any] = super(GuardedAction, self)._execute_module(*args, **kwargs)
-            return _from_outside(result)
+            # Before anything of it is cut: half a secret is not known by its value any more.
+            told: dict[str, Any] = without(_from_outside(result), self.secrets)
+            return told
 
         return bounded(self.most_seconds, ask) if self._is_elsewhere() else ask()
 
@@ -267,17 +277,21 @@ class GuardedAction(ActionBase):
         refuse_length(answer)
         return _as_data(answer, self.secrets)
 
-    def _secrets_of_the_fleet(self, variables: dict[str, Any]) -> set[str]:
+    def _known_secrets(self, variables: dict[str, Any]) -> set[str]:
+        """What a host may say back: those of this task, and those that others give it."""
+        given = passwords_in(self._task.args) | secrets_in(self._task.args)
+        names = SECRET_VARIABLES - OF_THE_CONTROLLER
+        return as_written(given) | self._secrets_of_the_fleet(variables, names)
+
+    def _secrets_of_the_fleet(
+        self, variables: dict[str, Any], names: Iterable[str] = SECRET_VARIABLES
+    ) -> set[str]:
         """What the variables of this collection hold, as far as it can be known here."""
-        found = {}
-        for name in (*filter(is_secret, variables), *_DERIVED):
-            if name not in variables:
-                continue
-            try:
-                found[name] = self._templar.template(variables[name])
-            except AnsibleError:
-                continue
-        return passwords_in(found) | secrets_in(found)
+
+        def render(given: Any) -> Any:
+            return self._templar.template(given)
+
+        return as_written(fleet_secrets(variables, render, names))
 
     def _is_elsewhere(self) -> bool:
         """Whether somebody else may answer. A process of this machine would inherit the limits."""
@@ -291,6 +305,7 @@ class GuardedAction(ActionBase):
         if not self._discovered_interpreter_key:
             return result
         found = {self._discovered_interpreter_key: self._discovered_interpreter}
+        found = without(found, self.secrets)
         return {**result, "ansible_facts": found}
 
 

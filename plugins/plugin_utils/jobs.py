@@ -13,10 +13,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
 from ansible_collections.inferops.gpu.plugins.plugin_utils.bounds import turns
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    GuardedAction,
-    tell,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 WATCH_SECONDS = 5.0
 PAUSE_SECONDS = 5.0
@@ -45,13 +42,13 @@ class JobAction(GuardedAction):
             except AnsibleConnectionFailure as error:
                 if time.monotonic() - heard > MOST_SILENT_SECONDS:
                     raise
-                tell(host, f"the connection broke, the work goes on: {error}")
+                self.tell(host, f"the connection broke, the work goes on: {error}")
                 time.sleep(PAUSE_SECONDS)
                 continue
             heard = time.monotonic()
             if "running" not in result:
                 return result
-            tell(host, line(result["running"]))
+            self.tell(host, line(result["running"]))
         raise AnsibleActionFail(f"The host has not done it within {MOST_SECONDS / 3600:g} hours.")
 
 

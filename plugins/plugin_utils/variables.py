@@ -14,7 +14,7 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -253,6 +253,13 @@ _HOMES = ("inferops_home", "inferops_model_home")
 #: By the end of a name, what is the address of a service.
 _ADDRESSES = ("_url", "_endpoint")
 _ADDRESS = re.compile(r"https?://[^/\s]|file:/")
+#: A name with extras, versions and a marker, as pip writes them: no address, no path and no option.
+_VERSIONS = r"(?:===|[=!~<>]=|<|>) ?[A-Za-z0-9.*+!_-]{1,64}"
+_REQUIREMENT = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?(?: ?\[[A-Za-z0-9._, -]{0,200}\])?"
+    + rf"(?: ?{_VERSIONS}(?: ?, ?{_VERSIONS}){{0,9}})?"
+    + r"(?: ?;[\w .<>=!~'\"()]{1,200})?"
+)
 #: What marks rentals, and what is a word of the marketplace's: how each is checked there.
 _NAMES: dict[str, Callable[[Any], Any]] = {
     "inferops_scope": lambda scope: check_word("Scope", scope),
@@ -312,6 +319,19 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
         if name.endswith(_ADDRESSES) and value and not _ADDRESS.match(value):
             # It may hold a password.
             yield f"{name} is no address: it has to begin like https://mirror.example."
+    yield from _no_packages(values.get("stack_extra_requirements") or ())
+
+
+def _no_packages(lines: Iterable[str]) -> Iterator[str]:
+    """What a lock cannot hold, which a host would find out. An address may hold a password."""
+    for number, line in enumerate(lines, 1):
+        if not _REQUIREMENT.fullmatch(line.strip()):
+            yield (
+                f"stack_extra_requirements, entry {number}, is no package by name and version, "
+                "such as pandas[excel]>=2,<3 in a list: an address, a path or an option has no "
+                "hash to hold it against. An index is inferops_index_url, and a folder or a page "
+                "with wheels inferops_find_links."
+            )
 
 
 #: What says in a play what a server's option would say.

@@ -15,28 +15,37 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import options
-from tests.attacks.hosts import RUNNING
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_secrets import OF_THE_CONTROLLER
+from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret, options
+from tests.attacks.hosts import HOST_MODULES, OPTIONS
 from tests.attacks.registry import attack, each
-from tests.attacks.stage import NAME, SECRETS, Stage, key_pair, on_market, plays
+from tests.attacks.stage import (
+    CALLED,
+    NAME,
+    SCOPE,
+    SECRETS,
+    Stage,
+    key_pair,
+    on_market,
+    planted,
+    plays,
+    with_login,
+)
 from tests.simulator.web import Reply, Request, json_reply
 from tests.tools.tree import REPOSITORY
+from tests.unit.market.ssh_host import SshHost, as_paramiko
 
-INDEX = f"https://me:{SECRETS['index password']}@127.0.0.1:9/simple"
-PLAYBOOKS = (
-    *("deploy", "doctor", "extend", "reap", "recover", "status", "support_bundle"),
-    "teardown",
-)
-#: All of them, as variables of the fleet.
-GIVEN: dict[str, Any] = {
-    "inferops_api_key": SECRETS["account key"],
-    "inferops_scope_secret": SECRETS["scope secret"],
-    "inferops_server_api_key": SECRETS["server key"],
-    "inferops_hub_token": SECRETS["hub token"],
-    "inferops_index_url": INDEX,
-    "inferops_find_links": [INDEX],
-    "rent_vram_gib": 1,
-}
+#: All that there are: one that is new must be listed as attacked.
+PLAYBOOKS = sorted(file.stem for file in (REPOSITORY / "playbooks").glob("*.yml"))
+#: Here one host speaks for all of its group, or each host is looked at for long.
+FEW_HOSTS = ("doctor", "reap", "status")
+#: They look at no variable but which hosts there are.
+LOOKS_AT_NONE = ("hosts",)
+#: What a rented host is never given, so that none can say it back.
+NOT_GIVEN = {"login of another service", *(CALLED.get(name, name) for name in OF_THE_CONTROLLER)}
+SAID_BACK = [secret for name, secret in SECRETS.items() if name not in NOT_GIVEN]
 
 
 @each(
@@ -46,7 +55,7 @@ GIVEN: dict[str, Any] = {
         "type": {"inferops_disk_reserve_gib": "much"},
         "name-of-a-variable": {"inferops_no_such_variable": 1},
         "dictionary": {"inferops_server_arguments": "max_model_len"},
-        "address": {"inferops_api_url": f"http://me:{SECRETS['index password']}@nowhere:port"},
+        "address": {"inferops_api_url": with_login("http://nowhere:port", SECRETS["server key"])},
     },
 )
 def by_a_wrong(stage: Stage, wrong: dict[str, Any]) -> None:
@@ -60,7 +69,7 @@ def by_a_wrong(stage: Stage, wrong: dict[str, Any]) -> None:
         f"@{given}",
         hosts={NAME: {}},
         inferops_model="a/b",
-        **GIVEN,
+        **planted(),
     )
     # An address is looked at by whoever asks it.
     (name,) = wrong
@@ -92,24 +101,42 @@ def wrong_values() -> dict[str, Any]:
         option = options()[name]
         # Which hosts there are is asked before any host has variables.
         if option["type"] != "raw" and name not in ("inferops_group", "inferops_hosts"):
-            values = MISTYPED if option.get("no_log") else WRONG
+            values = MISTYPED if is_secret(name) else WRONG
             found[name] = "nonsense" if "choices" in option else values[option["type"]]
     return found
 
 
-@each(
-    "secret-is-shown-by-any-wrong-value-in",
-    {name: name for name in ("deploy", "extend", "recover", "support_bundle", "teardown")},
-)
+@each("secret-is-shown-by-any-wrong-value-in", {name: name for name in PLAYBOOKS})
 def by_any_wrong_value(stage: Stage, playbook: str) -> None:
-    """One host for each shared variable, and the secrets come from a vault."""
-    vault, password = stage.folder / "group_vars" / "gpu_hosts.yml", stage.folder / "password"
-    vault.parent.mkdir()
-    vault.write_text(yaml.safe_dump({"inferops_model": "a/b", "extend_hours": 1, **GIVEN}))
+    """One host for each shared variable, and the secrets come from a vault.
+
+    Where there are to be few hosts, one has many of them.
+    """
+    wrong = {} if playbook in LOOKS_AT_NONE else wrong_values()
+    names = sorted(wrong)
+    hosts = [{name.replace("_", "-"): {name: wrong[name]} for name in names} or {NAME: {}}]
+    if playbook in FEW_HOSTS:
+        few = [names[start : start + 20] for start in range(0, len(names), 20)]
+        hosts = [{NAME: {name: wrong[name] for name in some}} for some in few]
+    unlock = ("--vault-password-file", vault(stage), "--forks", "20")
+    told = " ".join(
+        stage.play(f"inferops.gpu.{playbook}", "-vvvvv", *unlock, "--check", hosts=some).text
+        for some in hosts
+    )
+    missed = [name for name in names if not (f"{name} must be" in told or f"of {name}" in told)]
+    stage.tried("TASK [" in told and not missed)
+    stage.output += f"not refused: {missed}"
+
+
+def vault(stage: Stage) -> str:
+    """Put the secrets into a vault; the file with its password."""
+    group, password = stage.folder / "group_vars" / "gpu_hosts.yml", stage.folder / "password"
+    group.parent.mkdir()
+    group.write_text(yaml.safe_dump({"inferops_model": "a/b", "extend_hours": 1, **planted()}))
     password.write_text("password of the vault\n")
     subprocess.run(
         [
-            *(str(stage.setting.commands / "ansible-vault"), "encrypt", str(vault)),
+            *(str(stage.setting.commands / "ansible-vault"), "encrypt", str(group)),
             *("--vault-password-file", str(password)),
         ],
         stdout=subprocess.DEVNULL,
@@ -117,34 +144,91 @@ def by_any_wrong_value(stage: Stage, playbook: str) -> None:
         timeout=60,
         check=True,
     )
-    wrong = wrong_values()
-    hosts = {name.replace("_", "-"): {name: value} for name, value in wrong.items()}
-    unlock = ("--vault-password-file", str(password), "--forks", "20")
-    played = stage.play(f"inferops.gpu.{playbook}", "-vvvvv", *unlock, "--check", hosts=hosts)
-    told = [
-        name for name in wrong if f"{name} must be" in played.text or f"of {name}" in played.text
-    ]
-    stage.tried(len(told) == len(wrong))
-    stage.output += f"not refused: {sorted(set(wrong) - set(told))}"
+    return str(password)
+
+
+def says_all_back(stage: Stage, **beside: Any) -> None:
+    """Let the host say all that it may have been given, in each place that people read."""
+    said = f"died of {' and '.join(SAID_BACK)}"
+    server = {
+        **{"name": "main", "model": "a/b", "phase": "failed", "progress": "it failed"},
+        **{"reason": said, "exit_code": 1, "signal": None, "processes": 0, "port": 8000},
+        **{"symptoms": None, "spec": None, "health": {"state": "dead", "detail": said}},
+    }
+    said_by_all = {"msg": said, "warnings": [said], "server": server, "servers": [server]}
+    parts = {"parts": {"server.log": said}, "missing": {said: said}}
+    stage.host.answers({"changed": False, **said_by_all, **parts, said: said, **beside})
+
+
+#: In these no module runs on a host: they speak to the marketplace alone.
+ASK_NO_HOST = ("deploy", "doctor", "hosts", "reap")
 
 
 @each("secret-is-shown-at-vvvvv-by", {name: name for name in PLAYBOOKS})
 def by_verbosity(stage: Stage, playbook: str) -> None:
-    simulator = stage.market()
-    if playbook != "deploy":
-        stage.rented(simulator)
+    """On a rental, whose host says back all that it may have been given."""
+    says_all_back(stage)
+    mark = Mark(SCOPE, NAME, "0", 0, 0)
+    with SshHost(as_paramiko(derive("any", mark, 1).private)) as host:
+        at = {"ssh_host": "127.0.0.1", "ssh_port": host.endpoint.port, "ports": {}}
+        simulator = stage.market({"kind": "row_is", "fields": at, "times": 999})
+        if playbook != "deploy":
+            stage.rented(simulator)
+        played = stage.play(
+            f"inferops.gpu.{playbook}",
+            "-vvvvv",
+            *(["--check", "--diff"] if playbook == "deploy" else []),
+            simulator=simulator,
+            hosts={NAME: stage.host.variables},
+            inferops_model="inferops/tiny-llama",
+            inferops_ssh_private_key_file=str(key_pair(stage)),
+            inferops_host_keys="first_contact",
+            inferops_report_dir="reports",
+            extend_hours=1,
+            **planted(simulator.url),
+        )
+    asked = playbook == "hosts" or simulator.journal.entries()
+    answered = playbook in ASK_NO_HOST or stage.host.times_asked
+    stage.tried("TASK [" in played.text and asked and answered)
+
+
+@each(
+    "secret-is-shown-at-vvvvv-on-a-host-of-one-s-own-by",
+    {name: name for name in PLAYBOOKS},
+)
+def by_verbosity_on_an_own_host(stage: Stage, playbook: str) -> None:
+    """Which answers as the host of a stranger does."""
+    says_all_back(stage, ping="pong")
     played = stage.play(
         f"inferops.gpu.{playbook}",
         "-vvvvv",
-        *(["--check", "--diff"] if playbook == "deploy" else []),
+        hosts={NAME: stage.host.variables},
+        inferops_provider="ssh",
+        inferops_model="inferops/tiny-llama",
+        inferops_report_dir="reports",
+        extend_hours=1,
+        **planted(),
+    )
+    # Nothing of a host's own ends or is extended, and reap looks at rentals alone.
+    asks_none = playbook in ("extend", "hosts", "reap")
+    stage.tried("TASK [" in played.text and (asks_none or stage.host.times_asked))
+
+
+@each(
+    "secret-is-shown-at-vvvvv-with-a-list-of-accounts-by", {"deploy": "deploy", "status": "status"}
+)
+def by_verbosity_of_accounts(stage: Stage, playbook: str) -> None:
+    """Which count instead of the one account."""
+    simulator = stage.market()
+    played = stage.play(
+        f"inferops.gpu.{playbook}",
+        *("-vvvvv", "--check", "--diff"),
         simulator=simulator,
         hosts={NAME: {"ansible_timeout": 3}},
         inferops_model="inferops/tiny-llama",
         inferops_ssh_private_key_file=str(key_pair(stage)),
-        extend_hours=1,
-        **GIVEN,
+        **planted(simulator.url, several=True),
     )
-    # Nobody is at the rental's address: what needs the host says so.
     stage.tried("TASK [" in played.text and simulator.journal.entries())
 
 
@@ -169,13 +253,60 @@ def said_back_by_a_host(stage: Stage, said: str) -> None:
 
 
 @attack
+def secret_is_said_back_by_a_host_to_any_task(stage: Stage) -> None:
+    """Which has none of them among its arguments."""
+    says_all_back(stage)
+    shows = {"ansible.builtin.debug": {"var": "told"}}
+    tasks = []
+    for module in HOST_MODULES:
+        asks = {f"inferops.gpu.{module}": OPTIONS.get(module, {}), "ignore_errors": True}
+        tasks += [{**asks, "register": "told"}, shows]
+    played = stage.play(plays(*tasks), "-vvvvv", **planted())
+    stage.tried(stage.host.times_asked >= len(HOST_MODULES) and played.status == 0)
+
+
+@each(
+    "secret-is-said-back-by-a-host-in-a-line-about",
+    {
+        "a-start": {"inferops.gpu.model_server": {"name": "main", "model": "a/b"}},
+        "a-job": {"inferops.gpu.stack_lock": {}},
+    },
+)
+def said_back_in_a_line(stage: Stage, task: dict[str, Any]) -> None:
+    """At once, while the task goes on. Half of a secret, where a line is cut, is one too."""
+    key, once = SECRETS["server key"], stage.folder / "count"
+    loads = {"phase": "starting", "progress": f"loading {key}", "since": 0}
+    doing = {"doing": f"{'x' * (80 - len(key) // 2)}{key}", "seconds": 1}
+    first = {"changed": True, "running": doing, "server": loads, "servers": [loads]}
+    runs = {"phase": "running", "progress": "serving", "completion": " x"}
+    then = {"changed": False, "server": runs, "servers": [runs]}
+    stage.host.runs(
+        f"echo >> '{once}'\nif [ $(wc -l < '{once}') -lt 3 ]; then echo '{json.dumps(first)}'\n"
+        f"else echo '{json.dumps(then)}'\nfi"
+    )
+    # Callback phases keeps such lines for phases that last.
+    shown = {"ANSIBLE_STDOUT_CALLBACK": "default"}
+    played = stage.play(plays(task), environment=shown, **planted())
+    stage.tried(played.status == 0 and (" s)" in played.text or "1 s" in played.text))
+    stage.harmed(key[: len(key) // 2] in played.output, "half of the server key was shown")
+
+
+@attack
 def secret_is_kept_in_evidence_that_a_host_sends(stage: Stage) -> None:
-    """Which is made to be passed on."""
-    log = f"served with {SECRETS['server key']} and {SECRETS['hub token']}"
-    stage.host.answers({"changed": False, "parts": {"server.log": log}, "server": RUNNING})
-    dest = stage.work / "evidence"
-    stage.play(plays({"inferops.gpu.evidence": {"dest": str(dest)}}), **GIVEN)
-    stage.tried((dest / "server.log").exists())
+    """Which is made to be passed on: its logs, its state, its summary."""
+    says_all_back(stage)
+    failure = {"task": "x", "message": SECRETS["server key"], "diagnosis": {}}
+    given = {
+        "inferops_connected": True,
+        "inferops_evidence_dir": "evidence",
+        "inferops_failure": failure,
+        **planted(),
+    }
+    loads = {"ansible.builtin.import_role": {"name": "inferops.gpu.inferops"}, "vars": given}
+    collects = {"ansible.builtin.include_role": {"name": "inferops.gpu.evidence"}, "vars": given}
+    played = stage.play(plays(loads, collects))
+    kept = {file.name for file in stage.work.glob("evidence/*/*")}
+    stage.tried(played.status == 0 and {"server.log", "state.json", "summary.md"} <= kept)
 
 
 @each(
@@ -269,7 +400,7 @@ def secret_is_kept_by_the_fact_cache(stage: Stage) -> None:
         environment=cache,
         hosts={NAME: {"ansible_timeout": 3}},
         inferops_ssh_private_key_file=str(key_pair(stage)),
-        **GIVEN,
+        **planted(),
     )
     stage.tried(played.status == 0)
 
@@ -287,7 +418,7 @@ def secret_is_in_a_log_of_the_operator(stage: Stage) -> None:
         hosts={NAME: {}},
         inferops_model="inferops/tiny-llama",
         inferops_ssh_private_key_file=str(key_pair(stage)),
-        **GIVEN,
+        **planted(),
     )
     stage.tried("Would rent" in played.text and (stage.work / "ansible.log").exists())
 

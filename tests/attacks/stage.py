@@ -33,6 +33,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import O
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import is_secret, options
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
@@ -57,6 +58,17 @@ with open(sys.argv[1], "w") as file:
 sys.exit(status)
 """
 PRECIOUS = "what the operator would miss\n"
+#: By variable, what its secret is called; any other one is called as its variable.
+CALLED = {
+    "inferops_api_key": "account key",
+    "inferops_scope_secret": "scope secret",
+    "inferops_server_api_key": "server key",
+    "inferops_hub_token": "hub token",
+    "inferops_index_url": "index password",
+    "inferops_find_links": "index password",
+}
+#: Every variable of the collection that is secret.
+SECRET_VARIABLES = sorted(filter(is_secret, options()))
 #: What must never be seen outside of the place that it was given for.
 SECRETS = {
     "account key": ACCOUNT_KEY,
@@ -65,6 +77,11 @@ SECRETS = {
     "hub token": "hf_TokenOfThoseWhoAreAttacked00",
     "index password": "index-password-of-those-attacked",
     "login of another service": "password-of-another-service",
+    **{
+        name: f"what-{name.replace('_', '-')}-must-not-tell"
+        for name in SECRET_VARIABLES
+        if name not in CALLED
+    },
 }
 # Control characters but for line breaks and tabs, and what turns the direction of text.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -389,6 +406,41 @@ def on_market(stage: Stage, simulator: Simulator, *tasks: dict[str, Any]) -> lis
     }
     (play,) = plays(*tasks, hosts="localhost")
     return [{**play, "module_defaults": {"group/inferops.gpu.market": account}}]
+
+
+def with_login(address: str, password: str) -> str:
+    """*address*, and who logs in there."""
+    return address.replace("://", f"://me:{password}@")
+
+
+def planted(market: str = "http://127.0.0.1:9", several: bool = False) -> dict[str, Any]:
+    """Every variable that is secret, with its secret in it, for a marketplace at this address.
+
+    Its account is given by a list of *several*, of one here, or by itself.
+    """
+    found = {name: _planted(name, market) for name in SECRET_VARIABLES}
+    if not several:
+        # It would count instead of the others.
+        del found["inferops_accounts"]
+    return {"rent_registry_username": "me", **found}
+
+
+def _planted(name: str, market: str) -> Any:
+    """A value of the type that the variable has."""
+    secret, rules = SECRETS[CALLED.get(name, name)], options()[name]
+    if name == "inferops_api_url":
+        return with_login(market, secret)
+    if name == "inferops_accounts":
+        return [
+            {"provider": "vastai", "api_key": ACCOUNT_KEY, "api_url": with_login(market, secret)}
+        ]
+    if name.endswith(("_url", "_endpoint", "_mirror")):
+        return with_login("https://127.0.0.1:9/simple", secret)
+    if rules["type"] == "list":
+        return [with_login("https://127.0.0.1:9/simple", secret)]
+    if rules["type"] == "dict":
+        return {"OTHER_API_KEY": secret}
+    return secret
 
 
 def key_pair(stage: Stage) -> Path:

@@ -33,8 +33,10 @@ FLEET = {"inferops_group": "gpu_fleet", "rent_image": engine_image.NAME}
 def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
     controller: Controller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two hosts at once, as verbose as it gets, with every kind of secret set.
+    """Two hosts at once, at -vvv: more would print what ``-e`` was given.
 
+    Account key, server key, hub token and SSH key are looked for. That no variable that is secret
+    is shown at -vvvvv, attacks prove (``tests/attacks/secrets.py``).
     Their image has vLLM in it, as the usual one of a GPU has; others below install it.
     """
     engine_image.ensure()

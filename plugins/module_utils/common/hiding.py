@@ -46,19 +46,24 @@ def passwords_in(value: Any) -> set[str]:
     found = {secret for login in logins for secret in _secrets(login)}
     for name, told in _PARAMETER.findall(value):
         if is_secret(name, told) or SECRET_PARAMETER.fullmatch(name):
-            found |= {f"{name}={told}", *(one for one in (told, unquote(told)) if _is_long(one))}
+            found |= {f"{name}={told}", *(one for one in (told, unquote(told)) if is_long(one))}
     return found
 
 
 def secrets_in(value: Any, name: str = "") -> set[str]:
     """The values in *value* that are secrets by their names: of options, or of an environment."""
     if isinstance(value, dict):
-        return {one for key, inner in value.items() for one in secrets_in(inner, str(key))}
+        return {one for key, inner in value.items() for one in _named(inner, str(key), name)}
     if isinstance(value, (list, tuple)):
         return {one for inner in value for one in secrets_in(inner, name)}
-    named = isinstance(value, str) and _is_long(value) and is_secret(name, value)
+    named = isinstance(value, str) and is_long(value) and is_secret(name, value)
     # Where a secret lies is none.
-    return {str(value)} if named and not name.endswith("_file") else set()
+    return {str(value)} if named and not name.lower().endswith(("_file", "_path")) else set()
+
+
+def _named(value: Any, key: str, name: str) -> set[str]:
+    """Those of one value in a mapping of this *name*: keys may be told by whose they are."""
+    return secrets_in(value, key) | (secrets_in(value, name) if isinstance(value, str) else set())
 
 
 def without_login(address: str) -> str:
@@ -69,11 +74,12 @@ def without_login(address: str) -> str:
 def _secrets(login: str) -> set[str]:
     user, _colon, password = login.partition(":")
     alone = password or user
-    if not password and not _is_long(user):
+    if not password and not is_long(user):
         return set()  # git@
     found = {f"{login}@"}
-    return found | {alone, unquote(alone)} if _is_long(alone) else found
+    return found | {alone, unquote(alone)} if is_long(alone) else found
 
 
-def _is_long(secret: str) -> bool:
+def is_long(secret: str) -> bool:
+    """Whether *secret* can be told from a part of any word."""
     return len(secret) >= _SHORTEST_ALONE

@@ -93,6 +93,18 @@ def test_a_call_that_cannot_be_made_fails_at_once_with_its_own_reason() -> None:
     assert sum(waits) == 0
 
 
+@pytest.mark.parametrize("place", ["127.0.0.1:9", "nowhere:port"])
+def test_an_address_with_a_login_is_told_without_it(place: str) -> None:
+    """The message is kept for the other hosts of a run, and the library may name the address."""
+    clock = Clock(sleep=lambda _seconds: None)
+    url = f"http://me:p4ssword-of-it@{place}"
+    transport = Transport(url, {}, Pace(None, {}, clock), clock)
+    with pytest.raises(ProviderUnavailable) as raised:
+        transport.request("GET", "/", kind="list", idempotent=True)
+    assert place in str(raised.value)
+    assert "p4ssword" not in str(raised.value)
+
+
 # Answers that are hostile.
 
 

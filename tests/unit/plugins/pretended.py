@@ -116,7 +116,7 @@ STAND_IN = """
 import json, os, time
 from pathlib import Path
 from ansible.plugins.action import ActionBase
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import tell
+from ansible_collections.inferops.gpu.plugins.plugin_utils.screen import tell
 
 class ActionModule(ActionBase):
     _supports_async = True

@@ -554,6 +554,59 @@ def test_what_the_market_or_the_host_would_refuse_later_is_refused_at_the_gate(
     assert told.startswith((name, "rent_"))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ray",
+        "ray==2.9.0",
+        " pandas[excel, html] >=2,<3 ",
+        "a.b-c_d~=1.0",
+        "torch===2.0+cu128",
+        "ray==2.*",
+        "x!=1; python_version < '3.12' and sys_platform == \"linux\"",
+    ],
+)
+def test_a_package_by_name_and_version_passes_the_gate(line: str) -> None:
+    assert not list(variables.unrentable({"stack_extra_requirements": [line]}))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ray @ https://me:p4ssword@h/ray.whl",
+        "ray@file:///tmp/ray.whl",
+        "git+https://me:p4ssword@h/ray",
+        "./ray.whl",
+        "/tmp/ray.whl",
+        "ray.whl/",
+        "--index-url https://me:p4ssword@h/simple",
+        "-r other.txt",
+        "ray --hash=sha256:0",
+        "ray==1\nevil",
+        "ray; -r",
+        "{{ ray }}",
+        "<3",
+        "",
+    ],
+)
+def test_what_no_lock_can_hold_is_refused_before_anything_is_rented_and_not_shown(
+    line: str,
+) -> None:
+    """The host would refuse it, after it has begun to bill."""
+    (told,) = variables.unrentable({"stack_extra_requirements": ["ray", line]})
+    assert told.startswith("stack_extra_requirements, entry 2, is no package by name and version")
+    assert "p4ssword" not in told
+
+
+def test_the_login_in_a_variable_that_is_no_secret_is_not_shown(tmp_path: Path) -> None:
+    """By the gate of a playbook that rents nothing, at -v."""
+    line = "git+https://me:p4ssword-of-git@h/ray"
+    given = {"stack_extra_requirements": [line], "extend_hours": 1}
+    _status, output = play(tmp_path, playbook("extend"), "--limit", "gpu-1", "-v", **given)
+    assert "git+https://" in output
+    assert "p4ssword-of-git" not in output
+
+
 def test_what_is_usual_passes_the_gate() -> None:
     usual = {
         "inferops_scope": "prod",

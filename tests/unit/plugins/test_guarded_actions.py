@@ -20,6 +20,9 @@ from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access.client_key import (
+    client_key,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     GuardedAction,
     _discreet,
@@ -217,16 +220,20 @@ def test_the_details_that_ansible_tells_of_a_host_hold_no_secret(
     assert "verbose" not in vars(display)
 
 
-@pytest.mark.parametrize("given", ["inferops_server_api_key", "inferops_client_key"])
+@pytest.mark.parametrize(
+    "key",
+    ["said-back-as-it-is", client_key("scope-secret-0123456789", "test", "gpu-1")],
+    ids=["given", "derived"],
+)
 def test_evidence_holds_no_secret_whatever_the_host_has_put_in(
-    host: Host, tmp_path: Path, given: str
+    host: Host, tmp_path: Path, key: str
 ) -> None:
     """A key of the server that was given, and one that was derived."""
-    key, token = "said-back-as-it-is", "hf_abcdefghijklmnopqrstuvwxyz"
+    token = "hf_abcdefghijklmnopqrstuvwxyz"
     log = f"started with {key} and {token}"
     host.says({"changed": False, "server": {"phase": "running"}, "parts": {"server.log": log}})
     collects: dict[str, Any] = {"inferops.gpu.evidence": {"dest": str(tmp_path / "evidence")}}
-    variables = {given: "{{ ['said-back', 'as-it-is'] | join('-') }}"}
+    variables = {"inferops_server_api_key": "{{ ['said-back', 'as-it-is'] | join('-') }}"}
     done = host.play({**collects, "vars": variables, "ignore_errors": True}, SHOW)
     assert done.returncode == 0, done.stdout
     kept = (tmp_path / "evidence" / "server.log").read_text()

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from ...common.answers import CHUNK_BYTES, UnreadableAnswer, beginning, parse, read, within
+from ...common.hiding import without_login
 from ..clock import Clock
 from ..errors import CredentialError, ProviderUnavailable, RateLimited
 from .pace import LONGEST_WAIT_SECONDS, Pace
@@ -210,7 +211,7 @@ class Transport:
             response = Response(reply.status_code, parse(reply.text), reply.text, secrets)
             if response.status in _ELSEWHERE:
                 raise ProviderUnavailable(
-                    f"{method} {self._base_url}{path} is answered by a redirect to "
+                    f"{method} {without_login(self._base_url)}{path} is answered by a redirect to "
                     f"{response.shown(reply.headers.get('Location', 'nowhere'))!r}, which the "
                     "account's key does not follow.",
                     remedy="If that is the provider's new address, set api_url to it.",
@@ -315,8 +316,10 @@ class Transport:
         return Response(reply.status_code, parse(text), text, self._log_in.secrets())
 
     def _unanswered(self, method: str, path: str, error: BaseException) -> ProviderUnavailable:
+        told = f"{method} {self._base_url}{path} got no answer ({_reason(error)})."
+        # An error is kept for other hosts, and a reason may name the address, too.
         return ProviderUnavailable(
-            f"{method} {self._base_url}{path} got no answer ({_reason(error)}).",
+            without_login(told),
             remedy="Check the network, the api_url and the provider's status page.",
         )
 
