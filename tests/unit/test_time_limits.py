@@ -37,3 +37,27 @@ def may_fail(node: Any, rescued: bool = False) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(REPOSITORY)))
 def test_what_a_play_goes_on_without_may_also_be_late(file: Path) -> None:
     assert [task["name"] for task in may_fail(yaml.safe_load(file.read_text()))] == []
+
+
+#: What asks a marketplace, which takes as long as that takes, or keeps what a rental was like.
+ABOUT_RENTALS = {
+    f"inferops.gpu.{module}"
+    for module in (
+        "rental_attempt",
+        *yaml.safe_load((REPOSITORY / "meta/runtime.yml").read_text())["action_groups"]["market"],
+    )
+}
+
+
+def about_rentals(node: Any) -> Iterator[dict[str, Any]]:
+    """Every task that is about rentals."""
+    if isinstance(node, dict) and ABOUT_RENTALS & {*node}:
+        yield node
+    for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from about_rentals(one)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_no_limit_of_the_users_comes_between_a_rental_and_what_is_told_of_it(file: Path) -> None:
+    tasks = about_rentals(yaml.safe_load(file.read_text()))
+    assert [task["name"] for task in tasks if task.get("timeout") != 0] == []

@@ -11,6 +11,7 @@ from tests.drills.mutations.paths import FLEET
 TYPED = "tests/unit/test_typed_variables.py"
 LIMITS = "tests/unit/test_time_limits.py"
 IN_EVERY_EXPRESSION = f"{TYPED}::test_text_means_the_same_as_json_in_every_expression"
+NO_LIMIT = f"{LIMITS}::test_no_limit_of_the_users_comes_between_a_rental_and_what_is_told_of_it"
 MAY_BE_LATE = f"{LIMITS}::test_what_a_play_goes_on_without_may_also_be_late"
 
 MUTATIONS = (
@@ -58,6 +59,22 @@ MUTATIONS = (
             "::test_status_tells_what_bills_where_every_host_is_late",
         ),
         least_red=2,
+    ),
+    Mutation(
+        "slow-provider-takes-the-bill-away",
+        "a limit for every task ends status while it asks what is rented",
+        "playbooks/status.yml",
+        "      timeout: 0\n",
+        "",
+        (f"{NO_LIMIT}[playbooks/status.yml]",),
+    ),
+    Mutation(
+        "slow-history-releases-what-serves",
+        "a limit for every task fails a deploy whose server serves, and releases its host",
+        "playbooks/tasks/report.yml",
+        "  timeout: 0\n",
+        "",
+        (f"{NO_LIMIT}[playbooks/tasks/report.yml]",),
     ),
     Mutation(
         "module-that-hangs-fails-the-driver",
