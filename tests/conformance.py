@@ -21,7 +21,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.regi
 from tests.tools.tree import REPOSITORY
 from tests.unit.market.conformance.subjects import SUBJECTS
 
-CLAUSES = REPOSITORY / "tests" / "unit" / "market" / "conformance" / "test_clauses.py"
+CLAUSES = REPOSITORY / "tests" / "unit" / "market" / "conformance"
 
 
 class Count:

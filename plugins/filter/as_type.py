@@ -11,17 +11,23 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible.module_utils.common.validation import check_type_dict, check_type_list
+from ansible.module_utils.common.validation import (
+    check_type_bool,
+    check_type_dict,
+    check_type_list,
+)
 
 DOCUMENTATION = r"""
 name: as_type
-short_description: A list or a dictionary that may have come as text
+short_description: A flag, a list or a dictionary that may have come as text
 version_added: "0.1.0"
 description:
   - Extra variables given as C(-e name=value) and answers to surveys are text. Options of modules
-    become what they should be by themselves, and filters such as P(ansible.builtin.bool#filter) do
-    it for flags and numbers. This one does it for lists and dictionaries.
-  - Text is JSON, or else a list's entries between commas, or a dictionary's C(key=value) pairs.
+    become what they should be by themselves, and filters such as P(ansible.builtin.float#filter)
+    do it for numbers. This one does it for flags, lists and dictionaries.
+  - Text is JSON, or else a list's entries between commas, or a dictionary's C(key=value) pairs. A
+    flag is every word that options of modules take for one, which V(y) and V(t) are as well;
+    P(ansible.builtin.bool#filter) takes those two for no.
 positional: _input, kind
 options:
   _input:
@@ -31,7 +37,7 @@ options:
   kind:
     description: What it should be.
     type: str
-    choices: [list, dict]
+    choices: [bool, list, dict]
     required: true
 author:
   - inferops.gpu contributors (@inferops)
@@ -45,13 +51,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The list or dictionary.
+  description: The flag, list or dictionary; of nothing, or an empty text, false or an empty one.
   type: raw
   sample: {max_model_len: 8192}
 """
 
 
 _NEEDED = {
+    "bool": "A yes or a no is needed here, and what was given is neither: write true or false.",
     "list": "A list is needed here, and what was given is none: write it as a,b or as JSON.",
     "dict": "A dictionary is needed here, and what was given is none: write it as JSON.",
 }
@@ -60,6 +67,8 @@ _NEEDED = {
 def as_type(value: Any, kind: str) -> Any:
     """See DOCUMENTATION."""
     try:
+        if kind == "bool":
+            return check_type_bool(value or False)
         if kind == "dict":
             return check_type_dict(value or {})
         if isinstance(value, str) and value.lstrip().startswith("["):

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.server_status import status_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_verdicts import (
@@ -122,7 +124,7 @@ def fleet_status(fleet: Mapping[str, Any]) -> dict[str, Any]:
         hosts,
         fleet.get("named"),
         float(fleet.get("warn_hours") or 0) * 3600,
-        bool(fleet.get("reaper")),
+        boolean(fleet.get("reaper") or False),
     )
     return {
         "rentals": [

@@ -89,6 +89,13 @@ def check_prices(*values: Any) -> None:
             raise ValueError(f"{value} is not a price")
 
 
+def check_count(value: Any) -> None:
+    """*value* is a number of things, of which there may be none."""
+    check_numbers(value)
+    if value < 0:
+        raise ValueError(f"{value} is not how many there are")
+
+
 def printable(text: str) -> str:
     """*text* for people, of any length and origin: one line without control characters."""
     return "".join(one if one.isprintable() else " " for one in text[:_LONGEST_SHOWN]).strip()

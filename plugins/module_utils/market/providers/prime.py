@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from ..border import port_of, printable, shown
+from ..border import check_prices, port_of, printable, shown
 from ..clock import Clock
 from ..errors import (
     CredentialError,
@@ -69,6 +69,8 @@ _INSTALLATION = {"PENDING": STARTING, "ACTIVE": STARTING, "ERROR": FAILED, "TERM
 #: What an offer is about: all of it is sent with the rental request. Its price is, too.
 _PLAN = ("cloudId", "gpuType", "socket", "gpuCount", "provider", "dataCenter", "country",
          "security", "vcpu", "memory")  # fmt: skip
+#: What is told of each thing that is counted beside the GPUs.
+_COUNTED = ("pricePerUnit", "defaultCount", "minCount", "maxCount", "step")
 _PLAN_WORD = re.compile(r"[A-Za-z0-9_-]{1,30}")
 _OFFER_ID = re.compile(r"([A-Za-z0-9_-]+)\.x(\d{1,3})\.[A-Za-z0-9_-]+\.[0-9a-f]{16}")
 _SECURE, _WITHOUT_GPU = "secure_cloud", "CPU_NODE"
@@ -416,9 +418,10 @@ def _price(row: dict[str, Any]) -> float:
 
 
 def _usd(row: dict[str, Any], field: str, count: float | None) -> float:
-    """Dollars an hour for so many GB or cores."""
+    """Dollars an hour for so many GB or cores. Nothing that is odd about them lowers a price."""
     told = row.get(field) or {}
-    paid = numeric(told, "defaultCount") if told.get("defaultIncludedInPrice") else None
+    check_prices(*(numeric(told, name) for name in _COUNTED))
+    paid = numeric(told, "defaultCount") if told.get("defaultIncludedInPrice") is True else None
     return (numeric(told, "pricePerUnit") or 0.0) * max(0.0, (count or 0.0) - (paid or 0.0))
 
 

@@ -9,9 +9,11 @@ Whoever adds a provider adds a subject: its client against its routes of the sim
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -52,6 +54,7 @@ from tests.simulator.dialect import Dialect
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
+from tests.simulator.web import Reply, Request
 from tests.unit.market import wire
 from tests.unit.market.conftest import market_clock
 from tests.unit.market.fake_provider import KEY, Answer, FakeProvider, World
@@ -143,6 +146,23 @@ class Subject(ABC):
         return None
 
 
+#: Makes another answer of one; both are what JSON stands for.
+Change = Callable[[Any], Any]
+
+
+class Tampered(Simulator):
+    """A simulator in whose answers somebody may change what he likes."""
+
+    change: Change | None = None
+
+    def serve(self, request: Request, from_host: bool) -> Reply:
+        """The answer, changed."""
+        reply = super().serve(request, from_host)
+        if self.change is None or not reply.body:
+            return reply
+        return replace(reply, body=json.dumps(self.change(json.loads(reply.body))).encode())
+
+
 class Simulated(Subject):
     """The real client against its provider's routes of the simulator, over HTTP."""
 
@@ -168,7 +188,7 @@ class Simulated(Subject):
         self.market = SimulatedMarket(PretendHosts())
         self.market.boot_seconds = 0
         self.clock = market_clock(self.market)
-        self.simulator = Simulator(self.market, provider=self.kind.name)
+        self.simulator = Tampered(self.market, provider=self.kind.name)
 
     def provider(self, key: str | None = None) -> Provider:
         """A client at its own pace."""
@@ -231,6 +251,15 @@ class Simulated(Subject):
         machine = self.market.rentals[self.number(rental_id)].offer["machine_id"]
         for offer in [one for one in self.market.search() if one["machine_id"] == machine]:
             del self.market.offers[offer["id"]]
+
+    @contextlib.contextmanager
+    def tampered(self, change: Change) -> Iterator[None]:
+        """Every answer meanwhile is what this makes of it."""
+        self.simulator.change = change
+        try:
+            yield
+        finally:
+            self.simulator.change = None
 
     def settle(self) -> None:
         """Let the threads that boot hosts come to their end."""
