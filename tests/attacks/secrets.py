@@ -187,9 +187,10 @@ def by_verbosity(stage: Stage, playbook: str) -> None:
             extend_hours=1,
             **planted(simulator.url),
         )
-    asked = playbook == "hosts" or simulator.journal.entries()
+    asked = simulator.journal.entries() or playbook == "hosts"
+    planned = "Would rent" in played.text or playbook != "deploy"
     answered = playbook in ASK_NO_HOST or stage.host.times_asked
-    stage.tried("TASK [" in played.text and asked and answered)
+    stage.tried("TASK [" in played.text and asked and planned and answered)
 
 
 @each(
@@ -229,7 +230,8 @@ def by_verbosity_of_accounts(stage: Stage, playbook: str) -> None:
         inferops_ssh_private_key_file=str(key_pair(stage)),
         **planted(simulator.url, several=True),
     )
-    stage.tried("TASK [" in played.text and simulator.journal.entries())
+    planned = "Would rent" in played.text or playbook != "deploy"
+    stage.tried("TASK [" in played.text and simulator.journal.entries() and planned)
 
 
 @each("secret-is-said-back-by-a-host", {"beside-its-name": "api_key={}", "as-it-is": "{}"})
@@ -400,7 +402,7 @@ def secret_is_kept_by_the_fact_cache(stage: Stage) -> None:
         environment=cache,
         hosts={NAME: {"ansible_timeout": 3}},
         inferops_ssh_private_key_file=str(key_pair(stage)),
-        **planted(),
+        **planted(simulator.url),
     )
     stage.tried(played.status == 0)
 
@@ -418,7 +420,7 @@ def secret_is_in_a_log_of_the_operator(stage: Stage) -> None:
         hosts={NAME: {}},
         inferops_model="inferops/tiny-llama",
         inferops_ssh_private_key_file=str(key_pair(stage)),
-        **planted(),
+        **planted(simulator.url),
     )
     stage.tried("Would rent" in played.text and (stage.work / "ansible.log").exists())
 

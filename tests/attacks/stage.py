@@ -416,13 +416,14 @@ def with_login(address: str, password: str) -> str:
 def planted(market: str = "http://127.0.0.1:9", several: bool = False) -> dict[str, Any]:
     """Every variable that is secret, with its secret in it, for a marketplace at this address.
 
-    Its account is given by a list of *several*, of one here, or by itself.
+    Its account is given by a list of *several*, of one here, or by itself. What is planted beside
+    lets a deploy see what it would rent.
     """
     found = {name: _planted(name, market) for name in SECRET_VARIABLES}
     if not several:
         # It would count instead of the others.
         del found["inferops_accounts"]
-    return {"rent_registry_username": "me", **found}
+    return {"rent_registry_username": "me", "rent_vram_gib": 1, **found}
 
 
 def _planted(name: str, market: str) -> Any:

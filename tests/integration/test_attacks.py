@@ -28,12 +28,14 @@ SAMPLE = (
     "terminal-is-steered-by-a-banner-and-a-refusal",
     "secret-is-shown-by-a-wrong-choice",
     "secret-is-shown-at-vvvvv-by-deploy",
+    "secret-is-said-back-by-a-host-to-any-task",
 )
 SETTINGS = list(itertools.product((cores.OLDEST, cores.NEWEST), attacks.CONFIGURATIONS))
 #: A broken rule, and an attack that must succeed then.
 NOTICED = {
     "text-of-a-host-printed-as-it-is": "terminal-is-steered-by-a-host-s-msg",
     "lock-file-sent-unread": "file-of-a-lock-has-an-index",
+    "said-back-to-another-task": "secret-is-said-back-by-a-host-to-any-task",
 }
 
 

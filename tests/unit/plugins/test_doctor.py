@@ -347,6 +347,16 @@ def test_a_folder_that_cannot_be_written_to_is_told_by_its_variable(make: Make, 
     assert f"Not ready, by 1 of 18 checks: {name}." in output
 
 
+def test_a_package_that_no_lock_can_hold_is_told_and_its_login_is_not(make: Make) -> None:
+    doctor = make()
+    given = {"stack_extra_requirements": ["git+https://me:p4ssword-of-git@h/ray"]}
+    # At -vvvv Ansible itself prints what -e was given.
+    status, output = play(doctor.folder, DOCTOR, "-vvv", **doctor.given(), **given)
+    assert status != 0
+    assert re.search(r"FAILED +variables +stack_extra_requirements, entry 1, is no package", output)
+    assert "p4ssword-of-git" not in output
+
+
 def test_a_folder_of_the_controller_that_others_may_change_is_told(make: Make) -> None:
     doctor = make()
     folder = doctor.folder / "controller"
