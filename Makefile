@@ -76,7 +76,7 @@ markets: image ## Deploy and teardown with a real host on every marketplace, on 
 # The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
 DRILL_SEED = $(if $(SEED),--seed $(SEED))
 
-crashpoints: image ## Kill rent and teardown at every call and task; PROVIDER= names another, or all (half an hour and more)
+crashpoints: image ## Kill rent, stop and teardown at every call and task; PROVIDER= names another, or all (half an hour and more)
 	@$(BIN)/python -m tests.drills.crashpoints $(if $(PROVIDER),--provider $(PROVIDER))
 
 races: image ## Two controllers rent the same name at once, 20 interleavings

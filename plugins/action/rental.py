@@ -10,11 +10,15 @@ from typing import Any
 
 from ansible.utils.display import Display
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attempts import is_silent
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk import (
     RENTAL_OPTIONS,
     RENTAL_REQUIRED_IF,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.rental import rental
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.starting import (
+    started_in,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     WorkerAction,
@@ -38,6 +42,7 @@ class ActionModule(WorkerAction):
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
+        seen: dict[str, Any] = {}
         dry = self._task.check_mode or given["state"] == "found"
         if dry or given["state"] == "present":
             host = variables.get("inventory_hostname", "localhost")
@@ -45,4 +50,6 @@ class ActionModule(WorkerAction):
             seen = rental(given, True, lambda line: tell(shown(line)), release_on)
             if dry or not seen.get("changed"):
                 return seen
-        return self._execute_module(module_name=self.module, task_vars=variables)
+        result = self._execute_module(module_name=self.module, task_vars=variables)
+        # One that was killed takes along what it would have told of what it has started.
+        return {**started_in(seen), **result} if is_silent(result) else result

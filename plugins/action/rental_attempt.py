@@ -25,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attemp
     Ledger,
     Limits,
     after_release,
+    is_silent,
     judge,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcome import (
@@ -33,6 +34,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcom
     failed_attempt,
     failed_deploy,
     in_one,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.starting import (
+    started_in,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
@@ -143,7 +147,8 @@ class ActionModule(WorkerAction):
                 options["on_failure"],
                 options["released"],
                 options["release_failed"],
-                self._ledger.is_silent(created),
+                is_silent(created),
+                started_in(created).get("started", ""),
                 options["stopped"],
             ),
             self._ledger.counted(created),

@@ -26,6 +26,9 @@ description:
     bills alone. Whether its GPUs are free when it is wanted again, nobody can promise.
   - With O(state=absent), releases every rental of the name and proves it gone, by id and in the
     complete list, twice, with a credential that still works. What cannot be proven fails.
+  - That nothing has the name is known by the provider's lists, and by its bills where it tells
+    them. Where lists alone tell it, and this controller has not known before what is there, a
+    warning says so.
 author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
@@ -141,7 +144,7 @@ options:
         its label says by now. People write into labels in the provider's console, and a rental
         that lost its mark goes on billing. Give only an id that this module or
         M(inferops.gpu.rental_info) has returned.
-      - With O(state=stopped), only the rental of this id is stopped.
+      - With O(state=stopped), the rental of this id alone is stopped, whatever its label says.
     type: str
   id_provider:
     description: Whose O(id) it is, where O(accounts) names several.
@@ -279,10 +282,18 @@ attempts:
           gone. They were never listed, stopped, too dear, or younger than another controller's.
       type: str
 started:
-  description: The id of the rental that stood still and is started again, or would be.
+  description:
+    - The id of the rental that stood still and is started again, or would be.
+    - Also returned by a failure after which it may have been started, and by a call that was killed
+      while it was to do so.
   returned: with O(state=present), where one stood still
   type: str
   sample: "27011234"
+started_provider:
+  description: Whose RV(started) is.
+  returned: with RV(started)
+  type: str
+  sample: vastai
 started_told:
   description: The same in words, with what it bills before and after.
   returned: with O(state=present), where one stood still

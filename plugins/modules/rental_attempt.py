@@ -252,8 +252,13 @@ release_id:
   sample: "27011234"
 stop:
   description:
-    - The id of an older rental that this run has started and that has to stand still again; empty
-      where there is none.
+    - The id of an older rental that this run has started, or may have, and that has to stand still
+      again; empty where there is none.
+  returned: with O(state=failed)
+  type: str
+  sample: ""
+stop_provider:
+  description: Whose RV(stop) is.
   returned: with O(state=failed)
   type: str
   sample: ""

@@ -85,7 +85,7 @@ cost_usd:
   sample: 0.0841
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -132,11 +132,12 @@ def extended(module: AnsibleModule, lifecycle: Lifecycle, rental: Rental, now: f
 
 
 def where_it_is(
-    options: Mapping[str, Any], name: str, clock: Clock
+    options: Mapping[str, Any], name: str, clock: Clock, warn: Callable[[str], None]
 ) -> tuple[Provider, Lifecycle, list[Rental]]:
     """The provider that has the rental of this name that counts, and the rentals of it there.
 
-    Raises the error of one that does not answer where none of the others has it.
+    Raises the error of one that does not answer where none of the others has it. *warn* gets what
+    makes the answer less sure than it should be.
     """
 
     def look(account: dict[str, Any]) -> tuple[Provider, Lifecycle, list[Rental]]:
@@ -147,6 +148,9 @@ def where_it_is(
         return provider, lifecycle, found
 
     answers, failed = ask_all(accounts_of(options), look)
+    for _account, (_provider, lifecycle, _found) in answers:
+        for doubt in lifecycle.account.doubts:
+            warn(doubt)
     having = [answer for _account, answer in answers if answer[2]]
     if failed and not having:
         raise together([error for _account, error in failed])
@@ -168,12 +172,12 @@ def main() -> None:
     clock = Clock.from_environment()
     name, stakes = module.params["name"], "The deadline stays as it was."
     try:
-        provider, lifecycle, found = where_it_is(module.params, name, clock)
+        provider, lifecycle, found = where_it_is(module.params, name, clock, module.warn)
         if not found:
             raise RequestRefused(
                 f"Nothing is rented under the name {name}.",
                 remedy="Run deploy to rent a host.",
-                money="Nothing bills under it.",
+                money=lifecycle.account.sure("Nothing bills under it."),
             )
         stakes += f" Rental {found[0].id} goes on billing {rate(found[0].billed_usd_per_hour)}."
         now = lifecycle.account.now()

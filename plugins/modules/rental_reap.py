@@ -11,7 +11,9 @@ short_description: Judge every rental of a scope, and release what must not bill
 version_added: "0.1.0"
 description:
   - Reads the provider's complete list and gives a verdict on each rental of the scope. It needs
-    nothing but the account's key, so it works from any controller.
+    nothing but the account's key, so it works from any controller. What the list misses and the
+    provider charges for is judged as well; where lists alone tell what is rented, and this
+    controller has not known it before, a warning says so.
   - Only judges, unless O(release=true). Then it releases what is past its deadline and what is a
     duplicate, and proves each gone.
   - Fails when it cannot judge a rental, or cannot prove a release. The verdicts are returned
@@ -277,6 +279,9 @@ def main() -> None:
         if len(accounts) > 1:
             rentals.sort(key=precedence)
         damaged = [rental for _account, one in answers for rental in one.damaged]
+        for _account, one in answers:
+            for doubt in one.lifecycle.account.doubts:
+                module.warn(doubt)
         now = clock.now()
         # Of several providers' clocks the one that is behind: nothing is past its deadline early.
         offset = min(provider.clock_offset_seconds for (provider, _one), _answer in answers)

@@ -30,7 +30,7 @@ from tests.simulator.web import Reply, Request, Server, json_reply
 from tests.tools.tree import REPOSITORY
 
 PLAYBOOKS = REPOSITORY / "playbooks"
-TEARDOWN, REAP = PLAYBOOKS / "teardown.yml", PLAYBOOKS / "reap.yml"
+TEARDOWN, STOP, REAP = (PLAYBOOKS / f"{name}.yml" for name in ("teardown", "stop", "reap"))
 SCOPE, HOST = "drill", "drill-1"
 PLAY_SECONDS, DIE_SECONDS = 180, 10
 # The user's own settings and accounts stay out.

@@ -1,18 +1,20 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m tests.drills.crashpoints``: kill rent and teardown at every call and task boundary.
+"""``python -m tests.drills.crashpoints``: kill rent, stop and teardown at every call and task.
 
-Uninterrupted runs count the points: one in a market whose hosts are sound, and one whose first host
-is not what was advertised, so that it is released and another one is rented. Then each point gets a
-run of its own: the controller is killed there with all of its processes, and one converging step
-must leave what it claims. After a rental request and a release the module alone is killed as well:
-the play goes on, and must release what was made, or name it. Some points are taken again for each
-of the troubles (troubles.py). The last line is one JSON object behind the word RESULT.
+Uninterrupted runs count the points: one in a market whose hosts are sound, one whose first host is
+not what was advertised, so that it is released and another one is rented, and, where that can be,
+one in which the rental stands still before the deploy, and does so again in the end. Then each
+point gets a run of its own: the controller is killed there with all of its processes, and one
+converging step must leave what it claims. After a request that rents, releases, starts or stops the
+module alone is killed as well: the play goes on, and must undo what was done, or name it. Some
+points are taken again for each of the troubles (troubles.py). The last line is one JSON object
+behind the word RESULT.
 
-That is at the providers of WHOLE_PLAYS. At another one (``--provider``, or ``all``) modules alone
-are killed, before and after every request of a deploy and a teardown, on pretended hosts
-(modulekills.py).
+That is at the providers of WHOLE_PLAYS. At another one (``--provider``, or ``all``), or where only
+``--modules`` are asked for, modules alone are killed, before and after every request of a deploy
+and a teardown, of a start and a stop, on pretended hosts (modulekills.py).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tests.drills import modulekills
-from tests.drills.controller import REAP, TEARDOWN, Controller, Play, kill_modules
+from tests.drills.controller import REAP, STOP, TEARDOWN, Controller, Play, kill_modules
 from tests.drills.operations import capabilities
 from tests.drills.stage import (
     SETTLED_SECONDS,
@@ -39,7 +41,7 @@ from tests.drills.stage import (
     print_result,
 )
 from tests.drills.troubles import TROUBLES, Trouble
-from tests.simulator.app import DEFAULT_PROVIDER
+from tests.simulator.app import DEFAULT_PROVIDER, dialect_of
 from tests.simulator.web import DropConnection, Request
 
 T = TypeVar("T")
@@ -47,10 +49,12 @@ REDEPLOY, RELEASE, REAPING = STEPS = ("re-deploy", "teardown", "reap")
 DAY_SECONDS = 86_400
 SCALE = 10.0
 FIGURES = ("missing", "double_rented", "leaked", "wrong_verdicts", "not_converged")
-SOUND, LYING = "rent", "rent again"
-#: Both markets, by the name of their first play; and in what the host of the second one lies, at
+SOUND, LYING, STANDING = "rent", "rent again", "start"
+#: The markets, by the name of their first play; and in what the host of the second one lies, at
 #: each provider at which whole plays are killed: what an offer does not tell is no lie.
-MARKETS = (SOUND, LYING)
+MARKETS = (SOUND, LYING, STANDING)
+#: What follows the first play, with its name and variables: nobody else ends what stands still.
+ENDS = {STANDING: ("stop", STOP, {"inferops_reaper": True})}
 WHOLE_PLAYS: dict[str, dict[str, Any]] = {
     "vastai": {"driver_version": "470.256.02"},
     "runpod": {"vram_factor": 0.5},
@@ -60,8 +64,8 @@ TURN = "Give up the failed attempt"
 KEPT = "is older than this run, so it was kept"
 #: Where the module that makes a call is killed alone, once that is done.
 MODULE_KILLED = "module killed after"
-CREATE = "create"
-CHANGING = (CREATE, "destroy")
+CREATE, DESTROY, START_CALL, STOP_CALL = "create", "destroy", "start", "stop"
+CHANGING = (CREATE, DESTROY, START_CALL, STOP_CALL)
 CALM = Trouble("nothing else")
 #: How many points each trouble gets.
 POINTS_EACH = 6
@@ -121,19 +125,30 @@ class Course:
 
     def follow(self, drill: Drill) -> list[Outcome]:
         """Play both, until the target is reached or one of them fails."""
+        if self.market == STANDING:
+            self.let_one_stand(drill)
         self.stage.watch, self.stage.hear = self.watch, self.hear
         lies = [{"kind": "lies", **WHOLE_PLAYS[self.stage.provider], "times": 1}]
         faults = lies if self.market == LYING else []
         self.stage.simulator.control.plan_faults([*faults, *self.trouble.renting])
         outcomes: list[Outcome] = []
-        for name, playbook in ((self.market, drill.rent), ("teardown", TEARDOWN)):
+        end = ENDS.get(self.market, ("teardown", TEARDOWN, {}))
+        for name, playbook, variables in ((self.market, drill.rent, {}), end):
             self.name = name
-            self.play = self.stage.start(self.controller, playbook)
+            self.play = self.stage.start(self.controller, playbook, **variables)
             outcomes.append(self.stage.finish(self.play))
             if outcomes[-1].exit_status != 0:
                 break
         self.name = ""
         return outcomes
+
+    def let_one_stand(self, drill: Drill) -> None:
+        """Rent what the first play will find standing still."""
+        outcome = self.stage.play(self.controller, drill.rent)
+        if outcome.exit_status != 0:
+            raise SystemExit(f"nothing could be rented:\n{outcome.last_words}")
+        for rental in self.stage.rentals():
+            self.stage.market.set_state(rental, "stopped")
 
     def watch(self, phase: str, request: Request) -> None:
         """Pass the point before or after a call; one that is killed before it never makes it."""
@@ -198,7 +213,7 @@ def crash(stage: Stage, drill: Drill, run: Run) -> Verdict:
     verdict = Verdict(run)
     for _try in range(2):
         stage.clear()
-        market, trouble = LYING if run.point.play == LYING else SOUND, run.trouble
+        market, trouble = market_of(run.point), run.trouble
         first = stage.controller("first", drill.key_pair, settings=trouble.settings)
         course = Course(stage, first, run.point, market, trouble)
         outcomes = course.follow(drill)
@@ -217,6 +232,13 @@ def crash(stage: Stage, drill: Drill, run: Run) -> Verdict:
     verdict.add("wrong_verdicts", *stage.contradictions)
     verdict.seconds = time.monotonic() - began
     return verdict
+
+
+def market_of(point: Point) -> str:
+    """The market in which this point is."""
+    if point.play in (STANDING, ENDS[STANDING][0]):
+        return STANDING
+    return LYING if point.play == LYING else SOUND
 
 
 def converge(stage: Stage, drill: Drill, verdict: Verdict, controller: Controller) -> None:
@@ -257,14 +279,20 @@ def unmet(stage: Stage, orders: tuple[dict[str, Any], ...]) -> list[str]:
 
 
 def unsaid(stage: Stage, point: Point, outcome: Outcome) -> list[str]:
-    """What bills after a play whose module was killed, and is not named by its last word."""
+    """What bills after a play whose module was killed, and is not named by its last word.
+
+    What it has started has to stand still again, and what it was to stop does so.
+    """
     if point.moment != MODULE_KILLED:
         return []
     wrong = ["a play went on as if nothing had been killed"] if outcome.exit_status == 0 else []
     for rental, rental_id in zip(stage.rentals(), stage.ids(), strict=True):
         nonce = stage.mark_of(rental).split("/")[3]
-        if rental_id not in outcome.reason and nonce not in outcome.reason:
+        is_named = rental_id in outcome.reason or nonce in outcome.reason
+        if not is_named and point.what != STOP_CALL:
             wrong.append(f"{rental_id} bills, and the play ended with: {outcome.reason}")
+        if point.what in (START_CALL, STOP_CALL) and rental.intended != "stopped":
+            wrong.append(f"{rental_id} runs, and the play ended with: {outcome.reason}")
     return wrong
 
 
@@ -308,21 +336,23 @@ def wrong_claims(step: str, outcome: Outcome, before: list[str], left: list[str]
 def uninterrupted(drill: Drill) -> list[Point]:
     """Every point of a deploy and a teardown that nobody disturbs, in order, market by market.
 
-    Of the second market, what comes after its host was found out and before the teardown.
+    Of the second market, what comes after its host was found out and before the teardown, and of
+    the third one, what comes after its look at what stands still.
     """
 
-    def follow(stage: Stage, _drill: Drill, market: str) -> tuple[list[Outcome], list[Point]]:
+    def follow(stage: Stage, _drill: Drill, market: str) -> tuple[str, list[Point]]:
         stage.clear()
         course = Course(stage, stage.controller("first", drill.key_pair), None, market)
-        return course.follow(drill), course.seen
-
-    seen: list[Point] = []
-    for market in MARKETS:
-        ((outcomes, points),) = drill.run([market], follow)
+        outcomes = course.follow(drill)
         if [outcome.exit_status for outcome in outcomes] != [0, 0]:
             raise SystemExit(f"the uninterrupted run failed:\n{outcomes[-1].last_words}")
-        seen += points if market == SOUND else after_turn(points)
-    return seen
+        return market, course.seen
+
+    can_stop = START_CALL in dialect_of(drill.provider).requests
+    markets = [one for one in MARKETS if can_stop or one != STANDING]
+    seen = dict(drill.run(markets, follow))
+    points = seen[SOUND] + after_turn(seen[LYING])
+    return points + after_look(seen[STANDING]) if can_stop else points
 
 
 def after_turn(points: list[Point]) -> list[Point]:
@@ -332,6 +362,14 @@ def after_turn(points: list[Point]) -> list[Point]:
     if not turns:
         raise SystemExit(f"nothing was ever given up: {listed(renting)}")
     return renting[turns[0] :]
+
+
+def after_look(points: list[Point]) -> list[Point]:
+    """The points of the third market that the first one does not have."""
+    starts = [number for number, point in enumerate(points) if point.what == START_CALL]
+    if not starts:
+        raise SystemExit(f"nothing was ever started: {listed(points)}")
+    return points[starts[0] :]
 
 
 def plan(
@@ -365,7 +403,7 @@ def alternating(points: list[Point], trouble: Trouble = CALM) -> list[Run]:
 
 def troubled(points: list[Point], trouble: Trouble) -> list[Run]:
     """The runs of one trouble: points spread over those at which something is rented."""
-    plays = [point for point in points if point.play != LYING]
+    plays = [point for point in points if market_of(point) == SOUND]
     calls = [
         number
         for number, point in enumerate(plays)
@@ -421,6 +459,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--trouble", choices=names, action="append", default=[], help="only with this around them"
     )
+    made.add_argument(
+        "--modules", action="store_true", help="only kill modules, on pretended hosts"
+    )
     made.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side")
     return made
 
@@ -462,7 +503,7 @@ def main() -> int:
     """Run the drill that the command line describes."""
     given = parser().parse_args()
     known = [DEFAULT_PROVIDER]
-    if given.provider != DEFAULT_PROVIDER:
+    if given.provider != DEFAULT_PROVIDER or given.modules:
         known = list(capabilities())
     chosen = known if given.provider == "all" else [given.provider]
     if given.provider not in (*known, "all"):
@@ -470,7 +511,8 @@ def main() -> int:
     figures = Counter[str]()
     try:
         for provider in chosen:
-            figures += (plays if provider in WHOLE_PLAYS else modules)(provider, given)
+            whole = provider in WHOLE_PLAYS and not given.modules
+            figures += (plays if whole else modules)(provider, given)
     except Interrupted as interruption:
         print(f"ended by {interruption}", file=sys.stderr)
         return 1

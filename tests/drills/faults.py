@@ -62,6 +62,8 @@ HOUR = 3600.0
 BEYOND = 10 * DAY
 EXTENDED_HOURS = LIFETIME_HOURS + 6
 PAST_DEADLINES = EXTENDED_HOURS * HOUR + MINUTES
+#: Operations that must say when nothing but lists tells them what is rented.
+DOUBTING = (judging.release, judging.reap, judging.extend)
 #: What may pass between two operations of a combination.
 PAUSES = (0.0, 0.0, 30.0, MINUTES, 11 * HOUR)
 
@@ -136,6 +138,12 @@ class Run:
         """Tear the name down."""
         return self.judged("rental", judging.release, name=NAME, scope=SCOPE, state="absent")
 
+    def stop(self) -> Answer:
+        """Let the name stand still. Whoever starts it, the drill's own reaper ends it."""
+        return self.judged(
+            "rental", judging.stop, name=NAME, scope=SCOPE, state="stopped", reaper=True
+        )
+
     def look(self) -> Answer:
         """Let the reaper judge."""
         return self.judged("rental_reap", judging.reap, scope=SCOPE)
@@ -195,12 +203,19 @@ class Run:
         self.explained(kind, answer)
         if not answer.problem and not answer.silent:
             after = self.world.truth()
-            if not self.world.is_misled:
-                self.blame(WRONG, judge.__name__, judge(answer, before, after))
+            self.blame(WRONG, judge.__name__, self.inexcusable(judge, judge(answer, before, after)))
             self.world.pass_time(PROOF_SECONDS)
             self.blame(WRONG, judge.__name__, judging.returned(before, after, self.world.truth()))
         self.blame(WRONG, judge.__name__, self.world.disturbed())
         return answer
+
+    def inexcusable(self, judge: Callable[..., list[str]], wrong: list[str]) -> list[str]:
+        """What of this nobody excuses: who was misled by lists alone has to say that he may be."""
+        if not self.world.is_misled:
+            return wrong
+        if judge not in DOUBTING or not self.world.saw_lists_alone or self.world.has_doubted:
+            return []
+        return [f"{one}; and it does not say that lists alone tell it so" for one in wrong]
 
     # --- findings ---
 

@@ -90,6 +90,14 @@ def release(answer: Answer, _before: Truth, after: Truth) -> list[str]:
     return [f"it says that {NAME} is gone, but {one.id} is there" for one in known(after.of_name())]
 
 
+def stop(answer: Answer, _before: Truth, after: Truth) -> list[str]:
+    """A success leaves nothing of the name that can be known of and runs."""
+    if answer.failed:
+        return []
+    runs = [one.id for one in known(after.of_name()) if not one.dead]
+    return [f"it says that {NAME} stands still, but {one} runs" for one in runs]
+
+
 def rescue(answer: Answer, after: Truth, nonce: str) -> list[str]:
     """A success leaves nothing that the silent call before it has rented."""
     there = (

@@ -4,8 +4,9 @@
 """The drill of crash points for any provider: modules are killed, without a play around them.
 
 Uninterrupted calls of ``rental`` tell the points: before and after each request to the provider, of
-a deploy and of a teardown. Then each point gets a market of its own, in which the module is killed
-there, and one converging step must leave what it claims. crashpoints.py runs it.
+a deploy and of a teardown; where a rental can stand still, of a deploy of such a one and of a stop
+as well. Then each point gets a market of its own, in which the module is killed there, and one
+converging step must leave what it claims. crashpoints.py runs it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tests.drills.world import World
 from tests.simulator.offers import DEFAULT_SEED
 from tests.simulator.web import DropConnection, Request
 
-RENT, RELEASE = "rent", "teardown"
+RENT, RELEASE, START, STOP = "rent", "teardown", "start", "stop"
 STEPS = ("re-deploy", "teardown", "reap")
 #: By then a duplicate may be released by anybody.
 SETTLED_SECONDS = 360.0
@@ -86,11 +87,13 @@ class Verdict:
 
 
 def follow(world: World, target: Point | None, call: str) -> tuple[Course, Run, Answer]:
-    """Deploy, and tear down where *call* is that, in a market of its own, until the target."""
+    """Do what *call* says, in a market of its own and to what it needs, until the target."""
     course, run = Course(world, target), Run(world, str(target or call), DEFAULT_SEED)
     world.watch = course.watch
-    if call == RELEASE:
+    if call != RENT:
         run.rent()
+    if call == START:
+        run.stop()
     course.follows = True
     answer = perform(run, call)
     course.follows = False
@@ -99,15 +102,17 @@ def follow(world: World, target: Point | None, call: str) -> tuple[Course, Run, 
 
 def perform(run: Run, step: str) -> Answer:
     """Take one step with the controller that there is. What it says is judged by whoever asks."""
-    if step in (RENT, STEPS[0]):
+    if step in (RENT, START, STEPS[0]):
         return run.rent(rescued=False)
+    if step == STOP:
+        return run.stop()
     return run.release() if step == RELEASE else run.reap()
 
 
 def points(world: World) -> list[Point]:
-    """Every point of a deploy and a teardown that nobody disturbs."""
+    """Every point of the calls that nobody disturbs."""
     found: list[Point] = []
-    for call in (RENT, RELEASE):
+    for call in (RENT, RELEASE, START, STOP) if world.can["can_stop"] else (RENT, RELEASE):
         course, _run, answer = follow(world, None, call)
         if answer.failed or answer.problem:
             raise SystemExit(f"the uninterrupted {call} failed: {answer.result}{answer.problem}")

@@ -219,7 +219,7 @@ class Stage:
             return
         if phase == "after":
             self.most_at_once = max(self.most_at_once, len(self.rentals()))
-            if self.dialect.name_of(request) == "create":
+            if self.dialect.name_of(request) in ("create", "start"):
                 self.await_hosts()
         self.watch(phase, request)
 

@@ -86,6 +86,8 @@ NOT_TASKS = ("inventory", "offer_check")
 #: one boots within the least patience of a provider.
 NAP_SHARE = 0.04
 BOOTED_SECONDS = 5.0
+#: What the product says where lists alone tell what is rented.
+LISTS_ALONE = "is known by its lists alone"
 #: Where a connection ends at a host that shows the key which came with its request.
 FIRST_KEY = "first host key"
 
@@ -217,7 +219,9 @@ class World:
         self.lifetime_hours = float(whole_hours or LIFETIME_HOURS)
         self.budget_usd = math.inf if whole_hours else BUDGET_HOURS * self.most_usd_per_hour
         self.leash = Leash()
-        self.is_misled = False
+        #: Whether the last operation was shown lists that are behind, and nothing else tells; and
+        #: whether it may have been misled, by those or by a label.
+        self.saw_lists_alone = self.is_misled = False
         self.watch: Observer = unwatched
         self.folder = Path(tempfile.mkdtemp(prefix="inferops-faults-"))
         self.key_file = make_key_pair(self.folder)
@@ -243,6 +247,8 @@ class World:
     def fresh_controller(self) -> None:
         """Take away whatever the controller remembered."""
         self.controller_dir = tempfile.mkdtemp(dir=self.folder)
+        #: Whether it has said that it knows by lists alone what is rented.
+        self.has_doubted = False
         self.set_folder_usable(self.folder_usable)
 
     def set_folder_usable(self, usable: bool) -> None:
@@ -369,7 +375,10 @@ class World:
         answer = operations.run(operation, self.serve, self.leash)
         self.await_boots()
         # Where lists alone tell what is rented, nobody can know that all of them are behind.
-        self.is_misled = self.met_by("list_without") > behind and not self.can.get("tells_charges")
+        was_behind = self.met_by("list_without") > behind
+        self.saw_lists_alone = self.is_misled = was_behind and not self.can.get("tells_charges")
+        # Warnings are printed, on lines of their own length.
+        self.has_doubted |= LISTS_ALONE in " ".join(str(answer.result.get("said")).split())
         # Or whose a rental is whose label was changed, while its second mark is no such thing.
         if self.met_by("row_is", "an odd environment") > odd:
             self.is_misled |= any(row.is_changed for row in self.truth().of_scope())

@@ -28,6 +28,8 @@ REQUESTS = {
     "rows": "no rows are shown",
     "destroy": "nothing can be ended",
     "change": "nothing can be changed later",
+    "stop": "a rental cannot stand still",
+    "start": "a rental cannot stand still",
     "attach": "keys come with the rental request alone",
     "user": "nothing proves a key",
     "charges": "it tells no bills",
@@ -85,15 +87,25 @@ FEATURES = {
 
 @dataclass(frozen=True)
 class Where:
-    """Requests of one kind: the method, or ANY, and patterns of the path and the query."""
+    """Requests of one kind: the method, or ANY, and patterns of path, query and body."""
 
     method: str
     path: str
     query: str = ""
+    body: str = ""
 
     def matches(self, request: Request) -> bool:
         """Whether a request is one of them; the query is not looked at."""
-        return self.method in ("ANY", request.method) and bool(re.search(self.path, request.path))
+        return (
+            self.method in ("ANY", request.method)
+            and bool(re.search(self.path, request.path))
+            and has_in_body(self.body, request)
+        )
+
+
+def has_in_body(pattern: str, request: Request) -> bool:
+    """Whether the body of a request, as text, has a pattern in it."""
+    return not pattern or bool(re.search(pattern, request.body.decode(errors="replace")))
 
 
 #: Status and body; text is sent as plain text.
@@ -187,9 +199,15 @@ class Dialect:
         return self.requests[name]
 
     def name_of(self, request: Request) -> str:
-        """The first name that *request* has in orders; its method and path where it has none."""
+        """The first name that *request* has in orders; its method and path where it has none.
+
+        Without the id in it: that is another one in each market.
+        """
         known = (name for name, one in self.requests.items() if one.matches(request))
-        return next(known, f"{request.method} {request.path}")
+        path = request.path
+        for rental_id in self.ids(request):
+            path = path.replace(str(rental_id), "<id>")
+        return next(known, f"{request.method} {path}")
 
     def say(self, name: str, request: Request, told: Reply | None = None) -> Saying:
         """What an answer to *request* says; *told* is the one that it takes the place of."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.simulator.dialect import SAYINGS, SHOWS, Dialect, Where
+from tests.simulator.dialect import SAYINGS, SHOWS, Dialect, Where, has_in_body
 from tests.simulator.kinds import KINDS, Call, Parameters
 from tests.simulator.market import Market, Traits
 from tests.simulator.web import Reply, Request
@@ -26,6 +26,7 @@ class Fault:
     method: str
     path: str  # a regular expression, searched in the path
     query: str  # another, searched in what follows the question mark
+    body: str  # and in the body
     skip: int
     times: int
     parameters: Parameters
@@ -38,6 +39,7 @@ class Fault:
             or self.method not in ("ANY", request.method)
             or not re.search(self.path, request.path)
             or not re.search(self.query, urlencode(request.query))
+            or not has_in_body(self.body, request)
         ):
             return False
         if self.skip > 0:
@@ -49,7 +51,7 @@ class Fault:
 
 
 def parse(given: dict[str, Any], dialect: Dialect) -> Fault:
-    """Return a fault from ``{kind, on?, method?, path?, query?, skip?, times?, ...parameters}``.
+    """Return a fault: ``{kind, on?, method?, path?, query?, skip?, times?, ...parameters}``.
 
     ``on`` names requests of the dialect, ``saying`` and ``shows`` what is in its words. Raises
     ValueError.
@@ -62,7 +64,8 @@ def parse(given: dict[str, Any], dialect: Dialect) -> Fault:
     on = rest.pop("on", kind.on)
     where = dialect.where(on) if on else Where("ANY", "")
     method, path = rest.pop("method", where.method), rest.pop("path", where.path)
-    query, skip, times = rest.pop("query", where.query), rest.pop("skip", 0), rest.pop("times", 1)
+    query = rest.pop("query", where.query)
+    skip, times = rest.pop("skip", 0), rest.pop("times", 1)
     unknown = set(rest) - set(kind.parameters)
     if unknown:
         raise ValueError(f"fault {name!r} has no parameter {', '.join(sorted(unknown))}")
@@ -77,7 +80,8 @@ def parse(given: dict[str, Any], dialect: Dialect) -> Fault:
             re.compile(pattern)
         except re.error as reason:
             raise ValueError(f"{pattern!r} is no regular expression: {reason}") from reason
-    return Fault(name, method, path, query, int(skip), int(times), kind.parameters | rest)
+    bounds = (method, path, query, where.body, int(skip), int(times))
+    return Fault(name, *bounds, kind.parameters | rest)
 
 
 class Faults:

@@ -561,6 +561,7 @@ DIALECT = Dialect(
         "destroy": Where("DELETE", "^/v2/pods/[^/]+$"),
         "change": Where("PATCH", "^/v2/pods/[^/]+$"),
         "user": Where("GET", "^/v2/account/ssh-keys$"),
+        "charges": Where("GET", "^/v2/billing/pods$"),
         "log": Where("GET", "^/v2/pods/[^/]+/logs$"),
     },
     sayings={

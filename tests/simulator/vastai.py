@@ -635,6 +635,8 @@ DIALECT = Dialect(
         "read": Where("GET", r"^/api/v0/instances/\d+/?$"),
         "rows": Where("GET", r"^/api/v[01]/instances(/\d+)?/?$"),
         "destroy": Where("DELETE", "^/api/v0/instances/"),
+        "stop": Where("PUT", r"^/api/v0/instances/\d+/?$", body='"state": *"stopped"'),
+        "start": Where("PUT", r"^/api/v0/instances/\d+/?$", body='"state": *"running"'),
         "change": Where("PUT", r"^/api/v0/instances/\d+/?$"),
         "attach": Where("POST", r"^/api/v0/instances/\d+/ssh/?$"),
         "user": Where("GET", "^/api/v0/users/current/?$"),

@@ -29,6 +29,8 @@ class MarketError(Exception):
         self.money = money
         #: The offers that were tried before, and what became of each.
         self.attempts: list[dict[str, Any]] = []
+        #: The older rental that the call has started, or may have, as its result tells it.
+        self.started: dict[str, str] = {}
 
     def __str__(self) -> str:
         return " ".join(part for part in (self.cause, self.remedy, self.money) if part)
@@ -78,8 +80,8 @@ class RateLimited(ProviderUnavailable):
 class UnclearCreate(MarketError):
     """A rental request was sent and nobody knows whether it took effect.
 
-    ``rental_id`` is set when the provider named an id beside its error. ``nonce`` is that of the
-    mark that was sent.
+    ``rental_id`` is set when an id is known, as where the provider named one beside its error.
+    ``nonce`` is that of the mark that was sent.
     """
 
     remedy_default = "Run teardown for this name, then try again."

@@ -339,9 +339,9 @@ class RentalLog:
 
 @dataclass(frozen=True)
 class Charge:
-    """What a rental has cost, by its provider's bills. ``label`` is what it shows there."""
+    """What a rental has cost, by its provider's bills. ``label`` is what it shows there, if any."""
 
-    label: str
+    label: str | None
     usd: float
 
 

@@ -13,7 +13,7 @@ MUTATIONS = (
         "killed-call-forgotten",
         "what a call made that was killed after its request bills without a word",
         f"{MARKET}/rentals/attempts.py",
-        "        if self.is_silent(created):\n            return self.nonce\n",
+        "        if is_silent(created):\n            return self.nonce\n",
         "",
         (f"{ATTEMPTS}::test_a_call_that_ended_without_a_word_may_have_rented_and_is_released",),
     ),

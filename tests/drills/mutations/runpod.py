@@ -125,8 +125,8 @@ MUTATIONS = (
         "runpod-bill-of-all-pods",
         "a pod is told to have cost what the whole account has",
         FILE,
-        'for row in rows if row["podId"] == rental_id]',
-        "for row in rows]",
+        "for _hour, pod, usd in bills if pod == rental_id]",
+        "for _hour, pod, usd in bills]",
         (f"{CONTRACT}::test_the_bill_of_a_pod_is_its_own",),
     ),
 )

@@ -78,6 +78,17 @@ MUTATIONS = (
         (f"{SEVERAL}::test_what_another_controller_has_rented_earlier_elsewhere_wins",),
     ),
     Mutation(
+        "several-forgets-what-it-rented",
+        "what was just rented bills on because another provider refuses to say what it has",
+        FILE,
+        '            unclear.nonce, unclear.started = result["nonce"], error.started\n',
+        "            unclear.started = error.started\n",
+        (
+            f"{SEVERAL}"
+            "::test_what_was_rented_is_named_where_the_other_one_refuses_to_say_what_it_has",
+        ),
+    ),
+    Mutation(
         "several-reaper-stops-at-the-first-error",
         "one provider that is down keeps the rentals at all others from being released",
         "plugins/modules/rental_reap.py",

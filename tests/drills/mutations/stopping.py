@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import MARKET, UNIT
+from tests.drills.mutations.paths import MARKET, OUTCOME, UNIT
 
 DESK = f"{MARKET}/rentals/desk.py"
 LIFECYCLE = f"{MARKET}/rentals/lifecycle.py"
 STOPPING = f"{UNIT}/test_stopping.py"
 FAILED = f"{UNIT}/test_failed_deploys.py"
+SEVERAL = f"{UNIT}/test_several.py"
 
 MUTATIONS = (
     Mutation(
@@ -61,8 +62,8 @@ MUTATIONS = (
         "stopped-by-another-id",
         "a deploy that failed stops another rental than the one that it has started",
         DESK,
-        'if options["id"] in (None, one.id)]\n',
-        "]\n",
+        "            return self._by_id(rental_id, [])\n",
+        "            return self._account.find(name)\n",
         (f"{STOPPING}::test_only_the_rental_of_the_id_stands_still",),
     ),
     Mutation(
@@ -77,16 +78,16 @@ MUTATIONS = (
         "check-mode-starts",
         "a dry run starts what stands still, and it bills",
         DESK,
-        "started = running if self._dry_run else self._lifecycle.start(kept)",
-        "started = self._lifecycle.start(kept)",
+        "started = running if self._dry_run else self._start(kept)",
+        "started = self._start(kept)",
         (f"{STOPPING}::test_check_mode_starts_nothing_and_says_what_it_would",),
     ),
     Mutation(
         "replaced-beside-the-old-one",
         "a rental without GPUs bills on, and runs when they are free, beside a new one",
         DESK,
-        "            self._release_all([kept])\n            return self._rent(",
-        "            return self._rent(",
+        "            self._release_all([kept])\n            return None\n",
+        "            return None\n",
         (f"{STOPPING}::test_a_rental_whose_gpus_others_have_is_replaced",),
     ),
     Mutation(
@@ -121,9 +122,74 @@ MUTATIONS = (
         "failed-start-goes-on-billing",
         "what a failed deploy has started goes on billing its GPUs",
         f"{MARKET}/rentals/attempts.py",
-        'str(created.get("started") or "") if on_failure == RELEASE else ""\n',
-        '""\n',
+        "started_in(created) if on_failure == RELEASE else {}\n",
+        "{}\n",
         (f"{FAILED}::test_what_a_failed_deploy_has_started_stands_still_again",),
+    ),
+    Mutation(
+        "unread-never-stopped",
+        "what has to stand still bills on because reads by its id are down",
+        DESK,
+        "            if not listed:\n                raise\n",
+        "            raise\n",
+        (f"{STOPPING}::test_reads_that_are_down_keep_nothing_running_that_a_list_shows",),
+    ),
+    Mutation(
+        "killed-start-forgotten",
+        "what a call has started that was killed goes on billing its GPUs, and nobody names it",
+        "plugins/action/rental.py",
+        "        return {**started_in(seen), **result} if is_silent(result) else result\n",
+        "        return result\n",
+        (
+            f"{FAILED}::test_a_start_that_is_killed_stands_still_again",
+            f"{FAILED}::test_a_start_that_is_killed_and_is_to_be_kept_is_named",
+        ),
+    ),
+    Mutation(
+        "unclear-start-forgotten",
+        "what may have been started goes on billing its GPUs because the provider did not answer",
+        f"{MARKET}/rentals/starting.py",
+        "        error.started = error.started or dict(started)\n",
+        "",
+        (
+            f"{STOPPING}::test_a_start_of_which_nobody_knows_rents_no_second_one",
+            f"{STOPPING}::test_what_could_not_be_released_after_its_start_is_named_as_started",
+            f"{SEVERAL}::test_a_start_that_is_followed_by_a_failure_elsewhere_is_told",
+            f"{FAILED}::test_a_start_of_which_nobody_knows_stands_still_again",
+        ),
+    ),
+    Mutation(
+        "started-elsewhere-never-stopped",
+        "what a failed deploy has started bills on, because another provider has the name as well",
+        f"{MARKET}/rentals/several.py",
+        "            return self._desk_of_id().stopped()\n",
+        "            pass\n",
+        (f"{SEVERAL}::test_what_was_started_stands_still_again_though_another_one_counts",),
+    ),
+    Mutation(
+        "killed-stop-unnamed",
+        "what could not be stopped again is not named",
+        f"{MARKET}/rentals/outcome.py",
+        'told = f"RENTAL {started} COULD NOT BE STOPPED AGAIN: ',
+        'told = f"IT COULD NOT BE STOPPED AGAIN: ',
+        (f"{OUTCOME}::test_a_failed_deploy_says_what_bills",),
+    ),
+    Mutation(
+        "stopped-again-hides-the-rest",
+        "a release that failed is not told because something else was stopped",
+        f"{MARKET}/rentals/outcome.py",
+        "    parts = (_bill_of_nonce(",
+        '    parts = ("" if release.stopped else _bill_of_nonce(',
+        (f"{OUTCOME}::test_a_failed_deploy_says_what_bills",),
+    ),
+    Mutation(
+        "stopped-row-by-its-machine",
+        "a rental that stands still is told as dead, at the rate of its GPUs",
+        f"{MARKET}/providers/vastai.py",
+        '    if row.get("intended_status") == "stopped" and row.get("cur_state") == "stopped":\n'
+        "        return STOPPED\n",
+        "",
+        (f"{STOPPING}::test_what_was_stopped_bills_its_disk_alone_whatever_its_host_was_doing",),
     ),
     Mutation(
         "no-room-is-an-outage",

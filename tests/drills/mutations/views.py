@@ -16,6 +16,8 @@ from tests.drills.mutations.paths import (
     UNIT,
 )
 
+ALONE = f"{UNIT}/test_lists_alone.py"
+FRESH = f"{ALONE}::test_a_fresh_controller_says_that_lists_alone_tell_it"
 UNMARKED = "test_what_nobody_has_marked_is_shown_apart_and_nothing_leads_there"
 
 MUTATIONS = (
@@ -29,6 +31,65 @@ MUTATIONS = (
             f"{LABELS}::test_lists_that_are_behind_do_not_hide_the_older_of_two_that_were_rented_at_once",
         ),
         2,
+    ),
+    Mutation(
+        "lists-alone-believed-by-a-teardown",
+        "a teardown says that nothing is rented, by lists that are behind, and does not doubt it",
+        f"{MARKET}/rentals/account.py",
+        "        if not found:\n            self._doubt_lists_alone()\n",
+        "",
+        (f"{FRESH}[lambda-teardown]", f"{FRESH}[lambda-extend]"),
+    ),
+    Mutation(
+        "lists-alone-believed-by-a-reaper",
+        "a reaper says that all is well, by a list that is behind, and does not doubt it",
+        f"{MARKET}/rentals/account.py",
+        "        self._doubt_lists_alone()\n        return self._of_scope(listed), self._damaged",
+        "        return self._of_scope(listed), self._damaged",
+        (f"{FRESH}[lambda-reap]",),
+    ),
+    Mutation(
+        "own-look-is-another-view",
+        "a list that the same play has read takes away the doubt about the next one",
+        f"{MARKET}/rentals/shared_listing.py",
+        "        return bool(known_since) and self._clock.now() - known_since >= _BEHIND_SECONDS\n",
+        '        return "seen" in kept\n',
+        (f"{ALONE}::test_what_the_same_play_has_listed_before_is_no_other_view",),
+    ),
+    Mutation(
+        "extension-denies-what-bills",
+        "extend says that nothing bills, which lists alone have told it",
+        "plugins/modules/rental_extend.py",
+        'lifecycle.account.sure("Nothing bills under it.")',
+        '"Nothing bills under it."',
+        (f"{FRESH}[lambda-extend]",),
+    ),
+    Mutation(
+        "reaper-believes-one-list",
+        "a rental that the list misses is never ended, though it is charged for",
+        f"{MARKET}/rentals/account.py",
+        "            listed = [*listed, *self.unlisted(listed)]\n",
+        "            pass\n",
+        (f"{LABELS}::test_a_list_that_misses_one_of_two_lets_no_reaper_miss_it",),
+    ),
+    Mutation(
+        "bill-without-a-name-ignored",
+        "lists that are behind hide what bills at a provider whose bills tell no names",
+        f"{MARKET}/rentals/account.py",
+        "        if label is None:\n            return True\n",
+        "        if label is None:\n            return False\n",
+        (
+            "tests/unit/market/conformance/test_clauses.py"
+            "::test_what_a_list_misses_is_known_by_what_is_charged",
+        ),
+    ),
+    Mutation(
+        "odd-port-hides-the-rental",
+        "one odd port keeps deploy and status from a rental that bills",
+        f"{MARKET}/providers/fields.py",
+        "        except DAMAGED:\n            continue\n        found.setdefault",
+        "        except DAMAGED:\n            raise\n        found.setdefault",
+        (f"{UNIT}/test_border.py::test_an_odd_port_hides_neither_the_rental_nor_its_other_ways",),
     ),
     Mutation(
         "extension-believes-one-list",

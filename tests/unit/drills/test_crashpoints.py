@@ -5,10 +5,23 @@
 
 from __future__ import annotations
 
-from tests.drills.crashpoints import CALM, LYING, MODULE_KILLED, POINTS_EACH, Point, Run, plan
+from tests.drills.crashpoints import (
+    CALM,
+    CHANGING,
+    LYING,
+    MODULE_KILLED,
+    POINTS_EACH,
+    SOUND,
+    STANDING,
+    Point,
+    Run,
+    after_look,
+    market_of,
+    plan,
+)
 from tests.drills.troubles import TROUBLES
 
-CREATE, DESTROY, READ = "create", "destroy", "list"
+CREATE, DESTROY, START, STOP, READ = "create", "destroy", "start", "stop", "list"
 
 
 def steps(play: str, *calls: str) -> list[Point]:
@@ -18,7 +31,7 @@ def steps(play: str, *calls: str) -> list[Point]:
         nth = calls[: number + 1].count(call)
         made.append(Point(play, "at", f"task {number}", 1))
         made += [Point(play, moment, call, nth) for moment in ("before", "after")]
-        if call in (CREATE, DESTROY):
+        if call in CHANGING:
             made.append(Point(play, MODULE_KILLED, call, nth))
     return made
 
@@ -27,6 +40,8 @@ POINTS = [
     *steps("rent", READ, CREATE, READ, READ),
     *steps("teardown", READ, READ, DESTROY, READ),
     *steps(LYING, DESTROY, CREATE),
+    *steps(STANDING, START, READ),
+    *steps("stop", READ, STOP),
 ]
 
 
@@ -48,6 +63,16 @@ def test_a_trouble_only_comes_while_something_is_rented() -> None:
     for run in troubled(plan(POINTS, None, None, [])):
         assert first <= POINTS.index(run.point) <= last
         assert run.point.moment != MODULE_KILLED
+
+
+def test_what_stands_still_is_killed_from_its_start_to_its_end_in_a_market_of_its_own() -> None:
+    standing = [*steps(STANDING, READ, START, READ), *steps("stop", READ, STOP)]
+    after = after_look(standing)
+    assert after[0] == Point(STANDING, "before", START, 1)
+    assert after[-1] == Point("stop", MODULE_KILLED, STOP, 1)
+    assert {market_of(point) for point in after} == {STANDING}
+    assert market_of(Point("teardown", "before", DESTROY, 1)) == SOUND
+    assert market_of(Point(LYING, "before", DESTROY, 1)) == LYING
 
 
 def test_a_trouble_that_changes_how_often_a_call_is_made_misses_no_point() -> None:

@@ -16,6 +16,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attemp
     Limits,
     Verdict,
     after_release,
+    is_silent,
     judge,
 )
 
@@ -104,8 +105,27 @@ def test_a_failure_that_brings_its_nonce_is_released_by_it() -> None:
 def test_a_call_that_ended_without_a_word_may_have_rented_and_is_released(
     call: dict[str, Any],
 ) -> None:
-    assert ledger().is_silent(call)
+    assert is_silent(call)
     assert verdict(call=call, failure=Failure.of(call)).release == NONCE
+
+
+#: What an action says of a start, whatever became of the module.
+STARTED = {"started": "27", "started_provider": "vastai"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"failed": True, "msg": "MODULE FAILURE", "rc": 137, **STARTED},
+        {"failed": True, "msg": "?", "failure": {"kind": "ProviderUnavailable"}, **STARTED},
+        {"nonce": "", "rental": {"id": "27"}, **STARTED},
+    ],
+    ids=["killed", "unclear", "running"],
+)
+def test_what_was_started_or_may_have_been_stands_still_again(call: dict[str, Any]) -> None:
+    told = verdict(call=call, failure=Failure.of(call))
+    assert (told.stop, told.stop_provider) == ("27", "vastai")
+    assert verdict(call=call, failure=Failure.of(call), on_failure="keep").stop == ""
 
 
 def test_what_is_to_be_kept_is_neither_released_nor_followed_by_another() -> None:

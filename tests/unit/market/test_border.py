@@ -15,6 +15,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import UNREADABLE
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.fields import tcp_ways
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.presence import PRESENT
 from tests.simulator import vastai as simulated
 from tests.unit.market.conftest import Market, order
@@ -28,13 +29,11 @@ HOSTILE_FIELDS: list[dict[str, Any]] = [
     {"ssh_host": "203.0.113.9 -oProxyCommand=id"},
     {"ssh_host": "fe80::1%eth0"},
     {"ssh_host": ["203.0.113.9"]},
-    {"ssh_port": 0x10000},
-    {"ssh_port": -1},
-    {"ssh_port": "22 -oProxyCommand=id"},
-    {"ssh_port": 22.5},
+    {"ssh_port": 0x10000, "ports": None},
+    {"ssh_port": -1, "ports": None},
+    {"ssh_port": "22 -oProxyCommand=id", "ports": None},
+    {"ssh_port": 22.5, "ports": None},
     {"public_ipaddr": "*", "ports": {"22/tcp": [{"HostPort": "22"}]}},
-    {"public_ipaddr": "203.0.113.9", "ports": {"22/tcp": [{"HostPort": "invalid"}]}},
-    {"public_ipaddr": "203.0.113.9", "ports": {"-p/tcp": [{"HostPort": "22"}]}},
     {"machine_id": "../../x"},
     {"machine_id": ["7"]},
     {"gpu_name": "RTX\x1b[2J4090"},
@@ -52,7 +51,8 @@ def test_a_hostile_row_is_unreadable_and_still_there(
     market: Market, fields: dict[str, Any]
 ) -> None:
     rental = market.rent()["rental"]
-    market.fault("row_is", fields=fields, times=99)
+    # Also while it boots, it has a way in that can be looked at.
+    market.fault("row_is", fields={"ssh_port": 33526, **fields}, times=99)
     (listed,) = market.provider().list_rentals()
     assert (listed.id, listed.status) == (rental["id"], UNREADABLE)
     assert listed.ssh == ()
@@ -62,6 +62,55 @@ def test_a_hostile_row_is_unreadable_and_still_there(
     with pytest.raises(ProviderUnavailable):
         market.provider().get(rental["id"])
     assert market.lifecycle().account.judge(rental["id"]).presence != "gone"
+
+
+#: Rows with an odd port, the ports by which one gets in by SSH all the same, and those of others.
+ODD_PORTS: list[tuple[dict[str, Any], list[int], dict[str, int]]] = [
+    ({"ports": {"22/tcp": [{"HostPort": "invalid"}]}}, [33526], {}),
+    ({"ports": {"22/tcp": [{"HostPort": "22 -oProxyCommand=id"}]}}, [33526], {}),
+    ({"ports": {"22/tcp": [{"HostPort": 0x10000}]}}, [33526], {}),
+    (
+        {"ports": {"22/tcp": [{}], "8000/tcp": [{"HostPort": "33001"}]}},
+        [33526],
+        {"8000": 33001},
+    ),
+    (
+        {"ports": {"22/tcp": "33000", "8000/tcp": [{"HostPort": 33001}]}},
+        [33526],
+        {"8000": 33001},
+    ),
+    (
+        {"ports": {"-p/tcp": [{"HostPort": "33002"}], "22/tcp": [{"HostPort": "33000"}]}},
+        [33000, 33526],
+        {"22": 33000},
+    ),
+    (
+        {"ports": {"22/tcp": [{"HostPort": "33000"}]}, "ssh_port": "invalid"},
+        [33000],
+        {"22": 33000},
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "by_ssh", "ports"), ODD_PORTS, ids=lambda told: str(told)[:60])
+def test_an_odd_port_hides_neither_the_rental_nor_its_other_ways(
+    market: Market, fields: dict[str, Any], by_ssh: list[int], ports: dict[str, int]
+) -> None:
+    market.rent()
+    address = {"public_ipaddr": "203.0.113.9", "ssh_host": "203.0.113.7", "ssh_port": 33526}
+    market.fault("row_is", fields={**address, **fields}, times=99)
+    (listed,) = market.provider().list_rentals()
+    assert listed.status != UNREADABLE
+    assert [way.port for way in listed.ssh] == by_ssh
+    assert {port: way.port for port, way in listed.ports.items()} == ports
+    # Deploys and status of its name go on.
+    assert not market.rent().get("failed")
+
+
+def test_no_provider_lets_an_odd_port_hide_the_others() -> None:
+    odd = [(22, "x"), (None, 1), (8000, 9000), ("8001", "9001"), (8002, 0), 7, (True, 5), (8000, 1)]
+    found = tcp_ways("203.0.113.9", odd)
+    assert {port: way.port for port, way in found.items()} == {"8000": 9000, "8001": 9001}
 
 
 @pytest.mark.parametrize("fields", HOSTILE_FIELDS[:2], ids=str)

@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Order
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
+from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.drills.controller import kill_modules, rent_playbook
 from tests.simulator.app import DEFAULT_PROVIDER, Simulator
 from tests.simulator.hosts import PretendHosts
@@ -23,6 +28,7 @@ from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.market import Market as SimulatedMarket
 from tests.simulator.web import Request
 from tests.tools.tree import REPOSITORY
+from tests.unit.market.conftest import PUBLIC_KEY
 from tests.unit.market.test_plays import play
 
 #: The market's time runs so much faster: what waits for minutes takes seconds here.
@@ -41,20 +47,27 @@ MARKET_MODULES = (
 class Deploy:
     """A deploy of gpu-1 up to a reachable host, on a market of its own.
 
-    ``after_create`` and ``after_release`` are called when one is done and its answer is still to
-    come.
+    ``after_create``, ``after_start`` and ``after_release`` are called when one is done and its
+    answer is still to come, and ``before_stop`` before one is done.
     """
 
     folder: Path
     simulator: Simulator
     after_create: Callable[[], None] = field(default=lambda: None)
     after_release: Callable[[], None] = field(default=lambda: None)
+    after_start: Callable[[], None] = field(default=lambda: None)
+    before_stop: Callable[[], None] = field(default=lambda: None)
 
     def observe(self, phase: str, request: Request, _number: int) -> None:
         if phase == "after" and request.method == "PUT" and "/asks/" in request.path:
             self.after_create()
         if phase == "after" and request.method == "DELETE":
             self.after_release()
+        state = request.json().get("state") if "/instances/" in request.path else None
+        if (phase, state) == ("after", "running"):
+            self.after_start()
+        if (phase, state) == ("before", "stopped"):
+            self.before_stop()
 
     def run(self, *arguments: str, **variables: Any) -> tuple[int, str]:
         """The exit status and the output."""
@@ -227,17 +240,68 @@ def test_what_is_to_be_kept_is_kept_and_named(deploy: Deploy) -> None:
     assert deploy.creates() == 1
 
 
+def standing(deploy: Deploy) -> int:
+    """The id of a rental that stands still, of a run before."""
+    clock = Clock.from_environment()
+    provider = VastAI({"api_key": ACCOUNT_KEY}, deploy.simulator.url, Pace(None, {}, clock), clock)
+    now, day = int(clock.now()), 86_400
+    mark = Mark.new("test", "gpu-1", now + day, day, now)
+    wanted = Order(mark, VastAI.usual.image, 40, PUBLIC_KEY, now)
+    rental_id = int(provider.rent(provider.search(Wish())[0], wanted))
+    deploy.simulator.market.set_state(deploy.simulator.market.rentals[rental_id], "stopped")
+    return rental_id
+
+
 def test_what_a_failed_deploy_has_started_stands_still_again(deploy: Deploy) -> None:
-    deploy.run(rent_on_failure="keep")
-    (rental,) = deploy.billing()
-    deploy.simulator.market.set_state(deploy.simulator.market.rentals[rental["id"]], "stopped")
+    rental_id = standing(deploy)
     status, output = deploy.run()
     assert status != 0
     assert "started again, and bills" in output
     (again,) = deploy.billing()
-    assert (again["id"], again["status"]) == (rental["id"], "stopped")
-    assert f"Rental {rental['id']} had stood still before and does so again" in output
-    assert deploy.creates() == 1
+    assert (again["id"], again["status"]) == (rental_id, "stopped")
+    assert f"Rental {rental_id} had stood still before and does so again" in output
+    assert deploy.creates() == 1  # that of the run before
+
+
+def test_a_start_that_is_killed_stands_still_again(deploy: Deploy) -> None:
+    rental_id = standing(deploy)
+    deploy.after_start = lambda: kill_modules(f"{MARKER}={deploy.folder}")
+    status, output = deploy.run()
+    assert status != 0
+    assert 'Rent the best offer, or keep what is rented": Module result' in output, output
+    (again,) = deploy.billing()
+    assert (again["id"], again["status"]) == (rental_id, "stopped")
+    assert f"Rental {rental_id} had stood still before and does so again" in output
+
+
+def test_a_start_that_is_killed_and_is_to_be_kept_is_named(deploy: Deploy) -> None:
+    rental_id = standing(deploy)
+    deploy.after_start = lambda: kill_modules(f"{MARKER}={deploy.folder}")
+    status, output = deploy.run(rent_on_failure="keep")
+    assert status != 0
+    assert f"Rental {rental_id} had stood still, and may have been started. It was kept" in output
+
+
+def test_a_start_of_which_nobody_knows_stands_still_again(deploy: Deploy) -> None:
+    rental_id = standing(deploy)
+    unseen = {"kind": "reply", "on": "read", "status": 500, "body": "down", "times": 9999}
+    deploy.after_start = lambda: deploy.simulator.control.plan_faults([unseen])
+    deploy.before_stop = lambda: deploy.simulator.control.plan_faults([])
+    status, output = deploy.run()
+    assert status != 0
+    assert f"Nobody knows whether rental {rental_id} was started" in output
+    (again,) = deploy.billing()
+    assert (again["id"], again["status"]) == (rental_id, "stopped")
+    assert f"Rental {rental_id} had stood still before and does so again" in output
+
+
+def test_a_stop_that_is_killed_as_well_names_what_bills(deploy: Deploy) -> None:
+    rental_id = standing(deploy)
+    deploy.before_stop = lambda: kill_modules(f"{MARKER}={deploy.folder}")
+    status, output = deploy.run()
+    assert status != 0
+    assert f"RENTAL {rental_id} COULD NOT BE STOPPED AGAIN" in output
+    assert "It may bill its GPUs until playbook inferops.gpu.teardown releases it" in output
 
 
 def test_no_time_limit_of_the_users_ends_a_task_that_rents_or_releases() -> None:

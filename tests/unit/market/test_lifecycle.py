@@ -257,11 +257,18 @@ def test_a_damaged_mark_cannot_be_judged_and_fails(market: Market) -> None:
 
 def test_clocks_that_disagree_about_a_deadline_release_nothing(market: Market) -> None:
     market.rent(deadline_hours=2)
-    market.fault("clock_skew", seconds=9000, on="list", times=99)
+    market.fault("clock_skew", seconds=9000, times=99)
     result = reap(market, release=True)
     assert result["failed"]
     assert verdicts(result) == {"gpu-1": "unknown"}
     assert "set the controller's" in result["msg"]
+    assert len(market.billing()) == 1
+
+
+def test_one_answer_with_an_odd_date_lets_nobody_doubt_both_clocks(market: Market) -> None:
+    market.rent(deadline_hours=2)
+    market.fault("clock_skew", seconds=9000, on="list", times=99)
+    assert verdicts(reap(market, release=True)) == {"gpu-1": "adopted"}
     assert len(market.billing()) == 1
 
 

@@ -107,6 +107,49 @@ def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
             "until playbook inferops.gpu.teardown releases it.",
         ),
         (
+            Release("", "release", started="7", stopped={"rental": RENTAL}),
+            {},
+            "Rental 7 had stood still before and does so again: it bills 0.3412 dollars per hour "
+            "until playbook inferops.gpu.teardown releases it.",
+        ),
+        (
+            Release("", "release", started="7", stopped={"failed": True, "msg": "killed"}),
+            RENTAL,
+            "RENTAL 7 COULD NOT BE STOPPED AGAIN: killed. It may bill its GPUs until playbook "
+            "inferops.gpu.teardown releases it.",
+        ),
+        (
+            Release(
+                "", "release", started="7", stopped={"failed": True, "msg": "No.", "failure": {}}
+            ),
+            RENTAL,
+            "RENTAL 7 COULD NOT BE STOPPED AGAIN: No.",
+        ),
+        (
+            Release("", "release", started="7", stopped={"rental": None}),
+            {},
+            "Rental 7, which had stood still before, is gone.",
+        ),
+        (
+            Release("", "keep", started="7"),
+            {},
+            "Rental 7 had stood still, and may have been started. It was kept as asked "
+            "(rent_on_failure: keep), and may bill its GPUs until playbook inferops.gpu.teardown "
+            "releases it.",
+        ),
+        (
+            Release(
+                NONCE,
+                "release",
+                failed={"msg": "Down.", "failure": {}},
+                started="7",
+                stopped={"rental": RENTAL},
+            ),
+            {},
+            "ITS RELEASE FAILED AS WELL: Down. Rental 7 had stood still before and does so again: "
+            "it bills 0.3412 dollars per hour until playbook inferops.gpu.teardown releases it.",
+        ),
+        (
             Release("", "release"),
             {"id": "7", "price_usd_per_hour": None},
             "Rental 7 is older than this run, so it was kept: it bills at an unknown price until "
@@ -123,6 +166,12 @@ def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
         "kept unseen",
         "older",
         "stopped",
+        "stopped again",
+        "stop killed",
+        "stop failed",
+        "gone meanwhile",
+        "start kept unseen",
+        "neither released nor running",
         "no price",
     ],
 )

@@ -295,6 +295,52 @@ def test_what_another_controller_has_rented_earlier_elsewhere_wins(markets: Mark
     assert markets.billing() == {VASTAI: 0, RUNPOD: 1}
 
 
+def test_what_was_rented_is_named_where_the_other_one_refuses_to_say_what_it_has(
+    markets: Markets,
+) -> None:
+    """Whether another controller has an older one there nobody knows: whoever rescues releases."""
+    markets.without_offers(RUNPOD)
+
+    def refuse_there(phase: str, request: Request, _number: int) -> None:
+        if phase == "after" and "/asks/" in request.path:
+            markets.fault(RUNPOD, {**DOWN, "status": 401})
+
+    markets.simulators[VASTAI].observe = refuse_there
+    failed = markets.rent(nonce="01234567")
+    assert failed["failed"]
+    assert markets.billing() == {VASTAI: 1, RUNPOD: 0}
+    assert failed["nonce"] == "01234567"
+    assert [one["outcome"] for one in failed["attempts"]] == ["rented"]
+
+
+def test_what_was_started_stands_still_again_though_another_one_counts(markets: Markets) -> None:
+    older, younger = twins(markets)
+    named = {"name": "gpu-1", "state": "stopped", "reaper": True}
+    stopped = markets.run("rental", **named, id=younger["id"], id_provider=VASTAI)
+    assert stopped["rental"]["id"] == younger["id"]
+    (row,) = markets.simulators[VASTAI].control.state()["rentals"]
+    assert row["status"] == "stopped"
+    # Whose an id is must be said.
+    refused = markets.run("rental", **named, id=older["id"])
+    assert "id_provider" in refused["msg"]
+
+
+def test_a_start_that_is_followed_by_a_failure_elsewhere_is_told(markets: Markets) -> None:
+    ours = markets.rent(accounts=markets.accounts(VASTAI))["rental"]
+    markets.pass_time(60)
+    markets.rent(accounts=markets.accounts(RUNPOD))
+    for one in markets.simulators.values():
+        (rental,) = one.market.rentals.values()
+        while not rental.running:
+            rental.gone.wait(0.001)
+        one.market.set_state(rental, "stopped")
+    markets.pass_time(SETTLED_SECONDS)
+    markets.fault(RUNPOD, {**DOWN, "method": "DELETE"})
+    failed = markets.rent()
+    assert failed["failed"]
+    assert (failed["started"], failed["started_provider"]) == (ours["id"], VASTAI)
+
+
 def test_an_extension_finds_it_wherever_it_is(markets: Markets) -> None:
     markets.without_offers(VASTAI)
     markets.rent()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.market import wire
-from tests.unit.market.conftest import Market, die
+from tests.unit.market.conftest import Market, die, fault
 
 
 def stop(market: Market, **options: Any) -> dict[str, Any]:
@@ -195,8 +195,50 @@ def test_a_start_of_which_nobody_knows_rents_no_second_one(market: Market) -> No
     failed = market.rent()
     assert failed["failed"]
     assert f"Nobody knows whether rental {rental_id} was started" in failed["msg"]
+    assert (failed["started"], failed["started_provider"]) == (rental_id, "vastai")
     assert len(market.creates()) == 1
     assert [str(one["id"]) for one in market.billing()] == [rental_id]
+
+
+def test_what_could_not_be_released_after_its_start_is_named_as_started(market: Market) -> None:
+    """It may run as soon as its GPUs are free."""
+    rental_id = running(market)
+    stop(market)
+    market.faults(
+        fault("reply", on="start", saying="done", times=99),
+        fault("destroy_noop", times=9999),
+    )
+    failed = market.rent()
+    assert failed["failed"]
+    assert failed["started"] == rental_id
+
+
+def test_a_failure_that_starts_nothing_names_nothing_as_started(market: Market) -> None:
+    rental_id = running(market)
+    stop(market)
+    take_gpus(market, rental_id)
+    market.fault("reply", on="create", status=500, body="", times=9)
+    failed = market.rent()
+    assert failed["failed"]
+    assert "started" not in failed
+
+
+def test_lists_that_are_behind_keep_nothing_running_that_has_to_stand_still(
+    market: Market,
+) -> None:
+    rental_id = running(market)
+    market.fault("list_without", label="", times=99)
+    assert stop(market, id=rental_id)["changed"]
+    assert row(market, rental_id)["status"] == "stopped"
+
+
+def test_reads_that_are_down_keep_nothing_running_that_a_list_shows(market: Market) -> None:
+    rental_id = running(market)
+    market.fault("reply", on="get", status=500, body="", times=9999)
+    failed = stop(market, id=rental_id)
+    assert failed["failed"]
+    # Nobody has seen it stand still, but it was told to.
+    assert row(market, rental_id)["status"] == "stopped"
 
 
 def test_a_start_without_credit_ends_nothing_and_says_why(market: Market) -> None:
@@ -225,6 +267,30 @@ def test_a_start_that_is_refused_in_other_words_ends_nothing(market: Market) -> 
 
 #: How a list that is odd shows what runs.
 STANDING = {"actual_status": "stopped", "intended_status": "stopped", "cur_state": "stopped"}
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"actual_status": "exited", "status_msg": None},
+        {"actual_status": "loading", "status_msg": "unauthorized: authentication required"},
+    ],
+    ids=["exited", "loading"],
+)
+def test_what_was_stopped_bills_its_disk_alone_whatever_its_host_was_doing(
+    market: Market, shown: dict[str, Any]
+) -> None:
+    """As rows in the field show it: what the machine last said stays, and is no status."""
+    rental_id = running(market)
+    market.clock.sleep(60)
+    costs = {"dph_total": 0.47777777777777775, "storage_total_cost": 0.0021}
+    market.fault("row_is", fields={**STANDING, **shown, **costs}, times=99)
+    (told,) = market.run("rental_info", scope="test")["rentals"]
+    assert (told["id"], told["status"]) == (rental_id, "stopped")
+    assert told["billed_usd_per_hour"] == 0.0021
+    assert shown["actual_status"] in told["status_text"]
+    assert (shown["status_msg"] or "") in told["status_text"]
+    assert not stop(market)["changed"]
 
 
 def test_one_odd_list_starts_nothing_that_serves(market: Market) -> None:

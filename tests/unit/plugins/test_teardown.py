@@ -20,15 +20,16 @@ TEARDOWN = REPOSITORY / "playbooks" / "teardown.yml"
 def test_a_rental_of_which_only_the_id_can_be_read_is_torn_down(
     tmp_path: Path, simulator: Simulator
 ) -> None:
-    """One odd port, and looking it up fails: its end needs no more than its id."""
+    """One odd price, and looking it up fails: its end needs no more than its id."""
     wish = {"label": Mark.new("test", "gpu-1", 0, 0).encode(), "image": "any"}
     offer = simulator.market.search()[0]["id"]
     rental = simulator.market.create(offer, wish, Traits(boot_seconds=0))
-    odd = {"ports": {"22/tcp": [{"HostPort": "70000"}]}}
+    odd = {"dph_total": -1}
     simulator.control.plan_faults([fault("row_is", fields=odd, times=999)])
     status, output = play(tmp_path, TEARDOWN, "--limit", "gpu-1", inferops_api_url=simulator.url)
     assert status == 0, output
-    assert f"row of rental {rental.id} cannot be understood: 70000 is not a port. What" in output
+    why = "-1.0 is not a price"
+    assert f"row of rental {rental.id} cannot be understood: {why}. What" in output
     assert f"Released and proven gone: rental {rental.id} of vastai" in output
     assert simulator.control.state()["rentals"] == []
 

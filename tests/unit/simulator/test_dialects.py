@@ -50,6 +50,7 @@ def test_the_features_are_those_that_the_provider_has(provider: str, dialect: Di
     assert ("second mark" in dialect.features) == kind.keeps_second_mark
     assert ("attach" in dialect.requests) == kind.attaches_keys
     assert ("change" in dialect.requests) == kind.can_change_mark
+    assert ("stop" in dialect.requests) == ("start" in dialect.requests) == kind.can_stop
     assert ("charges" in dialect.requests) == kind.tells_charges
     assert ("log" in dialect.requests) == kind.tells_log
     known = set(dialect.credentials)
@@ -74,6 +75,22 @@ def test_nothing_is_left_out_where_the_faults_were_first_seen() -> None:
 
 def test_ids_are_numbers_of_the_market_and_back(dialect: Dialect) -> None:
     assert dialect.number(dialect.rental_id(95_973_950)) == 95_973_950
+
+
+def test_what_has_no_name_is_called_alike_in_every_market() -> None:
+    dialect = dialect_of(DEFAULT_PROVIDER)
+    asked = [Request("GET", f"/api/v0/instances/{one}/ssh/", {}, {}, b"") for one in (7, 95_973)]
+    assert {dialect.name_of(one) for one in asked} == {"GET /api/v0/instances/<id>/ssh/"}
+
+
+def test_a_state_that_is_asked_for_is_told_from_another_label() -> None:
+    dialect = dialect_of(DEFAULT_PROVIDER)
+    for name, body in (
+        ("start", b'{"state": "running"}'),
+        ("stop", b'{"state":"stopped"}'),
+        ("change", b'{"label": "state: stopped"}'),
+    ):
+        assert dialect.name_of(Request("PUT", "/api/v0/instances/7/", {}, {}, body)) == name
 
 
 def test_a_release_names_the_rental_that_it_ends(dialect: Dialect) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ..border import check_id, printable, shown
+from ..border import check_id, check_port, port_of, printable, shown
+from ..model import Endpoint
 
 #: What a field of a wrong type ends in.
 DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -32,6 +33,24 @@ def id_or_none(value: Any) -> str | None:
     except ValueError:
         return None
     return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+
+
+def tcp_ways(address: Any, ports: Iterable[Any]) -> dict[str, Endpoint]:
+    """TCP ports by number, as they are reached from outside at *address*, of inner and outer ones.
+
+    What is no pair of ports is left out: it must hide neither the other ways nor the rental, which
+    bills. The first way of a port counts. Raises one of DAMAGED for an odd address.
+    """
+    found: dict[str, Endpoint] = {}
+    for pair in ports:
+        try:
+            inner, outer = (port_of(one) for one in pair)
+            check_port(inner)
+            check_port(outer)
+        except DAMAGED:
+            continue
+        found.setdefault(str(inner), Endpoint(address, outer))
+    return found
 
 
 def numeric(

@@ -15,7 +15,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..border import check_prices, port_of, printable, shown
@@ -43,7 +43,7 @@ from ..model import (
 )
 from ..wish import Wish
 from .dashes import with_dashes, without_dashes
-from .fields import DAMAGED, id_or_none, moment, numeric, required
+from .fields import DAMAGED, id_or_none, moment, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of
@@ -350,7 +350,7 @@ class PrimeIntellect(RestProvider):
             download_mbit_per_second=None,
             ssh_user=user or self.ssh_user,
             ssh=ways,
-            ports=dict(_ports(row)),
+            ports=_ports(row),
             console_url=self._console_url,
             stopped_usd_per_hour=numeric(row, "stoppedPriceHr"),
             is_ending=row.get("status") == _ENDING,
@@ -528,9 +528,9 @@ def _ssh(row: dict[str, Any]) -> tuple[str | None, tuple[Endpoint, ...]]:
     return found[1], (Endpoint(found[2], port_of(found[3] or _SSH_PORT)),)
 
 
-def _ports(row: dict[str, Any]) -> Iterator[tuple[str, Endpoint]]:
+def _ports(row: dict[str, Any]) -> dict[str, Endpoint]:
     """TCP ports of the pod, by number, as they are reached from outside; not those behind a URL."""
     address = _first(row.get("ip"))
-    for port in row.get("primePortMapping") or ():
-        if address and port.get("protocol") == "TCP" and str(port["external"]).isdecimal():
-            yield str(port_of(port["internal"])), Endpoint(address, port_of(port["external"]))
+    told = row.get("primePortMapping") or () if address else ()
+    tcp = (port for port in told if port.get("protocol") == "TCP")
+    return tcp_ways(address, ((port.get("internal"), port.get("external")) for port in tcp))

@@ -34,6 +34,7 @@ from ..model import (
     RUNNING,
     STARTING,
     STOPPED,
+    Charge,
     Endpoint,
     Offer,
     Order,
@@ -41,7 +42,16 @@ from ..model import (
     RentalLog,
 )
 from ..wish import Wish
-from .fields import DAMAGED, as_moment, id_or_none, moment, numeric, oddity, required
+from .fields import (
+    DAMAGED,
+    as_moment,
+    id_or_none,
+    moment,
+    numeric,
+    oddity,
+    required,
+    tcp_ways,
+)
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of
 from .transport import Response, expect_ok
@@ -63,6 +73,8 @@ _GPU_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .-]{0,59}")
 _DATA_CENTER = re.compile(r"[A-Z0-9-]{1,20}")
 _OFFER_ID = re.compile(r"(SECURE|COMMUNITY)\.([A-Za-z0-9_.-]+?)\.x(\d{1,2})(?:\.in-([A-Z]{2}))?")
 _GB_PER_GIB = 2**30 / 1e9
+#: Of the hours that are billed, the newest may not have come for all pods yet.
+_LATELY_SECONDS = 2 * 3600.0
 #: Dollars for a GB of container disk, from its price list.
 _DISK_USD_PER_GB_MONTH, _HOURS_PER_MONTH = 0.10, 730.0
 _MARK_VARIABLE = "INFEROPS_MARK"
@@ -124,6 +136,7 @@ class RunPod(RestProvider):
     attaches_keys = False
     tells_gpu_names = True
     keeps_second_mark = True
+    tells_charges = True
     tells_bill = True
     tells_log = True
     # The key in a pod is documented to be good for that pod alone, and not whether it may end it.
@@ -203,19 +216,40 @@ class RunPod(RestProvider):
             )
         return None if row.get("status") == _GONE else self._rental(row)
 
+    def charged(self, since: float) -> dict[str, Charge]:
+        """``GET /v2/billing/pods``: of pods that were billed lately; bills tell no names."""
+        bills = self._bills("Reading bills", since, {})
+        newest = max((hour for hour, _pod, _usd in bills), default=0.0)
+        # A pod that has ended is in no newer hour than that; one that bills is in all of them.
+        lately = {pod for hour, pod, _usd in bills if hour >= newest - _LATELY_SECONDS}
+        usd: dict[str, float] = {}
+        for _hour, pod, amount in sorted(bills):
+            usd[pod] = usd.get(pod, 0.0) + amount
+        named = (pod for pod in usd if pod in lately and id_or_none(pod))
+        return {pod: Charge(None, usd[pod]) for pod in named}
+
     def billed_usd(self, rental_id: str, since: float) -> float | None:
-        """``GET /v2/billing/pods``, by the hour; without a begin of the last 30 days."""
-        query = {"podId": rental_id, "bucketSize": "hour"}
+        """``GET /v2/billing/pods``; without a begin of the last 30 days."""
+        bills = self._bills(f"Reading what {rental_id} was billed", since, {"podId": rental_id})
+        # A filter that it does not know is no error there: everything comes.
+        parts = [usd for _hour, pod, usd in bills if pod == rental_id]
+        return sum(parts) if parts else None
+
+    def _bills(
+        self, doing: str, since: float, wanted: Mapping[str, str]
+    ) -> list[tuple[float, str, float]]:
+        """By the hour: when each begins, in epoch seconds, which pod was billed, and dollars."""
+        query = {**wanted, "bucketSize": "hour"}
         if since:
             query["startTime"] = as_moment(since)
-        doing = f"Reading what {rental_id} was billed"
         rows = self._rows("/v2/billing/pods", "bills", "records", doing, query)
         try:
-            # A filter that it does not know is no error there: everything comes.
-            parts = [required(row, "totalAmount") for row in rows if row["podId"] == rental_id]
+            return [
+                (moment(row["startTime"]) or 0.0, str(row["podId"]), required(row, "totalAmount"))
+                for row in rows
+            ]
         except DAMAGED as error:
             raise ProviderUnavailable(f"{doing}: a record is odd: {oddity(error)}.") from error
-        return sum(parts) if parts else None
 
     def log(self, rental_id: str, seconds: float) -> RentalLog:
         """``GET /v2/pods/{id}/logs``: past events, and then the present ones without an end."""
@@ -290,7 +324,7 @@ class RunPod(RestProvider):
             download_mbit_per_second=None,
             ssh_user=self.ssh_user,
             ssh=tuple(_ssh_endpoints(row)),
-            ports=dict(_ports(row)),
+            ports=_ports(row),
             console_url=self._console_url,
         )
 
@@ -443,8 +477,10 @@ def _ssh_endpoints(row: dict[str, Any]) -> Iterator[Endpoint]:
         yield Endpoint(direct["host"], port_of(direct["port"]))
 
 
-def _ports(row: dict[str, Any]) -> Iterator[tuple[str, Endpoint]]:
+def _ports(row: dict[str, Any]) -> dict[str, Endpoint]:
     """TCP ports of the container, by number, as they are reached from outside."""
+    found: dict[str, Endpoint] = {}
     for port in (row.get("runtime") or {}).get("ports") or ():
-        if port.get("type") == "tcp" and port.get("ip") and port.get("public"):
-            yield str(port["private"]), Endpoint(port["ip"], port_of(port["public"]))
+        if port.get("type") == "tcp" and port.get("ip"):
+            found |= tcp_ways(port["ip"], [(port.get("private"), port.get("public"))])
+    return found

@@ -32,7 +32,7 @@ from ..errors import (
 from ..mark import PREFIX, Mark, claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, Endpoint, Offer, Order, Rental
 from ..wish import Wish, version_key
-from .fields import DAMAGED, as_moment, id_or_none, moment, numeric, required
+from .fields import DAMAGED, as_moment, id_or_none, moment, numeric, required, tcp_ways
 from .provider import PROVIDER, Credential, Usual
 from .rest import RestProvider, offers_of
 from .transport import Response, expect_ok
@@ -518,8 +518,7 @@ def _ways(row: Mapping[str, Any]) -> dict[str, Endpoint]:
     address = row.get("ip")
     if not address:
         return {}
-    ways = {str(_SSH_PORT): Endpoint(address, port_of(row.get("ssh_port") or _SSH_PORT))}
-    for mapped in row.get("port_mappings") or ():
-        inside = str(port_of(mapped["internal_port"]))
-        ways.setdefault(inside, Endpoint(address, port_of(mapped["external_port"])))
-    return ways
+    by_ssh = {str(_SSH_PORT): Endpoint(address, port_of(row.get("ssh_port") or _SSH_PORT))}
+    told = row.get("port_mappings") or ()
+    mapped = ((one.get("internal_port"), one.get("external_port")) for one in told)
+    return {**tcp_ways(address, mapped), **by_ssh}

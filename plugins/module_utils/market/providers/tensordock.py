@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from ..access.start_script import start_script
-from ..border import port_of, printable, shown
+from ..border import printable, shown
 from ..countries import code_of_country
 from ..errors import (
     CredentialError,
@@ -37,7 +37,7 @@ from ..mark import Mark, claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, STOPPED, Endpoint, Offer, Order, Rental
 from ..wish import Wish
 from .dashes import with_dashes, without_dashes
-from .fields import id_or_none, numeric, required
+from .fields import id_or_none, numeric, required, tcp_ways
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of
 from .transport import Response, expect_ok
@@ -521,8 +521,6 @@ def _ways(row: Mapping[str, Any]) -> dict[str, Endpoint]:
     address = row.get("ipAddress")
     if not address:
         return {}
-    ways = {
-        str(port_of(one["internal_port"])): Endpoint(address, port_of(one["external_port"]))
-        for one in row.get("portForwards") or ()
-    }
-    return {_SSH_PORT: Endpoint(address, int(_SSH_PORT)), **ways}
+    told = row.get("portForwards") or ()
+    forwarded = ((one.get("internal_port"), one.get("external_port")) for one in told)
+    return {_SSH_PORT: Endpoint(address, int(_SSH_PORT)), **tcp_ways(address, forwarded)}

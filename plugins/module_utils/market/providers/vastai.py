@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..access.start_script import SelfRelease, start_script
-from ..border import port_of, printable, shown
+from ..border import check_port, port_of, printable, shown
 from ..clock import Clock
 from ..errors import (
     CredentialError,
@@ -43,7 +43,7 @@ from ..model import (
     RentalLog,
 )
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, numeric, required
+from .fields import DAMAGED, id_or_none, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import HOST, Credential, EngineImages, Usual
 from .rest import RestProvider, offers_of
@@ -712,27 +712,39 @@ def _status_text(row: dict[str, Any]) -> str:
 
 def _ssh_endpoints(row: dict[str, Any]) -> list[Endpoint]:
     """The direct way first, then Vast.ai's proxy; the official clients disagree on one."""
-    endpoints = []
     direct = _ports(row).get("22")
-    if direct:
-        endpoints.append(direct)
+    endpoints = [direct] if direct else []
     if row.get("ssh_host") and row.get("ssh_port"):
         jupyter = "jupyter" in (row.get("image_runtype") or "")
-        endpoints.append(
-            Endpoint(row["ssh_host"], port_of(row["ssh_port"]) + (1 if jupyter else 0))
-        )
+        try:
+            port = port_of(row["ssh_port"]) + (1 if jupyter else 0)
+            check_port(port)
+        except DAMAGED:
+            # One way is enough, but without any nobody would learn why.
+            if not endpoints:
+                raise
+        else:
+            endpoints.append(Endpoint(row["ssh_host"], port))
     return endpoints
 
 
 def _ports(row: dict[str, Any]) -> dict[str, Endpoint]:
     """TCP ports of the container, by number, as they are reached from outside."""
     address = (row.get("public_ipaddr") or "").strip()
-    found = {}
-    for name, bindings in (row.get("ports") or {}).items():
-        port, _slash, protocol = name.partition("/")
-        if address and bindings and protocol == "tcp":
-            found[port] = Endpoint(address, port_of(bindings[0]["HostPort"]))
-    return found
+    bound = (row.get("ports") or {}).items() if address else ()
+    tcp = ((name.partition("/"), bindings) for name, bindings in bound)
+    return tcp_ways(
+        address,
+        ((port, _outer(bindings)) for (port, _slash, kind), bindings in tcp if kind == "tcp"),
+    )
+
+
+def _outer(bindings: Any) -> Any:
+    """The port at which a port of the container is bound; None where it is not, or not told."""
+    try:
+        return bindings[0]["HostPort"]
+    except DAMAGED:
+        return None
 
 
 def _says_no_such_instance(response: Response) -> bool:

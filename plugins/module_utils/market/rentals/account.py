@@ -92,8 +92,15 @@ class Account:
         return named(self._of_scope(listed), name)
 
     def everything(self) -> tuple[list[Rental], list[Rental]]:
-        """The scope's rentals, by precedence, and those whose mark of the scope is damaged."""
+        """The scope's rentals, by precedence, and those whose mark of the scope is damaged.
+
+        Those that the list misses and another view shows are among them.
+        """
         listed = self._own_listing()
+        # For a scope that looks empty, the listing itself has asked the other view.
+        if self._of_scope(listed):
+            listed = [*listed, *self.unlisted(listed)]
+        self._doubt_lists_alone()
         return self._of_scope(listed), self._damaged(listed)
 
     def damaged(self, max_age_seconds: float, name: str | None = None) -> list[Rental]:
@@ -123,6 +130,8 @@ class Account:
             listed = self._own_listing()
             found = named(self._of_scope(listed), name) or self.unlisted(listed, name)
             self._provider.check_credential()
+        if not found:
+            self._doubt_lists_alone()
         doubted = [one for one in self._damaged(listed, name) if one.id != but]
         if not found:
             refuse_damaged(doubted, name, UnprovenAbsence)
@@ -148,7 +157,7 @@ class Account:
         youngest_first: dict[str, list[str]] = {}
         for rental_id, charge in reversed(charged.items()):
             if rental_id not in known and self._is_charged_as(charge.label, name):
-                mark = mark_of(charge.label)
+                mark = mark_of(charge.label or "")
                 youngest_first.setdefault(mark.name if mark else "", []).append(rental_id)
         likely = filter(None, chain.from_iterable(zip_longest(*youngest_first.values())))
         most = _CHARGED_LOOKED_AT if name is None else _CHARGED_OF_A_NAME
@@ -156,8 +165,10 @@ class Account:
         found = self._of_scope([rental for rental in seen if rental])
         return found if name is None else named(found, name)
 
-    def _is_charged_as(self, label: str, name: str | None) -> bool:
+    def _is_charged_as(self, label: str | None, name: str | None) -> bool:
         """Whether a bill with this label may be for a rental of the scope, or of *name*."""
+        if label is None:
+            return True
         mark = mark_of(label)
         if mark is None:
             return is_damaged(label, self._scope)
@@ -178,6 +189,20 @@ class Account:
         except MarketError as error:
             self._notify(f"the bills of {rental.id}: {error.cause}")
             return None
+
+    def sure(self, sentence: str) -> str:
+        """*sentence* about what bills, where no doubt speaks against it."""
+        return " ".join(self.doubts) or sentence
+
+    def _doubt_lists_alone(self) -> None:
+        """Say so where nothing but the provider's lists tells what is rented."""
+        if self._provider.tells_charges or self._shared.remembers():
+            return
+        self._doubt(
+            f"What is rented at {self._provider.name} is known by its lists alone: no bills tell "
+            "it, and this controller has not known before what is there. What a list misses that "
+            f"is behind may bill: see {self._provider.console_url}"
+        )
 
     def _doubt(self, sentence: str) -> None:
         if sentence not in self.doubts:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import HostFault, ImageRefused
 from ..mark import draw_nonce
+from .starting import started_in
 
 #: A rental request on a machine that a parallel host rents is never sent.
 _NOT_SENT = "claimed"
@@ -94,7 +95,7 @@ class Ledger:
         *created* is what its call of module rental returned, empty before it was made. Only what
         carries this nonce is this run's to release.
         """
-        if self.is_silent(created):
+        if is_silent(created):
             return self.nonce
         return self.nonce if created.get("nonce") == self.nonce else ""
 
@@ -105,14 +106,15 @@ class Ledger:
             for one in self.attempts
         )
 
-    def is_silent(self, created: Mapping[str, Any]) -> bool:
-        """Whether the call has ended without a word of its own: nobody knows what it has rented."""
-        spoke = "nonce" in created or "failure" in created
-        return bool(created) and not spoke and created.get("rc") not in _NEVER_RAN
-
     def _is_older(self, created: Mapping[str, Any]) -> bool:
         """Whether *created* comes from an attempt before this one."""
         return created.get("nonce", "") not in ("", self.nonce)
+
+
+def is_silent(created: Mapping[str, Any]) -> bool:
+    """Whether the call has ended without a word of its own: nobody knows what it has done."""
+    spoke = "nonce" in created or "failure" in created
+    return bool(created) and not spoke and created.get("rc") not in _NEVER_RAN
 
 
 def _common(sign: str) -> str:
@@ -190,7 +192,8 @@ class Verdict:
     ``release`` is the nonce by which it is released, empty where it is not, and ``release_id`` its
     id where that is known: labels are written into, ids are not. ``shunned`` is the
     machine that is to blame, empty where none is. ``stop`` is the id of an older rental that this
-    run has started and that has to stand still again, empty where there is none.
+    run has started, or may have, and that has to stand still again; empty where there is none.
+    ``stop_provider`` says whose it is.
     """
 
     try_next: bool
@@ -202,6 +205,7 @@ class Verdict:
     attempt: dict[str, Any]
     ledger: Ledger
     stop: str = ""
+    stop_provider: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as plain data."""
@@ -270,8 +274,9 @@ def judge(
     made = created.get("rental") if release else None
     release_id = str((made or {}).get("id") or "")
     told = f"{failure.message}{more}"
-    stop = str(created.get("started") or "") if on_failure == RELEASE else ""
-    return Verdict(try_next, release, release_id, shunned, told, attempt, counted, stop)
+    started = started_in(created) if on_failure == RELEASE else {}
+    stop, whose = started.get("started", ""), started.get("started_provider", "")
+    return Verdict(try_next, release, release_id, shunned, told, attempt, counted, stop, whose)
 
 
 _NO_IMAGE = "Nobody asked for this image: from now on the engine is installed."

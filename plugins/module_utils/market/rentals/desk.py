@@ -52,6 +52,7 @@ from .options import (
     scope_secret,
     with_usual,
 )
+from .starting import as_started, telling_start
 from .tried import NOTHING_BILLS
 
 RENTAL_OPTIONS: dict[str, Any] = {
@@ -83,6 +84,8 @@ RENTAL_OPTIONS: dict[str, Any] = {
 RENTAL_REQUIRED_IF = [("state", "present", ("ssh_public_key",))]
 
 _NONE_RENTED: dict[str, Any] = {"rental": None}
+#: What is done to a rental that is given by its id.
+_DONE = {"absent": "released", "stopped": "stopped"}
 
 
 class Desk:
@@ -177,9 +180,7 @@ class Desk:
 
     def stopped(self) -> dict[str, Any]:
         """Let the rental of the name stand still: its disk stays, and bills alone."""
-        name, options = self._options["name"], self._options
-        found = self._account.find(name) or self._account.prove_none(name)
-        existing = [one for one in readable(found) if options["id"] in (None, one.id)]
+        options, existing = self._options, self._to_stop()
         if not existing:
             return {"changed": False, "rental": None}
         kept = existing[0]
@@ -202,6 +203,20 @@ class Desk:
             "cost_usd": self._account.cost_usd(stands),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(stands)}},
         }
+
+    def _to_stop(self) -> list[Rental]:
+        """The rentals of the name, or that of the given id, by whatever shows it."""
+        name, rental_id = self._options["name"], self._options["id"]
+        if rental_id is None:
+            return readable(self._account.find(name) or self._account.prove_none(name))
+        try:
+            return self._by_id(rental_id, [])
+        except UnprovenAbsence:
+            # Who cannot be asked about it may list it all the same.
+            listed = [one for one in self._account.find(name) if one.id == rental_id]
+            if not listed:
+                raise
+            return listed
 
     def now(self) -> float:
         """The time by its provider's clock."""
@@ -276,13 +291,13 @@ class Desk:
             # A whole mark is nothing that somebody wrote over: it is another name's, or nonce's.
             raise UnprovenAbsence(
                 f"Rental {rental.id} carries the mark {rental.label!r}, which is not the one that "
-                "is to be released, so it was left alone.",
+                f"is to be {_DONE[self._options['state']]}, so it was left alone.",
                 remedy=f"Run teardown for its own name, or end it at {rental.console_url}",
                 money=f"It bills {rate(rental.billed_usd_per_hour)}.",
             )
         self._warn(
             f"The label of rental {rental.id} is {rental.label!r}, which is not the mark that it "
-            "was made with: it is released by its id."
+            f"was made with: it is {_DONE[self._options['state']]} by its id."
         )
         return [rental]
 
@@ -330,21 +345,28 @@ class Desk:
         if not self._provider.can_stop or not self._stands_still(kept):
             return result
         running = replace(kept, status=RUNNING, status_text="running")
-        try:
-            started = running if self._dry_run else self._lifecycle.start(kept)
-        except OfferGone as error:
-            self._warn(f"{error.cause} It is released, and another one is rented.")
-            self._release_all([kept])
+        with telling_start(as_started(kept)):
+            started = running if self._dry_run else self._start(kept)
+        if started is None:
             return self._rent({kept.machine_id} if kept.machine_id else set())
         return {
             **result,
             "changed": True,
             # A pretended start changes nothing that others look at.
             "rental": result["rental"] if self._dry_run else started.to_dict(),
-            "started": kept.id,
+            **as_started(kept),
             "started_told": _started(kept, self._dry_run),
             "diff": {"before": {"rental": _shown(kept)}, "after": {"rental": _shown(running)}},
         }
+
+    def _start(self, kept: Rental) -> Rental | None:
+        """*kept* on its way to run; None where its GPUs are somebody else's, and it is gone."""
+        try:
+            return self._lifecycle.start(kept)
+        except OfferGone as error:
+            self._warn(f"{error.cause} It is released, and another one is rented.")
+            self._release_all([kept])
+            return None
 
     def _stands_still(self, rental: Rental) -> bool:
         """Whether it does by its id as well.

@@ -22,8 +22,9 @@ class Release:
 
     ``on_failure`` is what was asked for. ``released`` holds what was released and proven gone,
     ``failed`` is what the task returned that could not do so. ``silent`` tells that the call which
-    may have rented it has ended without a word. ``stopped`` is what the task returned that let an
-    older rental stand still again, which this run has started.
+    may have rented it has ended without a word. ``started`` is the id of an older rental that this
+    run has started, or may have, and ``stopped`` what the task returned that let it stand still
+    again.
     """
 
     nonce: str
@@ -31,6 +32,7 @@ class Release:
     released: Sequence[Mapping[str, Any]] = ()
     failed: Mapping[str, Any] = field(default_factory=dict)
     silent: bool = False
+    started: str = ""
     stopped: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -87,16 +89,36 @@ def in_one(failed: Failed, parts: Sequence[str]) -> str:
 
 def _bill(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
     """What still bills, or may; nothing where nothing was rented."""
+    parts = (_bill_of_nonce(release, rental, cost_usd), _bill_of_started(release, rental))
+    return " ".join(filter(None, parts)) or _bill_of_older(rental)
+
+
+def _bill_of_nonce(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
+    """What became of what this run has rented, or may have."""
     if release.failed:
         return _not_released(release)
-    if release.stopped:
-        return _stopped(release.stopped)
     if release.released:
         return " ".join(map(_gone, release.released))
-    if release.nonce and release.on_failure == RELEASE:
+    if not release.nonce:
+        return ""
+    if release.on_failure == RELEASE:
         return _not_listed(release)
-    if release.nonce:
-        return _kept(release, rental, cost_usd)
+    return _kept(release, rental, cost_usd)
+
+
+def _bill_of_started(release: Release, rental: Mapping[str, Any]) -> str:
+    """What became of what this run has started, or may have; told otherwise where it is kept."""
+    if release.stopped:
+        return _stopped(release.started, release.stopped)
+    if release.started and not rental:
+        return (
+            f"Rental {release.started} had stood still, and may have been started. It was kept as "
+            f"asked (rent_on_failure: keep), and may bill its GPUs until {_TEARDOWN} releases it."
+        )
+    return ""
+
+
+def _bill_of_older(rental: Mapping[str, Any]) -> str:
     if rental and not rental.get("own"):
         return (
             f"Rental {rental.get('id')} is older than this run, so it was kept: {_rate(rental)} "
@@ -111,11 +133,16 @@ def _gone(one: Mapping[str, Any]) -> str:
     )
 
 
-def _stopped(result: Mapping[str, Any]) -> str:
+def _stopped(started: str, result: Mapping[str, Any]) -> str:
     rental = result.get("rental") or {}
-    if result.get("failed") or not rental:
-        said = result.get("msg") or "nothing is rented under its name any more"
-        return f"IT COULD NOT BE STOPPED AGAIN: {said}"
+    if result.get("failed"):
+        told = f"RENTAL {started} COULD NOT BE STOPPED AGAIN: {result.get('msg') or 'no message'}"
+        if "failure" in result:
+            return told
+        # It was killed, or never ran: nobody has said yet what that means.
+        return f"{told}. It may bill its GPUs until {_TEARDOWN} releases it."
+    if not rental:
+        return f"Rental {started}, which had stood still before, is gone."
     return (
         f"Rental {rental['id']} had stood still before and does so again: "
         f"{_rate(rental)} until {_TEARDOWN} releases it."

@@ -57,7 +57,10 @@ def rental(
         warnings += dict.fromkeys(doubt for desk in desks for doubt in desk.doubts)
     except UnclearCreate as error:
         # By its nonce whoever comes next releases what may have been rented.
-        result = failure(error, stakes, attempts=error.attempts, nonce=error.nonce)
-    except (MarketError, ValueError) as error:
-        result = failure(error, stakes, attempts=getattr(error, "attempts", []))
+        told = {"attempts": error.attempts, "nonce": error.nonce, **error.started}
+        result = failure(error, stakes, **told)
+    except MarketError as error:
+        result = failure(error, stakes, attempts=error.attempts, **error.started)
+    except ValueError as error:
+        result = failure(error, stakes, attempts=[])
     return {**result, "warnings": warnings}

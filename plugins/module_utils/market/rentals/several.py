@@ -27,7 +27,9 @@ from ..offers.runners_up import runners_up
 from .account import readable
 from .asking import ask_all, precedence, together
 from .desk import Desk
+from .options import account_at
 from .reaping import is_settled, waits
+from .starting import started_in, telling_start
 from .tried import exhausted
 
 
@@ -63,6 +65,8 @@ class Desks:
 
     def stopped(self) -> dict[str, Any]:
         """Let the rental of the name stand still, wherever it is."""
+        if self._given["id"] is not None:
+            return self._desk_of_id().stopped()
         living, silent = self._living(Desk.elsewhere)
         if living:
             return living[0][0].stopped()
@@ -89,6 +93,11 @@ class Desks:
             "diff": {"before": {"rentals": before}, "after": {"rentals": []}},
         }
 
+    def _desk_of_id(self) -> Desk:
+        """That of the provider whose the given id is."""
+        named = account_at(self._given, self._given["id_provider"])["provider"]
+        return next(desk for desk in self._desks if desk.provider.name == named)
+
     def _absent_at(self, desk: Desk) -> dict[str, Any]:
         # An id is its provider's own: to others it says nothing, or is somebody else's.
         return desk.absent(by_id=desk.provider.name == self._given["id_provider"])
@@ -113,7 +122,8 @@ class Desks:
         desk, first = living[0]
         readable([first])
         result = desk.keep([rental for one, rental in living if one is desk])
-        others = self._others(living)
+        with telling_start(started_in(result)):
+            others = self._others(living)
         ended = [one for one in others["duplicates"] if one["released"]]
         return {
             **result,
@@ -227,10 +237,26 @@ class Desks:
     def _give_way(self, result: dict[str, Any]) -> None:
         """End what was just rented where another controller has an older one elsewhere.
 
-        Both see both, and both take the older one for the one that counts.
+        Both see both, and both take the older one for the one that counts. Raises UnclearCreate:
+        whatever fails here, what was rented may bill.
         """
         if not result["nonce"]:
             return
+        try:
+            self._let_older_one_count(result)
+        except MarketError as error:
+            made = result["rental"]
+            unclear = UnclearCreate(
+                error.cause,
+                rental_id=made["id"],
+                remedy=error.remedy,
+                money=error.money or f"Rental {made['id']} of {made['provider']} may bill.",
+            )
+            unclear.nonce, unclear.started = result["nonce"], error.started
+            unclear.attempts = result["attempts"]
+            raise unclear from error
+
+    def _let_older_one_count(self, result: dict[str, Any]) -> None:
         living, _silent = self._living(Desk.elsewhere)
         ours = [one for one in living if one[1].mark and one[1].mark.nonce == result["nonce"]]
         if not ours or living[0] == ours[0]:

@@ -10,12 +10,16 @@ cannot be shared, for its file or for who holds it, everybody asks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from ..clock import Clock
 from ..model import Rental
 from ..shared_file import SharedFile
+
+#: No list has been seen to be behind for longer.
+_BEHIND_SECONDS = 900.0
 
 
 class SharedListing:
@@ -43,6 +47,8 @@ class SharedListing:
                     kept["asked_at"] = asked_at
                     kept["rentals"] = [rental.to_dict() for rental in rentals]
                     kept["seen"] = [rental.id for rental in rentals]
+                    if rentals:
+                        kept["known_since"] = _known_since(kept) or asked_at
         except OSError:
             # What was asked for is good even when it could not be kept.
             return ask(set()) if rentals is None else rentals
@@ -58,6 +64,20 @@ class SharedListing:
         except (OSError, KeyError, TypeError, ValueError, AttributeError):
             return []
 
+    def remembers(self) -> bool:
+        """Whether this controller knew what is rented there before any list that may be behind.
+
+        Then a list that misses some of it is noticed.
+        """
+        if self._file is None:
+            return False
+        try:
+            with self._file.locked() as kept:
+                known_since = _known_since(kept)
+        except OSError:
+            return False
+        return bool(known_since) and self._clock.now() - known_since >= _BEHIND_SECONDS
+
     def forget(self, released: str = "") -> None:
         """Let nobody use what was listed before now: a rental request or a release has changed it.
 
@@ -68,8 +88,9 @@ class SharedListing:
         try:
             with self._file.locked() as kept:
                 seen = [rental_id for rental_id in _seen(kept) if rental_id != released]
+                known_since = _known_since(kept)
                 kept.clear()
-                kept["seen"] = seen
+                kept |= {"seen": seen, "known_since": known_since}
         except OSError:
             # It may go on holding the old listing.
             self._file = None
@@ -82,6 +103,12 @@ class SharedListing:
         except (KeyError, TypeError, ValueError, AttributeError):
             pass
         return None
+
+
+def _known_since(kept: dict[str, Any]) -> float:
+    """When this controller first saw something rented; 0 for never, and for what makes no sense."""
+    told = kept.get("known_since")
+    return float(told) if isinstance(told, (int, float)) and math.isfinite(told) else 0.0
 
 
 def _seen(kept: dict[str, Any]) -> list[str]:

@@ -80,8 +80,6 @@ REQUESTS = {
     "attach_key": "attach",
     "check_credential": "user",
     "charged": "charges",
-    "stop": "change",
-    "start": "change",
     "account": "account",
 }
 #: Those that refuse the credential, and those that say "not carried out".
