@@ -51,7 +51,7 @@ _INTERNAL = "_ansible_"
 _HEADERS = ("before_header", "after_header")
 _PRINTED = ("warnings", "deprecations", "exception")
 #: Secrets that follow from others, which roles hand to a host.
-_DERIVED = ("inferops_client_key",)
+_DERIVED = ("inferops_client_key", "inferops_engine_key")
 _MOST_LETTERS, _MOST_WARNINGS = 4000, 20
 _MOST_FAILED_LETTERS = 2**18
 #: What reading an answer raises that has other keys or types than a module of ours gives.

@@ -26,6 +26,8 @@ from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import fits_header
 from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words import (
     CHECKS_SECONDS,
+    KEY,
+    KEY_WORDS,
     NAME,
     refused,
 )
@@ -107,6 +109,7 @@ class Range:
 #: By the end of a name, where its unit stands; the first that suits counts.
 RANGES: tuple[tuple[str, Range], ...] = (
     ("inferops_server_port", Range(1, 65535, ("auto",))),
+    ("inferops_engine_port", Range(1, 65535, ("auto",))),
     ("_ports", Range(1, 65535)),
     ("_port", Range(0, 65535)),
     ("extend_hours", Range(0.05)),
@@ -294,8 +297,11 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
                 f"{name} has a blank or a line break at its end, or a sign in it that no key has: "
                 "set it again without."
             )
-    if str(values.get("inferops_server_port")) == "22":
-        yield "inferops_server_port is 22, where the host's SSH server listens: take another one."
+    for name in ("inferops_server_port", "inferops_engine_port"):
+        if str(values.get(name)) == "22":
+            yield f"{name} is 22, where the host's SSH server listens: take another one."
+    if values.get("inferops_proxy"):
+        yield from _unproxied(values)
     if values.get("rent_deadline_hours") == 0 and not (
         values.get("rent_budget_usd") or values.get("rent_no_deadline")
     ):
@@ -312,6 +318,36 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
         if name.endswith(_ADDRESSES) and value and not _ADDRESS.match(value):
             # It may hold a password.
             yield f"{name} is no address: it has to begin like https://mirror.example."
+
+
+#: What a deploy works out of its own variables for the proxy before its server.
+_OF_THE_PROXY = ("proxy_name", "proxy_listeners", "proxy_servers", "proxy_engine_key")
+
+
+def _unproxied(values: Mapping[str, Any]) -> Iterator[str]:
+    """Why no proxy could stand before the server."""
+    key = values.get("inferops_server_api_key")
+    if not key and values.get("inferops_server_keyless"):
+        yield (
+            "inferops_server_keyless lets clients in without a key, and the proxy of "
+            "inferops_proxy asks all of them for one: leave one of the two out."
+        )
+    if key and not KEY.fullmatch(str(key)):
+        yield f"inferops_server_api_key must be {KEY_WORDS}, for the proxy of inferops_proxy."
+    port, engine_port = (
+        str(values.get(name, "auto")) for name in ("inferops_server_port", "inferops_engine_port")
+    )
+    if port == engine_port != "auto":
+        yield (
+            f"inferops_engine_port is {engine_port}, which inferops_server_port gives to the "
+            "proxy: take another one, or auto."
+        )
+    for name in _OF_THE_PROXY:
+        if values.get(name):
+            yield (
+                f"{name} is set, which deploy works out itself where inferops_proxy is true: leave "
+                "it out. It is for plays of your own with role proxy."
+            )
 
 
 #: What says in a play what a server's option would say.

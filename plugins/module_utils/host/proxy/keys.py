@@ -13,13 +13,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from ...common.server_words import KEY, KEY_WORDS
+
 CLIENT, METRICS = "client", "metrics"
 """The kinds: one for routes of inference, the other for the engine's figures alone."""
 
 UPSTREAM = "key"
 """Under this word the proxy's own key stands in its file."""
 
-_KEY = re.compile(r"[\x21-\x7e]{8,512}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 
 
@@ -30,10 +31,8 @@ def digest(key: str) -> str:
 
 def check(key: str, where: str) -> None:
     """Raise ValueError, without the key, for one that no header could carry or anybody guess."""
-    if not _KEY.fullmatch(key):
-        raise ValueError(
-            f"{where} must be 8 to 512 letters, digits and signs of ASCII, without blanks"
-        )
+    if not KEY.fullmatch(key):
+        raise ValueError(f"{where} must be {KEY_WORDS}")
 
 
 def hashed(clients: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, str]:
