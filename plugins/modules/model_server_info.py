@@ -253,6 +253,7 @@ servers:
         - C(served_model_name) is a list where there are several.
         - Of the environment only the names are told. C(needs_key) says whether clients must send a
           key.
+        - C(proxy_port) is that of the proxy before it, null where none is meant.
         - C(revision) and C(weights_dir) say which files of the model C(arguments) name, null where
           they say nothing of it.
       type: dict
@@ -262,6 +263,7 @@ servers:
         served_model_name: null
         host: 127.0.0.1
         port: 8000
+        proxy_port: null
         python: /home/user/.inferops/stack/venv/bin/python
         arguments: {max_model_len: 8192, enforce_eager: true}
         extra_args: ["-tp", "2"]
@@ -312,6 +314,14 @@ servers:
             utilization_percent: 96
             temperature_celsius: 71
             throttled_by: []
+proxies:
+  description:
+    - The proxies of the host, as M(inferops.gpu.proxy) returns them; with O(name) that before this
+      server alone. Empty where there is none.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 """
 
 from typing import Any
@@ -321,6 +331,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
+    observation as proxy_observation,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxies
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     health as progress,
 )
@@ -357,6 +371,7 @@ def shown(layout: Layout, server: Server) -> dict[str, Any] | None:
         "extra_args": spec.extra_args,
         "suggested_arguments": spec.followed_suggestions,
         "port": spec.port,
+        "proxy_port": spec.proxy_port,
         "supervisor": spec.supervisor,
         "log_max_mib": spec.log_max_mib,
         "start_at_boot": any(each.starts_at_boot(server) for each in every(layout)),
@@ -454,7 +469,13 @@ def main() -> None:
         if module.params["symptoms"]:
             seen["symptoms"] = None if is_well(seen) else symptoms.of(server, seen)
         reported.append(seen)
-    module.exit_json(changed=False, servers=reported)
+    keep = not module.check_mode
+    before = [
+        proxy_observation.observe(proxy, keep)
+        for proxy in proxies(layout.home)
+        if name in (None, proxy.name)
+    ]
+    module.exit_json(changed=False, servers=reported, proxies=before)
 
 
 if __name__ == "__main__":

@@ -171,6 +171,12 @@ options:
     description: How long its processes may take to end after SIGTERM, before SIGKILL.
     type: int
     default: 10
+  wishes:
+    description:
+      - A digest of all that a deploy asked of this host, as M(inferops.gpu.host_look) returns it.
+        It is kept, so that the same wish is recognised the next time.
+    type: str
+    default: ""
   log_max_mib:
     description:
       - How much of the disk its log may take. It has a line for each request, with the name of the
@@ -235,14 +241,26 @@ proxy:
       description: Why it is so, null when there is nothing to say.
       type: str
       sample: null
+    port:
+      description: The port of its first listener, null where it was never asked for.
+      type: int
+      sample: 8000
     pid:
       description: The process of its master.
       type: int
       sample: 4242
+    processes:
+      description: Number of its living processes.
+      type: int
+      sample: 2
     supervisor:
       description: What keeps it running.
       type: str
       sample: systemd
+    supervised:
+      description: Whether launcher and supervisor live, which start it again when it ends.
+      type: bool
+      sample: true
     servers:
       description: Its servers as HAProxy sees them, with their C(status) and C(sessions).
       type: list
@@ -297,12 +315,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction impo
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
+    asked,
     configuration,
+    ending,
     keys,
     lifecycle,
+    observation,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxy_of
-from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.runtime import NoAnswer
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.spec import Spec
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
     lifecycle as service_lifecycle,
@@ -362,10 +382,17 @@ class Run:
                 done = self.make_so(spec, secrets, supervisor)
                 if self.set_start_at_boot(supervisor) and done == NOTHING:
                     done = BOOT
+                self.remember_wishes(spec, secrets)
         except (lifecycle.Refused, supervisors.SupervisorError) as error:
             self.fail(str(error))
         diff = {"before": before, "after": self.shown(spec, secrets)}
         self.exit(done, diff, proxy=self.now(), version=version)
+
+    def remember_wishes(self, spec: Spec, secrets: lifecycle.Secrets) -> None:
+        """For the look of the next deploy. Without the note that one takes the long way."""
+        if self.params["wishes"] and not self.module.check_mode:
+            with contextlib.suppress(OSError):
+                asked.remember(self.proxy, self.params["wishes"], spec, secrets)
 
     def haproxy(self) -> tuple[str, str | None]:
         """The program and its version; on a first run in check mode nothing was installed yet."""
@@ -444,7 +471,11 @@ class Run:
         """Fail unless each port is free, or held by the proxy itself."""
         own = seen.tree if seen else []
         for listener in spec.listens:
-            holders = ports.in_the_way(ports.loopback_for(listener.address), listener.port, own)
+            place = ports.loopback_for(listener.address), listener.port
+            holders = ports.in_the_way(*place, own)
+            if holders and seen:
+                # A worker of its own may have begun since, by the reload of a moment ago.
+                holders = ports.in_the_way(*place, self.proxy.processes())
             if holders is not None:
                 self.fail(
                     f"Port {listener.port} is taken by {ports.named(holders)}. Stop it, or take "
@@ -562,31 +593,18 @@ class Run:
         return service_lifecycle.end(self.proxy, self.params["stop_timeout_seconds"])
 
     def now(self) -> dict[str, Any]:
-        seen = self.look()
-        try:
-            servers = [each._asdict() for each in self.proxy.runtime.servers()]
-        except NoAnswer:
-            servers = []
-        return {
-            "name": self.proxy.name,
-            "phase": seen.phase,
-            "reason": seen.reason,
-            "pid": seen.record.pid,
-            "supervisor": seen.record.supervisor,
-            "servers": servers,
-            "log_path": str(self.proxy.log),
-        }
+        return observation.observe(self.proxy, keep=not self.module.check_mode)
 
     def absent(self) -> NoReturn:
         spec = self.proxy.spec()
         diff = {"before": self.shown(spec), "after": {}}
         try:
             if self.module.check_mode:
-                is_there = service_lifecycle.is_present(self.proxy) or self.holds_keys()
+                is_there = ending.is_there(self.proxy)
                 self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=[])
             with self.alone():
                 # Another run may have ended it while this one waited for its turn.
-                is_there = service_lifecycle.is_present(self.proxy) or self.holds_keys()
+                is_there = ending.is_there(self.proxy)
                 left = self.end().left
                 lifecycle.forget_keys(self.proxy)
         except supervisors.SupervisorError as error:
@@ -599,9 +617,6 @@ class Run:
                 processes_left=shown,
             )
         self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=shown)
-
-    def holds_keys(self) -> bool:
-        return any(lifecycle.held(self.proxy).values())
 
 
 def main() -> None:
@@ -653,6 +668,7 @@ def main() -> None:
             "supervisord_bin_dir": {"type": "path"},
             "start_at_boot": {"type": "bool", "default": False},
             "stop_timeout_seconds": {"type": "int", "default": 10},
+            "wishes": {"type": "str", "default": ""},
             "log_max_mib": {"type": "int", "default": 16},
         },
         required_if=[("state", "present", ["listeners", "servers"])],
