@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.proxy_status import line_of
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.server_status import status_of
 
 DOCUMENTATION = r"""
@@ -57,6 +58,7 @@ _value:
       - >-
         gpu-1/main: running, serving (tokens flow); Qwen/Qwen3-8B on port 8000; up 2.0 h;
         812.5 tokens/s; 12 running, 0 waiting; KV cache 31 %
+      - "gpu-1/proxy main: running on port 8001; main UP, 12 sessions"
     report:
       scope: prod
       rentals: []
@@ -64,6 +66,7 @@ _value:
       hosts:
         gpu-1:
           unknown: ""
+          proxies: []
           servers:
             - name: main
               phase: running
@@ -122,8 +125,13 @@ def host_status(seen: Mapping[str, Any]) -> dict[str, Any]:
     elif "servers" not in found:
         unknown = redact(f"it does not answer: {found.get('msg') or 'no message'}")
     servers = [] if unknown else found["servers"]
+    proxies = [] if unknown else found.get("proxies") or []
     now = time.time()
-    return {"unknown": unknown, "servers": [status_of(server, now) for server in servers]}
+    return {
+        "unknown": unknown,
+        "servers": [status_of(server, now) for server in servers],
+        "proxies": [{**proxy, "line": line_of(proxy)} for proxy in proxies],
+    }
 
 
 def _host_lines(name: str, told: Mapping[str, Any] | None) -> list[str]:
@@ -132,7 +140,7 @@ def _host_lines(name: str, told: Mapping[str, Any] | None) -> list[str]:
         return [f"{name}: it could not be looked up"]
     if told["unknown"]:
         return [f"{name}: {told['unknown']}"]
-    lines = [f"{name}/{server['line']}" for server in told["servers"]]
+    lines = [f"{name}/{one['line']}" for one in (*told["servers"], *told["proxies"])]
     return lines or [f"{name}: no server was started here"]
 
 

@@ -27,6 +27,8 @@ PHASES = {
     "roles/model_cache/tasks/check.yml": "model",
     "roles/numpy": "install",
     "roles/proxy": "proxy",
+    "roles/proxy/tasks/install.yml": "install",
+    "roles/proxy/tasks/provide.yml": "install",
     "roles/reap": "",
     "roles/recover": "look",
     "roles/recover/tasks/reset_gpu.yml": "mend",

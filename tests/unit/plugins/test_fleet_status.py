@@ -51,6 +51,24 @@ def status(health: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return dict(shown)
 
 
+def test_a_proxy_is_a_line_with_each_engine_behind_it() -> None:
+    health = {"state": "serving", "reason": "tokens flow"}
+    server = {**SERVER, "ready_at": time.time(), "health": health, "port": 8001}
+    behind = [
+        {"name": "main", "status": "UP", "sessions": 3},
+        {"name": "small", "status": "DRAIN (agent)", "sessions": 0},
+    ]
+    proxy = {"name": "main", "phase": "running", "reason": None, "port": 8000, "servers": behind}
+    found = {"servers": [server], "proxies": [proxy]}
+    told = fleet({"gpu-1": {"rental": RENTAL, "found": found}})
+    line = "proxy main: running on port 8000; main UP, 3 sessions; small DRAIN (agent), 0 sessions"
+    assert told["servers"][1:] == [f"gpu-1/{line}"]
+    assert told["report"]["hosts"]["gpu-1"]["proxies"] == [{**proxy, "line": line}]
+    ended = {**proxy, "phase": "stopped", "reason": "crashed", "servers": []}
+    told = fleet({"gpu-1": {"rental": RENTAL, "found": {**found, "proxies": [ended]}}})
+    assert told["servers"][1:] == ["gpu-1/proxy main: stopped (crashed) on port 8000"]
+
+
 def test_a_rental_shows_its_price_and_who_ends_it_when() -> None:
     assert fleet({}, RENTAL, {**RENTAL, "cost_usd": 1})["rentals"] == [
         "gpu-1: rental 7 of vastai is running; 2 x RTX 4090; 0.3600 dollars per hour, 0.7200 so "

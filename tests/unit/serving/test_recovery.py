@@ -101,6 +101,19 @@ def test_no_step_is_taken_beyond_what_was_asked_for(known: dict[str, Any]) -> No
     assert verdict(**known)["step"] == {}
 
 
+def test_the_proxy_before_a_server_is_shown_and_stays_where_clients_find_it() -> None:
+    behind = [{"name": "main", "status": "DOWN", "sessions": 0}]
+    proxy = {"name": "main", "phase": "running", "port": 8000, "servers": behind}
+    line = "Before it is proxy main: running on port 8000; main DOWN, 0 sessions."
+    spec = {**SPEC, "port": 8001, "proxy_port": 8000, "arguments": {"max_num_seqs": "4"}}
+    found = verdict(server(spec=spec), proxies=[proxy])
+    assert line in found["shown"]
+    report = found["report"]
+    assert (report["port"], report["proxy_port"], report["max_connections"]) == (8001, 8000, 4)
+    assert verdict(SERVES, proxies=[proxy])["shown"][1:] == [line]
+    assert verdict(SERVES)["report"]["proxy_port"] is None
+
+
 def test_a_server_that_serves_is_left_alone() -> None:
     found = verdict(SERVES)
     assert (found["step"], found["plan"], found["error"]) == ({}, [], "")
