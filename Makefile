@@ -8,7 +8,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
 	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
-	server-drill stack-matrix compatibility vllm-options recipes docs \
+	report-drill screenshots server-drill stack-matrix compatibility vllm-options recipes docs \
 	format lock build clean
 
 help: ## List these commands
@@ -45,7 +45,7 @@ unit: $(READY) ## Unit tests
 integration: image ## Integration tests: real hosts, real SSH, the built tarball
 	@$(CHECK) --only integration
 
-long: image ## Whole stories that take minutes each: a model that is mended, a host that vanishes
+long: image ## Whole stories that take minutes each: a model that is mended, hosts that vanish or stand still
 	@$(CHECK) --only long
 
 molecule: image ## Every molecule scenario
@@ -76,7 +76,7 @@ markets: image ## Deploy and teardown with a real host on every marketplace, on 
 # The drills prove that no dollar leaks. SEED= changes what is drawn by lot.
 DRILL_SEED = $(if $(SEED),--seed $(SEED))
 
-crashpoints: image ## Kill rent and teardown at every call and task; PROVIDER= names another, or all (half an hour)
+crashpoints: image ## Kill rent and teardown at every call and task; PROVIDER= names another, or all (half an hour and more)
 	@$(BIN)/python -m tests.drills.crashpoints $(if $(PROVIDER),--provider $(PROVIDER))
 
 races: image ## Two controllers rent the same name at once, 20 interleavings
@@ -102,6 +102,15 @@ searching: $(READY) ## A search of every marketplace at once, against the slowes
 # ONLY= names parts (floor, seed, image, again, noop, fleet, check40), RUNS= how often each is measured.
 bench: image ## Seconds of a deployment, against a script by hand and the old runbook (about an hour)
 	@PYTHONPATH=collections $(BIN)/python -m tests.benchmarks.deploy $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS))
+
+# Debian's Chromium is installed for these two alone.
+report-drill: $(READY) ## The report of status for 12 hosts in a real browser, phone and desk, light and dark
+	@tests/tools/setup.sh browser
+	@PYTHONPATH=collections $(BIN)/python -m tests.report drill
+
+screenshots: $(READY) ## Write the documents' pictures of that report anew
+	@tests/tools/setup.sh browser
+	@PYTHONPATH=collections $(BIN)/python -m tests.report pictures
 
 # ONLY= names drills, comma-separated. MUTANT= breaks a rule of `make mutants` first.
 server-drill: image ## Break real servers in every known way, under both supervisors

@@ -124,6 +124,8 @@ class CallbackModule(Default):
         self._running: dict[str, _Running] = {}
         #: Those that have done a task of their phase and wait for the next one.
         self._resting: dict[str, _Running] = {}
+        #: Those in a task that is shown by itself, as are the lines that it tells meanwhile.
+        self._in_the_open: set[str] = set()
         #: What is still to be shown: hosts that tell the same at once share a line.
         self._entries: list[Done | Said] = []
         self._width = 0
@@ -198,14 +200,20 @@ class CallbackModule(Default):
         while not self._over.wait(_LOOK_EVERY_SECONDS):
             with self._guard:
                 self._flush()
+                self._hear()
                 for line in self._due_lines(time.monotonic()):
                     self._display.display(line)
 
-    def _due_lines(self, now: float) -> list[str]:
-        """One line for each phase that lasts, with all its hosts, when its time has come."""
-        for host, text in (self._channel.take() if self._channel else {}).items():
+    def _hear(self) -> None:
+        """What tasks tell while they run: the last word of a phase, or a line of its own."""
+        for host, text in self._channel.take() if self._channel else ():
             if host in self._running:
                 self._running[host].detail = text
+            elif host in self._in_the_open:
+                self._display.display(f"{plain_line(host)}: {text}")
+
+    def _due_lines(self, now: float) -> list[str]:
+        """One line for each phase that lasts, with all its hosts, when its time has come."""
         due: dict[str, list[str]] = {}
         for host, one in self._running.items():
             due.setdefault(one.label, []).append(host)
@@ -257,16 +265,22 @@ class CallbackModule(Default):
             explain_interruption()
         with self._guard:
             self._bills.begin(name, task)
-            if not self._hides(task):
-                return
-            self._width = max(self._width, len(name))
-            phase = phase_table.phase_of(self._place(task))
-            if phase and task.action not in phase_table.THINKING:
-                self._close(self._timeline.enter(name, phase, now))
-            self._run(name, phase or plain_line(task.get_name().rpartition(" : ")[2]), now)
-        if self._thread is None:
+            if self._hides(task):
+                self._enter(name, task, now)
+            else:
+                self._resting.pop(name, None)
+                self._in_the_open.add(name)
+        if self._channel and self._thread is None:
             self._thread = threading.Thread(target=self._watch, name="phases", daemon=True)
             self._thread.start()
+
+    def _enter(self, host: str, task: Any, now: float) -> None:
+        """A host enters a task that is shown as a part of its phase."""
+        self._width = max(self._width, len(host))
+        phase = phase_table.phase_of(self._place(task))
+        if phase and task.action not in phase_table.THINKING:
+            self._close(self._timeline.enter(host, phase, now))
+        self._run(host, phase or plain_line(task.get_name().rpartition(" : ")[2]), now)
 
     def _run(self, host: str, label: str, now: float) -> None:
         rested = self._resting.pop(host, None)
@@ -278,6 +292,8 @@ class CallbackModule(Default):
         """What is common to all ends of a task; the host's name."""
         name: str = result.host.get_name()
         self._bills.hear(result)
+        self._hear()
+        self._in_the_open.discard(name)
         if name in self._running:
             self._resting[name] = self._running.pop(name)
         return name

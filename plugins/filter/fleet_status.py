@@ -13,6 +13,11 @@ from typing import Any
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.proxy_status import line_of
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.server_status import status_of
+from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_verdicts import (
+    ends_words,
+    next_lines,
+    verdicts,
+)
 
 DOCUMENTATION = r"""
 name: fleet_status
@@ -21,16 +26,21 @@ version_added: "0.1.0"
 description:
   - Internal. Used by the roles and playbooks of this collection.
   - Puts together what the provider says of the rentals of a scope and what each host says of the
-    servers on it, with why they ended and what slows them down.
+    servers on it, with why they ended and what slows them down, and gives a verdict on each.
 positional: _input
 options:
   _input:
     description:
       - C(scope); C(rentals) and C(unasked), of M(inferops.gpu.rental_info).
       - C(hosts), by name. Each has C(rental), the one that it was looked up as, empty when there is
-        none, and C(found), the result of M(inferops.gpu.model_server_info) with
-        O(ignore:health_check) and O(ignore:symptoms), skipped where there was no address yet. A
-        host that could not be looked up is empty.
+        none, C(name), under which that was, and C(found), the result of
+        M(inferops.gpu.model_server_info) with O(ignore:health_check) and O(ignore:symptoms),
+        skipped where there was no address yet. C(limits) has C(budget_usd) and
+        C(price_usd_per_hour), where the host was rented with such. A host that could not be looked
+        up is empty.
+      - C(named), all names of the inventory, by which orphans are known; C(warn_hours), before a
+        deadline is told to be near; C(reaper), whether playbook C(inferops.gpu.reap) runs
+        regularly; C(now), in seconds since the epoch, by default the controller's own time.
     type: dict
     required: true
 author:
@@ -46,7 +56,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(rentals) and C(servers), a line for each, and C(report), the same for a program.
+    - C(rentals) and C(servers), a line for each; C(next), a line for each host that needs
+      somebody, the most urgent first; and C(report), all of it for a program.
   type: dict
   sample:
     rentals:
@@ -59,12 +70,29 @@ _value:
         gpu-1/main: running, serving (tokens flow); Qwen/Qwen3-8B on port 8000; up 2.0 h;
         812.5 tokens/s; 12 running, 0 waiting; KV cache 31 %
       - "gpu-1/proxy main: running on port 8001; main UP, 12 sessions"
+    next:
+      - >-
+        gpu-1: ends soon (ends in 1.2 hours, by its provider). Playbook inferops.gpu.extend renews
+        it.
     report:
       scope: prod
+      at: 1795312800
       rentals: []
       unasked: []
+      verdicts:
+        gpu-1:
+          level: warn
+          verdict: ends soon
+          why: ends in 1.2 hours, by its provider
+          next: Playbook inferops.gpu.extend renews it.
+          notes:
+            - {level: ok, verdict: serving, why: tokens flow, next: ""}
       hosts:
         gpu-1:
+          name: gpu-1
+          own: false
+          limits: {}
+          state: ""
           unknown: ""
           proxies: []
           servers:
@@ -84,60 +112,84 @@ _value:
               levers: []
 """
 
-ENFORCERS = {
-    # The list does not show whether a host has its switch: deploy and extend read it back.
-    "host": "the switch that was sent along with its rental request",
-    "provider": "its provider",
-    "nobody": "nobody but playbook inferops.gpu.reap",
-}
+#: What reading an answer raises that has other keys or types than our module gives.
+_ODD_SHAPE = (LookupError, TypeError, ValueError, AttributeError)
 
 
 def fleet_status(fleet: Mapping[str, Any]) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    rentals = fleet.get("rentals") or []
-    hosts = fleet.get("hosts") or {}
-    told = {name: host_status(seen) for name, seen in hosts.items() if seen}
+    rentals, now = fleet.get("rentals") or [], float(fleet.get("now") or time.time())
+    hosts = {name: host_status(seen, now) for name, seen in (fleet.get("hosts") or {}).items()}
+    told = verdicts(
+        rentals,
+        hosts,
+        fleet.get("named"),
+        float(fleet.get("warn_hours") or 0) * 3600,
+        bool(fleet.get("reaper")),
+    )
     return {
         "rentals": [
             *map(_rental_line, rentals),
             _sum_line(fleet["scope"], rentals, fleet.get("unasked") or ()),
         ],
-        "servers": [line for name in hosts for line in _host_lines(name, told.get(name))],
+        "servers": [line for name in hosts for line in _host_lines(name, hosts[name])],
+        "next": next_lines(told),
         "report": {
             "scope": fleet["scope"],
+            "at": round(now),
             "rentals": rentals,
             "unasked": list(fleet.get("unasked") or ()),
-            "hosts": told,
+            "hosts": hosts,
+            "verdicts": told,
         },
     }
 
 
-def host_status(seen: Mapping[str, Any]) -> dict[str, Any]:
+def host_status(seen: Mapping[str, Any], now: float) -> dict[str, Any]:
     """The servers of one host; or why nothing is known of them."""
-    found = seen["found"]
-    unknown = ""
-    if not seen["rental"]:
-        unknown = "nothing is rented under this name"
-    elif seen["rental"].get("status") == "stopped":
-        unknown = "its rental stands still: playbook inferops.gpu.deploy starts it again"
-    elif found.get("skipped"):
-        unknown = "its rental has no address yet"
-    elif "servers" not in found:
-        unknown = redact(f"it does not answer: {found.get('msg') or 'no message'}")
-    servers = [] if unknown else found["servers"]
-    proxies = [] if unknown else found.get("proxies") or []
-    now = time.time()
+    rental = seen.get("rental") or {}
+    state, unknown = _unknown(seen)
+    servers: list[dict[str, Any]] = []
+    proxies: list[dict[str, Any]] = []
+    try:
+        if not state:
+            found = seen["found"]
+            servers = [status_of(one, now) for one in found["servers"]]
+            proxies = [{**one, "line": line_of(one)} for one in found.get("proxies") or ()]
+    except _ODD_SHAPE:
+        # One host that lies must not take the lines of the others away.
+        servers, proxies = [], []
+        state, unknown = "odd", "it answers what no module of this collection answers"
     return {
+        "name": seen.get("name") or "",
+        "own": bool(rental.get("own")),
+        "limits": dict(seen.get("limits") or {}),
+        "state": state,
         "unknown": unknown,
-        "servers": [status_of(server, now) for server in servers],
-        "proxies": [{**proxy, "line": line_of(proxy)} for proxy in proxies],
+        "servers": servers,
+        "proxies": proxies,
     }
 
 
-def _host_lines(name: str, told: Mapping[str, Any] | None) -> list[str]:
+def _unknown(seen: Mapping[str, Any]) -> tuple[str, str]:
+    """Why nothing is known of the servers of a host, in a word and for people; else empty."""
+    if not seen:
+        return "not_looked_up", "it could not be looked up"
+    found = seen["found"]
+    if not seen["rental"]:
+        return "not_rented", "nothing is rented under this name"
+    if seen["rental"].get("status") == "stopped":
+        still = "its rental stands still: playbook inferops.gpu.deploy starts it again"
+        return "stands_still", still
+    if found.get("skipped"):
+        return "no_address", "its rental has no address yet"
+    if "servers" not in found:
+        return "silent", redact(f"it does not answer: {found.get('msg') or 'no message'}")
+    return "", ""
+
+
+def _host_lines(name: str, told: Mapping[str, Any]) -> list[str]:
     # One host that could not be looked up must not take the lines of the others away.
-    if told is None:
-        return [f"{name}: it could not be looked up"]
     if told["unknown"]:
         return [f"{name}: {told['unknown']}"]
     lines = [f"{name}/{one['line']}" for one in (*told["servers"], *told["proxies"])]
@@ -148,21 +200,11 @@ def _rental_line(rental: Mapping[str, Any]) -> str:
     named = f"{rental['mark']['name']}: rental {rental['id']} of {rental['provider']}"
     if rental.get("status") == "unreadable":
         return f"{named} may bill, and nobody knows how much: {rental['status_text']}"
-    left = rental["remaining_seconds"]
-    if left is None:
-        ends = "no deadline"
-    elif left < 0:
-        ends = "PAST its deadline"
-    else:
-        ends = f"ends in {left / 3600:.1f} hours, by {ENFORCERS[rental['enforced_by']]}"
-    contract = rental["contract_remaining_seconds"]
-    if contract is not None and (left is None or contract < left):
-        ends = f"its contract ends in {contract / 3600:.1f} hours"
     price = rental["billed_usd_per_hour"]
     bills = "price not told" if price is None else f"{price:.4f} dollars per hour"
     return (
         f"{named} is {rental['status_text']}; {rental['gpu_count']} x {rental['gpu_name']}; "
-        f"{bills}, {rental['cost_usd']:.4f} so far; {ends}"
+        f"{bills}, {rental['cost_usd']:.4f} so far; {ends_words(rental)}"
     )
 
 

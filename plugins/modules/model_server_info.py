@@ -296,7 +296,8 @@ servers:
           V(not_running), and C(reason) says why. V(unproven) means that it answers, and that
           nothing shows whether it can generate.
         - The figures are those of its metrics, null where its version does not publish them.
-        - C(gpus) is what the driver tells about load, heat and throttling, empty where it does not.
+        - C(gpus) is what the driver tells about load, heat, memory and throttling, empty where it
+          does not.
         - C(port_owners) are strangers on the port of a server that does not run, and C(free_port)
           one that is free.
       returned: when O(health_check) is not V(none)
@@ -313,6 +314,8 @@ servers:
           - index: 0
             utilization_percent: 96
             temperature_celsius: 71
+            memory_used_mib: 21504
+            memory_total_mib: 24564
             throttled_by: []
 proxies:
   description:

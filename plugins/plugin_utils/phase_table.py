@@ -65,7 +65,10 @@ THINKING = frozenset(
         ),
         *(
             f"inferops.gpu.{name}"
-            for name in ("check_variables", "controller_file", "rental_attempt", "ssh_key_pair")
+            for name in (
+                *("check_variables", "controller_file", "fleet_page"),
+                *("rental_attempt", "ssh_key_pair"),
+            )
         ),
     )
 )

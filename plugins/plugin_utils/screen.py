@@ -40,15 +40,15 @@ class _Channel:
         with contextlib.suppress(BlockingIOError):
             os.write(self.writing, line + b"\n")
 
-    def take(self) -> dict[str, str]:
-        """The latest line of each host that has told something since the last call."""
+    def take(self) -> list[tuple[str, str]]:
+        """Each line that was told since the last call, with its host."""
         read = self._rest
         with contextlib.suppress(BlockingIOError):
             while piece := os.read(self.reading, 65536):
                 read += piece
         *lines, self._rest = read.split(b"\n")
         pairs = (line.decode(errors="replace").partition("\t") for line in lines)
-        return {host: text for host, _tab, text in pairs}
+        return [(host, text) for host, _tab, text in pairs]
 
 
 _channels: list[_Channel] = []

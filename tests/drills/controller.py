@@ -24,8 +24,8 @@ from typing import Any
 
 import yaml
 
+from tests.simulator.app import DEFAULT_PROVIDER, dialect_of
 from tests.simulator.clock import Clock
-from tests.simulator.market import ACCOUNT_KEY
 from tests.simulator.web import Reply, Request, Server, json_reply
 from tests.tools.tree import REPOSITORY
 
@@ -90,9 +90,14 @@ def make_key_pair(folder: Path) -> Path:
     return pair
 
 
-def inventory(folder: Path) -> Path:
-    """Write the fleet that is wanted: one host, which runs what CPUs can run."""
+def inventory(folder: Path, provider: str) -> Path:
+    """Write the fleet that is wanted: one host at a provider, which runs what CPUs can run."""
+    account = dialect_of(provider).credentials
     variables = {
+        "inferops_provider": provider,
+        **{f"inferops_{option}": value for option, value in account.items()},
+        # Elsewhere nobody counts on a host that ends itself.
+        "inferops_reaper": provider != DEFAULT_PROVIDER,
         "inferops_scope": SCOPE,
         "inferops_model": "inferops/tiny-llama",
         "inferops_accelerator": "cpu",
@@ -131,8 +136,9 @@ class Controller:
         self, playbook: Path, inventory_file: Path, clock: Clock, hear: Hear, **variables: Any
     ) -> Play:
         """Start ansible-playbook as its user would, in the market's time."""
+        given = {"inferops_api_url": self.url, **variables}
         command = ["ansible-playbook", "-i", str(inventory_file), str(playbook)]
-        command += ["-e", json.dumps(variables)]
+        command += ["-e", json.dumps(given)]
         return Play(command, self.environment(clock), self.home, hear)
 
     def environment(self, clock: Clock) -> dict[str, str]:
@@ -143,8 +149,6 @@ class Controller:
             "HOME": str(self.home),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "LC_ALL": "C.UTF-8",
-            "VAST_URL": self.url,
-            "VAST_API_KEY": ACCOUNT_KEY,
             "INFEROPS_CLOCK": f"{clock.simulated_base} {clock.real_base} {clock.scale}",
             "ANSIBLE_STDOUT_CALLBACK": "default",  # every task is shown
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),

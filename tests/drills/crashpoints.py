@@ -10,15 +10,15 @@ must leave what it claims. After a rental request and a release the module alone
 the play goes on, and must release what was made, or name it. Some points are taken again for each
 of the troubles (troubles.py). The last line is one JSON object behind the word RESULT.
 
-That is at Vast.ai. At another provider (``--provider``, or ``all``) modules alone are killed,
-before and after every request of a deploy and a teardown, on pretended hosts (modulekills.py).
+That is at the providers of WHOLE_PLAYS. At another one (``--provider``, or ``all``) modules alone
+are killed, before and after every request of a deploy and a teardown, on pretended hosts
+(modulekills.py).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import shlex
 import sys
 import threading
@@ -36,7 +36,6 @@ from tests.drills.stage import (
     Interrupted,
     Outcome,
     Stage,
-    mark_of,
     print_result,
 )
 from tests.drills.troubles import TROUBLES, Trouble
@@ -49,17 +48,20 @@ DAY_SECONDS = 86_400
 SCALE = 10.0
 FIGURES = ("missing", "double_rented", "leaked", "wrong_verdicts", "not_converged")
 SOUND, LYING = "rent", "rent again"
-#: The faults of each market, by the name of its first play.
-MARKETS: dict[str, list[dict[str, Any]]] = {
-    SOUND: [],
-    LYING: [{"kind": "lies", "driver_version": "470.256.02", "times": 1}],
+#: Both markets, by the name of their first play; and in what the host of the second one lies, at
+#: each provider at which whole plays are killed: what an offer does not tell is no lie.
+MARKETS = (SOUND, LYING)
+WHOLE_PLAYS: dict[str, dict[str, Any]] = {
+    "vastai": {"driver_version": "470.256.02"},
+    "runpod": {"vram_factor": 0.5},
 }
 #: With this task the second market's course leaves that of the first.
 TURN = "Give up the failed attempt"
 KEPT = "is older than this run, so it was kept"
 #: Where the module that makes a call is killed alone, once that is done.
 MODULE_KILLED = "module killed after"
-CHANGING = re.compile("PUT .*/asks/|DELETE .*/instances/")
+CREATE = "create"
+CHANGING = (CREATE, "destroy")
 CALM = Trouble("nothing else")
 #: How many points each trouble gets.
 POINTS_EACH = 6
@@ -120,7 +122,9 @@ class Course:
     def follow(self, drill: Drill) -> list[Outcome]:
         """Play both, until the target is reached or one of them fails."""
         self.stage.watch, self.stage.hear = self.watch, self.hear
-        self.stage.simulator.control.plan_faults([*MARKETS[self.market], *self.trouble.renting])
+        lies = [{"kind": "lies", **WHOLE_PLAYS[self.stage.provider], "times": 1}]
+        faults = lies if self.market == LYING else []
+        self.stage.simulator.control.plan_faults([*faults, *self.trouble.renting])
         outcomes: list[Outcome] = []
         for name, playbook in ((self.market, drill.rent), ("teardown", TEARDOWN)):
             self.name = name
@@ -133,13 +137,12 @@ class Course:
 
     def watch(self, phase: str, request: Request) -> None:
         """Pass the point before or after a call; one that is killed before it never makes it."""
-        path = re.sub(r"/\d+(?=/|$)", "/{id}", request.path)
-        call = f"{request.method} {path}"
+        call = self.stage.name_of(request)
         if self.passes(phase, call) and phase == "before":
             raise DropConnection
-        if phase == "after" and CHANGING.match(call):
+        if phase == "after" and call in CHANGING:
             self.passes(MODULE_KILLED, call)
-            if call.startswith("PUT"):
+            if call == CREATE:
                 time.sleep(self.trouble.slow_seconds)
 
     def hear(self, _play: Play, news: dict[str, Any]) -> None:
@@ -258,10 +261,10 @@ def unsaid(stage: Stage, point: Point, outcome: Outcome) -> list[str]:
     if point.moment != MODULE_KILLED:
         return []
     wrong = ["a play went on as if nothing had been killed"] if outcome.exit_status == 0 else []
-    for rental in stage.rentals():
-        nonce = mark_of(rental).split("/")[3]
-        if str(rental.id) not in outcome.reason and nonce not in outcome.reason:
-            wrong.append(f"{rental.id} bills, and the play ended with: {outcome.reason}")
+    for rental, rental_id in zip(stage.rentals(), stage.ids(), strict=True):
+        nonce = stage.mark_of(rental).split("/")[3]
+        if rental_id not in outcome.reason and nonce not in outcome.reason:
+            wrong.append(f"{rental_id} bills, and the play ended with: {outcome.reason}")
     return wrong
 
 
@@ -366,7 +369,7 @@ def troubled(points: list[Point], trouble: Trouble) -> list[Run]:
     calls = [
         number
         for number, point in enumerate(plays)
-        if point.moment == "after" and CHANGING.match(point.what)
+        if point.moment == "after" and point.what in CHANGING
     ]
     between = plays[calls[0] : calls[-1]]
     # Killed modules have points of their own, and a trouble may change how often a call is made.
@@ -422,15 +425,15 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def plays(given: argparse.Namespace) -> Counter[str]:
+def plays(provider: str, given: argparse.Namespace) -> Counter[str]:
     """Kill whole plays and modules in them, on real hosts; return the figures."""
     began = time.monotonic()
     verdicts: list[Verdict] = []
-    with Drill(given.jobs, SCALE) as drill:
+    with Drill(given.jobs, SCALE, provider) as drill:
         points = uninterrupted(drill)
         calls = sum(point.moment == "before" for point in points)
         tasks = sum(point.moment == "at" for point in points)
-        print(f"{len(points)} points: {calls} calls, {tasks} task boundaries", flush=True)
+        print(f"{provider}: {len(points)} points: {calls} calls, {tasks} tasks", flush=True)
         troubles = [one for one in TROUBLES if one.name in given.trouble]
         runs = plan(points, given.sample, given.only, troubles)
         for verdict in drill.run(runs, crash):
@@ -467,7 +470,7 @@ def main() -> int:
     figures = Counter[str]()
     try:
         for provider in chosen:
-            figures += plays(given) if provider == DEFAULT_PROVIDER else modules(provider, given)
+            figures += (plays if provider in WHOLE_PLAYS else modules)(provider, given)
     except Interrupted as interruption:
         print(f"ended by {interruption}", file=sys.stderr)
         return 1

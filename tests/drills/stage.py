@@ -34,7 +34,7 @@ from tests.drills.controller import (
     rent_playbook,
 )
 from tests.rig import image
-from tests.simulator.app import Simulator
+from tests.simulator.app import DEFAULT_PROVIDER, Simulator, dialect_of
 from tests.simulator.hosts import ADDRESS, PodmanHosts
 from tests.simulator.market import Market, Rental
 from tests.simulator.web import Request
@@ -43,7 +43,6 @@ LABEL = f"inferops/{SCOPE}/{HOST}/"
 HOST_SECONDS = 30
 # After so long, a rental that is younger than another of its name may be released by anybody.
 SETTLED_SECONDS = 360
-CREATE = ("PUT", "/asks/")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Watch = Callable[[str, Request], None]
@@ -92,15 +91,17 @@ class Stage:
     market's clock, and so every pause of the product, runs ``scale`` times as fast as real time.
     """
 
-    def __init__(self, instance: str, folder: Path, scale: float) -> None:
+    def __init__(self, instance: str, folder: Path, scale: float, provider: str) -> None:
         self.folder = folder
         self.scale = scale
+        self.provider = provider
+        self.dialect = dialect_of(provider)
         folder.mkdir(parents=True)
         self.hosts = PodmanHosts(instance, hub_port=0)
         self.market = Market(self.hosts)
-        self.simulator = Simulator(self.market, observe=self.observe)
+        self.simulator = Simulator(self.market, observe=self.observe, provider=provider)
         self.urls = [self.simulator.url, self.simulator.listen()]
-        self.inventory = inventory(folder)
+        self.inventory = inventory(folder, provider)
         self.guard = threading.Lock()
         self.ended = False
         self.clear()
@@ -172,11 +173,16 @@ class Stage:
     def rentals(self) -> list[Rental]:
         """What bills under the drill's name, whatever became of its label; oldest first."""
         with self.market.lock:
-            return [r for r in self.market.rentals.values() if mark_of(r).startswith(LABEL)]
+            every = self.market.rentals.values()
+            return [rental for rental in every if self.mark_of(rental).startswith(LABEL)]
+
+    def mark_of(self, rental: Rental) -> str:
+        """The mark that came with a rental's request."""
+        return self.dialect.mark(str(rental.wish.get("label") or ""))
 
     def ids(self) -> list[str]:
         """The ids of what bills under the drill's name, oldest first."""
-        return [str(rental.id) for rental in self.rentals()]
+        return [self.dialect.rental_id(rental.id) for rental in self.rentals()]
 
     def containers(self) -> list[str]:
         """The hosts that are there, as podman counts them."""
@@ -213,20 +219,20 @@ class Stage:
             return
         if phase == "after":
             self.most_at_once = max(self.most_at_once, len(self.rentals()))
-            if request.method == CREATE[0] and CREATE[1] in request.path:
+            if self.name_of(request) == "create":
                 self.await_hosts()
         self.watch(phase, request)
+
+    def name_of(self, request: Request) -> str:
+        """What the provider's dialect calls a request."""
+        known = (name for name, one in self.dialect.requests.items() if one.matches(request))
+        return next(known, f"{request.method} {request.path}")
 
     def await_hosts(self) -> None:
         """Let the answer to a request wait for its host, so that every run polls equally often."""
         limit = time.monotonic() + HOST_SECONDS
         while time.monotonic() < limit and not all(map(answers, self.rentals())):
             time.sleep(0.05)
-
-
-def mark_of(rental: Rental) -> str:
-    """The mark that came with a rental's request."""
-    return str(rental.wish.get("label") or "")
 
 
 def unwatched(_phase: str, _request: Request) -> None:
@@ -263,9 +269,10 @@ def interrupt(number: int, _frame: object) -> None:
 class Drill:
     """Stages side by side, and what their controllers share. A context that leaves nothing."""
 
-    def __init__(self, jobs: int, scale: float) -> None:
+    def __init__(self, jobs: int, scale: float, provider: str = DEFAULT_PROVIDER) -> None:
         self.jobs = jobs
         self.scale = scale
+        self.provider = provider
         self.folder = Path(tempfile.mkdtemp(prefix="inferops-drill-"))
         self.stages: list[Stage] = []
         self.free: queue.SimpleQueue[Stage] = queue.SimpleQueue()
@@ -280,7 +287,8 @@ class Drill:
             self.rent = rent_playbook(self.folder)
             for number in range(self.jobs):
                 name = f"test-drill-{os.getpid()}-{number}"
-                stage = Stage(name, self.folder / f"stage-{number}", self.scale)
+                folder = self.folder / f"stage-{number}"
+                stage = Stage(name, folder, self.scale, self.provider)
                 self.stages.append(stage)
                 self.free.put(stage)
         except BaseException:

@@ -59,6 +59,7 @@ def test_hosts_that_fail_make_room_for_the_next_and_each_costs_are_told(
     assert len(controller.creates()) == 3
 
 
+@pytest.mark.long
 def test_attempts_are_bounded_and_the_last_one_is_released_too(
     controller: Controller, rent: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_another_host_key_at_the_same_address_is_refused_with_an_explanation(
     assert len(controller.rentals()) == 1
 
 
+@pytest.mark.long
 def test_status_tells_the_deadline_and_extend_moves_it_also_after_the_key_was_wiped(
     controller: Controller, rent: Path
 ) -> None:

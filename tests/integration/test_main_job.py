@@ -79,8 +79,6 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
     assert again.message().count("Endpoint: http://127.0.0.1:") == 2
     assert len(controller.creates()) == 2
 
-    stands_still_and_serves_again(controller, secrets)
-
     down = controller.play("teardown", **FLEET)
     assert down.status == 0, down.output[-5000:]
     assert (
@@ -92,17 +90,20 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
     assert tunnels(controller.folder / "c" / "tunnels") == []
 
 
-def stands_still_and_serves_again(controller: Controller, secrets: dict[str, str]) -> None:
-    """One of the fleet: no GPU of it bills meanwhile, and all that was installed is there after."""
-    one = ("--limit", "gpu-1,localhost")
-    stop = controller.play("stop", *one, inferops_reaper=True, **FLEET)
+@pytest.mark.long
+def test_one_of_a_fleet_stands_still_and_serves_again(controller: Controller) -> None:
+    """No GPU of it bills meanwhile, and all that was installed is there after."""
+    engine_image.ensure()
+    run = controller.play("deploy", **FLEET)
+    assert run.status == 0, run.output[-5000:]
+    stop = controller.play("stop", "--limit", "gpu-1,localhost", inferops_reaper=True, **FLEET)
     assert stop.status == 0, stop.output[-5000:]
     assert stop.message().count("Server: stopped, proven. Tunnel: closed. Rental") == 1
     assert stop.message().count("stands still: its disk bills") == 1
     assert {rental["status"] for rental in controller.rentals()} == {"stopped", "running"}
     assert len(tunnels(controller.folder / "c" / "tunnels")) == 1
 
-    again = controller.play("deploy", secret=secrets, **FLEET)
+    again = controller.play("deploy", **FLEET)
     assert again.status == 0, again.output[-5000:]
     assert again.message().count("started again, and bills") == 1
     assert again.message().count("Endpoint: http://127.0.0.1:") == 2
@@ -110,6 +111,10 @@ def stands_still_and_serves_again(controller: Controller, secrets: dict[str, str
     changed = changed_tasks(again.output)
     assert "Rent the best offer, or keep what is rented" in changed
     assert not {task for task in changed if "Install" in task or "Resolve" in task}, changed
+
+    down = controller.play("teardown", **FLEET)
+    assert down.status == 0, down.output[-5000:]
+    assert controller.rentals() == []
 
 
 def changed_tasks(output: str) -> set[str]:
@@ -167,6 +172,7 @@ def readable_by_others(folder: Path, *secrets: str) -> list[Path]:
     return found
 
 
+@pytest.mark.long
 def test_a_broken_model_is_explained_and_its_host_released(controller: Controller) -> None:
     """On a host with systemd, so that both supervisors are used by these tests.
 

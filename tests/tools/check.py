@@ -34,7 +34,10 @@ BIN = Path(sys.executable).parent
 # A collection plugin's types are checked under the name by which Ansible imports it.
 COLLECTION = "collections/ansible_collections/inferops/gpu"
 # The user's own settings and accounts stay out of every check.
-NOT_INHERITED = ("ANSIBLE_", "MOLECULE_", "PYTHONPATH", "PYTEST_", "VAST")
+NOT_INHERITED = (
+    *("ANSIBLE_", "MOLECULE_", "PYTEST_", "VAST"),
+    *("PYTHONPATH", "PYTHONDONTWRITEBYTECODE"),
+)
 STOP_SECONDS = 15
 # Most tests wait for others a third of their time, so three at once keep two cores busy. Files
 # come in their own order: by the number of their tests, the long ones would come last, with nobody
@@ -116,7 +119,8 @@ def environment(run_id: str, scratch: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        # Compiled once for all the processes that tests start, and not into the checkout.
+        "PYTHONPYCACHEPREFIX": str(scratch / "byte-code"),
         "TMPDIR": str(scratch),
         "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
         "ANSIBLE_HOME": str(scratch / "ansible"),

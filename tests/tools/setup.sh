@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Prepares a Debian or Ubuntu machine: the system packages that are missing, then .venv with the
-# tools that requirements-dev.txt pins. Safe to run again. `make setup` calls it.
+# tools that requirements-dev.txt pins. Safe to run again. `make setup` calls it. With the word
+# `browser` it installs what `make report-drill` and `make screenshots` need beyond that, and no more.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -13,6 +14,44 @@ fail() {
   printf 'setup: %s\n' "$*" >&2
   exit 1
 }
+
+# Installs those of the named packages that are missing.
+install_packages() {
+  local missing package state as_root unit
+  missing=()
+  for package in "$@"; do
+    state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [[ $state == installed ]] || missing+=("$package")
+  done
+  if ((${#missing[@]})); then
+    command -v apt-get >/dev/null || fail "this machine has no apt-get. Install by hand what matches" \
+      "these Debian packages, then run it again: ${missing[*]}"
+    as_root=()
+    if ((EUID != 0)); then
+      command -v sudo >/dev/null || fail "these packages are missing, and installing them needs root" \
+        "or sudo: ${missing[*]}"
+      as_root=(sudo)
+    fi
+    say "installing ${missing[*]}"
+    # A unit that is masked is started neither by its package nor at boot; systemctl unmask haproxy gives
+    # it back. A HAProxy that is there already stays as it is.
+    unit=/etc/systemd/system/haproxy.service
+    if [[ " ${missing[*]} " == *" haproxy "* && ! -e $unit ]]; then
+      "${as_root[@]}" mkdir -p "${unit%/*}"
+      "${as_root[@]}" ln -s /dev/null "$unit"
+    fi
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
+  fi
+}
+
+if [[ ${1:-} == browser ]]; then
+  # Debian's browser with the driver of the same version, and letters to write with.
+  command -v chromium >/dev/null && command -v chromedriver >/dev/null && exit 0
+  install_packages chromium chromium-driver fonts-liberation
+  exit 0
+fi
 
 # Rented hosts are containers here: podman with runc and a bridge network, on an image that
 # mmdebstrap makes from Debian packages.
@@ -42,32 +81,7 @@ if ! "$python" -c 'import ensurepip' 2>/dev/null; then
   packages+=("$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')")
 fi
 
-missing=()
-for package in "${packages[@]}"; do
-  state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
-  [[ $state == installed ]] || missing+=("$package")
-done
-if ((${#missing[@]})); then
-  command -v apt-get >/dev/null || fail "this machine has no apt-get. Install by hand what matches" \
-    "these Debian packages, then run it again: ${missing[*]}"
-  as_root=()
-  if ((EUID != 0)); then
-    command -v sudo >/dev/null || fail "these packages are missing, and installing them needs root" \
-      "or sudo: ${missing[*]}"
-    as_root=(sudo)
-  fi
-  say "installing ${missing[*]}"
-  # A unit that is masked is started neither by its package nor at boot; systemctl unmask haproxy gives
-  # it back. A HAProxy that is there already stays as it is.
-  unit=/etc/systemd/system/haproxy.service
-  if [[ " ${missing[*]} " == *" haproxy "* && ! -e $unit ]]; then
-    "${as_root[@]}" mkdir -p "${unit%/*}"
-    "${as_root[@]}" ln -s /dev/null "$unit"
-  fi
-  "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
-fi
+install_packages "${packages[@]}"
 
 say "installing the pinned tools into .venv ($("$python" --version))"
 [[ -x .venv/bin/python ]] || "$python" -m venv .venv

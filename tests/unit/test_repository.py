@@ -25,6 +25,7 @@ UNGROUPED = {
     "controller_file",
     "doctor",
     "endpoint",
+    "fleet_page",
     "model_fit",
     "model_info",
     "offer_check",

@@ -233,12 +233,17 @@ def test_a_server_can_be_started_again_with_the_secrets_that_it_has(
 
 
 def test_load_heat_and_throttling_of_each_gpu_are_read() -> None:
-    output = "0, 97, 71, 0x0000000000000004\n1, 3, 88, 0x0000000000000061\n2, [N/A], [N/A], [N/A]\n"
+    output = (
+        "0, 97, 71, 21504, 24564, 0x0000000000000004\n1, 3, 88, 9, 24564, 0x0000000000000061\n"
+        "2, [N/A], [N/A], [N/A], [N/A], [N/A]\n"
+    )
     first, second, third = activity.parse(output)
     assert first == {
         "index": 0,
         "utilization_percent": 97,
         "temperature_celsius": 71,
+        "memory_used_mib": 21504,
+        "memory_total_mib": 24564,
         "throttled_by": ["power"],
     }
     assert second["throttled_by"] == ["heat"]

@@ -29,7 +29,7 @@ def tool(folder: Path, name: str, script: str = "") -> Path:
 
 
 def test_a_tool_outside_of_the_path_is_found(system: Path) -> None:
-    tool(system, "nvidia-smi", "echo '0, 71, 55, Not Active'")
+    tool(system, "nvidia-smi", "echo '0, 71, 55, 9, 24564, Not Active'")
     assert activity.read()
 
 

@@ -320,18 +320,19 @@ def test_an_image_that_no_host_gets_makes_room_for_an_installation(deploy: Deplo
     assert deploy.billing() == []
 
 
-@pytest.mark.parametrize(
-    "wish",
-    [
-        {"inferops_image_python": ""},
-        {"inferops_image_python": "/usr/bin/python3"},
-        {"stack_extra_requirements": ["some-package"]},
-        {"stack_lock_file": "/nowhere/lock.txt"},
-    ],
-)
-def test_what_only_an_installation_fulfils_is_rented_the_usual_image(
-    deploy: Deploy, wish: dict[str, Any]
-) -> None:
-    status, output = deploy.run("--check", **{**ON_A_GPU, **wish})
+def test_what_only_an_installation_fulfils_is_rented_the_usual_image(deploy: Deploy) -> None:
+    wishes = {
+        "another-python": {"inferops_image_python": "/usr/bin/python3"},
+        "no-python": {"inferops_image_python": ""},
+        "one-more-package": {"stack_extra_requirements": ["some-package"]},
+        "own-lock": {"stack_lock_file": "/nowhere/lock.txt"},
+        "nothing": {},
+    }
+    fleet = deploy.folder / "fleet.yml"
+    fleet.write_text(yaml.safe_dump({"gpu_hosts": {"hosts": wishes}}))
+    status, output = deploy.run(
+        "--check", "-i", str(fleet), "--limit", ",".join(wishes), **ON_A_GPU
+    )
     assert status == 0, output
-    assert "which has the engine already" not in output
+    assert len(re.findall(r"\S+ : ok=\d+", output)) == len(wishes)
+    assert output.count("which has the engine already") == 1

@@ -294,6 +294,17 @@ def test_one_odd_deploy_does_not_turn_the_estimate_over(history: History) -> Non
     assert learnt.first_token.weights_seconds < 2 * usual.first_token.weights_seconds
 
 
+def test_hosts_that_have_the_image_already_are_expected_to_be_there_at_once(
+    history: History,
+) -> None:
+    """Nobody is faster by accident: two deploys show it."""
+    for machine in ("1", "2"):
+        history.add(measured(machine, ssh=0.03))
+    usual, learnt = rank([GOOD], EIGHT)[0], rank([GOOD], EIGHT, history)[0]
+    happened = 0.03 * usual.first_token.ssh_seconds
+    assert happened < learnt.first_token.ssh_seconds < 1.5 * happened
+
+
 @pytest.mark.parametrize(
     "damaged",
     [{"ssh": -1.0}, {"ssh": 0.0}, {"ssh": float("nan")}, {"ssh": "2"}, {"other": 1.0}, ["ssh"]],

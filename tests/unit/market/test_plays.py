@@ -183,6 +183,29 @@ def test_the_status_tells_of_each_host_whatever_became_of_it(
     report = json.loads((tmp_path / "status.json").read_text())
     assert [rental["mark"]["name"] for rental in report["rentals"]] == ["gpu-1"]
     assert set(report["hosts"]) == {"gpu-1", "gpu-2"}
+    verdicts = {name: one["verdict"] for name, one in report["verdicts"].items()}
+    assert verdicts == {"gpu-1": "unreachable", "gpu-2": "not rented"}
+    assert "gpu-1: unreachable (it does not answer: " in output
+    page = tmp_path / "status.html"
+    assert f"Open it in a browser: {page}" in output
+    assert page.stat().st_mode & 0o777 == 0o600
+    shown = page.read_text()
+    assert shown.startswith("<!DOCTYPE html>")
+    assert all(f'<span class="name">{name}</span>' in shown for name in ("gpu-1", "gpu-2"))
+    assert "changed=0" in output.split("PLAY RECAP")[-1]
+    # Status changes nothing, so a dry run leaves its reports as well, and shows no page as a diff.
+    page.unlink()
+    status, output = play(
+        tmp_path,
+        REPOSITORY / "playbooks" / "status.yml",
+        *("--check", "--diff"),
+        inferops_api_url=market.simulator.url,
+        inferops_report_dir=str(tmp_path),
+    )
+    assert status == 0, output
+    assert page.exists()
+    assert "DOCTYPE" not in output
+    assert "changed=0" in output.split("PLAY RECAP")[-1]
 
 
 def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> None:

@@ -124,7 +124,16 @@ def test_a_host_of_which_nothing_is_known_says_why_and_takes_no_other_line_away(
         "gpu-5: no server was started here",
         "gpu-6: it could not be looked up",
     ]
-    assert list(told["report"]["hosts"]) == ["gpu-1", "gpu-2", "gpu-3", "gpu-4", "gpu-5"]
+    assert list(told["report"]["hosts"]) == [f"gpu-{number}" for number in range(1, 7)]
+    verdicts = {name: one["verdict"] for name, one in told["report"]["verdicts"].items()}
+    assert verdicts == {
+        "gpu-1": "not rented",
+        "gpu-2": "starting",
+        "gpu-3": "unreachable",
+        "gpu-4": "unreachable",
+        "gpu-5": "no server",
+        "gpu-6": "unknown",
+    }
 
 
 def test_what_is_told_of_a_host_holds_no_token() -> None:
@@ -202,3 +211,131 @@ def test_a_slow_server_names_its_lever() -> None:
     slow = status(health)
     assert [lever["id"] for lever in slow["levers"]] == ["cache_full"]
     assert "Lower max_model_len" in slow["line"]
+
+
+def verdict(seen: dict[str, Any], *rentals: Any, **asked: Any) -> dict[str, Any]:
+    hosts = {"gpu-1": {"name": "gpu-1", "rental": RENTAL, **seen}}
+    told = fleet_status({"scope": "prod", "rentals": list(rentals), "hosts": hosts, **asked})
+    found = told["report"]["verdicts"]["gpu-1"]
+    line = f"gpu-1: {found['verdict']} ({found['why']}). {found['next']}"
+    assert (line in told["next"]) == (found["level"] in ("bad", "warn"))
+    return dict(found)
+
+
+def server(state: str, reason: str = "so", **changes: Any) -> dict[str, Any]:
+    health = {"state": state, "reason": reason}
+    return {"found": {"servers": [{**SERVER, "ready_at": 1.0, "health": health, **changes}]}}
+
+
+SERVING = server("serving", "tokens flow")
+
+
+def test_a_host_that_serves_needs_nobody() -> None:
+    found = verdict(SERVING, RENTAL, warn_hours=2)
+    assert (found["verdict"], found["level"], found["next"]) == ("serving", "ok", "")
+    assert found["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "word", "level", "step"),
+    [
+        (server("hung"), "hung", "bad", "inferops.gpu.recover"),
+        (server("not_answering"), "not answering", "bad", "inferops.gpu.recover"),
+        (server("starting", phase="starting"), "starting", "busy", ""),
+        (server("unproven"), "unproven", "ok", "status_health_check=canary"),
+        (server("not_running", phase="stopped"), "stopped", "off", "inferops.gpu.deploy"),
+        (server("of_a_later_release"), "of a later release", "bad", "inferops.gpu.recover"),
+        (server("serving", supervised=False), "unsupervised", "warn", "deploy again"),
+    ],
+)
+def test_each_state_has_its_verdict_and_next_step(
+    seen: dict[str, Any], word: str, level: str, step: str
+) -> None:
+    found = verdict(seen, RENTAL)
+    assert (found["verdict"], found["level"]) == (word, level)
+    assert step in found["next"]
+
+
+@pytest.mark.parametrize(
+    ("change", "word", "step"),
+    [
+        ({"remaining_seconds": 3600}, "ends soon", "inferops.gpu.extend renews it"),
+        ({"contract_remaining_seconds": 3600}, "ends soon", "its owner wants it back"),
+        ({"remaining_seconds": -1}, "overdue", "inferops.gpu.reap"),
+        ({"remaining_seconds": None}, "no deadline", "inferops.gpu.extend sets one"),
+        ({"status": "failed", "status_text": "exited"}, "lost", "inferops.gpu.deploy"),
+        ({"status": "unreadable"}, "may bill", "look at it at its provider"),
+    ],
+)
+def test_money_comes_before_a_server_that_serves(
+    change: dict[str, Any], word: str, step: str
+) -> None:
+    found = verdict(SERVING, {**RENTAL, **change}, warn_hours=2)
+    assert found["verdict"] == word
+    assert step in found["next"]
+    assert [one["verdict"] for one in found["notes"]] == ["serving"]
+
+
+def test_a_deadline_that_nobody_enforces_needs_somebody() -> None:
+    rental = {**RENTAL, "enforced_by": "nobody"}
+    assert verdict(SERVING, rental)["verdict"] == "nobody ends it"
+    assert verdict(SERVING, rental, reaper=True)["verdict"] == "serving"
+
+
+def test_a_name_that_bills_twice_needs_somebody() -> None:
+    found = verdict(SERVING, RENTAL, {**RENTAL, "id": "8"})
+    assert (found["verdict"], found["level"]) == ("rented twice", "bad")
+    assert found["why"] == "8 bill as well as 7, under the same name"
+
+
+@pytest.mark.parametrize(
+    ("limits", "word"),
+    [
+        ({"budget_usd": 0, "price_usd_per_hour": 0}, "serving"),
+        ({"budget_usd": "0.72"}, "serving"),
+        ({"budget_usd": "0.5"}, "over budget"),
+        ({"price_usd_per_hour": 0.36}, "serving"),
+        ({"price_usd_per_hour": 0.35}, "over budget"),
+        ({"price_usd_per_hour": "odd"}, "serving"),
+    ],
+)
+def test_a_host_that_costs_more_than_it_was_rented_for_is_over_budget(
+    limits: dict[str, Any], word: str
+) -> None:
+    assert verdict({**SERVING, "limits": limits}, RENTAL)["verdict"] == word
+
+
+def test_a_rental_that_the_inventory_does_not_name_is_an_orphan() -> None:
+    asked = {"scope": "prod", "rentals": [RENTAL], "hosts": {}}
+    found = fleet_status({**asked, "named": ["gpu-2"]})
+    assert found["report"]["verdicts"]["gpu-1"]["verdict"] == "orphan"
+    assert found["next"][0].startswith("gpu-1: orphan (the inventory does not name it). Name it")
+    # Under --limit the inventory names what this run does not look at.
+    found = fleet_status({**asked, "named": ["gpu-1"]})
+    assert found["report"]["verdicts"]["gpu-1"]["verdict"] == "not looked at"
+    assert found["next"] == []
+
+
+def test_a_host_finds_its_rental_by_the_name_that_it_was_given() -> None:
+    hosts = {"a": {"name": "gpu-1", "rental": RENTAL, **SERVING}}
+    asked = {"scope": "prod", "rentals": [{**RENTAL, "remaining_seconds": -1}], "hosts": hosts}
+    verdicts = fleet_status({**asked, "named": ["a", "gpu-1"]})["report"]["verdicts"]
+    assert {name: one["verdict"] for name, one in verdicts.items()} == {"a": "overdue"}
+
+
+def test_a_host_of_ones_own_has_no_bill_to_judge() -> None:
+    found = verdict({**SERVING, "rental": {"own": True, "status": "running"}}, warn_hours=2)
+    assert found["verdict"] == "serving"
+    assert found["notes"] == []
+
+
+@pytest.mark.parametrize(
+    "health", [{}, {"state": "serving", "reason": "x", "gpus": [7]}, None, {"state": 7}]
+)
+def test_a_host_that_answers_oddly_takes_no_other_line_away(health: Any) -> None:
+    odd = {"servers": [{**SERVER, "ready_at": 1.0, "health": health}]}
+    hosts = {"gpu-1": {"rental": RENTAL, "found": odd}, "gpu-2": {"rental": RENTAL, **SERVING}}
+    told = fleet(hosts, RENTAL)
+    assert told["servers"][0] == "gpu-1: it answers what no module of this collection answers"
+    assert told["servers"][1].startswith("gpu-2/main: running, serving")
+    assert told["report"]["verdicts"]["gpu-1"]["verdict"] == "odd answer"

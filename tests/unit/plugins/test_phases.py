@@ -207,6 +207,8 @@ OWN = """
       ansible.builtin.command: echo hunter2
       no_log: true
       delegate_to: localhost
+    - name: Start a server by myself
+      inferops.gpu.model_server: {name: vllm, model: a/b}
     - name: Fail by myself
       ansible.builtin.command: "false"
       delegate_to: localhost
@@ -216,6 +218,7 @@ OWN = """
 def test_tasks_of_ones_own_are_shown_as_ansible_shows_them(pretended: Pretended) -> None:
     file = pretended.folder / "own.yml"
     file.write_text(OWN)
+    pretended.answers = {"model_server": {"takes": 1}}
     done = pretended.run(file, inferops_api_key="", inferops_provider="vastai")
     assert "PLAY [gpu_hosts] ***" in done.stdout
     assert "TASK [Say something of my own] ***" in done.stdout
@@ -223,6 +226,9 @@ def test_tasks_of_ones_own_are_shown_as_ansible_shows_them(pretended: Pretended)
     assert "TASK [inferops.gpu.connect" not in done.stdout
     assert "hunter2" not in done.stdout
     assert "gpu-1 failed" not in done.stdout  # it is shown above
+    # Ansible shows the name of a task with its first result.
+    shards = [f"gpu-1: loading weights {shard}/4 ({shard} s)" for shard in range(1, 5)]
+    assert [line for line in done.stdout.splitlines() if line in shards] == shards
 
 
 DOCUMENT = """
@@ -381,9 +387,9 @@ def test_a_worker_never_waits_for_its_screen() -> None:
     worker.start()
     worker.join(30)
     assert not worker.is_alive()
-    assert channel.take()["gpu-1"].startswith("line ")
+    assert channel.take()[0] == ("gpu-1", f"line 0 {'x' * 100}")
     channel.put("gpu-2", "the latest")
-    assert channel.take() == {"gpu-2": "the latest"}
+    assert channel.take() == [("gpu-2", "the latest")]
 
 
 def _tasks() -> Iterator[tuple[Path, dict[str, object]]]:

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How hard each GPU works now, how hot it is, and what slows its clocks down.
+"""How hard each GPU works now, how hot and how full it is, and what slows its clocks down.
 
 Read from nvidia-smi's query output. What the driver does not tell is None; no driver, no entries.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from ..machine.tools import tool_environment
 
 TIMEOUT_SECONDS = 15
+FIELDS = "index,utilization.gpu,temperature.gpu,memory.used,memory.total"
 REASONS_FIELDS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
 """The name since driver 535, and the one before it."""
 
@@ -28,9 +29,11 @@ THROTTLING = {
 
 
 def read() -> list[dict[str, Any]]:
-    """One entry for each GPU: index, utilization_percent, temperature_celsius, throttled_by."""
+    """One entry for each GPU: index, utilization_percent, temperature_celsius, memory_used_mib,
+    memory_total_mib, throttled_by.
+    """
     for reasons in REASONS_FIELDS:
-        entries = _query(f"index,utilization.gpu,temperature.gpu,{reasons}")
+        entries = _query(f"{FIELDS},{reasons}")
         if entries:
             return entries
     return []
@@ -56,14 +59,16 @@ def parse(output: str) -> list[dict[str, Any]]:
     entries = []
     for line in output.splitlines():
         cells = [cell.strip() for cell in line.split(",")]
-        if len(cells) != 4 or not cells[0].isdigit():
+        if len(cells) != 6 or not cells[0].isdigit():
             continue
-        bits = _number(cells[3], 16)
+        bits = _number(cells[5], 16)
         entries.append(
             {
                 "index": int(cells[0]),
                 "utilization_percent": _number(cells[1]),
                 "temperature_celsius": _number(cells[2]),
+                "memory_used_mib": _number(cells[3]),
+                "memory_total_mib": _number(cells[4]),
                 "throttled_by": None
                 if bits is None
                 else sorted({name for bit, name in THROTTLING.items() if bits & bit}),

@@ -35,13 +35,26 @@ _MOST_LINES = 10_000
 _MOST_BYTES = 4 * 1024**2
 #: No time, duration or cost is that large; what is not a number is not less either.
 _ABSURD = 1e12
-#: How many deploys the estimate is worth against what a provider's hosts have needed, and how many
-#: the provider's pace against one machine's.
-_PROVIDER_PACE_WEIGHT, _MACHINE_PACE_WEIGHT = 3.0, 1.0
-#: A phase that was so many times slower or faster says no more than this.
-_MOST_RATIO = 8.0
+#: What the history can say of a phase at most.
+_LEAST_RATIO, _MOST_RATIO = 1 / 50, 8.0
 _LOCK_PATIENCE_SECONDS = 5.0
 _LOCK_EVERY_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class _Worth:
+    """How many deploys what is known already is worth, against those that were slower or faster.
+
+    A host is slower by accident, and never faster: where an image was there already, or the figures
+    from elsewhere are too high, one deploy shows it.
+    """
+
+    against_slower: float
+    against_faster: float
+
+
+#: The estimate against what a provider's hosts have needed, and their pace against one machine's.
+_ESTIMATE, _PROVIDERS_PACE = _Worth(3.0, 0.2), _Worth(1.0, 0.2)
 
 
 @dataclass(frozen=True)
@@ -113,11 +126,11 @@ class History:
     def paces(self, provider: str) -> Paces:
         """How long phases take there, against what offers let expect."""
         made = [one for one in self.attempts() if one.provider == provider]
-        usual = _pace(made, {}, _PROVIDER_PACE_WEIGHT)
+        usual = _pace(made, {}, _ESTIMATE)
         return Paces(
             usual,
             {
-                name: _pace(its, usual, _MACHINE_PACE_WEIGHT)
+                name: _pace(its, usual, _PROVIDERS_PACE)
                 for name, its in self._by_machine(provider).items()
             },
         )
@@ -211,7 +224,7 @@ def _are_ratios(told: Any) -> bool:
 
 
 def _pace(
-    attempts: Iterable[Attempt], before: Mapping[str, float], weight: float
+    attempts: Iterable[Attempt], before: Mapping[str, float], worth: _Worth
 ) -> dict[str, float]:
     """By phase, *before* (else 1) and what the attempts have shown, as a geometric mean."""
     known = [one.ratios for one in attempts if one.ratios]
@@ -219,13 +232,15 @@ def _pace(
     for phase in PHASES:
         shown = [math.log(_sane(ratios[phase])) for ratios in known if phase in ratios]
         if shown:
-            log = weight * math.log(before.get(phase, 1.0)) + sum(shown)
-            paces[phase] = math.exp(log / (weight + len(shown)))
+            expected = math.log(before.get(phase, 1.0))
+            is_slower = statistics.fmean(shown) > expected
+            weight = worth.against_slower if is_slower else worth.against_faster
+            paces[phase] = math.exp((weight * expected + sum(shown)) / (weight + len(shown)))
     return paces
 
 
 def _sane(ratio: float) -> float:
-    return min(max(ratio, 1 / _MOST_RATIO), _MOST_RATIO)
+    return min(max(ratio, _LEAST_RATIO), _MOST_RATIO)
 
 
 def _cleared(attempts: list[Attempt]) -> Record:
