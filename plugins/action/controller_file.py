@@ -8,14 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
-from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
-    holds,
-    make_folders,
-    replace,
-)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.kept_file import keep_file
 
 ARGUMENTS: dict[str, Any] = {
     "path": {"type": "path", "required": True},
@@ -31,14 +25,5 @@ class ActionModule(WorkerAction):
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        path, mode = Path(given["path"]), 0o644 if given["public"] else 0o600
-        content, dry = given["content"], self._task.check_mode
-        try:
-            if not dry:
-                make_folders(path.parent)
-            changed = content is not None and not holds(path, content, mode)
-            if changed and not dry:
-                replace(path, content, mode)
-        except OSError as error:
-            raise AnsibleActionFail(f"{path} cannot be written: {error}") from error
-        return {"changed": changed, "path": str(path)}
+        mode = 0o644 if given["public"] else 0o600
+        return keep_file(Path(given["path"]), given["content"], self._task.check_mode, mode)

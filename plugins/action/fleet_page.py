@@ -8,18 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-
-from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
-    holds,
-    make_folders,
-    replace,
-)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_page.deploys import (
     deploy_reports,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_page.page import fleet_page
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
+from ansible_collections.inferops.gpu.plugins.plugin_utils.kept_file import keep_file
 
 PAGE = "status.html"
 ARGUMENTS: dict[str, Any] = {
@@ -35,15 +29,6 @@ class ActionModule(WorkerAction):
 
     def work(self, given: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The result that the documentation promises."""
-        folder, dry = Path(given["folder"]), self._task.check_mode
-        path, report = folder / PAGE, given["report"]
+        folder, report = Path(given["folder"]), given["report"]
         page = fleet_page(report, deploy_reports(folder, report["hosts"]))
-        try:
-            if not dry:
-                make_folders(folder)
-            changed = not holds(path, page)
-            if changed and not dry:
-                replace(path, page)
-        except OSError as error:
-            raise AnsibleActionFail(f"{path} cannot be written: {error}") from error
-        return {"changed": changed, "path": str(path)}
+        return keep_file(folder / PAGE, page, self._task.check_mode)

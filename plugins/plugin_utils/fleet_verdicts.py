@@ -9,7 +9,7 @@ What is said of a host is a list of findings. The most urgent one is its verdict
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,9 +79,7 @@ def verdicts(
         warn_seconds: a rental that ends sooner is told.
         reaper: whether playbook reap runs regularly, so that somebody ends what nobody else does.
     """
-    by_name: dict[str, list[Mapping[str, Any]]] = {}
-    for rental in rentals:
-        by_name.setdefault(rental["mark"]["name"], []).append(rental)
+    by_name = rentals_by_name(rentals)
     found: dict[str, list[Finding]] = {}
     for host, told in hosts.items():
         its = by_name.pop(told.get("name") or host, [])
@@ -95,6 +93,16 @@ def verdicts(
         money = _of_rentals(its, {}, warn_seconds, reaper)
         found.setdefault(name, []).extend([*orphaned, *left_out, *money])
     return {host: _told(all_of_it) for host, all_of_it in found.items()}
+
+
+def rentals_by_name(
+    rentals: Iterable[Mapping[str, Any]],
+) -> dict[str, list[Mapping[str, Any]]]:
+    """All rentals of each name, in their order."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for rental in rentals:
+        found.setdefault(rental["mark"]["name"], []).append(rental)
+    return found
 
 
 def next_lines(told: Mapping[str, Mapping[str, Any]]) -> list[str]:

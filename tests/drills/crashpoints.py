@@ -137,7 +137,7 @@ class Course:
 
     def watch(self, phase: str, request: Request) -> None:
         """Pass the point before or after a call; one that is killed before it never makes it."""
-        call = self.stage.name_of(request)
+        call = self.stage.dialect.name_of(request)
         if self.passes(phase, call) and phase == "before":
             raise DropConnection
         if phase == "after" and call in CHANGING:

@@ -58,10 +58,7 @@ class Course:
         if not self.follows or self.reached:
             return
         if phase == "before":
-            words = (
-                name for name, one in self.world.dialect.requests.items() if one.matches(request)
-            )
-            self.seen.append(next(words, f"{request.method} {request.path}"))
+            self.seen.append(self.world.dialect.name_of(request))
         if self.target and (phase, len(self.seen)) == (self.target.moment, self.target.nth):
             self.reached = True
             self.world.leash.pull()

@@ -219,14 +219,9 @@ class Stage:
             return
         if phase == "after":
             self.most_at_once = max(self.most_at_once, len(self.rentals()))
-            if self.name_of(request) == "create":
+            if self.dialect.name_of(request) == "create":
                 self.await_hosts()
         self.watch(phase, request)
-
-    def name_of(self, request: Request) -> str:
-        """What the provider's dialect calls a request."""
-        known = (name for name, one in self.dialect.requests.items() if one.matches(request))
-        return next(known, f"{request.method} {request.path}")
 
     def await_hosts(self) -> None:
         """Let the answer to a request wait for its host, so that every run polls equally often."""

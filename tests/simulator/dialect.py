@@ -186,6 +186,11 @@ class Dialect:
             raise ValueError(f"no request {name!r} here: {REQUESTS.get(name, 'unknown')}")
         return self.requests[name]
 
+    def name_of(self, request: Request) -> str:
+        """The first name that *request* has in orders; its method and path where it has none."""
+        known = (name for name, one in self.requests.items() if one.matches(request))
+        return next(known, f"{request.method} {request.path}")
+
     def say(self, name: str, request: Request, told: Reply | None = None) -> Saying:
         """What an answer to *request* says; *told* is the one that it takes the place of."""
         known = self.sayings[name]

@@ -17,10 +17,14 @@ from typing import Any, NamedTuple
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import rental_since
-from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_page.timeline import timelines
+from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_page.timeline import (
+    PHASES,
+    timelines,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_verdicts import (
     LEVELS,
     NEEDS_YOU,
+    rentals_by_name,
 )
 
 NOT_TOLD = "not told"
@@ -65,9 +69,7 @@ def figures(report: Mapping[str, Any], deploys: Mapping[str, Mapping[str, Any]])
 def _rows(
     report: Mapping[str, Any], deploys: Mapping[str, Mapping[str, Any]]
 ) -> Iterable[dict[str, Any]]:
-    by_name: dict[str, list[Mapping[str, Any]]] = {}
-    for rental in report["rentals"]:
-        by_name.setdefault(rental["mark"]["name"], []).append(rental)
+    by_name = rentals_by_name(report["rentals"])
     for host, verdict in report["verdicts"].items():
         told = report["hosts"].get(host, {})
         rentals = by_name.get(told.get("name") or host, [])
@@ -232,8 +234,7 @@ def _deploy(deploy: Mapping[str, Any], rentals: list[Mapping[str, Any]]) -> dict
 
 
 def _seconds(told: Any) -> dict[str, float | None]:
-    names = ("ssh", "install", "launch")
-    return {name: number(told.get(name)) for name in names} if isinstance(told, dict) else {}
+    return {phase: number(told.get(phase)) for phase in PHASES} if isinstance(told, dict) else {}
 
 
 def _first_token(told: Any) -> dict[str, dict[str, float | None]]:
