@@ -311,6 +311,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
@@ -318,7 +319,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     asked,
     configuration,
     ending,
-    keys,
     lifecycle,
     observation,
 )
@@ -531,10 +531,10 @@ class Run:
             self.fail("keys: give at least one, or nobody gets in.")
         upstream = self.params["server_key"] or None
         try:
-            hashed = keys.hashed(clients, metrics)
+            hashed = proxy_keys.hashed(clients, metrics)
             if upstream is not None:
-                keys.check(upstream, "server_key")
-                if keys.digest(upstream) in hashed:
+                proxy_keys.check(upstream, "server_key")
+                if proxy_keys.digest(upstream) in hashed:
                     raise ValueError("server_key is the key of a client, which no engine may see")
         except ValueError as error:
             self.fail(f"keys: {error}.")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import HOST, LOOK, MODULES
+from tests.drills.mutations.paths import COMMON, HOST, LOOK, MODULES
 
 CLIENTS = "tests/unit/host/test_proxy.py"
 OPERATOR = "tests/unit/host/test_proxy_module.py"
@@ -35,7 +35,7 @@ MUTATIONS = (
     Mutation(
         "proxy-keys-as-they-are",
         "whoever reads a file of the host has the keys of all clients",
-        f"{HOST}/proxy/keys.py",
+        f"{COMMON}/proxy_keys.py",
         "    return hashlib.sha256(key.encode()).hexdigest()\n",
         "    return key\n",
         (f"{CLIENTS}::test_an_engine_gets_the_key_of_the_proxy_and_never_that_of_a_client",),
@@ -292,6 +292,15 @@ MUTATIONS = (
             f"{DEPLOY}::test_what_no_proxy_can_stand_before_is_refused_before_anything_is_rented",
         ),
         2,
+    ),
+    Mutation(
+        "proxy-keys-refused-too-late",
+        "minutes of a start are paid for keys that no proxy takes",
+        "plugins/plugin_utils/variables.py",
+        "        hashed(clients, metrics)\n",
+        "        pass\n",
+        (f"{GATE}::test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change",),
+        4,
     ),
     Mutation(
         "engine-key-of-nothing",

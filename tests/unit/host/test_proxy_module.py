@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     configuration,
-    keys,
     lifecycle,
 )
 from ansible_collections.inferops.gpu.plugins.modules import proxy as module
@@ -337,8 +337,11 @@ def test_the_difference_shows_settings_and_names_of_keys(put: Call, stage: Stage
     put()
     shown = put(keys={"alice": "key-of-alice-2"}, max_body_kib=128)["diff"]
     assert "tune.bufsize 1179648" in shown["before"]["configuration"]
-    assert shown["before"]["keys"]["client:alice"] == f"sha256 {keys.digest(KEY)[:8]}"
-    assert shown["after"]["keys"]["client:alice"] == f"sha256 {keys.digest('key-of-alice-2')[:8]}"
+    assert shown["before"]["keys"]["client:alice"] == f"sha256 {proxy_keys.digest(KEY)[:8]}"
+    assert (
+        shown["after"]["keys"]["client:alice"]
+        == f"sha256 {proxy_keys.digest('key-of-alice-2')[:8]}"
+    )
 
 
 def test_a_configuration_that_somebody_changed_is_put_right(put: Call, stage: Stage) -> None:
@@ -351,7 +354,7 @@ def test_a_configuration_that_somebody_changed_is_put_right(put: Call, stage: St
 
 def test_keys_that_somebody_added_to_the_process_are_taken_away(put: Call, stage: Stage) -> None:
     put()
-    added = keys.digest("key-of-a-stranger")
+    added = proxy_keys.digest("key-of-a-stranger")
     stage.proxy.runtime.ask(f"add map {configuration.KEYS} {added} client:mallory")
     assert stage.ask(key="key-of-a-stranger").status == 200
     assert put()["done"] == "keys"

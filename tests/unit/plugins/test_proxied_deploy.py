@@ -111,7 +111,7 @@ def test_a_teardown_ends_the_proxy_as_well(pretended: Pretended) -> None:
     ("given", "told"),
     [
         ({"inferops_server_keyless": True}, "inferops_server_keyless lets clients in without"),
-        ({"inferops_server_api_key": "short"}, "inferops_server_api_key must be 8 to 512"),
+        ({"inferops_server_api_key": "short"}, "the key of 'inferops' must be 8 to 512"),
         ({"inferops_engine_port": "8000"}, "inferops_engine_port is 8000, which"),
         ({"proxy_servers": [{"name": "a", "port": 1}]}, "proxy_servers is set, which deploy works"),
     ],
