@@ -605,18 +605,16 @@ class Run:
             with self.alone():
                 # Another run may have ended it while this one waited for its turn.
                 is_there = ending.is_there(self.proxy)
-                left = self.end().left
-                lifecycle.forget_keys(self.proxy)
+                left = ending.end(self.proxy, self.params["stop_timeout_seconds"])
         except supervisors.SupervisorError as error:
             self.fail(f"Proxy {self.proxy.name!r} cannot be ended: {error}")
-        shown = [process.describe() for process in left]
         if left:
             self.fail(
                 f"Processes of proxy {self.proxy.name!r} are left: they survived SIGKILL or belong "
                 "to another user. Try with become.",
-                processes_left=shown,
+                processes_left=left,
             )
-        self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=shown)
+        self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=left)
 
 
 def main() -> None:

@@ -229,8 +229,8 @@ MUTATIONS = (
     Mutation(
         "proxy-keys-left-behind",
         "a host that no longer has the proxy still has its keys",
-        f"{MODULES}/proxy.py",
-        "                lifecycle.forget_keys(self.proxy)\n",
+        f"{HOST}/proxy/ending.py",
+        "    lifecycle.forget_keys(proxy)\n",
         "",
         (f"{OPERATOR}::test_its_end_leaves_no_process_and_no_key",),
     ),
