@@ -484,6 +484,7 @@ class Run:
         """Start the server unless it runs as asked. Returns the difference, empty when none."""
         seen = self.observe()
         if self.runs_as_asked(spec, seen):
+            self.note_proxy_port(spec)
             return {}
         self.require_free_port(spec, own=bool(seen["processes"]))
         self.require_free_proxy_port(spec)
@@ -514,6 +515,12 @@ class Run:
         except supervisors.SupervisorError as error:
             self.fail(str(error))
         return diff
+
+    def note_proxy_port(self, spec: Spec) -> None:
+        """Another port of the proxy replaces no server that runs; recover has to know it still."""
+        known = self.server.spec()
+        if known and known.proxy_port != spec.proxy_port and not self.module.check_mode:
+            self.server.write_spec(dataclasses.replace(known, proxy_port=spec.proxy_port))
 
     def remember_wishes(self, spec: Spec) -> None:
         """For the look of the next deploy. Without the note that one takes the long way."""
@@ -657,7 +664,9 @@ class Run:
         port, door = self.asked_port("port"), None
         if self.params["proxy_port"].strip():
             owners = [*self.proxy.processes(), *self.proxy.launchers()]
-            door = lifecycle.Wanted(self.asked_port("proxy_port"), self.proxy.port, owners)
+            # That of one which has ended may be of long ago: clients know the server's since.
+            known = self.proxy.port if ending.is_there(self.proxy) else None
+            door = lifecycle.Wanted(self.asked_port("proxy_port"), known, owners)
         if port is not None and (door is None or door.port is not None):
             chosen = port, door and door.port
         else:
@@ -741,6 +750,9 @@ class Run:
     def require_free_port(self, spec: Spec, own: bool) -> None:
         """Fail unless the port is free, or held by the server that is about to be replaced."""
         ours = self.server.processes() if own else []
+        if self.module.check_mode:
+            # Nobody has ended the proxy yet whose port this server gets.
+            ours = [*ours, *self.proxy.processes()]
         holders = ports.in_the_way(ports.loopback_for(spec.host), spec.port, ours)
         if holders is None:
             return

@@ -324,6 +324,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxy_of
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.spec import Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
     lifecycle as service_lifecycle,
 )
@@ -470,12 +471,16 @@ class Run:
     def require_free_ports(self, spec: Spec, seen: Seen | None) -> None:
         """Fail unless each port is free, or held by the proxy itself."""
         own = seen.tree if seen else []
+        if self.module.check_mode:
+            # Nobody has given the server another port yet whose port this proxy gets.
+            server = Layout(self.proxy.layout.home).server(self.proxy.name)
+            own = [*own, *server.processes()]
         for listener in spec.listens:
             place = ports.loopback_for(listener.address), listener.port
             holders = ports.in_the_way(*place, own)
             if holders and seen:
                 # A worker of its own may have begun since, by the reload of a moment ago.
-                holders = ports.in_the_way(*place, self.proxy.processes())
+                holders = ports.in_the_way(*place, [*own, *self.proxy.processes()])
             if holders is not None:
                 self.fail(
                     f"Port {listener.port} is taken by {ports.named(holders)}. Stop it, or take "

@@ -380,6 +380,22 @@ MUTATIONS = (
         (f"{SERVER}::test_neither_takes_a_port_of_the_other_or_of_a_neighbour",),
     ),
     Mutation(
+        "port-of-clients-lost-with-the-proxy",
+        "clients find nothing where the proxy was that is not asked for any more",
+        f"{HOST}/server/lifecycle.py",
+        "of_clients = (spec.proxy_port if spec else None) or known",
+        "of_clients = known",
+        (f"{SERVER}::test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know",),
+    ),
+    Mutation(
+        "port-of-the-proxy-of-long-ago",
+        "recover puts the proxy back to the port that it had once",
+        "plugins/modules/model_server.py",
+        "            self.note_proxy_port(spec)\n",
+        "",
+        (f"{SERVER}::test_a_proxy_that_moves_replaces_no_server_and_is_found_at_its_new_port",),
+    ),
+    Mutation(
         "proxy-port-found-taken-too-late",
         "minutes of a start are paid for a proxy that cannot listen",
         "plugins/modules/model_server.py",
