@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import COMMON, HOST, LOOK, MODULES
+from tests.drills.mutations.paths import COMMON, FLEET, HOST, LOOK, MODULES
 
 CLIENTS = "tests/unit/host/test_proxy.py"
 OPERATOR = "tests/unit/host/test_proxy_module.py"
@@ -402,6 +402,18 @@ MUTATIONS = (
         "        self.require_free_proxy_port(spec)\n",
         "",
         (f"{SERVER}::test_a_port_that_the_proxy_cannot_have_is_refused_before_the_server_starts",),
+    ),
+    Mutation(
+        "closed-server-called-serving",
+        "nobody is told that clients do not get in to a server whose proxy has ended",
+        "plugins/plugin_utils/fleet_verdicts.py",
+        "*_of_host(told), *_of_proxies(told), *_of_flaws(told)",
+        "*_of_host(told), *_of_flaws(told)",
+        (
+            f"{FLEET}::test_a_server_that_clients_do_not_get_in_to_needs_somebody",
+            f"{FLEET}::test_a_server_that_stands_alone_where_a_proxy_was_meant_needs_somebody",
+        ),
+        4,
     ),
     Mutation(
         "keys-of-clients-shown",

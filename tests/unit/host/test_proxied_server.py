@@ -249,3 +249,5 @@ def test_who_looks_at_servers_sees_the_proxies_before_them(
     assert look()["servers"][0]["spec"]["proxy_port"] == launched["proxy_port"]
     assert look(name="other")["proxies"] == []
     assert model_server.ending.is_there(proxy_of(home, "main"))
+    run_module(module, name="main", home=str(home), state="absent", stop_timeout_seconds=5)
+    assert look()["proxies"] == []
