@@ -29,8 +29,10 @@ options:
     description:
       - V(present) makes sure that the proxy runs as asked, and that nobody gets in without a key.
       - V(absent) makes sure that no process of it is left, and removes its keys from the host.
+      - V(provided) changes nothing. It fails unless there is an HAProxy on the host that can be
+        used, so that nobody waits for an engine before that is found out.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, provided]
     default: present
   home:
     description: Folder of this collection on the host.
@@ -226,7 +228,7 @@ EXAMPLES = r"""
 RETURN = r"""
 proxy:
   description: The proxy as it is now.
-  returned: always
+  returned: unless O(state=provided)
   type: dict
   contains:
     name:
@@ -279,7 +281,7 @@ done:
   sample: reloaded
 version:
   description: The version of HAProxy, null where check mode finds none yet.
-  returned: when O(state=present)
+  returned: unless O(state=absent)
   type: str
   sample: 2.6.12-1+deb12u4
 processes_left:
@@ -371,6 +373,13 @@ class Run:
 
     def fail(self, message: str, **result: Any) -> NoReturn:
         self.module.fail_json(msg=redact(message), **result)
+
+    def provided(self) -> NoReturn:
+        try:
+            _executable, version = self.haproxy()
+        except lifecycle.Refused as error:
+            self.fail(str(error))
+        self.exit(NOTHING, {}, version=version)
 
     def present(self) -> NoReturn:
         try:
@@ -626,7 +635,11 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {
+                "type": "str",
+                "choices": ["present", "absent", "provided"],
+                "default": "present",
+            },
             "home": {"type": "path", "default": "~/.inferops"},
             "executable": {"type": "str"},
             "listeners": {
@@ -680,6 +693,8 @@ def main() -> None:
     run = Run(module)
     if module.params["state"] == "present":
         run.present()
+    if module.params["state"] == "provided":
+        run.provided()
     run.absent()
 
 

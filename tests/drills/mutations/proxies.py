@@ -380,6 +380,14 @@ MUTATIONS = (
         (f"{SERVER}::test_neither_takes_a_port_of_the_other_or_of_a_neighbour",),
     ),
     Mutation(
+        "old-haproxy-found-too-late",
+        "minutes of a start are paid for an HAProxy that is too old to stand before it",
+        "roles/proxy/tasks/provide.yml",
+        "    state: provided\n",
+        "    state: absent\n",
+        (BEFORE,),
+    ),
+    Mutation(
         "port-of-clients-lost-with-the-proxy",
         "clients find nothing where the proxy was that is not asked for any more",
         f"{HOST}/server/lifecycle.py",

@@ -301,7 +301,21 @@ def test_an_haproxy_that_is_too_old_is_refused(ask_for: Call, idle: Stage) -> No
     old = idle.home / "haproxy"
     old.write_text("#!/bin/sh\necho HAProxy version 2.2.9-2 2021/04/01\n")
     old.chmod(0o755)
-    assert "is HAProxy 2.2; it takes 2.4 or newer" in ask_for(executable=str(old))["msg"]
+    for state in ("present", "provided"):
+        refused = ask_for(executable=str(old), state=state)
+        assert "is HAProxy 2.2; it takes 2.4 or newer" in refused["msg"]
+
+
+def test_whether_there_is_an_haproxy_is_told_before_anything_is_waited_for(
+    ask_for: Call, idle: Stage
+) -> None:
+    found = ask_for(state="provided", listeners=None, servers=None)
+    assert (found["changed"], found["version"]) == (False, lifecycle.version("haproxy"))
+    missing = {"state": "provided", "executable": "/no/such/haproxy"}
+    assert "Install package haproxy" in ask_for(**missing)["msg"]
+    # Nothing is installed in check mode, so it may be missing still.
+    assert ask_for(check=True, **missing)["version"] is None
+    assert not pids(idle)
 
 
 def test_one_that_does_not_start_is_explained_and_not_left_running(

@@ -38,8 +38,10 @@ def test_clients_reach_the_proxy_and_the_engine_knows_the_proxys_key_alone(
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert not [key for key in (CLIENT_KEY, ENGINE_KEY) if key in output]
-    (server, proxy, endpoint) = pretended.asked(*CALLS)
+    (provided, server, proxy, endpoint) = pretended.asked(*CALLS)
     assert [name for name, _args in (server, proxy, endpoint)] == list(CALLS)
+    # What cannot stand before a server is refused before minutes are spent on one.
+    assert (provided[0], provided[1]["state"]) == ("proxy", "provided")
     assert server[1]["api_key"] == ENGINE_KEY != CLIENT_KEY
     assert (server[1]["port"], server[1]["proxy_port"]) == ("auto", "8000")
     assert server[1]["suggested_arguments"] == {"max_num_queued_reqs": 64}
