@@ -551,7 +551,7 @@ def test_what_the_market_or_the_host_would_refuse_later_is_refused_at_the_gate(
                 "proxy_client_keys": {"al": "a-key-of-mine"},
                 "inferops_server_api_key": "a-key-of-mine",
             },
-            "client 'inferops' and client 'al' have the same key",
+            "client 'inferops' and client al have the same key",
         ),
         ({"inferops_server_port": "auto", "inferops_engine_port": "22"}, "inferops_engine_port is"),
         ({"inferops_server_port": "9", "inferops_engine_port": "9"}, "gives to the proxy"),
