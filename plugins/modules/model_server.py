@@ -396,7 +396,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
@@ -411,6 +411,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import r
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Process
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import ending
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxy_of
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
@@ -753,28 +754,24 @@ class Run:
         if self.module.check_mode:
             # Nobody has ended the proxy yet whose port this server gets.
             ours = [*ours, *self.proxy.processes()]
-        holders = ports.in_the_way(ports.loopback_for(spec.host), spec.port, ours)
-        if holders is None:
-            return
-        self.fail(
-            f"Port {spec.port} is taken by {ports.named(holders)}. "
-            "Stop it, set port to another one, or to auto.",
-            port_owners=[process.describe() for process in holders],
-        )
+        self.require_free(ports.loopback_for(spec.host), spec.port, ours, "port")
 
     def require_free_proxy_port(self, spec: Spec) -> None:
         """Fail unless the proxy can have its port, before minutes are spent on a start.
 
         What the old server holds will be free, and a proxy that stands there stays.
         """
-        if spec.proxy_port is None:
-            return
-        ours = [*self.server.processes(), *self.proxy.processes()]
-        holders = ports.in_the_way(lifecycle.LOOPBACK, spec.proxy_port, ours)
+        if spec.proxy_port is not None:
+            ours = [*self.server.processes(), *self.proxy.processes()]
+            self.require_free(lifecycle.LOOPBACK, spec.proxy_port, ours, "proxy_port")
+
+    def require_free(self, address: str, port: int, ours: Sequence[Process], option: str) -> None:
+        """Fail on a port that others hold; *option* is the one that asked for it."""
+        holders = ports.in_the_way(address, port, ours)
         if holders is not None:
             self.fail(
-                f"Port {spec.proxy_port}, which the proxy is to have, is taken by "
-                f"{ports.named(holders)}. Stop it, set proxy_port to another one, or to auto.",
+                f"Port {port} is taken by {ports.named(holders)}. "
+                f"Stop it, set {option} to another one, or to auto.",
                 port_owners=[process.describe() for process in holders],
             )
 

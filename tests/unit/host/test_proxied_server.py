@@ -159,10 +159,9 @@ def test_a_port_that_the_proxy_cannot_have_is_refused_before_the_server_starts(
     with socket.create_server((LOOPBACK, 0)) as stranger:
         port = stranger.getsockname()[1]
         refused = start(port="auto", proxy_port=str(port))
-    assert (
-        f"Port {port}, which the proxy is to have, is taken by process {os.getpid()}"
-        in (refused["msg"])
-    )
+    assert f"Port {port} is taken by process {os.getpid()}" in refused["msg"]
+    assert "set proxy_port to another one, or to auto" in refused["msg"]
+    assert refused["failure"]["cause_id"] == "port_taken"
     assert refused["port_owners"][0]["pid"] == os.getpid()
     assert server.record() is None
     assert "is the port of the server" in start(port="8001", proxy_port="8001")["msg"]
