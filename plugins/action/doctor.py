@@ -98,8 +98,9 @@ class ActionModule(WorkerAction):
         if _INDEX not in self._gate.wrong and not self._value("inferops_offline"):
             yield from index_checks(self._value(_INDEX) or "", self._seconds)
         provider = self._values.get("inferops_provider")
-        if provider in OWN:
+        if provider in OWN or self._value("inferops_proxy"):
             yield from judged("server key", no_key(self._values), "The server will have one.")
+        if provider in OWN:
             yield self._host(provider, variables)
 
     def _unless_wrong(self, name: str, options: Any, look: Any) -> Iterator[Check]:

@@ -12,7 +12,10 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import loading
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import (
+    admission,
+    loading,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
     DEFAULT,
     SPELLINGS,
@@ -33,6 +36,7 @@ ARGUMENTS: dict[str, Any] = {
     "engine": {"type": "str", "choices": list(SPELLINGS), "default": DEFAULT},
     "accelerator": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
     "stack": {"type": "dict", "default": {}},
+    "proxied": {"type": "bool", "default": False},
     "refuse": {"type": "bool", "default": True},
 }
 
@@ -59,18 +63,26 @@ class ActionModule(GuardedAction):
         )
         try:
             fit, reads = on_host(look, wish), loading.choose(look, wish)
+            chosen = {**fit["arguments"], **reads["arguments"]}
+            admitted = admission.behind_proxy(
+                given["engine"],
+                {**chosen, **given["arguments"]},
+                given["extra_args"],
+                given["stack"],
+            )
         except ValueError as error:
             raise AnsibleActionFail(f"Options of the engine: {error}") from error
         result = {
             **fit,
-            "arguments": {**fit["arguments"], **reads["arguments"]},
+            "arguments": {**chosen, **(admitted.arguments if given["proxied"] else {})},
+            "max_connections": admitted.max_connections,
             "loading": loading.line(reads),
             "changed": False,
             **{fact: look["host"][fact] for fact in ("init_system", "is_root")},
         }
-        chosen = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
+        shown = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
         host = variables.get("inventory_hostname", "host")
-        self.tell(host, f"Fit: {fit['fits']}, {fit['why']}{chosen}")
+        self.tell(host, f"Fit: {fit['fits']}, {fit['why']}{shown}")
         self.tell(host, f"Its {loading.line(reads)}")
         if fit["fits"] == "no" and given["refuse"]:
             message = (

@@ -13,7 +13,10 @@ from typing import Any
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.server_status import status_of
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import (
+    proxy_status,
+    server_status,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_verdicts import (
     ends_words,
     next_lines,
@@ -68,8 +71,9 @@ _value:
       - "Scope prod: 1 rentals, 0.3600 dollars per hour."
     servers:
       - >-
-        gpu-1/main: running, serving (tokens flow); Qwen/Qwen3-8B on port 8000; up 2.0 h;
+        gpu-1/main: running, serving (tokens flow); Qwen/Qwen3-8B on port 8001; up 2.0 h;
         812.5 tokens/s; 12 running, 0 waiting; KV cache 31 %
+      - "gpu-1/proxy main: running on port 8000; main UP, 12 sessions"
     next:
       - >-
         gpu-1: ends soon (ends in 1.2 hours, by its provider). Playbook inferops.gpu.extend renews
@@ -94,13 +98,23 @@ _value:
           limits: {}
           state: ""
           unknown: ""
+          proxies:
+            - name: main
+              phase: running
+              port: 8000
+              supervised: true
+              reason: ""
+              lets_in: true
+              servers: [{name: main, status: UP, sessions: 12}]
+              line: "proxy main: running on port 8000; main UP, 12 sessions"
           servers:
             - name: main
               phase: running
               health: serving
               reason: tokens flow
               model: Qwen/Qwen3-8B
-              port: 8000
+              port: 8001
+              proxy_port: 8000
               uptime_seconds: 7260
               tokens_per_second: 812.5
               requests_running: 12
@@ -149,10 +163,15 @@ def host_status(seen: Mapping[str, Any], now: float) -> dict[str, Any]:
     rental = seen.get("rental") or {}
     state, unknown = _unknown(seen)
     servers: list[dict[str, Any]] = []
+    proxies: list[dict[str, Any]] = []
     try:
-        servers = [] if state else [status_of(one, now) for one in seen["found"]["servers"]]
+        if not state:
+            found = seen["found"]
+            servers = [server_status.status_of(one, now) for one in found["servers"]]
+            proxies = [proxy_status.status_of(one) for one in found.get("proxies") or ()]
     except _ODD_SHAPE:
         # One host that lies must not take the lines of the others away.
+        servers, proxies = [], []
         state, unknown = "odd", "it answers what no module of this collection answers"
     return {
         "name": seen.get("name") or "",
@@ -161,6 +180,7 @@ def host_status(seen: Mapping[str, Any], now: float) -> dict[str, Any]:
         "state": state,
         "unknown": unknown,
         "servers": servers,
+        "proxies": proxies,
     }
 
 
@@ -185,7 +205,7 @@ def _host_lines(name: str, told: Mapping[str, Any]) -> list[str]:
     # One host that could not be looked up must not take the lines of the others away.
     if told["unknown"]:
         return [f"{name}: {told['unknown']}"]
-    lines = [f"{name}/{server['line']}" for server in told["servers"]]
+    lines = [f"{name}/{one['line']}" for one in (*told["servers"], *told["proxies"])]
     return lines or [f"{name}: no server was started here"]
 
 

@@ -28,8 +28,9 @@ options:
     description:
       - C(server), as M(inferops.gpu.model_server_info) returns it with O(ignore:health_check) and
         O(ignore:symptoms). The following may be missing.
-      - C(servers), all of the host; C(gpus), as M(inferops.gpu.gpu_info) returns them; C(fit), what
-        filter P(inferops.gpu.model_fit#filter) says of the server as it is.
+      - C(servers), all of the host; C(proxies), those before this server; C(gpus), as
+        M(inferops.gpu.gpu_info) returns them; C(fit), what filter
+        P(inferops.gpu.model_fit#filter) says of the server as it is.
       - C(first) and C(before), what the server was asked for and how it was before anything was
         tried; C(tried), the steps that were taken, with C(helped), C(message) and C(failure).
       - C(apply), C(allowed), C(ladder), C(least_model_len), C(max_steps) and C(limit_seconds),

@@ -39,7 +39,8 @@ options:
     type: str
     required: true
   server:
-    description: What M(inferops.gpu.model_server) returned when it was to stop the server.
+    description: What M(inferops.gpu.model_server) returned when it was to stop the server, and the
+      proxy before it.
     type: dict
     default: {}
   tunnel:

@@ -12,6 +12,7 @@ version_added: 0.1.0
 description:
   - Writes files into a folder of the controller. They hold the server's log (head and tail), its
     record and command, the GPUs, the kernel's messages, memory, disk, processes and packages.
+  - Of each proxy before a server they hold its log, that of its launcher, and C(haproxy.cfg).
   - Every part is bounded, and secrets are taken out of it before it leaves the host. A part that
     cannot be had is named with the reason.
   - The cause of the failure is looked up in the catalogue of known ones.
@@ -77,6 +78,12 @@ missing:
   returned: success
   type: dict
   sample: {kernel.txt: "dmesg fails with status 1: Operation not permitted"}
+proxies:
+  description: All proxies of the host, as M(inferops.gpu.proxy) returns them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 servers:
   description: All servers of the host, as M(inferops.gpu.model_server_info) returns them.
   returned: success
@@ -97,16 +104,39 @@ failure:
     evidence: []
 """
 
+from collections.abc import Iterator
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import agent
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
+    observation as proxy_observation,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import Proxy, proxies
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     evidence,
     observation,
     symptoms,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import NAME, Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import Log
+
+
+def parts_of(proxy: Proxy) -> Iterator[evidence.Part]:
+    """What explains a proxy. Its maps of keys are left where they are."""
+    for name, log in (("log", proxy.log), ("launcher.log", proxy.launcher_log)):
+        yield (
+            f"proxy-{proxy.name}.{name}",
+            partial(evidence.log_excerpt, Log(log), evidence.OTHER_LOG_BYTES),
+        )
+    yield f"proxy-{proxy.name}.haproxy.cfg", partial(evidence.file_text, proxy.configuration)
+
+
+def keys_of(found: list[Proxy]) -> Iterator[str]:
+    """What proxies send to their engines: of clients' keys no host has more than digests."""
+    yield from filter(None, (agent.upstream_key(proxy.folder) for proxy in found))
 
 
 def main() -> None:
@@ -126,12 +156,15 @@ def main() -> None:
         module.fail_json(msg=f"name: {params['name']!r} may hold only letters, digits, - and _.")
     layout = Layout(own_home(module))
     server = layout.server(params["name"])
+    before = proxies(layout.home)
     gathered = evidence.gather(
         layout,
         server,
         params["log_bytes"],
         params["timeout_seconds"],
         params["part_timeout_seconds"],
+        [part for proxy in before for part in parts_of(proxy)],
+        keys_of(before),
     )
     # The action plugin takes these out of the result, writes them and has the cause looked up.
     seen = observation.observe(server)
@@ -140,6 +173,7 @@ def main() -> None:
         parts=gathered.parts,
         missing=gathered.missing,
         servers=evidence.states(layout),
+        proxies=[proxy_observation.observe(proxy) for proxy in before],
         server={**seen, "symptoms": symptoms.of(server, seen)},
     )
 

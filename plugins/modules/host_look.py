@@ -18,6 +18,8 @@ description:
     whether all of it is still so, so that nothing has to be done again. For that it looks at the
     specification of the server, its process, the lock, its receipts, the packages, the GPUs and the
     files of the model, and asks the server for a completion.
+  - With O(proxied) it looks at the proxy before the server as well, whether it runs with its
+    settings and its keys, leads to the server, and turns away who has no key.
   - Changes nothing.
 author:
   - inferops.gpu contributors (@inferops)
@@ -60,6 +62,10 @@ options:
     description: The digest of that wish. It is computed on the controller, from O(wishes_of).
     type: str
     default: ""
+  proxied:
+    description: Whether a proxy before the server is asked for. One that is not is told.
+    type: bool
+    default: false
   switch_seconds:
     description: Seconds until the deadline that the host's switch has to be set for, if it has to.
     type: float
@@ -96,6 +102,22 @@ server:
   returned: success
   type: dict
   sample: {name: vllm, phase: running, port: 8000}
+proxy:
+  description:
+    - The proxy before it, as M(inferops.gpu.proxy) returns it, null where none was ever there.
+  returned: success
+  type: dict
+  sample: null
+proxy_is_in_the_way:
+  description: Whether a proxy is there that is not asked for, so that it has to end.
+  returned: success
+  type: bool
+  sample: false
+client_port:
+  description: The port that clients reach, of the proxy where one is asked for, else of the server.
+  returned: success
+  type: int
+  sample: 8000
 model:
   description:
     - The texts of the model's C(config.json) and of C(hf_quant_config.json), in which ModelOpt
@@ -170,6 +192,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files im
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.description import described
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import problems
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.store import Copy
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
+    asked as asked_of_proxy,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import ending
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
+    observation as proxy_observation,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import Proxy, proxy_of
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     asked,
     lifecycle,
@@ -210,6 +240,15 @@ def differing(
     return told
 
 
+def differing_before(
+    proxy: Proxy, seen: dict[str, Any] | None, server: dict[str, Any], wishes: str
+) -> list[str]:
+    """What is not as asked of the proxy before a server; `seen` is what there is of one."""
+    if seen is None:
+        return ["there is no proxy before the server"]
+    return asked_of_proxy.differences(proxy, seen, wishes, server["port"])
+
+
 def completion(server: Server) -> readiness.Readiness:
     """What the server answers on the host's loopback."""
     spec = server.spec()
@@ -227,6 +266,7 @@ def main() -> None:
             "hub_dir": {"type": "path", "default": "~/.cache/huggingface/hub"},
             "wishes_of": {"type": "list", "elements": "str", "default": []},
             "wishes": {"type": "str", "default": ""},
+            "proxied": {"type": "bool", "default": False},
             "switch_seconds": {"type": "float"},
         },
         supports_check_mode=True,
@@ -243,9 +283,17 @@ def main() -> None:
     if seen["processes"]:
         others = lifecycle.others(server)
         seen["memory_before_mib"] = vram.baseline(layout.baseline, server.name, others)
+    proxy, before = proxy_of(layout.home, given["server"]), None
+    if proxy.folder.is_dir():
+        before = proxy_observation.observe(proxy, keep=not module.check_mode)
+    in_the_way = before is not None and not given["proxied"] and ending.is_there(proxy)
     told, answer = [], readiness.Readiness("port", "")
     if given["wishes"]:
         told = differing(layout, server, seen, given["wishes"], report)
+        if given["proxied"]:
+            told = told or differing_before(proxy, before, seen, given["wishes"])
+        elif in_the_way:
+            told = told or ["a proxy is there that is not asked for"]
         if not told:
             answer = completion(server)
             told = [answer.detail] if answer.waiting_for else []
@@ -257,6 +305,9 @@ def main() -> None:
         gpu=report.to_dict(),
         host=facts.host_facts(layout.home),
         server=seen,
+        proxy=before,
+        proxy_is_in_the_way=in_the_way,
+        client_port=before["port"] if before and given["proxied"] else seen["port"],
         model=model,
         switch=switch.to_dict(now),
         switch_is_set=wanted is None or switch.is_set_for(wanted, now),

@@ -86,6 +86,12 @@ options:
         where it is not known.
     type: dict
     default: {}
+  proxied:
+    description:
+      - Whether a proxy will stand before the server. Then the engine gets a bound on the requests
+        that it holds, where its release has an option for it and O(arguments) do not say it.
+    type: bool
+    default: false
   refuse:
     description: Whether to fail on a model that cannot fit.
     type: bool
@@ -118,6 +124,11 @@ arguments:
   returned: always
   type: dict
   sample: {gpu_memory_utilization: 0.9, max_model_len: 27664}
+max_connections:
+  description: How many requests a proxy should send to the server at once, as C(max_num_seqs) says.
+  returned: always
+  type: int
+  sample: 256
 loading:
   description: How the weights are read, and why.
   returned: always

@@ -61,6 +61,20 @@ options:
       - A port that another process holds is refused and its holder named.
     type: str
     default: "8000"
+  proxy_port:
+    description:
+      - Port of the proxy that will stand before this server, as role P(inferops.gpu.proxy#role)
+        keeps it under the same name. The server never takes it, and it is refused where somebody
+        else holds it. V(auto) chooses it as O(port) is chosen, and keeps it.
+      - Without one, no proxy is meant.
+    type: str
+    default: ""
+  ends_proxy:
+    description:
+      - With O(state=stopped), whether the proxy of the same name is ended as well, and before the
+        server, so that nobody is let in to one that ends.
+    type: bool
+    default: false
   arguments:
     description:
       - Options of the engine, any that its C(--help) lists. Names may be written with C(_) or C(-).
@@ -246,6 +260,16 @@ port:
   returned: when O(state=started)
   type: int
   sample: 8000
+proxy_port:
+  description: The port that the proxy before it is to have, null where none is meant.
+  returned: when O(state=started)
+  type: int
+  sample: null
+client_port:
+  description: The port that clients reach, RV(proxy_port) where there is one, else RV(port).
+  returned: when O(state=started)
+  type: int
+  sample: 8000
 wait_limit:
   description:
     - How many C(seconds) the start may take, and C(why). C(checks_seconds) are those of the checks
@@ -316,6 +340,19 @@ remedy:
   returned: when O(state=stopped)
   type: str
   sample: ""
+proxy:
+  description:
+    - What came of the proxy before it, null where nothing of one was there. C(stopped) is V(proven)
+      when no process and no key of it is left, else V(unproven), and C(remedy) says what to do. It
+      is null in check mode.
+  returned: when O(ends_proxy)
+  type: dict
+  sample:
+    name: vllm
+    changed: true
+    stopped: proven
+    processes_left: []
+    remedy: ""
 vram:
   description:
     - C(state) is V(no_gpu), V(at_baseline), V(above_baseline) or V(no_baseline).
@@ -359,7 +396,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
@@ -374,6 +411,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import r
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Process
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import ending
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxy_of
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     asked,
     lifecycle,
@@ -413,6 +453,7 @@ class Run:
         if not NAME.fullmatch(self.params["name"]):
             self.fail(f"name: {self.params['name']!r} may hold only letters, digits, - and _.")
         self.server = self.layout.server(self.params["name"])
+        self.proxy = proxy_of(self.layout.home, self.params["name"])
         self.options: str | None = None
         self.checks_seconds: dict[str, float] = {}
         module.no_log_values.update(secret_values(self.server.environment()))
@@ -444,8 +485,10 @@ class Run:
         """Start the server unless it runs as asked. Returns the difference, empty when none."""
         seen = self.observe()
         if self.runs_as_asked(spec, seen):
+            self.note_proxy_port(spec)
             return {}
         self.require_free_port(spec, own=bool(seen["processes"]))
+        self.require_free_proxy_port(spec)
         self.check_options(spec, spares=bool(seen["processes"]))
         diff = self.diff(spec, seen)
         if self.module.check_mode:
@@ -473,6 +516,12 @@ class Run:
         except supervisors.SupervisorError as error:
             self.fail(str(error))
         return diff
+
+    def note_proxy_port(self, spec: Spec) -> None:
+        """Another port of the proxy replaces no server that runs; recover has to know it still."""
+        known = self.server.spec()
+        if known and known.proxy_port != spec.proxy_port and not self.module.check_mode:
+            self.server.write_spec(dataclasses.replace(known, proxy_port=spec.proxy_port))
 
     def remember_wishes(self, spec: Spec) -> None:
         """For the look of the next deploy. Without the note that one takes the long way."""
@@ -510,7 +559,7 @@ class Run:
     def facts(self, spec: Spec) -> dict[str, Any]:
         """What a start returns beside the server."""
         return {
-            "port": spec.port,
+            **self.ports_of(spec),
             "options": self.options,
             "wait_limit": {**self.start_limit._asdict(), "checks_seconds": self.checks_seconds},
         }
@@ -587,6 +636,7 @@ class Run:
         if params["api_key"]:
             environment[engine.key_variable] = params["api_key"]
         names = [name for name in params["served_model_name"] or () if name]
+        port, proxy_port = self.ports()
         spec = Spec(
             name=params["name"],
             supervisor=supervisor,
@@ -598,7 +648,8 @@ class Run:
             model=params["model"],
             served_model_name=names if len(names) > 1 else next(iter(names), None),
             host=params["host"],
-            port=self.port(),
+            port=port,
+            proxy_port=proxy_port,
             arguments=engine.by_name(params["arguments"]),
             extra_args=params["extra_args"],
             suggested_arguments=engine.by_name(params["suggested_arguments"]),
@@ -609,27 +660,56 @@ class Run:
             self.fail(str(error))
         return spec
 
-    def port(self) -> int:
-        wanted = self.params["port"].strip()
-        if wanted == "auto":
-            chosen = self.automatic_port()
-            if chosen is None:
+    def ports(self) -> tuple[int, int | None]:
+        """That of the server, and that of the proxy before it, None where none is meant."""
+        port, door = self.asked_port("port"), None
+        if self.params["proxy_port"].strip():
+            owners = [*self.proxy.processes(), *self.proxy.launchers()]
+            # That of one which has ended may be of long ago: clients know the server's since.
+            known = self.proxy.port if ending.is_there(self.proxy) else None
+            door = lifecycle.Wanted(self.asked_port("proxy_port"), known, owners)
+        if port is not None and (door is None or door.port is not None):
+            chosen = port, door and door.port
+        else:
+            chosen = self.automatic_ports(port, door)
+        for name, one in zip(("port", "proxy_port"), chosen if door else chosen[:1]):
+            if one is None:
                 last = ports.FIRST_AUTOMATIC + ports.AUTOMATIC - 1
                 self.fail(
-                    f"port: none is free from {ports.FIRST_AUTOMATIC} to {last}. Stop what holds "
-                    "them, or set port to a number."
+                    f"{name}: none is free from {ports.FIRST_AUTOMATIC} to {last}. Stop what holds "
+                    f"them, or set {name} to a number."
                 )
-            return chosen
+        if chosen[0] == chosen[1]:
+            self.fail(
+                f"proxy_port: {chosen[1]} is the port of the server. Set one of them to auto."
+            )
+        return chosen[0], chosen[1]
+
+    def asked_port(self, name: str) -> int | None:
+        """A port that is asked for by its number, None for auto."""
+        wanted = self.params[name].strip()
+        if wanted == "auto":
+            return None
         if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
-            self.fail(f"port: {wanted} is neither a number from 1 to 65535 nor auto.")
+            self.fail(f"{name}: {wanted} is neither a number from 1 to 65535 nor auto.")
         return int(wanted)
 
-    def automatic_port(self) -> int | None:
-        choose = lifecycle.choose_port if self.module.check_mode else lifecycle.claim_port
+    def automatic_ports(
+        self, port: int | None, proxy: lifecycle.Wanted | None
+    ) -> tuple[int | None, int | None]:
+        choose = lifecycle.choose_ports if self.module.check_mode else lifecycle.claim_ports
         try:
-            return choose(self.layout, self.server, self.params["host"])
+            return choose(self.layout, self.server, self.params["host"], port, proxy)
         except locks.Busy as error:
             self.fail(f"port: another run chooses one and does not end: {error}. Try again.")
+
+    def ports_of(self, spec: Spec) -> dict[str, int | None]:
+        """For the result."""
+        return {
+            "port": spec.port,
+            "proxy_port": spec.proxy_port,
+            "client_port": spec.proxy_port or spec.port,
+        }
 
     def check_options(self, spec: Spec, spares: bool) -> None:
         """Fail on options that the engine would refuse, while the old server still serves.
@@ -671,14 +751,29 @@ class Run:
     def require_free_port(self, spec: Spec, own: bool) -> None:
         """Fail unless the port is free, or held by the server that is about to be replaced."""
         ours = self.server.processes() if own else []
-        holders = ports.in_the_way(ports.loopback_for(spec.host), spec.port, ours)
-        if holders is None:
-            return
-        self.fail(
-            f"Port {spec.port} is taken by {ports.named(holders)}. "
-            "Stop it, set port to another one, or to auto.",
-            port_owners=[process.describe() for process in holders],
-        )
+        if self.module.check_mode:
+            # Nobody has ended the proxy yet whose port this server gets.
+            ours = [*ours, *self.proxy.processes()]
+        self.require_free(ports.loopback_for(spec.host), spec.port, ours, "port")
+
+    def require_free_proxy_port(self, spec: Spec) -> None:
+        """Fail unless the proxy can have its port, before minutes are spent on a start.
+
+        What the old server holds will be free, and a proxy that stands there stays.
+        """
+        if spec.proxy_port is not None:
+            ours = [*self.server.processes(), *self.proxy.processes()]
+            self.require_free(lifecycle.LOOPBACK, spec.proxy_port, ours, "proxy_port")
+
+    def require_free(self, address: str, port: int, ours: Sequence[Process], option: str) -> None:
+        """Fail on a port that others hold; *option* is the one that asked for it."""
+        holders = ports.in_the_way(address, port, ours)
+        if holders is not None:
+            self.fail(
+                f"Port {port} is taken by {ports.named(holders)}. "
+                f"Stop it, set {option} to another one, or to auto.",
+                port_owners=[process.describe() for process in holders],
+            )
 
     def diff(self, spec: Spec, seen: dict[str, Any]) -> dict[str, Any]:
         running = seen["phase"] in ("starting", "running")
@@ -698,8 +793,8 @@ class Run:
                 diff,
                 server=seen,
                 completion=seen["completion"],
-                port=spec.port,
                 options=self.options,
+                **self.ports_of(spec),
             )
         self.exit(changed, diff, server=seen, **self.facts(spec))
 
@@ -709,13 +804,25 @@ class Run:
         before = self.observe()
         diff = {"before": {"state": before["phase"]}, "after": {"state": "stopped"}}
         if self.module.check_mode:
-            self.exit(present, diff if present else {}, server=before)
+            proxied = self.end_proxy()
+            changed = present or bool(proxied.get("proxy"))
+            self.exit(changed, diff if present else {}, server=before, **proxied)
         with self.alone():
+            proxied = self.end_proxy()
             # Another run may have ended it while this one waited for its turn.
             present = service_lifecycle.is_present(server)
             ended = self.end(self.params["reason"])
         proven = proof.of_stop(self.layout, server, ended, gpus.report)
-        self.exit(present, diff if present else {}, server=self.observe(), **proven)
+        changed = present or bool(proxied.get("proxy"))
+        self.exit(changed, diff if present else {}, server=self.observe(), **proven, **proxied)
+
+    def end_proxy(self) -> dict[str, Any]:
+        """For the result: what came of the proxy before the server, where that is to end too."""
+        if not self.params["ends_proxy"]:
+            return {}
+        seconds = self.params["stop_timeout_seconds"]
+        change = not self.module.check_mode
+        return {"proxy": ending.end_before_server(self.proxy, seconds, change)}
 
 
 def _shown(spec: Spec | None, previous: Spec | None) -> dict[str, Any]:
@@ -749,6 +856,8 @@ def main() -> None:
             "served_model_name": {"type": "list", "elements": "str"},
             "host": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "str", "default": "8000"},
+            "proxy_port": {"type": "str", "default": ""},
+            "ends_proxy": {"type": "bool", "default": False},
             "arguments": {"type": "dict", "default": {}},
             "suggested_arguments": {"type": "dict", "default": {}},
             "extra_args": {"type": "list", "elements": "str", "default": []},

@@ -253,6 +253,7 @@ servers:
         - C(served_model_name) is a list where there are several.
         - Of the environment only the names are told. C(needs_key) says whether clients must send a
           key.
+        - C(proxy_port) is that of the proxy before it, null where none is meant.
         - C(revision) and C(weights_dir) say which files of the model C(arguments) name, null where
           they say nothing of it.
       type: dict
@@ -262,6 +263,7 @@ servers:
         served_model_name: null
         host: 127.0.0.1
         port: 8000
+        proxy_port: null
         python: /home/user/.inferops/stack/venv/bin/python
         arguments: {max_model_len: 8192, enforce_eager: true}
         extra_args: ["-tp", "2"]
@@ -315,15 +317,29 @@ servers:
             memory_used_mib: 21504
             memory_total_mib: 24564
             throttled_by: []
+proxies:
+  description:
+    - The proxies of the host, as M(inferops.gpu.proxy) returns them; with O(name) that before this
+      server alone. One that was ended because that was asked for is left out.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import REQUESTED
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
+    observation as proxy_observation,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxies
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
     health as progress,
 )
@@ -360,6 +376,7 @@ def shown(layout: Layout, server: Server) -> dict[str, Any] | None:
         "extra_args": spec.extra_args,
         "suggested_arguments": spec.followed_suggestions,
         "port": spec.port,
+        "proxy_port": spec.proxy_port,
         "supervisor": spec.supervisor,
         "log_max_mib": spec.log_max_mib,
         "start_at_boot": any(each.starts_at_boot(server) for each in every(layout)),
@@ -417,6 +434,15 @@ def memory_before_mib(layout: Layout, server: Server) -> dict[str, int]:
     return vram.baseline(layout.baseline, server.name, lifecycle.others(server))
 
 
+def standing(layout: Layout, name: str | None, keep: bool) -> Iterator[dict[str, Any]]:
+    """The proxies that are, or should be, before all servers or the one of this name."""
+    for proxy in proxies(layout.home):
+        if name in (None, proxy.name):
+            seen = proxy_observation.observe(proxy, keep)
+            if (seen["phase"], seen["reason"]) != ("stopped", REQUESTED):
+                yield seen
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -457,7 +483,8 @@ def main() -> None:
         if module.params["symptoms"]:
             seen["symptoms"] = None if is_well(seen) else symptoms.of(server, seen)
         reported.append(seen)
-    module.exit_json(changed=False, servers=reported)
+    before = list(standing(layout, name, keep=not module.check_mode))
+    module.exit_json(changed=False, servers=reported, proxies=before)
 
 
 if __name__ == "__main__":

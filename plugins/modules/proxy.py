@@ -29,8 +29,10 @@ options:
     description:
       - V(present) makes sure that the proxy runs as asked, and that nobody gets in without a key.
       - V(absent) makes sure that no process of it is left, and removes its keys from the host.
+      - V(provided) changes nothing. It fails unless there is an HAProxy on the host that can be
+        used, so that nobody waits for an engine before that is found out.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, provided]
     default: present
   home:
     description: Folder of this collection on the host.
@@ -171,6 +173,12 @@ options:
     description: How long its processes may take to end after SIGTERM, before SIGKILL.
     type: int
     default: 10
+  wishes:
+    description:
+      - A digest of all that a deploy asked of this host, as M(inferops.gpu.host_look) returns it.
+        It is kept, so that the same wish is recognised the next time.
+    type: str
+    default: ""
   log_max_mib:
     description:
       - How much of the disk its log may take. It has a line for each request, with the name of the
@@ -220,7 +228,7 @@ EXAMPLES = r"""
 RETURN = r"""
 proxy:
   description: The proxy as it is now.
-  returned: always
+  returned: unless O(state=provided)
   type: dict
   contains:
     name:
@@ -235,14 +243,26 @@ proxy:
       description: Why it is so, null when there is nothing to say.
       type: str
       sample: null
+    port:
+      description: The port of its first listener, null where it was never asked for.
+      type: int
+      sample: 8000
     pid:
       description: The process of its master.
       type: int
       sample: 4242
+    processes:
+      description: Number of its living processes.
+      type: int
+      sample: 2
     supervisor:
       description: What keeps it running.
       type: str
       sample: systemd
+    supervised:
+      description: Whether launcher and supervisor live, which start it again when it ends.
+      type: bool
+      sample: true
     servers:
       description: Its servers as HAProxy sees them, with their C(status) and C(sessions).
       type: list
@@ -261,7 +281,7 @@ done:
   sample: reloaded
 version:
   description: The version of HAProxy, null where check mode finds none yet.
-  returned: when O(state=present)
+  returned: unless O(state=absent)
   type: str
   sample: 2.6.12-1+deb12u4
 processes_left:
@@ -293,17 +313,20 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
+    asked,
     configuration,
-    keys,
+    ending,
     lifecycle,
+    observation,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxy_of
-from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.runtime import NoAnswer
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.spec import Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
     lifecycle as service_lifecycle,
 )
@@ -351,6 +374,13 @@ class Run:
     def fail(self, message: str, **result: Any) -> NoReturn:
         self.module.fail_json(msg=redact(message), **result)
 
+    def provided(self) -> NoReturn:
+        try:
+            _executable, version = self.haproxy()
+        except lifecycle.Refused as error:
+            self.fail(str(error))
+        self.exit(NOTHING, {}, version=version)
+
     def present(self) -> NoReturn:
         try:
             executable, version = self.haproxy()
@@ -362,10 +392,17 @@ class Run:
                 done = self.make_so(spec, secrets, supervisor)
                 if self.set_start_at_boot(supervisor) and done == NOTHING:
                     done = BOOT
+                self.remember_wishes(spec, secrets)
         except (lifecycle.Refused, supervisors.SupervisorError) as error:
             self.fail(str(error))
         diff = {"before": before, "after": self.shown(spec, secrets)}
         self.exit(done, diff, proxy=self.now(), version=version)
+
+    def remember_wishes(self, spec: Spec, secrets: lifecycle.Secrets) -> None:
+        """For the look of the next deploy. Without the note that one takes the long way."""
+        if self.params["wishes"] and not self.module.check_mode:
+            with contextlib.suppress(OSError):
+                asked.remember(self.proxy, self.params["wishes"], spec, secrets)
 
     def haproxy(self) -> tuple[str, str | None]:
         """The program and its version; on a first run in check mode nothing was installed yet."""
@@ -443,8 +480,16 @@ class Run:
     def require_free_ports(self, spec: Spec, seen: Seen | None) -> None:
         """Fail unless each port is free, or held by the proxy itself."""
         own = seen.tree if seen else []
+        if self.module.check_mode:
+            # Nobody has given the server another port yet whose port this proxy gets.
+            server = Layout(self.proxy.layout.home).server(self.proxy.name)
+            own = [*own, *server.processes()]
         for listener in spec.listens:
-            holders = ports.in_the_way(ports.loopback_for(listener.address), listener.port, own)
+            place = ports.loopback_for(listener.address), listener.port
+            holders = ports.in_the_way(*place, own)
+            if holders and seen:
+                # A worker of its own may have begun since, by the reload of a moment ago.
+                holders = ports.in_the_way(*place, [*own, *self.proxy.processes()])
             if holders is not None:
                 self.fail(
                     f"Port {listener.port} is taken by {ports.named(holders)}. Stop it, or take "
@@ -500,10 +545,10 @@ class Run:
             self.fail("keys: give at least one, or nobody gets in.")
         upstream = self.params["server_key"] or None
         try:
-            hashed = keys.hashed(clients, metrics)
+            hashed = proxy_keys.hashed(clients, metrics)
             if upstream is not None:
-                keys.check(upstream, "server_key")
-                if keys.digest(upstream) in hashed:
+                proxy_keys.check(upstream, "server_key")
+                if proxy_keys.digest(upstream) in hashed:
                     raise ValueError("server_key is the key of a client, which no engine may see")
         except ValueError as error:
             self.fail(f"keys: {error}.")
@@ -562,53 +607,39 @@ class Run:
         return service_lifecycle.end(self.proxy, self.params["stop_timeout_seconds"])
 
     def now(self) -> dict[str, Any]:
-        seen = self.look()
-        try:
-            servers = [each._asdict() for each in self.proxy.runtime.servers()]
-        except NoAnswer:
-            servers = []
-        return {
-            "name": self.proxy.name,
-            "phase": seen.phase,
-            "reason": seen.reason,
-            "pid": seen.record.pid,
-            "supervisor": seen.record.supervisor,
-            "servers": servers,
-            "log_path": str(self.proxy.log),
-        }
+        return observation.observe(self.proxy, keep=not self.module.check_mode)
 
     def absent(self) -> NoReturn:
         spec = self.proxy.spec()
         diff = {"before": self.shown(spec), "after": {}}
         try:
             if self.module.check_mode:
-                is_there = service_lifecycle.is_present(self.proxy) or self.holds_keys()
+                is_there = ending.is_there(self.proxy)
                 self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=[])
             with self.alone():
                 # Another run may have ended it while this one waited for its turn.
-                is_there = service_lifecycle.is_present(self.proxy) or self.holds_keys()
-                left = self.end().left
-                lifecycle.forget_keys(self.proxy)
+                is_there = ending.is_there(self.proxy)
+                left = ending.end(self.proxy, self.params["stop_timeout_seconds"])
         except supervisors.SupervisorError as error:
             self.fail(f"Proxy {self.proxy.name!r} cannot be ended: {error}")
-        shown = [process.describe() for process in left]
         if left:
             self.fail(
                 f"Processes of proxy {self.proxy.name!r} are left: they survived SIGKILL or belong "
                 "to another user. Try with become.",
-                processes_left=shown,
+                processes_left=left,
             )
-        self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=shown)
-
-    def holds_keys(self) -> bool:
-        return any(lifecycle.held(self.proxy).values())
+        self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=left)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {
+                "type": "str",
+                "choices": ["present", "absent", "provided"],
+                "default": "present",
+            },
             "home": {"type": "path", "default": "~/.inferops"},
             "executable": {"type": "str"},
             "listeners": {
@@ -653,6 +684,7 @@ def main() -> None:
             "supervisord_bin_dir": {"type": "path"},
             "start_at_boot": {"type": "bool", "default": False},
             "stop_timeout_seconds": {"type": "int", "default": 10},
+            "wishes": {"type": "str", "default": ""},
             "log_max_mib": {"type": "int", "default": 16},
         },
         required_if=[("state", "present", ["listeners", "servers"])],
@@ -661,6 +693,8 @@ def main() -> None:
     run = Run(module)
     if module.params["state"] == "present":
         run.present()
+    if module.params["state"] == "provided":
+        run.provided()
     run.absent()
 
 

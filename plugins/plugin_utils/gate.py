@@ -13,11 +13,15 @@ from ansible.errors import AnsibleError
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.checks import Problem
-from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
+from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import (
+    MarketError,
+    RequestRefused,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.own import is_own
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     check_credentials,
     given_secret,
+    scope_secret,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 from ansible_collections.inferops.gpu.plugins.plugin_utils.one_rental import OneRental
@@ -113,15 +117,36 @@ def account(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def no_key(values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Why a server on a host of the user's own would have no key: there is no account behind it."""
-    given = values.get("inferops_server_api_key") or values.get("inferops_server_keyless")
-    own = is_own(values.get("inferops_provider", ""))
-    if own and not given and not given_secret(account(values)):
+    """Why a key of the server could not be derived, as on a host of the user's own, which has no
+    account behind it."""
+    if given_secret(account(values)) or not values.get("inferops_provider"):
+        return
+    own = is_own(values["inferops_provider"])
+    if values.get("inferops_proxy") and _has_no_secret(account(values)):
+        yield Problem(
+            "With inferops_proxy the engine's own key follows from inferops_scope_secret, which is "
+            "not set.",
+            "Make one with openssl rand -base64 30, or set inferops_proxy: false.",
+        )
+    elif own and not (
+        values.get("inferops_server_api_key") or values.get("inferops_server_keyless")
+    ):
         yield Problem(
             "The server's key follows from inferops_scope_secret, which is not set.",
             "Make one with openssl rand -base64 30, or set inferops_server_api_key, or say "
             "inferops_server_keyless: true.",
         )
+
+
+def _has_no_secret(given: Mapping[str, Any]) -> bool:
+    """Whether nothing is there that keys are derived from. Who cannot log in has other problems."""
+    try:
+        scope_secret(given)
+    except RequestRefused:
+        return True
+    except MarketError:
+        return False
+    return False
 
 
 def no_login(values: Mapping[str, Any]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import fits_header
+from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_keys import hashed
 from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words import (
     CHECKS_SECONDS,
     NAME,
@@ -107,6 +108,7 @@ class Range:
 #: By the end of a name, where its unit stands; the first that suits counts.
 RANGES: tuple[tuple[str, Range], ...] = (
     ("inferops_server_port", Range(1, 65535, ("auto",))),
+    ("inferops_engine_port", Range(1, 65535, ("auto",))),
     ("_ports", Range(1, 65535)),
     ("_port", Range(0, 65535)),
     ("extend_hours", Range(0.05)),
@@ -301,8 +303,11 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
                 f"{name} has a blank or a line break at its end, or a sign in it that no key has: "
                 "set it again without."
             )
-    if str(values.get("inferops_server_port")) == "22":
-        yield "inferops_server_port is 22, where the host's SSH server listens: take another one."
+    for name in ("inferops_server_port", "inferops_engine_port"):
+        if str(values.get(name)) == "22":
+            yield f"{name} is 22, where the host's SSH server listens: take another one."
+    if values.get("inferops_proxy"):
+        yield from _unproxied(values)
     if values.get("rent_deadline_hours") == 0 and not (
         values.get("rent_budget_usd") or values.get("rent_no_deadline")
     ):
@@ -332,6 +337,62 @@ def _no_packages(lines: Iterable[str]) -> Iterator[str]:
                 "hash to hold it against. An index is inferops_index_url, and a folder or a page "
                 "with wheels inferops_find_links."
             )
+
+
+#: What a deploy works out of its own variables for the proxy before its server.
+_OF_THE_PROXY = ("proxy_name", "proxy_listeners", "proxy_servers", "proxy_engine_key")
+
+
+def _unproxied(values: Mapping[str, Any]) -> Iterator[str]:
+    """Why no proxy could stand before the server."""
+    key = values.get("inferops_server_api_key")
+    if not key and values.get("inferops_server_keyless"):
+        yield (
+            "inferops_server_keyless lets clients in without a key, and the proxy of "
+            "inferops_proxy asks all of them for one: leave one of the two out."
+        )
+    yield from _no_keys_of_a_proxy(values)
+    port, engine_port = (
+        str(values.get(name, "auto")) for name in ("inferops_server_port", "inferops_engine_port")
+    )
+    if port == engine_port != "auto":
+        yield (
+            f"inferops_engine_port is {engine_port}, which inferops_server_port gives to the "
+            "proxy: take another one, or auto."
+        )
+    for name in _OF_THE_PROXY:
+        if values.get(name):
+            yield (
+                f"{name} is set, which deploy works out itself where inferops_proxy is true: leave "
+                "it out. It is for plays of your own with role proxy."
+            )
+
+
+#: By this name role proxy gives the key of the server's clients to the proxy.
+_OWN_CLIENTS = "inferops"
+
+
+def _no_keys_of_a_proxy(values: Mapping[str, Any]) -> Iterator[str]:
+    """What the proxy would refuse of its keys once the server runs."""
+    given = values.get("proxy_client_keys") or {}
+    clients, metrics = (
+        {str(name): str(key) for name, key in keys.items()}
+        for keys in (given, values.get("proxy_metrics_keys") or {})
+    )
+    if _OWN_CLIENTS in clients:
+        yield (
+            f"proxy_client_keys names {_OWN_CLIENTS!r}, by which the proxy knows the key of the "
+            "server's clients: take another name, or set inferops_server_api_key."
+        )
+    if values.get("inferops_server_api_key"):
+        clients[_OWN_CLIENTS] = str(values["inferops_server_api_key"])
+    try:
+        hashed(clients, metrics)
+    except ValueError as error:
+        yield (
+            f"The proxy of inferops_proxy takes no such keys (proxy_client_keys, "
+            f"proxy_metrics_keys, and inferops_server_api_key as {_OWN_CLIENTS!r}): {error}."
+        )
 
 
 #: What says in a play what a server's option would say.

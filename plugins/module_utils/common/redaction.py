@@ -125,7 +125,7 @@ _KINDS_OF_KEY = frozenset(
     {
         "api", "access", "secret", "private", "signing", "encryption", "auth", "account", "license",
         "master", "service", "storage", "admin", "shared", "ssh", "session", "server", "deploy",
-        "client", "hub", "user", "app", "preshared",
+        "client", "engine", "hub", "user", "app", "preshared",
     }
 )  # fmt: skip
 #: Beside these a token is a piece of text for a model, or a count of them.

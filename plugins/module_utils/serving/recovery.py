@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.redaction import redact
-from . import remedies
+from . import admission, remedies
 from .engines.registry import DEFAULT, spelling
 from .explanation import explain, symptoms_of
+from .proxy_status import status_of
 
 USED_MIB_BESIDE_A_RESET = 512
 """What a GPU that nobody uses may hold at most, the driver's own memory."""
@@ -40,12 +41,14 @@ class Case:
     """One sick server, all that was seen of it and around it, and what may be done.
 
     server: as model_server_info returns it, with `health` and `symptoms`. servers: all of the host.
+    proxies: those before this server.
     first: what `server.spec` was before anything was tried, empty at the first look. before: its
     health then. tried: the steps that were taken, with `helped`, `message` and `failure` of each.
     """
 
     server: Mapping[str, Any]
     servers: Sequence[Mapping[str, Any]] = ()
+    proxies: Sequence[Mapping[str, Any]] = ()
     gpus: Sequence[Mapping[str, Any]] = ()
     fit: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)
@@ -238,7 +241,8 @@ def _permanent(case: Case) -> dict[str, Any]:
             name: done[name] for name in ("model", "port") if now[name] == done[name] != first[name]
         },
     }
-    return {INVENTORY[name]: found[name] for name in INVENTORY if found.get(name)}
+    names = {**INVENTORY, "port": "inferops_engine_port"} if now.get("proxy_port") else INVENTORY
+    return {names[name]: found[name] for name in names if found.get(name)}
 
 
 def _strange(case: Case) -> dict[str, Any]:
@@ -291,21 +295,45 @@ def _report(
         "model": case.spec["model"],
         "served_model_name": case.spec["served_model_name"] or case.spec["model"],
         "port": case.spec["port"],
+        "proxy_port": case.spec.get("proxy_port"),
+        "max_connections": _connections(case),
         "seconds": round(case.elapsed_seconds, 1),
         "cost_usd": case.cost_usd,
         "evidence": case.evidence,
     }
 
 
+def _connections(case: Case) -> int:
+    """How many requests a proxy before it may send at once, as it is started now."""
+    engine, words = case.spec.get("engine", DEFAULT), case.spec.get("extra_args") or ()
+    try:
+        admitted = admission.behind_proxy(engine, _all_arguments(case.spec), words, {})
+    except ValueError:
+        return admission.USUAL_CONNECTIONS
+    return admitted.max_connections
+
+
+def _before(case: Case) -> tuple[list[str], bool]:
+    """What stands before the server, and whether clients reach it: with a proxy by that alone."""
+    before = [status_of(proxy) for proxy in case.proxies]
+    if case.spec.get("proxy_port") and not before:
+        return ["Clients reach it by a proxy alone, and none is there: deploy again."], False
+    lines = [f"Before it is {proxy['line']}." for proxy in before]
+    return lines, all(proxy["lets_in"] for proxy in before)
+
+
 def _shown(case: Case, plan: Sequence[Mapping[str, Any]], failure: Mapping[str, Any]) -> list[str]:
     """What is wrong, what would be done, and what that costs."""
     health = case.health
+    proxies, reached = _before(case)
     if case.serves:
-        return [f"Server {case.name} is healthy: {health['reason']}. Nothing to do."]
+        done = " Nothing to do." if reached else ""
+        return [f"Server {case.name} is healthy: {health['reason']}.{done}", *proxies]
     return [
         f"Server {case.name} is {health['state'].replace('_', ' ')} ({health['reason']}). "
         f"{failure['cause']} {failure['remedy']}",
         " / ".join(failure["evidence"]) or "No line of its log proves a cause.",
+        *proxies,
         *(f"{number}. {_in_words(step)}" for number, step in enumerate(plan, 1)),
         _money(case),
         "Taking the steps."

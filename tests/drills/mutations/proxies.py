@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import HOST, MODULES
+from tests.drills.mutations.paths import COMMON, FLEET, HOST, LOOK, MODULES
 
 CLIENTS = "tests/unit/host/test_proxy.py"
 OPERATOR = "tests/unit/host/test_proxy_module.py"
@@ -14,6 +14,14 @@ PARTS = "tests/unit/host/test_proxy_parts.py"
 CONFIGURATION = f"{HOST}/proxy/configuration.py"
 AGENT = f"{HOST}/proxy/agent.py"
 LIFECYCLE = f"{HOST}/proxy/lifecycle.py"
+ASKED = f"{HOST}/proxy/asked.py"
+DEPLOY = "tests/unit/plugins/test_proxied_deploy.py"
+SERVER = "tests/unit/host/test_proxied_server.py"
+CHANGED = (
+    "tests/unit/host/test_proxy_look.py::test_whatever_was_changed_at_a_proxy_is_told_in_words"
+)
+GATE = "tests/unit/plugins/test_check_variables.py"
+BEFORE = f"{DEPLOY}::test_clients_reach_the_proxy_and_the_engine_knows_the_proxys_key_alone"
 
 MUTATIONS = (
     Mutation(
@@ -27,7 +35,7 @@ MUTATIONS = (
     Mutation(
         "proxy-keys-as-they-are",
         "whoever reads a file of the host has the keys of all clients",
-        f"{HOST}/proxy/keys.py",
+        f"{COMMON}/proxy_keys.py",
         "    return hashlib.sha256(key.encode()).hexdigest()\n",
         "    return key\n",
         (f"{CLIENTS}::test_an_engine_gets_the_key_of_the_proxy_and_never_that_of_a_client",),
@@ -221,8 +229,8 @@ MUTATIONS = (
     Mutation(
         "proxy-keys-left-behind",
         "a host that no longer has the proxy still has its keys",
-        f"{MODULES}/proxy.py",
-        "                lifecycle.forget_keys(self.proxy)\n",
+        f"{HOST}/proxy/ending.py",
+        "    lifecycle.forget_keys(proxy)\n",
         "",
         (f"{OPERATOR}::test_its_end_leaves_no_process_and_no_key",),
     ),
@@ -242,5 +250,188 @@ MUTATIONS = (
         "        if status != 401:\n",
         "        if status >= 500:\n",
         (f"{PARTS}::test_an_open_listener_is_noticed",),
+    ),
+    Mutation(
+        "engine-key-of-clients",
+        "the engine is started with the key of its clients, who go past the proxy",
+        "roles/launch/tasks/start.yml",
+        "inferops_engine_key if inferops_proxy | bool",
+        "inferops_client_key if inferops_proxy | bool",
+        (BEFORE,),
+    ),
+    Mutation(
+        "engine-key-derived-as-that-of-clients",
+        "whoever has the key of one rental's clients has that of an engine",
+        "plugins/module_utils/market/access/client_key.py",
+        'return _key("engine", secret, scope, name)',
+        'return _key("client", secret, scope, name)',
+        (
+            "tests/unit/plugins/test_client_key.py"
+            "::test_the_engines_key_is_of_the_same_secret_and_never_that_of_any_client",
+        ),
+    ),
+    Mutation(
+        "engine-key-shown",
+        "evidence holds the key of an engine",
+        "plugins/plugin_utils/guarded_action.py",
+        '_DERIVED = ("inferops_client_key", "inferops_engine_key")',
+        '_DERIVED = ("inferops_client_key",)',
+        (
+            "tests/unit/plugins/test_guarded_actions.py"
+            "::test_evidence_holds_no_secret_whatever_the_host_has_put_in",
+        ),
+    ),
+    Mutation(
+        "keyless-behind-a-proxy",
+        "a server without a key is rented, and nobody gets in",
+        "plugins/plugin_utils/variables.py",
+        'if not key and values.get("inferops_server_keyless"):',
+        "if False:",
+        (
+            f"{GATE}::test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change",
+            f"{DEPLOY}::test_what_no_proxy_can_stand_before_is_refused_before_anything_is_rented",
+        ),
+        2,
+    ),
+    Mutation(
+        "proxy-keys-refused-too-late",
+        "minutes of a start are paid for keys that no proxy takes",
+        "plugins/plugin_utils/variables.py",
+        "        hashed(clients, metrics)\n",
+        "        pass\n",
+        (f"{GATE}::test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change",),
+        4,
+    ),
+    Mutation(
+        "engine-key-of-nothing",
+        "an engine is started without a key, which everybody on its host reaches",
+        "plugins/plugin_utils/gate.py",
+        'if values.get("inferops_proxy") and _has_no_secret(account(values)):',
+        "if False:",
+        (f"{GATE}::test_an_engines_key_that_follows_from_nothing_is_refused",),
+    ),
+    Mutation(
+        "server-ends-before-proxy",
+        "clients are let in to a server that ends",
+        "plugins/modules/model_server.py",
+        "            proxied = self.end_proxy()\n"
+        "            # Another run may have ended it while this one waited for its turn.\n"
+        "            present = service_lifecycle.is_present(server)\n"
+        '            ended = self.end(self.params["reason"])\n',
+        "            present = service_lifecycle.is_present(server)\n"
+        '            ended = self.end(self.params["reason"])\n'
+        "            proxied = self.end_proxy()\n",
+        (f"{SERVER}::test_the_proxy_ends_before_the_server_and_both_are_proven",),
+    ),
+    Mutation(
+        "proxy-outlives-teardown",
+        "a proxy stays on a host of one's own after its teardown",
+        "roles/teardown/tasks/serving.yml",
+        "ends_proxy: true",
+        "ends_proxy: false",
+        ("tests/unit/plugins/test_proxied_deploy.py::test_a_teardown_ends_the_proxy_as_well",),
+    ),
+    Mutation(
+        "proxy-keeps-server-alive",
+        "a proxy that cannot be ended leaves the server running",
+        f"{HOST}/proxy/ending.py",
+        "except (SupervisorError, locks.Busy, OSError) as error:",
+        "except (SupervisorError, locks.Busy) as error:",
+        (f"{SERVER}::test_a_proxy_that_cannot_be_ended_keeps_no_server_alive",),
+    ),
+    Mutation(
+        "look-past-changed-keys",
+        "a key that somebody added to a proxy stays",
+        ASKED,
+        '    if not _has_keys(proxy, asked.get("keys_sha256")):\n',
+        "    if False:\n",
+        (CHANGED,),
+    ),
+    Mutation(
+        "look-past-the-keys-of-the-process",
+        "a key that a running proxy was given by hand stays",
+        ASKED,
+        "return _digest(secrets) == digest and lifecycle.knows(proxy, secrets)",
+        "return _digest(secrets) == digest",
+        (CHANGED,),
+    ),
+    Mutation(
+        "look-past-changed-settings",
+        "a configuration that lets everybody in waits for the next restart",
+        ASKED,
+        "return lifecycle.holds(proxy, configuration.render(spec))",
+        "return True",
+        (CHANGED,),
+    ),
+    Mutation(
+        "look-past-the-proxy",
+        "a deploy says that all is as asked while no proxy is there",
+        "plugins/modules/host_look.py",
+        'told = told or differing_before(proxy, before, seen, given["wishes"])',
+        "told = told or []",
+        (f"{LOOK}::test_a_proxy_before_the_server_is_looked_at_with_it",),
+    ),
+    Mutation(
+        "one-port-for-both",
+        "the engine takes the port that clients know",
+        f"{HOST}/server/lifecycle.py",
+        "kept = reserved | ({ways} if ways else set())",
+        "kept = reserved",
+        (f"{SERVER}::test_neither_takes_a_port_of_the_other_or_of_a_neighbour",),
+    ),
+    Mutation(
+        "old-haproxy-found-too-late",
+        "minutes of a start are paid for an HAProxy that is too old to stand before it",
+        "roles/proxy/tasks/provide.yml",
+        "    state: provided\n",
+        "    state: absent\n",
+        (BEFORE,),
+    ),
+    Mutation(
+        "port-of-clients-lost-with-the-proxy",
+        "clients find nothing where the proxy was that is not asked for any more",
+        f"{HOST}/server/lifecycle.py",
+        "of_clients = (spec.proxy_port if spec else None) or known",
+        "of_clients = known",
+        (f"{SERVER}::test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know",),
+    ),
+    Mutation(
+        "port-of-the-proxy-of-long-ago",
+        "recover puts the proxy back to the port that it had once",
+        "plugins/modules/model_server.py",
+        "            self.note_proxy_port(spec)\n",
+        "",
+        (f"{SERVER}::test_a_proxy_that_moves_replaces_no_server_and_is_found_at_its_new_port",),
+    ),
+    Mutation(
+        "proxy-port-found-taken-too-late",
+        "minutes of a start are paid for a proxy that cannot listen",
+        "plugins/modules/model_server.py",
+        "        self.require_free_proxy_port(spec)\n",
+        "",
+        (f"{SERVER}::test_a_port_that_the_proxy_cannot_have_is_refused_before_the_server_starts",),
+    ),
+    Mutation(
+        "closed-server-called-serving",
+        "nobody is told that clients do not get in to a server whose proxy has ended",
+        "plugins/plugin_utils/fleet_verdicts.py",
+        "*_of_host(told), *_of_proxies(told), *_of_flaws(told)",
+        "*_of_host(told), *_of_flaws(told)",
+        (
+            f"{FLEET}::test_a_server_that_clients_do_not_get_in_to_needs_somebody",
+            f"{FLEET}::test_a_server_that_stands_alone_where_a_proxy_was_meant_needs_somebody",
+        ),
+        4,
+    ),
+    Mutation(
+        "keys-of-clients-shown",
+        "what a host says back shows the keys of clients",
+        "plugins/action/proxy.py",
+        "self.secrets |= {str(key)",
+        "self.unused = {str(key)",
+        (
+            "tests/unit/plugins/test_guarded_actions.py"
+            "::test_the_keys_of_a_proxys_clients_are_secrets_whatever_their_names",
+        ),
     ),
 )

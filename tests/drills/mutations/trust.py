@@ -240,8 +240,8 @@ MUTATIONS = (
         "one-key-for-all-servers",
         "who may use one server may use all of the scope",
         f"{MARKET}/access/client_key.py",
-        'salt = f"inferops client key/{scope}/{name}"',
-        'salt = f"inferops client key/{scope}"',
+        'salt = f"inferops {whose} key/{scope}/{name}"',
+        'salt = f"inferops {whose} key/{scope}"',
         (
             "tests/unit/plugins/test_client_key.py"
             "::test_each_server_has_a_key_that_each_controller_of_the_scope_knows",

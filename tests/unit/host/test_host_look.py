@@ -25,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack import sta
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import File
 from ansible_collections.inferops.gpu.plugins.modules import host_look
+from ansible_collections.inferops.gpu.plugins.modules import proxy as proxy_module
 
 Call = Callable[..., dict[str, Any]]
 PARTS = ("torch", "numpy", "vllm")
@@ -150,6 +151,41 @@ def test_a_server_that_is_frozen_or_completes_no_more_is_seen(
             os.kill(process.pid, signal.SIGCONT)
     assert not found["as_asked"]
     assert "gave no answer within" in found["differs"][0]
+
+
+def test_a_proxy_before_the_server_is_looked_at_with_it(
+    deploy: Call, look: Call, run_module: Call, home: Path
+) -> None:
+    launched = deploy(port="auto", proxy_port="auto", api_key="key-of-the-engine")
+    assert look(proxied=True)["differs"] == ["there is no proxy before the server"]
+    before = {"name": "main", "home": str(home), "stop_timeout_seconds": 5}
+    wanted = {
+        **before,
+        "listeners": [{"port": launched["proxy_port"]}],
+        "servers": [{"name": "main", "port": launched["port"], "engine": "vllm"}],
+        "server_key": "key-of-the-engine",
+        "keys": {"inferops": "key-of-clients"},
+        "supervisor": "supervisord",
+        "supervisord_bin_dir": str(Path(sys.executable).parent),
+        "wishes": "all of it",
+    }
+    try:
+        kept = run_module(proxy_module, **wanted)
+        assert kept["done"] == "started", kept
+        found = look(proxied=True)
+        assert found["as_asked"], found["differs"]
+        assert found["proxy"]["phase"] == "running"
+        assert found["client_port"] == launched["proxy_port"]
+        run_module(proxy_module, **{**wanted, "keys": {"inferops": "another-key"}, "wishes": ""})
+        assert look(proxied=True)["differs"] == ["the keys of the proxy were changed"]
+        found = look()
+        assert found["differs"] == ["a proxy is there that is not asked for"]
+        assert (found["proxy_is_in_the_way"], found["client_port"]) == (True, launched["port"])
+    finally:
+        ended = run_module(proxy_module, **before, state="absent")
+    assert ended["processes_left"] == []
+    assert look()["as_asked"]
+    assert not look()["proxy_is_in_the_way"]
 
 
 def replaced(file: Path, text: str) -> Iterator[None]:

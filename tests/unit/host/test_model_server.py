@@ -215,9 +215,11 @@ def test_two_servers_that_ask_at_once_get_two_ports(
 ) -> None:
     monkeypatch.setattr(ports, "FIRST_AUTOMATIC", free_port)
     layout = Layout(home)
-    first = lifecycle.claim_port(layout, layout.server("first"), "127.0.0.1")
-    assert lifecycle.claim_port(layout, layout.server("second"), "127.0.0.1") != first
-    assert lifecycle.claim_port(layout, layout.server("first"), "127.0.0.1") == first
+    first, _none = lifecycle.claim_ports(layout, layout.server("first"), "127.0.0.1", None)
+    second = lifecycle.claim_ports(layout, layout.server("second"), "127.0.0.1", None)[0]
+    assert second != first
+    again = lifecycle.claim_ports(layout, layout.server("first"), "127.0.0.1", None)
+    assert again == (first, None)
     monkeypatch.setattr(lifecycle, "CLAIM_SECONDS", 0)
     assert lifecycle.choose_port(layout, layout.server("third"), "127.0.0.1") == first
 

@@ -48,6 +48,26 @@ def test_what_is_unproven_about_the_server_is_told(server: dict[str, Any], told:
     assert message.endswith(GONE)
 
 
+@pytest.mark.parametrize(
+    ("proxy", "told"),
+    [
+        ({"stopped": "proven"}, "ended, proven"),
+        (
+            {"stopped": "unproven", "remedy": "Process 42 of the proxy is left."},
+            f"ended, unproven: Process 42 of the proxy is left. {WITH_IT[:-1]}",
+        ),
+    ],
+)
+def test_a_proxy_is_told_before_the_server_that_it_stood_before(
+    proxy: dict[str, Any], told: str
+) -> None:
+    server = {**PROVEN, "proxy": proxy}
+    assert said(RENTAL, server=server) == f"Proxy: {told}. Server: stopped, proven. {GONE}"
+    assert "Proxy" not in said(RENTAL, server={**PROVEN, "proxy": None})
+    would = said(RENTAL, server={"changed": True, "proxy": {"stopped": None}}, dry_run=True)
+    assert would.startswith("Proxy: would be ended. Server: would be stopped.")
+
+
 def test_what_kept_the_server_from_being_looked_at_is_told() -> None:
     assert said(RENTAL, failed="Connect failed: no folder.") == (
         f"Server: not stopped: Connect failed: no folder. {WITH_IT} {GONE}"

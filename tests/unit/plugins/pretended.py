@@ -36,6 +36,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "gpu": {"present": True, "driver_version": "580.95.05", "gpus": []},
         "host": {"init_system": "systemd", "disk_free_mib": 81920},
         "server": {"name": "vllm", "phase": "absent", "port": 8000},
+        "proxy": None,
+        "proxy_is_in_the_way": False,
+        "client_port": 8000,
         "installed": False,
         "as_asked": False,
         "switch_is_set": True,
@@ -88,6 +91,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "fits": "yes",
         "why": "1.4 GiB of weights make 3.0 of the 21.3 GiB that are free",
         "arguments": {},
+        "max_connections": 1024,
         "loading": "weights are read by default",
         "init_system": "systemd",
         "is_root": True,
@@ -96,10 +100,13 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "model_server": {
         "changed": True,
         "port": 8000,
+        "proxy_port": None,
+        "client_port": 8000,
         "server": {"name": "vllm", "phase": "running", "port": 8000},
         "completion": " there",
         "tells": [f"loading weights {shard}/4 ({shard} s)" for shard in range(1, 5)],
     },
+    "proxy": {"changed": True, "done": "started", "proxy": {"name": "vllm", "phase": "running"}},
     "endpoint": {
         "changed": True,
         "local_port": 40213,
@@ -124,6 +131,8 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         name, host = self._task.action.rpartition(".")[2], task_vars["inventory_hostname"]
         told = json.loads(Path(os.environ["PRETENDED"]).read_text())
+        with open(os.environ["PRETENDED"] + ".asked", "a") as asked:
+            print(json.dumps([name, host, self._task.args], default=str), file=asked)
         answer = {"changed": False, **told[name], **told.get(f"{name} of {host}", {})}
         if name == "rental_ready":
             answer.setdefault("rental", {**task_vars["inferops_rental"], "ssh": [answer["ssh"]]})
@@ -169,6 +178,12 @@ class Pretended:
                 (ours / "plugins" / "action" / entry.name).symlink_to(entry)
         for name in stand_ins:
             (ours / "plugins" / "action" / f"{name}.py").write_text(STAND_IN)
+
+    def asked(self, *modules: str) -> list[tuple[str, dict[str, Any]]]:
+        """Which of these were called so far on any host, in their order, and with what."""
+        lines = (self.folder / "pretended.asked").read_text().splitlines()
+        calls = (json.loads(line) for line in lines)
+        return [(name, args) for name, _host, args in calls if name in modules]
 
     def command(self, playbook: str | Path, *arguments: str, **variables: Any) -> list[str]:
         """What a user types to run a playbook of this collection, or a file."""

@@ -18,6 +18,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
+from ansible_collections.inferops.gpu.plugins.plugin_utils.gate import no_key
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
 from tests.unit.plays import on_the_host, play, role
@@ -605,6 +606,68 @@ def test_the_login_in_a_variable_that_is_no_secret_is_not_shown(tmp_path: Path) 
     _status, output = play(tmp_path, playbook("extend"), "--limit", "gpu-1", "-v", **given)
     assert "git+https://" in output
     assert "p4ssword-of-git" not in output
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"inferops_server_keyless": True}, "leave one of the two out"),
+        ({"inferops_server_api_key": "seven77"}, "the key of 'inferops' must be 8 to 512"),
+        ({"proxy_client_keys": {"alice": "seven77"}}, "the key of 'alice' must be 8 to 512"),
+        ({"proxy_metrics_keys": {"a b": "a-key-of-mine"}}, "'a b' names no key"),
+        ({"proxy_client_keys": {"inferops": "a-key-of-mine"}}, "take another name, or set"),
+        (
+            {f"proxy_{kind}_keys": {7: "a-key-of-mine"} for kind in ("client", "metrics")},
+            "the same",
+        ),
+        (
+            {
+                "proxy_client_keys": {"al": "a-key-of-mine"},
+                "inferops_server_api_key": "a-key-of-mine",
+            },
+            "client 'inferops' and client al have the same key",
+        ),
+        ({"inferops_server_port": "auto", "inferops_engine_port": "22"}, "inferops_engine_port is"),
+        ({"inferops_server_port": "9", "inferops_engine_port": "9"}, "gives to the proxy"),
+        ({"proxy_engine_key": "a-key-of-mine"}, "proxy_engine_key is set"),
+        ({"proxy_name": "a"}, "proxy_name is set"),
+    ],
+)
+def test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change(
+    given: dict[str, Any], told: str
+) -> None:
+    (complaint,) = variables.unrentable({"inferops_proxy": True, **given})
+    assert told in complaint
+    assert "a-key-of-mine" not in complaint
+    without = {name: value for name, value in given.items() if value != "22"}
+    assert list(variables.unrentable({"inferops_proxy": False, **without})) == []
+
+
+def test_a_key_of_ones_own_needs_no_other_choice_before_a_proxy() -> None:
+    given = {"inferops_server_api_key": "a-key-of-mine", "inferops_server_keyless": True}
+    given["proxy_client_keys"] = {"alice": "a-key-of-alice"}
+    ports = {"inferops_server_port": "auto", "inferops_engine_port": "auto"}
+    assert list(variables.unrentable({"inferops_proxy": True, **given, **ports})) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({"inferops_provider": "ssh"}, True),
+        ({"inferops_provider": "local", "inferops_server_api_key": "a-key-of-mine"}, True),
+        ({"inferops_provider": "ssh", "inferops_scope_secret": "twenty-letters-and-more"}, False),
+        ({"inferops_provider": "vastai", "inferops_api_key": "a-key"}, False),
+    ],
+)
+def test_an_engines_key_that_follows_from_nothing_is_refused(
+    given: dict[str, Any], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INFEROPS_SCOPE_SECRET", raising=False)
+    told = " ".join(map(str, no_key({"inferops_proxy": True, **given})))
+    assert ("Make one with openssl rand -base64 30, or set inferops_proxy: false" in told) == (
+        refused
+    )
+    assert bool(told) == refused
 
 
 def test_what_is_usual_passes_the_gate() -> None:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.filter.client_key import client_key
+from ansible_collections.inferops.gpu.plugins.filter.engine_key import engine_key
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel import Target, Tunnel
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +30,7 @@ ACCOUNT = {
 }
 #: Another one would start every server again, and lock out every client.
 DERIVED = "sk-f82a094278196de6ad96ec08ce368b4ba8820c6204d88c09"
+ENGINES = "sk-a63541c806b6d41b9a8ae5c7baec0deb3328717db529acd4"
 SCOPED = {**ACCOUNT, "scope_secret": "a-secret-of-the-scope"}
 
 
@@ -55,6 +59,30 @@ def test_each_server_has_a_key_that_each_controller_of_the_scope_knows() -> None
     assert len({key, *others}) == 5
     assert all(len(each) == len("sk-") + 48 for each in (key, *others))
     assert "secret" not in key
+
+
+def test_the_engines_key_is_of_the_same_secret_and_never_that_of_any_client() -> None:
+    key = engine_key(SCOPED, "gpu-1")
+    assert key == ENGINES
+    assert key == engine_key({**SCOPED, "api_key": "of-a-team-mate", "keyless": True}, "gpu-1")
+    names = ("gpu-1", "engine", "engine/gpu-1", "engine key/prod/gpu-1", "../engine key/prod/gpu-1")
+    clients = {client_key("", name, SCOPED) for name in names}
+    clients |= {client_key("", name, {**SCOPED, "scope": ""}) for name in names}
+    assert key not in clients
+    assert len({key, engine_key(SCOPED, "gpu-2"), engine_key(ACCOUNT, "gpu-1")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ({**SCOPED, "scope": ""}, "needs inferops_scope."),
+        ({**ACCOUNT, "api_key": ""}, "Make one with openssl rand -base64 30"),
+        ({**ACCOUNT, "provider": "local"}, "Make one with openssl rand -base64 30"),
+    ],
+)
+def test_an_engine_behind_a_proxy_is_never_without_a_key(source: dict[str, Any], told: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=re.escape(told)):
+        engine_key(source, "gpu-1")
 
 
 def shown(tmp_path: Path, **variables: Any) -> str:
@@ -101,8 +129,10 @@ def test_a_server_asks_for_a_key_unless_that_is_switched_off(
 
 
 def test_the_roles_give_the_key_to_the_server_and_to_whoever_asks_it() -> None:
-    for file in ("roles/launch/tasks/start.yml", "roles/endpoint/tasks/main.yml"):
-        assert 'api_key: "{{ inferops_client_key' in (ROOT / file).read_text()
+    """Behind a proxy the server gets another one: test_proxied_deploy.py."""
+    assert "else inferops_client_key)" in (ROOT / "roles/launch/tasks/start.yml").read_text()
+    asks = (ROOT / "roles/endpoint/tasks/main.yml").read_text()
+    assert 'api_key: "{{ inferops_client_key' in asks
     told = (ROOT / "playbooks/tasks/report.yml").read_text()
     assert "inferops_client_key" not in told
 

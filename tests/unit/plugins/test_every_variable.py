@@ -168,6 +168,8 @@ _NOT_FOR_A_PLAN = (
     "inferops_accounts",
     "inferops_image_python",
     "rent_no_deadline",
+    # Refused beside inferops_proxy.
+    "inferops_server_keyless",
 )
 _OF_THE_MACHINE = ("_dir", "_file", "_path", "_url", "_endpoint", "_key")
 

@@ -22,6 +22,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.client_key import (
     client_key,
+    engine_key,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
     GuardedAction,
@@ -203,6 +204,16 @@ def test_a_secret_that_a_host_says_back_is_shown_at_no_verbosity(host: Host) -> 
     assert token not in done.stdout
 
 
+def test_the_keys_of_a_proxys_clients_are_secrets_whatever_their_names(host: Host) -> None:
+    keys = ["said-back-of-alice", "said-back-of-metrics", "said-back-of-the-engine"]
+    host.says({"failed": True, "msg": f"died of {keys[0]}", "log": keys})
+    options = {"keys": {"alice": keys[0]}, "metrics_keys": {"m": keys[1]}, "server_key": keys[2]}
+    asked = {"inferops.gpu.proxy": {"name": "main", **options}, "ignore_errors": True}
+    done = host.play(asked, SHOW, ANSIBLE_VERBOSITY="5")
+    assert "died of" in done.stdout
+    assert not [key for key in keys if key in done.stdout]
+
+
 @pytest.mark.parametrize("tells", ["vvv", "vvvvv", "debug"])
 def test_the_details_that_ansible_tells_of_a_host_hold_no_secret(
     tells: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -222,8 +233,12 @@ def test_the_details_that_ansible_tells_of_a_host_hold_no_secret(
 
 @pytest.mark.parametrize(
     "key",
-    ["said-back-as-it-is", client_key("scope-secret-0123456789", "test", "gpu-1")],
-    ids=["given", "derived"],
+    [
+        "said-back-as-it-is",
+        client_key("scope-secret-0123456789", "test", "gpu-1"),
+        engine_key("scope-secret-0123456789", "test", "gpu-1"),
+    ],
+    ids=["given", "derived", "of-the-proxy"],
 )
 def test_evidence_holds_no_secret_whatever_the_host_has_put_in(
     host: Host, tmp_path: Path, key: str

@@ -13,6 +13,7 @@ from typing import Callable
 
 from ..machine import ports
 from ..machine.processes import Process
+from ..service.layout import NAME
 from ..service.service import Probe, Service
 from . import configuration
 from .runtime import NoAnswer, Runtime
@@ -40,6 +41,17 @@ class Proxy(Service[Spec]):
     @property
     def configuration(self) -> Path:
         return self.folder / configuration.FILE
+
+    @property
+    def asked(self) -> Path:
+        """What the last deploy asked of it, and what that was fulfilled with."""
+        return self.folder / "asked.json"
+
+    @property
+    def port(self) -> int | None:
+        """That of its first listener, None where it was never asked for or that is lost."""
+        spec = self.spec()
+        return spec.listens[0].port if spec else None
 
     @property
     def runtime(self) -> Runtime:
@@ -105,5 +117,12 @@ def _connection(address: str, listener: Listener) -> http.client.HTTPConnection:
 
 
 def proxy_of(home: Path, name: str) -> Proxy:
-    """The proxy of this name below a home folder."""
+    """The proxy of this name below a home folder. That before a server has the server's name."""
     return Proxy(home / FOLDER / name)
+
+
+def proxies(home: Path) -> list[Proxy]:
+    """Those that have a folder below a home folder, by name."""
+    folder = home / FOLDER
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [Proxy(path) for path in found if path.is_dir() and NAME.fullmatch(path.name)]

@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
@@ -57,13 +57,19 @@ def gather(
     log_bytes: int,
     timeout_seconds: float,
     part_seconds: float,
+    more: Iterable[Part] = (),
+    more_secrets: Iterable[str] = (),
 ) -> Gathered:
-    """All parts, the telling ones first: what is late is missing when the time is up."""
+    """All parts, the telling ones first: what is late is missing when the time is up.
+
+    `more` are parts of what stands beside the servers, with its secrets.
+    """
     deadline = time.monotonic() + timeout_seconds
     secrets = {value for each in layout.servers() for value in secret_values(each.environment())}
+    secrets.update(more_secrets)
     parts: dict[str, str] = {}
     missing: dict[str, str] = {}
-    for name, read in _parts(layout, server, log_bytes):
+    for name, read in _parts(layout, server, log_bytes, more):
         seconds = min(part_seconds, deadline - time.monotonic())
         try:
             text = _within(read, seconds)
@@ -96,11 +102,12 @@ def _within(read: Callable[[], str], seconds: float) -> str:
     return str(outcome[0])
 
 
-def _parts(layout: Layout, server: Server, log_bytes: int) -> Iterator[Part]:
+def _parts(layout: Layout, server: Server, log_bytes: int, more: Iterable[Part]) -> Iterator[Part]:
     yield "server.log", lambda: log_excerpt(Log(server.log), log_bytes)
-    yield "record.json", lambda: _file(server.record_path)
+    yield "record.json", lambda: file_text(server.record_path)
     yield "command.txt", lambda: _command(server)
     yield "launcher.log", lambda: log_excerpt(Log(server.launcher_log), OTHER_LOG_BYTES)
+    yield from more
     yield "supervisor.txt", lambda: _supervisor(layout, server)
     yield "gpu.json", _gpu
     yield "kernel.txt", lambda: _last_lines(_output("dmesg"), KERNEL_LINES)
@@ -108,8 +115,8 @@ def _parts(layout: Layout, server: Server, log_bytes: int) -> Iterator[Part]:
     yield "disk.txt", lambda: _output("df", "-hT") + "\n" + _sizes(layout.home)
     yield "processes.txt", _processes
     yield "packages.txt", lambda: _packages(layout.home)
-    yield "lock.txt", lambda: _file(layout.home / "stack" / "lock.txt")
-    yield "requirements.txt", lambda: _file(layout.home / "stack" / "requirements.in")
+    yield "lock.txt", lambda: file_text(layout.home / "stack" / "lock.txt")
+    yield "requirements.txt", lambda: file_text(layout.home / "stack" / "requirements.in")
     yield "nvidia-smi.txt", lambda: _output("nvidia-smi")
     yield "host.json", lambda: _json(host_facts(layout.home))
     others = [other for other in layout.servers() if other.name != server.name]
@@ -124,7 +131,8 @@ def log_excerpt(log: Log, tail_bytes: int) -> str:
     return log.excerpt(HEAD_BYTES, tail_bytes)
 
 
-def _file(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """The beginning of a file; one that is not there is said to be missing."""
     if not path.exists():
         raise Missing("there is no such file on the host")
     with path.open("rb") as stream:
@@ -180,7 +188,7 @@ def _memory() -> str:
     names = ("memory.max", "memory.current", "memory.events")
     files = [Path("/proc/meminfo"), *(Path("/sys/fs/cgroup") / name for name in names)]
     files.append(Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-    found = [f"==> {path}\n{_file(path)}" for path in files if path.exists()]
+    found = [f"==> {path}\n{file_text(path)}" for path in files if path.exists()]
     return "\n".join(found)
 
 

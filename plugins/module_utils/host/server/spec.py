@@ -26,6 +26,7 @@ class Spec(service.Spec):
 
     `suggested_arguments` apply where `arguments` say nothing of them, and replace no server that
     runs. `completion_seconds` is how long one request for the first completion may take.
+    `proxy_port` is kept free for the proxy before it, and replaces no server either.
     """
 
     python: str
@@ -39,6 +40,7 @@ class Spec(service.Spec):
     suggested_arguments: dict[str, Any]
     engine: str = registry.DEFAULT
     wait_timeout_seconds: int = 0
+    proxy_port: int | None = None
     completion_seconds: float = COMPLETION_SECONDS
 
     def __post_init__(self) -> None:

@@ -37,10 +37,23 @@ class Ending:
 
 def ending_message(ending: Ending) -> str:
     """The last words of a teardown that has come to its end."""
-    server, tunnel = _server(ending), _tunnel(ending)
-    parts = [f"Server: {server}." if server else "", f"Tunnel: {tunnel}." if tunnel else ""]
+    told = {"Proxy": _proxy(ending), "Server": _server(ending), "Tunnel": _tunnel(ending)}
+    parts = [f"{what}: {how}." for what, how in told.items() if how]
     last = _rentals(ending) if ending.stopped is None else _standing(ending, ending.stopped)
     return " ".join(part for part in (*parts, last) if part)
+
+
+def _proxy(ending: Ending) -> str:
+    """What became of the proxy before the server; nothing where none was there."""
+    proxy = ending.server.get("proxy")
+    if not proxy:
+        return ""
+    if ending.dry_run:
+        return "would be ended"
+    if proxy.get("stopped") == "proven":
+        return "ended, proven"
+    remedy = proxy.get("remedy") or "nobody can tell whether something is left"
+    return f"ended, unproven: {_open(str(remedy))}" + _gone_with_it(ending)
 
 
 def _server(ending: Ending) -> str:

@@ -14,6 +14,8 @@ VLLM = Spelling(
         "memory_share": "gpu_memory_utilization",
         "context_tokens": "max_model_len",
         "requests_at_once": "max_num_seqs",
+        # Worked on or waiting; what is beyond is refused with 503 (vllm/config/scheduler.py).
+        "requests_held": "max_num_queued_reqs",
         "gpus_per_layer": "tensor_parallel_size",
         "eager": "enforce_eager",
         "number_format": "dtype",
