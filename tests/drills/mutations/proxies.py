@@ -15,6 +15,9 @@ CONFIGURATION = f"{HOST}/proxy/configuration.py"
 AGENT = f"{HOST}/proxy/agent.py"
 LIFECYCLE = f"{HOST}/proxy/lifecycle.py"
 ASKED = f"{HOST}/proxy/asked.py"
+DOORS = "plugins/module_utils/endpoint/doors.py"
+CLOSED = "tests/unit/plugins/test_closed_doors.py"
+EXPOSURE = "tests/unit/host/test_host_exposure.py"
 DEPLOY = "tests/unit/plugins/test_proxied_deploy.py"
 SERVER = "tests/unit/host/test_proxied_server.py"
 CHANGED = (
@@ -377,6 +380,62 @@ MUTATIONS = (
         "        self.require_free_proxy_port(spec)\n",
         "",
         (f"{SERVER}::test_a_port_that_the_proxy_cannot_have_is_refused_before_the_server_starts",),
+    ),
+    Mutation(
+        "open-route-passes",
+        "a deploy ends well whose server answers to everybody",
+        DOORS,
+        "        if status not in REFUSED:\n",
+        "        if status == 500:\n",
+        (f"{CLOSED}::test_an_open_route_is_named",),
+    ),
+    Mutation(
+        "wrong-key-not-tried",
+        "a way that takes any key is called closed",
+        DOORS,
+        '("with a wrong key", secrets.token_hex(16))',
+        '("with a wrong key", "")',
+        (f"{CLOSED}::test_an_open_route_is_named",),
+    ),
+    Mutation(
+        "routes-of-clients-alone-tried",
+        "a client's key opens what stops an engine, and nobody tries",
+        DOORS,
+        'yield Question("with a client\'s key", api_key, "GET", path)',
+        'yield Question("with a client\'s key", "", "GET", path)',
+        (f"{CLOSED}::test_an_open_route_is_named",),
+    ),
+    Mutation(
+        "silence-is-closed",
+        "a way of which nobody could tell is called closed",
+        DOORS,
+        "        raise NotTold(str(error) or type(error).__name__) from error\n",
+        "        return []\n",
+        (f"{CLOSED}::test_a_way_that_does_not_answer_is_not_called_closed",),
+    ),
+    Mutation(
+        "hidden-process-reaches-out",
+        "a listener of another user is overlooked",
+        f"{HOST}/machine/ports.py",
+        "seen.get((address, port))) for address, port in places]",
+        "seen[address, port]) for address, port in places if (address, port) in seen]",
+        (f"{EXPOSURE}::test_a_process_that_may_not_be_seen_counts_all_the_same",),
+    ),
+    Mutation(
+        "unread-table-is-closed",
+        "a host that hides what listens is called closed",
+        f"{HOST}/machine/ports.py",
+        '    Path("/proc/net/tcp").read_bytes()\n',
+        "",
+        (f"{EXPOSURE}::test_a_host_that_does_not_tell_is_not_called_closed",),
+    ),
+    Mutation(
+        "deploy-looks-at-no-door",
+        "a deploy with a proxy ends without a look at what is open",
+        "roles/endpoint/tasks/main.yml",
+        'closed: "{{ inferops_proxy | bool }}"',
+        "closed: false",
+        (BEFORE,),
     ),
     Mutation(
         "keys-of-clients-shown",
