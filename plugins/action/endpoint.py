@@ -17,6 +17,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion i
     Proven,
     prove,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.doors import (
+    NotTold,
+    open_doors,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel import (
     Target,
     Tunnel,
@@ -41,6 +45,7 @@ ARGUMENTS: dict[str, Any] = {
     "prompt": {"type": "str", "default": "Hello"},
     "max_tokens": {"type": "int", "default": 16},
     "api_key": {"type": "str", "no_log": True},
+    "closed": {"type": "bool", "default": False},
     "timeout_seconds": {"type": "float", "default": 60.0},
 }
 NEEDED = ("remote_port", "model")
@@ -55,6 +60,10 @@ TARGET = (
 )
 
 
+#: Of the open ones, so many are named.
+_SHOWN_DOORS = 5
+
+
 def try_it(url: str, proven: Proven, header_file: str | None) -> str:
     """A line for a shell that asks what the server was asked; the file has the key's header."""
     question = json.dumps(proven.question)
@@ -62,6 +71,24 @@ def try_it(url: str, proven: Proven, header_file: str | None) -> str:
     header = "-H 'Content-Type: application/json'"
     route = proven.path.removeprefix("/v1")
     return f"curl {url}{route} {key}{header} -d {quote(question)}"
+
+
+def _require_closed(port: int, api_key: str, timeout_seconds: float, way: str) -> None:
+    """Raises AnsibleActionFail unless every route was seen to refuse who may not ask it."""
+    try:
+        found = open_doors(port, api_key, timeout_seconds)
+    except NotTold as error:
+        raise AnsibleActionFail(
+            f"Whether every route {way} asks for a key could not be told ({error}). What was not "
+            "seen to be closed counts as open: run it again, or see the proxy's log."
+        ) from error
+    if found:
+        more = f" and {len(found) - _SHOWN_DOORS} more" if len(found) > _SHOWN_DOORS else ""
+        raise AnsibleActionFail(
+            f"Routes {way} are open that must not be: {', '.join(found[:_SHOWN_DOORS])}{more}. "
+            "Something else answers there than the proxy of this deploy, or its settings were "
+            "changed: see what listens on that port, and deploy again."
+        )
 
 
 class ActionModule(WorkerAction):
@@ -111,6 +138,8 @@ class ActionModule(WorkerAction):
                 f"The server gave no completion {way} ({error}). Check "
                 "inferops_served_model_name and inferops_server_api_key, then the server's log."
             ) from error
+        if given["closed"]:
+            _require_closed(port, given["api_key"] or "", given["timeout_seconds"], way)
         url = f"http://127.0.0.1:{port}/v1"
         header_file = tunnel.keep_key(given["api_key"] or "")
         command = plain_line(try_it(url, proven, header_file), 4000)

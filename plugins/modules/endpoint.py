@@ -93,8 +93,18 @@ options:
   api_key:
     description: Key of the server.
     type: str
+  closed:
+    description:
+      - Prove as well that the way is closed. Every route that engines are known to have is asked
+        without a key and with a wrong one, in ways that change nothing, and with O(api_key) what is
+        for no client. It fails where one is not refused, and where that could not be told.
+      - For a server behind a proxy, as role P(inferops.gpu.proxy#role) keeps one. Engines
+        themselves let everybody see some of their routes.
+    type: bool
+    default: false
+    version_added: "0.1.0"
   timeout_seconds:
-    description: How long the completion may take.
+    description: How long the completion may take, and as long the questions of O(closed).
     type: float
     default: 60
 requirements:

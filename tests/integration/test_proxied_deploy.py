@@ -16,6 +16,8 @@ import requests
 
 from tests.integration import engine_image
 from tests.integration.plays import Controller
+from tests.rig.podman import podman
+from tests.simulator.hosts import container_names
 
 ONE = ("--limit", "gpu-1,localhost")
 WISH: dict[str, Any] = {
@@ -54,6 +56,17 @@ def test_a_server_behind_a_proxy_serves_changes_nothing_again_and_is_torn_down(
         assert again.status == 0, again.output[-5000:]
         assert set(re.findall(r"changed=(\d+)", again.output)) == {"0"}
         assert "all is as asked, and a completion came back" in again.message()
+
+    (container,) = container_names(controller.instance.name)
+    podman("exec", "--detach", container, "python3", "-m", "http.server", "9999")
+    opened = controller.play("deploy", *ONE, **WISH)
+    assert opened.status != 0
+    assert "on 0.0.0.0 port 9999" in opened.message()
+    # It serves as before: what somebody opened beside it is no reason to take it away.
+    assert len(controller.rentals()) == 1
+    assert status("POST", "/v1/completions", HERS, json=question) == 200
+    known = controller.play("deploy", *ONE, **WISH, inferops_expected_ports=[9999])
+    assert known.status == 0, known.output[-5000:]
 
     shown = controller.play("status", *ONE, **WISH).message()
     assert re.search(r"gpu-1/proxy vllm: running on port 8000; vllm UP, \d sessions", shown), shown

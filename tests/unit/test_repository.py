@@ -44,6 +44,7 @@ PUBLIC = {
         "endpoint",
         "evidence",
         "gpu_info",
+        "host_exposure",
         "model_cache",
         "model_info",
         "model_server",

@@ -38,6 +38,21 @@ def within(seconds: float, ask: Callable[[], Answer]) -> Answer:
 
     The time limits of sockets start anew with every byte.
     """
+    return all_within(seconds, [ask])[0]
+
+
+def all_within(seconds: float, asks: Iterable[Callable[[], Answer]]) -> list[Answer]:
+    """The same for several that are asked at once."""
+    until = time.monotonic() + seconds
+    answers = [_begun(ask) for ask in asks]
+    try:
+        return [answer.result(max(0.0, until - time.monotonic())) for answer in answers]
+    except FutureTimeoutError as error:
+        raise TimeoutError(f"the answer was not complete after {seconds:.0f} s") from error
+
+
+def _begun(ask: Callable[[], Answer]) -> Future[Answer]:
+    """What is asked in a thread of its own. A pool would wait for it at the end of the process."""
     answer: Future[Answer] = Future()
 
     def run() -> None:
@@ -46,12 +61,8 @@ def within(seconds: float, ask: Callable[[], Answer]) -> Answer:
         except Exception as error:
             answer.set_exception(error)
 
-    # A pool would wait for it at the end of the process.
     threading.Thread(target=run, daemon=True).start()
-    try:
-        return answer.result(seconds)
-    except FutureTimeoutError as error:
-        raise TimeoutError(f"the answer was not complete after {seconds:.0f} s") from error
+    return answer
 
 
 def read(chunks: Iterable[bytes], encoding: str, most_bytes: int) -> bytes:

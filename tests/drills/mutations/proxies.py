@@ -15,6 +15,9 @@ CONFIGURATION = f"{HOST}/proxy/configuration.py"
 AGENT = f"{HOST}/proxy/agent.py"
 LIFECYCLE = f"{HOST}/proxy/lifecycle.py"
 ASKED = f"{HOST}/proxy/asked.py"
+DOORS = "plugins/module_utils/endpoint/doors.py"
+CLOSED = "tests/unit/plugins/test_closed_doors.py"
+EXPOSURE = "tests/unit/host/test_host_exposure.py"
 DEPLOY = "tests/unit/plugins/test_proxied_deploy.py"
 SERVER = "tests/unit/host/test_proxied_server.py"
 CHANGED = (
@@ -255,8 +258,8 @@ MUTATIONS = (
         "engine-key-of-clients",
         "the engine is started with the key of its clients, who go past the proxy",
         "roles/launch/tasks/start.yml",
-        "inferops_engine_key if inferops_proxy | bool",
-        "inferops_client_key if inferops_proxy | bool",
+        "inferops_engine_key if inferops_proxy | inferops.gpu.as_type('bool')",
+        "inferops_client_key if inferops_proxy | inferops.gpu.as_type('bool')",
         (BEFORE,),
     ),
     Mutation(
@@ -273,9 +276,9 @@ MUTATIONS = (
     Mutation(
         "engine-key-shown",
         "evidence holds the key of an engine",
-        "plugins/plugin_utils/guarded_action.py",
-        '_DERIVED = ("inferops_client_key", "inferops_engine_key")',
-        '_DERIVED = ("inferops_client_key",)',
+        "plugins/module_utils/common/known.py",
+        'return _DERIVED.sub(REDACTED, one) if "sk-" in one else one',
+        "return one",
         (
             "tests/unit/plugins/test_guarded_actions.py"
             "::test_evidence_holds_no_secret_whatever_the_host_has_put_in",
@@ -422,6 +425,62 @@ MUTATIONS = (
             f"{FLEET}::test_a_server_that_stands_alone_where_a_proxy_was_meant_needs_somebody",
         ),
         4,
+    ),
+    Mutation(
+        "open-route-passes",
+        "a deploy ends well whose server answers to everybody",
+        DOORS,
+        "        if status not in REFUSED:\n",
+        "        if status == 500:\n",
+        (f"{CLOSED}::test_an_open_route_is_named",),
+    ),
+    Mutation(
+        "wrong-key-not-tried",
+        "a way that takes any key is called closed",
+        DOORS,
+        '("with a wrong key", secrets.token_hex(16))',
+        '("with a wrong key", "")',
+        (f"{CLOSED}::test_an_open_route_is_named",),
+    ),
+    Mutation(
+        "routes-of-clients-alone-tried",
+        "a client's key opens what stops an engine, and nobody tries",
+        DOORS,
+        'yield Question("with a client\'s key", api_key, "GET", path)',
+        'yield Question("with a client\'s key", "", "GET", path)',
+        (f"{CLOSED}::test_an_open_route_is_named",),
+    ),
+    Mutation(
+        "silence-is-closed",
+        "a way of which nobody could tell is called closed",
+        DOORS,
+        "        raise NotTold(str(error) or type(error).__name__) from error\n",
+        "        return []\n",
+        (f"{CLOSED}::test_a_way_that_does_not_answer_is_not_called_closed",),
+    ),
+    Mutation(
+        "hidden-process-reaches-out",
+        "a listener of another user is overlooked",
+        f"{HOST}/machine/ports.py",
+        "seen.get((address, port))) for address, port in places]",
+        "seen[address, port]) for address, port in places if (address, port) in seen]",
+        (f"{EXPOSURE}::test_a_process_that_may_not_be_seen_counts_all_the_same",),
+    ),
+    Mutation(
+        "unread-table-is-closed",
+        "a host that hides what listens is called closed",
+        f"{HOST}/machine/ports.py",
+        '    Path("/proc/net/tcp").read_bytes()\n',
+        "",
+        (f"{EXPOSURE}::test_a_host_that_does_not_tell_is_not_called_closed",),
+    ),
+    Mutation(
+        "deploy-looks-at-no-door",
+        "a deploy with a proxy ends without a look at what is open",
+        "roles/endpoint/tasks/main.yml",
+        "closed: \"{{ inferops_proxy | inferops.gpu.as_type('bool') }}\"",
+        "closed: false",
+        (BEFORE,),
     ),
     Mutation(
         "keys-of-clients-shown",

@@ -45,6 +45,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "wishes": "0f3c",
     },
     "deadline_switch": {"armed": True, "enforced_by": "host", "problem": ""},
+    "host_exposure": {"open_ports": []},
     "host_speed": {"disk_mb_per_second": 1210.5, "download_mbit_per_second": 640.2},
     "offer_check": {"promises": [], "receipt": {}, "summary": "gpus 1 of 1"},
     "stack_image": {"python": "", "packages": {}, "vllm_version": ""},

@@ -33,7 +33,7 @@ def pretended(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPa
 def test_clients_reach_the_proxy_and_the_engine_knows_the_proxys_key_alone(
     pretended: Pretended,
 ) -> None:
-    more = {"proxy_client_keys": {"alice": "key-of-alice"}}
+    more = {"proxy_client_keys": {"alice": "key-of-alice"}, "inferops_expected_ports": ["8080"]}
     done = pretended.run("deploy", "-vv", **PROXIED, **more)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
@@ -53,6 +53,9 @@ def test_clients_reach_the_proxy_and_the_engine_knows_the_proxys_key_alone(
     assert proxy[1]["keys"] == {"alice": "key-of-alice", "inferops": CLIENT_KEY}
     assert proxy[1]["wishes"] == server[1]["wishes"] == "0f3c"
     assert (endpoint[1]["remote_port"], endpoint[1]["api_key"]) == (8000, CLIENT_KEY)
+    assert endpoint[1]["closed"] is True
+    (exposure,) = pretended.asked("host_exposure")
+    assert exposure[1]["expected_ports"] == [22, "8080"]
     (look,) = pretended.asked("host_look")
     assert look[1]["proxied"] is True
     assert "proxy" in look[1]["wishes_of"]
@@ -69,6 +72,7 @@ def test_without_the_variable_nothing_of_a_proxy_is_asked_for(pretended: Pretend
     assert (endpoint[1]["remote_port"], endpoint[1]["api_key"]) == (8000, CLIENT_KEY)
     (look,) = pretended.asked("host_look")
     assert (look[1]["proxied"], "proxy" in look[1]["wishes_of"]) == (False, False)
+    assert (endpoint[1]["closed"], pretended.asked("host_exposure")) == (False, [])
 
 
 def test_a_second_deploy_is_one_look_and_leads_to_the_proxy(pretended: Pretended) -> None:

@@ -31,6 +31,14 @@ class Listening(NamedTuple):
     process: Process
 
 
+class Reachable(NamedTuple):
+    """Where other machines may reach this one, and who listens; None where no user may see it."""
+
+    address: str
+    port: int
+    process: Process | None
+
+
 class _Entry(NamedTuple):
     state: str
     inode: str
@@ -88,11 +96,7 @@ def listeners(port: int, among: Iterable[Process]) -> list[Process]:
 
 def beyond_loopback(among: Iterable[Process]) -> list[Listening]:
     """Those of the given processes that other machines may reach, and where."""
-    open_ones = {
-        f"socket:[{entry.inode}]": (str(_address(entry.address)), entry.port)
-        for entry in _entries()
-        if entry.state == LISTEN and not _address(entry.address).is_loopback
-    }
+    open_ones = _open_sockets()
     found: dict[str, Listening] = {}
     for process in among:
         for link in _links(process) if open_ones else ():
@@ -100,6 +104,26 @@ def beyond_loopback(among: Iterable[Process]) -> list[Listening]:
                 # A child inherits the socket of its parent: the first one stands for both.
                 found.setdefault(link, Listening(*open_ones[link], process))
     return sorted(found.values(), key=lambda one: (one.port, one.address))
+
+
+def _open_sockets() -> dict[str, tuple[str, int]]:
+    """By the links to them: address and port of the sockets that listen beyond the loopback."""
+    return {
+        f"socket:[{entry.inode}]": (str(_address(entry.address)), entry.port)
+        for entry in _entries()
+        if entry.state == LISTEN and not _address(entry.address).is_loopback
+    }
+
+
+def reachable() -> list[Reachable]:
+    """All that listens beyond the loopback, whoever it belongs to.
+
+    Raises OSError where the kernel's table cannot be read: then nobody knows.
+    """
+    Path("/proc/net/tcp").read_bytes()
+    seen = {(one.address, one.port): one.process for one in beyond_loopback(snapshot().values())}
+    places = sorted(set(_open_sockets().values()), key=lambda place: (place[1], place[0]))
+    return [Reachable(address, port, seen.get((address, port))) for address, port in places]
 
 
 def owners(port: int) -> list[Process]:
