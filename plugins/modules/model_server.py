@@ -43,7 +43,8 @@ options:
     choices: [vllm, llama_cpp]
     default: vllm
   model:
-    description: Model to serve, a repository id or a folder on the host. Needed to start.
+    description:
+      - Model to serve, a repository id, or a folder or a GGUF file on the host. Needed to start.
     type: str
   served_model_name:
     description:

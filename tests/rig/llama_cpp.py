@@ -18,7 +18,7 @@ MOST_SECONDS = 600
 
 
 def python() -> str:
-    """The interpreter of an environment that has it. Of its files the known ones alone are taken."""
+    """The interpreter of an environment that has it. Only its known files are installed."""
     plan = llama_cpp.plan({}, "cpu")
     made = FOLDER / plan["version"]
     FOLDER.mkdir(parents=True, exist_ok=True)

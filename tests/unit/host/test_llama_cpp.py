@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +22,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine i
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.llama_cpp import (
     metrics,
     phases,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.llama_cpp import (
+    serve as serve_program,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.registry import ENGINES
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import write_json
@@ -79,7 +84,7 @@ def test_options_are_those_that_llama_server_documents(model: Path) -> None:
 def test_what_it_does_not_take_is_refused_by_name(
     model: Path, arguments: dict[str, Any], words: tuple[str, ...], said: str
 ) -> None:
-    with pytest.raises(ValueError, match="arguments|extra_args") as error:
+    with pytest.raises(ValueError, match=r"arguments|extra_args") as error:
         command(model, *words, **arguments)
     assert said in str(error.value)
     assert "secret" not in str(error.value)
@@ -157,6 +162,61 @@ def test_phases_are_told_from_its_log() -> None:
     assert phases.current(log[: log.index("init: listening")]) == "weights loaded"
     assert phases.current("") is None
     assert ENGINE.progress("") == "importing llama.cpp"
+
+
+# --- its program, with a stand-in for the library ---
+
+
+class Library:
+    """As much of xllamacpp as the program asks for before it serves. No server starts in it."""
+
+    def __init__(self, *devices: int) -> None:
+        self.devices, self.params = devices, SimpleNamespace(model=SimpleNamespace())
+        self.ggml_backend_dev_type = SimpleNamespace(GGML_BACKEND_DEVICE_TYPE_CPU=0)
+        self.started = False
+
+    def get_device_info(self) -> list[dict[str, Any]]:
+        return [{"name": "CUDA0" if kind else "CPU", "type": kind} for kind in self.devices]
+
+    def CommonParams(self) -> SimpleNamespace:
+        return self.params
+
+    def Server(self, _params: SimpleNamespace) -> None:
+        self.started = True
+        raise RuntimeError("that is all.")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Library]:
+    def call(*devices: int, **environment: str) -> Library:
+        library = Library(*devices)
+        monkeypatch.setitem(sys.modules, "xllamacpp", library)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert serve_program.main(["--model", "/tiny.gguf", "--port", "8000"]) == 1
+        return library
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("devices", "asked", "serves"),
+    [((0,), "cpu", True), ((0,), "cuda", False), ((0, 1), "cuda", True)],
+)
+def test_without_the_gpu_that_was_asked_for_it_does_not_serve(
+    run: Callable[..., Library],
+    capsys: pytest.CaptureFixture[str],
+    devices: tuple[int, ...],
+    asked: str,
+    serves: bool,
+) -> None:
+    assert run(*devices, INFEROPS_ACCELERATOR=asked).started == serves
+    assert ("no GPU is seen" in capsys.readouterr().err) != serves
+
+
+def test_its_key_comes_from_its_environment_alone(run: Callable[..., Library]) -> None:
+    assert run(0, LLAMA_API_KEY=KEY).params.api_keys == [KEY]
+    assert ENGINE.key_variable == "LLAMA_API_KEY"
 
 
 # --- a real one ---

@@ -4,7 +4,7 @@
 """llama.cpp: its words for what remedies want, and which build of it a host gets.
 
 It comes as the Python package xllamacpp, llama.cpp's own server in one file without dependencies.
-docs/llama-cpp.md says why that one.
+docs/architecture.md says why that one.
 """
 
 from __future__ import annotations

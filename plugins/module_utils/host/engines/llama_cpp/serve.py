@@ -55,9 +55,9 @@ def main(command: list[str]) -> int:
             put(xllamacpp, params, setting)
     except (AttributeError, OSError, TypeError, ValueError) as error:
         return _failed(f"these options are not taken: {error}")
-    keys = os.environ.get(KEY_VARIABLE)
-    if keys:
-        params.api_keys = [keys]
+    key = os.environ.get(KEY_VARIABLE)
+    if key:
+        params.api_keys = [key]
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:
