@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 CHOICES = {
@@ -198,16 +198,17 @@ def spelled(arguments: Mapping[str, Any]) -> list[str]:
 
 def complaints(arguments: Mapping[str, Any], extra_args: Iterable[str]) -> Iterator[str]:
     """What of these llama.cpp does not take, one clause each."""
-    for where, make in (
-        ("arguments", lambda: spelled(arguments)),
-        ("extra_args", lambda: extra_args),
-    ):
-        try:
-            given = [setting.option.name for setting in read(make())]
-        except ValueError as error:
-            yield f"{where}: {error}"
-            continue
-        yield from (f"{where}: set {OWN[name]}, not --{name}" for name in given if name in OWN)
+    yield from _complaints("arguments", lambda: spelled(arguments))
+    yield from _complaints("extra_args", lambda: list(map(str, extra_args)))
+
+
+def _complaints(where: str, command: Callable[[], list[str]]) -> Iterator[str]:
+    try:
+        given = [setting.option.name for setting in read(command())]
+    except ValueError as error:
+        yield f"{where}: {error}"
+        return
+    yield from (f"{where}: set {OWN[name]}, not --{name}" for name in given if name in OWN)
 
 
 def read(command: Iterable[str]) -> list[Setting]:
@@ -282,7 +283,7 @@ def _numbers(text: str) -> list[float]:
     return [float(part) for part in _list(text)]
 
 
-_READERS = {
+_READERS: dict[str, Callable[[str], Any]] = {
     "int": int,
     "float": float,
     "json": json.loads,

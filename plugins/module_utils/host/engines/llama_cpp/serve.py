@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def main(command: list[str]) -> int:
     except ValueError as error:
         return _failed(f"these options are not taken: {error}")
     try:
-        import xllamacpp
+        xllamacpp: Any = import_module("xllamacpp")
     except ImportError as error:
         return _failed(f"the library cannot be loaded: {error}")
     if os.environ.get(ACCELERATOR_VARIABLE) == "cuda" and not gpus(xllamacpp):
