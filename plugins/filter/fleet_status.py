@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.proxy_status import line_of
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.server_status import status_of
+from ansible_collections.inferops.gpu.plugins.module_utils.serving import (
+    proxy_status,
+    server_status,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_verdicts import (
     ends_words,
     next_lines,
@@ -67,9 +69,9 @@ _value:
       - "Scope prod: 1 rentals, 0.3600 dollars per hour."
     servers:
       - >-
-        gpu-1/main: running, serving (tokens flow); Qwen/Qwen3-8B on port 8000; up 2.0 h;
+        gpu-1/main: running, serving (tokens flow); Qwen/Qwen3-8B on port 8001; up 2.0 h;
         812.5 tokens/s; 12 running, 0 waiting; KV cache 31 %
-      - "gpu-1/proxy main: running on port 8001; main UP, 12 sessions"
+      - "gpu-1/proxy main: running on port 8000; main UP, 12 sessions"
     next:
       - >-
         gpu-1: ends soon (ends in 1.2 hours, by its provider). Playbook inferops.gpu.extend renews
@@ -94,14 +96,23 @@ _value:
           limits: {}
           state: ""
           unknown: ""
-          proxies: []
+          proxies:
+            - name: main
+              phase: running
+              port: 8000
+              supervised: true
+              reason: ""
+              lets_in: true
+              servers: [{name: main, status: UP, sessions: 12}]
+              line: "proxy main: running on port 8000; main UP, 12 sessions"
           servers:
             - name: main
               phase: running
               health: serving
               reason: tokens flow
               model: Qwen/Qwen3-8B
-              port: 8000
+              port: 8001
+              proxy_port: 8000
               uptime_seconds: 7260
               tokens_per_second: 812.5
               requests_running: 12
@@ -154,8 +165,8 @@ def host_status(seen: Mapping[str, Any], now: float) -> dict[str, Any]:
     try:
         if not state:
             found = seen["found"]
-            servers = [status_of(one, now) for one in found["servers"]]
-            proxies = [{**one, "line": line_of(one)} for one in found.get("proxies") or ()]
+            servers = [server_status.status_of(one, now) for one in found["servers"]]
+            proxies = [proxy_status.status_of(one) for one in found.get("proxies") or ()]
     except _ODD_SHAPE:
         # One host that lies must not take the lines of the others away.
         servers, proxies = [], []

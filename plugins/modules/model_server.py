@@ -397,7 +397,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
@@ -412,6 +412,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import r
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processes import Process
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import ending
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxy_of
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import (
@@ -485,6 +486,7 @@ class Run:
         """Start the server unless it runs as asked. Returns the difference, empty when none."""
         seen = self.observe()
         if self.runs_as_asked(spec, seen):
+            self.note_proxy_port(spec)
             return {}
         self.require_free_port(spec, own=bool(seen["processes"]))
         self.require_free_proxy_port(spec)
@@ -515,6 +517,12 @@ class Run:
         except supervisors.SupervisorError as error:
             self.fail(str(error))
         return diff
+
+    def note_proxy_port(self, spec: Spec) -> None:
+        """Another port of the proxy replaces no server that runs; recover has to know it still."""
+        known = self.server.spec()
+        if known and known.proxy_port != spec.proxy_port and not self.module.check_mode:
+            self.server.write_spec(dataclasses.replace(known, proxy_port=spec.proxy_port))
 
     def remember_wishes(self, spec: Spec) -> None:
         """For the look of the next deploy. Without the note that one takes the long way."""
@@ -658,7 +666,9 @@ class Run:
         port, door = self.asked_port("port"), None
         if self.params["proxy_port"].strip():
             owners = [*self.proxy.processes(), *self.proxy.launchers()]
-            door = lifecycle.Wanted(self.asked_port("proxy_port"), self.proxy.port, owners)
+            # That of one which has ended may be of long ago: clients know the server's since.
+            known = self.proxy.port if ending.is_there(self.proxy) else None
+            door = lifecycle.Wanted(self.asked_port("proxy_port"), known, owners)
         if port is not None and (door is None or door.port is not None):
             chosen = port, door and door.port
         else:
@@ -742,28 +752,27 @@ class Run:
     def require_free_port(self, spec: Spec, own: bool) -> None:
         """Fail unless the port is free, or held by the server that is about to be replaced."""
         ours = self.server.processes() if own else []
-        holders = ports.in_the_way(ports.loopback_for(spec.host), spec.port, ours)
-        if holders is None:
-            return
-        self.fail(
-            f"Port {spec.port} is taken by {ports.named(holders)}. "
-            "Stop it, set port to another one, or to auto.",
-            port_owners=[process.describe() for process in holders],
-        )
+        if self.module.check_mode:
+            # Nobody has ended the proxy yet whose port this server gets.
+            ours = [*ours, *self.proxy.processes()]
+        self.require_free(ports.loopback_for(spec.host), spec.port, ours, "port")
 
     def require_free_proxy_port(self, spec: Spec) -> None:
         """Fail unless the proxy can have its port, before minutes are spent on a start.
 
         What the old server holds will be free, and a proxy that stands there stays.
         """
-        if spec.proxy_port is None:
-            return
-        ours = [*self.server.processes(), *self.proxy.processes()]
-        holders = ports.in_the_way(lifecycle.LOOPBACK, spec.proxy_port, ours)
+        if spec.proxy_port is not None:
+            ours = [*self.server.processes(), *self.proxy.processes()]
+            self.require_free(lifecycle.LOOPBACK, spec.proxy_port, ours, "proxy_port")
+
+    def require_free(self, address: str, port: int, ours: Sequence[Process], option: str) -> None:
+        """Fail on a port that others hold; *option* is the one that asked for it."""
+        holders = ports.in_the_way(address, port, ours)
         if holders is not None:
             self.fail(
-                f"Port {spec.proxy_port}, which the proxy is to have, is taken by "
-                f"{ports.named(holders)}. Stop it, set proxy_port to another one, or to auto.",
+                f"Port {port} is taken by {ports.named(holders)}. "
+                f"Stop it, set {option} to another one, or to auto.",
                 port_owners=[process.describe() for process in holders],
             )
 

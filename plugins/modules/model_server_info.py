@@ -320,17 +320,19 @@ servers:
 proxies:
   description:
     - The proxies of the host, as M(inferops.gpu.proxy) returns them; with O(name) that before this
-      server alone. Empty where there is none.
+      server alone. One that was ended because that was asked for is left out.
   returned: success
   type: list
   elements: dict
   sample: []
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import REQUESTED
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import activity
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
@@ -432,6 +434,15 @@ def memory_before_mib(layout: Layout, server: Server) -> dict[str, int]:
     return vram.baseline(layout.baseline, server.name, lifecycle.others(server))
 
 
+def standing(layout: Layout, name: str | None, keep: bool) -> Iterator[dict[str, Any]]:
+    """The proxies that are, or should be, before all servers or the one of this name."""
+    for proxy in proxies(layout.home):
+        if name in (None, proxy.name):
+            seen = proxy_observation.observe(proxy, keep)
+            if (seen["phase"], seen["reason"]) != ("stopped", REQUESTED):
+                yield seen
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -472,12 +483,7 @@ def main() -> None:
         if module.params["symptoms"]:
             seen["symptoms"] = None if is_well(seen) else symptoms.of(server, seen)
         reported.append(seen)
-    keep = not module.check_mode
-    before = [
-        proxy_observation.observe(proxy, keep)
-        for proxy in proxies(layout.home)
-        if name in (None, proxy.name)
-    ]
+    before = list(standing(layout, name, keep=not module.check_mode))
     module.exit_json(changed=False, servers=reported, proxies=before)
 
 

@@ -29,8 +29,10 @@ options:
     description:
       - V(present) makes sure that the proxy runs as asked, and that nobody gets in without a key.
       - V(absent) makes sure that no process of it is left, and removes its keys from the host.
+      - V(provided) changes nothing. It fails unless there is an HAProxy on the host that can be
+        used, so that nobody waits for an engine before that is found out.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, provided]
     default: present
   home:
     description: Folder of this collection on the host.
@@ -226,7 +228,7 @@ EXAMPLES = r"""
 RETURN = r"""
 proxy:
   description: The proxy as it is now.
-  returned: always
+  returned: unless O(state=provided)
   type: dict
   contains:
     name:
@@ -279,7 +281,7 @@ done:
   sample: reloaded
 version:
   description: The version of HAProxy, null where check mode finds none yet.
-  returned: when O(state=present)
+  returned: unless O(state=absent)
   type: str
   sample: 2.6.12-1+deb12u4
 processes_left:
@@ -311,6 +313,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
@@ -318,12 +321,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     asked,
     configuration,
     ending,
-    keys,
     lifecycle,
     observation,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxy_of
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.spec import Spec
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
     lifecycle as service_lifecycle,
 )
@@ -370,6 +373,13 @@ class Run:
 
     def fail(self, message: str, **result: Any) -> NoReturn:
         self.module.fail_json(msg=redact(message), **result)
+
+    def provided(self) -> NoReturn:
+        try:
+            _executable, version = self.haproxy()
+        except lifecycle.Refused as error:
+            self.fail(str(error))
+        self.exit(NOTHING, {}, version=version)
 
     def present(self) -> NoReturn:
         try:
@@ -470,12 +480,16 @@ class Run:
     def require_free_ports(self, spec: Spec, seen: Seen | None) -> None:
         """Fail unless each port is free, or held by the proxy itself."""
         own = seen.tree if seen else []
+        if self.module.check_mode:
+            # Nobody has given the server another port yet whose port this proxy gets.
+            server = Layout(self.proxy.layout.home).server(self.proxy.name)
+            own = [*own, *server.processes()]
         for listener in spec.listens:
             place = ports.loopback_for(listener.address), listener.port
             holders = ports.in_the_way(*place, own)
             if holders and seen:
                 # A worker of its own may have begun since, by the reload of a moment ago.
-                holders = ports.in_the_way(*place, self.proxy.processes())
+                holders = ports.in_the_way(*place, [*own, *self.proxy.processes()])
             if holders is not None:
                 self.fail(
                     f"Port {listener.port} is taken by {ports.named(holders)}. Stop it, or take "
@@ -531,10 +545,10 @@ class Run:
             self.fail("keys: give at least one, or nobody gets in.")
         upstream = self.params["server_key"] or None
         try:
-            hashed = keys.hashed(clients, metrics)
+            hashed = proxy_keys.hashed(clients, metrics)
             if upstream is not None:
-                keys.check(upstream, "server_key")
-                if keys.digest(upstream) in hashed:
+                proxy_keys.check(upstream, "server_key")
+                if proxy_keys.digest(upstream) in hashed:
                     raise ValueError("server_key is the key of a client, which no engine may see")
         except ValueError as error:
             self.fail(f"keys: {error}.")
@@ -605,25 +619,27 @@ class Run:
             with self.alone():
                 # Another run may have ended it while this one waited for its turn.
                 is_there = ending.is_there(self.proxy)
-                left = self.end().left
-                lifecycle.forget_keys(self.proxy)
+                left = ending.end(self.proxy, self.params["stop_timeout_seconds"])
         except supervisors.SupervisorError as error:
             self.fail(f"Proxy {self.proxy.name!r} cannot be ended: {error}")
-        shown = [process.describe() for process in left]
         if left:
             self.fail(
                 f"Processes of proxy {self.proxy.name!r} are left: they survived SIGKILL or belong "
                 "to another user. Try with become.",
-                processes_left=shown,
+                processes_left=left,
             )
-        self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=shown)
+        self.exit(ENDED if is_there else NOTHING, diff, proxy=self.now(), processes_left=left)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {
+                "type": "str",
+                "choices": ["present", "absent", "provided"],
+                "default": "present",
+            },
             "home": {"type": "path", "default": "~/.inferops"},
             "executable": {"type": "str"},
             "listeners": {
@@ -677,6 +693,8 @@ def main() -> None:
     run = Run(module)
     if module.params["state"] == "present":
         run.present()
+    if module.params["state"] == "provided":
+        run.provided()
     run.absent()
 
 

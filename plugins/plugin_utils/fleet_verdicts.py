@@ -28,6 +28,7 @@ ENFORCERS = {
 }
 
 _DEPLOY_OR_END = "Playbook inferops.gpu.deploy {}, inferops.gpu.teardown ends what it bills.".format
+_DEPLOY = "Playbook inferops.gpu.deploy puts it right."
 _RECOVER = "Playbook inferops.gpu.recover shows what helps, and does it with -e recover_apply=true."
 
 
@@ -85,7 +86,7 @@ def verdicts(
         its = by_name.pop(told.get("name") or host, [])
         money = _of_rentals(its, told, warn_seconds, reaper)
         # Of what is equally urgent, money is told first.
-        found[host] = [*money, *_of_host(told), *_of_flaws(told)]
+        found[host] = [*money, *_of_host(told), *_of_proxies(told), *_of_flaws(told)]
     for name, its in by_name.items():
         # Under --limit a rental may be of a host that is not of this run.
         orphaned = [] if named is None or name in named else [_ORPHAN]
@@ -140,6 +141,24 @@ def _of_host(told: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(WARN, "no server", "no server was started here", step)
     for server in told["servers"]:
         yield _of_server(server)
+
+
+def _of_proxies(told: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether clients get in to servers that run, where a proxy stands before them."""
+    proxies = {proxy["name"]: proxy for proxy in told.get("proxies") or ()}
+    for server in told["servers"]:
+        proxy = proxies.get(server["name"])
+        if server["phase"] != "running" or not (proxy or server.get("proxy_port")):
+            continue
+        if proxy is None:
+            yield Finding(BAD, "closed", "no proxy is before the server", _DEPLOY)
+        elif proxy["phase"] == "starting":
+            yield Finding(BUSY, "starting", "its proxy starts")
+        elif not proxy["lets_in"]:
+            yield Finding(BAD, "closed", proxy["line"].partition(";")[0], _DEPLOY)
+        elif not proxy["supervised"]:
+            why = "nothing starts its proxy again when it ends"
+            yield Finding(WARN, "unsupervised", why, _DEPLOY)
 
 
 def _of_flaws(told: Mapping[str, Any]) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ PHASES = {
     "roles/model_cache/tasks/check.yml": "model",
     "roles/numpy": "install",
     "roles/proxy": "proxy",
+    "roles/proxy/tasks/haproxy.yml": "install",
     "roles/proxy/tasks/install.yml": "install",
     "roles/proxy/tasks/provide.yml": "install",
     "roles/reap": "",

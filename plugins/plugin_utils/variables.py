@@ -24,10 +24,9 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import fits_header
+from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_keys import hashed
 from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words import (
     CHECKS_SECONDS,
-    KEY,
-    KEY_WORDS,
     NAME,
     refused,
 )
@@ -332,8 +331,7 @@ def _unproxied(values: Mapping[str, Any]) -> Iterator[str]:
             "inferops_server_keyless lets clients in without a key, and the proxy of "
             "inferops_proxy asks all of them for one: leave one of the two out."
         )
-    if key and not KEY.fullmatch(str(key)):
-        yield f"inferops_server_api_key must be {KEY_WORDS}, for the proxy of inferops_proxy."
+    yield from _no_keys_of_a_proxy(values)
     port, engine_port = (
         str(values.get(name, "auto")) for name in ("inferops_server_port", "inferops_engine_port")
     )
@@ -348,6 +346,33 @@ def _unproxied(values: Mapping[str, Any]) -> Iterator[str]:
                 f"{name} is set, which deploy works out itself where inferops_proxy is true: leave "
                 "it out. It is for plays of your own with role proxy."
             )
+
+
+#: By this name role proxy gives the key of the server's clients to the proxy.
+_OWN_CLIENTS = "inferops"
+
+
+def _no_keys_of_a_proxy(values: Mapping[str, Any]) -> Iterator[str]:
+    """What the proxy would refuse of its keys once the server runs."""
+    given = values.get("proxy_client_keys") or {}
+    clients, metrics = (
+        {str(name): str(key) for name, key in keys.items()}
+        for keys in (given, values.get("proxy_metrics_keys") or {})
+    )
+    if _OWN_CLIENTS in clients:
+        yield (
+            f"proxy_client_keys names {_OWN_CLIENTS!r}, by which the proxy knows the key of the "
+            "server's clients: take another name, or set inferops_server_api_key."
+        )
+    if values.get("inferops_server_api_key"):
+        clients[_OWN_CLIENTS] = str(values["inferops_server_api_key"])
+    try:
+        hashed(clients, metrics)
+    except ValueError as error:
+        yield (
+            f"The proxy of inferops_proxy takes no such keys (proxy_client_keys, "
+            f"proxy_metrics_keys, and inferops_server_api_key as {_OWN_CLIENTS!r}): {error}."
+        )
 
 
 #: What says in a play what a server's option would say.

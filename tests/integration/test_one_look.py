@@ -194,12 +194,12 @@ class Own:
         }
         (folder / "hosts.yml").write_text(json.dumps({"gpu_hosts": {"hosts": {"box": {}}}}))
 
-    def run(self, name: str, **extra: Any) -> tuple[int, str]:
+    def run(self, name: str, *options: str, **extra: Any) -> tuple[int, str]:
         """Exit status and output of a playbook."""
         command = [str(Path(sys.executable).with_name("ansible-playbook"))]
         command += ["-i", str(self.folder / "hosts.yml"), f"playbooks/{name}.yml"]
         done = subprocess.run(
-            [*command, "-e", json.dumps({**self.variables, **extra})],
+            [*command, *options, "-e", json.dumps({**self.variables, **extra})],
             cwd=REPOSITORY,
             env=self.host.environment(),
             stdin=subprocess.DEVNULL,
@@ -212,6 +212,7 @@ class Own:
         return done.returncode, " ".join(done.stdout.split())
 
 
+@pytest.mark.long
 def test_a_server_behind_a_proxy_serves_stays_and_is_torn_down(
     tmp_path: Path, host: Host, model: Path
 ) -> None:
@@ -272,6 +273,17 @@ def test_a_server_behind_a_proxy_serves_stays_and_is_torn_down(
     assert "client:alice POST /v1/completions" in collected["proxy-vllm.log"]
     assert {"proxy-vllm.launcher.log", "proxy-vllm.haproxy.cfg"} <= set(collected)
     assert "key-of-alice" not in "".join(collected.values())
+
+    # Taken away and put back; what would be done is told before, and does nothing.
+    for wish in ({"inferops_server_port": port}, more):
+        before = bool(proxy.processes())
+        status, output = own.run("deploy", "--check", **wish)
+        assert status == 0, output
+        assert bool(proxy.processes()) == before
+        status, output = own.run("deploy", **wish)
+        assert status == 0, output
+        assert f"Endpoint: http://127.0.0.1:{port}/v1 serves" in output
+        assert bool(proxy.processes()) != before
 
     # The variable is not needed to end it.
     status, output = own.run("teardown")

@@ -13,9 +13,6 @@ from typing import Any
 
 #: What a service may be called.
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
-#: What a proxy takes for a key: what a header can carry, and nobody can guess.
-KEY = re.compile(r"[\x21-\x7e]{8,512}")
-KEY_WORDS = "8 to 512 letters, digits and signs of ASCII, without blanks"
 #: How long each check of a start may take, once the one before has passed, where nobody says so.
 #: The first completion may compile kernels yet.
 CHECKS_SECONDS = {"health": 120.0, "model": 60.0, "completion": 300.0}

@@ -18,7 +18,7 @@ from ..common.redaction import redact
 from . import admission, remedies
 from .engines.registry import DEFAULT, spelling
 from .explanation import explain, symptoms_of
-from .proxy_status import line_of
+from .proxy_status import status_of
 
 USED_MIB_BESIDE_A_RESET = 512
 """What a GPU that nobody uses may hold at most, the driver's own memory."""
@@ -313,13 +313,22 @@ def _connections(case: Case) -> int:
     return admitted.max_connections
 
 
+def _before(case: Case) -> tuple[list[str], bool]:
+    """What stands before the server, and whether clients reach it: with a proxy by that alone."""
+    before = [status_of(proxy) for proxy in case.proxies]
+    if case.spec.get("proxy_port") and not before:
+        return ["Clients reach it by a proxy alone, and none is there: deploy again."], False
+    lines = [f"Before it is {proxy['line']}." for proxy in before]
+    return lines, all(proxy["lets_in"] for proxy in before)
+
+
 def _shown(case: Case, plan: Sequence[Mapping[str, Any]], failure: Mapping[str, Any]) -> list[str]:
     """What is wrong, what would be done, and what that costs."""
     health = case.health
-    proxies = [f"Before it is {line_of(proxy)}." for proxy in case.proxies]
+    proxies, reached = _before(case)
     if case.serves:
-        healthy = f"Server {case.name} is healthy: {health['reason']}. Nothing to do."
-        return [healthy, *proxies]
+        done = " Nothing to do." if reached else ""
+        return [f"Server {case.name} is healthy: {health['reason']}.{done}", *proxies]
     return [
         f"Server {case.name} is {health['state'].replace('_', ' ')} ({health['reason']}). "
         f"{failure['cause']} {failure['remedy']}",

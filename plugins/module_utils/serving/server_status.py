@@ -21,16 +21,17 @@ def status_of(server: Mapping[str, Any], now: float) -> dict[str, Any]:
     """
     health = server["health"]
     running = server["phase"] == "running" and server["ready_at"]
-    arguments = (server.get("spec") or {}).get("arguments") or {}
+    spec = server.get("spec") or {}
     status = {
         **{key: server[key] for key in ("name", "phase", "model", "port", "supervised")},
+        "proxy_port": spec.get("proxy_port"),
         "health": health["state"],
         "reason": redact(health["reason"]),
         "uptime_seconds": round(now - server["ready_at"]) if running else None,
         **{figure: health.get(figure) for figure in FIGURES},
         "gpus": health.get("gpus") or [],
         "failure": failure_of(server),
-        "levers": levers(health, arguments),
+        "levers": levers(health, spec.get("arguments") or {}),
     }
     return {**status, "line": _line(status)}
 

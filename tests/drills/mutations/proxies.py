@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import HOST, LOOK, MODULES
+from tests.drills.mutations.paths import COMMON, FLEET, HOST, LOOK, MODULES
 
 CLIENTS = "tests/unit/host/test_proxy.py"
 OPERATOR = "tests/unit/host/test_proxy_module.py"
@@ -35,7 +35,7 @@ MUTATIONS = (
     Mutation(
         "proxy-keys-as-they-are",
         "whoever reads a file of the host has the keys of all clients",
-        f"{HOST}/proxy/keys.py",
+        f"{COMMON}/proxy_keys.py",
         "    return hashlib.sha256(key.encode()).hexdigest()\n",
         "    return key\n",
         (f"{CLIENTS}::test_an_engine_gets_the_key_of_the_proxy_and_never_that_of_a_client",),
@@ -229,8 +229,8 @@ MUTATIONS = (
     Mutation(
         "proxy-keys-left-behind",
         "a host that no longer has the proxy still has its keys",
-        f"{MODULES}/proxy.py",
-        "                lifecycle.forget_keys(self.proxy)\n",
+        f"{HOST}/proxy/ending.py",
+        "    lifecycle.forget_keys(proxy)\n",
         "",
         (f"{OPERATOR}::test_its_end_leaves_no_process_and_no_key",),
     ),
@@ -292,6 +292,15 @@ MUTATIONS = (
             f"{DEPLOY}::test_what_no_proxy_can_stand_before_is_refused_before_anything_is_rented",
         ),
         2,
+    ),
+    Mutation(
+        "proxy-keys-refused-too-late",
+        "minutes of a start are paid for keys that no proxy takes",
+        "plugins/plugin_utils/variables.py",
+        "        hashed(clients, metrics)\n",
+        "        pass\n",
+        (f"{GATE}::test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change",),
+        4,
     ),
     Mutation(
         "engine-key-of-nothing",
@@ -371,12 +380,48 @@ MUTATIONS = (
         (f"{SERVER}::test_neither_takes_a_port_of_the_other_or_of_a_neighbour",),
     ),
     Mutation(
+        "old-haproxy-found-too-late",
+        "minutes of a start are paid for an HAProxy that is too old to stand before it",
+        "roles/proxy/tasks/provide.yml",
+        "    state: provided\n",
+        "    state: absent\n",
+        (BEFORE,),
+    ),
+    Mutation(
+        "port-of-clients-lost-with-the-proxy",
+        "clients find nothing where the proxy was that is not asked for any more",
+        f"{HOST}/server/lifecycle.py",
+        "of_clients = (spec.proxy_port if spec else None) or known",
+        "of_clients = known",
+        (f"{SERVER}::test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know",),
+    ),
+    Mutation(
+        "port-of-the-proxy-of-long-ago",
+        "recover puts the proxy back to the port that it had once",
+        "plugins/modules/model_server.py",
+        "            self.note_proxy_port(spec)\n",
+        "",
+        (f"{SERVER}::test_a_proxy_that_moves_replaces_no_server_and_is_found_at_its_new_port",),
+    ),
+    Mutation(
         "proxy-port-found-taken-too-late",
         "minutes of a start are paid for a proxy that cannot listen",
         "plugins/modules/model_server.py",
         "        self.require_free_proxy_port(spec)\n",
         "",
         (f"{SERVER}::test_a_port_that_the_proxy_cannot_have_is_refused_before_the_server_starts",),
+    ),
+    Mutation(
+        "closed-server-called-serving",
+        "nobody is told that clients do not get in to a server whose proxy has ended",
+        "plugins/plugin_utils/fleet_verdicts.py",
+        "*_of_host(told), *_of_proxies(told), *_of_flaws(told)",
+        "*_of_host(told), *_of_flaws(told)",
+        (
+            f"{FLEET}::test_a_server_that_clients_do_not_get_in_to_needs_somebody",
+            f"{FLEET}::test_a_server_that_stands_alone_where_a_proxy_was_meant_needs_somebody",
+        ),
+        4,
     ),
     Mutation(
         "keys-of-clients-shown",

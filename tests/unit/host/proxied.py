@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
-from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import keys, lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import Proxy, proxy_of
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.spec import Spec
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
@@ -205,7 +206,9 @@ class Stage:
 
     @property
     def secrets(self) -> lifecycle.Secrets:
-        return lifecycle.Secrets(keys.hashed(self.clients, {"prometheus": METRICS_KEY}), ENGINE_KEY)
+        return lifecycle.Secrets(
+            proxy_keys.hashed(self.clients, {"prometheus": METRICS_KEY}), ENGINE_KEY
+        )
 
     def start(self, **changes: Any) -> Stage:
         """Returns once it serves and has found out that its engines do."""

@@ -93,6 +93,22 @@ def test_automatic_ports_are_two_and_stay_the_same(
     assert server.spec().proxy_port == first["proxy_port"]
 
 
+def test_a_proxy_that_moves_replaces_no_server_and_is_found_at_its_new_port(
+    start: Call, put: Call, server: Server, another_port: int
+) -> None:
+    first = start(port="auto", proxy_port="auto", api_key=ENGINE_KEY)
+    put(first)
+    moved = {"port": "auto", "proxy_port": str(another_port), "api_key": ENGINE_KEY}
+    assert not start(check=True, **moved)["changed"]
+    assert server.spec().proxy_port == first["proxy_port"]
+    second = start(**moved)
+    assert (second["changed"], second["client_port"]) == (False, another_port)
+    assert server.spec().proxy_port == another_port
+    assert put(second)["done"] == "reloaded"
+    again = start(port="auto", proxy_port="auto", api_key=ENGINE_KEY)
+    assert (again["changed"], again["proxy_port"]) == (False, another_port)
+
+
 def test_neither_takes_a_port_of_the_other_or_of_a_neighbour(
     home: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,15 +135,22 @@ def test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know(
         None,
         free_port,
     )
-    proxied = start(port="auto", proxy_port=str(free_port), api_key=ENGINE_KEY)
+    wanted = {"port": "auto", "proxy_port": "auto", "api_key": ENGINE_KEY}
+    # What would be done is told while the server has the port still.
+    would = start(check=True, **wanted)
+    assert (would["changed"], would["proxy_port"]) == (True, free_port)
+    assert put(would, check=True)["done"] == "started"
+    proxied = start(**wanted)
     assert proxied["changed"]
     assert proxied["port"] != proxied["proxy_port"] == free_port
     put(proxied)
     # And back: it is in the way until it has ended.
+    assert start(check=True, api_key=KEY)["changed"]
     refused = start(api_key=KEY)
     assert f"Port {free_port} is taken by process" in refused["msg"]
     run_module(module, name="main", home=str(home), state="absent", stop_timeout_seconds=5)
-    assert start(api_key=KEY)["port"] == free_port
+    plain = start(port="auto", api_key=KEY)
+    assert (plain["port"], plain["client_port"]) == (free_port, free_port)
 
 
 def test_a_port_that_the_proxy_cannot_have_is_refused_before_the_server_starts(
@@ -136,10 +159,9 @@ def test_a_port_that_the_proxy_cannot_have_is_refused_before_the_server_starts(
     with socket.create_server((LOOPBACK, 0)) as stranger:
         port = stranger.getsockname()[1]
         refused = start(port="auto", proxy_port=str(port))
-    assert (
-        f"Port {port}, which the proxy is to have, is taken by process {os.getpid()}"
-        in (refused["msg"])
-    )
+    assert f"Port {port} is taken by process {os.getpid()}" in refused["msg"]
+    assert "set proxy_port to another one, or to auto" in refused["msg"]
+    assert refused["failure"]["cause_id"] == "port_taken"
     assert refused["port_owners"][0]["pid"] == os.getpid()
     assert server.record() is None
     assert "is the port of the server" in start(port="8001", proxy_port="8001")["msg"]
@@ -226,3 +248,5 @@ def test_who_looks_at_servers_sees_the_proxies_before_them(
     assert look()["servers"][0]["spec"]["proxy_port"] == launched["proxy_port"]
     assert look(name="other")["proxies"] == []
     assert model_server.ending.is_there(proxy_of(home, "main"))
+    run_module(module, name="main", home=str(home), state="absent", stop_timeout_seconds=5)
+    assert look()["proxies"] == []

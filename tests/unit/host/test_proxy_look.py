@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     asked,
     configuration,
-    keys,
     observation,
 )
 from ansible_collections.inferops.gpu.plugins.modules import evidence
@@ -23,7 +23,7 @@ from ansible_collections.inferops.gpu.plugins.modules import proxy as module
 from tests.unit.host.proxied import BIN, ENGINE_KEY, KEY, METRICS_KEY, Stage
 
 Call = Callable[..., dict[str, Any]]
-STRANGER = f"{keys.digest('key-of-a-stranger')} client:mallory"
+STRANGER = f"{proxy_keys.digest('key-of-a-stranger')} client:mallory"
 
 
 @pytest.fixture
@@ -118,6 +118,6 @@ def test_evidence_of_a_proxy_explains_it_and_holds_no_key(
     assert "client:inferops POST /v1/completions" in parts["proxy-main.log"]
     assert "somebody wrote (redacted) here" in parts["proxy-main.log"]
     assert "backend engines" in parts["proxy-main.haproxy.cfg"]
-    for key in (KEY, METRICS_KEY, ENGINE_KEY, keys.digest(KEY)):
+    for key in (KEY, METRICS_KEY, ENGINE_KEY, proxy_keys.digest(KEY)):
         assert key not in "".join(told["parts"].values())
     assert [each["name"] for each in told["proxies"]] == ["main"]

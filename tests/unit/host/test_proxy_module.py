@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     configuration,
-    keys,
     lifecycle,
 )
 from ansible_collections.inferops.gpu.plugins.modules import proxy as module
@@ -301,7 +301,21 @@ def test_an_haproxy_that_is_too_old_is_refused(ask_for: Call, idle: Stage) -> No
     old = idle.home / "haproxy"
     old.write_text("#!/bin/sh\necho HAProxy version 2.2.9-2 2021/04/01\n")
     old.chmod(0o755)
-    assert "is HAProxy 2.2; it takes 2.4 or newer" in ask_for(executable=str(old))["msg"]
+    for state in ("present", "provided"):
+        refused = ask_for(executable=str(old), state=state)
+        assert "is HAProxy 2.2; it takes 2.4 or newer" in refused["msg"]
+
+
+def test_whether_there_is_an_haproxy_is_told_before_anything_is_waited_for(
+    ask_for: Call, idle: Stage
+) -> None:
+    found = ask_for(state="provided", listeners=None, servers=None)
+    assert (found["changed"], found["version"]) == (False, lifecycle.version("haproxy"))
+    missing = {"state": "provided", "executable": "/no/such/haproxy"}
+    assert "Install package haproxy" in ask_for(**missing)["msg"]
+    # Nothing is installed in check mode, so it may be missing still.
+    assert ask_for(check=True, **missing)["version"] is None
+    assert not pids(idle)
 
 
 def test_one_that_does_not_start_is_explained_and_not_left_running(
@@ -337,8 +351,11 @@ def test_the_difference_shows_settings_and_names_of_keys(put: Call, stage: Stage
     put()
     shown = put(keys={"alice": "key-of-alice-2"}, max_body_kib=128)["diff"]
     assert "tune.bufsize 1179648" in shown["before"]["configuration"]
-    assert shown["before"]["keys"]["client:alice"] == f"sha256 {keys.digest(KEY)[:8]}"
-    assert shown["after"]["keys"]["client:alice"] == f"sha256 {keys.digest('key-of-alice-2')[:8]}"
+    assert shown["before"]["keys"]["client:alice"] == f"sha256 {proxy_keys.digest(KEY)[:8]}"
+    assert (
+        shown["after"]["keys"]["client:alice"]
+        == f"sha256 {proxy_keys.digest('key-of-alice-2')[:8]}"
+    )
 
 
 def test_a_configuration_that_somebody_changed_is_put_right(put: Call, stage: Stage) -> None:
@@ -351,7 +368,7 @@ def test_a_configuration_that_somebody_changed_is_put_right(put: Call, stage: St
 
 def test_keys_that_somebody_added_to_the_process_are_taken_away(put: Call, stage: Stage) -> None:
     put()
-    added = keys.digest("key-of-a-stranger")
+    added = proxy_keys.digest("key-of-a-stranger")
     stage.proxy.runtime.ask(f"add map {configuration.KEYS} {added} client:mallory")
     assert stage.ask(key="key-of-a-stranger").status == 200
     assert put()["done"] == "keys"

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Sample
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     agent,
@@ -315,11 +316,15 @@ def test_a_runtime_socket_that_is_not_there_is_told(tmp_path: Path) -> None:
             Runtime(folder).ask("show info")
 
 
-def test_what_is_in_a_map_file_is_what_was_written() -> None:
-    entries = keys.hashed({"alice": "key-of-alice-1"}, {"p@x": "key-of-metrics"})
+def test_what_is_in_a_map_file_is_what_was_written(tmp_path: Path) -> None:
+    entries = proxy_keys.hashed({"alice": "key-of-alice-1"}, {"p@x": "key-of-metrics"})
     assert sorted(entries.values()) == ["client:alice", "metrics:p@x"]
     assert keys.from_map(keys.as_map(entries)) == entries
     assert keys.from_map("") == {}
+    file = tmp_path / "keys.map"
+    assert keys.held_in(file) == {}
+    file.write_bytes(b"\xff\xfe damaged\n")
+    assert list(keys.held_in(file).values()) == ["damaged"]
 
 
 def test_the_agent_keeps_its_port_and_takes_none_of_the_proxy_s() -> None:

@@ -538,7 +538,21 @@ def test_what_the_market_or_the_host_would_refuse_later_is_refused_at_the_gate(
     ("given", "told"),
     [
         ({"inferops_server_keyless": True}, "leave one of the two out"),
-        ({"inferops_server_api_key": "seven77"}, "inferops_server_api_key must be 8 to 512"),
+        ({"inferops_server_api_key": "seven77"}, "the key of 'inferops' must be 8 to 512"),
+        ({"proxy_client_keys": {"alice": "seven77"}}, "the key of 'alice' must be 8 to 512"),
+        ({"proxy_metrics_keys": {"a b": "a-key-of-mine"}}, "'a b' names no key"),
+        ({"proxy_client_keys": {"inferops": "a-key-of-mine"}}, "take another name, or set"),
+        (
+            {f"proxy_{kind}_keys": {7: "a-key-of-mine"} for kind in ("client", "metrics")},
+            "the same",
+        ),
+        (
+            {
+                "proxy_client_keys": {"al": "a-key-of-mine"},
+                "inferops_server_api_key": "a-key-of-mine",
+            },
+            "client 'inferops' and client al have the same key",
+        ),
         ({"inferops_server_port": "auto", "inferops_engine_port": "22"}, "inferops_engine_port is"),
         ({"inferops_server_port": "9", "inferops_engine_port": "9"}, "gives to the proxy"),
         ({"proxy_engine_key": "a-key-of-mine"}, "proxy_engine_key is set"),
@@ -557,6 +571,7 @@ def test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change(
 
 def test_a_key_of_ones_own_needs_no_other_choice_before_a_proxy() -> None:
     given = {"inferops_server_api_key": "a-key-of-mine", "inferops_server_keyless": True}
+    given["proxy_client_keys"] = {"alice": "a-key-of-alice"}
     ports = {"inferops_server_port": "auto", "inferops_engine_port": "auto"}
     assert list(variables.unrentable({"inferops_proxy": True, **given, **ports})) == []
 

@@ -24,6 +24,14 @@ SERVER = {
     "spec": {"arguments": {}},
     "symptoms": None,
 }
+PROXY = {
+    "name": "main",
+    "phase": "running",
+    "reason": None,
+    "port": 8000,
+    "supervised": True,
+    "servers": [],
+}
 RENTAL = {
     "id": "7",
     "mark": {"name": "gpu-1"},
@@ -58,15 +66,19 @@ def test_a_proxy_is_a_line_with_each_engine_behind_it() -> None:
         {"name": "main", "status": "UP", "sessions": 3},
         {"name": "small", "status": "DRAIN (agent)", "sessions": 0},
     ]
-    proxy = {"name": "main", "phase": "running", "reason": None, "port": 8000, "servers": behind}
+    proxy = {**PROXY, "servers": behind}
     found = {"servers": [server], "proxies": [proxy]}
     told = fleet({"gpu-1": {"rental": RENTAL, "found": found}})
     line = "proxy main: running on port 8000; main UP, 3 sessions; small DRAIN (agent), 0 sessions"
     assert told["servers"][1:] == [f"gpu-1/{line}"]
-    assert told["report"]["hosts"]["gpu-1"]["proxies"] == [{**proxy, "line": line}]
-    ended = {**proxy, "phase": "stopped", "reason": "crashed", "servers": []}
+    (shown,) = told["report"]["hosts"]["gpu-1"]["proxies"]
+    assert (shown["line"], shown["servers"], shown["lets_in"]) == (line, behind, True)
+    ended = {**PROXY, "phase": "stopped", "reason": "token=abcdefghijkl", "log_path": "/p"}
     told = fleet({"gpu-1": {"rental": RENTAL, "found": {**found, "proxies": [ended]}}})
-    assert told["servers"][1:] == ["gpu-1/proxy main: stopped (crashed) on port 8000"]
+    (line,) = told["servers"][1:]
+    assert line.startswith("gpu-1/proxy main: stopped (token=")
+    assert line.endswith(" on port 8000; clients do not get in: deploy again")
+    assert "abcdefghijkl" not in str(told)
 
 
 def test_a_rental_shows_its_price_and_who_ends_it_when() -> None:
@@ -254,6 +266,34 @@ def test_each_state_has_its_verdict_and_next_step(
     found = verdict(seen, RENTAL)
     assert (found["verdict"], found["level"]) == (word, level)
     assert step in found["next"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "level"),
+    [
+        ({}, "serving", "ok"),
+        ({"phase": "stopped"}, "closed", "bad"),
+        ({"phase": "starting"}, "starting", "busy"),
+        ({"supervised": False}, "unsupervised", "warn"),
+        # One of the user's own is not before this server.
+        ({"name": "other", "phase": "stopped"}, "serving", "ok"),
+    ],
+)
+def test_a_server_that_clients_do_not_get_in_to_needs_somebody(
+    changes: dict[str, Any], word: str, level: str
+) -> None:
+    found = {**SERVING["found"], "proxies": [{**PROXY, **changes}]}
+    told = verdict({"found": found}, RENTAL)
+    assert (told["verdict"], told["level"]) == (word, level)
+    assert ("inferops.gpu.deploy puts it right" in told["next"]) == (level in ("bad", "warn"))
+
+
+def test_a_server_that_stands_alone_where_a_proxy_was_meant_needs_somebody() -> None:
+    meant = server("serving", spec={"arguments": {}, "proxy_port": 8000})
+    told = verdict(meant, RENTAL)
+    assert (told["verdict"], told["why"]) == ("closed", "no proxy is before the server")
+    ended = server("not_running", phase="stopped", spec=meant["found"]["servers"][0]["spec"])
+    assert verdict(ended, RENTAL)["verdict"] == "stopped"
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,10 @@ def test_clients_reach_the_proxy_and_the_engine_knows_the_proxys_key_alone(
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     assert not [key for key in (CLIENT_KEY, ENGINE_KEY) if key in output]
-    (server, proxy, endpoint) = pretended.asked(*CALLS)
+    (provided, server, proxy, endpoint) = pretended.asked(*CALLS)
     assert [name for name, _args in (server, proxy, endpoint)] == list(CALLS)
+    # What cannot stand before a server is refused before minutes are spent on one.
+    assert (provided[0], provided[1]["state"]) == ("proxy", "provided")
     assert server[1]["api_key"] == ENGINE_KEY != CLIENT_KEY
     assert (server[1]["port"], server[1]["proxy_port"]) == ("auto", "8000")
     assert server[1]["suggested_arguments"] == {"max_num_queued_reqs": 64}
@@ -111,7 +113,7 @@ def test_a_teardown_ends_the_proxy_as_well(pretended: Pretended) -> None:
     ("given", "told"),
     [
         ({"inferops_server_keyless": True}, "inferops_server_keyless lets clients in without"),
-        ({"inferops_server_api_key": "short"}, "inferops_server_api_key must be 8 to 512"),
+        ({"inferops_server_api_key": "short"}, "the key of 'inferops' must be 8 to 512"),
         ({"inferops_engine_port": "8000"}, "inferops_engine_port is 8000, which"),
         ({"proxy_servers": [{"name": "a", "port": 1}]}, "proxy_servers is set, which deploy works"),
     ],

@@ -24,6 +24,14 @@ SPEC = {
     "suggested_arguments": {"gpu_memory_utilization": "0.9"},
     "environment_names": ["HF_TOKEN"],
 }
+PROXY = {
+    "name": "main",
+    "phase": "running",
+    "reason": None,
+    "port": 8000,
+    "supervised": True,
+    "servers": [],
+}
 OUT_OF_MEMORY = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.71 GiB."
 GPU = {"memory_total_mib": 24000, "memory_free_mib": 23800, "memory_used_mib": 200, "processes": []}
 
@@ -103,15 +111,28 @@ def test_no_step_is_taken_beyond_what_was_asked_for(known: dict[str, Any]) -> No
 
 def test_the_proxy_before_a_server_is_shown_and_stays_where_clients_find_it() -> None:
     behind = [{"name": "main", "status": "DOWN", "sessions": 0}]
-    proxy = {"name": "main", "phase": "running", "port": 8000, "servers": behind}
+    proxy = {**PROXY, "servers": behind}
     line = "Before it is proxy main: running on port 8000; main DOWN, 0 sessions."
     spec = {**SPEC, "port": 8001, "proxy_port": 8000, "arguments": {"max_num_seqs": "4"}}
     found = verdict(server(spec=spec), proxies=[proxy])
     assert line in found["shown"]
     report = found["report"]
     assert (report["port"], report["proxy_port"], report["max_connections"]) == (8001, 8000, 4)
-    assert verdict(SERVES, proxies=[proxy])["shown"][1:] == [line]
+    healthy = "Server main is healthy: tokens flow."
+    assert verdict(SERVES, proxies=[proxy])["shown"] == [f"{healthy} Nothing to do.", line]
     assert verdict(SERVES)["report"]["proxy_port"] is None
+
+
+def test_a_server_that_serves_behind_a_proxy_that_does_not_is_not_called_well() -> None:
+    healthy = "Server main is healthy: tokens flow."
+    ended = {**PROXY, "phase": "stopped", "reason": "crashed", "supervised": False}
+    line = "proxy main: stopped (crashed) on port 8000; clients do not get in: deploy again"
+    assert verdict(SERVES, proxies=[ended])["shown"] == [healthy, f"Before it is {line}."]
+    alone = {**SERVES, "spec": {**SPEC, "proxy_port": 8000}}
+    assert verdict(alone)["shown"] == [
+        healthy,
+        "Clients reach it by a proxy alone, and none is there: deploy again.",
+    ]
 
 
 def test_a_server_that_serves_is_left_alone() -> None:

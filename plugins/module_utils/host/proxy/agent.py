@@ -10,7 +10,6 @@ HAProxy connects to one port of the loopback, says which engine it means, and ge
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import socketserver
@@ -101,10 +100,7 @@ class Watcher:
 
 def upstream_key(folder: Path) -> str | None:
     """The proxy's own key for its engines, None where they need none."""
-    with contextlib.suppress(OSError):
-        text = (folder / configuration.UPSTREAM_KEY).read_text()
-        return keys.from_map(text).get(keys.UPSTREAM)
-    return None
+    return keys.held_in(folder / configuration.UPSTREAM_KEY).get(keys.UPSTREAM)
 
 
 class Agent:

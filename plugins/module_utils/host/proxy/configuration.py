@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Iterator
 
+from ...common import proxy_keys
 from . import keys, routes
 from .spec import Listener, Spec, Upstream
 
@@ -149,8 +150,8 @@ def _authentication() -> Iterator[str]:
         r"    http-request set-var(txn.key) req.fhdr(authorization),regsub(^Bearer\ ,,i),"
         f"sha2(256),hex,lower,map_str({KEYS})"
     )
-    yield f"    acl is_client var(txn.key) -m beg {keys.CLIENT}:"
-    yield f"    acl reads_metrics var(txn.key) -m beg {keys.METRICS}:"
+    yield f"    acl is_client var(txn.key) -m beg {proxy_keys.CLIENT}:"
+    yield f"    acl reads_metrics var(txn.key) -m beg {proxy_keys.METRICS}:"
     yield (
         f"    http-request return status 401 {_answer(UNKNOWN_KEY)} "
         "hdr www-authenticate Bearer if !is_client !reads_metrics"

@@ -13,6 +13,9 @@ from ..service.supervisors.supervisor import SupervisorError
 from . import lifecycle
 from .proxy import Proxy
 
+SECONDS = 10
+"""How long it may take where a server waits for it: told to end, it ends its streams at once."""
+
 LOCK_SECONDS = 30
 """How long another run may take that changes it just now, beside the time to end."""
 
@@ -20,6 +23,14 @@ LOCK_SECONDS = 30
 def is_there(proxy: Proxy) -> bool:
     """Whether anything of it is left to end or to remove."""
     return services.is_present(proxy) or any(lifecycle.held(proxy).values())
+
+
+def end(proxy: Proxy, timeout_seconds: float) -> list[dict[str, Any]]:
+    """End its whole tree, and remove what the host knew of keys. Says which processes are left.
+    Raises SupervisorError. Whoever calls it holds the lock."""
+    left = services.end(proxy, timeout_seconds).left
+    lifecycle.forget_keys(proxy)
+    return [process.describe() for process in left]
 
 
 def end_before_server(
@@ -30,30 +41,27 @@ def end_before_server(
 
     `stopped` is `proven`, or `unproven` with a `remedy`, or null where nothing may change.
     """
-    if not (proxy.folder.is_dir() or proxy.processes() or proxy.launchers()):
-        return None
-    if not is_there(proxy):
-        return None
-    if not change:
-        return _told(proxy, None, [], "")
+    seconds = min(timeout_seconds, SECONDS)
     try:
-        with locks.held(proxy.lock, timeout_seconds + LOCK_SECONDS):
-            left = services.end(proxy, timeout_seconds).left
-            lifecycle.forget_keys(proxy)
+        if not is_there(proxy):
+            return None
+        if not change:
+            return _told(proxy, None, [], "")
+        with locks.held(proxy.lock, seconds + LOCK_SECONDS):
+            left = end(proxy, seconds)
     except (SupervisorError, locks.Busy, OSError) as error:
         return _told(proxy, "unproven", [], f"The proxy cannot be ended: {error}.")
-    shown = [process.describe() for process in left]
     remedies = [
         f"Process {one['pid']} ({one['name']}) of the proxy is left: it survived SIGKILL or "
         "belongs to another user. Try with become."
-        for one in shown
+        for one in left
     ]
     remedies += [
         f"Port {port} of the proxy is held by a process that this user may not see. Look with "
         "become."
         for port in _hidden(proxy)
     ]
-    return _told(proxy, "unproven" if remedies else "proven", shown, " ".join(remedies))
+    return _told(proxy, "unproven" if remedies else "proven", left, " ".join(remedies))
 
 
 def _hidden(proxy: Proxy) -> list[int]:

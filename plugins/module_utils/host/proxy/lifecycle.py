@@ -91,14 +91,7 @@ def version(executable: str) -> str:
 
 def held(proxy: Proxy) -> dict[str, dict[str, str]]:
     """What its files of keys hold now; a missing one holds nothing."""
-    return {file: _entries(proxy.folder / file) for file in Secrets({}, None).files}
-
-
-def _entries(path: Path) -> dict[str, str]:
-    try:
-        return keys.from_map(path.read_text())
-    except OSError:
-        return {}
+    return {file: keys.held_in(proxy.folder / file) for file in Secrets({}, None).files}
 
 
 def holds(proxy: Proxy, text: str) -> bool:

@@ -72,21 +72,23 @@ def choose_ports(
     """The ports of the server and of the proxy before it, where None is asked for as `auto`. None
     where no port is free, and for the proxy where there is none.
 
-    The proxy comes first: clients have known its port since before it was there. No port of the one
-    is ever that of the other.
+    Clients keep the port that they know, whether a proxy comes or goes. No port of the one is ever
+    that of the other.
     """
     spec, own, reserved = server.spec(), server.processes(), _reserved(layout, server)
     known = spec.port if spec else None
+    of_clients = (spec.proxy_port if spec else None) or known
+    place = ports.loopback_for(host)
     if proxy is None:
-        return port or ports.choose(ports.loopback_for(host), known, own, reserved), None
+        return port or ports.choose(place, of_clients, own, reserved), None
     ways = proxy.port or ports.choose(
         LOOPBACK,
-        proxy.known or (spec and spec.proxy_port) or known,
+        proxy.known or of_clients,
         [*proxy.owners, *own],
         reserved | ({port} if port else set()),
     )
     kept = reserved | ({ways} if ways else set())
-    return port or ports.choose(ports.loopback_for(host), known, own, kept), ways
+    return port or ports.choose(place, known, own, kept), ways
 
 
 def choose_port(layout: Layout, server: Server, host: str) -> int | None:
