@@ -188,7 +188,9 @@ def words(name: str, value: Any) -> list[str]:
         value = value if isinstance(value, str) else json.dumps(value)
     if isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
-    return [f"--{option.name}", str(value)]
+    # What begins with a dash would be taken for a name.
+    text = str(value)
+    return [f"--{option.name}={text}"] if text.startswith("-") else [f"--{option.name}", text]
 
 
 def spelled(arguments: Mapping[str, Any]) -> list[str]:
