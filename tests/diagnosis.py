@@ -14,6 +14,7 @@ was printed, last, if there is one, the kernel's log after a line `--- kernel`. 
   is known, not somebody's log.
 - vllm: the version that printed it, `unknown` where the source does not say, `none` where another
   program did.
+- engine: what wrote it, where that is not the usual one.
 - exit_code, signal: how the main process ended. Without them it ended with 1, and a healthy one
   did not end.
 - tuned: `yes` where the catalogue was made or changed for this very text. For a text with a batch
@@ -76,7 +77,8 @@ class Excerpt(NamedTuple):
 
     def diagnose(self) -> list[Diagnosis]:
         """What the catalogue makes of it."""
-        return diagnose(self.log, kernel_log=self.kernel_log, **self.ended)
+        told = {"engine": self.about["engine"]} if "engine" in self.about else {}
+        return diagnose(self.log, kernel_log=self.kernel_log, **self.ended, **told)
 
     @property
     def is_right(self) -> bool:

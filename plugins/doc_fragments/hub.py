@@ -45,6 +45,14 @@ options:
     type: list
     elements: str
     default: []
+  weights_format:
+    description:
+      - What the engine loads. With V(gguf) and without O(include) it is one quantisation of those
+        that the model is there in, V(Q4_K_M) or else V(Q8_0) or else the first by name, with all
+        its parts, and one projector where there is one.
+    type: str
+    choices: [safetensors, gguf]
+    default: safetensors
   timeout_seconds:
     description: How long the hub may be silent.
     type: float

@@ -55,7 +55,7 @@ options:
   engine:
     description: The inference engine.
     type: str
-    choices: [vllm]
+    choices: [vllm, llama_cpp]
     default: vllm
   model:
     description: The model that is served, as the engine gets it.

@@ -214,7 +214,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout im
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import secret_values
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers import StackError
-from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import PARTS, Stack
+from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 
 COMPLETION_SECONDS = 30.0
 
@@ -229,14 +229,14 @@ def differing(
     if told:
         return told
     try:
-        told = stack.unproven(PARTS)
+        told = stack.unproven(server.engine().parts)
     except StackError as error:
         return [str(error)]
     spec = server.spec()
     if spec is not None and spec.model.startswith("/"):
-        folder = Path(spec.model)
-        told += [f"{name} of the model was changed" for name in Copy(folder).altered()]
-        told += problems(folder)
+        model = Path(spec.model)
+        told += [f"{name} of the model was changed" for name in Copy.holding(model).altered()]
+        told += problems(model)
     return told
 
 
@@ -247,6 +247,12 @@ def differing_before(
     if seen is None:
         return ["there is no proxy before the server"]
     return asked_of_proxy.differences(proxy, seen, wishes, server["port"])
+
+
+def is_installed(stack: Stack) -> bool:
+    """Whether the last part of any engine was ever proven here."""
+    lasts = [engine.parts[-1] for engine in registry.ENGINES.values() if engine.parts]
+    return any(map(stack.was_proven, lasts))
 
 
 def completion(server: Server) -> readiness.Readiness:
@@ -311,7 +317,7 @@ def main() -> None:
         model=model,
         switch=switch.to_dict(now),
         switch_is_set=wanted is None or switch.is_set_for(wanted, now),
-        installed=Stack(str(layout.home)).was_proven(PARTS[-1]),
+        installed=is_installed(Stack(str(layout.home))),
         as_asked=bool(given["wishes"]) and not told,
         differs=told,
         completion=answer.completion,

@@ -46,8 +46,8 @@ options:
     default: ~/.inferops
   model:
     description:
-      - Name of the model on the hub, or an absolute path on the host. A path is only checked for
-        completeness.
+      - Name of the model on the hub, or an absolute path on the host, of a folder or of a GGUF
+        file. A path is only checked for completeness.
     type: str
     required: true
   update:
@@ -90,7 +90,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 path:
-  description: Folder of the model on the host.
+  description: Folder of the model on the host, or its file with O(weights_format=gguf).
   returned: success
   type: str
   sample: /root/.inferops/models/Qwen--Qwen3-8B/b968826d9c46dd6066d109eabc6255188de91218
@@ -145,6 +145,7 @@ progress:
 """
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,12 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub.options import (
     HUB_OPTIONS,
     make_hub,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import needed
+from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import (
+    GGUF,
+    SAFETENSORS,
+    model_file,
+    needed,
+)
 
 LOOK_EVERY_SECONDS = 0.5
 
@@ -184,7 +190,18 @@ class Run:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params: dict[str, Any] = module.params
-        self.patterns = (self.params["include"], self.params["exclude"])
+        self.patterns = [self.params["include"], self.params["exclude"]]
+        if self.params["weights_format"] != SAFETENSORS:
+            # A copy that was chosen as another engine loads it has other files.
+            self.patterns.append([self.params["weights_format"]])
+
+    def path_of(self, copy: Copy, names: Iterable[str]) -> str:
+        """What an engine is given of a copy with these files. Raises ValueError where it takes one
+        file, and they are several models.
+        """
+        if self.params["weights_format"] != GGUF:
+            return str(copy.folder)
+        return str(copy.folder / model_file(names))
 
     def exit(self, copy: Copy | None, commit: str | None, **result: Any) -> None:
         """End well. What the result does not say was not done."""
@@ -198,7 +215,7 @@ class Run:
         usual = {
             "changed": False,
             "complete": True,
-            "path": str(copy.folder) if copy else self.params["model"],
+            "path": self.params["model"],
             "commit": commit,
             "size_gib": gib(copy.size()) if copy else None,
             "proven_by": ("sizes" if unproven else "checksums") if copy else None,
@@ -244,17 +261,29 @@ class Run:
             return
         commit = store.commit_of(self.params["revision"])
         if commit and store.copy(commit).intact(self.patterns):
-            self.require_whole(store.copy(commit).folder)
-            self.exit(store.copy(commit), commit)
+            copy = store.copy(commit)
+            self.require_whole(copy.folder)
+            self.exit(copy, commit, path=self.path_of(copy, copy.manifest()))
+
+    def without_files(self, model: str) -> str:
+        """Why there is nothing to download."""
+        if self.params["weights_format"] == GGUF and not self.params["include"]:
+            return (
+                f"{model} has no GGUF file: name a model that has, such as one that ends with "
+                "-GGUF, or serve it with another engine (inferops_engine)."
+            )
+        return f"No file of {model} fits include and exclude: change them."
 
     def obtain(self, hub: Hub, store: Store) -> None:
         """Ask the hub, and download what is lacking unless this is a dry run."""
         model, revision = self.params["model"], self.params["revision"]
         listing = patiently(lambda: hub.listing(model, revision))
-        files = needed(listing.files, *self.patterns)
+        patterns = self.params["include"], self.params["exclude"]
+        files = needed(listing.files, *patterns, self.params["weights_format"])
         if not files:
-            raise StoreError(f"No file of {listing.model} fits include and exclude: change them.")
+            raise StoreError(self.without_files(listing.model))
         copy = store.copy(listing.commit)
+        path = self.path_of(copy, [file.name for file in files])
         lacking = copy.lacking(files)
         if lacking and listing.gated:
             largest = max(lacking, key=lambda file: file.size).name
@@ -274,6 +303,7 @@ class Run:
         self.exit(
             copy,
             listing.commit,
+            path=path,
             changed=bool(lacking),
             complete=not (self.module.check_mode and lacking),
             size_gib=gib(sum(file.size for file in files)),

@@ -72,7 +72,7 @@ options:
       - What serves it. The memory that V(vllm) takes is computed; of any other engine nothing is
         said.
     type: str
-    choices: [vllm]
+    choices: [vllm, llama_cpp]
     default: vllm
   accelerator:
     description: What it serves with.

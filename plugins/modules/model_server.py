@@ -40,10 +40,11 @@ options:
   engine:
     description: The inference engine that serves the model.
     type: str
-    choices: [vllm]
+    choices: [vllm, llama_cpp]
     default: vllm
   model:
-    description: Model to serve, a repository id or a folder on the host. Needed to start.
+    description:
+      - Model to serve, a repository id, or a folder or a GGUF file on the host. Needed to start.
     type: str
   served_model_name:
     description:

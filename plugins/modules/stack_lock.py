@@ -71,6 +71,11 @@ options:
     description: Where vLLM's other builds come from. Nothing but vllm is taken from there.
     type: str
     default: ""
+  llama_cpp_index_url:
+    description:
+      - Where llama.cpp's other builds come from. Nothing but xllamacpp is taken from there.
+    type: str
+    default: ""
   hashes:
     description:
       - Whether the lock pins the hash of each file. Then nothing else can be installed. Without, it
@@ -205,7 +210,13 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.working im
     finish,
 )
 
-BESIDE = ("torch_backend", "torch_index_url", "vllm_index_url", "python_mirror")
+BESIDE = (
+    "torch_backend",
+    "torch_index_url",
+    "vllm_index_url",
+    "llama_cpp_index_url",
+    "python_mirror",
+)
 _NO_HASHES = (
     "The lock has no hashes (stack_hashes): any file of these versions is installed, whatever is "
     "in it."
@@ -272,6 +283,7 @@ def main() -> None:
             "torch_backend": {"type": "str", "default": ""},
             "torch_index_url": {"type": "str", "default": ""},
             "vllm_index_url": {"type": "str", "default": ""},
+            "llama_cpp_index_url": {"type": "str", "default": ""},
             "hashes": {"type": "bool", "default": True},
             "lock": {"type": "str", "default": ""},
             "tells_lock": {"type": "bool", "default": False},

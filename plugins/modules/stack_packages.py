@@ -177,7 +177,7 @@ def bring(stack: Stack, options: dict[str, Any], tell: Callable[[str], None]) ->
     if stack.replaced():
         raise StackError(
             f"{options['name']} is as the lock says, but {'; '.join(stack.replaced())}. "
-            "Role vllm makes all packages what the lock says."
+            "Run the deploy again, which makes all packages what the lock says."
         )
     parts = parts_of(options)
     tell(f"proving {' and '.join(part.name for part in parts)}")

@@ -23,6 +23,7 @@ PHASES = {
     "roles/evidence": "evidence",
     "roles/launch": "launch",
     "roles/launch/tasks/caches.yml": "caches",
+    "roles/llama_cpp": "install",
     "roles/model_cache": "install",
     "roles/model_cache/tasks/check.yml": "model",
     "roles/numpy": "install",

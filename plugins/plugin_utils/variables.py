@@ -431,10 +431,15 @@ class Judged:
 
 
 def judged_options(values: Mapping[str, Any]) -> Judged:
-    """Those options of the server that no vLLM knows which these variables lead to."""
+    """Those options of the server that its engine does not know, of vLLM no release which these
+    variables lead to."""
     arguments = values.get("inferops_server_arguments") or {}
     extra_args = values.get("inferops_server_extra_args") or ()
-    if not spelling(values.get("inferops_engine") or DEFAULT).tables:
+    engine = spelling(values.get("inferops_engine") or DEFAULT)
+    if engine.complaints:
+        told = engine.complaints(arguments, extra_args)
+        return Judged(tuple(f"inferops_server_{one}." for one in told))
+    if not engine.tables:
         return Judged()
     version = spelled(values.get("inferops_vllm_version") or "auto")
     if values.get("inferops_image_python") not in (None, "", "auto") and not version[:1].isdigit():

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.rig import image, tiny_model
+from tests.rig import image, tiny_gguf, tiny_model
 from tests.rig.checkout import ROOT
 from tests.rig.podman import podman
 from tests.simulator.app import DEFAULT_PROVIDER, Simulator
@@ -36,6 +36,11 @@ MODELS: dict[str, dict[str, Any]] = {
     "inferops/tiny-llama-truncated": {"truncated": True},
     "inferops/deep-llama": {"layers": 32},
 }
+#: What is there in several quantisations, as far as their names tell.
+GGUF_FILES = (
+    "inferops/tiny-llama-GGUF/tiny-llama-Q4_K_M.gguf",
+    "inferops/tiny-llama-GGUF/tiny-llama-Q8_0.gguf",
+)
 START_SECONDS, STOP_SECONDS = 30, 60
 
 
@@ -102,13 +107,15 @@ def serve(
 
 def write_models(folder: Path) -> None:
     """Make the models that the hub serves, unless this very code has made them before."""
-    code = Path(tiny_model.__file__).read_bytes()
-    recipe = hashlib.sha256(code + repr(MODELS).encode()).hexdigest()
+    recipes = [Path(module.__file__).read_bytes() for module in (tiny_model, tiny_gguf)]
+    recipe = hashlib.sha256(b"".join([*recipes, repr(MODELS).encode()])).hexdigest()
     stamp = folder / ".recipe"
     if stamp.exists() and stamp.read_text() == recipe:
         return
     for name, made in MODELS.items():
         tiny_model.write(folder / name, **made)
+    for file in GGUF_FILES:
+        tiny_gguf.write(folder / file)
     stamp.write_text(recipe)
 
 

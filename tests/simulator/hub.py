@@ -297,7 +297,7 @@ def commit(folder: Path) -> str:
 
 def is_large(file: Path) -> bool:
     """Tell whether the hub keeps a file outside of git."""
-    return file.suffix in (".safetensors", ".bin")
+    return file.suffix in (".safetensors", ".bin", ".gguf")
 
 
 def git_id(content: bytes) -> str:

@@ -39,6 +39,7 @@ STACK = (
 #: The stack's own roles are named after what they install.
 VLLM_ALONE = {
     "plugins/plugin_utils/variables.py": "its release is chosen, and its options are looked up",
+    "plugins/filter/engine_plan.py": "the stack of its release, for what has no plan of its own",
     "plugins/filter/least_vllm.py": "which release knows a model",
     "plugins/filter/model_fit.py": "the memory that it takes",
     "plugins/filter/stack_plan.py": "the stack of its release",
@@ -48,8 +49,6 @@ VLLM_ALONE = {
     "roles/inferops/meta/argument_specs.yml": "the same",
     "roles/recover/files/download.py": "a comment: which files of a model it reads",
     "roles/rent/tasks/model.yml": "which release knows the model, and which driver it needs",
-    "playbooks/deploy.yml": "the roles that install it",
-    "playbooks/tasks/install.yml": "the same",
     "playbooks/tasks/plan.yml": "the stack of its release, and its options",
     "plugins/plugin_utils/phase_table.py": "the phase of its role",
 }

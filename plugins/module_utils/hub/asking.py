@@ -44,7 +44,8 @@ Answer = TypeVar("Answer")
 def ask(hub: Hub, given: dict[str, Any]) -> tuple[Listing, list[File]]:
     """The model and the files of it that a server needs. Raises HubError."""
     listing = hub.listing(given["model"], given["revision"])
-    files = needed(listing.files, given["include"], given["exclude"])
+    patterns = given["include"], given["exclude"]
+    files = needed(listing.files, *patterns, given["weights_format"])
     if listing.gated and files:
         # The weights: what describes a model may be open while they are not.
         hub.probe(listing.model, listing.commit, max(files, key=lambda file: file.size).name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..common.plain import fits_header
 from .hub import Hub, default_endpoint
+from .selection import FORMATS, SAFETENSORS
 
 HUB_OPTIONS: dict[str, Any] = {
     "revision": {"type": "str", "default": "main"},
@@ -17,6 +18,7 @@ HUB_OPTIONS: dict[str, Any] = {
     "token_always": {"type": "bool", "default": False},
     "include": {"type": "list", "elements": "str", "default": []},
     "exclude": {"type": "list", "elements": "str", "default": []},
+    "weights_format": {"type": "str", "choices": list(FORMATS), "default": SAFETENSORS},
     "timeout_seconds": {"type": "float", "default": 30.0},
 }
 

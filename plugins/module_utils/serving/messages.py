@@ -45,7 +45,9 @@ _STAMP = re.compile(
     r"\b(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})? "
     rf"(?:\[[^\]]{{0,80}}\] ?|\S{{1,60}}\.py:\d{{1,6}}\] ?)(?:{_PROCESS})?"
 )
-_CALM = ("DEBUG", "INFO", "WARNING")
+# llama.cpp's: minutes, seconds and parts of them since its start, and the level in one letter.
+_SINCE_START = re.compile(r"\b\d{1,6}\.\d\d\.\d{3}\.\d{3} (?P<level>[DIWE]) ")
+_CALM = ("DEBUG", "INFO", "WARNING", "D", "I", "W")
 # What was logged about one request: it was refused, and the server went on.
 _OF_A_REQUEST = re.compile(r"\b(?:serving(?:_\w{1,40})?|api_router)\.py:\d")
 # What the web server prints of a request that failed in it: a traceback without a level, which ends
@@ -151,7 +153,8 @@ def _parted(line: str) -> tuple[str, str, bool]:
     """What stands before a message, without its figures, the message, and whether it is calm."""
     prefix = _PREFIX.match(line)
     if prefix is None or not prefix["level"]:
-        prefix = _STAMP.search(line[:STAMP_WITHIN]) or prefix
+        begin = line[:STAMP_WITHIN]
+        prefix = _STAMP.search(begin) or _SINCE_START.search(begin) or prefix
     if prefix is None:
         return "", line, False
     head = line[: prefix.end()]

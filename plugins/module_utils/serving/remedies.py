@@ -39,6 +39,7 @@ class Remedy(NamedTuple):
     intents: what is wanted of the engine whatever the situation, which spells it.
     environment: variables of libraries below every engine.
     consent: what the user has to allow. by_hand: nothing that a play does on this host.
+    not_of: the engine to whose servers it means nothing.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Remedy(NamedTuple):
     environment: Mapping[str, Any] = {}
     consent: str = ""
     by_hand: bool = False
+    not_of: str = ""
 
 
 REMEDIES = {
@@ -179,8 +181,10 @@ REMEDIES = {
         Remedy("by_hand", "Only you can decide this.", by_hand=True),
         Remedy(
             "other_engine",
-            "Serve a quantised model with llama.cpp: this collection cannot do that yet.",
+            "Serve a quantised GGUF of it with llama.cpp: set inferops_engine to llama_cpp and "
+            "inferops_model to one, and run deploy again.",
             by_hand=True,
+            not_of="llama_cpp",
         ),
         Remedy(
             "another_host",
@@ -562,7 +566,7 @@ def _steps(remedy: Remedy, situation: Situation) -> Iterator[dict[str, Any]]:
     why = situation.remedy if remedy.id == "by_hand" and situation.remedy else remedy.why
     for change in work_out(situation):
         intents = {**remedy.intents, **change.get("intents", {})}
-        if not situation.spelling.knows(intents):
+        if remedy.not_of == situation.engine or not situation.spelling.knows(intents):
             continue
         if "reinstall" in remedy.do and not situation.spelling.proof:
             continue

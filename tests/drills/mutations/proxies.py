@@ -192,7 +192,7 @@ MUTATIONS = (
         "proxy-believes-health",
         "an engine that answers and writes nothing gets all requests",
         f"{HOST}/proxy/liveness.py",
-        "        if idle or sample.tokens != self.tokens:\n",
+        "        if idle or sample.progress != self.progress:\n",
         "        if True:\n",
         (f"{PARTS}::test_an_engine_that_answers_and_writes_nothing_is_stuck_and_then_hung",),
     ),

@@ -27,7 +27,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import File
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import needed
 from ansible_collections.inferops.gpu.plugins.modules import model_cache, model_info
 from tests.hanging import Hanging
-from tests.rig import tiny_model
+from tests.rig import tiny_gguf, tiny_model
 from tests.simulator.hub import Hub, commit
 
 ROOT = Path(__file__).parents[3]
@@ -162,9 +162,55 @@ def test_a_file_that_was_changed_on_the_host_is_fetched_again(cache: Run, hub: H
     assert not cache()["changed"]
 
 
+QUANTISED = (
+    *("tiny-F16.gguf", "tiny-Q4_K_M-00001-of-00002.gguf", "tiny-Q4_K_M-00002-of-00002.gguf"),
+    *("tiny-Q8_0.gguf", "mmproj-tiny-BF16.gguf", "mmproj-tiny-f16.gguf", "README.md"),
+)
+
+
+def test_of_many_quantisations_one_is_downloaded_and_its_file_is_told(
+    cache: Run, hub: Hub, tmp_path: Path
+) -> None:
+    for name in QUANTISED:
+        tiny_gguf.write(hub.models / "inferops/quantised" / name)
+
+    def ask(*include: str, **options: Any) -> dict[str, Any]:
+        wanted = {"weights_format": "gguf", "include": list(include), **options}
+        return cache("inferops/quantised", **wanted)
+
+    foreseen, first = ask(check=True), ask()
+    assert sorted(first["files"]) == ["mmproj-tiny-f16.gguf", *QUANTISED[1:3]]
+    assert foreseen["path"] == first["path"]
+    assert Path(first["path"]).name == QUANTISED[1]
+    assert (ask()["path"], ask()["changed"]) == (first["path"], False)
+    # Another one beside it is another path, so that a server that has the first is replaced.
+    other = ask("*Q8_0*")
+    assert (other["changed"], Path(other["path"]).name) == (True, "tiny-Q8_0.gguf")
+    several = ask("*.gguf")
+    assert "several models: tiny-F16.gguf, tiny-Q4_K_M-00001" in several["msg"]
+    assert "model_cache_include" in several["msg"]
+    assert not list((tmp_path / "home").rglob("tiny-F16.gguf*"))
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["a-q4_k_m.gguf", "a-Q2_K.gguf"], ["a-q4_k_m.gguf"]),
+        (["Q8_0/a-Q8_0.gguf", "Q2_K/a-Q2_K.gguf"], ["Q8_0/a-Q8_0.gguf"]),
+        (["b-IQ3.gguf", "a-IQ4.gguf"], ["a-IQ4.gguf"]),
+        (["a.safetensors", "a.gguf"], ["a.gguf"]),
+        (["mmproj.gguf", "a.safetensors"], []),
+    ],
+)
+def test_which_quantisation_is_taken(names: list[str], chosen: list[str]) -> None:
+    files = [File(name, 1, None, None) for name in names]
+    assert [file.name for file in needed(files, [], [], "gguf")] == chosen
+
+
 @pytest.mark.parametrize(
     ("model", "options", "said"),
     [
+        (NAME, {"weights_format": "gguf"}, ["has no GGUF file", "inferops_engine"]),
         ("inferops/nothing", {}, ["has no model inferops/nothing", "or it is private"]),
         (NAME, {"revision": "v9"}, ["no revision 'v9'", "such as main"]),
         (GATED, {}, ["is gated, and no token is given", "Ask for access at", "HF_TOKEN"]),

@@ -123,7 +123,7 @@ def test_an_engine_of_one_folder_and_two_lines_is_started_by_roles(
     gate = {"inferops.gpu.check_variables": {"rents": True}}
     status, output = play(gate, inferops_engine="stand-in")
     assert status != 0
-    assert "inferops_engine must be one of: vllm, stand_in, got: stand-in" in output
+    assert "inferops_engine must be one of: vllm, llama_cpp, stand_in, got: stand-in" in output
 
     info = {"home": str(home), "name": "main"}
     look = {"inferops.gpu.model_server_info": info, "register": "found"}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import shutil
@@ -14,7 +15,8 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -456,6 +458,59 @@ def test_offline_no_index_is_asked_whatever_the_host_s_settings_name(
     assert run_module(stack_packages, **part)["proof"] == {"version": "1.0"}
     assert run_module(stack_packages, **{**part, "packages": []})["proof"]
     assert bool(index) != offline, index
+
+
+@pytest.fixture
+def indexes(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, served as pages and files: an index is one below it. It names no hash."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_words: Any) -> None:
+            pass
+
+    folder = tmp_path / "indexes"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_builds_of_an_engine_come_from_its_own_index_and_are_pinned_to_what_it_gave(
+    home: Path,
+    wheels: Path,
+    indexes: tuple[Path, str],
+    monkeypatch: pytest.MonkeyPatch,
+    run_module: Callable[..., dict[str, Any]],
+    installer: str,
+) -> None:
+    monkeypatch.delenv("UV_OFFLINE")
+    if installer == "pip":
+        put_pip(home)
+    folder, url = indexes
+    digests = {}
+    for name in ("simple", "cu128"):
+        place = folder / name / "xllamacpp"
+        place.mkdir(parents=True)
+        # The same version of the same name, with other bytes.
+        wheel(place, "xllamacpp", "1.0", *(["tool"] if name == "simple" else []))
+        (file,) = place.glob("*.whl")
+        digests[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    result = run_module(
+        stack_lock,
+        home=str(home),
+        requirements=["xllamacpp==1.0"],
+        index_url=f"{url}/simple",
+        llama_cpp_index_url=f"{url}/cu128",
+        python=sys.executable,
+        uv_version=UV_VERSION,
+        installer=installer,
+        tells_lock=True,
+    )
+    assert digests["cu128"] in result["lock"]
+    assert digests["simple"] not in result["lock"]
+    part = {"home": str(home), "name": "llama_cpp", "proof": PROOF.replace("engine", "xllamacpp")}
+    assert run_module(stack_packages, **part)["proof"] == {"version": "1.0"}
 
 
 def test_offline_without_a_folder_is_refused_at_once(

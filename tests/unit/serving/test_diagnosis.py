@@ -83,6 +83,7 @@ def test_the_set_of_excerpts_is_large_real_and_mostly_not_what_the_catalogue_was
 
 def test_an_excerpt_says_where_it_is_from_and_belongs_to_a_cause() -> None:
     allowed = {"source", "vllm", "tuned", "missed", "exit_code", "signal", "batch", "first_sight"}
+    allowed.add("engine")
     for excerpt in ALL:
         assert {"source", "vllm"} <= set(excerpt.about) <= allowed, excerpt.name
         assert excerpt.log.strip() or excerpt.kernel_log.strip(), excerpt.name

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import SPELLINGS
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    DEFAULT,
+    SPELLINGS,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import (
     STOPPED_BY_US,
@@ -136,7 +139,11 @@ def test_no_less_memory_is_claimed_than_the_model_needs() -> None:
 
 
 def test_no_known_cause_is_treated_as_an_unknown_one() -> None:
-    led = {failure.id for failure in FAILURES if intent_of(failure.change) in BY_CHANGE}
+    led = {
+        failure.id
+        for failure in FAILURES
+        if intent_of(failure.change, failure.engine or DEFAULT) in BY_CHANGE
+    }
     assert {failure.id for failure in FAILURES} - led - set(BY_CAUSE) == set()
 
 
@@ -432,3 +439,14 @@ def test_compiled_graphs_that_are_damaged_are_deleted() -> None:
     step = first("compile_cache_damaged")
     assert step["id"] == "clear_caches"
     assert step["do"] == ["clear_caches"]
+
+
+def test_llama_cpp_is_an_answer_for_servers_of_other_engines() -> None:
+    (told,) = [step["why"] for step in steps("unknown") if step["id"] == "other_engine"]
+    assert "set inferops_engine to llama_cpp" in told
+    assert "other_engine" not in ids("unknown", engine="llama_cpp")
+
+
+def test_a_context_that_does_not_fit_llama_cpp_gets_shorter_in_its_own_words() -> None:
+    known = {"engine": "llama_cpp", "arguments": {"ctx_size": 65536}}
+    assert first("gguf_context_memory", **known)["arguments"] == {"ctx_size": 32768}

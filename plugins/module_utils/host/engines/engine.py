@@ -56,6 +56,7 @@ class Sample(NamedTuple):
     prompt_tokens: float | None = None
     generation_tokens: float | None = None
     preemptions: float | None = None
+    steps: float | None = None
 
     @property
     def pending(self) -> float:
@@ -63,9 +64,10 @@ class Sample(NamedTuple):
         return (self.requests_running or 0) + (self.requests_waiting or 0)
 
     @property
-    def tokens(self) -> float:
-        """Tokens read and written since the server started."""
-        return (self.prompt_tokens or 0) + (self.generation_tokens or 0)
+    def progress(self) -> float:
+        """What grows while it works: tokens read and written since the server started, and the
+        steps of an engine that counts them only when a request has ended."""
+        return (self.prompt_tokens or 0) + (self.generation_tokens or 0) + (self.steps or 0)
 
 
 class Weights(NamedTuple):
@@ -91,6 +93,8 @@ class Engine(ABC):
     """The packages whose versions decide what it compiles."""
     not_carried: ClassVar[frozenset[str]] = frozenset()
     """The names of files and folders in those of `compiled` that stay on their host."""
+    parts: ClassVar[tuple[str, ...]] = ()
+    """What roles install and prove of it, each with a receipt; the last one needs the others."""
 
     @abstractmethod
     def command(self, wish: Wish) -> list[str]:

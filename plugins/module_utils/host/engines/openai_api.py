@@ -49,7 +49,7 @@ def _answer(client: Client, name: str, seconds: float) -> str:
 
 def _require_model(answer: Any, name: str) -> None:
     try:
-        listed = [entry["id"] for entry in answer["data"]]
+        listed = [n for entry in answer["data"] for n in (entry["id"], *entry.get("aliases", ()))]
     except (KeyError, TypeError) as error:
         raise NotYet("/v1/models answered with something else than a list of models") from error
     if name not in listed:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from .engine import Engine
+from .llama_cpp.engine import LlamaCpp
 from .vllm.engine import Vllm
 
 DEFAULT = Vllm.name
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Vllm(),)}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Vllm(), LlamaCpp())}

@@ -11,6 +11,9 @@ from typing import Any
 
 from ...common.private_files import require_ours, write_private
 
+MANIFEST = ".inferops.json"
+"""In the folder of a model that was downloaded here: its files, and what is proven of them."""
+
 
 def own_home(module: Any, *used: str) -> Path:
     """The folder that a module was given as `home`. It fails where that is a stranger's, or one of

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a folder holds a whole model."""
+"""Whether a folder holds a whole model, or a file is one."""
 
 from __future__ import annotations
 
@@ -14,21 +14,28 @@ from ...hub.selection import OLD_WEIGHTS, WEIGHTS
 INDEX, OLD_INDEX = "model.safetensors.index.json", "pytorch_model.bin.index.json"
 CONFIGS = ("config.json", "params.json")
 LENGTH_BYTES = 8
+SINGLE, SINGLE_BEGIN = ".gguf", b"GGUF"
+"""Of a file that has the model's config and tokenizer in it."""
 
 
 def problems(folder: Path) -> list[str]:
-    """What keeps a folder from being a whole model, in sentences; nothing when it is one."""
+    """What keeps a folder, or a GGUF file, from being a whole model, in sentences; nothing when it
+    is one."""
+    if folder.suffix == SINGLE and folder.is_file():
+        return list(filter(None, [_ill_single(folder)]))
     if not folder.is_dir():
         return [f"There is no folder {folder}."]
-    if not any(size_of(folder / name) for name in CONFIGS):
-        return [f"{folder} has no {CONFIGS[0]}: it is no model, or only a part of one."]
     weights = _weights(folder)
+    is_single = all(path.suffix == SINGLE for path in weights) and bool(weights)
+    if not is_single and not any(size_of(folder / name) for name in CONFIGS):
+        return [f"{folder} has no {CONFIGS[0]}: it is no model, or only a part of one."]
     if not weights:
         return [f"{folder} has no weights."]
     lacking = [path.name for path in weights if not size_of(path)]
     told = [f"Weights are missing or empty: {', '.join(lacking)}."] if lacking else []
-    whole = [path for path in weights if path.suffix == ".safetensors" and size_of(path)]
-    return told + [text for text in map(_ill_safetensors, whole) if text]
+    there = [path for path in weights if size_of(path)]
+    looked = [_LOOKS[path.suffix](path) for path in there if path.suffix in _LOOKS]
+    return told + [text for text in looked if text]
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -43,7 +50,7 @@ def _weights(folder: Path) -> list[Path]:
             return [folder / name for name in sorted(set(content["weight_map"].values()))]
         except (OSError, ValueError, KeyError, AttributeError):
             continue
-    for patterns in (WEIGHTS, ("*.gguf",), OLD_WEIGHTS):
+    for patterns in (WEIGHTS, (f"**/*{SINGLE}",), OLD_WEIGHTS):
         found = sorted(path for pattern in patterns for path in folder.glob(pattern))
         if found:
             return found
@@ -66,6 +73,20 @@ def _ill_safetensors(path: Path) -> str | None:
     if announced == size:
         return None
     return f"{path.name} is cut short or damaged: it has {size} of {announced} bytes."
+
+
+def _ill_single(path: Path) -> str | None:
+    """What is wrong with a GGUF file, as far as its first letters tell; None when nothing is."""
+    try:
+        with path.open("rb") as stream:
+            if stream.read(len(SINGLE_BEGIN)) == SINGLE_BEGIN:
+                return None
+    except OSError as error:
+        return f"{path.name} cannot be read: {error}."
+    return f"{path.name} is no GGUF file, or damaged: it does not begin like one."
+
+
+_LOOKS = {".safetensors": _ill_safetensors, SINGLE: _ill_single}
 
 
 def size_of(path: Path) -> int:

@@ -22,7 +22,7 @@ from typing import Any
 from ...common.private_files import open_private, private_folder
 from ...hub.hub import COMMIT, File, Hub, Listing
 from ...hub.parts import RemoteFile
-from ..machine.files import read_json, write_json
+from ..machine.files import MANIFEST, read_json, write_json
 from .errors import StoreError
 from .files import size_of
 from .pieces import CHUNK_BYTES, INCOMPLETE, Fetch, bytes_here
@@ -31,7 +31,7 @@ from .progress import Progress
 MODELS = "models"
 """Their folder below the home folder."""
 
-MANIFEST, PROGRESS, LOCK = ".inferops.json", ".progress.json", ".lock"
+PROGRESS, LOCK = ".progress.json", ".lock"
 TELL_SECONDS = 1.0
 
 FILES, CONNECTIONS = 4, 8
@@ -84,6 +84,12 @@ class Copy:
     """One commit of a model."""
 
     folder: Path
+
+    @classmethod
+    def holding(cls, model: Path) -> Copy:
+        """The copy that a model's path belongs to, which is a folder or a file of it."""
+        folders = [model, *model.parents]
+        return cls(next((each for each in folders if (each / MANIFEST).is_file()), model))
 
     def manifest(self) -> dict[str, Any]:
         """What was proven here: marks of files, by name."""

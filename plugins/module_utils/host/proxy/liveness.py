@@ -48,7 +48,7 @@ class Progress:
     def __init__(self, limits: Limits, now: float) -> None:
         self.limits = limits
         self.answered_at = self.progressed_at = now
-        self.tokens: float | None = None
+        self.progress: float | None = None
         self.pending = 0.0
         self.listens = True
 
@@ -56,9 +56,9 @@ class Progress:
         """It gave its figures, or at least an answer. Work that is done and none to do are both
         progress; so is the first request, which cannot have waited yet."""
         idle = not (sample.pending and self.pending)
-        if idle or sample.tokens != self.tokens:
+        if idle or sample.progress != self.progress:
             self.progressed_at = now
-        self.tokens, self.pending = sample.tokens, sample.pending
+        self.progress, self.pending = sample.progress, sample.pending
         self.answered_at, self.listens = now, True
 
     def refused(self) -> None:

@@ -67,6 +67,12 @@ DENIED = (
     "/start_profile",
     "/stop_profile",
     "/scale_elastic_ep",
+    # llama.cpp's own: prompts of others, files that are written and read, tools that run programs.
+    "/slots",
+    "/props",
+    "/lora-adapters",
+    "/cors-proxy",
+    "/tools",
 )
 """What stops an engine, runs code in it or tells all of its settings: nobody may add it."""
 

@@ -49,7 +49,7 @@ def watch(
     while True:
         sleep(INTERVAL_SECONDS)
         after, seconds = read(), clock() - began
-        if after.tokens > before.tokens:
+        if after.progress > before.progress:
             return Flow("moving", seconds, before, after)
         if not (before.pending and after.pending):
             return Flow("idle", seconds, before, after)

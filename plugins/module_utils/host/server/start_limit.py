@@ -88,6 +88,8 @@ def weights(model: str, folder: str | None, environment: Mapping[str, str]) -> l
     own = Path(model) if model.startswith("/") else _snapshot(model, folder, environment)
     if own is None:
         return []
+    if own.is_file():
+        return [own]
     return [file for file in own.glob("**/*") if file.suffix in WEIGHTS and file.is_file()]
 
 

@@ -42,7 +42,9 @@ FAMILY = frozenset(
         *("torchtune", "torchvision", "triton", "triton-rocm", "triton-xpu", "xformers"),
     )
 )
-_PYTORCH, _VLLM = "pytorch", "vllm"
+_PYTORCH = "pytorch"
+#: Engines of which an index of their own has other builds than the package index, and that index.
+_ENGINES = {"vllm": "vllm", "xllamacpp": "llama_cpp"}
 
 
 class StackError(Exception):
@@ -61,6 +63,8 @@ class Sources:
     index_url: str = ""
     #: Where vLLM's other builds come from, and only they.
     vllm_index_url: str = ""
+    #: The same of llama.cpp's builds.
+    llama_cpp_index_url: str = ""
     find_links: list[str] = field(default_factory=list)
     #: Where wheels are kept on the host, for the next installation.
     cache_dir: str = ""
@@ -120,13 +124,17 @@ class Sources:
 
     def beside(self) -> dict[str, str]:
         """The indexes beside the package index, by name."""
-        named = {_PYTORCH: self.torch_index_url, _VLLM: self.vllm_index_url}
+        named = {
+            _PYTORCH: self.torch_index_url,
+            "vllm": self.vllm_index_url,
+            "llama_cpp": self.llama_cpp_index_url,
+        }
         return {name: url for name, url in named.items() if url and not self.offline}
 
     def elsewhere(self) -> set[str]:
         """The names that never come from the package index."""
         beside = self.beside()
-        return {name for name in (*FAMILY, "vllm") if index_of(name, beside)}
+        return {name for name in (*FAMILY, *_ENGINES) if index_of(name, beside)}
 
     @property
     def _chooses_pytorch(self) -> bool:
@@ -141,7 +149,7 @@ def write_lines(file: Path, lines: Iterable[str]) -> None:
 def index_of(name: str, beside: Mapping[str, str]) -> str:
     """Which of the indexes *beside* the package index a package comes from; "" for none."""
     name = normalised(name)
-    index = _PYTORCH if name in FAMILY else _VLLM if name == "vllm" else ""
+    index = _PYTORCH if name in FAMILY else _ENGINES.get(name, "")
     return index if index in beside else ""
 
 

@@ -56,9 +56,6 @@ _NO_HASHES = (
 )
 _DRIVER_VERSION_FILE = Path("/sys/module/nvidia/version")
 
-#: What roles of these names prove, each with a receipt; the last one needs the others.
-PARTS = ("torch", "numpy", "vllm")
-
 
 _MARK = "inferops-part: "
 #: Runs proofs one after the other, as if each were the program. What it was given says which.

@@ -9,9 +9,13 @@ of it, and finds in the engine's log what would have fitted. What an engine cann
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from re import Pattern
 from typing import Any, NamedTuple
+
+
+class PlanImpossible(ValueError):
+    """A host that no build of an engine suits; the text says why and what to change."""
 
 
 class Change(NamedTuple):
@@ -36,6 +40,12 @@ class Spelling(NamedTuple):
     proof: a program that fails unless its packages are whole; none where no lock installs them.
     tables: whether the tables of serving are about it: what memory it takes, which release has
         which option. Where they are not, nothing is computed and no option is refused by them.
+    complaints: what it does not take of arguments and words, where that does not depend on its
+        release; what the tables know, they refuse.
+    roles: what installs it, in order; the last one's tasks `whole` do all that is left.
+    weights_format: what it loads of a model that is there in several formats.
+    plan: which build of it a host gets, from the host and the accelerator; raises PlanImpossible.
+        None where the tables of releases say it.
     """
 
     options: Mapping[str, str] = {}
@@ -49,6 +59,10 @@ class Spelling(NamedTuple):
     asked_step: tuple[Pattern[str], ...] = ()
     proof: str = ""
     tables: bool = False
+    complaints: Callable[..., Iterable[str]] | None = None
+    roles: tuple[str, ...] = ()
+    weights_format: str = "safetensors"
+    plan: Callable[..., dict[str, Any]] | None = None
 
     def knows(self, intents: Mapping[str, Any]) -> bool:
         """Whether the engine can do all of this."""

@@ -56,5 +56,6 @@ VLLM = Spelling(
     asked_rank=(re.compile(r"LoRA rank (\d{1,9}) is greater than"),),
     proof="import json, vllm; print(json.dumps({'vllm': vllm.__version__}))",
     tables=True,
+    roles=("stack", "torch", "numpy", "vllm"),
     asked_step=(re.compile(r"max_tokens_per_mm_item \((\d{1,9})\)"),),
 )

@@ -18,6 +18,7 @@ from .envelopes import ENVELOPES
 from .gpu import GPU
 from .gpu_memory import GPU_MEMORY
 from .installation import INSTALLATION
+from .llama_cpp import LLAMA_CPP
 from .model import MODEL
 from .noise import IN_PASSING, NOISE
 from .options import OPTIONS
@@ -27,6 +28,7 @@ from .ports import PORTS
 __all__ = ["ENVELOPE", "FAILURES", "IN_PASSING", "NOISE", "ROOT", "YIELDING", "Failure", "find"]
 
 FAILURES = (
+    *LLAMA_CPP,
     *GPU_MEMORY,
     *GPU,
     *MODEL,

@@ -31,7 +31,12 @@ PORTS = (
     ),
     Failure(
         "port_taken",
-        (r"\[Errno 98\]", r"[Aa]ddress already in use", r"^Port \d+ is taken by "),
+        (
+            r"\[Errno 98\]",
+            r"[Aa]ddress already in use",
+            r"^Port \d+ is taken by ",
+            r"couldn't bind HTTP server socket",
+        ),
         "The port is taken by another process.",
         "Stop that process, or set port to another one.",
         "port",

@@ -27,6 +27,7 @@ class Vllm(Engine):
     shared_memory = ("vllm",)
     compilers = caches.PACKAGES
     not_carried = caches.LEFT_HERE
+    parts = ("torch", "numpy", "vllm")
 
     def command(self, wish: Wish) -> list[str]:
         return build_command(wish)

@@ -1,0 +1,88 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of llama.cpp's server: our program, run by the interpreter that has the library.
+
+The library is llama.cpp's own server and no program: serve.py is what starts it. It lies beside
+this file, in the launcher's folder on the host, and finds what it imports by PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ....common import llama_words
+from ....common.server_words import refused
+from ...machine.files import MANIFEST, read_json
+from ..engine import Wish
+
+PACKAGE = __name__.rpartition(".")[0]
+PROGRAM = f"{PACKAGE}.serve"
+ROOT = Path(__file__).parents[PACKAGE.count(".") + 1]
+"""The folder from which PROGRAM is imported."""
+
+SUFFIX = ".gguf"
+_LATER_PART = re.compile(r"-(?!00001-of-)\d{5}-of-\d{5}\.gguf$")
+_PROJECTOR = re.compile(r"mmproj[^/]*$", re.IGNORECASE)
+
+
+def build_command(wish: Wish) -> list[str]:
+    """The command line for this wish. Raises ValueError naming a bad argument."""
+    for refusal in refused(wish.arguments, wish.extra_args):
+        raise ValueError(refusal)
+    for refusal in llama_words.complaints(wish.arguments, wish.extra_args):
+        raise ValueError(f"{refusal}.")
+    asked = llama_words.spelled(wish.arguments)
+    given = llama_words.read([*asked, *wish.extra_args])
+    model, projector = model_files(wish.model)
+    command = [wish.python, "-m", PROGRAM, "--model", model]
+    if projector and all(setting.option.name != "mmproj" for setting in given):
+        command += ["--mmproj", projector]
+    command += [
+        "--host",
+        wish.host,
+        "--port",
+        str(wish.port),
+        "--alias",
+        ",".join(wish.served_model_names or (wish.model,)),
+    ]
+    return [*command, *asked, *wish.extra_args]
+
+
+def model_files(model: str) -> tuple[str, str | None]:
+    """The GGUF file to load, and the one for images that belongs to it. Raises ValueError.
+
+    Of a model in several parts it is the first: llama.cpp finds the others.
+    """
+    if not model.startswith("/"):
+        raise ValueError(
+            f"model: llama.cpp loads a file, and {model} is none. Leave model_cache_enabled true, "
+            "which downloads it, or give the path of a GGUF file on the host."
+        )
+    place = Path(model)
+    if not place.is_dir():
+        return model, _only(filter(_PROJECTOR.search, _downloaded_with(place)))
+    files = [str(file) for file in sorted(place.glob(f"**/*{SUFFIX}")) if file.is_file()]
+    models = [
+        file for file in files if not _PROJECTOR.search(file) and not _LATER_PART.search(file)
+    ]
+    if len(models) != 1:
+        found = f"{len(models)} models: {', '.join(models)}" if models else "no GGUF file"
+        raise ValueError(f"model: {model} holds {found}. Give the path of one file.")
+    return models[0], _only(filter(_PROJECTOR.search, files))
+
+
+def _downloaded_with(file: Path) -> list[str]:
+    """All that role model_cache has chosen with a file; nothing of one that came otherwise."""
+    for folder in file.parents:
+        known = read_json(folder / MANIFEST)
+        if known:
+            return [str(folder / name) for name in known.get("files", {})]
+    return []
+
+
+def _only(found: Iterable[str]) -> str | None:
+    several = list(found)
+    return several[0] if len(several) == 1 else None

@@ -1,0 +1,69 @@
+# Copyright: inferops.gpu contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which build of llama.cpp a host gets, and what the controller refuses of it before it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.inferops.gpu.plugins.filter.engine_facts import engine_facts
+from ansible_collections.inferops.gpu.plugins.filter.engine_plan import engine_plan
+from ansible_collections.inferops.gpu.plugins.module_utils.common import lock
+from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
+
+LLAMA = "llama_cpp"
+HOST = {"driver_version": "580.95.05", "glibc_version": "2.35", "compute_capability": ["8.9"]}
+
+
+def test_the_build_for_cpus_is_pinned_to_files_that_are_known() -> None:
+    plan = engine_plan({}, LLAMA, "cpu")
+    ((name, pin),) = lock.read(plan["lock"]).items()
+    assert plan["requirements"] == [f"{name}=={pin.version}"]
+    assert len(pin.hashes) == 2
+    assert (plan["index"], plan["least_driver"]) == ("", "")
+
+
+def test_the_build_for_gpus_comes_from_the_packages_own_index() -> None:
+    plan = engine_plan(HOST, LLAMA)
+    assert plan["build"] == "cu128"
+    assert plan["index"].endswith("/cu128")
+    assert plan["least_driver"] == "570"
+    assert plan["environment"] == {"INFEROPS_ACCELERATOR": "cuda"}
+    other = engine_plan(HOST, LLAMA, version="2026.9.11063")
+    assert other["requirements"] == ["xllamacpp==2026.9.11063"]
+    assert other["lock"] == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"driver_version": "550.54.15"}, "needs driver 570 or newer"),
+        ({"glibc_version": "2.31"}, "needs glibc 2.35 or newer"),
+        ({"compute_capability": ["8.9", "3.7"]}, "needs compute capability 5.0 or newer"),
+        ({"compute_capability": "3.5"}, "needs compute capability 5.0 or newer"),
+    ],
+)
+def test_a_host_that_it_cannot_compute_on_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(AnsibleFilterError) as error:
+        engine_plan({**HOST, **change}, LLAMA)
+    assert said in str(error.value)
+    assert engine_plan({**HOST, **change}, LLAMA, "cpu")["build"] == "cpu"
+
+
+def test_of_other_engines_the_stack_is_planned() -> None:
+    assert "vllm_version" in engine_plan(HOST, "vllm")
+    assert engine_facts("vllm")["roles"][-1] == "vllm"
+    assert engine_facts(LLAMA) == {"roles": [LLAMA], "weights_format": "gguf"}
+    assert engine_facts("another") == {"roles": [], "weights_format": "safetensors"}
+
+
+def test_an_option_that_it_does_not_know_is_refused_before_anything_is_rented() -> None:
+    asked = {"inferops_engine": LLAMA, "inferops_server_arguments": {"max_model_len": 512}}
+    (told,) = variables.judged_options(asked).complaints
+    assert told == "inferops_server_arguments: there is no option --max-model-len."
+    asked["inferops_server_arguments"] = {"ctx_size": 512}
+    assert variables.judged_options(asked).complaints == ()
