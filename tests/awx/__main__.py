@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -44,10 +45,10 @@ def written(content: dict[str, Any]) -> str:
     return HEAD + yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=110)
 
 
-def stale() -> list[str]:
+def stale(folder: Path = FOLDER) -> list[str]:
     """The files that are not what they would be now, those among them that should not be there."""
     wanted = {f"{name}.yml": written(content) for name, content in files().items()}
-    there = {path.name: path.read_text() for path in FOLDER.glob("*.yml")}
+    there = {path.name: path.read_text() for path in folder.glob("*.yml")}
     there.pop("bootstrap.yml", None)
     return sorted(name for name in {*wanted, *there} if wanted.get(name) != there.get(name))
 

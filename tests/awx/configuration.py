@@ -42,14 +42,17 @@ FAILED = "inferops failed"
 WORKFLOW = "inferops serve a model"
 #: A playbook that works without a host says so, and one that needs some fails without.
 _ANY_HOST, _A_HOST = "inferops_group, 'localhost')", "inferops_group) }}"
-#: The reaper is one of our schedules, so that deadlines have somebody who enforces them.
-_WITH_REAPER = {"inferops_reaper": True}
 #: In the past, so that the first run comes within one interval.
 _START = "DTSTART:20260101T000000Z"
 
 
 class Template(str):
     """Jinja of AWX's, which Ansible must leave alone."""
+
+
+#: Where our schedule reaps. Of any other marketplace a job must not say that somebody does.
+REAPED = (DEFAULT_PROVIDER,)
+_WITH_REAPER = {"inferops_reaper": Template(f"{{{{ inferops_provider in {[*REAPED]} }}}}")}
 
 
 def template(name: str) -> str:
@@ -446,15 +449,18 @@ def _job(name: str) -> dict[str, Any]:
 def schedules() -> list[dict[str, Any]]:
     """What has to run by itself: who ends what is past its deadline, and who looks."""
     return [
-        {
-            "name": "inferops reap every 10 minutes",
-            "description": "Ends what is past its deadline. Deploys count on it.",
-            "organization": ORGANIZATION,
-            "unified_job_template": template("reap"),
-            "rrule": f"{_START} RRULE:FREQ=MINUTELY;INTERVAL=10",
-            "extra_data": {"reap_release": "true"},
-            "enabled": True,
-        },
+        *(
+            {
+                "name": f"inferops reap {provider} every 10 minutes",
+                "description": "Ends what is past its deadline. Deploys count on it.",
+                "organization": ORGANIZATION,
+                "unified_job_template": template("reap"),
+                "rrule": f"{_START} RRULE:FREQ=MINUTELY;INTERVAL=10",
+                "extra_data": {"reap_release": "true", "inferops_provider": provider},
+                "enabled": True,
+            }
+            for provider in REAPED
+        ),
         {
             "name": "inferops status every hour",
             "description": "Shows what is rented, and what each server does.",

@@ -297,6 +297,8 @@ def _handler(controller: Controller) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
+            if status == 302:
+                self.send_header("Location", str(told["detail"][0]))
             self.end_headers()
             self.wfile.write(content)
 

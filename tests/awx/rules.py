@@ -458,3 +458,49 @@ def one_credential_each(names: list[str], types: Mapping[str, str]) -> list[str]
     kinds = [types.get(name, "") for name in names]
     wrong = [f"there is no credential {name}" for name in names if name not in types]
     return wrong + [f"two credentials of type {kind}" for kind in {*kinds} if kinds.count(kind) > 1]
+
+
+def _known(words: str) -> set[str]:
+    return {"name", "description", *words.split()}
+
+
+_ASKED = ("credential", "diff_mode", "execution_environment", "forks", "instance_groups")
+_ASKED += ("inventory", "job_slice_count", "job_type", "labels", "limit", "scm_branch")
+_ASKED += ("skip_tags", "tags", "timeout", "variables", "verbosity")
+_ON_LAUNCH = " ".join(f"ask_{what}_on_launch" for what in _ASKED)
+_TOLD_OF = " ".join(f"notification_templates_{event}" for event in ("started", "success", "error"))
+#: The fields that the roles of infra.aap_configuration 3.0 hand on, by variable, for what we use.
+FIELDS = {
+    "aap_organizations": _known(f"max_hosts instance_groups default_environment {_TOLD_OF}"),
+    "controller_credential_types": _known("kind inputs injectors"),
+    "controller_credentials": _known("organization credential_type inputs update_secrets"),
+    "controller_execution_environments": _known("image organization credential pull"),
+    "controller_notifications": _known(
+        "organization notification_type notification_configuration messages"
+    ),
+    "controller_projects": _known(
+        "organization scm_type scm_url scm_branch scm_clean scm_update_on_launch allow_override "
+        f"default_environment credential {_TOLD_OF}"
+    ),
+    "controller_inventories": _known("organization variables kind host_filter instance_groups"),
+    "controller_inventory_sources": _known(
+        "organization inventory source source_path source_vars source_project credential overwrite "
+        "overwrite_vars execution_environment update_on_launch update_cache_timeout timeout"
+    ),
+    "controller_templates": _known(
+        "organization inventory project playbook job_type credentials execution_environment forks "
+        "limit verbosity extra_vars timeout allow_simultaneous job_slice_count survey_enabled "
+        f"survey_spec instance_groups {_ON_LAUNCH} {_TOLD_OF}"
+    ),
+    "controller_workflows": _known(
+        "organization inventory limit extra_vars allow_simultaneous survey_enabled survey_spec "
+        f"simplified_workflow_nodes notification_templates_approvals {_ON_LAUNCH} {_TOLD_OF}"
+    ),
+    "controller_schedules": _known(
+        "organization unified_job_template rrule extra_data enabled inventory credentials timeout"
+    ),
+    "simplified_workflow_nodes": _known(
+        "identifier unified_job_template approval_node success_nodes failure_nodes always_nodes "
+        "all_parents_must_converge extra_data inventory credentials limit job_type timeout"
+    ),
+}

@@ -23,7 +23,10 @@ NEEDED = (REPOSITORY / "meta/requirements.txt").read_text()
 
 
 def test_what_is_built_has_what_is_tested_and_no_user_of_its_own(tmp_path: Path) -> None:
-    done = builder("create", "-f", FILE, "-c", "context", folder=tmp_path)
+    (tmp_path / FILE.name).write_text(FILE.read_text())
+    page = (REPOSITORY / "docs/awx.md").read_text()
+    (typed,) = re.findall(r"^ansible-builder (.*)$", page, re.MULTILINE)
+    done = builder(*typed.split(), folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     context = tmp_path / "context"
     (recipe,) = (

@@ -84,13 +84,14 @@ class Api:
                 # Another host is told no token.
                 allow_redirects=False,
             )
-            told = answer.json() if answer.ok and answer.content else {}
+            good = answer.status_code < 300
+            told = answer.json() if good and answer.content else {}
         except (requests.RequestException, ValueError) as error:
             raise AwxError(
                 f"{method} {self._url}{path} brought no answer: {error}. Run it again, which "
                 "leaves alone what is there already."
             ) from None
-        if not answer.ok or answer.is_redirect:
+        if not good:
             raise AwxError(_refused(method, path, answer.status_code, answer.text[:4000]))
         if not isinstance(told, dict):
             raise AwxError(f"{method} {self._url}{path} brought no object.")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.awx import applying
 from ansible_collections.inferops.gpu.plugins.module_utils.awx.api import Api, AwxError
 from ansible_collections.inferops.gpu.plugins.module_utils.awx.applying import Applying, secrets
 from tests.awx import rules
-from tests.awx.controller import TOKEN, Controller
+from tests.awx.controller import TOKEN, Controller, Refused
 from tests.awx.reading import committed
 from tests.tools.tree import REPOSITORY
 
@@ -188,6 +189,22 @@ def test_a_token_goes_nowhere_without_tls(url: str) -> None:
         Api(url, TOKEN)
 
 
+def test_a_token_is_not_taken_to_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    awx, other = Controller(set()), Controller(set())
+    try:
+        api = Api(awx.url, TOKEN)
+
+        def sent_on(*_words: Any) -> None:
+            raise Refused(302, f"{other.url}/api/")
+
+        monkeypatch.setattr(awx, "answer", sent_on)
+        with pytest.raises(AwxError, match=r"refused \(302\)"):
+            api.call("GET", "/api/")
+    finally:
+        awx.close()
+        other.close()
+
+
 def test_an_address_of_something_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Api, "call", lambda *_words: {"detail": "hello"})
     with pytest.raises(AwxError, match="has no API of AWX"):
@@ -200,21 +217,25 @@ def test_only_what_a_credential_keeps_secret_is_hidden() -> None:
     assert secrets(filled) == {"hf_secret", "a-secret"}
 
 
-def test_the_playbook_needs_an_address_and_a_token_alone(
-    controller: Controller, tmp_path: Path
-) -> None:
-    """And fills credentials from the environment, without showing what it fills in."""
+def commands() -> list[list[str]]:
+    """What docs/awx.md tells people to type for it, in its order."""
+    page = (REPOSITORY / "docs/awx.md").read_text()
+    return [line.split() for line in re.findall(r"^ansible-playbook .*$", page, re.MULTILINE)]
+
+
+def typed(command: list[str], awx: Controller, home: Path) -> str:
+    """What a command of the page says."""
     environment = {
         **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
-        "HOME": str(tmp_path),
-        "CONTROLLER_HOST": controller.url,
+        "HOME": str(home),
+        "CONTROLLER_HOST": awx.url,
         "CONTROLLER_OAUTH_TOKEN": TOKEN,
         "VAST_API_KEY": "secret-of-the-account",
         "INFEROPS_SCOPE": "prod",
         "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
     }
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "awx/bootstrap.yml", "-vvv"],
+        [Path(sys.executable).with_name(command[0]), *command[1:], "-vvv"],
         cwd=REPOSITORY,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -225,11 +246,23 @@ def test_the_playbook_needs_an_address_and_a_token_alone(
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert "Made or changed: inferops deploy" in done.stdout
-    assert controller.named("credentials", "inferops scope")["inputs"] == {"scope": "prod"}
-    account = controller.named("credentials", "inferops vastai")
-    assert account["inputs"] == {"api_key": "secret-of-the-account"}
+    # It fills credentials from the environment, and shows nothing of what it fills in.
     assert "secret-of-the-account" not in done.stdout
     assert TOKEN not in done.stdout
-    injected = controller.named("credential_types", "inferops scope")["injectors"]
-    assert injected["env"]["INFEROPS_SCOPE"] == "{{ scope }}"
+    return done.stdout
+
+
+def test_the_commands_of_the_page_need_an_address_and_a_token_alone(tmp_path: Path) -> None:
+    awx = Controller(rules.playbooks(REPOSITORY))
+    try:
+        dry, wet = commands()
+        assert "inferops deploy" in typed(dry, awx, tmp_path)
+        assert awx.writes == []
+        assert "Made or changed: inferops deploy" in typed(wet, awx, tmp_path)
+        assert awx.named("credentials", "inferops scope")["inputs"] == {"scope": "prod"}
+        account = awx.named("credentials", "inferops vastai")
+        assert account["inputs"] == {"api_key": "secret-of-the-account"}
+        injected = awx.named("credential_types", "inferops scope")["injectors"]
+        assert injected["env"]["INFEROPS_SCOPE"] == "{{ scope }}"
+    finally:
+        awx.close()

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.inferops.gpu.plugins.inventory import rentals
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
+    DEFAULT_PROVIDER,
     PROVIDERS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
@@ -27,6 +29,7 @@ from tests.awx.__main__ import stale
 from tests.awx.configuration import credential_type_of
 from tests.awx.reading import committed
 from tests.tools.tree import REPOSITORY
+from tests.unit.plays import play
 
 AWX = committed()
 TEMPLATES = {one["name"]: one for one in AWX["controller_templates"]}
@@ -54,6 +57,14 @@ def answered(form: dict[str, Any]) -> dict[str, Any]:
     given = {name: value.splitlines() if name in multi else value for name, value in given.items()}
     needed = {asked["variable"] for asked in form["spec"] if asked["required"]}
     return {**{name: SAID[name] for name in needed}, **given}
+
+
+def as_text(given: dict[str, Any]) -> dict[str, str]:
+    """The same as somebody would type it."""
+    return {
+        name: ",".join(value) if isinstance(value, list) else str(value)
+        for name, value in given.items()
+    }
 
 
 def test_the_files_are_what_the_specifications_make_now() -> None:
@@ -135,6 +146,15 @@ def test_every_name_is_that_of_something_there(keys: tuple[str, ...], kinds: tup
     assert {*named(AWX, keys)}
 
 
+@pytest.mark.parametrize("variable", sorted(AWX))
+def test_no_object_has_a_field_that_others_would_not_pass_on(variable: str) -> None:
+    """infra.aap_configuration leaves out what it does not know, without a word."""
+    known = rules.FIELDS["aap_organizations" if "organizations" in variable else variable]
+    assert {field for told in AWX[variable] for field in told} <= known
+    nodes = {field for node in WORKFLOW["simplified_workflow_nodes"] for field in node}
+    assert nodes <= rules.FIELDS["simplified_workflow_nodes"]
+
+
 def test_every_playbook_of_ours_has_a_job_template() -> None:
     there = {f"playbooks/{path.name}" for path in REPOSITORY.glob("playbooks/*.yml")}
     assert {one["playbook"] for one in TEMPLATES.values()} == there - {"playbooks/hosts.yml"}
@@ -182,15 +202,40 @@ def test_a_question_says_what_the_argument_specification_says(
 def test_the_defaults_of_a_survey_pass_awx_and_as_text_the_gate(name: str) -> None:
     given = answered(FORMS[name])
     assert rules.answers(FORMS[name], given, open_to_more=False) == []
-    text = {
-        one: ",".join(value) if isinstance(value, list) else str(value)
-        for one, value in given.items()
-    }
-    typed = {one: variables.coerce(one, value) for one, value in text.items()}
+    typed = {one: variables.coerce(one, value) for one, value in as_text(given).items()}
     assert {one: complaint for one, (_value, complaint) in typed.items() if complaint} == {}
     values = {"inferops_scope": "prod", **{one: value for one, (value, _none) in typed.items()}}
     assert [*variables.impossible(values), *variables.unrentable(values)] == []
     assert [one for one in given if variables.unknown(one) or variables.taken(one)] == []
+
+
+def gate(rents: bool) -> list[dict[str, Any]]:
+    """The plays with which each playbook begins."""
+    checked = {"required": {"inferops_scope": "the scope"}, "rents": rents}
+    return [
+        {"ansible.builtin.import_playbook": str(REPOSITORY / "playbooks/hosts.yml")},
+        {
+            "hosts": "{{ query('inferops.gpu.hosts', inferops_group) }}",
+            "gather_facts": False,
+            "roles": ["inferops.gpu.inferops"],
+            "tasks": [
+                {"inferops.gpu.check_variables": checked, "register": "checked"},
+                {"ansible.builtin.debug": {"msg": "{{ checked['values'] | to_json }}"}},
+            ],
+        },
+    ]
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_the_gate_itself_takes_what_a_job_is_given(name: str, tmp_path: Path) -> None:
+    """Every answer as text, and the variables that come with the template."""
+    told = TEMPLATES[name]
+    text = as_text(answered(told["survey_spec"]))
+    answers = [word for one, value in text.items() for word in ("-e", f"{one}='{value}'")]
+    rents = told["playbook"] == "playbooks/deploy.yml"
+    status, output = play(tmp_path, gate(rents), *answers, "-v", **told["extra_vars"])
+    assert status == 0, output
+    assert '"inferops_reaper": true' in output
 
 
 @pytest.mark.parametrize("name", sorted(FORMS))
@@ -284,15 +329,23 @@ def test_credentials_are_filled_from_the_environment_alone() -> None:
 # What runs by itself, and what spends.
 
 
-def test_the_reaper_that_deploys_count_on_runs_and_releases() -> None:
-    counting = [one for one in TEMPLATES.values() if one["extra_vars"].get("inferops_reaper")]
-    assert "inferops deploy" in {one["name"] for one in counting}
-    (reaper,) = (
-        one for one in AWX["controller_schedules"] if one["unified_job_template"] == "inferops reap"
-    )
-    assert reaper["enabled"]
-    assert reaper["extra_data"] == {"reap_release": "true"}
-    assert reaper["rrule"].endswith("FREQ=MINUTELY;INTERVAL=10")
+def reaped() -> set[str]:
+    """The marketplaces at which a schedule of ours ends what is past its deadline."""
+    return {
+        one["extra_data"]["inferops_provider"]
+        for one in AWX["controller_schedules"]
+        if one["unified_job_template"] == "inferops reap"
+        and one["enabled"]
+        and one["extra_data"]["reap_release"] == "true"
+        and one["rrule"].endswith("FREQ=MINUTELY;INTERVAL=10")
+    }
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_a_job_says_that_somebody_reaps_where_a_schedule_does_and_nowhere_else(name: str) -> None:
+    assert DEFAULT_PROVIDER in reaped()
+    says = NativeEnvironment().from_string(TEMPLATES[name]["extra_vars"]["inferops_reaper"])
+    assert {one for one in PROVIDERS if says.render(inferops_provider=one)} == reaped()
 
 
 def ways(start: str) -> list[list[str]]:
