@@ -63,6 +63,10 @@ options:
     description: How long AWX may take to fetch a project, or to hear of an organization.
     type: float
     default: 600
+requirements:
+  - requests
+notes:
+  - Runs on the controller, as in a play over C(localhost).
 """
 
 EXAMPLES = r"""

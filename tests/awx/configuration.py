@@ -401,7 +401,7 @@ def workflow() -> dict[str, Any]:
     form = FORMS["workflow"]
     description = "Shows the priced plan, waits for somebody to approve it, deploys and proves."
     asked = [
-        {**one, "required": True} if one["variable"] in form["must_be_said"] else one
+        _said(one) if one["variable"] in form["must_be_said"] else one
         for one in questions(form["template"])
     ]
     return {
@@ -417,6 +417,12 @@ def workflow() -> dict[str, Any]:
         "notification_templates_error": [FAILED],
         "notification_templates_approvals": [FAILED],
     }
+
+
+def _said(asked: dict[str, Any]) -> dict[str, Any]:
+    """A question that somebody has to answer: a default would be taken without a thought."""
+    told = {key: value for key, value in asked.items() if key != "default"}
+    return {**told, "required": True}
 
 
 def nodes(approval_minutes: int) -> list[dict[str, Any]]:

@@ -241,7 +241,8 @@ def answers(form: Mapping[str, Any], given: Mapping[str, Any], open_to_more: boo
     wrong += [
         f"{name} is missing"
         for name, one in asked.items()
-        if one["required"] and "default" not in one and name not in given
+        # Also where it has a default, which is for people who see the form.
+        if one["required"] and name not in given
     ]
     return wrong + [
         text for name in given if name in asked for text in _answer(asked[name], given[name])

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.awx.builder import builder
-from tests.tools import tree
+from tests.tools import cores
 from tests.tools.tree import REPOSITORY
 
 FILE = REPOSITORY / "execution-environment.yml"
@@ -56,10 +56,7 @@ def test_a_mistake_in_it_would_be_noticed(change: dict[str, Any], tmp_path: Path
 
 
 def test_what_the_released_collection_needs_is_found_by_itself(tmp_path: Path) -> None:
-    installed = tmp_path / "ansible_collections/inferops/gpu"
-    installed.mkdir(parents=True)
-    with tarfile.open(tree.build(tmp_path)) as tarball:
-        tarball.extractall(installed, filter="data")
+    installed = cores.install(tmp_path) / "ansible_collections/inferops/gpu"
     done = builder("introspect", tmp_path, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     found = yaml.safe_load(done.stdout)
@@ -67,8 +64,10 @@ def test_what_the_released_collection_needs_is_found_by_itself(tmp_path: Path) -
     assert python == [line for line in NEEDED.splitlines() if not line.startswith("#")]
     assert {line.split()[0] for line in found["system"]} == {"openssh-client", "openssh-clients"}
     # The environment is part of the release, and so is what AWX is told.
-    assert (installed / "execution-environment.yml").is_file()
-    assert (installed / "awx/job_templates.yml").is_file()
+    released = json.loads((installed / "FILES.json").read_text())["files"]
+    assert {"execution-environment.yml", "awx/job_templates.yml", "awx/bootstrap.yml"} <= {
+        entry["name"] for entry in released
+    }
 
 
 def pins(text: str) -> dict[str, str]:

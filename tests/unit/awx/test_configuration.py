@@ -40,7 +40,8 @@ FORMS = {
     "workflow": WORKFLOW["survey_spec"],
 }
 QUESTIONS = [(name, asked) for name, form in FORMS.items() for asked in form["spec"]]
-#: Those that every form has to be given.
+MUST_BE_SAID = ("rent_max_price_usd_per_hour", "rent_budget_usd")
+#: What has to be answered, by variable.
 SAID = {
     "inferops_hosts": "gpu-1",
     "inferops_model": "Qwen/Qwen3-0.6B",
@@ -184,7 +185,9 @@ def test_a_question_says_what_the_argument_specification_says(
             asked["variable"], option["default"]
         )
     else:
-        assert option.get("default") in (None, "", [])
+        # Whoever approves a plan has to know that somebody has thought of its limits.
+        unsaid = form == "workflow" and asked["variable"] in MUST_BE_SAID
+        assert unsaid or option.get("default") in (None, "", [])
     may = rules.choices(asked) if "choices" in asked else []
     told = [*map(str, option.get("choices", ())), *(["true", "false"] * (option["type"] == "bool"))]
     if asked["variable"] == "inferops_provider":
@@ -252,10 +255,10 @@ def test_an_empty_answer_means_that_nothing_is_said(name: str) -> None:
 def gates() -> Iterator[tuple[str, set[str]]]:
     """By playbook, what its gate requires."""
     for path in REPOSITORY.glob("playbooks/*.yml"):
-        for play in yaml.safe_load(path.read_text()):
-            for task in play.get("tasks", ()):
-                gate = task.get("inferops.gpu.check_variables", {})
-                yield f"playbooks/{path.name}", {*gate.get("required", ())}
+        for one in yaml.safe_load(path.read_text()):
+            for task in one.get("tasks", ()):
+                checked = task.get("inferops.gpu.check_variables", {})
+                yield f"playbooks/{path.name}", {*checked.get("required", ())}
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
@@ -363,8 +366,8 @@ def test_nothing_is_rented_before_a_plan_was_shown_and_approved() -> None:
     assert TEMPLATES[nodes["plan"]["unified_job_template"]]["job_type"] == "check"
     assert TEMPLATES[nodes["plan"]["unified_job_template"]]["playbook"] == "playbooks/deploy.yml"
     assert nodes["approve"]["approval_node"]["timeout"] > 0
-    needed = {one["variable"] for one in WORKFLOW["survey_spec"]["spec"] if one["required"]}
-    assert {"rent_max_price_usd_per_hour", "rent_budget_usd"} <= needed
+    said = [one for one in WORKFLOW["survey_spec"]["spec"] if one["variable"] in MUST_BE_SAID]
+    assert [(one["required"], "default" in one) for one in said] == [(True, False)] * 2
 
 
 def test_whatever_fails_once_money_is_spent_ends_in_a_teardown() -> None:

@@ -139,6 +139,7 @@ def test_a_mistake_in_a_survey_is_refused(mistake: str) -> None:
 GIVEN = {"inferops_hosts": "gpu-1", "inferops_model": "a/b"}
 ANSWER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "nothing for what is required": ({"inferops_hosts": "gpu-1"}, "inferops_model is missing"),
+    "nothing for what is required and has a default": (GIVEN, "rent_budget_usd is missing"),
     "what is not asked": ({**GIVEN, "inferops_scope": "others"}, "inferops_scope is not asked"),
     "a list for a text": ({**GIVEN, "rent_countries": ["SE"]}, "rent_countries"),
     "a text for a number": ({**GIVEN, "rent_gpu_count": "1"}, "rent_gpu_count"),
@@ -151,9 +152,12 @@ ANSWER_MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("mistake", ANSWER_MISTAKES)
 def test_a_wrong_answer_is_refused(mistake: str) -> None:
-    assert rules.answers(DEPLOY, GIVEN, open_to_more=False) == []
+    form = copy.deepcopy(DEPLOY)
+    assert rules.answers(form, GIVEN, open_to_more=False) == []
     given, said = ANSWER_MISTAKES[mistake]
-    assert said in " ".join(rules.answers(DEPLOY, given, open_to_more=False))
+    if "default" in mistake:
+        form["spec"][place(form, "rent_budget_usd")]["required"] = True
+    assert said in " ".join(rules.answers(form, given, open_to_more=False))
 
 
 def test_a_template_that_is_open_to_more_takes_what_is_not_asked() -> None:
