@@ -8,7 +8,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
 	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
-	report-drill screenshots server-drill stack-matrix compatibility vllm-options recipes docs \
+	report-drill screenshots server-drill stack-matrix compatibility vllm-options recipes docs awx-config \
 	format lock build clean
 
 help: ## List these commands
@@ -130,6 +130,9 @@ vllm-options: $(READY) ## Write which options and models each release of vLLM kn
 # PYTHONS= are interpreters that have a vLLM each; the parser needs no GPU.
 recipes: $(READY) ## Ask vLLM's own parsers what published command lines and ours mean
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.recipes $(PYTHONS)
+
+awx-config: $(READY) ## Write what AWX is told (awx/) from argument specifications and providers
+	@PYTHONPATH=collections $(BIN)/python -m tests.awx
 
 docs: $(READY) ## Write what documents take from the code: the roles' README files, what marketplaces can do and the simulator answers
 	@$(BIN)/python -m tests.tools.role_readmes

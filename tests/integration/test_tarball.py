@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.awx import rules
+from tests.awx.controller import TOKEN, Controller
 from tests.tools import cores, tree
 
 INVENTORY = """
@@ -72,7 +74,7 @@ def test_the_tarball_holds_nothing_but_the_collection(collections: Path) -> None
     top = {entry["name"].split("/")[0] for entry in manifest["files"]}
     allowed = {".", "LICENSE", "README.md", "changelogs", "docs", *cores.RUN_TIME_FOLDERS}
     documents = {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
-    assert top - allowed - documents == set()
+    assert top - allowed - documents == {"execution-environment.yml"}
     assert {"README.md", "docs"} <= top
     assert not [entry["name"] for entry in manifest["files"] if "__pycache__" in entry["name"]]
 
@@ -185,3 +187,34 @@ def test_a_teardown_finds_its_host_or_fails(
     assert finished.returncode == status, finished.stdout
     assert told in " ".join(finished.stdout.split())
     assert bool(calls) == (status == 0)
+
+
+def test_awx_becomes_what_the_release_says(collections: Path, core: Path, tmp_path: Path) -> None:
+    """With an address and a token, from the folder of the installed collection."""
+    awx = Controller(rules.playbooks(tree.REPOSITORY))
+    try:
+        finished = subprocess.run(
+            [core / "ansible-playbook", "awx/bootstrap.yml"],
+            cwd=collections / "ansible_collections" / "inferops" / "gpu",
+            env={
+                "PATH": f"{core}{os.pathsep}{os.environ['PATH']}",
+                "HOME": str(tmp_path),
+                "LC_ALL": "C.UTF-8",
+                "ANSIBLE_COLLECTIONS_PATH": str(collections),
+                "CONTROLLER_HOST": awx.url,
+                "CONTROLLER_OAUTH_TOKEN": TOKEN,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stdout
+        assert awx.named("workflow_job_templates", "inferops serve a model")
+        injected = awx.named("credential_types", "inferops scope")["injectors"]
+        assert injected["extra_vars"]["inferops_scope"] == "{{ scope }}"
+        told = awx.named("job_templates", "inferops deploy")["extra_vars"]
+        assert json.loads(told)["inferops_reaper"].startswith("{{ inferops_provider in ")
+    finally:
+        awx.close()

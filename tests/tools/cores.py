@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.tools import tree
 from tests.tools.pythons import find_or_install_python
 
-RUN_TIME_FOLDERS = ("meta", "plugins", "roles", "playbooks")
+RUN_TIME_FOLDERS = ("awx", "meta", "plugins", "roles", "playbooks")
 # What ansible-galaxy writes beside them, and Ansible reads to know the version.
 RUN_TIME_FILES = ("MANIFEST.json", "FILES.json")
 

@@ -20,6 +20,7 @@ from tests.tools import tree
 
 # Modules in no action group: they share no options with others.
 UNGROUPED = {
+    "awx_configuration",
     "check_variables",
     "compiled_cache",
     "controller_file",
@@ -39,6 +40,7 @@ FILTERS = sorted(file.stem for file in (tree.REPOSITORY / "plugins" / "filter").
 # What playbooks of others may build on. Everything else serves the roles alone, and says so.
 PUBLIC = {
     "modules": {
+        "awx_configuration",
         "deadline_switch",
         "doctor",
         "endpoint",
