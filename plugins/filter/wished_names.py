@@ -52,7 +52,9 @@ _value:
     shown: [somebody-elses]
 """
 
-NAME, RENTAL = "inferops_name", "inferops_rental"
+#: Each alone: what reads the documentation of a filter knows no assignment to two names.
+NAME = "inferops_name"
+RENTAL = "inferops_rental"
 
 
 def wished_names(
