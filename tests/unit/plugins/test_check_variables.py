@@ -600,10 +600,11 @@ def test_what_no_lock_can_hold_is_refused_before_anything_is_rented_and_not_show
 
 
 def test_the_login_in_a_variable_that_is_no_secret_is_not_shown(tmp_path: Path) -> None:
-    """By the gate of a playbook that rents nothing, at -v."""
-    line = "git+https://me:p4ssword-of-git@h/ray"
-    given = {"stack_extra_requirements": [line], "extend_hours": 1}
-    _status, output = play(tmp_path, playbook("extend"), "--limit", "gpu-1", "-v", **given)
+    """By the gate of a play that rents nothing, at -v."""
+    given = {"stack_extra_requirements": ["git+https://me:p4ssword-of-git@h/ray"]}
+    gate = on_the_host({"inferops.gpu.check_variables": {"required": {}}})
+    status, output = play(tmp_path, gate, "-v", **given)
+    assert status == 0, output
     assert "git+https://" in output
     assert "p4ssword-of-git" not in output
 
