@@ -182,6 +182,14 @@ MUTATIONS = (
         (f"{LABELS}::test_an_inventory_does_not_believe_lists_that_show_nothing",),
     ),
     Mutation(
+        "one-odd-read-ends-the-reaper",
+        "what is past its deadline bills on because something else could not be read",
+        f"{MARKET}/rentals/account.py",
+        "listed = [*listed, *self._missed(listed)]",
+        "listed = [*listed, *self.unlisted(listed)]",
+        (f"{LABELS}::test_what_a_list_may_miss_keeps_no_reaper_from_what_it_shows",),
+    ),
+    Mutation(
         "rented-beside-what-lists-miss",
         "a list that is behind rents a second one",
         f"{MARKET}/rentals/desk.py",

@@ -68,7 +68,7 @@ MUTATIONS = (
         "reaper-believes-one-list",
         "a rental that the list misses is never ended, though it is charged for",
         f"{MARKET}/rentals/account.py",
-        "            listed = [*listed, *self.unlisted(listed)]\n",
+        "            listed = [*listed, *self._missed(listed)]\n",
         "            pass\n",
         (f"{LABELS}::test_a_list_that_misses_one_of_two_lets_no_reaper_miss_it",),
     ),

@@ -200,6 +200,19 @@ def test_a_list_that_misses_one_of_two_lets_no_reaper_miss_it(market: Market) ->
     assert len(market.billing()) == 1
 
 
+def test_what_a_list_may_miss_keeps_no_reaper_from_what_it_shows(market: Market) -> None:
+    """One that has ended is charged for and not listed: whether it lives is asked by its id."""
+    first = market.rent(deadline_hours=1)["rental"]["id"]
+    market.rent("gpu-2")
+    market.run("rental", name="gpu-2", scope="test", state="absent")
+    market.pass_hours(2)
+    market.fault("garble", on="get", times=2)
+    told = market.run("rental_reap", scope="test", release=True)
+    assert {one["id"]: one["outcome"] for one in told["verdicts"]}[first] == "released"
+    assert "may miss could not be looked at" in warned(told)
+    assert market.billing() == []
+
+
 def test_what_one_view_alone_says_is_told(market: Market) -> None:
     market.fault("reply", on="charged", status=403, body={"error": "forbidden"}, times=9)
     result = absent(market)

@@ -99,9 +99,18 @@ class Account:
         listed = self._own_listing()
         # For a scope that looks empty, the listing itself has asked the other view.
         if self._of_scope(listed):
-            listed = [*listed, *self.unlisted(listed)]
+            listed = [*listed, *self._missed(listed)]
         self._doubt_lists_alone()
         return self._of_scope(listed), self._damaged(listed)
+
+    def _missed(self, listed: list[Rental]) -> list[Rental]:
+        """What is charged for and not *listed*. Where that cannot be told, what is listed counts:
+        a rental past its deadline bills on while nobody ends it."""
+        try:
+            return self.unlisted(listed)
+        except MarketError as error:
+            self._doubt(f"What the provider's list may miss could not be looked at: {error.cause}")
+            return []
 
     def damaged(self, max_age_seconds: float, name: str | None = None) -> list[Rental]:
         """Rentals whose mark of the scope nobody can believe, that may be of this *name*.
