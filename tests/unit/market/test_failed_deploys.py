@@ -240,6 +240,13 @@ def test_what_is_to_be_kept_is_kept_and_named(deploy: Deploy) -> None:
     assert deploy.creates() == 1
 
 
+def assert_stands_still_again(deploy: Deploy, rental_id: str, output: str) -> None:
+    """It is all that bills, by its disk alone, and that is told."""
+    (again,) = deploy.billing()
+    assert (again["id"], again["status"]) == (rental_id, "stopped")
+    assert f"Rental {rental_id} had stood still before and does so again" in output
+
+
 def standing(deploy: Deploy) -> int:
     """The id of a rental that stands still, of a run before."""
     clock = Clock.from_environment()
@@ -257,9 +264,7 @@ def test_what_a_failed_deploy_has_started_stands_still_again(deploy: Deploy) -> 
     status, output = deploy.run()
     assert status != 0
     assert "started again, and bills" in output
-    (again,) = deploy.billing()
-    assert (again["id"], again["status"]) == (rental_id, "stopped")
-    assert f"Rental {rental_id} had stood still before and does so again" in output
+    assert_stands_still_again(deploy, rental_id, output)
     assert deploy.creates() == 1  # that of the run before
 
 
@@ -269,9 +274,7 @@ def test_a_start_that_is_killed_stands_still_again(deploy: Deploy) -> None:
     status, output = deploy.run()
     assert status != 0
     assert 'Rent the best offer, or keep what is rented": Module result' in output, output
-    (again,) = deploy.billing()
-    assert (again["id"], again["status"]) == (rental_id, "stopped")
-    assert f"Rental {rental_id} had stood still before and does so again" in output
+    assert_stands_still_again(deploy, rental_id, output)
 
 
 def test_a_start_that_is_killed_and_is_to_be_kept_is_named(deploy: Deploy) -> None:
@@ -290,9 +293,7 @@ def test_a_start_of_which_nobody_knows_stands_still_again(deploy: Deploy) -> Non
     status, output = deploy.run()
     assert status != 0
     assert f"Nobody knows whether rental {rental_id} was started" in output
-    (again,) = deploy.billing()
-    assert (again["id"], again["status"]) == (rental_id, "stopped")
-    assert f"Rental {rental_id} had stood still before and does so again" in output
+    assert_stands_still_again(deploy, rental_id, output)
 
 
 def test_a_stop_that_is_killed_as_well_names_what_bills(deploy: Deploy) -> None:
