@@ -75,10 +75,14 @@ class Excerpt(NamedTuple):
         code = self.about.get("exit_code", "" if self.cause == HEALTHY else "1")
         return {"exit_code": int(code)} if code else {}
 
+    @property
+    def engine(self) -> dict[str, str]:
+        """What wrote it, as `diagnose` takes it; nothing for the usual one."""
+        return {"engine": self.about["engine"]} if "engine" in self.about else {}
+
     def diagnose(self) -> list[Diagnosis]:
         """What the catalogue makes of it."""
-        told = {"engine": self.about["engine"]} if "engine" in self.about else {}
-        return diagnose(self.log, kernel_log=self.kernel_log, **self.ended, **told)
+        return diagnose(self.log, kernel_log=self.kernel_log, **self.ended, **self.engine)
 
     @property
     def is_right(self) -> bool:

@@ -170,6 +170,8 @@ _NOT_FOR_A_PLAN = (
     "rent_no_deadline",
     # Refused beside inferops_proxy.
     "inferops_server_keyless",
+    # The examples of options are those of the usual one.
+    "inferops_engine",
 )
 _OF_THE_MACHINE = ("_dir", "_file", "_path", "_url", "_endpoint", "_key")
 

@@ -23,10 +23,15 @@ from ansible_collections.inferops.gpu.plugins.action.evidence import ActionModul
 from ansible_collections.inferops.gpu.plugins.action.model_server import ActionModule as Deploy
 from ansible_collections.inferops.gpu.plugins.filter.fleet_status import fleet_status
 from ansible_collections.inferops.gpu.plugins.filter.recovery import recovery
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.registry import ENGINES
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import kernel_log, processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import evidence as gathering
-from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import (
+    Layout,
+    Server,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.limits import Limit
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.remedies import (
@@ -79,8 +84,10 @@ def tell(tmp_path: Path, run_module: Callable[..., Any], monkeypatch: pytest.Mon
         reason: str = "died during startup",
         kernel: str = "",
         limit: Limit | None = None,
+        engine: str = DEFAULT,
         **ended: Any,
     ) -> dict[str, dict[str, Any]]:
+        monkeypatch.setattr(Server, "engine", lambda _server: ENGINES[engine])
         monkeypatch.setattr(kernel_log, "since", lambda *_at, **_kills: kernel.splitlines())
         server.log.write_text(log, encoding="utf-8")
         record = {"name": "main", "service_id": server.id, "boot_id": processes.boot_id()}
@@ -89,12 +96,13 @@ def tell(tmp_path: Path, run_module: Callable[..., Any], monkeypatch: pytest.Mon
         seen = look()
         monkeypatch.setattr(Deploy, "ask", lambda *_given, **_asked: seen)
         hosts = {"gpu-1": {"rental": {"id": "7"}, "found": {"servers": [seen]}}}
+        asked = {**seen, "spec": {**SPEC, "engine": engine}}
         fleet = fleet_status({"scope": "s", "hosts": hosts})["report"]["hosts"]["gpu-1"]
         return {
             "deploy": Deploy.__new__(Deploy).explain({}, {}, "failed", limit)["failure"],
             "evidence": collect(),
             "status": fleet["servers"][0]["failure"],
-            "recover": recovery({"server": {**seen, "spec": SPEC}})["failure"],
+            "recover": recovery({"server": asked})["failure"],
         }
 
     return run
@@ -106,7 +114,7 @@ def causes(told: dict[str, dict[str, Any]]) -> set[str]:
 
 @pytest.mark.parametrize("excerpt", FAILING, ids=lambda excerpt: excerpt.name)
 def test_every_failure_has_the_same_cause_whoever_is_asked(tell: Tell, excerpt: Excerpt) -> None:
-    told = tell(excerpt.log, kernel=excerpt.kernel_log, **excerpt.ended)
+    told = tell(excerpt.log, kernel=excerpt.kernel_log, **excerpt.engine, **excerpt.ended)
     found = excerpt.diagnose()
     assert causes(told) == {found[0].id if found else "unknown"}
     assert len({json.dumps(failure) for failure in told.values()}) == 1
@@ -152,7 +160,8 @@ def test_a_new_cause_is_one_entry_and_one_excerpt() -> None:
     shown = {excerpt.cause for excerpt in FAILING}
     for entry in FAILURES:
         assert entry.id in shown or entry.signals, f"{entry.id} has no excerpt"
-        known = entry.id in BY_CAUSE or intent_of(entry.change) in BY_CHANGE
+        intent = intent_of(entry.change, entry.engine or DEFAULT)
+        known = entry.id in BY_CAUSE or intent in BY_CHANGE
         assert known, f"nothing helps {entry.id}"
 
 
