@@ -84,12 +84,14 @@ STEPS = (
         " --skip-rstcheck .",
     ),
     Step("lint", "changelog", "antsibull-changelog lint"),
-    Step("unit", "unit", f"{PYTEST} 3 tests/unit"),
+    Step("unit", "unit", f"{PYTEST} 3 -m 'not long' tests/unit"),
     # Not beside the other unit tests: what stops a server looks at the whole machine's processes.
     Step("unit", "other-engine", f"{PYTEST} 1 --engine stand_in {ANY_ENGINE}", beside=True),
     Step("sanity", "sanity", "python -m tests.tools.sanity"),
     Step("integration", "integration", f"{PYTEST} 3 -m 'not long' tests/integration", alone=True),
-    Step("long", "long", f"{PYTEST} 3 -m long tests/integration", alone=True, apart=True),
+    Step(
+        "long", "long", f"{PYTEST} 3 -m long tests/unit tests/integration", alone=True, apart=True
+    ),
 )
 
 

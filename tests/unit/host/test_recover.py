@@ -185,6 +185,7 @@ def test_a_hung_server_is_ended_whole_and_started_with_the_keys_that_it_has(
     assert "server main is not answering" in summary
 
 
+@pytest.mark.long
 def test_a_stranger_keeps_its_port_and_the_change_for_the_inventory_is_named(
     start: Call, stop: Call, recover: Call, server: Server, free_port: int
 ) -> None:
@@ -199,6 +200,7 @@ def test_a_stranger_keeps_its_port_and_the_change_for_the_inventory_is_named(
     assert "Put this into the inventory" in run.output
 
 
+@pytest.mark.long
 def test_steps_are_taken_in_turn_until_one_helps_and_the_ladder_starts_afresh(
     start: Call, recover: Call, tmp_path: Path, fake_python: str
 ) -> None:
@@ -228,6 +230,7 @@ def test_steps_are_taken_in_turn_until_one_helps_and_the_ladder_starts_afresh(
     }
 
 
+@pytest.mark.long
 def test_an_end_without_success_says_what_is_left_and_what_it_bills(
     start: Call, recover: Call, tmp_path: Path
 ) -> None:

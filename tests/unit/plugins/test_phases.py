@@ -266,7 +266,9 @@ def test_with_a_callback_for_programs_nothing_of_ours_is_on_standard_output(
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
-@pytest.mark.parametrize("callback", ["inferops.gpu.phases", "default"])
+@pytest.mark.parametrize(
+    "callback", ["inferops.gpu.phases", pytest.param("default", marks=pytest.mark.long)]
+)
 def test_who_interrupts_a_deploy_is_told_which_rentals_may_bill(
     pretended: Pretended, sent: int, callback: str
 ) -> None:
