@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import CARRIED, COMMON, HOST, LAUNCHING
+from tests.drills.mutations.paths import CARRIED, COMMON, HOST, LAUNCHING, SERVING
 
 GRAMMAR = f"{COMMON}/compiled_cache.py"
 STORE = "plugins/plugin_utils/cache_store.py"
