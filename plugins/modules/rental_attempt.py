@@ -122,7 +122,7 @@ options:
   ratios:
     description:
       - With O(state=measured), by phase how many times longer it took than the offer had let
-        expect, as filter P(inferops.gpu.first_token#filter) returns it.
+        expect, as filter P(inferops.gpu.deploy_report#filter) returns it.
     type: dict
     default: {}
   task:

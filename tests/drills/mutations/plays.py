@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import SERVING
+from tests.drills.mutations.paths import MARKET, SERVING, SHOWN
 
 BEFORE = f"{SERVING}/before_renting.py"
 PREBUILT = f"{SERVING}/prebuilt.py"
+REPORT = f"{MARKET}/rentals/report.py"
+EXTENDING = f"{MARKET}/rentals/extending.py"
+EXTEND = "tests/unit/plugins/test_extend.py"
 RENTING = "tests/unit/serving/test_before_renting.py"
 _LOOKED_FOR = f"{RENTING}::test_a_host_is_looked_at_for_the_engine_only_where_its_image_may_have_it"
 _RENTED = f"{RENTING}::test_an_image_with_the_engine_is_rented_only_where_it_can_do"
@@ -72,5 +75,53 @@ MUTATIONS = (
         '{} if (asked or {}).get("given_python") else stack or {}',
         "stack or {}",
         (f"{RENTING}::test_what_is_not_installed_needs_no_disk",),
+    ),
+    Mutation(
+        "bill-by-this-clock",
+        "a deploy tells less than is billed, and a later end, where the provider's clock is ahead",
+        REPORT,
+        'return float(seen.deadline.get("clock_offset_seconds") or 0.0)',
+        "return 0.0",
+        (f"{SHOWN}::test_a_deadline_and_a_bill_go_by_the_providers_clock",),
+    ),
+    Mutation(
+        "booting-is-no-waiting",
+        "the history learns that hosts let in at once, and dear offers lose to slow ones",
+        REPORT,
+        '"ssh": booted + seconds["ssh"]',
+        '"ssh": seconds["ssh"]',
+        (f"{SHOWN}::test_what_was_expected_is_told_beside_what_happened",),
+    ),
+    Mutation(
+        "untold-price-is-none",
+        "a rental whose price is not told ends a deploy that serves, and is released",
+        REPORT,
+        "    if price is not None:\n",
+        "    if True:\n",
+        (f"{SHOWN}::test_what_is_not_told_or_not_billed_is_said_so",),
+    ),
+    Mutation(
+        "silent-host-counts-as-told",
+        "an earlier deadline is told as moved that the host does not know",
+        EXTENDING,
+        'and not switch.get("unreachable")',
+        "",
+        (f"{EXTEND}::test_a_host_that_was_not_told_is_named_as_such",),
+    ),
+    Mutation(
+        "dry-run-waits-for-hosts",
+        "a dry run of an extension moves the switch of a host",
+        EXTENDING,
+        "return not dry_run and remaining_seconds",
+        "return remaining_seconds",
+        (f"{EXTEND}::test_a_host_is_told_where_there_is_one_that_could_be",),
+    ),
+    Mutation(
+        "standing-host-waited-for",
+        "a rental that stands still is not extended, for its host does not let in",
+        EXTENDING,
+        "is not None and status != STOPPED",
+        "is not None",
+        (f"{EXTEND}::test_a_host_is_told_where_there_is_one_that_could_be",),
     ),
 )
