@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import MARKET, SERVING, SHOWN
+from tests.drills.mutations.paths import ATTEMPTS, ENDS, MARKET, OUTCOME, SERVING, SHOWN
 
 BEFORE = f"{SERVING}/before_renting.py"
 PREBUILT = f"{SERVING}/prebuilt.py"
@@ -123,5 +123,45 @@ MUTATIONS = (
         "is not None and status != STOPPED",
         "is not None",
         (f"{EXTEND}::test_a_host_is_told_where_there_is_one_that_could_be",),
+    ),
+    Mutation(
+        "bill-of-what-is-released",
+        "a deploy that fails says that a rental bills which it releases a moment later",
+        f"{MARKET}/rentals/outcome.py",
+        '    if verdict and message == verdict["told"]:\n',
+        "    if False:\n",
+        (f"{OUTCOME}::test_what_failed_is_told_without_what_becomes_of_the_bill",),
+    ),
+    Mutation(
+        "last-attempt-blamed-for-all",
+        "a server that died is told as the host that was given up before",
+        f"{MARKET}/rentals/outcome.py",
+        '    if verdict and message == verdict["told"]:\n',
+        "    if verdict:\n",
+        (f"{OUTCOME}::test_what_failed_is_told_without_what_becomes_of_the_bill",),
+    ),
+    Mutation(
+        "silence-not-heard",
+        "a host that has fallen silent after SSH is compared by what it has never said",
+        f"{MARKET}/rentals/attempts.py",
+        "    if silent is None:\n",
+        '    if silent is None or "failed" not in silent:\n',
+        (f"{ATTEMPTS}::test_a_host_that_has_fallen_silent_is_compared_with_nothing",),
+    ),
+    Mutation(
+        "no-deadline-needs-another-yes",
+        "a rental that may live for ever, as asked, is released because nobody ends it",
+        f"{MARKET}/rentals/desk.py",
+        '"nobody_accepted": nobody_accepted,',
+        '"nobody_accepted": options["allow_unenforced_deadline"],',
+        (f"{ENDS}::test_who_accepts_that_nobody_ends_a_rental_is_asked_once",),
+    ),
+    Mutation(
+        "options-of-an-image-refused",
+        "a dry run refuses what the image of the user knows",
+        f"{SERVING}/planned.py",
+        'if environment.given or "vllm_version"',
+        'if "vllm_version"',
+        (f"{SHOWN}::test_a_dry_run_refuses_options_only_where_the_release_is_sure",),
     ),
 )

@@ -9,15 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
+from ansible_collections.inferops.gpu.plugins.filter.deploy_plan import deploy_plan
 from ansible_collections.inferops.gpu.plugins.filter.offer_lines import offer_lines
-from ansible_collections.inferops.gpu.plugins.filter.plan_lines import plan_lines
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.report import (
     Deployed,
     Now,
     deploy_lines,
     deploy_report,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.planned import plan_lines
 
 OFFER: dict[str, Any] = {
     "provider": "vastai",
@@ -231,3 +233,37 @@ def test_a_plan_names_the_image_that_would_be_taken() -> None:
 def test_a_plan_says_how_weights_are_read_and_why(told: dict[str, Any], said: str) -> None:
     lines = plan_lines(PLAN, "a/b", 8000, served=told)
     assert lines[3] == f"Plan: its weights are read {said}"
+
+
+SERVING = {"model": "a/b", "port": 8000, "arguments": {"max_modle_len": 8192}}
+
+
+@pytest.mark.parametrize(
+    ("environment", "refused"),
+    [
+        ({"engine": "vllm"}, True),
+        ({"engine": "vllm", "python": ""}, True),
+        ({"engine": "vllm", "python": "/p"}, False),
+        ({"engine": "vllm", "extra_requirements": ["a-plugin"]}, False),
+        ({"engine": "llama_cpp"}, False),
+    ],
+)
+def test_a_dry_run_refuses_options_only_where_the_release_is_sure(
+    environment: dict[str, Any], refused: bool
+) -> None:
+    told = deploy_plan({"driver_version": "580.95.05"}, SERVING, environment)
+    assert ("inferops_server_arguments: vLLM " in told["refusal"]) == refused
+    assert bool(told["refusal"]) == refused
+    assert told["lines"][2].startswith("Plan: serve a/b")
+
+
+def test_a_dry_run_refuses_what_no_release_can_do_on_the_offer() -> None:
+    new = {**SERVING, "least_vllm": "0.25.0"}
+    with pytest.raises(AnsibleFilterError, match="driver"):
+        deploy_plan({"driver_version": "535.1"}, new, {"engine": "vllm"})
+
+
+def test_the_image_of_the_offer_is_in_the_plan() -> None:
+    offer = {"driver_version": "580.95.05", "engine_image": {"name": "a/image"}}
+    told = deploy_plan(offer, {"model": "a/b", "port": 1}, {"engine": "vllm"})
+    assert told["lines"][1].startswith("Plan: take what the image a/image has")
