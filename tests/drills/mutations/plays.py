@@ -6,7 +6,16 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import ATTEMPTS, ENDS, MARKET, OUTCOME, SERVING, SHOWN
+from tests.drills.mutations.paths import (
+    ATTEMPTS,
+    ENDS,
+    MARKET,
+    OUTCOME,
+    RECOVERY,
+    SERVING,
+    SHOWN,
+    UNIT,
+)
 
 BEFORE = f"{SERVING}/before_renting.py"
 PREBUILT = f"{SERVING}/prebuilt.py"
@@ -163,5 +172,29 @@ MUTATIONS = (
         'if environment.given or "vllm_version"',
         'if "vllm_version"',
         (f"{SHOWN}::test_a_dry_run_refuses_options_only_where_the_release_is_sure",),
+    ),
+    Mutation(
+        "mended-without-evidence",
+        "a server is restarted before anybody has kept what explains its failure",
+        f"{SERVING}/recovery.py",
+        '"collects": case.apply and not case.serves',
+        '"collects": case.apply and case.serves',
+        (f"{RECOVERY}::test_evidence_is_collected_before_steps_alone",),
+    ),
+    Mutation(
+        "proxy-leads-nowhere",
+        "clients reach nothing after a recovery that has moved their server",
+        f"{SERVING}/recovery.py",
+        '"keeps_proxy": bool(case.tried and case.serves',
+        '"keeps_proxy": bool(not case.tried and case.serves',
+        (f"{RECOVERY}::test_what_clients_go_by_follows_a_server_that_was_mended",),
+    ),
+    Mutation(
+        "standing-rental-logged-in-to",
+        "a teardown waits for the host of a rental that stands still, which is somebody else's",
+        f"{MARKET}/rentals/info.py",
+        "return bool(rental.ssh) and rental.status != STOPPED",
+        "return bool(rental.ssh)",
+        (f"{UNIT}/test_stopping.py::test_nobody_is_logged_in_to_where_a_rental_stands_still",),
     ),
 )
