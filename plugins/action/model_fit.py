@@ -24,7 +24,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate impo
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 LOOK = "inferops.gpu.host_look"
-AUTO, SUPERVISORD = "auto", "supervisord"
+AUTO = "auto"
+SUPERVISORD = "supervisord"
 ARGUMENTS: dict[str, Any] = {
     "home": {"type": "str", "default": "~/.inferops"},
     "server": {"type": "str", "default": DEFAULT},

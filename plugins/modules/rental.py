@@ -260,7 +260,8 @@ deadline:
       type: str
     nobody_accepted:
       description:
-        - Whether it is accepted that nobody does, by O(allow_unenforced_deadline) or O(no_deadline).
+        - Whether it is accepted that nobody does, by O(allow_unenforced_deadline) or
+          O(no_deadline).
       type: bool
 attempts:
   description:

@@ -67,8 +67,8 @@ options:
     default: {}
   looks:
     description:
-      - With O(state=looked) and O(state=failed), what tasks on the host returned before. A host that
-        had accepted SSH and was unreachable for one of them is to blame.
+      - With O(state=looked) and O(state=failed), what tasks on the host returned before. A host
+        that had accepted SSH and was unreachable for one of them is to blame.
     type: list
     elements: dict
     default: []

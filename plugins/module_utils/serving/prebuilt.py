@@ -50,7 +50,9 @@ class Wish:
 
 def is_rented(wish: Wish, installs: bool) -> bool:
     """Whether offers are ranked with an image that has the engine; not once nobody got it."""
-    return wish.images_are_known and wish.python == AUTO and not wish.only_installed and not installs
+    return (
+        wish.images_are_known and wish.python == AUTO and not wish.only_installed and not installs
+    )
 
 
 def is_looked_for(

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is decided before anything is rented: for which host, and whether an image has the engine."""
+"""What is decided before anything is rented: which host, and whether an image has the engine."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_release_that_does_not_know_the_model_is_refused() -> None:
 
 
 def test_an_option_that_is_no_number_is_named_before_anything_is_rented() -> None:
-    with pytest.raises(AnsibleFilterError, match="Options of the engine: .*max_model_len"):
+    with pytest.raises(AnsibleFilterError, match=r"Options of the engine: .*max_model_len"):
         model_plan({"config": LLAMA}, {"arguments": {"max_model_len": "long"}})
 
 

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows when a deadline was moved in its mark: who has to be told, and what is said of it."""
+"""What follows when a deadline was moved in its mark: who has to be told, and what is said."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ..providers.provider import HOST, PROVIDER
 from .enforcing import enforcer_found
 
 _NOT_TOLD = (
-    "Its host was not told: it obeys a later deadline by itself, and an earlier one once it is told."
+    "Its host was not told: it obeys a later deadline by itself, and an earlier one once it is "
+    "told."
 )
 
 

@@ -125,7 +125,7 @@ def _told(
 
 
 def can_be_reached(rental: Rental) -> bool:
-    """Whether somebody may answer on it: nobody does where it stands still by its provider's word."""
+    """Whether somebody may answer on it: nobody does where its provider says it stands still."""
     return bool(rental.ssh) and rental.status != STOPPED
 
 

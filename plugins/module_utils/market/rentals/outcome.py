@@ -47,9 +47,7 @@ class Failed:
     evidence: str = ""
 
 
-def what_failed(
-    task: str, result: Mapping[str, Any], verdict: Mapping[str, Any]
-) -> dict[str, Any]:
+def what_failed(task: str, result: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, Any]:
     """The task that ended a deploy, its message and its diagnosis, from what it returned.
 
     *verdict* is that of the last attempt to rent that failed, empty for none. Where that ended the

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a deploy that has succeeded reports: its endpoint, how long it took, what it costs, its end."""
+"""What a deploy that has succeeded reports: endpoint, how long it took, what it costs, its end."""
 
 from __future__ import annotations
 
