@@ -60,7 +60,8 @@ _value:
       C(report), for a program.
     - C(estimates), whether it is worth computing which memory the server needs; C(collects),
       whether evidence is collected first; and after the last step C(keeps_proxy), whether the proxy
-      before the server has to follow it, and C(reopens), whether the way of clients is opened again.
+      before the server has to follow it, and C(reopens), whether the way of clients is opened
+      again.
     - C(reset_refusal), why the GPUs must not be reset, empty when they may be; and C(proof), a
       program that fails unless the packages of its engine are whole.
   type: dict
