@@ -48,6 +48,7 @@ GIVEN_UP = {"told": "It lies. It bills 0.3412 dollars an hour.", "attempt": {"me
         ({"msg": GIVEN_UP["told"]}, GIVEN_UP, "It lies."),
         ({"reason": "Could not find the file."}, {}, "Could not find the file."),
         ({"msg": ""}, {}, "no message"),
+        ({"msg": "The server died."}, {"failed": True, "msg": "a bug"}, "The server died."),
     ],
 )
 def test_what_failed_is_told_without_what_becomes_of_the_bill(

@@ -55,8 +55,9 @@ def what_failed(task: str, result: Mapping[str, Any], verdict: Mapping[str, Any]
     """
     # A file that cannot be included has a reason and no message.
     message = result.get("msg") or result.get("reason") or "no message"
-    if verdict and message == verdict["told"]:
-        message = verdict["attempt"]["message"]
+    # Whatever is odd about it, an answer lets the bill be stopped.
+    if "attempt" in verdict and message == verdict.get("told"):
+        message = verdict["attempt"].get("message", message)
     return {"task": task, "message": str(message), "diagnosis": result.get("failure") or {}}
 
 
