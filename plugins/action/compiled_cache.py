@@ -76,6 +76,7 @@ ARGUMENTS: dict[str, Any] = {
     "max_count": {"type": "int", "default": 50},
     "timeout_seconds": {"type": "int", "default": 120},
     "cache_id": {"type": "str", "default": ""},
+    "server_runs": {"type": "bool", "default": False},
 }
 #: What the host need not know.
 _OF_THE_CONTROLLER = set(ARGUMENTS) - {"state", "timeout_seconds"}
@@ -96,6 +97,8 @@ class ActionModule(GuardedAction):
         self.given, self.variables = given, variables
         if self._task.check_mode or not given["store"]:
             return _done("no caches are carried")
+        if not is_wanted(given["state"], given["server_runs"], given["cache_id"]):
+            return _done("nothing was compiled anew, and nothing will be", given["cache_id"])
         self.here = Origin.of(given["scope"], given["rental"], given["offer"])
         try:
             self.shelf = shelf_of(given["store"])
@@ -244,6 +247,18 @@ class ActionModule(GuardedAction):
 
     def _limit(self) -> Limit:
         return Limit.of(self.given["timeout_seconds"])
+
+
+def is_wanted(state: str, server_runs: bool, cache_id: str) -> bool:
+    """Whether the host has to be asked: a server that ran before has compiled what it needs.
+
+    A host that was given the cache *cache_id* has nothing new to keep.
+    """
+    if state == "given":
+        return not server_runs
+    if state == "kept":
+        return not server_runs and not cache_id
+    return True
 
 
 def _remote(path: Any) -> str:

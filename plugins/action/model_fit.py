@@ -24,6 +24,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate impo
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 LOOK = "inferops.gpu.host_look"
+AUTO = "auto"
+SUPERVISORD = "supervisord"
 ARGUMENTS: dict[str, Any] = {
     "home": {"type": "str", "default": "~/.inferops"},
     "server": {"type": "str", "default": DEFAULT},
@@ -38,6 +40,7 @@ ARGUMENTS: dict[str, Any] = {
     "stack": {"type": "dict", "default": {}},
     "proxied": {"type": "bool", "default": False},
     "refuse": {"type": "bool", "default": True},
+    "supervisor": {"type": "str", "default": AUTO},
 }
 
 
@@ -78,7 +81,7 @@ class ActionModule(GuardedAction):
             "max_connections": admitted.max_connections,
             "loading": loading.line(reads),
             "changed": False,
-            **{fact: look["host"][fact] for fact in ("init_system", "is_root")},
+            "needs_supervisord": needs_supervisord(given["supervisor"], look["host"]),
         }
         shown = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
         host = variables.get("inventory_hostname", "host")
@@ -91,6 +94,15 @@ class ActionModule(GuardedAction):
             )
             return {**result, "failed": True, "msg": message}
         return result
+
+
+def needs_supervisord(asked: str, host: Mapping[str, Any]) -> bool:
+    """Whether supervisord has to be on the host before a server is started there.
+
+    A plain user's systemd is taken where lingering can be had, which only the start finds out.
+    """
+    has_systemd = host["init_system"] == "systemd" and host["is_root"]
+    return asked == SUPERVISORD or (asked == AUTO and not has_systemd)
 
 
 def _config(given: Any) -> Mapping[str, Any] | str:

@@ -25,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction impo
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import limits
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import (
     Symptoms,
+    blames_caches,
     explain,
     symptoms_of,
 )
@@ -51,7 +52,8 @@ class ActionModule(GuardedAction):
         self.task_vars = variables
         self.seen_warnings: list[str] = []
         arguments = dict(self._task.args)
-        wait = _wait(arguments)
+        wait = _flag(arguments, "wait", True)
+        self.caches_carried = _flag(arguments, "caches_carried", False)
         if any(REDACTED in str(arguments.get(name)) for name in READ_BACK):
             raise AnsibleActionFail(
                 "A secret stands among the options of the server, and what a host says back is "
@@ -148,6 +150,7 @@ class ActionModule(GuardedAction):
         return {
             **result,
             "failed": True,
+            "blames_caches": blames_caches(failure, self.caches_carried),
             "msg": redact(message),
             "server": {key: value for key, value in server.items() if key != "symptoms"},
             "failure": failure,
@@ -155,9 +158,9 @@ class ActionModule(GuardedAction):
         }
 
 
-def _wait(arguments: dict[str, Any]) -> bool:
-    """Whether to wait. What the module would refuse is refused here in the same words."""
+def _flag(arguments: dict[str, Any], option: str, default: bool) -> bool:
+    """What the action goes by. What the module would refuse is refused here in the same words."""
     try:
-        return bool(boolean(arguments.get("wait", True)))
+        return bool(boolean(arguments.get(option, default)))
     except TypeError as error:
-        raise AnsibleActionFail(f"wait must be true or false: {error}") from error
+        raise AnsibleActionFail(f"{option} must be true or false: {error}") from error

@@ -25,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attemp
     Ledger,
     Limits,
     after_release,
+    fallen_silent,
     is_silent,
     judge,
 )
@@ -46,7 +47,7 @@ _ARGUMENTS: dict[str, Any] = {
     "state": {
         "type": "str",
         "required": True,
-        "choices": ["begun", "served", "measured", "failed", "released", "ended"],
+        "choices": ["begun", "looked", "served", "measured", "failed", "released", "ended"],
     },
     "ledger": _DICT,
     "created": _DICT,
@@ -92,6 +93,10 @@ class ActionModule(WorkerAction):
 
     def _begun(self) -> dict[str, Any]:
         return self._told(self._ledger.begun())
+
+    def _looked(self) -> dict[str, Any]:
+        silence = fallen_silent(self._options["looks"])
+        return {"failed": True, "msg": silence} if silence else {}
 
     def _served(self) -> dict[str, Any]:
         self._remember_last_attempt()

@@ -11,11 +11,12 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_renting import (
+    engine_plan as plan,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
     StackImpossible,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import spelling
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import (
     PlanImpossible,
 )
@@ -99,11 +100,8 @@ def engine_plan(
     least_vllm: str = "",
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    own = spelling(engine).plan
     try:
-        if own is None:
-            return plan_for(host, accelerator, vllm_version, least_vllm=least_vllm)
-        return own(host, accelerator, "" if version == "auto" else version)
+        return plan(host, engine, accelerator, version, vllm_version, least_vllm)
     except (PlanImpossible, StackImpossible) as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -6,17 +6,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
-    DEFAULT,
-    spelling,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.model_releases import (
-    least_vllm as least_release,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_renting import known_since
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
 
 DOCUMENTATION = r"""
 name: least_vllm
@@ -63,13 +57,7 @@ def least_vllm(
     engine: str = DEFAULT,
 ) -> str:
     """See DOCUMENTATION."""
-    if not spelling(engine).tables:
-        return ""
-    try:
-        content = json.loads(config) if isinstance(config, str) else config
-    except (ValueError, RecursionError):
-        return ""
-    return least_release(content, arguments) if isinstance(content, Mapping) else ""
+    return known_since(config, arguments, engine)
 
 
 class FilterModule:

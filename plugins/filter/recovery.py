@@ -35,7 +35,8 @@ options:
         tried; C(tried), the steps that were taken, with C(helped), C(message) and C(failure).
       - C(apply), C(allowed), C(ladder), C(least_model_len), C(max_steps) and C(limit_seconds),
         what the user allows; C(roles), those that can be run.
-      - C(elapsed_seconds), C(price_usd_per_hour), C(cost_usd) and C(evidence), for the report.
+      - C(elapsed_seconds), C(price_usd_per_hour), C(cost_usd) and C(evidence), for the report; and
+        C(proxied), whether a proxy stands before the servers of the fleet.
     type: dict
     required: true
 author:
@@ -51,11 +52,16 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(refusal), why nothing can be done at all. Only then all but C(step) is missing.
+    - C(refusal), why nothing can be done at all. Only then all but C(step) and C(estimates)
+      is missing.
     - C(failure), as RV(inferops.gpu.model_server#module:failure); C(plan), the steps that are left;
       C(step), the one to take now, empty when none is.
     - C(shown), C(told) and C(error), lines for a person before, after, and where it failed; and
       C(report), for a program.
+    - C(estimates), whether it is worth computing which memory the server needs; C(collects),
+      whether evidence is collected first; and after the last step C(keeps_proxy), whether the proxy
+      before the server has to follow it, and C(reopens), whether the way of clients is opened
+      again.
     - C(reset_refusal), why the GPUs must not be reset, empty when they may be; and C(proof), a
       program that fails unless the packages of its engine are whole.
   type: dict
@@ -78,6 +84,10 @@ _value:
     report: {mended: false}
     told: []
     error: ""
+    estimates: true
+    collects: false
+    keeps_proxy: false
+    reopens: false
     reset_refusal: ""
     proof: import vllm
 """

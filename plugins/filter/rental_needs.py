@@ -40,14 +40,15 @@ options:
     required: true
   stack:
     description:
-      - What filter P(inferops.gpu.stack_plan#filter) returns; empty where an image has the stack.
+      - What filter P(inferops.gpu.stack_plan#filter) returns; empty where nothing is installed.
     type: dict
     default: {}
   asked:
     description:
       - What the user asks for, as far as he does. C(gpu_count), C(gpu_names), C(vram_gib) and
         C(disk_gib) are those of role P(inferops.gpu.rent#role), and C(ignore_fit) insists on a
-        model that is computed not to fit.
+        model that is computed not to fit. C(given_python) is the interpreter of an environment that
+        is taken instead of O(stack), empty where that is installed.
     type: dict
     default: {}
   lies_elsewhere:
@@ -106,12 +107,13 @@ def rental_needs(
     reserve_gib: float = 1,
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
-    stack, computed_gib = stack or {}, float(fit.get("checkpoint_gib") or 0)
+    installed = {} if (asked or {}).get("given_python") else stack or {}
+    computed_gib = float(fit.get("checkpoint_gib") or 0)
     disk = DiskNeeds(
         model,
         model_gib(model, lies_elsewhere, float(asked_gib), computed_gib),
-        float(stack.get("installed_gib", 0)),
-        float(stack.get("download_gib", 0)),
+        float(installed.get("installed_gib", 0)),
+        float(installed.get("download_gib", 0)),
         float(reserve_gib),
     )
     wanted = _asked(model, asked or {})

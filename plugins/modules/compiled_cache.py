@@ -130,9 +130,17 @@ options:
     type: int
     default: 120
   cache_id:
-    description: The cache that was given, as RV(cache_id) named it.
+    description:
+      - The cache that was given, as RV(cache_id) named it. With O(state=kept), there is nothing new
+        on the host then.
     type: str
     default: ""
+  server_runs:
+    description:
+      - Whether the server has run before, and was not started by this run. Then it has compiled
+        what it needs, and nothing is given or kept.
+    type: bool
+    default: false
   step:
     description: What the host does. The controller sets it.
     type: str
@@ -255,6 +263,7 @@ def main() -> None:
             "max_count": {"type": "int", "default": 50},
             "timeout_seconds": {"type": "int", "default": 120},
             "cache_id": {"type": "str", "default": ""},
+            "server_runs": {"type": "bool", "default": False},
             "step": {
                 "type": "str",
                 "choices": ["look", "pack", "unpack", "tidy", "clear"],

@@ -96,6 +96,10 @@ options:
     description: Whether to fail on a model that cannot fit.
     type: bool
     default: true
+  supervisor:
+    description: What will run the server, as M(inferops.gpu.model_server) takes it.
+    type: str
+    default: auto
 seealso:
   - plugin: inferops.gpu.model_fit
     plugin_type: filter
@@ -135,13 +139,8 @@ loading:
   type: str
   sample: >-
     weights are read by default: memory holds them already, so there is nothing to read ahead
-init_system:
-  description: What runs services on the host, V(systemd) or V(none).
-  returned: always
-  type: str
-  sample: none
-is_root:
-  description: Whether modules run as root there.
+needs_supervisord:
+  description: Whether supervisord has to be there before the server is started.
   returned: always
   type: bool
   sample: true

@@ -161,6 +161,12 @@ options:
         Without O(wait_timeout_seconds) it gets at least three times as much.
     type: float
     default: 0
+  caches_carried:
+    description:
+      - Whether the host was given what another one has compiled, as M(inferops.gpu.compiled_cache)
+        tells. It changes nothing but RV(blames_caches).
+    type: bool
+    default: false
   check_timeouts_seconds:
     description:
       - How long single checks may take once the one before has passed, by C(health), C(model) and
@@ -385,6 +391,13 @@ failure:
     exit_code: 1
     signal: null
     also: []
+blames_caches:
+  description:
+    - Whether it may have failed by what another host has compiled (O(caches_carried)), so that a
+      start without it is worth its minutes.
+  returned: when the start failed
+  type: bool
+  sample: false
 log_tail:
   description: The last lines of the log.
   returned: when the start failed
@@ -875,6 +888,7 @@ def main() -> None:
             "wait": {"type": "bool", "default": True},
             "wait_timeout_seconds": {"type": "int"},
             "expected_seconds": {"type": "float", "default": 0.0},
+            "caches_carried": {"type": "bool", "default": False},
             "check_timeouts_seconds": {"type": "dict", "default": {}},
             "start_at_boot": {"type": "bool", "default": False},
             "stop_timeout_seconds": {"type": "int", "default": 30},

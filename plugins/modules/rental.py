@@ -258,6 +258,11 @@ deadline:
         - V(host) when a switch on the host does, V(provider) when the provider itself does,
           V(reaper) when only the regular playbook does, else V(nobody).
       type: str
+    nobody_accepted:
+      description:
+        - Whether it is accepted that nobody does, by O(allow_unenforced_deadline) or
+          O(no_deadline).
+      type: bool
 attempts:
   description:
     - The offers that were tried, and what became of each. Its cost is an estimate, from the price

@@ -36,13 +36,15 @@ options:
   state:
     description:
       - With V(begun), another attempt begins, and gets its nonce.
+      - With V(looked), tasks on the host have returned. The task fails where the host has fallen
+        silent meanwhile.
       - With V(served), the host works.
       - With V(measured), it is known how long it took until the first token.
       - With V(failed), an attempt has failed, and what becomes of it is decided.
       - With V(released), it was released, and the next attempt begins.
       - With V(ended), the deploy has failed for good. The task fails with what there is to say.
     type: str
-    choices: [begun, served, measured, failed, released, ended]
+    choices: [begun, looked, served, measured, failed, released, ended]
     required: true
   ledger:
     description:
@@ -65,8 +67,8 @@ options:
     default: {}
   looks:
     description:
-      - With O(state=failed), what tasks on the host returned before. A host that had accepted SSH
-        and was unreachable for one of them is to blame.
+      - With O(state=looked) and O(state=failed), what tasks on the host returned before. A host
+        that had accepted SSH and was unreachable for one of them is to blame.
     type: list
     elements: dict
     default: []
@@ -122,7 +124,7 @@ options:
   ratios:
     description:
       - With O(state=measured), by phase how many times longer it took than the offer had let
-        expect, as filter P(inferops.gpu.first_token#filter) returns it.
+        expect, as filter P(inferops.gpu.deploy_report#filter) returns it.
     type: dict
     default: {}
   task:

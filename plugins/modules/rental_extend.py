@@ -73,6 +73,20 @@ enforced_by:
   returned: success
   type: str
   sample: host
+asked_to_end:
+  description:
+    - Who is asked to end it once its host is reached, for
+      O(inferops.gpu.deadline_switch#module:enforced_by).
+  returned: success
+  type: str
+  sample: host
+tells_host:
+  description:
+    - Whether its host has to be told. In check mode, of a rental that stands still and of one
+      without a deadline it has not.
+  returned: success
+  type: bool
+  sample: true
 note:
   description: Why the deadline was not moved; empty where it was.
   returned: success
@@ -103,6 +117,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.asking
     ask_all,
     precedence,
     together,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.extending import (
+    asked_to_end,
+    tells_host,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.info import enforced_by
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
@@ -185,12 +203,16 @@ def main() -> None:
     except (MarketError, ValueError) as error:
         fail(module, error, stakes)
     deadline = rental.mark.deadline if rental.mark else 0
+    remaining_seconds = round(deadline - now) if deadline else None
+    ends_it = enforced_by(rental, provider)
     module.exit_json(
         changed=rental != found[0],
         rental=rental.to_dict(),
         cost_usd=lifecycle.account.cost_usd(rental),
-        remaining_seconds=round(deadline - now) if deadline else None,
-        enforced_by=enforced_by(rental, provider),
+        remaining_seconds=remaining_seconds,
+        enforced_by=ends_it,
+        asked_to_end=asked_to_end(ends_it),
+        tells_host=tells_host(rental.status, remaining_seconds, module.check_mode),
         note=note(module, rental != found[0], deadline - now),
         diff={"before": shown(found[0]), "after": shown(rental)},
     )

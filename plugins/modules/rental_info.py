@@ -64,6 +64,7 @@ rentals:
     - The rentals as M(inferops.gpu.rental) returns them, with the cost so far, the seconds until
       the deadline (null without one) and the lines of a known_hosts file with the SSH host key that
       the host has to show, where C(brings_host_key) says that the provider can deliver one.
+    - Where C(can_be_reached) is false, nobody answers by SSH that the provider knows of.
   returned: success
   type: list
   elements: dict
@@ -82,6 +83,7 @@ rentals:
       enforced_by: host
       known_hosts: ["[203.0.113.7]:33526 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH"]
       brings_host_key: true
+      can_be_reached: true
       own: false
 """
 

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -255,11 +257,17 @@ def test_every_variable_that_is_a_number_has_a_range() -> None:
 
 
 LONGEST_EXPRESSION = 160
-WITH_EXPRESSIONS = [
+WITH_TASKS = [
     path
     for path in FILES
     if path.parts[0] in ("roles", "playbooks", "molecule", "inventories")
-    and path.suffix in (".yml", ".yaml", ".j2")
+    and path.suffix in (".yml", ".yaml")
+]
+#: Templates lie beside what fills them in, and a plugin may hold one as a text.
+WITH_EXPRESSIONS = [
+    *WITH_TASKS,
+    *(path for path in FILES if path.suffix == ".j2"),
+    *(path for path in FILES if path.parts[0] == "plugins" and path.suffix == ".py"),
 ]
 
 
@@ -274,8 +282,7 @@ def tasks_in_the_background(node: Any) -> list[dict[str, Any]]:
 
 def test_no_task_is_polled_without_a_word() -> None:
     """What is awaited says how far it is; Ansible's own polling says ASYNC POLL and no more."""
-    files = [file for file in WITH_EXPRESSIONS if file.suffix != ".j2"]
-    tasks = [one for file in files for one in tasks_in_the_background(load(file))]
+    tasks = [one for file in WITH_TASKS for one in tasks_in_the_background(load(file))]
     assert {one["name"]: one["poll"] for one in tasks} == {"Download it in the background": 0}
 
 
@@ -290,23 +297,43 @@ def conditions(node: Any) -> list[str]:
     return [one for one in own if isinstance(one, str)] + conditions(list(node.values()))
 
 
+def templates(file: Path) -> Iterator[str]:
+    """The texts of a file that may hold expressions: of Python what its program gets to see."""
+    if file.suffix != ".py":
+        yield text_of(file)
+        return
+    for node in ast.walk(ast.parse(text_of(file))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def expressions(file: Path) -> list[str]:
+    """All expressions and statements of Jinja in a file, each on one line."""
+    found = [
+        one for text in templates(file) for one in re.findall(r"{{.*?}}(?!})|{%.*?%}", text, re.S)
+    ]
+    if file in WITH_TASKS:
+        found += conditions(yaml.safe_load(text_of(file)))
+    return [" ".join(one.split()) for one in found]
+
+
 @pytest.mark.parametrize("file", WITH_EXPRESSIONS, ids=str)
 def test_decisions_are_made_in_python_and_no_expression_is_long(file: Path) -> None:
     """No test and no mutation reaches what Jinja decides."""
-    text = text_of(file)
-    expressions = re.findall(r"{{.*?}}(?!})|{%.*?%}", text, re.DOTALL)
-    if file.suffix != ".j2":
-        expressions += conditions(yaml.safe_load(text))
-    long = [text for one in expressions if len(text := " ".join(one.split())) > LONGEST_EXPRESSION]
-    assert not long
+    assert not [one for one in expressions(file) if len(one) > LONGEST_EXPRESSION]
 
 
-def test_expressions_are_looked_for_in_every_role_and_playbook() -> None:
+def test_expressions_are_looked_for_in_every_role_playbook_and_template() -> None:
     """A list that is empty finds nothing."""
-    assert {path.parts[1] for path in WITH_EXPRESSIONS if path.parts[0] == "roles"} == {
+    assert {path.parts[1] for path in WITH_TASKS if path.parts[0] == "roles"} == {
         role.name for role in ROLES
     }
-    assert Path("playbooks/tasks/plan.yml") in WITH_EXPRESSIONS
+    assert Path("playbooks/tasks/plan.yml") in WITH_TASKS
+    page = Path("plugins/plugin_utils/fleet_page/page.html.j2")
+    assert {page, Path("roles/evidence/templates/summary.md.j2")} <= {*WITH_EXPRESSIONS}
+    assert "{% for title, key in columns %}" in expressions(page)
+    # Examples of plugins are texts in Python that hold some.
+    assert expressions(Path("plugins/filter/as_type.py"))
 
 
 def test_the_collection_has_no_file_that_ignores_findings_of_sanity() -> None:

@@ -55,6 +55,27 @@ STOPPED_BY_US = {
 }
 """By the reason of a stop of ours. Where it was no wish, what the log says comes first."""
 
+MAY_BE_ITS_CACHES = frozenset(
+    (
+        "compile_cache_damaged",
+        "crash",
+        "engine_hung",
+        "gpu_architecture",
+        "gpu_kernel_fault",
+        "hung",
+        "illegal_instruction",
+        "timeout",
+        "unknown",
+    )
+)
+"""Causes that code which was compiled on another host may be behind. Most others cost the same
+minutes once more, and end alike."""
+
+
+def blames_caches(failure: Mapping[str, Any], carried: bool) -> bool:
+    """Whether a start may have failed by what was carried to the host, and is worth another."""
+    return carried and failure.get("cause_id") in MAY_BE_ITS_CACHES
+
 
 def explain(symptoms: Symptoms) -> dict[str, Any]:
     """The likeliest cause, as `diagnosis.explain` returns it, without secrets."""

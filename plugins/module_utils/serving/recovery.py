@@ -67,6 +67,7 @@ class Case:
     price_usd_per_hour: float | None = None
     cost_usd: float = 0
     evidence: str = ""
+    proxied: bool = False
 
     @property
     def name(self) -> str:
@@ -95,9 +96,14 @@ def decide(case: Case) -> dict[str, Any]:
     the first step; `report`, `told` and `error` are what to end with when no step is left.
     `reset_refusal` says why the GPUs must not be reset as they are, `proof` what proves that the
     engine's packages are whole.
+
+    `estimates` says whether it is worth computing what memory the server needs, `collects` whether
+    evidence is collected before the first step. What was tried may have moved the server to another
+    port: `keeps_proxy` says whether the proxy before it has to follow, `reopens` whether the way
+    that clients take is opened and proven again.
     """
     if case.server["spec"] is None:
-        return {"refusal": _refusal(case), "step": {}}
+        return {"refusal": _refusal(case), "step": {}, "estimates": False}
     failure = _failure(case)
     plan = _plan(case, failure)
     report = _report(case, plan, failure)
@@ -111,8 +117,26 @@ def decide(case: Case) -> dict[str, Any]:
         "told": _plain(_told(case, report)),
         "error": redact(_error(case, report, failure)),
         "reset_refusal": _reset_refusal(case.gpus),
+        "estimates": _estimates(case),
+        "collects": case.apply and not case.serves,
+        "keeps_proxy": bool(case.tried and case.serves and case.proxied and _proxy_port(case)),
+        "reopens": bool(case.tried),
         "proof": spelling(case.spec.get("engine", DEFAULT)).proof,
     }
+
+
+def _estimates(case: Case) -> bool:
+    """Whether its memory can be computed, and is of interest.
+
+    Which GPUs a server sees that names them itself is not known here: of its environment only the
+    names are.
+    """
+    names_gpus = "CUDA_VISIBLE_DEVICES" in case.spec["environment_names"]
+    return not case.serves and bool(case.gpus) and not names_gpus
+
+
+def _proxy_port(case: Case) -> Any:
+    return case.spec.get("proxy_port")
 
 
 def _refusal(case: Case) -> str:
@@ -295,7 +319,7 @@ def _report(
         "model": case.spec["model"],
         "served_model_name": case.spec["served_model_name"] or case.spec["model"],
         "port": case.spec["port"],
-        "proxy_port": case.spec.get("proxy_port"),
+        "proxy_port": _proxy_port(case),
         "max_connections": _connections(case),
         "seconds": round(case.elapsed_seconds, 1),
         "cost_usd": case.cost_usd,
@@ -316,7 +340,7 @@ def _connections(case: Case) -> int:
 def _before(case: Case) -> tuple[list[str], bool]:
     """What stands before the server, and whether clients reach it: with a proxy by that alone."""
     before = [status_of(proxy) for proxy in case.proxies]
-    if case.spec.get("proxy_port") and not before:
+    if _proxy_port(case) and not before:
         return ["Clients reach it by a proxy alone, and none is there: deploy again."], False
     lines = [f"Before it is {proxy['line']}." for proxy in before]
     return lines, all(proxy["lets_in"] for proxy in before)

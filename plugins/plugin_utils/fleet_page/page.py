@@ -29,6 +29,19 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_page.figures im
 from ansible_collections.inferops.gpu.plugins.plugin_utils.fleet_page.timeline import PHASES
 
 _HERE = Path(__file__).resolve().parent
+#: The columns, and by which figure of a row each can be sorted, if it can.
+COLUMNS = (
+    ("Host", "host"),
+    ("Verdict", "urgency"),
+    ("What to do next", ""),
+    ("Server", ""),
+    ("$ per hour", "rate"),
+    ("$ so far", "spent"),
+    ("$ per day", ""),
+    ("Ends", "ends"),
+    ("GPU", "busy"),
+    ("Load", "tokens"),
+)
 
 
 def fleet_page(report: Mapping[str, Any], deploys: Mapping[str, Mapping[str, Any]]) -> str:
@@ -41,6 +54,7 @@ def fleet_page(report: Mapping[str, Any], deploys: Mapping[str, Mapping[str, Any
     return _template().render(
         shown,
         when=when,
+        columns=COLUMNS,
         phases=PHASES,
         not_told=NOT_TOLD,
         policy=_policy(styles, scripts),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import CARRIED, COMMON, HOST, LAUNCHING
+from tests.drills.mutations.paths import CARRIED, COMMON, HOST, LAUNCHING, SERVING
 
 GRAMMAR = f"{COMMON}/compiled_cache.py"
 STORE = "plugins/plugin_utils/cache_store.py"
@@ -159,13 +159,41 @@ MUTATIONS = (
         "start-given-up-for-a-cache",
         "a cache that does not work fails the deploy that it was to speed up",
         "roles/launch/tasks/main.yml",
-        "  when: launch_blames_caches\n",
+        "  when: launch_server.blames_caches | default(false)\n",
         "  when: false\n",
         (
             f"{LAUNCHING}::test_a_start_that_fails_with_what_was_carried_is_made_again_without",
             f"{LAUNCHING}::test_a_start_that_fails_without_it_as_well_fails_with_its_cause",
         ),
         2,
+    ),
+    Mutation(
+        "every-start-made-twice",
+        "a start that fails for want of memory bills its minutes twice",
+        f"{SERVING}/explanation.py",
+        'return carried and failure.get("cause_id") in MAY_BE_ITS_CACHES',
+        "return carried",
+        (
+            f"{LAUNCHING}::test_only_what_was_carried_is_blamed_and_only_for_what_it_may_do",
+            f"{LAUNCHING}::test_a_start_that_fails_for_another_reason_is_made_once",
+        ),
+        2,
+    ),
+    Mutation(
+        "nothing-carried-is-blamed",
+        "a start that fails on a host that was given nothing is made twice",
+        f"{SERVING}/explanation.py",
+        'return carried and failure.get("cause_id") in MAY_BE_ITS_CACHES',
+        'return failure.get("cause_id") in MAY_BE_ITS_CACHES',
+        (f"{LAUNCHING}::test_only_what_was_carried_is_blamed_and_only_for_what_it_may_do",),
+    ),
+    Mutation(
+        "systemd-without-root-believed",
+        "a plain user's host has no supervisor when the server is to start, and bills on",
+        "plugins/action/model_fit.py",
+        'host["init_system"] == "systemd" and host["is_root"]',
+        'host["init_system"] == "systemd"',
+        (f"{LAUNCHING}::test_supervisord_is_installed_where_systemd_may_not_do",),
     ),
     Mutation(
         "unsealed-list-believed",

@@ -118,10 +118,16 @@ MUTATIONS = (
     Mutation(
         "extension-believes-a-status",
         "a host that serves cannot be extended while its status is behind",
-        "playbooks/extend.yml",
-        "\"{{ 'provider' if extend_result.enforced_by == 'provider' else 'host' }}\"",
-        '"{{ extend_result.enforced_by }}"',
-        ("tests/unit/plugins/test_extend.py",),
+        f"{MARKET}/rentals/extending.py",
+        "return PROVIDER if enforced_by == PROVIDER else HOST",
+        "return enforced_by",
+        (
+            "tests/unit/plugins/test_extend.py"
+            "::test_a_host_is_asked_whatever_its_status_says_unless_its_provider_ends_it",
+            "tests/unit/plugins/test_extend.py"
+            "::test_a_host_that_lets_us_in_is_asked_who_ends_it_whatever_its_status_says",
+        ),
+        2,
     ),
     Mutation(
         "first-guess-kept",

@@ -16,6 +16,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attemp
     Limits,
     Verdict,
     after_release,
+    fallen_silent,
     is_silent,
     judge,
 )
@@ -311,3 +312,20 @@ def test_what_was_never_rented_is_said_to_bill_nothing() -> None:
         ledger(), created(nonce=""), Failure.of(result), {}, 0.0, FIVE_CREATES, "release"
     )
     assert verdict.attempt["message"] == result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"),
+    [
+        ([], ""),
+        ([{}, {"skipped": True}, {"failed": True, "msg": "a bug"}], ""),
+        ([{}, {"unreachable": True, "msg": "no route"}], "any more: no route"),
+        ([{"unreachable": True, "msg": ""}], "any more: no reason known"),
+    ],
+)
+def test_a_host_that_has_fallen_silent_is_compared_with_nothing(
+    looks: list[dict[str, Any]], said: str
+) -> None:
+    told = fallen_silent(looks)
+    assert said in told
+    assert bool(told) == bool(said)

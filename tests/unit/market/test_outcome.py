@@ -16,6 +16,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.outcom
     failed_attempt,
     failed_deploy,
     in_one,
+    what_failed,
 )
 
 NONCE = "9f2c41aa"
@@ -34,6 +35,35 @@ def message(
     failed: Failed = FAILED,
 ) -> str:
     return in_one(failed, failed_deploy(failed, release, ledger, rental or {}, 0.0841))
+
+
+GIVEN_UP = {"told": "It lies. It bills 0.3412 dollars an hour.", "attempt": {"message": "It lies."}}
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict", "said"),
+    [
+        ({"msg": "The server died."}, {}, "The server died."),
+        ({"msg": "The server died."}, GIVEN_UP, "The server died."),
+        ({"msg": GIVEN_UP["told"]}, GIVEN_UP, "It lies."),
+        ({"reason": "Could not find the file."}, {}, "Could not find the file."),
+        ({"msg": ""}, {}, "no message"),
+        ({"msg": "The server died."}, {"failed": True, "msg": "a bug"}, "The server died."),
+    ],
+)
+def test_what_failed_is_told_without_what_becomes_of_the_bill(
+    result: dict[str, Any], verdict: dict[str, Any], said: str
+) -> None:
+    assert what_failed("Launch", result, verdict) == {
+        "task": "Launch",
+        "message": said,
+        "diagnosis": {},
+    }
+
+
+def test_what_failed_has_the_diagnosis_of_its_task() -> None:
+    crash = {"msg": "It died.", "failure": {"cause_id": "crash"}}
+    assert what_failed("Launch", crash, {})["diagnosis"] == {"cause_id": "crash"}
 
 
 def test_a_deploy_that_rented_nothing_says_what_failed_and_no_more() -> None:

@@ -350,3 +350,17 @@ def test_a_living_one_of_the_same_name_counts_and_the_other_stays_still(market: 
     kept = market.rent()
     assert kept["rental"]["id"] != first
     assert "started" not in kept
+
+
+def test_nobody_is_logged_in_to_where_a_rental_stands_still(market: Market) -> None:
+    """Its address may be somebody else's by now."""
+    running(market)
+    market.pass_hours(1)
+
+    def told() -> bool:
+        (rental,) = market.run("rental_info", scope="test", name="gpu-1")["rentals"]
+        return bool(rental["can_be_reached"])
+
+    assert told()
+    stop(market)
+    assert not told()

@@ -139,3 +139,18 @@ def test_a_dry_run_of_extend_says_who_ends_the_rental(tmp_path: Path, market: Ma
     )
     assert status == 0, output
     assert "gpu-1 ends in 30.00 hours, enforced by host; it has cost" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "accepted"),
+    [
+        ({}, False),
+        ({"allow_unenforced_deadline": True}, True),
+        ({"deadline_hours": 0, "no_deadline": True}, True),
+    ],
+)
+def test_who_accepts_that_nobody_ends_a_rental_is_asked_once(
+    market: Market, options: dict[str, Any], accepted: bool
+) -> None:
+    """The switch on the host is held against the same yes."""
+    assert market.rent("gpu-1", **options)["deadline"]["nobody_accepted"] is accepted

@@ -94,8 +94,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "arguments": {},
         "max_connections": 1024,
         "loading": "weights are read by default",
-        "init_system": "systemd",
-        "is_root": True,
+        "needs_supervisord": False,
         "tells": ["Fit: yes, 1.4 GiB of weights", "Its weights are read by default"],
     },
     "model_server": {

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.extending import (
+    asked_to_end,
+    extend_ending,
+    tells_host,
+)
 from tests.simulator.app import Simulator
 from tests.simulator.market import Rental, Traits
 from tests.tools.tree import REPOSITORY
@@ -41,6 +47,73 @@ def hours_left(simulator: Simulator, rental: Rental) -> float:
     mark = Mark.decode(rental.label)
     assert mark
     return (mark.deadline - simulator.market.clock.now()) / 3600
+
+
+EXTENDED: dict[str, Any] = {
+    "remaining_seconds": 43200,
+    "enforced_by": "host",
+    "cost_usd": 0.0841,
+    "note": "",
+    "tells_host": True,
+}
+
+
+def test_a_host_is_asked_whatever_its_status_says_unless_its_provider_ends_it() -> None:
+    assert [asked_to_end(one) for one in ("host", "nobody", "provider")] == [
+        "host",
+        "host",
+        "provider",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "dry_run", "told"),
+    [
+        ("running", 43200, False, True),
+        ("loading", 43200, False, True),
+        ("stopped", 43200, False, False),
+        ("running", None, False, False),
+        ("running", 43200, True, False),
+    ],
+)
+def test_a_host_is_told_where_there_is_one_that_could_be(
+    status: str, seconds: int | None, dry_run: bool, told: bool
+) -> None:
+    assert tells_host(status, seconds, dry_run) == told
+
+
+@pytest.mark.parametrize(
+    ("more", "switch", "reaper", "who"),
+    [
+        ({}, {"enforced_by": "host"}, False, "host"),
+        ({}, {"enforced_by": "reaper"}, True, "reaper"),
+        ({"tells_host": False}, {}, False, "host"),
+        ({"tells_host": False, "enforced_by": "nobody"}, {}, False, "nobody"),
+        ({"tells_host": False, "enforced_by": "nobody"}, {}, True, "reaper"),
+        ({"enforced_by": "provider"}, {"enforced_by": "provider"}, True, "provider"),
+    ],
+)
+def test_an_extension_says_until_when_it_bills_and_who_ends_it(
+    more: dict[str, Any], switch: dict[str, Any], reaper: bool, who: str
+) -> None:
+    assert extend_ending({**EXTENDED, **more}, switch, "gpu-1", reaper) == (
+        f"gpu-1 ends in 12.00 hours, enforced by {who}; it has cost 0.0841 dollars."
+    )
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [{}, {"unreachable": True, "enforced_by": "host"}, {"failed": True, "enforced_by": "nobody"}],
+)
+def test_a_host_that_was_not_told_is_named_as_such(switch: dict[str, Any]) -> None:
+    moved = {**EXTENDED, "note": "Nothing was moved."}
+    told = extend_ending(moved, switch, "gpu-1", False)
+    assert " dollars. Nothing was moved. Its host was not told: it obeys a later" in told
+
+
+def test_a_rental_without_a_deadline_says_so() -> None:
+    endless = {**EXTENDED, "remaining_seconds": None, "tells_host": False}
+    assert extend_ending(endless, {}, "gpu-1", False).startswith("gpu-1 has no deadline, ")
 
 
 @pytest.fixture

@@ -16,11 +16,17 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.inferops.gpu.plugins.action.compiled_cache import is_wanted
+from ansible_collections.inferops.gpu.plugins.action.model_fit import needs_supervisord
 from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache import (
     Limit,
     pack,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import STOPPED_BY_US
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation import (
+    MAY_BE_ITS_CACHES,
+    STOPPED_BY_US,
+    blames_caches,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
 from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_store import Kept, Origin, Store
 from tests.tools.tree import REPOSITORY
@@ -201,6 +207,23 @@ def test_nothing_is_looked_for_where_none_are_kept_or_the_server_runs(
 
 
 @pytest.mark.parametrize(
+    ("state", "server_runs", "cache_id", "wanted"),
+    [
+        ("given", False, "", True),
+        ("given", True, "", False),
+        ("kept", False, "", True),
+        ("kept", True, "", False),
+        ("kept", False, "4c1b", False),
+        ("withdrawn", True, "4c1b", True),
+    ],
+)
+def test_a_host_is_asked_only_where_something_new_is_compiled(
+    state: str, server_runs: bool, cache_id: str, wanted: bool
+) -> None:
+    assert is_wanted(state, server_runs, cache_id) == wanted
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ({}, "Its weights are read with safetensors_load_strategy prefetch: reading ahead was"),
@@ -226,5 +249,28 @@ def test_how_weights_are_read_is_told_and_costs_no_look_of_its_own(
 def test_the_causes_that_a_cache_may_be_behind_are_ones_that_are_told() -> None:
     told = {"unknown", *(entry["cause_id"] for entry in STOPPED_BY_US.values())}
     told |= {entry.id for entry in FAILURES}
-    suspicious = yaml.safe_load((REPOSITORY / "roles/launch/vars/main.yml").read_text())
-    assert set(suspicious["launch_suspicious"]) <= told
+    assert told >= MAY_BE_ITS_CACHES
+
+
+def test_only_what_was_carried_is_blamed_and_only_for_what_it_may_do() -> None:
+    assert blames_caches({"cause_id": "crash"}, True)
+    assert not blames_caches({"cause_id": "crash"}, False)
+    assert not blames_caches({"cause_id": "no_kv_cache_memory"}, True)
+    assert not blames_caches({}, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "init_system", "is_root", "needed"),
+    [
+        ("auto", "systemd", True, False),
+        ("auto", "systemd", False, True),
+        ("auto", "none", True, True),
+        ("supervisord", "systemd", True, True),
+        ("systemd", "none", False, False),
+    ],
+)
+def test_supervisord_is_installed_where_systemd_may_not_do(
+    asked: str, init_system: str, is_root: bool, needed: bool
+) -> None:
+    host = {"init_system": init_system, "is_root": is_root}
+    assert needs_supervisord(asked, host) == needed

@@ -5,13 +5,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.filter.first_token import first_token
+from ansible_collections.inferops.gpu.plugins.filter.deploy_plan import deploy_plan
 from ansible_collections.inferops.gpu.plugins.filter.offer_lines import offer_lines
-from ansible_collections.inferops.gpu.plugins.filter.plan_lines import plan_lines
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.report import (
+    Deployed,
+    Now,
+    deploy_lines,
+    deploy_report,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.planned import plan_lines
 
 OFFER: dict[str, Any] = {
     "provider": "vastai",
@@ -85,18 +93,78 @@ def test_what_the_history_has_made_slower_is_said() -> None:
     assert "; by the history: SSH x 2.00; assumed" in offer_lines(learnt, DEADLINE, 40, 24)[2]
 
 
+#: A deploy that began at 1000, whose host let in at 1185 and had all at 1385.
+SEEN = Deployed(
+    endpoint={"url": "http://127.0.0.1:1/v1", "model": "a/b", "completion": 'it is "é"'},
+    rental={"provider": "vastai", "id": "7", "price_usd_per_hour": 0.36, "started_at": 1005},
+    offer=OFFER,
+    deadline={"at": 8745, "enforced_by": "host", "clock_offset_seconds": 0},
+    ready_seconds={"running": 150.0, "ssh": 30.0},
+    checked_at=1000,
+    connected_at=1185,
+    installed_at=1385,
+)
+LATER = Now(1545, 1545)
+
+
 def test_what_was_expected_is_told_beside_what_happened() -> None:
-    told = first_token(OFFER, {"ssh": "180", "install": 200.0, "launch": 160})
-    assert told["line"] == (
+    told = deploy_report(SEEN, LATER)
+    assert told["seconds"] == {
+        "rent": 155.0,
+        "ssh": 30.0,
+        "install": 200.0,
+        "launch": 160.0,
+        "total": 545.0,
+    }
+    first = told["first_token"]
+    assert first["line"] == (
         "First token: after 9.0 minutes, expected were 10.2 (SSH 3.0 of 3.8, install 3.3 of 3.5, "
         "launch 2.7 of 2.9)"
     )
-    assert told["phases"]["ssh"] == {"expected_seconds": 229.2, "happened_seconds": 180.0}
-    assert told["ratios"]["ssh"] == pytest.approx(180 / 229.2, abs=0.001)
+    assert first["phases"]["ssh"] == {"expected_seconds": 229.2, "happened_seconds": 180.0}
+    assert first["ratios"]["ssh"] == pytest.approx(180 / 229.2, abs=0.001)
 
 
 def test_of_a_host_that_was_there_nothing_was_expected() -> None:
-    assert first_token({}, {"ssh": 0, "install": 0, "launch": 3}) == {}
+    found = replace(SEEN, offer={}, ready_seconds={}, installed_at=None)
+    told = deploy_report(found, LATER)
+    assert told["first_token"] == {}
+    assert told["rental"]["offer"] == ""
+    assert (told["seconds"]["install"], told["seconds"]["launch"]) == (0.0, 360.0)
+    assert deploy_lines(found, told, LATER)[2] == (
+        "First token: nothing was expected of a host that was there"
+    )
+
+
+def test_a_deploy_ends_with_what_it_bills_and_until_when() -> None:
+    lines = deploy_lines(SEEN, deploy_report(SEEN, LATER), LATER)
+    assert lines[0] == "Endpoint: http://127.0.0.1:1/v1 serves a/b"
+    assert lines[1] == r'Completion: "it is \"\u00e9\""'
+    assert lines[3:5] == [
+        "Cost: 0.0540 dollars so far, 0.3600 dollars per hour until it is stopped",
+        "Deadline: in 2.0 hours, enforced by host; playbook inferops.gpu.extend renews it",
+    ]
+
+
+def test_a_deadline_and_a_bill_go_by_the_providers_clock() -> None:
+    ahead = replace(SEEN, deadline={**SEEN.deadline, "clock_offset_seconds": 3600})
+    report = deploy_report(ahead, LATER)
+    assert report["cost"] == 0.414
+    assert "in 1.0 hours" in deploy_lines(ahead, report, LATER)[4]
+    # A simulated market has a time of its own; what took long here did so by the clock here.
+    report = deploy_report(SEEN, Now(1545, 5145))
+    assert report["cost"] == 0.414
+    assert report["seconds"]["total"] == 545.0
+
+
+def test_what_is_not_told_or_not_billed_is_said_so() -> None:
+    untold = replace(SEEN, rental={**SEEN.rental, "price_usd_per_hour": None}, deadline={"at": 0})
+    lines = deploy_lines(untold, deploy_report(untold, LATER), LATER)
+    assert "a price per hour that is not told until it is stopped" in lines[3]
+    assert lines[4].startswith("Deadline: none; ")
+    own = replace(untold, rental={**untold.rental, "own": True})
+    lines = deploy_lines(own, deploy_report(own, LATER), LATER)
+    assert lines[3:5] == ["Cost: none, for it is a host of your own", "Deadline: none"]
 
 
 def test_what_an_offer_does_not_tell_is_said_to_be_not_told() -> None:
@@ -165,3 +233,37 @@ def test_a_plan_names_the_image_that_would_be_taken() -> None:
 def test_a_plan_says_how_weights_are_read_and_why(told: dict[str, Any], said: str) -> None:
     lines = plan_lines(PLAN, "a/b", 8000, served=told)
     assert lines[3] == f"Plan: its weights are read {said}"
+
+
+SERVING = {"model": "a/b", "port": 8000, "arguments": {"max_modle_len": 8192}}
+
+
+@pytest.mark.parametrize(
+    ("environment", "refused"),
+    [
+        ({"engine": "vllm"}, True),
+        ({"engine": "vllm", "python": ""}, True),
+        ({"engine": "vllm", "python": "/p"}, False),
+        ({"engine": "vllm", "extra_requirements": ["a-plugin"]}, False),
+        ({"engine": "llama_cpp"}, False),
+    ],
+)
+def test_a_dry_run_refuses_options_only_where_the_release_is_sure(
+    environment: dict[str, Any], refused: bool
+) -> None:
+    told = deploy_plan({"driver_version": "580.95.05"}, SERVING, environment)
+    assert ("inferops_server_arguments: vLLM " in told["refusal"]) == refused
+    assert bool(told["refusal"]) == refused
+    assert told["lines"][2].startswith("Plan: serve a/b")
+
+
+def test_a_dry_run_refuses_what_no_release_can_do_on_the_offer() -> None:
+    new = {**SERVING, "least_vllm": "0.25.0"}
+    with pytest.raises(AnsibleFilterError, match="driver"):
+        deploy_plan({"driver_version": "535.1"}, new, {"engine": "vllm"})
+
+
+def test_the_image_of_the_offer_is_in_the_plan() -> None:
+    offer = {"driver_version": "580.95.05", "engine_image": {"name": "a/image"}}
+    told = deploy_plan(offer, {"model": "a/b", "port": 1}, {"engine": "vllm"})
+    assert told["lines"][1].startswith("Plan: take what the image a/image has")

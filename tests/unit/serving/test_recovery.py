@@ -356,3 +356,36 @@ def test_a_server_that_nobody_asked_for_is_refused_with_those_that_there_are() -
 def test_gpus_that_somebody_uses_are_never_reset(gpu: dict[str, Any], refused: str) -> None:
     said = verdict(gpus=[GPU, {**GPU, **gpu}])["reset_refusal"]
     assert refused in said if refused else said == ""
+
+
+HELPED = {"helped": True, "message": "", "failure": {}}
+
+
+def test_its_memory_is_computed_where_that_is_of_interest_and_can_be() -> None:
+    assert verdict()["estimates"]
+    assert not verdict(server(health={**server()["health"], "state": "serving"}))["estimates"]
+    assert not verdict(gpus=[])["estimates"]
+    own = {**server()["spec"], "environment_names": ["CUDA_VISIBLE_DEVICES"]}
+    assert not verdict(server(spec=own))["estimates"]
+    assert not verdict(server(spec=None))["estimates"]
+
+
+def test_evidence_is_collected_before_steps_alone() -> None:
+    assert verdict()["collects"]
+    assert not verdict(apply=False)["collects"]
+    assert not verdict(server(health={**server()["health"], "state": "serving"}))["collects"]
+
+
+def test_what_clients_go_by_follows_a_server_that_was_mended() -> None:
+    spec = {**server()["spec"], "proxy_port": 8000}
+    mended = server(health={**server()["health"], "state": "serving"}, spec=spec)
+    step = {**verdict()["plan"][0], **HELPED, "seconds": 1.0}
+    told = verdict(mended, tried=[step], proxied=True)
+    assert (told["keeps_proxy"], told["reopens"]) == (True, True)
+    assert not verdict(mended, tried=[step])["keeps_proxy"]
+    assert not verdict(server(spec=spec), tried=[step], proxied=True)["keeps_proxy"]
+    untouched = verdict(mended, proxied=True)
+    assert (untouched["keeps_proxy"], untouched["reopens"]) == (False, False)
+    bare = {**spec, "proxy_port": None}
+    bared = verdict(server(health=mended["health"], spec=bare), tried=[step], proxied=True)
+    assert not bared["keeps_proxy"]

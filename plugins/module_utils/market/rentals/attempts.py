@@ -179,6 +179,15 @@ class Failure:
         return bool(self.stage) and self.blame == "machine"
 
 
+def fallen_silent(looks: Iterable[Mapping[str, Any]]) -> str:
+    """What is said of a host that let us in and answers one of these tasks no more; else empty."""
+    silent = next((look for look in looks if look.get("unreachable")), None)
+    if silent is None:
+        return ""
+    said = silent.get("msg") or "no reason known"
+    return f"The host accepted SSH and does not answer any more: {said}"
+
+
 def _lacks_our_image(failure: Failure, created: Mapping[str, Any]) -> bool:
     """Whether no host gets the image with an engine in it that we chose, and nobody asked for."""
     ours = bool((created.get("offer") or {}).get("engine_image"))

@@ -576,6 +576,7 @@ class Desk:
     def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
         at = mark.deadline if mark else 0
         options = self._options
+        nobody_accepted = options["allow_unenforced_deadline"] or options["no_deadline"]
         return {
             "at": at,
             "hours": round((at - since) / 3600, 2) if at else None,
@@ -585,8 +586,9 @@ class Desk:
                 at,
                 self._provider.enforces_deadline,
                 options["reaper"],
-                options["allow_unenforced_deadline"] or options["no_deadline"],
+                nobody_accepted,
             ),
+            "nobody_accepted": nobody_accepted,
         }
 
     def _release_all(self, rentals: list[Rental], unproven: Iterable[UnprovenAbsence] = ()) -> None:

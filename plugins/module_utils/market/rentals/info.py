@@ -13,7 +13,7 @@ from ..clock import Clock
 from ..errors import MarketError
 from ..failing import failure
 from ..mark import check_name
-from ..model import RUNNING, SILENT, Rental, rate
+from ..model import RUNNING, SILENT, STOPPED, Rental, rate
 from ..own import is_own, own_rental
 from ..providers.provider import HOST, NOBODY, Provider
 from ..secret import SHORT_WARNING, is_short
@@ -100,7 +100,9 @@ def _of_own(given: Mapping[str, Any]) -> dict[str, Any]:
     name = given["name"]
     untold = dict.fromkeys(("remaining_seconds", "contract_remaining_seconds"))
     bill = {"billed_usd_per_hour": 0.0, "cost_usd": 0.0, "enforced_by": NOBODY, **untold}
-    found = [{**own_rental(given["provider"], name), **bill}] if name else []
+    # The inventory knows the way to it.
+    known = {**bill, "can_be_reached": False}
+    found = [{**own_rental(given["provider"], name), **known}] if name else []
     return {"changed": False, "rentals": found, "unasked": [], "warnings": []}
 
 
@@ -118,7 +120,13 @@ def _told(
         "enforced_by": enforced_by(rental, provider),
         "known_hosts": known_hosts(rental, secret),
         "brings_host_key": provider.delivers_host_key,
+        "can_be_reached": can_be_reached(rental),
     }
+
+
+def can_be_reached(rental: Rental) -> bool:
+    """Whether somebody may answer on it: nobody does where its provider says it stands still."""
+    return bool(rental.ssh) and rental.status != STOPPED
 
 
 def enforced_by(rental: Rental, provider: Provider) -> str:

@@ -47,6 +47,20 @@ class Failed:
     evidence: str = ""
 
 
+def what_failed(task: str, result: Mapping[str, Any], verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """The task that ended a deploy, its message and its diagnosis, from what it returned.
+
+    *verdict* is that of the last attempt to rent that failed, empty for none. Where that ended the
+    deploy, its message says of a rental that it bills, and what becomes of it is still to come.
+    """
+    # A file that cannot be included has a reason and no message.
+    message = result.get("msg") or result.get("reason") or "no message"
+    # Whatever is odd about it, an answer lets the bill be stopped.
+    if "attempt" in verdict and message == verdict.get("told"):
+        message = verdict["attempt"].get("message", message)
+    return {"task": task, "message": str(message), "diagnosis": result.get("failure") or {}}
+
+
 def failed_attempt(ledger: Ledger, max_attempts: int) -> str:
     """What is said of the last attempt of *ledger*, which makes room for the next one."""
     attempt = ledger.attempts[-1]
