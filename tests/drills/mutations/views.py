@@ -85,7 +85,7 @@ MUTATIONS = (
     ),
     Mutation(
         "others-hide-what-bills",
-        "what other scopes rent is looked at in place of what lists miss, and a second one is rented",
+        "what other scopes rent is looked at in place of what lists miss: two are rented",
         f"{MARKET}/rentals/desk.py",
         "self._account.unlisted(whole, name)",
         "self._account.unlisted(listed, name)",

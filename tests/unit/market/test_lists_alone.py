@@ -159,9 +159,7 @@ def end(place: Place) -> None:
 def test_what_others_rent_does_not_hide_what_a_list_misses(billed: Place) -> None:
     """Where bills have no names, those of other scopes come first: theirs are in the list."""
     (first,) = (
-        one["id"]
-        for one in billed.run("rental_info")["rentals"]
-        if one["mark"]["name"] == "gpu-1"
+        one["id"] for one in billed.run("rental_info")["rentals"] if one["mark"]["name"] == "gpu-1"
     )
     for number in range(6):
         billed.simulator.market.advance(60)
@@ -176,7 +174,9 @@ def test_what_others_rent_does_not_hide_what_a_list_misses(billed: Place) -> Non
 
 
 @pytest.mark.parametrize("place", BILLS_TOO, indirect=True)
-@pytest.mark.parametrize("trouble", [{"kind": "garble"}, {"kind": "reply", "status": 200, "body": {}}])
+@pytest.mark.parametrize(
+    "trouble", [{"kind": "garble"}, {"kind": "reply", "status": 200, "body": {}}]
+)
 def test_an_odd_read_of_what_has_ended_keeps_nobody_from_renting(
     billed: Place, trouble: dict[str, Any]
 ) -> None:
