@@ -111,7 +111,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     RequestRefused,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate_of
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.asking import (
     ask_all,
@@ -197,7 +197,7 @@ def main() -> None:
                 remedy="Run deploy to rent a host.",
                 money=lifecycle.account.sure("Nothing bills under it."),
             )
-        stakes += f" Rental {found[0].id} goes on billing {rate(found[0].billed_usd_per_hour)}."
+        stakes += f" Rental {found[0].id} goes on billing {rate_of(found[0])}."
         now = lifecycle.account.now()
         rental = extended(module, lifecycle, found[0], now)
     except (MarketError, ValueError) as error:

@@ -132,7 +132,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import 
     UnprovenAbsence,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.failing import fail
-from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate
+from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Rental, rate, rate_of
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.asking import (
     ask_all,
@@ -202,12 +202,13 @@ def too_many_orphans(module: AnsibleModule, judged: list[Judgement]) -> MarketEr
     most = module.params["max_orphans"]
     if not module.params["release"] or len(doomed) <= most:
         return None
-    usd_per_hour = sum(one.rental.billed_usd_per_hour or 0.0 for one in doomed)
+    rates = [one.rental.billed_usd_per_hour for one in doomed]
+    told = f"{'at least ' if None in rates else ''}{rate(sum(filter(None, rates)))}"
     return RequestRefused(
         f"{len(doomed)} orphans would be released, more than max_orphans ({most}) allows, so none "
         "was.",
         remedy="Look at the verdicts; if they are right, raise max_orphans.",
-        money=f"The orphans bill {rate(usd_per_hour)}. See {doomed[0].rental.console_url}",
+        money=f"The orphans bill {told}. See {doomed[0].rental.console_url}",
     )
 
 
@@ -228,7 +229,7 @@ def problem(judged: list[Judgement], unproven: list[UnprovenAbsence]) -> MarketE
     if not unknown and not unproven:
         return None
     told = [f"Rental {one.rental.id} cannot be judged: {one.reason}." for one in unknown]
-    rates = [f"{one.rental.id} bills {rate(one.rental.billed_usd_per_hour)}" for one in unknown]
+    rates = [f"{one.rental.id} bills {rate_of(one.rental)}" for one in unknown]
     told += [error.cause for error in unproven]
     places = dict.fromkeys(one.rental.console_url for one in unknown)
     remedy = f"See {', '.join(places)}. " if places else ""

@@ -128,6 +128,7 @@ class Controller:
     ) -> Controller:
         """A home folder with the fleet's SSH key pair, where the roles look for it."""
         (home / ".ssh").mkdir(mode=0o700, parents=True)
+        (home / "tmp").mkdir()
         for suffix in ("", ".pub"):
             shutil.copy(f"{key_pair}{suffix}", home / ".ssh" / f"inferops_ed25519{suffix}")
         return cls(home, url, settings or {})
@@ -147,6 +148,8 @@ class Controller:
         return {
             **inherited,
             "HOME": str(self.home),
+            # Modules that are killed leave what they have unpacked: it goes with the home.
+            "TMPDIR": str(self.home / "tmp"),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "LC_ALL": "C.UTF-8",
             "INFEROPS_CLOCK": f"{clock.simulated_base} {clock.real_base} {clock.scale}",

@@ -22,6 +22,7 @@ import queue
 import random
 import secrets
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -491,6 +492,14 @@ def main() -> int:
     """Run the faults, print what is wrong with each, and end with the RESULT line."""
     given = parser().parse_args()
     check_names(given.only)
+    with tempfile.TemporaryDirectory(prefix="inferops-faults-") as folder:
+        # Ansible's own files of all operations: those that are killed take none of theirs away.
+        os.environ |= {"TMPDIR": folder, "ANSIBLE_LOCAL_TEMP": folder}
+        return drilled(given)
+
+
+def drilled(given: argparse.Namespace) -> int:
+    """Run what was chosen; return the exit status."""
     can = capabilities()
     chosen = list(can) if given.provider == EVERY_PROVIDER else [given.provider]
     if unknown := set(chosen) - set(can):

@@ -373,10 +373,12 @@ def rate(price_usd_per_hour: float | None) -> str:
 
 def rate_of(rental: Rental) -> str:
     """What *rental* bills in words; where its price is not told, with where a person sees it."""
-    told = rate(rental.billed_usd_per_hour)
-    if rental.billed_usd_per_hour is None:
-        return f"{told} (see {rental.console_url})"
-    return told
+    return _rate_or_place(rental.billed_usd_per_hour, rental.console_url)
+
+
+def _rate_or_place(billed_usd_per_hour: float | None, console_url: str) -> str:
+    place = f" (see {console_url})" if billed_usd_per_hour is None and console_url else ""
+    return f"{rate(billed_usd_per_hour)}{place}"
 
 
 def _billed(status: str, running: float | None, stopped: float | None) -> float | None:
@@ -387,6 +389,11 @@ def rental_billed_usd_per_hour(rental: Mapping[str, Any]) -> float | None:
     """What a rental, as modules return it, bills as it is now; None where that is not told."""
     prices = (rental.get("price_usd_per_hour"), rental.get("stopped_usd_per_hour"))
     return _billed(str(rental.get("status")), *prices)
+
+
+def rental_rate(rental: Mapping[str, Any]) -> str:
+    """As :func:`rate_of`, of a rental as modules return it."""
+    return _rate_or_place(rental_billed_usd_per_hour(rental), str(rental.get("console_url") or ""))
 
 
 def rental_since(rental: Mapping[str, Any]) -> float:

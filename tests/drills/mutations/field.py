@@ -193,7 +193,7 @@ MUTATIONS = (
         "rented-beside-what-lists-miss",
         "a list that is behind rents a second one",
         f"{MARKET}/rentals/desk.py",
-        "return [] if self._dry_run else self._account.unlisted(listed, name)",
+        "return [] if self._dry_run else self._account.unlisted(whole, name)",
         "return []",
         (f"{LABELS}::test_lists_that_are_behind_rent_no_second_one",),
     ),

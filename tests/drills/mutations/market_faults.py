@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import MARKET, READY, SHARING, UNIT, UNTOLD
+from tests.drills.mutations.paths import MARKET, MODULES, OUTCOME, READY, SHARING, UNIT, UNTOLD
 
 MUTATIONS = (
     Mutation(
@@ -37,9 +37,22 @@ MUTATIONS = (
         "unknown-price-without-a-place",
         "a rental whose price is not told bills, and nobody says where",
         f"{MARKET}/model.py",
-        """        return f"{told} (see {rental.console_url})"\n""",
-        "        return told\n",
-        (f"{UNTOLD}::test_a_price_that_is_not_told_is_said_with_where_it_is_shown",),
+        """    place = f" (see {console_url})" if""",
+        """    place = "" if""",
+        (
+            f"{UNTOLD}::test_a_price_that_is_not_told_is_said_with_where_it_is_shown",
+            f"{UNTOLD}::test_what_may_be_ended_at_any_moment_is_told_with_where_its_price_is_shown",
+            f"{UNTOLD}::test_a_price_that_is_not_told_is_said_and_not_zero",
+            OUTCOME,
+        ),
+    ),
+    Mutation(
+        "unknown-price-counted-as-none",
+        "what orphans bill is told without those whose price nobody knows, as if that were all",
+        f"{MODULES}/rental_reap.py",
+        "'at least ' if None in rates else ''",
+        "''",
+        (f"{UNTOLD}::test_what_orphans_bill_is_told_as_the_least_where_a_price_is_not_told",),
     ),
     Mutation(
         "ending-rental-is-kept",

@@ -84,6 +84,39 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "others-hide-what-bills",
+        "what other scopes rent is looked at in place of what lists miss: two are rented",
+        f"{MARKET}/rentals/desk.py",
+        "self._account.unlisted(whole, name)",
+        "self._account.unlisted(listed, name)",
+        (f"{ALONE}::test_what_others_rent_does_not_hide_what_a_list_misses[runpod]",),
+    ),
+    Mutation(
+        "one-odd-read-ends-the-deploy",
+        "one odd answer about a rental that has ended keeps everybody from renting",
+        f"{MARKET}/rentals/account.py",
+        "                if not self._may_ask_again(attempt, until, error):\n"
+        "                    raise ProviderUnavailable(\n",
+        "                if True:\n                    raise ProviderUnavailable(\n",
+        (
+            f"{ALONE}::test_an_odd_read_of_what_has_ended_keeps_nobody_from_renting[trouble0-runpod]",
+        ),
+    ),
+    Mutation(
+        "rented-beside-what-cannot-be-read",
+        "a second one is rented beside what bills, is in no list, and cannot be read",
+        f"{MARKET}/rentals/account.py",
+        "                    raise ProviderUnavailable(\n"
+        '                        f"Rental {rental_id} was charged',
+        "                    return None\n"
+        "                    raise ProviderUnavailable(\n"
+        '                        f"Rental {rental_id} was charged',
+        (
+            f"{ALONE}::test_nothing_is_rented_beside_what_bills_and_cannot_be_read[runpod]",
+            f"{ALONE}::test_nothing_is_rented_beside_what_bills_and_cannot_be_read[vastai]",
+        ),
+    ),
+    Mutation(
         "odd-port-hides-the-rental",
         "one odd port keeps deploy and status from a rental that bills",
         f"{MARKET}/providers/fields.py",

@@ -206,7 +206,7 @@ def test_what_a_list_may_miss_keeps_no_reaper_from_what_it_shows(market: Market)
     market.rent("gpu-2")
     market.run("rental", name="gpu-2", scope="test", state="absent")
     market.pass_hours(2)
-    market.fault("garble", on="get", times=2)
+    market.fault("garble", on="get", times=3)
     told = market.run("rental_reap", scope="test", release=True)
     assert {one["id"]: one["outcome"] for one in told["verdicts"]}[first] == "released"
     assert "may miss could not be looked at" in warned(told)

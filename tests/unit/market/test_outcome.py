@@ -181,9 +181,9 @@ def test_a_host_that_does_not_answer_and_its_evidence_are_named() -> None:
         ),
         (
             Release("", "release"),
-            {"id": "7", "price_usd_per_hour": None},
-            "Rental 7 is older than this run, so it was kept: it bills at an unknown price until "
-            "playbook inferops.gpu.teardown releases it.",
+            {"id": "7", "price_usd_per_hour": None, "console_url": "https://a.example/"},
+            "Rental 7 is older than this run, so it was kept: it bills at an unknown price (see "
+            "https://a.example/) until playbook inferops.gpu.teardown releases it.",
         ),
     ],
     ids=[

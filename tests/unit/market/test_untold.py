@@ -219,7 +219,7 @@ def test_a_price_that_is_not_told_is_said_and_not_zero(fakes: Fakes) -> None:
     fakes.world.clock.sleep(7200)
     result = fakes.run("rental_info", scope="test", warn_hours=1)
     assert result["rentals"][0]["price_usd_per_hour"] is None
-    assert "at an unknown price" in str(result["warnings"])
+    assert f"at an unknown price (see {rental.console_url})" in str(result["warnings"])
 
 
 def test_a_price_that_is_not_told_is_said_with_where_it_is_shown(fakes: Fakes) -> None:
@@ -229,6 +229,29 @@ def test_a_price_that_is_not_told_is_said_with_where_it_is_shown(fakes: Fakes) -
     fakes.world.clock.sleep(60)
     told = fakes.run("rental_extend", scope="test", name="gpu-1", hours=30)["failure"]["money"]
     assert f"at an unknown price (see {rental.console_url})" in told
+
+
+def test_what_may_be_ended_at_any_moment_is_told_with_where_its_price_is_shown(
+    fakes: Fakes,
+) -> None:
+    fakes.rent(deadline_hours=1)
+    ((rental_id, rental),) = fakes.world.rentals.items()
+    fakes.world.rentals[rental_id] = replace(rental, price_usd_per_hour=None)
+    fakes.world.clock.sleep(7200)
+    refused = fakes.rent(deadline_hours=1)["failure"]
+    assert "is past its deadline" in refused["cause"]
+    assert f"at an unknown price (see {rental.console_url})" in refused["money"]
+
+
+def test_what_orphans_bill_is_told_as_the_least_where_a_price_is_not_told(fakes: Fakes) -> None:
+    fakes.rent()
+    fakes.rent("gpu-2")
+    rental_id, rental = next(iter(fakes.world.rentals.items()))
+    fakes.world.rentals[rental_id] = replace(rental, price_usd_per_hour=None)
+    fakes.world.clock.sleep(7200)
+    spared = {"strict": True, "confirm_scope": "test", "names": ["gpu-3"], "max_orphans": 1}
+    told = fakes.run("rental_reap", scope="test", release=True, **spared)["failure"]["money"]
+    assert "The orphans bill at least 1.9" in told
 
 
 # What is ending.

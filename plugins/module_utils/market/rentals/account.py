@@ -14,7 +14,7 @@ from itertools import chain, islice, zip_longest
 from ..clock import Clock
 from ..errors import MarketError, ProviderUnavailable, RateLimited, UnprovenAbsence
 from ..mark import check_word, is_damaged, mark_of
-from ..model import DEAD, UNREADABLE, Rental, rate
+from ..model import DEAD, UNREADABLE, Rental, rate_of
 from ..providers.provider import Provider
 from .labels import damaged_warning, refuse_damaged
 from .presence import GONE, LOOKS_APART_SECONDS, Verdict, judge
@@ -22,10 +22,11 @@ from .shared_listing import SharedListing
 
 #: Hosts of one play that look within this time share one listing.
 SHARED_FOR_SECONDS = 5.0
-_LISTING_TRIES = 3
-_LISTING_AGAIN_SECONDS = 3.0
+#: An answer that cannot be used is asked for again, a few times.
+_TRIES = 3
+_AGAIN_SECONDS = 3.0
 #: Who has not answered for so long, by all tries of a call, is not asked again.
-_LISTING_PATIENCE_SECONDS = 200.0
+_PATIENCE_SECONDS = 200.0
 #: Of the rentals that a listing misses, so many are asked for by their ids.
 _MISSING_LOOKED_AT = 10
 #: Rentals that were charged for in this time may still be there. So many of them are asked for,
@@ -74,7 +75,15 @@ class Account:
         Raises ProviderUnavailable when one of this *name* is unreadable; to end it, its id is
         enough. Without a name such a one is among the others, which one odd row must not hide.
         """
-        found = self._of_scope(self._listed(self._clock.now() - max_age_seconds))
+        return self.of_scope(self.listed(max_age_seconds), name)
+
+    def listed(self, max_age_seconds: float = 0.0) -> list[Rental]:
+        """Every rental of the account, whosever it is, as listed at most so long ago."""
+        return self._listed(self._clock.now() - max_age_seconds)
+
+    def of_scope(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
+        """Those of *listed* that are the scope's, as :meth:`rentals` tells them."""
+        found = self._of_scope(listed)
         if name is not None:
             readable(named(found, name))
         return found
@@ -117,11 +126,11 @@ class Account:
 
         Somebody has written into it, and there is no second copy; or its seal is not the scope's.
         """
-        return self._damaged(self._listed(self._clock.now() - max_age_seconds), name)
+        return self._damaged(self.listed(max_age_seconds), name)
 
     def unclaimed(self, max_age_seconds: float) -> list[Rental]:
         """Rentals of the account that have no mark of any scope, which bill like all others."""
-        listed = self._listed(self._clock.now() - max_age_seconds)
+        listed = self.listed(max_age_seconds)
         damaged = {one.id for one in self._damaged(listed)}
         return [one for one in listed if one.mark is None and one.id not in damaged]
 
@@ -151,7 +160,9 @@ class Account:
     def unlisted(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
         """Rentals of the scope, or of *name*, that are charged for and that *listed* misses.
 
-        Lists come from replicas, and each of them may be behind. What is charged is another view.
+        *listed* is all of the account: bills tell of all, and not always of what. Lists come from
+        replicas, and each of them may be behind. What is charged is another view. Raises
+        ProviderUnavailable where one of them cannot be read.
         """
         if not self._provider.tells_charges:
             return []
@@ -170,9 +181,30 @@ class Account:
                 youngest_first.setdefault(mark.name if mark else "", []).append(rental_id)
         likely = filter(None, chain.from_iterable(zip_longest(*youngest_first.values())))
         most = _CHARGED_LOOKED_AT if name is None else _CHARGED_OF_A_NAME
-        seen = map(self._provider.get, islice(likely, most))
+        seen = map(self._charged_one, islice(likely, most))
         found = self._of_scope([rental for rental in seen if rental])
         return found if name is None else named(found, name)
+
+    def _charged_one(self, rental_id: str) -> Rental | None:
+        """A rental that is charged for and not listed, by its id; an odd answer is asked for again.
+
+        Where it stays odd nothing may be rented in its place: the same read would have to prove
+        that it is gone.
+        """
+        until = self._clock.now() + _PATIENCE_SECONDS
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._provider.get(rental_id)
+            except ProviderUnavailable as error:
+                if not self._may_ask_again(attempt, until, error):
+                    raise ProviderUnavailable(
+                        f"Rental {rental_id} was charged for lately and is in no list. Whose it is "
+                        f"and whether it is still there cannot be read: {error.cause}",
+                        remedy="Run again in some minutes; if it stays, see whether it bills at "
+                        f"{self._provider.console_url}",
+                    ) from error
+            self._clock.sleep(_AGAIN_SECONDS)
+        raise AssertionError("unreachable: the last try returns or raises")
 
     def _is_charged_as(self, label: str | None, name: str | None) -> bool:
         """Whether a bill with this label may be for a rental of the scope, or of *name*."""
@@ -268,19 +300,23 @@ class Account:
 
         *seen* are the rentals of the listing before.
         """
-        until = self._clock.now() + _LISTING_PATIENCE_SECONDS
-        for attempt in range(1, _LISTING_TRIES + 1):
+        until = self._clock.now() + _PATIENCE_SECONDS
+        for attempt in range(1, _TRIES + 1):
             try:
                 listed = self._trusted_listing(seen)
                 odd = any(rental.status == UNREADABLE for rental in self._of_scope(listed))
-                if attempt == _LISTING_TRIES or not odd:
+                if attempt == _TRIES or not odd:
                     return listed
             except ProviderUnavailable as error:
-                is_last = attempt == _LISTING_TRIES or self._clock.now() > until
-                if is_last or isinstance(error, RateLimited):
+                if not self._may_ask_again(attempt, until, error):
                     raise
-            self._clock.sleep(_LISTING_AGAIN_SECONDS)
+            self._clock.sleep(_AGAIN_SECONDS)
         raise AssertionError("unreachable: the last try returns or raises")
+
+    def _may_ask_again(self, attempt: int, until: float, error: MarketError) -> bool:
+        """Whether another try may help after *attempt*, which ended with *error*."""
+        is_last = attempt == _TRIES or self._clock.now() > until
+        return not is_last and not isinstance(error, RateLimited)
 
     def _trusted_listing(self, seen: set[str]) -> list[Rental]:
         listed = self._provider.list_rentals()
@@ -332,7 +368,7 @@ class Account:
 
 def duplicates_warning(rentals: list[Rental]) -> str:
     """What to tell about several rentals of one name, the one that counts first."""
-    told = ", ".join(f"{one.id} ({rate(one.billed_usd_per_hour)})" for one in rentals[1:])
+    told = ", ".join(f"{one.id} ({rate_of(one)})" for one in rentals[1:])
     return (
         f"Rental {rentals[0].id} is the one that is used, but {told} of {rentals[0].provider} "
         "bills under the same name."

@@ -24,7 +24,7 @@ from ..model import (
     check_image,
     check_public_key,
     is_dearer,
-    rate,
+    rate_of,
 )
 from ..offers.history import History
 from ..offers.ranking import RankedOffer, choose, traffic_usd
@@ -132,13 +132,14 @@ class Desk:
         Raises RequestRefused where another one may be of it, whose mark is damaged.
         """
         name = self._options["name"]
-        listed = self._account.rentals(SHARED_FOR_SECONDS, name)
+        whole = self._account.listed(SHARED_FOR_SECONDS)
+        listed = self._account.of_scope(whole, name)
         self._machines_in_use = {one.machine_id for one in listed if one.machine_id}
         existing = self._lasting(named(listed, name))
         if existing:
             return existing
         refuse_damaged(self._account.damaged(SHARED_FOR_SECONDS, name), name, RequestRefused)
-        return [] if self._dry_run else self._account.unlisted(listed, name)
+        return [] if self._dry_run else self._account.unlisted(whole, name)
 
     def last_known(self) -> list[Rental]:
         """The rentals of the name in the last listing that this controller has seen."""
@@ -293,7 +294,7 @@ class Desk:
                 f"Rental {rental.id} carries the mark {rental.label!r}, which is not the one that "
                 f"is to be {_DONE[self._options['state']]}, so it was left alone.",
                 remedy=f"Run teardown for its own name, or end it at {rental.console_url}",
-                money=f"It bills {rate(rental.billed_usd_per_hour)}.",
+                money=f"It bills {rate_of(rental)}.",
             )
         self._warn(
             f"The label of rental {rental.id} is {rental.label!r}, which is not the mark that it "
@@ -389,7 +390,7 @@ class Desk:
                 f"Rental {kept.id} is past its deadline, so it may be ended at any moment.",
                 remedy="Run playbook inferops.gpu.extend to keep it, or inferops.gpu.teardown and "
                 "then deploy to rent another one.",
-                money=f"It bills {rate(kept.billed_usd_per_hour)} until it is ended.",
+                money=f"It bills {rate_of(kept)} until it is ended.",
             )
 
     def _resolve(self, existing: list[Rental]) -> list[dict[str, Any]]:
@@ -612,8 +613,8 @@ def _started(rental: Rental, dry_run: bool) -> str:
     """What there is to say of a rental that stood still."""
     verbs = ("stands", "it would be") if dry_run else ("stood", "it is")
     return (
-        f"Rental {rental.id} {verbs[0]} still, {rate(rental.billed_usd_per_hour)}; {verbs[1]} "
-        f"started again, and bills {rate(rental.price_usd_per_hour)} then."
+        f"Rental {rental.id} {verbs[0]} still, {rate_of(rental)}; {verbs[1]} "
+        f"started again, and bills {rate_of(replace(rental, status=RUNNING))} then."
     )
 
 

@@ -13,7 +13,7 @@ from ..clock import Clock
 from ..errors import MarketError
 from ..failing import failure
 from ..mark import check_name
-from ..model import RUNNING, SILENT, STOPPED, Rental, rate
+from ..model import RUNNING, SILENT, STOPPED, Rental, rental_rate
 from ..own import is_own, own_rental
 from ..providers.provider import HOST, NOBODY, Provider
 from ..secret import SHORT_WARNING, is_short
@@ -151,7 +151,7 @@ def _deadline_warning(told: Mapping[str, Any], warn_hours: float) -> str:
     if remaining < 0:
         return (
             f"{name}: rental {told['id']} is past its deadline and still bills "
-            f"{rate(told['billed_usd_per_hour'])}. Run playbook inferops.gpu.reap."
+            f"{rental_rate(told)}. Run playbook inferops.gpu.reap."
         )
     return (
         f"{name}: rental {told['id']} ends in {remaining / 60:.0f} minutes. "

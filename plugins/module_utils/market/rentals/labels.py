@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from ..errors import MarketError
-from ..model import UNREADABLE, Rental, rate
+from ..model import UNREADABLE, Rental, rate_of
 
 
 def damaged_warning(damaged: list[Rental]) -> str:
     """What to tell about rentals of which nobody can say whose they are."""
-    rates = " ".join(f"{one.id} bills {rate(one.billed_usd_per_hour)}." for one in damaged)
+    rates = " ".join(f"{one.id} bills {rate_of(one)}." for one in damaged)
     return (
         f"{_why(damaged)} {rates} Whether it is needed is unknown, so it is neither used nor "
         f"released; see {damaged[0].console_url}"
@@ -30,7 +30,7 @@ def refuse_damaged(damaged: list[Rental], name: str, kind: type[MarketError]) ->
     raise kind(
         f"Whether {name} is rented is unknown: {_why(damaged)}",
         remedy=f"Either {', or '.join(ways)}, or end it at {damaged[0].console_url}",
-        money=" ".join(f"{one.id} bills {rate(one.billed_usd_per_hour)}." for one in damaged),
+        money=" ".join(f"{one.id} bills {rate_of(one)}." for one in damaged),
     )
 
 

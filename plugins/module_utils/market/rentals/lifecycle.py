@@ -21,7 +21,7 @@ from ..errors import (
     UnprovenAbsence,
 )
 from ..mark import SEALED, Mark
-from ..model import DEAD, STOPPED, Offer, Order, Rental, cost_usd, rate, rate_of
+from ..model import DEAD, RUNNING, STOPPED, Offer, Order, Rental, cost_usd, rate, rate_of
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
@@ -448,7 +448,7 @@ class Lifecycle:
         Raises OfferGone where the start was accepted or refused for want of its GPUs. It may run
         later then, and bill, until it is released.
         """
-        money = f"It may bill {rate(rental.price_usd_per_hour)} from now on."
+        money = f"It may bill {rate_of(replace(rental, status=RUNNING))} from now on."
         seen, last = self._changed(
             lambda: self._provider.start(rental.id),
             rental.id,

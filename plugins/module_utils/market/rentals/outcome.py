@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..model import rental_billed_usd_per_hour
+from ..model import rental_billed_usd_per_hour, rental_rate
 from .attempts import RELEASE, Ledger
 
 _TEARDOWN = "playbook inferops.gpu.teardown"
@@ -198,7 +198,7 @@ def _kept(release: Release, rental: Mapping[str, Any], cost_usd: float) -> str:
 
 def _rate(rental: Mapping[str, Any], bills: str = "it bills") -> str:
     price = rental_billed_usd_per_hour(rental)
-    told = "at an unknown price" if price is None else f"{price:.4f} dollars per hour"
+    told = rental_rate(rental) if price is None else f"{price:.4f} dollars per hour"
     return f"{bills} {told}"
 
 

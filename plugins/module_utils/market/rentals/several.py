@@ -21,7 +21,7 @@ from ..errors import (
     UnprovenAbsence,
 )
 from ..mark import draw_nonce
-from ..model import Rental, rate
+from ..model import Rental, rate_of
 from ..offers.ranking import RankedOffer
 from ..offers.runners_up import runners_up
 from .account import readable
@@ -147,7 +147,7 @@ class Desks:
             if not ends:
                 self._warn(
                     f"Rental {first.id} of {first.provider} is the one that is used, but "
-                    f"{rental.id} of {rental.provider} bills {rate(rental.billed_usd_per_hour)} "
+                    f"{rental.id} of {rental.provider} bills {rate_of(rental)} "
                     "under the same name. Deploy again in some minutes to release it, or run "
                     "playbook inferops.gpu.reap."
                 )
