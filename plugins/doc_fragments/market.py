@@ -74,7 +74,8 @@ options:
   accounts:
     description:
       - The accounts at several marketplaces, each of which may have what is looked for. The best
-        offer of all is rented. Then O(provider), O(api_key) and the like count for nothing.
+        offer of all is rented. Then O(api_key) and the like count for nothing, and O(provider) only
+        where it is V(ssh) or V(local), for which nothing is rented.
       - All are asked at once. Keys follow from the scope's secret, so several need one.
     type: list
     elements: dict

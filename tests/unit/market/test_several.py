@@ -381,3 +381,15 @@ def test_all_are_asked_at_the_same_time(markets: Markets) -> None:
     assert told["unasked"] == []
     assert waiting == set()
     assert not both.broken
+
+
+@pytest.mark.parametrize("provider", ["ssh", "local"])
+def test_a_host_of_the_users_own_is_no_rental_whatever_accounts_there_are(
+    markets: Markets, provider: str
+) -> None:
+    told = markets.rent(provider=provider)
+    assert (told["changed"], told["rental"]["own"]) == (False, True)
+    assert markets.run("rental_info", provider=provider, name="gpu-1")["rentals"][0]["own"] is True
+    assert set(markets.billing().values()) == {0}
+    asked = [one for simulator in markets.simulators.values() for one in simulator.journal.entries()]
+    assert asked == []
