@@ -27,6 +27,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import k
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import write_json
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import evidence as gathering
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.limits import Limit
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.remedies import (
@@ -152,7 +153,8 @@ def test_a_new_cause_is_one_entry_and_one_excerpt() -> None:
     shown = {excerpt.cause for excerpt in FAILING}
     for entry in FAILURES:
         assert entry.id in shown or entry.signals, f"{entry.id} has no excerpt"
-        known = entry.id in BY_CAUSE or intent_of(entry.change) in BY_CHANGE
+        intent = intent_of(entry.change, entry.engine or DEFAULT)
+        known = entry.id in BY_CAUSE or intent in BY_CHANGE
         assert known, f"nothing helps {entry.id}"
 
 
