@@ -126,7 +126,10 @@ def test_no_shared_fact_passes_under_the_name_of_any_role_or_playbook() -> None:
     assert {name for name in told if told[name] is None} == OF_THE_ROLE
     for name, text in told.items():
         # Where a role has to do with the server alone, its key is meant, and not the account's.
-        right = [named[name], *(named[name].replace("_", f"_{of}_", 1) for of in ("server", "model"))]
+        right = [
+            named[name],
+            *(named[name].replace("_", f"_{of}_", 1) for of in ("server", "model")),
+        ]
         assert text is None or any(f": use {one}, or rename" in text for one in right), text
     for name in sorted(OF_THE_ROLE - set(variables.options())):
         assert variables.taken(name), name

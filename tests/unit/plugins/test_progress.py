@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils import bills
+from tests.hanging import HANGS_AFTER_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -93,7 +94,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     ).stdout
 
