@@ -126,7 +126,6 @@ class LambdaCloud(RestProvider):
     can_change_mark = True
     delivers_host_key = True
     # Its user data can be one.
-    runs_start_script = True
     attaches_keys = False
     tells_gpu_names = True
     keeps_second_mark = True

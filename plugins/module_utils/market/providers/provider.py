@@ -116,12 +116,8 @@ class Provider(ABC):
     can_stop: ClassVar[bool] = False
     #: Bring a host key along with the rental request; without, the first contact is trusted.
     delivers_host_key: ClassVar[bool] = False
-    #: Run a script of ours at the start of a host, before anybody logs in.
-    runs_start_script: ClassVar[bool] = False
     #: Let a key in after the rental request; without, the one that came with it is all there is.
     attaches_keys: ClassVar[bool] = True
-    #: Call an address of ours when a rental changes.
-    sends_webhooks: ClassVar[bool] = False
     #: Tell machines apart, so that one that failed can be shunned.
     tells_machines: ClassVar[bool] = False
     #: Tell what it has charged: a second view of what is rented beside its lists.

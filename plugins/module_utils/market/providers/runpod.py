@@ -132,7 +132,6 @@ class RunPod(RestProvider):
     )
     can_change_mark = True
     delivers_host_key = True
-    runs_start_script = True
     attaches_keys = False
     tells_gpu_names = True
     keeps_second_mark = True

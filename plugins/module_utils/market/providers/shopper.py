@@ -126,7 +126,6 @@ class GpuShopper(RestProvider):
         verified=False,
     )
     delivers_host_key = True
-    runs_start_script = True
     attaches_keys = False
     # As long as it runs. Beside it a switch is sent along that ends the host from the inside.
     enforces_deadline = PROVIDER

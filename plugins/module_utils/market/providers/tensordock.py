@@ -136,7 +136,6 @@ class TensorDock(RestProvider):
         verified=True,
     )
     delivers_host_key = True
-    runs_start_script = True
     attaches_keys = False
     tells_gpu_names = True
     # No instance has a key of its own, and one that is shut down keeps its GPU and bills on.

@@ -183,7 +183,6 @@ class VastAI(RestProvider):
     can_change_mark = True
     can_stop = True
     delivers_host_key = True
-    runs_start_script = True
     tells_machines = True
     tells_charges = True
     tells_bill = True

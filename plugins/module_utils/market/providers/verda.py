@@ -190,7 +190,6 @@ class Verda(RestProvider):
     )
     can_change_mark = True
     delivers_host_key = True
-    runs_start_script = True
     attaches_keys = False
     tells_account = True
     tells_gpu_names = True
