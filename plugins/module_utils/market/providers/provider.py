@@ -47,6 +47,8 @@ class Credential:
     option: str
     environment: tuple[str, ...]
     required: bool = True
+    #: What the documentation says of the option. All of ``api_key`` have one sentence in common.
+    description: str = "A part of what the account logs in with."
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Provider(ABC):
     ssh_user: ClassVar[str]
     #: What is rented where a wish leaves it open.
     usual: ClassVar[Usual]
+    #: The same for the documentation of option ``provider``, as the rest of a sentence.
+    usual_in_words: ClassVar[str]
     #: By engine: the images that have it already, and let in whoever logs in at this provider.
     engine_images: ClassVar[Mapping[str, EngineImages]] = {}
 
