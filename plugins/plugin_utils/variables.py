@@ -492,7 +492,10 @@ def _shared(name: str) -> str | None:
 
     What several of them go by has one name, whichever it is wanted for, or seems to be.
     """
-    part = next(part for part in sorted(_mentioned(), key=len) if name.startswith(f"{part}_"))
+    parts = (part for part in sorted(_mentioned(), key=len) if name.startswith(f"{part}_"))
+    part = next(parts, None)
+    if part is None:
+        return None
     rest = name.removeprefix(f"{part}_")
     subject = part.partition("_")[0]  # as in model_cache_home, which is inferops_model_home
     own = [f"{SHARED}{name}", f"{SHARED}{subject}_{rest}", f"{SHARED}{rest}"]

@@ -151,7 +151,9 @@ def test_a_name_that_is_not_ours_is_refused_with_the_one_that_was_meant(
     )
 
 
-@pytest.mark.parametrize("name", ["stack_owner", "status_page", "rent_per_month", "driver_license"])
+@pytest.mark.parametrize(
+    "name", ["stack_owner", "status_page", "rent_per_month", "driver_license", "ansible_host"]
+)
 def test_a_variable_of_the_users_own_passes(name: str) -> None:
     assert variables.unknown(name) is None
 
