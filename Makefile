@@ -137,6 +137,7 @@ awx-config: $(READY) ## Write what AWX is told (awx/) from argument specificatio
 docs: $(READY) ## Write what documents take from the code: the roles' README files, what marketplaces can do and the simulator answers
 	@$(BIN)/python -m tests.tools.role_readmes
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.provider_table
+	@PYTHONPATH=collections $(BIN)/python -m tests.tools.market_fragment
 	@PYTHONPATH=collections $(BIN)/python -m tests.tools.endpoints
 
 format: $(READY) ## Format the Python files

@@ -30,11 +30,11 @@ options:
       - For V(shadeform), image C(shade_os), which stands for the newest operating system of a
         machine that has drivers and boots for as long as an image of 10 GiB takes, 40 GiB of disk,
         and verified hosts alone, which all are.
+      - For V(shopper), image C(nvidia/cuda:12.6.3-runtime-ubuntu22.04), the only one that it
+        starts, of 1.2 GiB, 50 GiB of disk, and reliability 0.95.
       - For V(tensordock), image C(ubuntu2404_ml_pytorch) whose boot takes as long as if 10 GiB were
         fetched, 40 GiB of disk, and verified hosts alone, which are those of its locations of tier
         3 and more.
-      - For V(shopper), image C(nvidia/cuda:12.6.3-runtime-ubuntu22.04), the only one that it
-        starts, of 1.2 GiB, 50 GiB of disk, and reliability 0.95.
       - For V(vastai), image C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk,
         reliability 0.95, verified hosts alone, and a line that fetches all within 1 hour.
       - For V(verda), image C(ubuntu-24.04-cuda-13.0-open-docker) of 2 GiB, 60 GiB of disk, and
@@ -55,12 +55,14 @@ options:
   client_id:
     description:
       - What the account logs in with, where those are a name and O(client_secret).
-      - Without it, E(VERDA_CLIENT_ID) is read for V(verda).
+      - Without it, the environment variable of the provider is read on the controller,
+        E(VERDA_CLIENT_ID) for V(verda).
     type: str
   client_secret:
     description:
       - The secret of O(client_id).
-      - Without it, E(VERDA_CLIENT_SECRET) is read for V(verda).
+      - Without it, the environment variable of the provider is read on the controller,
+        E(VERDA_CLIENT_SECRET) for V(verda).
     type: str
   api_url:
     description:
@@ -74,7 +76,8 @@ options:
   accounts:
     description:
       - The accounts at several marketplaces, each of which may have what is looked for. The best
-        offer of all is rented. Then O(provider), O(api_key) and the like count for nothing.
+        offer of all is rented. Then O(api_key) and the like count for nothing, and O(provider) only
+        where it is V(ssh) or V(local), for which nothing is rented.
       - All are asked at once. Keys follow from the scope's secret, so several need one.
     type: list
     elements: dict

@@ -57,7 +57,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check 
 _ROOT = Path(__file__).resolve().parents[2]
 SHARED = "inferops_"
 #: How alike a name must be to count as meant. Role names are common words, so that a variable of
-#: the user's own such as ``stack_name`` must pass.
+#: the user's own such as ``stack_owner`` must pass.
 _ALIKE = 0.85
 _MODEL = re.compile(r"/[^\0]+|[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _KINDS = {
@@ -168,8 +168,16 @@ def ours(variables: Mapping[str, Any]) -> list[str]:
 
 def unknown(name: str) -> str | None:
     """What is wrong with a name that begins like ours, or None."""
-    mentioned = _mentioned()
-    if any(name in names for names in mentioned.values()):
+    if name in options():
+        return None
+    shared = _shared(name)
+    # What a role works out for itself may look like one; as an extra variable it is refused.
+    if shared and name not in _set_by_roles():
+        return (
+            f"{name} is not a variable of inferops.gpu: use {shared}, or rename it where it is one "
+            "of your own."
+        )
+    if any(name in names for names in _mentioned().values()):
         return None
     meant = _meant(name)
     if meant:
@@ -479,14 +487,24 @@ def _numbers(value: Any) -> Iterator[Any]:
         yield value
 
 
+def _shared(name: str) -> str | None:
+    """The shared variable that a name of one role or playbook stands for, or None.
+
+    What several of them go by has one name, whichever it is wanted for, or seems to be.
+    """
+    parts = (part for part in sorted(_mentioned(), key=len) if name.startswith(f"{part}_"))
+    part = next(parts, None)
+    if part is None:
+        return None
+    rest = name.removeprefix(f"{part}_")
+    subject = part.partition("_")[0]  # as in model_cache_home, which is inferops_model_home
+    own = [f"{SHARED}{name}", f"{SHARED}{subject}_{rest}", f"{SHARED}{rest}"]
+    used = [one for one in (*own, f"{SHARED}server_{rest}") if one in _mentioned()[part]]
+    return next((one for one in used + own if one in options()), None)
+
+
 def _meant(name: str) -> str | None:
     """The variable that somebody probably meant by a name that the collection does not have."""
-    part = next(part for part in sorted(_mentioned(), key=len) if name.startswith(f"{part}_"))
-    rest = name.removeprefix(f"{part}_")
-    # What several roles go by has one name, whichever of them it is wanted for.
-    for shared in (f"{SHARED}{rest}", f"{SHARED}server_{rest}"):
-        if shared in options() and shared in _mentioned()[part]:
-            return shared
     # Units come last in a name, so they are the first to be forgotten.
     longer = [option for option in sorted(options()) if option.startswith(f"{name}_")]
     alike = difflib.get_close_matches(name, options(), n=1, cutoff=_ALIKE)

@@ -33,6 +33,7 @@ from tests.attacks.stage import (
     plays,
     with_login,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.web import Reply, Request, json_reply
 from tests.tools.tree import REPOSITORY
 from tests.unit.market.ssh_host import SshHost, as_paramiko
@@ -141,7 +142,7 @@ def vault(stage: Stage) -> str:
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=True,
     )
     return str(password)

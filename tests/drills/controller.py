@@ -24,6 +24,7 @@ from typing import Any
 
 import yaml
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import DEFAULT_PROVIDER, dialect_of
 from tests.simulator.clock import Clock
 from tests.simulator.web import Reply, Request, Server, json_reply
@@ -86,7 +87,7 @@ def make_key_pair(folder: Path) -> Path:
     """Make the fleet's SSH key pair once: a credential, which every controller of it has."""
     pair = folder / "id_ed25519"
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "drill", "-f", str(pair)]
-    subprocess.run(command, check=True, timeout=30)
+    subprocess.run(command, check=True, timeout=HANGS_AFTER_SECONDS)
     return pair
 
 

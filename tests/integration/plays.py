@@ -17,6 +17,7 @@ from typing import Any
 
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import daemon
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,7 +132,9 @@ class Controller:
         ]
 
     def simulator(self, method: str, path: str, body: Any = None) -> Any:
-        reply = requests.request(method, f"{self.url}/simulator/{path}", json=body, timeout=30)
+        reply = requests.request(
+            method, f"{self.url}/simulator/{path}", json=body, timeout=HANGS_AFTER_SECONDS
+        )
         assert reply.status_code == 200, reply.text
         return reply.json()
 

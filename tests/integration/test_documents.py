@@ -24,6 +24,7 @@ import yaml
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
     PROVIDERS,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator, dialect_of
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
@@ -111,7 +112,7 @@ def dry_run(command: tuple[str, ...], folder: Path, status: int = 0) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         calls = [(entry["method"], entry["path"]) for entry in simulator.journal.entries()]

@@ -23,6 +23,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration.plays import ROOT, Run
 from tests.rig.ports import free_port
 from tests.simulator.hub import Hub
@@ -102,7 +103,7 @@ def play(tmp_path: Path, apart: list[str]) -> Play:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         return Run(done.returncode, done.stdout + done.stderr)

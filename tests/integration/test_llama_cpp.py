@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration.plays import Controller
 from tests.rig import tiny_gguf
 
@@ -47,7 +48,9 @@ def test_a_gguf_file_is_served_by_llama_cpp_from_renting_to_teardown(
 
     def ask(key: str, path: str = "/completions", **body: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {key}"}
-        return requests.post(f"{url}{path}", json={**question, **body}, headers=headers, timeout=60)
+        return requests.post(
+            f"{url}{path}", json={**question, **body}, headers=headers, timeout=HANGS_AFTER_SECONDS
+        )
 
     assert ask("another").status_code == 401
     answer = ask("key-of-clients").json()["choices"][0]["text"]

@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from tests.demo.__main__ import tunnels
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration import engine_image
 from tests.integration.plays import Controller
 from tests.rig.podman import podman
@@ -57,10 +58,14 @@ def test_a_fleet_serves_tells_no_secret_and_is_torn_down(
     assert len(endpoints) == 2
     for endpoint in endpoints:
         question = {"model": "inferops/tiny-llama", "prompt": "Hello", "max_tokens": 8}
-        refused = requests.post(f"{endpoint}/completions", json=question, timeout=60)
+        refused = requests.post(
+            f"{endpoint}/completions", json=question, timeout=HANGS_AFTER_SECONDS
+        )
         assert refused.status_code == 401
         key = {"Authorization": f"Bearer {secrets['inferops_server_api_key']}"}
-        answer = requests.post(f"{endpoint}/completions", json=question, headers=key, timeout=60)
+        answer = requests.post(
+            f"{endpoint}/completions", json=question, headers=key, timeout=HANGS_AFTER_SECONDS
+        )
         assert answer.json()["choices"][0]["text"].strip()
 
     private_key = (controller.folder / "ssh" / "key").read_text()

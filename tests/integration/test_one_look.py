@@ -26,6 +26,7 @@ import requests
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import proxies
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.matrix import rig
 from tests.matrix.rig import Host, gpu
 from tests.rig.ports import free_port
@@ -227,8 +228,11 @@ def test_a_server_behind_a_proxy_serves_stays_and_is_torn_down(
     assert status == 0, output
     assert f"Endpoint: http://127.0.0.1:{port}/v1 serves" in output
     url, asked = f"http://127.0.0.1:{port}", {"model": str(model), "prompt": "a"}
-    assert requests.post(f"{url}/v1/completions", json=asked, timeout=30).status_code == 401
-    assert requests.options(f"{url}/v1/completions", timeout=30).status_code == 401
+    assert (
+        requests.post(f"{url}/v1/completions", json=asked, timeout=HANGS_AFTER_SECONDS).status_code
+        == 401
+    )
+    assert requests.options(f"{url}/v1/completions", timeout=HANGS_AFTER_SECONDS).status_code == 401
 
     status, output = own.run("deploy", **wish)
     assert status == 0, output
@@ -243,7 +247,9 @@ def test_a_server_behind_a_proxy_serves_stays_and_is_torn_down(
     hers = {"Authorization": "Bearer key-of-alice"}
 
     def ask() -> requests.Response:
-        return requests.post(f"{url}/v1/completions", json=asked, headers=hers, timeout=30)
+        return requests.post(
+            f"{url}/v1/completions", json=asked, headers=hers, timeout=HANGS_AFTER_SECONDS
+        )
 
     assert ask().json()["choices"][0]["text"]
     assert SHORT in own.run("deploy", **more)[1]

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from tests.demo.__main__ import tunnels
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration import engine_image
 from tests.integration.plays import Controller, Run
 from tests.markets.own_hosts import NAME, inventory_of, rent
@@ -43,7 +44,7 @@ def test_a_host_of_ones_own_is_served_looked_at_and_left(controller: Controller)
     assert "Cost: none, for it is a host of your own" in deploy
     assert "Deadline: none" in deploy
     url = deploy.partition("Endpoint: ")[2].partition(" serves")[0]
-    assert requests.get(f"{url}/models", timeout=10).status_code == 401
+    assert requests.get(f"{url}/models", timeout=HANGS_AFTER_SECONDS).status_code == 401
     assert "changed=0" in play("deploy").message()
 
     status = play("status").message()

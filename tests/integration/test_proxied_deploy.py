@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration import engine_image
 from tests.integration.plays import Controller
 from tests.rig.podman import podman
@@ -39,7 +40,9 @@ def test_a_server_behind_a_proxy_serves_changes_nothing_again_and_is_torn_down(
     (url,) = set(re.findall(r"Endpoint: (http://127\.0\.0\.1:\d+)/v1 serves", run.message()))
 
     def status(method: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> int:
-        return requests.request(method, url + path, headers=headers, timeout=60, **more).status_code
+        return requests.request(
+            method, url + path, headers=headers, timeout=HANGS_AFTER_SECONDS, **more
+        ).status_code
 
     question = {"model": "inferops/tiny-llama", "prompt": "Hello", "max_tokens": 8}
     for method, path in (

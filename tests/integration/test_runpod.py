@@ -17,6 +17,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runpod import RunPod
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.drills.controller import rent_playbook
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration.plays import Controller
 from tests.simulator import daemon
 from tests.simulator.hosts import container_names
@@ -25,8 +26,6 @@ from tests.unit.market.conftest import PUBLIC_KEY
 
 #: Nobody but a reaper is counted on to end a pod.
 RUNPOD = {"inferops_provider": RunPod.name, "inferops_reaper": True}
-#: The switch looks every 5 s and the release takes a moment, on a busy machine a longer one.
-SWITCH_SECONDS = 60
 LIFETIME_SECONDS = 20
 
 
@@ -71,5 +70,5 @@ def test_a_pod_that_nobody_ever_connects_to_ends_itself_with_its_own_key(
     while time.time() < mark.deadline - 1:
         assert controller.rentals(), "it ended before its deadline"
         time.sleep(0.5)
-    assert daemon.wait(lambda: controller.rentals() == [], SWITCH_SECONDS), "it still bills"
-    assert daemon.wait(lambda: container_names(controller.instance.name) == [], SWITCH_SECONDS)
+    assert daemon.wait(lambda: controller.rentals() == [], HANGS_AFTER_SECONDS), "it still bills"
+    assert daemon.wait(lambda: container_names(controller.instance.name) == [], HANGS_AFTER_SECONDS)

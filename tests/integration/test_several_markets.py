@@ -13,6 +13,7 @@ import subprocess
 import time
 
 from tests.drills.controller import rent_playbook
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.markets import rented
 from tests.markets.places import MOST_SECONDS
 from tests.markets.site import Site
@@ -29,7 +30,9 @@ def ssh(site: Site, user: str, command: str) -> subprocess.CompletedProcess[str]
     words = ["-F", "none", "-i", controller.variables()["inferops_ssh_private_key_file"]]
     words += [f"-o{option}" for option in options]
     words += ["-p", str(rental["ports"]["22/tcp"]), f"{user}@{ADDRESS}", command]
-    return subprocess.run(["ssh", *words], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(
+        ["ssh", *words], capture_output=True, text=True, timeout=HANGS_AFTER_SECONDS, check=False
+    )
 
 
 def test_a_rental_that_begins_at_a_market_without_capacity_ends_at_another() -> None:

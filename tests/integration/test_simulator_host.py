@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig import image
 from tests.simulator import daemon
 from tests.simulator.hosts import container_name, container_names
@@ -34,11 +35,13 @@ class Market:
         self.call("POST", "/simulator/settings", {"boot_seconds": 1})
         self.key = folder / "key"
         make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)]
-        subprocess.run(make_key, check=True, timeout=30)
+        subprocess.run(make_key, check=True, timeout=HANGS_AFTER_SECONDS)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {ACCOUNT_KEY}"}
-        answer = requests.request(method, self.url + path, json=body, headers=headers, timeout=60)
+        answer = requests.request(
+            method, self.url + path, json=body, headers=headers, timeout=HANGS_AFTER_SECONDS
+        )
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -56,7 +59,7 @@ class Market:
         offer = self.call("POST", "/api/v0/bundles/", {"limit": 1})["offers"][0]["id"]
         body = {"image": "any/image", "disk": 20} | wish
         number = self.call("PUT", f"/api/v0/asks/{offer}/", body)["new_contract"]
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + HANGS_AFTER_SECONDS
         while time.monotonic() < limit:
             row: dict[str, Any] = self.call("GET", f"/api/v0/instances/{number}/")["instances"]
             if row["actual_status"] == "running":
@@ -72,7 +75,7 @@ class Market:
     def log_in(self, row: dict[str, Any]) -> None:
         """Let our key in and wait for sshd, which may come later than the status says."""
         self.attach(row)
-        assert daemon.wait(lambda: self.ssh(row, "true").returncode == 0, 60)
+        assert daemon.wait(lambda: self.ssh(row, "true").returncode == 0, HANGS_AFTER_SECONDS)
 
     def ssh(self, row: dict[str, Any], command: str) -> subprocess.CompletedProcess[str]:
         port = row["ports"]["22/tcp"][0]["HostPort"]
@@ -89,7 +92,7 @@ class Market:
             command_line,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
 
@@ -110,7 +113,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 def test_only_an_attached_key_gets_in(market: Market) -> None:
     with market.rented() as row:
-        assert daemon.wait(lambda: "Permission denied" in market.ssh(row, "true").stderr, 60)
+        assert daemon.wait(
+            lambda: "Permission denied" in market.ssh(row, "true").stderr, HANGS_AFTER_SECONDS
+        )
         market.attach(row)
         assert market.run(row, "id -un") == "root"
 
@@ -187,7 +192,7 @@ def test_stop_removes_the_containers_however_the_process_ended(tmp_path: Path, h
     market.rent()
     pid = json.loads(market.instance.pid_file.read_text())["pid"]
     os.kill(pid, how)
-    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 60)
+    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, HANGS_AFTER_SECONDS)
     left = len(container_names(market.instance.name))
     assert left == (1 if how == signal.SIGKILL else 0)
     assert daemon.stop(market.instance)["containers"] == 0
@@ -201,7 +206,8 @@ def test_a_start_script_runs_at_every_start_and_knows_the_market(market: Market)
         for state in ("stopped", "running"):
             market.call("PUT", f"/api/v0/instances/{row['id']}/", {"state": state})
         assert daemon.wait(
-            lambda: market.ssh(row, "cat /root/proof").stdout.split() == [url, url], 30
+            lambda: market.ssh(row, "cat /root/proof").stdout.split() == [url, url],
+            HANGS_AFTER_SECONDS,
         )
 
 
@@ -213,8 +219,8 @@ def test_a_host_can_destroy_itself_with_its_own_key(market: Market) -> None:
     )
     row = market.rent(onstart=f'sleep 4; python3 -c "{release}"')
     path = f"/api/v0/instances/{row['id']}/"
-    assert daemon.wait(lambda: market.call("GET", path)["instances"] is None, 60)
-    assert daemon.wait(lambda: container_names(market.instance.name) == [], 60)
+    assert daemon.wait(lambda: market.call("GET", path)["instances"] is None, HANGS_AFTER_SECONDS)
+    assert daemon.wait(lambda: container_names(market.instance.name) == [], HANGS_AFTER_SECONDS)
 
 
 def test_keys_and_host_key_change_when_the_provider_says_so(market: Market) -> None:

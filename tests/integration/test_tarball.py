@@ -22,6 +22,7 @@ import requests
 
 from tests.awx import rules
 from tests.awx.controller import TOKEN, Controller
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools import cores, tree
 
 INVENTORY = """
@@ -51,13 +52,15 @@ def simulator() -> Iterator[str]:
         [*command, "start", *name, "--port", "0", "--no-containers"],
         cwd=tree.REPOSITORY,
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=True,
     )
     try:
         yield json.loads(started.stdout)["url"]
     finally:
-        subprocess.run([*command, "stop", *name], cwd=tree.REPOSITORY, timeout=120, check=True)
+        subprocess.run(
+            [*command, "stop", *name], cwd=tree.REPOSITORY, timeout=HANGS_AFTER_SECONDS, check=True
+        )
 
 
 @pytest.fixture(scope="module", params=[cores.OLDEST, cores.NEWEST])
@@ -91,7 +94,9 @@ def play(
 
     By the defaults of Ansible, but for what *environment* sets.
     """
-    requests.delete(f"{simulator}/simulator/requests", timeout=10).raise_for_status()
+    requests.delete(
+        f"{simulator}/simulator/requests", timeout=HANGS_AFTER_SECONDS
+    ).raise_for_status()
     inventory = folder / "inventory" / "hosts.yml"
     inventory.parent.mkdir(exist_ok=True)
     inventory.write_text(INVENTORY)
@@ -111,10 +116,10 @@ def play(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
-    calls = requests.get(f"{simulator}/simulator/requests", timeout=10).json()
+    calls = requests.get(f"{simulator}/simulator/requests", timeout=HANGS_AFTER_SECONDS).json()
     return finished, calls
 
 
@@ -207,7 +212,7 @@ def test_awx_becomes_what_the_release_says(collections: Path, core: Path, tmp_pa
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         assert finished.returncode == 0, finished.stdout

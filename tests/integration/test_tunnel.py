@@ -19,6 +19,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel impor
     TunnelError,
 )
 from tests.demo.__main__ import tunnels
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration.test_simulator_host import Market
 from tests.simulator import daemon
 
@@ -70,11 +71,13 @@ def way(tmp_path: Path) -> Iterator[Way]:
 def host_key(host: str, port: int) -> str:
     """What the host shows, as a known_hosts file has it."""
     scan = ["ssh-keyscan", "-T", "10", "-t", "ed25519", "-p", str(port), host]
-    return subprocess.run(scan, capture_output=True, text=True, check=True, timeout=30).stdout
+    return subprocess.run(
+        scan, capture_output=True, text=True, check=True, timeout=HANGS_AFTER_SECONDS
+    ).stdout
 
 
 def banner(port: int) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS_AFTER_SECONDS) as connection:
         return connection.recv(16)
 
 
@@ -124,7 +127,9 @@ def test_a_host_whose_key_is_not_pinned_is_refused(way: Way) -> None:
 def test_another_host_key_is_refused(way: Way, tmp_path: Path) -> None:
     stranger = tmp_path / "stranger"
     subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger], check=True, timeout=30
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", stranger],
+        check=True,
+        timeout=HANGS_AFTER_SECONDS,
     )
     public = " ".join(stranger.with_suffix(".pub").read_text().split()[:2])
     pinned = tmp_path / "strangers"

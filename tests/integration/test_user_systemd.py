@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig import image
 from tests.rig.podman import podman
 from tests.tools.leftovers import MARK
@@ -46,7 +47,7 @@ from inferops_host.host.service.supervisors import choice
 home = Path.home() / ".inferops"
 exporter = stand_in_exporter.of(home, "main")
 def running(other=None):
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while time.monotonic() < until:
         seen = observation.look(exporter)
         if seen.phase == "running" and seen.record.pid != other:
@@ -82,7 +83,7 @@ def host() -> Iterator[str]:
     options += ["--pull=never", f"--label=inferops.check={os.environ.get(MARK, '')}"]
     podman("run", *options, "--name", name, image.tag(), "/sbin/init")
     try:
-        podman("exec", name, "sh", "-c", LOGIN, timeout=60)
+        podman("exec", name, "sh", "-c", LOGIN, timeout=HANGS_AFTER_SECONDS)
         podman("exec", "--interactive", name, "tar", "-xC", f"/home/{USER}", stdin=_package())
         yield name
     finally:
@@ -102,7 +103,7 @@ def _package() -> bytes:
 
 def _drive(host: str) -> Any:
     driver = ("exec", "--user", USER, "--workdir", f"/home/{USER}", host, "python3", "-c", DRIVER)
-    done = podman(*driver, check=False, timeout=90)
+    done = podman(*driver, check=False, timeout=HANGS_AFTER_SECONDS)
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -16,6 +16,7 @@ import requests
 
 from tests.demo.__main__ import tunnels
 from tests.drills.servers.host import Failed, require
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration.plays import LONGEST_PLAY_SECONDS, Controller, Run
 from tests.rig import engine
 from tests.rig.podman import podman
@@ -54,7 +55,7 @@ class Site(ABC):
             f"{endpoint}/completions",
             json={"model": "inferops/tiny-llama", "prompt": "Hello", "max_tokens": 8},
             headers={"Authorization": f"Bearer {SERVER_KEY}"},
-            timeout=60,
+            timeout=HANGS_AFTER_SECONDS,
         )
         answer.raise_for_status()
         return str(answer.json()["choices"][0]["text"])

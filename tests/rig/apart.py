@@ -4,22 +4,25 @@
 """Shared memory of one's own, where the kernel lets this user: what a whole machine shares.
 
 A test whose files lie in /dev/shm is disturbed by every other test that stops a server, in this
-checkout or in another one: a stop sweeps what seems to be its server's.
+checkout or in another one: a stop sweeps what seems to be its server's. Where the kernel does not
+let this user, names tell whose a file is: `a_name` is one of this checkout's, and of one test's.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.hanging import HANGS_AFTER_SECONDS
+from tests.rig.checkout import TOKEN
+
 CLONE_NEWNS, CLONE_NEWIPC = 0x00020000, 0x08000000
 MS_REC, MS_SLAVE = 16384, 1 << 19
 SPACES = {"mnt": CLONE_NEWNS, "ipc": CLONE_NEWIPC}
-#: Only a process without threads of its own may go back; those of a test are about to end.
-MOST_SECONDS = 60
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -29,6 +32,11 @@ def call(name: str, *arguments: object) -> None:
     if getattr(libc, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def a_name() -> str:
+    """Part of the names of what one test shares, which no other checkout's test has."""
+    return f"inferopstest{TOKEN}{secrets.token_hex(4)}"
 
 
 @contextmanager
@@ -59,8 +67,11 @@ def own_shared_memory() -> Iterator[bool]:
 
 
 def go_back(space: int, kind: int) -> None:
-    """Enter a namespace again, once the threads that were started meanwhile have ended."""
-    give_up_at = time.monotonic() + MOST_SECONDS
+    """Enter a namespace again, once the threads that were started meanwhile have ended.
+
+    Only a process without threads of its own may go back; those of a test are about to end.
+    """
+    give_up_at = time.monotonic() + HANGS_AFTER_SECONDS
     while True:
         try:
             return call("setns", space, kind)

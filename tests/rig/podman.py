@@ -12,6 +12,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+from tests.hanging import HANGS_AFTER_SECONDS
+
 CONTAINERS_CONF = Path(__file__).with_name("containers.conf")
 #: Where the monitors of containers run, which leave a file there for one that ran out of memory.
 FOLDER = Path(__file__).parents[2] / ".rig"
@@ -60,7 +62,7 @@ def stop_container(name: str) -> None:
     Podman fails then, and also to restart it, although the container does what was asked.
     """
     podman("stop", "--time", "1", name, check=False)
-    podman("wait", name, timeout=60)
+    podman("wait", name, timeout=HANGS_AFTER_SECONDS)
 
 
 def podman(

@@ -485,3 +485,10 @@ DIALECT = Dialect(
     ids=in_body("instance_ids"),
     beside=ending,
 )
+
+
+def take(market: Market, offer_id: str) -> None:
+    """Let somebody else rent an offer: all machines of an instance type in a region."""
+    for offer in market.search():
+        if fits(offer, *offer_id.split(".")):
+            del market.offers[offer["id"]]

@@ -647,3 +647,10 @@ DIALECT = Dialect(
     unfiltered=without_query("gpu_type", "gpu_count", "security", "cloud_id"),
     usd_per_hour=0.25,
 )  # fmt: skip
+
+
+def take(market: Market, offer_id: str) -> None:
+    """Let somebody else rent an offer: all machines with this GPU."""
+    for offer in on_offer(market):
+        if offer_id.startswith(f"{GPUS[offer['gpu_name']][0]}."):
+            del market.offers[offer["id"]]

@@ -11,6 +11,7 @@ what the market's does, and a start on GPUs that somebody else has by now is ref
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -604,3 +605,15 @@ DIALECT = Dialect(
     number=after(PREFIX),
     ids=in_path("/pods/([^/]+)$"),
 )
+
+
+def take(market: Market, offer_id: str) -> None:
+    """Let somebody else rent an offer: all machines with this GPU."""
+    for offer in market.search():
+        if offer["gpu_name"].replace(" ", "_") in offer_id:
+            del market.offers[offer["id"]]
+
+
+def carried(_api: Api, body: Any) -> str:
+    """What a request to rent took along: its body, and the script that is packed in it."""
+    return f"{body} {base64.b64decode(body['env']['INFEROPS_START']).decode()}"

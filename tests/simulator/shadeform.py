@@ -557,3 +557,18 @@ DIALECT = Dialect(
     mark=mark,
     unfiltered=without_query("available", "num_gpus", "cloud", "region", "shade_instance_type"),
 )
+
+
+def take(market: Market, offer_id: str) -> None:
+    """Let somebody else rent an offer: all machines of a kind in a region of a cloud."""
+    cloud, wanted, kind = offer_id.split(".")
+    for offer in market.search():
+        told = (cloud_of(offer), region(offer))
+        named = offer["gpu_name"].replace(" ", "_")
+        if told == (cloud, wanted) and kind in (named, f"{named}x{offer['num_gpus']}"):
+            del market.offers[offer["id"]]
+
+
+def carried(_api: Api, body: Any) -> str:
+    """What a request to rent took along: its body, and the script that is packed in it."""
+    return f"{body} {script_of(body)}"

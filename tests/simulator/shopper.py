@@ -475,3 +475,13 @@ DIALECT = Dialect(
     prolong=prolong,
     whole_hours=MOST_HOURS,
 )  # fmt: skip
+
+
+def take(market: Market, offer_id: str) -> None:
+    """Let somebody else rent an offer: one of its marketplace."""
+    market.offers.pop(int(offer_id.removeprefix(PREFIX)))
+
+
+def carried(_api: Api, body: Any) -> str:
+    """What a request to rent took along: its body, and the script that is packed in it."""
+    return f"{body} {script_of(body['on_start_cmd'])}"

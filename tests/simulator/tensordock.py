@@ -474,3 +474,15 @@ DIALECT = Dialect(
     api_path=BASE,
     usd_per_hour=0.2,
 )
+
+
+def take(market: Market, offer_id: str) -> None:
+    """Let somebody else rent an offer: all machines of a model in a location."""
+    for offer in market.search():
+        if offer_id.startswith(f"{location_of(offer)}.{model_of(gpu_of(offer))}."):
+            del market.offers[offer["id"]]
+
+
+def carried(_api: Api, body: Any) -> str:
+    """What a request to rent took along: its body, and the script that is packed in it."""
+    return f"{body} {unpacked(body['data']['attributes'])}"

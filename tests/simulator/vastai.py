@@ -684,3 +684,8 @@ DIALECT = Dialect(
     unfiltered=unfiltered,
     image="some/image",
 )  # fmt: skip
+
+
+def take(market: Market, offer_id: str) -> None:
+    """Let somebody else rent an offer: an ask, whose number is its id."""
+    market.offers.pop(int(offer_id))

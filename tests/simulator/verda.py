@@ -853,3 +853,15 @@ DIALECT = Dialect(
     api_path=BASE,
     image=OLD_IMAGE,
 )  # fmt: skip
+
+
+def take(market: Market, offer_id: str) -> None:
+    """Let somebody else rent an offer: all machines that serve as this type in a location."""
+    for offer in market.search():
+        if f"{type_of(offer)}.{location(offer)}" == offer_id:
+            del market.offers[offer["id"]]
+
+
+def carried(api: Api, body: Any) -> str:
+    """What a request to rent took along: its body, and the script that was made for it."""
+    return f"{body} {api.things.scripts[body['startup_script_id']]['script']}"

@@ -41,6 +41,16 @@ def copy(destination: Path) -> None:
         shutil.copy2(REPOSITORY / path, target, follow_symlinks=False)
 
 
+def checkout(destination: Path) -> Path:
+    """A copy that is a checkout of its own, with the collection as this one has it."""
+    copy(destination)
+    link = destination / "collections/ansible_collections/inferops/gpu"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(Path("..", "..", ".."))
+    subprocess.run(["git", "init", "--quiet"], cwd=destination, check=True)
+    return destination
+
+
 def build(folder: Path) -> Path:
     """Build the collection's tarball into `folder` and return its path."""
     with tempfile.TemporaryDirectory(prefix="inferops-tree-") as clean:

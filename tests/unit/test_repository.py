@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools import tree
 
 # Modules in no action group: they share no options with others.
@@ -363,7 +364,7 @@ def test_what_a_make_target_runs_finds_all_that_it_imports(with_collection: bool
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

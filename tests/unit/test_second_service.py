@@ -87,13 +87,7 @@ RULES = (
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of this one, which has the collection as this one has it."""
-    folder = tmp_path / "checkout"
-    tree.copy(folder)
-    link = Path("collections/ansible_collections/inferops/gpu")
-    (folder / link).parent.mkdir(parents=True)
-    (folder / link).symlink_to(Path("..", "..", ".."))
-    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    return folder
+    return tree.checkout(tmp_path / "checkout")
 
 
 def add(checkout: Path, path: str) -> None:

@@ -11,8 +11,17 @@ RULES = "plugins/plugin_utils/one_rental.py"
 WISHED = "plugins/filter/wished_names.py"
 ONE_RENTAL = "tests/unit/plugins/test_one_rental.py"
 GATE = "tests/unit/plugins/test_check_variables.py"
+NAMES = "plugins/plugin_utils/variables.py"
 
 MUTATIONS = (
+    Mutation(
+        "shared-fact-of-another-role-passes",
+        "teardown ends the rental of another name than the one that was set for it",
+        NAMES,
+        "for one in used + own if one in options()",
+        "for one in used if one in options()",
+        (f"{GATE}::test_no_shared_fact_passes_under_the_name_of_any_role_or_playbook",),
+    ),
     Mutation(
         "two-hosts-are-one-rental",
         "the teardown of one host ends the rental of the other",

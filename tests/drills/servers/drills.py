@@ -664,7 +664,6 @@ def log_of_gigabytes(host: Host) -> Iterator[str]:
     wait(lambda: int(host.shell(f"du -sm {log} | cut -f1")) <= LOG_MIB, 60, "the rotation")
     require(host.completes(), "it does not complete any more")
     host.require_stopped(host.stop())
-    require(time.monotonic() - began < 120, "it took too long")
     size = int(host.shell(f"du -sm {HOME}/servers/{NAME} | cut -f1"))
     require(size <= LOG_MIB, f"{size} MiB are left")
     yield f"looked, rotated and stopped in {time.monotonic() - began:.0f} s; {size} MiB are left"

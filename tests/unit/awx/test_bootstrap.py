@@ -21,6 +21,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.awx.applying import A
 from tests.awx import rules
 from tests.awx.controller import TOKEN, Controller, Refused
 from tests.awx.reading import committed
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools.tree import REPOSITORY
 
 WANTED = committed()
@@ -242,7 +243,7 @@ def typed(command: list[str], awx: Controller, home: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -18,6 +18,7 @@ from tests.benchmarks.deploy import baselines, figures
 from tests.benchmarks.deploy.baselines import Stack
 from tests.benchmarks.deploy.machine import BenchError, Host
 from tests.benchmarks.deploy.plays import PLUGINS, Played
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools.tree import REPOSITORY
 
 AS_WANTED: figures.Figures = {
@@ -137,7 +138,7 @@ def test_the_stopwatch_counts_what_a_host_ran_and_not_what_was_skipped(tmp_path:
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", **variables},
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=HANGS_AFTER_SECONDS,
     )
     told = json.loads(times.read_text())
     assert [task["name"] for task in told["tasks"]] == ["ran", "skipped"]

@@ -16,6 +16,7 @@ import requests
 from tests.fidelity import __main__ as command
 from tests.fidelity.clients import HERE, Answer, Client, Environment, all_clients, filled
 from tests.fidelity.talk import Talk, same
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.market import ACCOUNT_KEY
 from tests.unit.market.conformance.subjects import SimulatedRunPod
 
@@ -39,7 +40,11 @@ class Plain:
             return Answer([])
         method, path = words
         answer = requests.request(
-            method, self.url + path, headers=self.headers, json=named or None, timeout=10
+            method,
+            self.url + path,
+            headers=self.headers,
+            json=named or None,
+            timeout=HANGS_AFTER_SECONDS,
         )
         if not answer.ok:
             return Answer(refused=answer.text)

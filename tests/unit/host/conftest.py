@@ -32,6 +32,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree impo
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
 from ansible_collections.inferops.gpu.plugins.modules import model_server, model_server_info
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig.ports import free_port as a_free_port
 
 HOST = "ansible_collections.inferops.gpu.plugins.module_utils.host"
@@ -107,7 +108,7 @@ def wish(fake_python: str, free_port: int) -> Wish:
 def wait_until() -> Wait:
     """Call a condition until it holds, for at most some seconds, and return what it gave."""
 
-    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    def wait(condition: Callable[[], Any], seconds: float = HANGS_AFTER_SECONDS) -> Any:
         deadline = time.monotonic() + seconds
         while True:
             value = condition()
@@ -261,7 +262,7 @@ def start(run_action: Call, home: Path, fake_python: str, free_port: int) -> Cal
             "environment": {"FAKE_START_SECONDS": "0", **(fake or {})},
             "supervisor": "supervisord",
             "supervisord_bin_dir": str(BIN),
-            "wait_timeout_seconds": 30,
+            "wait_timeout_seconds": int(HANGS_AFTER_SECONDS),
             "stop_timeout_seconds": 5,
         }
         return run_action(check=check, **{**wanted, **options})

@@ -34,15 +34,17 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service import o
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors import (
     supervisord,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig.ports import free_port
 
 BIN = str(Path(sys.executable).parent)
 KEY, METRICS_KEY, ENGINE_KEY = "key-of-alice-1", "key-of-prometheus-1", "key-of-the-engine-1"
 COMPLETIONS = "/v1/completions"
-MOST_SECONDS = 60
+#: A busy machine is silent for some seconds now and then.
+SILENCE_SECONDS = 8.0
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = MOST_SECONDS) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = HANGS_AFTER_SECONDS) -> Any:
     """What the condition gave once it held."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -71,7 +73,7 @@ def ask(
     """One request, over a connection of its own."""
     sent = {**({"Authorization": f"Bearer {key}"} if key else {}), **(headers or {})}
     content = json.dumps({} if body is None else body) if method != "GET" else None
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=MOST_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HANGS_AFTER_SECONDS)
     began = time.monotonic()
     try:
         # An answer may come, and the connection close, before all was sent: clients read it then.
@@ -96,7 +98,7 @@ class Stream(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=MOST_SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANGS_AFTER_SECONDS)
         headers = {"Authorization": f"Bearer {KEY}"}
         with contextlib.suppress(OSError, http.client.HTTPException):
             connection.request("POST", COMPLETIONS, json.dumps(self.asked), headers)
@@ -195,8 +197,7 @@ class Stage:
             "sends_key": True,
             "agent_port": self.agent_port,
             "max_body_kib": 64,
-            # A busy machine is silent for a second now and then.
-            "silence_seconds": 2.5,
+            "silence_seconds": SILENCE_SECONDS,
         }
         return Spec(**{**wanted, **changes})
 
@@ -264,12 +265,12 @@ def load(port: int, keys: Callable[[], str] = lambda: KEY) -> Iterator[Load]:
     known = len(running.answers)
     wait_for(lambda: len(running.answers) > known + 3)
     running.over.set()
-    running.join(MOST_SECONDS)
+    running.join(HANGS_AFTER_SECONDS)
 
 
 def raw(port: int, text: bytes) -> bytes:
     """What comes back for these very bytes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=MOST_SECONDS) as stream:
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS_AFTER_SECONDS) as stream:
         stream.sendall(text)
         found = b""
         with contextlib.suppress(ConnectionResetError):

@@ -19,6 +19,7 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.action.model_server import ActionModule
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from tests.diagnosis import FIXTURES, read
+from tests.hanging import HANGS_AFTER_SECONDS
 
 pytestmark = pytest.mark.vllm
 
@@ -68,7 +69,7 @@ def play(tmp_path: Path, home: Path, fake_python: str, free_port: int) -> Play:
             env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path / "ansible")},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -204,9 +205,9 @@ def test_a_start_that_another_run_stops_ends_at_once_and_says_so(
 ) -> None:
     with ThreadPoolExecutor() as threads:
         started = threads.submit(play, fake={"FAKE_START_SECONDS": "300", "FAKE_EXIT_CLEANLY": "1"})
-        wait_until(lambda: len(server.processes()) == 4, 60)
+        wait_until(lambda: len(server.processes()) == 4, HANGS_AFTER_SECONDS)
         assert stop()["stopped"] == "proven"
-        result = started.result(timeout=60)[1]
+        result = started.result(timeout=HANGS_AFTER_SECONDS)[1]
     assert result["failed"]
     assert "was stopped while it started. Another run asked for its end" in result["msg"]
     assert (result["server"]["phase"], result["server"]["reason"]) == ("stopped", "requested")

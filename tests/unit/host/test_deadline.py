@@ -20,6 +20,7 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.host import deadline
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access import start_script
 from ansible_collections.inferops.gpu.plugins.modules import deadline_switch
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import daemon
 
 DAY = 86400
@@ -44,10 +45,12 @@ class Host:
         script = start_script.start_script("ssh-ed25519 AAAA", None, now + DAY, RELEASE)
         script = script.replace(start_script.FOLDER, str(self.folder))
         script = script.replace("~root", str(self.root))
-        subprocess.run(["sh", "-c", script], check=True, timeout=30)
+        subprocess.run(["sh", "-c", script], check=True, timeout=HANGS_AFTER_SECONDS)
         # It writes down its deadline once it has looked for its own row.
         written = self.folder / "deadline"
-        assert daemon.wait(lambda: self.read().pid is not None and written.exists(), 60)
+        assert daemon.wait(
+            lambda: self.read().pid is not None and written.exists(), HANGS_AFTER_SECONDS
+        )
         return now + DAY
 
     def kill_switch(self) -> None:
@@ -55,12 +58,12 @@ class Host:
         if pid:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        assert daemon.wait(lambda: self.read().pid is None, 60)
+        assert daemon.wait(lambda: self.read().pid is None, HANGS_AFTER_SECONDS)
 
     def end(self) -> None:
         self.kill_switch()
         self.first.kill()
-        self.first.wait(10)
+        self.first.wait(HANGS_AFTER_SECONDS)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import p
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import records
 from ansible_collections.inferops.gpu.plugins.modules import model_server, model_server_info
+from tests.hanging import HANGS_AFTER_SECONDS
 
 Call = Callable[..., dict[str, Any]]
 Wait = Callable[..., Any]
@@ -123,7 +124,7 @@ def test_killed_restarted(start: Call, living: Wait, wait_until: Wait) -> None:
     killed = start()["server"]["pid"]
     before = living()
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: len(living() - before) == TREE, 60)
+    wait_until(lambda: len(living() - before) == TREE, HANGS_AFTER_SECONDS)
     assert not living() & before
 
 

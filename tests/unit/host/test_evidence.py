@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import evidence
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import Log
-from tests.hanging import Hanging
+from tests.hanging import HANGS_AFTER_SECONDS, Hanging
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
@@ -31,9 +33,15 @@ SECRET = "key-of-clients-1234"
 Call = Callable[..., dict[str, Any]]
 
 
-def gather(home: Path, log_bytes: int = 1000, timeout: float = 30, part: float = 10) -> Any:
+def gather(home: Path, log_bytes: int = 1000, timeout: float = 3000, part: float = 1000) -> Any:
     layout = Layout(home)
     return evidence.gather(layout, layout.server("main"), log_bytes, timeout, part)
+
+
+@pytest.fixture(autouse=True)
+def facts_of_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To ask every Python that there is takes a busy machine half a minute."""
+    monkeypatch.setattr(evidence, "host_facts", lambda _home: {})
 
 
 def bytes_read() -> int:
@@ -94,22 +102,37 @@ def test_what_cannot_be_had_is_named_with_the_reason(home: Path) -> None:
     assert not list(home.iterdir())
 
 
-def test_a_part_that_hangs_does_not_keep_the_others(
-    home: Path, monkeypatch: pytest.MonkeyPatch, hanging: Hanging
-) -> None:
+@pytest.fixture
+def time_of_hanging(monkeypatch: pytest.MonkeyPatch, hanging: Hanging) -> None:
+    """Time passes where somebody waits for what hangs, and nowhere else."""
+    now = [0.0]
+
+    class Timed(threading.Thread):
+        def join(self, seconds: float | None = None) -> None:
+            while self.is_alive():
+                if hanging.thread is self:
+                    now[0] += seconds or 0
+                    return
+                super().join(0.01)
+
+    monkeypatch.setattr(evidence, "threading", SimpleNamespace(Thread=Timed))
+    monkeypatch.setattr(evidence, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(evidence, "_gpu", hanging)
-    gathered = gather(home, part=0.3)
+
+
+@pytest.mark.usefixtures("time_of_hanging")
+def test_a_part_that_hangs_does_not_keep_the_others(home: Path, hanging: Hanging) -> None:
+    gathered = gather(home, timeout=30, part=10)
     assert not hanging.came_back
-    assert "took longer than" in gathered.missing["gpu.json"]
+    assert "took longer than 10 s" in gathered.missing["gpu.json"]
     assert "memory.txt" in gathered.parts
 
 
-def test_the_whole_has_a_limit_too(
-    home: Path, monkeypatch: pytest.MonkeyPatch, hanging: Hanging
-) -> None:
-    monkeypatch.setattr(evidence, "_gpu", hanging)
-    gathered = gather(home, timeout=0.5)
+@pytest.mark.usefixtures("time_of_hanging")
+def test_the_whole_has_a_limit_too(home: Path, hanging: Hanging) -> None:
+    gathered = gather(home, timeout=30, part=40)
     assert not hanging.came_back
+    assert "took longer than 30 s" in gathered.missing["gpu.json"]
     assert "the time for collecting was up" in gathered.missing["host.json"]
 
 
@@ -140,7 +163,7 @@ def play(tmp_path: Path, home: Path) -> Callable[[], tuple[str, dict[str, Any]]]
             env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOME": str(tmp_path / "ansible")},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

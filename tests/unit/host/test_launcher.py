@@ -36,6 +36,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.logs import HEAD_BYTES, Log
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.tree import LAUNCHER_MARKER
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.strangers import Strangers
 
 Wait = Callable[..., Any]
@@ -94,7 +95,7 @@ def test_sigterm_ends_the_whole_tree_and_is_recorded_as_asked_for(
     process = launch(spec(FAKE_START_SECONDS="60"))
     wait_until(lambda: len(server.processes()) == 4)
     process.terminate()
-    assert process.wait(10) == launcher.EXIT_STOPPED
+    assert process.wait(HANGS_AFTER_SECONDS) == launcher.EXIT_STOPPED
     assert server.processes() == []
     record = record_of(server)
     assert (record.phase, record.reason) == ("stopped", "requested")
@@ -103,7 +104,7 @@ def test_sigterm_ends_the_whole_tree_and_is_recorded_as_asked_for(
 def test_a_server_that_dies_while_starting_is_never_restarted(
     launch: Wait, server: Server, spec: MakeSpec
 ) -> None:
-    assert launch(spec(FAKE_DIE_WITH="3")).wait(10) == launcher.EXIT_FINAL
+    assert launch(spec(FAKE_DIE_WITH="3")).wait(HANGS_AFTER_SECONDS) == launcher.EXIT_FINAL
     record = record_of(server)
     assert (record.phase, record.reason) == ("error", "died during startup")
     assert (record.exit_code, record.signal) == (3, None)
@@ -116,7 +117,7 @@ def test_a_server_killed_after_it_served_leaves_no_orphans_and_is_restarted(
     process = launch(spec())
     wait_until(lambda: server.record() and record_of(server).phase == "running")
     os.kill(record_of(server).pid or 0, signal.SIGKILL)
-    assert process.wait(10) == launcher.EXIT_RESTART
+    assert process.wait(HANGS_AFTER_SECONDS) == launcher.EXIT_RESTART
     assert server.processes() == []
     record = record_of(server)
     assert (record.phase, record.reason, record.signal) == ("stopped", "crashed", "SIGKILL")
@@ -145,7 +146,7 @@ def test_what_is_left_of_an_earlier_tree_is_swept_before_a_start(
 def test_a_crash_loop_ends(launch: Wait, server: Server, spec: MakeSpec) -> None:
     worn = records.Record("main", server.id, pid=1, restarts=launcher.MAX_RESTARTS)
     records.write(server.record_path, worn)
-    assert launch(spec()).wait(10) == launcher.EXIT_FINAL
+    assert launch(spec()).wait(HANGS_AFTER_SECONDS) == launcher.EXIT_FINAL
     record = record_of(server)
     assert record.phase == "error"
     assert "crash loop: it ended 6 times" in (record.reason or "")
@@ -226,7 +227,7 @@ def test_a_launcher_that_takes_over_a_stop_ends_it_and_starts_nothing(
 ) -> None:
     tree(server.id)
     records.write(server.record_path, records.Record("main", server.id, phase="stopping", pid=1))
-    assert launch(spec()).wait(10) == launcher.EXIT_STOPPED
+    assert launch(spec()).wait(HANGS_AFTER_SECONDS) == launcher.EXIT_STOPPED
     assert server.processes() == []
     assert (record_of(server).phase, record_of(server).reason) == ("stopped", "requested")
 
@@ -264,7 +265,7 @@ def test_a_log_that_grows_without_end_stays_below_its_limit(
 ) -> None:
     launch(replace(spec(FAKE_FLOOD_MIB="24", FAKE_NO_CHILDREN="1"), log_max_mib=4))
     log = Log(server.log)
-    wait_until(lambda: "the flood is over" in log.tail(), 60)
+    wait_until(lambda: "the flood is over" in log.tail(), HANGS_AFTER_SECONDS)
 
     def written() -> list[os.stat_result]:
         """Its log, and those before it, of which the oldest goes at any time."""
@@ -288,7 +289,7 @@ def test_a_command_that_cannot_be_run_is_said_and_not_retried(
     launch: Wait, server: Server, spec: MakeSpec
 ) -> None:
     missing = replace(spec(), python="/nowhere/python")
-    assert launch(missing).wait(10) == launcher.EXIT_FINAL
+    assert launch(missing).wait(HANGS_AFTER_SECONDS) == launcher.EXIT_FINAL
     assert "/nowhere/python" in (record_of(server).reason or "")
 
 

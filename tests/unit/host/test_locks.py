@@ -24,6 +24,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.installers
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack, StackError
 from ansible_collections.inferops.gpu.plugins.modules import stack_lock
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.matrix import rig
 from tests.matrix.wheels import Wheel
 from tests.tools.tree import REPOSITORY
@@ -240,7 +241,7 @@ def test_a_server_keeps_the_environment_that_it_runs_from(home: Path, index: str
         change("numpy==1.0", "triton==3.0")
         # The first is used, the second is not, and the third was the last one.
         assert [packages(one) != set() for one in environments] == [True, False, True, True]
-        server.communicate(b"\n", timeout=60)
+        server.communicate(b"\n", timeout=HANGS_AFTER_SECONDS)
     specification = home / "servers" / "main" / "spec.json"
     specification.parent.mkdir(parents=True)
     specification.write_text(f'{{"python": "{environments[2]}/bin/python"}}')

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub import hub as hub
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import File
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import needed
 from ansible_collections.inferops.gpu.plugins.modules import model_cache, model_info
-from tests.hanging import Hanging
+from tests.hanging import HANGS_AFTER_SECONDS, Hanging
 from tests.rig import tiny_gguf, tiny_model
 from tests.simulator.hub import Hub, commit
 
@@ -425,18 +424,19 @@ def test_a_second_process_waits_for_the_first_and_then_finds_the_model(
     cache: Run, tmp_path: Path
 ) -> None:
     store = model_store.Store.of(tmp_path / "home", NAME)
-    done = threading.Event()
+    held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
         with store.locked() as ours:
             assert ours
             model_store.write_json(store.folder / model_store.PROGRESS, {"bytes_done": 5})
-            done.wait(10)
+            held.set()
+            done.wait(HANGS_AFTER_SECONDS)
 
     holder = threading.Thread(target=hold)
     holder.start()
     try:
-        time.sleep(0.1)
+        assert held.wait(HANGS_AFTER_SECONDS)
         seen = cache(watch_seconds=0.1)
         assert (seen["complete"], seen["progress"]) == (False, {"bytes_done": 5})
     finally:

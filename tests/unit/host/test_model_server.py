@@ -39,6 +39,7 @@ from ansible_collections.inferops.gpu.plugins.modules import (
     model_server_info,
     server_cleanup,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 
 Call = Callable[..., dict[str, Any]]
 Wait = Callable[..., Any]
@@ -313,7 +314,7 @@ def test_a_server_killed_after_it_served_comes_back_as_exactly_one(
         record = server.record()
         return bool(record and record.phase == "running" and record.pid != first)
 
-    wait_until(back, 60)
+    wait_until(back, HANGS_AFTER_SECONDS)
     assert len(server.processes()) == 4
 
 

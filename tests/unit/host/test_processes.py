@@ -21,6 +21,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.tree impo
     SERVER_MARKER,
     server_processes,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 
 Wait = Callable[..., Any]
 # Another run of these tests, of another checkout perhaps, must not meet its processes.
@@ -61,7 +62,7 @@ def test_a_child_that_dropped_its_environment_is_found_by_its_session(wait_until
     try:
         wait_until(lambda: names(server_processes(ID)) == ["sleep"] * 3)
         assert processes.stop_tree(lambda: server_processes(ID), 5) == []
-        assert shell.wait(5) == -signal.SIGTERM
+        assert shell.wait(HANGS_AFTER_SECONDS) == -signal.SIGTERM
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(shell.pid, signal.SIGKILL)
@@ -92,7 +93,7 @@ def test_a_signal_does_not_hit_the_process_that_took_over_the_pid() -> None:
     processes.send_signal(earlier, signal.SIGKILL)
     assert stranger.poll() is None
     processes.send_signal(real, signal.SIGKILL)
-    assert stranger.wait(5) == -signal.SIGKILL
+    assert stranger.wait(HANGS_AFTER_SECONDS) == -signal.SIGKILL
 
 
 def test_a_zombie_counts_as_gone() -> None:
@@ -121,13 +122,13 @@ def test_another_server_and_the_caller_are_left_alone(tree: Wait) -> None:
 def test_a_server_that_swallows_the_first_sigterm_gets_another(tree: Wait) -> None:
     main = tree(ID, size=1, FAKE_SWALLOW_FIRST="1", FAKE_NO_CHILDREN="1")
     assert processes.stop_tree(lambda: server_processes(ID), 20) == []
-    assert main.wait(5) == -signal.SIGTERM
+    assert main.wait(HANGS_AFTER_SECONDS) == -signal.SIGTERM
 
 
 def test_a_server_that_ignores_sigterm_is_killed(tree: Wait) -> None:
     main = tree(ID, FAKE_SWALLOW_SIGTERM="1")
     assert processes.stop_tree(lambda: server_processes(ID), 0.5) == []
-    assert main.wait(5) == -signal.SIGKILL
+    assert main.wait(HANGS_AFTER_SECONDS) == -signal.SIGKILL
 
 
 def test_a_stopped_process_is_woken_and_ends_by_itself(tree: Wait) -> None:
@@ -135,7 +136,7 @@ def test_a_stopped_process_is_woken_and_ends_by_itself(tree: Wait) -> None:
     for process in server_processes(ID):
         processes.send_signal(process, signal.SIGSTOP)
     assert processes.stop_tree(lambda: server_processes(ID), 20) == []
-    assert main.wait(5) == -signal.SIGTERM
+    assert main.wait(HANGS_AFTER_SECONDS) == -signal.SIGTERM
 
 
 def test_what_cannot_be_ended_is_returned() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -34,7 +34,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec impo
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.sweeping import Ended
 from ansible_collections.inferops.gpu.plugins.modules import model_server
-from tests.rig.apart import own_shared_memory
+from tests.hanging import HANGS_AFTER_SECONDS
+from tests.rig.apart import a_name, own_shared_memory
 
 Call = Callable[..., dict[str, Any]]
 ONE_MODULE = """
@@ -58,10 +59,10 @@ def apart() -> Iterator[None]:
 @pytest.fixture
 def word() -> Iterator[str]:
     """Part of the names of what a stand-in shares; what is left of it goes with the test."""
-    word = f"inferopstest{secrets.token_hex(4)}"
+    word = a_name()
     yield word
     for path in [*SHM.glob(f"*{word}*"), *TEMP.glob(f"{word}*.sock")]:
-        path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def sharing(word: str) -> dict[str, str]:
@@ -77,18 +78,23 @@ def segments() -> set[int]:
     return {number for number, _creator in shared_memory._segments()}
 
 
+def segments_of(server: Server) -> set[int]:
+    """Those that its processes made, whoever else makes some meanwhile."""
+    makers = {process.pid for process in server.processes()}
+    return {number for number, creator in shared_memory._segments() if creator in makers}
+
+
 def shared(word: str, name: str) -> list[str]:
     files = (f"psm_{word}_{name}", f"sem.{word}_{name}", f"{word}_{name}_odd")
     return [*(str(SHM / file) for file in files), str(TEMP / f"{word}_{name}.sock")]
 
 
 def test_shared_memory_semaphores_and_sockets_of_the_server_are_removed_and_named(
-    start: Call, stop: Call, word: str
+    start: Call, stop: Call, server: Server, word: str
 ) -> None:
-    before = segments()
     start(fake=sharing(word))
     assert left(word) == sorted(shared(word, "main") + shared(word, "engine"))
-    own = segments() - before
+    own = segments_of(server)
     assert len(own) == 2
     result = stop()
     assert left(word) == []
@@ -169,8 +175,11 @@ def test_a_semaphore_of_a_living_stranger_stays(start: Call, stop: Call, word: s
 def test_what_a_stranger_makes_while_everybody_is_asked_stays(
     word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = SHM / f"sem.{word}"
-    ended = SHM / f"psm_{word}"
+    # A folder of its own: what has not been held since ever is everybody's.
+    folder = SHM / word
+    folder.mkdir()
+    monkeypatch.setattr(shared_memory, "FOLDER", folder)
+    made, ended = folder / f"sem.{word}", folder / f"psm_{word}"
     ended.touch()
 
     def snapshot() -> dict[int, Process]:
@@ -181,7 +190,7 @@ def test_what_a_stranger_makes_while_everybody_is_asked_stays(
     monkeypatch.setattr(shared_memory, "snapshot", snapshot)
     held = shared_memory.held_by([])
     assert shared_memory.remove_left(held, since=0.0) == [str(ended)]
-    assert left(word) == [str(made)]
+    assert list(folder.iterdir()) == [made]
 
 
 def test_the_port_is_proven_free_or_its_new_owner_named(
@@ -260,7 +269,7 @@ def test_two_stops_at_once_both_end_well(start: Call, home: Path, server: Server
         )
         for _number in range(2)
     ]
-    results = [json.loads(each.communicate(timeout=60)[0]) for each in stops]
+    results = [json.loads(each.communicate(timeout=HANGS_AFTER_SECONDS)[0]) for each in stops]
     assert [result["stopped"] for result in results] == ["proven", "proven"]
     assert sorted(result["changed"] for result in results) == [False, True]
     assert server.processes() == []

@@ -23,12 +23,14 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     lifecycle,
 )
 from ansible_collections.inferops.gpu.plugins.modules import proxy as module
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig.ports import free_port
 from tests.unit.host.proxied import (
     BIN,
     ENGINE_KEY,
     KEY,
     METRICS_KEY,
+    SILENCE_SECONDS,
     Stage,
     Stream,
     ask,
@@ -78,7 +80,7 @@ def calling(run_module: Call, stage: Stage) -> Call:
             "supervisor": "supervisord",
             "supervisord_bin_dir": BIN,
             "stop_timeout_seconds": 5,
-            "silence_seconds": 2.5,
+            "silence_seconds": SILENCE_SECONDS,
         }
         result = run_module(module, check=check, **{**wanted, **options})
         shown = json.dumps(result)
@@ -190,7 +192,7 @@ def test_no_request_fails_while_it_takes_over_other_settings(put: Call, stage: S
         assert (changed["done"], changed["proxy"]["pid"]) == ("reloaded", master)
         wait_for(lambda: running.answers[-1][1] == "small")
     assert running.failed() == []
-    stream.join(60)
+    stream.join(HANGS_AFTER_SECONDS)
     assert stream.whole
 
 
@@ -216,7 +218,9 @@ def test_a_listener_with_a_certificate_speaks_tls(put: Call, stage: Stage) -> No
     trusting = ssl.create_default_context(cafile=str(pem))
     head = f"GET /v1/models HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\n\r\n"
     with (
-        socket.create_connection(("127.0.0.1", secured["port"]), timeout=60) as plain,
+        socket.create_connection(
+            ("127.0.0.1", secured["port"]), timeout=HANGS_AFTER_SECONDS
+        ) as plain,
         trusting.wrap_socket(plain, server_hostname="localhost") as stream,
     ):
         stream.sendall(head.encode())

@@ -42,6 +42,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.runtime im
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.spec import Listener, Spec
 from ansible_collections.inferops.gpu.plugins.modules import proxy as module
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig.ports import free_port
 
 LIMITS = Limits(silence_seconds=1, stalled_seconds=10, hung_seconds=60)
@@ -212,13 +213,13 @@ def test_the_agent_answers_one_line_and_is_not_held_up_by_who_says_nothing(
     threading.Thread(target=answering.serve, args=(port,), daemon=True).start()
 
     def asked() -> bytes:
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as stream:
+        with socket.create_connection(("127.0.0.1", port), timeout=HANGS_AFTER_SECONDS) as stream:
             stream.sendall(b"one\n")
             return stream.recv(100)
 
     for _try in range(200):
         try:
-            silent = socket.create_connection(("127.0.0.1", port), timeout=60)
+            silent = socket.create_connection(("127.0.0.1", port), timeout=HANGS_AFTER_SECONDS)
             break
         except OSError:
             threading.Event().wait(0.05)

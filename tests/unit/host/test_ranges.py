@@ -31,6 +31,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.models import st
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import Hub as Client
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import HubError
 from ansible_collections.inferops.gpu.plugins.modules import model_cache
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.hub import Hub, commit
 from tests.simulator.web import Reply, Request, json_reply
 
@@ -68,10 +69,10 @@ class Mirror(Hub):
     def content(self, request: Request, folder: Path, path: Path, tag: str) -> Reply:
         if path.name == WEIGHTS:
             if self.meet:
-                self.meet.wait(10)
+                self.meet.wait(HANGS_AFTER_SECONDS)
             if self.most_answers is not None and self.answers[WEIGHTS] >= self.most_answers:
                 self.hung.set()
-                self.released.wait(60)
+                self.released.wait(HANGS_AFTER_SECONDS)
             if self.breaks_of_the_whole > 0 and "range" not in request.headers:
                 self.breaks_of_the_whole -= 1
                 self.trouble.breaks[WEIGHTS] = 1
@@ -253,7 +254,7 @@ def test_a_process_that_is_killed_leaves_its_pieces_to_the_next(
         env={**os.environ, "PYTHONPATH": str(ROOT / "collections")},
     )
     try:
-        assert hub.hung.wait(60)
+        assert hub.hung.wait(HANGS_AFTER_SECONDS)
     finally:
         process.kill()
         process.wait()
@@ -716,7 +717,7 @@ def test_the_role_says_what_a_download_will_take(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
     output = " ".join((done.stdout + done.stderr).split())

@@ -20,6 +20,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import processes
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
+from tests.hanging import HANGS_AFTER_SECONDS
 
 pytestmark = pytest.mark.vllm
 
@@ -57,10 +58,9 @@ def recover(tmp_path: Path, home: Path) -> Callable[..., Run]:
             "inferops_report_dir": str(tmp_path),
             "inferops_home": str(home),
             "inferops_server": "main",
-            "recover_canary_seconds": 2,
-            "recover_stall_seconds": 2,
+            "recover_canary_seconds": int(HANGS_AFTER_SECONDS),
             "inferops_stop_timeout_seconds": 5,
-            "recover_start_timeout_seconds": 30,
+            "recover_start_timeout_seconds": int(HANGS_AFTER_SECONDS),
             **variables,
         }
         play = [{"hosts": "gpu-1", "gather_facts": False, "roles": ["inferops.gpu.recover"]}]
@@ -73,7 +73,7 @@ def recover(tmp_path: Path, home: Path) -> Callable[..., Run]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=180,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         return Run(done.returncode, done.stdout, tmp_path / "recover-gpu-1.json")
@@ -167,12 +167,12 @@ def test_a_hung_server_is_ended_whole_and_started_with_the_keys_that_it_has(
     start(fake={"FAKE_HANG_FILE": str(hang)}, api_key=SECRET, arguments={"max_model_len": 512})
     old = {process.identity for process in server.processes()}
     hang.touch()
-    dry = recover()
+    dry = recover(recover_canary_seconds=2)
     assert "Server main is hung" in dry.output
     hang.unlink()
     for process in server.processes():
         processes.send_signal(process, signal.SIGSTOP)
-    run = recover("-vvv", recover_apply=True)
+    run = recover("-vvv", recover_apply=True, recover_canary_seconds=2)
     assert run.status == 0, run.output
     (step,) = run.report["tried"]
     assert (step["id"], step["helped"]) == ("restart", True)

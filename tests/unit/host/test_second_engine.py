@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
+from tests.hanging import HANGS_AFTER_SECONDS
 
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
@@ -115,7 +116,7 @@ def test_an_engine_of_one_folder_and_two_lines_is_started_by_roles(
             },
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         return done.returncode, " ".join((done.stdout + done.stderr).split())

@@ -30,6 +30,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervisors import (
     supervisord,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.unit.host.conftest import FOLDER, put_beside
 
 BIN = str(Path(sys.executable).parent)
@@ -70,7 +71,9 @@ def test_an_exporter_is_kept_running_and_its_record_and_log_are_kept(
 ) -> None:
     first = run_exporter()
     assert observation.look(exporter).supervised
-    urllib.request.urlopen(f"http://127.0.0.1:{another_port}/record.json", timeout=5).close()
+    urllib.request.urlopen(
+        f"http://127.0.0.1:{another_port}/record.json", timeout=HANGS_AFTER_SECONDS
+    ).close()
     assert "GET /record.json" in exporter.log.read_text()
     assert processes.environment_of(first.pid)["COLOUR"] == "blue"
 

@@ -22,6 +22,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.compiled_cache
 from ansible_collections.inferops.gpu.plugins.modules import compiled_cache
 from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_shelf import kind_of, shelf_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import wanting
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig.ports import free_port
 from tests.rig.s3 import BUCKET, S3
 from tests.unit.host.test_compiled_cache import ANOTHER, FILES, Host
@@ -91,7 +92,7 @@ class Folder(Place):
     def end(self) -> None:
         """Stop the daemon."""
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(HANGS_AFTER_SECONDS)
 
 
 class Bucket(Place):

@@ -16,6 +16,7 @@ import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint, HostKey
+from tests.hanging import HANGS_AFTER_SECONDS
 
 
 class SshHost:
@@ -46,7 +47,7 @@ class SshHost:
     ) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        self._thread.join(5)
+        self._thread.join(HANGS_AFTER_SECONDS)
         for transport in self._transports:
             transport.close()
 

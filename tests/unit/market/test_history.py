@@ -18,6 +18,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.history
     History,
     Record,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 
 NOW = 1_800_000_000.0
 
@@ -192,7 +193,7 @@ def test_parallel_hosts_lose_no_line(path: Path) -> None:
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(30)
+        writer.join(HANGS_AFTER_SECONDS)
     records = open_history(path).machines("vastai")
     assert {machine: record.served for machine, record in records.items()} == dict.fromkeys(
         machines, 50

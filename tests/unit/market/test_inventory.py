@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.market import ACCOUNT_KEY
 from tests.unit.market.conftest import Market, order
 
@@ -44,7 +45,7 @@ def inventory(file: Path, key: str = ACCOUNT_KEY) -> subprocess.CompletedProcess
         env={**os.environ, "VAST_API_KEY": key, "INFEROPS_CLOCK": faster},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
 

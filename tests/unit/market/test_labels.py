@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.filter.fleet_status import fleet_status
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import daemon
 from tests.unit.market.conftest import Market, fault
 
@@ -228,7 +229,7 @@ def twins(market: Market, status: str = "loading") -> tuple[str, str]:
     second = str(max(int(row["id"]) for row in market.billing()))
     both = [market.simulator.market.rentals[int(rental_id)] for rental_id in (first, second)]
     # They boot in threads of their own, which would have the last word.
-    assert daemon.wait(lambda: all(rental.running for rental in both), 60)
+    assert daemon.wait(lambda: all(rental.running for rental in both), HANGS_AFTER_SECONDS)
     both[1].status = status
     return first, second
 

@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.access.host_keys import derive
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark, Seal
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import HostSpec, PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Traits
@@ -79,7 +80,7 @@ class Controller:
             env={**os.environ, **settings, "ANSIBLE_HOME": str(self.folder / "ansible")},
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         assert " => " in done.stdout, done.stdout + done.stderr
@@ -259,7 +260,7 @@ def reach(controller: Controller, tmp_path: Path, secret: str = SECRET) -> tuple
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
     (known,) = (tmp_path / "fresh" / "known_hosts").iterdir()

@@ -24,7 +24,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     MARKET_OPTIONS,
 )
 from tests import conformance
-from tests.tools import provider_table
+from tests.tools import market_fragment, provider_table
 from tests.tools.tree import REPOSITORY
 from tests.unit.market import wire
 from tests.unit.market.conformance.subjects import SUBJECTS
@@ -40,8 +40,13 @@ DEFAULT = {
 }
 #: Who rents out another's hosts knows the other one.
 RESOLD = {"vastai": {"plugins/module_utils/market/providers/shopper.py"}}
-#: Tests of what holds for every provider.
-NEUTRAL = ("lifecycle", "rentals", "limits", "sharing", "shared_search", "untold", "mark")
+#: What is written by `make docs` from the files of the providers.
+WRITTEN = "plugins/doc_fragments/market.py"
+#: Tests of what one provider says or gets on the wire. All others hold for every provider.
+ON_THE_WIRE = (
+    *("border", "failed_deploys", "inventory", "labels", "seals", "seam", "several"),
+    *("start_script", "transport", "vastai"),
+)
 
 
 def touched() -> list[str]:
@@ -79,7 +84,7 @@ def test_what_contributing_lists_is_all_that_names_a_provider(provider: str) -> 
     file = PROVIDERS[provider].__module__.rpartition(".")[2]
     assert file in (provider, f"{provider}_cloud")
     paths = {path.replace("<name>", file) for path in touched()}
-    assert len(paths) == 5
+    assert len(paths) == 3
     assert all((REPOSITORY / path).is_file() for path in paths)
     word = re.compile(provider.removesuffix("ai"), re.IGNORECASE)
     naming = {
@@ -88,7 +93,7 @@ def test_what_contributing_lists_is_all_that_names_a_provider(provider: str) -> 
         if any(word.search(text) for text in code(file))
     }
     own = {path for path in paths if path.startswith("plugins/")}
-    assert naming == own | RESOLD.get(provider, set())
+    assert naming - {WRITTEN} == own | RESOLD.get(provider, set())
     assert REGISTRY in naming
 
 
@@ -109,13 +114,9 @@ def test_no_role_and_no_playbook_knows_a_provider_by_name(provider: str) -> None
     assert [path for path, text in texts.items() if word.search(text)] == []
 
 
-def test_what_is_usual_at_a_provider_stands_in_the_documentation_of_the_option() -> None:
-    told = " ".join(
-        yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["provider"]["description"]
-    )
-    for name, kind in PROVIDERS.items():
-        (own,) = re.findall(rf"For V\({name}\), (.*?\.)(?: For |$)", told)
-        usual = kind.usual
+def test_what_is_usual_at_a_provider_is_what_it_says_in_words() -> None:
+    for kind in PROVIDERS.values():
+        usual, own = kind.usual, kind.usual_in_words
         floors = (usual.driver_version, usual.min_reliability)
         figures = [f"{usual.image_gib:g} GiB", f"{usual.disk_gib} GiB of disk"]
         figures += [str(one) for one in floors if one is not None]
@@ -126,11 +127,19 @@ def test_what_is_usual_at_a_provider_stands_in_the_documentation_of_the_option()
         assert ("verified hosts alone" in own) == usual.verified
 
 
+def test_the_documentation_of_the_options_is_what_the_providers_say() -> None:
+    text = market_fragment.FILE.read_text()
+    assert market_fragment.written(text) == text, "run make docs"
+
+
 def test_the_tests_of_the_lifecycle_know_no_providers_paths() -> None:
     words = [path for _method, path in wire.CALLS.values()] + ["/asks", "/instances", "/api/v"]
-    for name in NEUTRAL:
-        text = (Path(__file__).parent / f"test_{name}.py").read_text()
-        assert [word for word in words if word in text] == [], name
+    naming = {
+        file.stem.removeprefix("test_")
+        for file in Path(__file__).parent.glob("test_*.py")
+        if any(word in file.read_text() for word in words)
+    }
+    assert naming == set(ON_THE_WIRE)
 
 
 def test_a_provider_documents_itself() -> None:

@@ -20,6 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import O
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runpod import RunPod
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -367,7 +368,7 @@ def test_accounts_that_cannot_be_told_apart_are_refused(
 
 def test_all_are_asked_at_the_same_time(markets: Markets) -> None:
     """None is answered before all were asked; whoever asks one after the other waits for ever."""
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=HANGS_AFTER_SECONDS)
     waiting = set(markets.simulators)
 
     def wait_for_the_other(name: str, phase: str) -> None:
@@ -381,3 +382,17 @@ def test_all_are_asked_at_the_same_time(markets: Markets) -> None:
     assert told["unasked"] == []
     assert waiting == set()
     assert not both.broken
+
+
+@pytest.mark.parametrize("provider", ["ssh", "local"])
+def test_a_host_of_the_users_own_is_no_rental_whatever_accounts_there_are(
+    markets: Markets, provider: str
+) -> None:
+    told = markets.rent(provider=provider)
+    assert (told["changed"], told["rental"]["own"]) == (False, True)
+    assert markets.run("rental_info", provider=provider, name="gpu-1")["rentals"][0]["own"] is True
+    assert set(markets.billing().values()) == {0}
+    asked = [
+        one for simulator in markets.simulators.values() for one in simulator.journal.entries()
+    ]
+    assert asked == []

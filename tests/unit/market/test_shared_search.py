@@ -20,6 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.offers.shared_
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.shared_file import SharedFile
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -157,7 +158,7 @@ def test_processes_that_search_at_once_wait_for_one_answer(
         )
         for _host in range(4)
     ]
-    found = {process.communicate(timeout=60)[0] for process in started}
+    found = {process.communicate(timeout=HANGS_AFTER_SECONDS)[0] for process in started}
     assert len(found) == 1
     assert int(found.pop()) > 0
     assert len(requests(simulator, "search")) == 1

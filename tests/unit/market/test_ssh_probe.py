@@ -24,6 +24,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.ssh_pro
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.strangers import Strangers
 from tests.unit.market.ssh_host import SshHost, as_paramiko, write_key_pair
 
@@ -216,7 +217,7 @@ def test_a_machine_that_refuses_is_told_from_one_that_swallows_the_connection(
         assert probe(Endpoint(*address), login, timeout_seconds=0.3).stage == "black-holed"
         for filler in fillers:
             filler.close()
-    assert probe(Endpoint(*address), login, timeout_seconds=0.3).stage == "refused"
+    assert probe(Endpoint(*address), login, HANGS_AFTER_SECONDS).stage == "refused"
 
 
 def test_a_proxy_that_answers_before_the_host_does_is_no_ready_host(login: Login) -> None:

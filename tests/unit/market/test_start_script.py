@@ -36,6 +36,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.access.start_s
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark, Seal
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import HostKey
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import daemon
 
 USER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
@@ -114,12 +115,12 @@ class Host:
         here = self.here(script)
         if packed:
             here = PACKED.substitute(text=base64.b64encode(gzip.compress(here.encode())).decode())
-        subprocess.run(["sh", "-c", here], env=environment, check=True, timeout=30)
+        subprocess.run(["sh", "-c", here], env=environment, check=True, timeout=HANGS_AFTER_SECONDS)
 
     def replace_key(self, private: str) -> None:
         """What the controller runs over its first connection; here no sshd can read the key."""
         command = ["sh", "-c", self.here(replacement_script(SUCCESSOR.public))]
-        subprocess.run(command, input=private, text=True, check=False, timeout=30)
+        subprocess.run(command, input=private, text=True, check=False, timeout=HANGS_AFTER_SECONDS)
 
     def here(self, script: str) -> str:
         """The script with the places of this host instead of the real ones."""
@@ -135,7 +136,7 @@ class Host:
 
     def switch_pid(self) -> int:
         """The process of the switch, once it runs."""
-        assert daemon.wait(lambda: self.text("pid").strip().isdigit(), 60)
+        assert daemon.wait(lambda: self.text("pid").strip().isdigit(), HANGS_AFTER_SECONDS)
         return int(self.text("pid"))
 
     def shows(self, deadline: float | None, off_seconds: float = 0.0, label: str = "") -> None:
@@ -166,7 +167,7 @@ class Host:
     def holds(self, deadline: float) -> bool:
         """Does the switch come to this deadline? Give or take the seconds that an answer takes."""
         near = pytest.approx(deadline, abs=30)
-        return daemon.wait(lambda: int(self.text("deadline") or 0) == near, 60)
+        return daemon.wait(lambda: int(self.text("deadline") or 0) == near, HANGS_AFTER_SECONDS)
 
     def crash(self) -> None:
         """End the switch without a trace, as a stop of the container does."""
@@ -174,7 +175,7 @@ class Host:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
         # A container is stopped when all of its processes are gone, and their locks with them.
-        assert daemon.wait(self._is_unlocked, 60)
+        assert daemon.wait(self._is_unlocked, HANGS_AFTER_SECONDS)
         (self.state / "pid").unlink()
 
     def _is_unlocked(self) -> bool:
@@ -255,7 +256,7 @@ def test_before_the_deadline_nothing_is_released(host: Host) -> None:
 
 def test_past_the_deadline_the_host_releases_itself_with_its_own_key(host: Host) -> None:
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 60)
+    assert daemon.wait(lambda: bool(host.calls()), HANGS_AFTER_SECONDS)
     config = host.calls()[0]["stdin"]
     assert 'url="http://api.example/instances/4711/"' in config
     assert "request=DELETE" in config
@@ -264,7 +265,7 @@ def test_past_the_deadline_the_host_releases_itself_with_its_own_key(host: Host)
 
 def test_the_key_is_in_no_argument_list_and_no_file(host: Host) -> None:
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 60)
+    assert daemon.wait(lambda: bool(host.calls()), HANGS_AFTER_SECONDS)
     assert API_KEY not in " ".join(host.calls()[0]["arguments"])
     assert not [file for file in host.state.iterdir() if API_KEY in file.read_text()]
     assert host.state.stat().st_mode & 0o777 == 0o700
@@ -273,14 +274,14 @@ def test_the_key_is_in_no_argument_list_and_no_file(host: Host) -> None:
 def test_what_the_script_s_own_environment_says_comes_first(host: Host) -> None:
     host.session = {"RENTAL_ID": "4712"}
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 60)
+    assert daemon.wait(lambda: bool(host.calls()), HANGS_AFTER_SECONDS)
     assert "/instances/4712/" in host.calls()[0]["stdin"]
 
 
 def test_the_usual_address_is_called_when_the_container_names_none(host: Host) -> None:
     del host.container["API_URL"]
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 60)
+    assert daemon.wait(lambda: bool(host.calls()), HANGS_AFTER_SECONDS)
     assert "https://default.example/instances/4711/" in host.calls()[0]["stdin"]
 
 
@@ -289,14 +290,14 @@ def test_a_release_that_fails_is_tried_again(host: Host) -> None:
     host.tool("python3", CURL)
     host.tool("sleep", "#!/bin/sh\nexit 0\n")
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: len(host.calls()) >= 6, 60)
+    assert daemon.wait(lambda: len(host.calls()) >= 6, HANGS_AFTER_SECONDS)
 
 
 def test_python_does_it_where_curl_cannot_and_tells_no_key_either(host: Host) -> None:
     host.tool("curl", "#!/bin/sh\nexit 127\n")
     host.tool("python3", CURL)
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 60)
+    assert daemon.wait(lambda: bool(host.calls()), HANGS_AFTER_SECONDS)
     call = host.calls()[0]
     assert call["stdin"].split() == ["http://api.example/instances/4711/", API_KEY]
     assert API_KEY not in " ".join(call["arguments"])
@@ -307,7 +308,7 @@ def test_a_damaged_deadline_counts_as_the_original_one(host: Host, text: str) ->
     host.state.mkdir()
     (host.state / "deadline").write_text(text)
     host.start(time.time() - 60, lifetime_seconds=30)
-    assert daemon.wait(lambda: bool(host.calls()), 60)
+    assert daemon.wait(lambda: bool(host.calls()), HANGS_AFTER_SECONDS)
 
 
 def test_a_damaged_deadline_ends_no_host_early(host: Host) -> None:
@@ -339,7 +340,7 @@ def test_a_host_whose_clock_is_wrong_ends_by_the_providers_clock(
     created = time.time() + off_seconds
     host.shows(created + 7200, off_seconds)
     host.start(created, lifetime_seconds=7200)
-    assert daemon.wait(lambda: bool(host.asked()), 60)
+    assert daemon.wait(lambda: bool(host.asked()), HANGS_AFTER_SECONDS)
     assert host.holds(time.time() + 7200)
     assert host.calls() == []
 
@@ -349,7 +350,7 @@ def test_a_host_whose_clock_is_wrong_and_whose_network_comes_late_ends_in_time(h
     created = time.time() + 3 * 3600
     host.tool("sleep", "#!/bin/sh\nexit 0\n")
     host.start(created, lifetime_seconds=7200)
-    assert daemon.wait(lambda: bool(host.asked()), 60)
+    assert daemon.wait(lambda: bool(host.asked()), HANGS_AFTER_SECONDS)
     host.shows(created + 7200, 3 * 3600)
     assert host.holds(time.time() + 7200)
     assert host.calls() == []
@@ -360,7 +361,7 @@ def test_a_container_that_was_recreated_keeps_the_deadline_of_its_request(host: 
     created = int(time.time()) - 23 * 3600
     host.shows(created + DAY)
     host.start(created, lifetime_seconds=DAY)
-    assert daemon.wait(lambda: bool(host.asked()), 60)
+    assert daemon.wait(lambda: bool(host.asked()), HANGS_AFTER_SECONDS)
     assert host.holds(created + DAY)
 
 
@@ -369,7 +370,7 @@ def test_a_container_that_was_recreated_keeps_its_extension(host: Host) -> None:
     created = int(time.time()) - 30 * 3600
     host.shows(created + 2 * DAY)
     host.start(created, lifetime_seconds=DAY)
-    assert daemon.wait(lambda: bool(host.asked()), 60)
+    assert daemon.wait(lambda: bool(host.asked()), HANGS_AFTER_SECONDS)
     assert host.holds(created + 2 * DAY)
     assert host.calls() == []
 
@@ -391,7 +392,7 @@ def test_a_deadline_that_was_moved_on_the_host_alone_holds(host: Host) -> None:
     (host.state / "deadline").write_text(f"{now + DAY}\n")
     host.shows(now + 60)
     host.start(now, lifetime_seconds=60)
-    assert daemon.wait(lambda: bool(host.asked()), 60)
+    assert daemon.wait(lambda: bool(host.asked()), HANGS_AFTER_SECONDS)
     time.sleep(0.3)
     assert int(host.text("deadline")) == now + DAY
 
@@ -399,7 +400,9 @@ def test_a_deadline_that_was_moved_on_the_host_alone_holds(host: Host) -> None:
 def test_a_mark_without_a_deadline_ends_nothing(host: Host) -> None:
     host.shows(None)
     host.start(time.time() - 7200, lifetime_seconds=3600)
-    assert daemon.wait(lambda: host.text("deadline").startswith(("8999", "9000")), 60)
+    assert daemon.wait(
+        lambda: host.text("deadline").startswith(("8999", "9000")), HANGS_AFTER_SECONDS
+    )
     assert host.calls() == []
 
 
@@ -408,7 +411,7 @@ def test_a_label_that_is_no_mark_leaves_the_deadline(host: Host, label: str) -> 
     created = int(time.time()) - 60
     host.shows(None, label=label)
     host.start(created, lifetime_seconds=3600)
-    assert daemon.wait(lambda: bool(host.asked()), 60)
+    assert daemon.wait(lambda: bool(host.asked()), HANGS_AFTER_SECONDS)
     assert host.holds(created + 3600)
 
 
@@ -453,12 +456,12 @@ def test_a_switch_that_was_killed_while_it_asked_leaves_no_lock_behind(host: Hos
     host.tool("curl", '#!/bin/sh\ntouch "$CALLS"\nexec sleep 60\n')
     host.start()
     pid = host.switch_pid()
-    assert daemon.wait((host.root / "calls").exists, 60)
+    assert daemon.wait((host.root / "calls").exists, HANGS_AFTER_SECONDS)
     os.kill(pid, signal.SIGKILL)  # who answers slowly still does
     (host.state / "pid").unlink()
     try:
         host.start()
-        assert daemon.wait((host.state / "pid").exists, 20)
+        assert daemon.wait((host.state / "pid").exists, HANGS_AFTER_SECONDS)
     finally:
         os.killpg(pid, signal.SIGKILL)
 
@@ -477,13 +480,15 @@ def test_a_script_that_is_packed_does_the_same(host: Host) -> None:
     keys = host.root / "home" / ".ssh" / "authorized_keys"
     assert host.user_key in keys.read_text()
     assert host.host_key.read_text().strip() == HOST_KEY.private.strip()
-    assert daemon.wait(lambda: bool(host.calls()), 60)
+    assert daemon.wait(lambda: bool(host.calls()), HANGS_AFTER_SECONDS)
 
 
 def test_no_key_can_break_out_of_the_script(host: Host) -> None:
     mean = "ssh-ed25519 AAAA'; touch mean; '"
     script = start_script(mean, None, 0, None)
-    subprocess.run(["sh", "-c", host.here(script)], cwd=host.root, check=True, timeout=30)
+    subprocess.run(
+        ["sh", "-c", host.here(script)], cwd=host.root, check=True, timeout=HANGS_AFTER_SECONDS
+    )
     assert not (host.root / "mean").exists()
 
 
@@ -493,4 +498,4 @@ def test_every_usual_shell_can_read_it(shell: str) -> None:
     if subprocess.run(["which", command[0]], capture_output=True, check=False).returncode:
         pytest.skip(f"{shell} is not installed")
     script = start_script(USER_KEY, HOST_KEY, 1795399200, RELEASE)
-    subprocess.run(command, input=script, text=True, check=True, timeout=30)
+    subprocess.run(command, input=script, text=True, check=True, timeout=HANGS_AFTER_SECONDS)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.market import ACCOUNT_KEY
 from tests.tools.tree import REPOSITORY
@@ -244,7 +245,9 @@ class Pretended:
         )
 
 
-def wait_for(process: subprocess.Popen[str], reached: Path, seconds: float = 100) -> None:
+def wait_for(
+    process: subprocess.Popen[str], reached: Path, seconds: float = HANGS_AFTER_SECONDS
+) -> None:
     """Wait until a running playbook has made a file, or has ended."""
     until = time.monotonic() + seconds
     while not reached.exists() and process.poll() is None and time.monotonic() < until:

@@ -81,6 +81,63 @@ def as_text(**given: str) -> list[str]:
         ("launch_arguments", "inferops_server_arguments"),
         ("launch_environment", "inferops_server_environment"),
         ("stack_vllm_version", "inferops_vllm_version"),
+        ("recover_api_key", "inferops_server_api_key"),
+        ("stop_name", "inferops_name"),
+        ("evidence_name", "inferops_name"),
+        ("stack_name", "inferops_name"),
+        ("deploy_provider", "inferops_provider"),
+        ("model_cache_name", "inferops_name"),
+        ("model_cache_home", "inferops_model_home"),
+        ("evidence_dir", "inferops_evidence_dir"),
+    ],
+)
+def test_a_shared_fact_under_the_name_of_a_role_is_refused_with_its_own(
+    name: str, meant: str
+) -> None:
+    assert variables.unknown(name) == (
+        f"{name} is not a variable of inferops.gpu: use {meant}, or rename it where it is one of "
+        "your own."
+    )
+
+
+#: What is a variable of the role's own, or what the role works out by itself and nobody sets.
+OF_THE_ROLE = {
+    "connect_host_keys",
+    "endpoint_server_port",
+    "launch_hub_token",
+    "launch_model",
+    "launch_server",
+    "llama_cpp_index_url",
+    "proxy_name",
+    "rent_engine",
+    "rent_host_keys",
+    "teardown_server",
+}
+
+
+def test_no_shared_fact_passes_under_the_name_of_any_role_or_playbook() -> None:
+    parts = {path.name for path in REPOSITORY.glob("roles/*") if path.name != "inferops"}
+    parts |= {path.stem for path in PLAYBOOKS}
+    facts = [name for name in variables.options() if name.startswith(variables.SHARED)]
+    named = {
+        f"{part}_{fact.removeprefix(variables.SHARED)}": fact for part in parts for fact in facts
+    }
+    told = {name: variables.unknown(name) for name in named}
+    assert {name for name in told if told[name] is None} == OF_THE_ROLE
+    for name, text in told.items():
+        # Where a role has to do with the server alone, its key is meant, and not the account's.
+        right = [
+            named[name],
+            *(named[name].replace("_", f"_{of}_", 1) for of in ("server", "model")),
+        ]
+        assert text is None or any(f": use {one}, or rename" in text for one in right), text
+    for name in sorted(OF_THE_ROLE - set(variables.options())):
+        assert variables.taken(name), name
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
         ("inferops_modle", "inferops_model"),
         ("rent_max_price", "rent_max_price_usd_per_hour"),
         ("extend_hour", "extend_hours"),
@@ -94,7 +151,9 @@ def test_a_name_that_is_not_ours_is_refused_with_the_one_that_was_meant(
     )
 
 
-@pytest.mark.parametrize("name", ["stack_name", "status_page", "rent_per_month", "driver_license"])
+@pytest.mark.parametrize(
+    "name", ["stack_owner", "status_page", "rent_per_month", "driver_license", "ansible_host"]
+)
 def test_a_variable_of_the_users_own_passes(name: str) -> None:
     assert variables.unknown(name) is None
 
@@ -333,7 +392,8 @@ def test_whatever_a_provider_logs_in_with_is_a_variable_and_a_secret() -> None:
     assert variables.coerce(name, "a-word") == ("a-word", None)
     assert "a-word" not in str(variables.coerce(name, ["a-word"])[1])
     told = variables.unknown("rent_account_secret")
-    assert told == f"rent_account_secret is not a variable of inferops.gpu: did you mean {name}?"
+    assert told is not None
+    assert told.startswith(f"rent_account_secret is not a variable of inferops.gpu: use {name}, ")
 
 
 def test_options_of_another_engine_are_not_looked_up_in_the_tables_of_vllm(
@@ -406,7 +466,7 @@ def test_no_name_of_one_role_makes_deploy_and_teardown_look_at_different_rentals
             inferops_api_url=simulator.url,
         )
         assert status != 0
-        assert f"{next(iter(named))} is not a variable of inferops.gpu: did you mean" in output
+        assert f"{next(iter(named))} is not a variable of inferops.gpu: use inferops_" in output
     assert simulator.journal.entries() == []
 
 

@@ -19,6 +19,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.inferops.gpu.plugins.filter.client_key import client_key
 from ansible_collections.inferops.gpu.plugins.filter.engine_key import engine_key
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.tunnel import Target, Tunnel
+from tests.hanging import HANGS_AFTER_SECONDS
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
@@ -104,7 +105,7 @@ def shown(tmp_path: Path, **variables: Any) -> str:
         env={**os.environ, "ANSIBLE_HOME": str(tmp_path / "ansible")},
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=HANGS_AFTER_SECONDS,
     )
     return result.read_text()
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
 from tests.unit.plays import on_the_host, play, role
@@ -255,7 +256,7 @@ def test_relative_paths_count_from_where_the_user_is(tmp_path: Path, simulator: 
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

@@ -27,6 +27,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion i
     NoCompletion,
     complete,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools.tree import REPOSITORY
 
 ROLES = ["stack", "torch", "numpy", "vllm", "model_cache", "launch"]
@@ -61,7 +62,7 @@ def play(tmp_path: Path) -> Play:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         return done.returncode, " ".join((done.stdout + done.stderr).split())

@@ -28,6 +28,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import
     GuardedAction,
     _discreet,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
@@ -118,7 +119,7 @@ def ansible(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
 

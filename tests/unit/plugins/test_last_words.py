@@ -25,6 +25,7 @@ from ansible_collections.inferops.gpu.plugins.action.endpoint import try_it
 from ansible_collections.inferops.gpu.plugins.filter.as_type import as_type
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion import Proven
 from ansible_collections.inferops.gpu.plugins.plugin_utils.interruption import TOLD
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
 from tests.unit.plays import on_the_host, play
@@ -62,7 +63,7 @@ def test_the_line_to_try_runs_in_a_shell_as_it_is_shown(tmp_path: Path, wants_ke
             env={"PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=HANGS_AFTER_SECONDS,
             check=True,
         )
     assert " there" in done.stdout
@@ -97,7 +98,7 @@ def test_who_interrupts_a_run_is_told_what_goes_on_billing(tmp_path: Path, sent:
         while not began.exists() and run.poll() is None:
             time.sleep(0.05)
         run.send_signal(sent)
-        _output, errors = run.communicate(timeout=60)
+        _output, errors = run.communicate(timeout=HANGS_AFTER_SECONDS)
     assert ("User interrupted execution" in errors) == (sent == signal.SIGINT)
     assert TOLD in " ".join(errors.split())
 

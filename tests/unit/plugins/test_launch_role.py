@@ -29,6 +29,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.explanation i
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import FAILURES
 from ansible_collections.inferops.gpu.plugins.plugin_utils.cache_store import Kept, Origin, Store
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools.tree import REPOSITORY
 
 KEY = {"gpu": "NVIDIA L40S", "driver": "580.95.05"}
@@ -135,7 +136,7 @@ class Host:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         calls = (self.folder / "calls").read_text().split()

@@ -28,6 +28,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.phase_lines import (
     entry_lines,
     failure_lines,
 )
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
@@ -284,7 +285,7 @@ def test_who_interrupts_a_deploy_is_told_which_rentals_may_bill(
     ) as run:
         wait_for(run, pretended.folder / "pretended.in.model_server.gpu-1")
         run.send_signal(sent)
-        _output, errors = run.communicate(timeout=60)
+        _output, errors = run.communicate(timeout=HANGS_AFTER_SECONDS)
     (rental,) = pretended.simulator.control.state()["rentals"]
     told = " ".join(errors.split())
     assert TOLD in told
@@ -314,7 +315,7 @@ def test_who_interrupts_a_rental_request_is_told_that_it_may_bill(pretended: Pre
     ) as run:
         wait_for(run, sent)
         run.send_signal(signal.SIGINT)
-        _output, errors = run.communicate(timeout=60)
+        _output, errors = run.communicate(timeout=HANGS_AFTER_SECONDS)
     assert "  gpu-1: a rental request was under way, and nobody has said what became" in errors
 
 
@@ -387,7 +388,7 @@ def test_a_worker_never_waits_for_its_screen() -> None:
 
     worker = threading.Thread(target=tell, daemon=True)
     worker.start()
-    worker.join(30)
+    worker.join(HANGS_AFTER_SECONDS)
     assert not worker.is_alive()
     assert channel.take()[0] == ("gpu-1", f"line 0 {'x' * 100}")
     channel.put("gpu-2", "the latest")

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.inferops.gpu.plugins.modules import stack_lock
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.matrix.wheels import Wheel
 from tests.tools.tree import REPOSITORY
 
@@ -54,7 +55,7 @@ def planned(tmp_path: Path, host: dict[str, Any], option: str = "--check", **var
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
     return " ".join((done.stdout + done.stderr).split())

@@ -14,6 +14,7 @@ import pytest
 import requests
 import yaml
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
@@ -91,8 +92,12 @@ def test_warnings_reach_the_user(tmp_path: Path, simulator: Simulator) -> None:
 def twin_of_the_only_rental(url: str) -> None:
     """Rent another one with the same mark, as a second controller does at the same time."""
     key = {"Authorization": f"Bearer {ACCOUNT_KEY}"}
-    listed = requests.get(f"{url}/api/v0/instances/", headers=key, timeout=10).json()
-    offers = requests.post(f"{url}/api/v0/bundles/", json={}, headers=key, timeout=10).json()
+    listed = requests.get(
+        f"{url}/api/v0/instances/", headers=key, timeout=HANGS_AFTER_SECONDS
+    ).json()
+    offers = requests.post(
+        f"{url}/api/v0/bundles/", json={}, headers=key, timeout=HANGS_AFTER_SECONDS
+    ).json()
     wish = {"image": "any/image", "disk": 40, "label": listed["instances"][0]["label"]}
     address = f"{url}/api/v0/asks/{offers['offers'][0]['id']}/"
-    requests.put(address, json=wish, headers=key, timeout=10).raise_for_status()
+    requests.put(address, json=wish, headers=key, timeout=HANGS_AFTER_SECONDS).raise_for_status()

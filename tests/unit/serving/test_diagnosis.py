@@ -26,7 +26,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures impo
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures.gpu import XIDS
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.messages import bounded
-from tests.diagnosis import HEALTHY, TEMPLATE, Excerpt, excerpts, missing_causes
+from tests.diagnosis import (
+    HEALTHY,
+    LEAST_CAUSES,
+    TEMPLATE,
+    Excerpt,
+    excerpts,
+    known_causes,
+    missing_causes,
+)
 
 ALL = excerpts()
 FAILING = [excerpt for excerpt in ALL if excerpt.cause != HEALTHY]
@@ -91,6 +99,7 @@ def test_an_excerpt_says_where_it_is_from_and_belongs_to_a_cause() -> None:
 
 def test_every_entry_of_the_catalogue_is_shown_to_work() -> None:
     assert not missing_causes()
+    assert len(known_causes()) >= LEAST_CAUSES
     assert len({failure.id for failure in FAILURES}) == len(FAILURES)
 
 

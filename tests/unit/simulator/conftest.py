@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.documents import Document, Wire
 from tests.simulator.hosts import PretendHosts
@@ -31,7 +32,7 @@ class Client:
         self.session.headers["Authorization"] = f"Bearer {ACCOUNT_KEY}"
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
-        return self.session.request(method, self.url + path, timeout=60, **more)
+        return self.session.request(method, self.url + path, timeout=HANGS_AFTER_SECONDS, **more)
 
     def search(self, **query: Any) -> list[dict[str, Any]]:
         answer = self.call("POST", "/api/v0/bundles/", json=query)
@@ -73,7 +74,9 @@ class Client:
         return wait_for(lambda: self.read(number), lambda row: row["actual_status"] == status)
 
 
-def wait_for(read: Callable[[], Json], holds: Callable[[Json], bool], seconds: float = 60) -> Json:
+def wait_for(
+    read: Callable[[], Json], holds: Callable[[Json], bool], seconds: float = HANGS_AFTER_SECONDS
+) -> Json:
     """Read until the condition holds; fail with the last value after some seconds."""
     limit = time.monotonic() + seconds
     while not holds(value := read()):

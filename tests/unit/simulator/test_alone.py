@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig.checkout import ROOT
 from tests.simulator.market import ACCOUNT_KEY
 from tests.tools import endpoints
@@ -48,7 +49,7 @@ class Stranger:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -66,7 +67,7 @@ def stranger(tmp_path: Path) -> Iterator[Stranger]:
 def ask(method: str, url: str, body: Any = None) -> Any:
     headers = {"Authorization": f"Bearer {ACCOUNT_KEY}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers, method=method)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=HANGS_AFTER_SECONDS) as answer:
         return json.load(answer)
 
 

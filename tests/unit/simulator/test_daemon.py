@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import daemon
 
 NOTHING = {"running": False, "url": None, "rentals": 0, "containers": 0, "processes": 0}
@@ -39,7 +40,7 @@ class Command:
             cwd=self.checkout,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=HANGS_AFTER_SECONDS,
             check=False,
         )
 
@@ -61,7 +62,9 @@ def command(tmp_path: Path) -> Iterator[Command]:
 
 def test_start_answers_and_stop_leaves_nothing(command: Command) -> None:
     started = command.start()
-    with urllib.request.urlopen(f"{started['url']}/simulator/state", timeout=60) as answer:
+    with urllib.request.urlopen(
+        f"{started['url']}/simulator/state", timeout=HANGS_AFTER_SECONDS
+    ) as answer:
         assert json.load(answer)["rentals"] == []
     assert (started["running"], started["processes"]) == (True, 1)
     assert NOTHING.items() <= command.status("stop").items()
@@ -75,7 +78,7 @@ def test_without_containers_nothing_listens_but_on_loopback(command: Command) ->
         assert address == "127.0.0.1"
         # Whoever listens everywhere answers at each address of this machine.
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.3", int(port)), timeout=5)
+            socket.create_connection(("127.0.0.3", int(port)), timeout=HANGS_AFTER_SECONDS)
 
 
 def test_without_containers_nobody_needs_podman(
@@ -98,7 +101,7 @@ def test_a_killed_process_is_not_taken_for_a_running_one(command: Command) -> No
     first = command.start()
     pid = json.loads((command.folder / "process.json").read_text())["pid"]
     os.kill(pid, signal.SIGKILL)
-    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, 60)
+    assert daemon.wait(lambda: daemon.start_ticks(pid) is None, HANGS_AFTER_SECONDS)
     assert NOTHING.items() <= command.status("status").items()
     assert command.start()["url"] != first["url"]
 

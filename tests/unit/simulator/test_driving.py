@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
@@ -78,21 +79,21 @@ def test_an_observer_that_waits_holds_up_its_own_request_only() -> None:
     def observe(phase: str, request: Request, number: int) -> None:
         if request.path.startswith("/api/v1") and phase == "before":
             waiting.set()
-            assert let_go.wait(10)
+            assert let_go.wait(HANGS_AFTER_SECONDS)
 
     with observed(observe) as client:
         pages: list[int] = []
         held = threading.Thread(target=lambda: pages.append(client.page()["total_instances"]))
         held.start()
-        assert waiting.wait(10)
+        assert waiting.wait(HANGS_AFTER_SECONDS)
         other = requests.get(
             f"{client.url}/api/v0/users/current/",
             headers={"Authorization": f"Bearer {ACCOUNT_KEY}"},
-            timeout=60,
+            timeout=HANGS_AFTER_SECONDS,
         )
         assert (other.status_code, pages) == (200, [])
         let_go.set()
-        held.join(10)
+        held.join(HANGS_AFTER_SECONDS)
         assert pages == [0]
 
 
@@ -106,12 +107,12 @@ def test_two_controllers_are_told_apart_by_their_listeners() -> None:
     with observed(observe) as client:
         second = client.simulator.listen()
         client.rent()
-        page = client.session.get(f"{second}/api/v1/instances/", timeout=60).json()
+        page = client.session.get(f"{second}/api/v1/instances/", timeout=HANGS_AFTER_SECONDS).json()
         assert page["total_instances"] == 1
         assert listeners == [client.url, client.url, second]
         assert [entry["listener"] for entry in client.control("requests")] == listeners
     with pytest.raises(requests.ConnectionError):
-        requests.get(second, timeout=60)
+        requests.get(second, timeout=HANGS_AFTER_SECONDS)
 
 
 @pytest.fixture
@@ -133,7 +134,9 @@ def test_a_host_calls_the_market_with_its_own_key_only(with_real_hosts: Client) 
 
     def status(method: str, address: str, key: str) -> int:
         headers = {"Authorization": f"Bearer {key}"}
-        return requests.request(method, address, headers=headers, timeout=60).status_code
+        return requests.request(
+            method, address, headers=headers, timeout=HANGS_AFTER_SECONDS
+        ).status_code
 
     assert status("GET", own, ACCOUNT_KEY) == 401
     assert status("GET", f"{url}/api/v1/instances/", ACCOUNT_KEY) == 401

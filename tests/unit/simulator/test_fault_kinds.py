@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
+
 from .conftest import PUBLIC_KEY, Client, Json
 
 LIST = "/api/v1/instances/"
@@ -292,7 +294,7 @@ def test_the_ways_to_ssh_can_swallow_connections(client: Client, dead: tuple[str
     client.destroy(number)
     for way in dead:
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(addresses[way], timeout=0.3)
+            socket.create_connection(addresses[way], timeout=HANGS_AFTER_SECONDS)
 
 
 @pytest.mark.parametrize(("dead", "alive"), [("direct", "proxy"), ("proxy", "direct")])
@@ -305,12 +307,12 @@ def test_one_way_to_ssh_can_refuse_while_the_other_works(
         client.fault("never_ssh", way=dead)
         addresses = ways(client, client.rent())
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(addresses[dead], timeout=5)
-        with socket.create_connection(addresses[alive], timeout=5) as line:
+            socket.create_connection(addresses[dead], timeout=HANGS_AFTER_SECONDS)
+        with socket.create_connection(addresses[alive], timeout=HANGS_AFTER_SECONDS) as line:
             host, _address = sshd.accept()
             with host:
                 host.sendall(b"SSH-2.0")
-                line.settimeout(5)
+                line.settimeout(HANGS_AFTER_SECONDS)
                 assert line.recv(7) == b"SSH-2.0"
                 line.sendall(b"hello")
                 assert host.recv(5) == b"hello"

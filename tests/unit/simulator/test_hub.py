@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig import tiny_model
 from tests.simulator.hub import Hub
 
@@ -28,7 +29,9 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
 
 def get(hub: Hub, path: str, method: str = "GET", **headers: str) -> requests.Response:
     url = f"http://127.0.0.1:{hub.port}{path}"
-    return requests.request(method, url, headers=headers, timeout=60, allow_redirects=False)
+    return requests.request(
+        method, url, headers=headers, timeout=HANGS_AFTER_SECONDS, allow_redirects=False
+    )
 
 
 def test_a_model_lists_its_files_under_one_commit(hub: Hub) -> None:
@@ -78,7 +81,7 @@ def test_what_cannot_be_had_has_the_hub_s_own_error_code(
 ) -> None:
     request = requests.Request("GET", f"http://127.0.0.1:{hub.port}").prepare()
     request.url = f"http://127.0.0.1:{hub.port}{path}"  # requests would fold the dots
-    answer = requests.Session().send(request, timeout=60)
+    answer = requests.Session().send(request, timeout=HANGS_AFTER_SECONDS)
     assert (answer.status_code, answer.headers["X-Error-Code"]) == (status, code)
     assert answer.headers["X-Error-Message"]
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.hosts import NVIDIA_SMI
 
 GPU = {"name": "NVIDIA L4", "uuid": "GPU-1", "memory.total": 23034, "compute_cap": "8.9"}
@@ -27,7 +28,7 @@ def ask(tmp_path: Path, facts: dict[str, Any], *arguments: str) -> tuple[int, st
         env={"INFEROPS_SIM_GPUS": str(file)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=False,
     )
     return done.returncode, done.stdout

@@ -44,6 +44,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers import prime as client
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.pace import Pace
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import prime
 from tests.simulator.documents import Wire
 from tests.simulator.market import ACCOUNT_KEY
@@ -727,7 +728,7 @@ def plans_of(subject: SimulatedPrimeIntellect, **query: Any) -> list[dict[str, A
     """What is for rent, by the parameters of its document."""
     headers = {"Authorization": f"Bearer {ACCOUNT_KEY}"}
     url = f"{subject.simulator.url}/api/v1/availability/gpus"
-    answer = requests.get(url, params=query, headers=headers, timeout=10)
+    answer = requests.get(url, params=query, headers=headers, timeout=HANGS_AFTER_SECONDS)
     return list(answer.json()["items"])
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.hanging import HANGS_AFTER_SECONDS
+
 from .conftest import PUBLIC_KEY, Client, wait_for
 
 
@@ -229,11 +231,13 @@ def test_a_log_is_there_some_time_after_it_was_asked_for(client: Client) -> None
         client.call("PUT", f"/api/v0/instances/reboot/{number}/", json={})
     path = f"/api/v0/instances/request_logs/{number}/"
     url = client.call("PUT", path, json={"tail": "2", "filter": "started"}).json()["result_url"]
-    assert requests.get(url, timeout=60).status_code == 403
-    assert requests.get(url, timeout=60).text == f"rental {number} was started\n" * 2
+    assert requests.get(url, timeout=HANGS_AFTER_SECONDS).status_code == 403
+    assert (
+        requests.get(url, timeout=HANGS_AFTER_SECONDS).text == f"rental {number} was started\n" * 2
+    )
     none = client.call("PUT", path, json={"filter": "no such line"}).json()["result_url"]
-    requests.get(none, timeout=60)
-    assert requests.get(none, timeout=60).text == ""
+    requests.get(none, timeout=HANGS_AFTER_SECONDS)
+    assert requests.get(none, timeout=HANGS_AFTER_SECONDS).text == ""
     missing = client.call("PUT", "/api/v0/instances/request_logs/4711/", json={})
     assert (missing.status_code, missing.json()["error"]) == (404, "invalid_id")
 

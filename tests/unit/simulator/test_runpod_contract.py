@@ -39,6 +39,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import NOBODY
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import runpod
 from tests.simulator.documents import Wire
 from tests.simulator.hosts import PretendHosts
@@ -309,7 +310,11 @@ def asked(subject: SimulatedRunPod, method: str, path: str, body: Any = None) ->
     """A call with the account's key, as status and answer."""
     headers = {"Authorization": f"Bearer {subject.key}"}
     answer = requests.request(
-        method, f"{subject.simulator.url}/v2{path}", headers=headers, json=body, timeout=10
+        method,
+        f"{subject.simulator.url}/v2{path}",
+        headers=headers,
+        json=body,
+        timeout=HANGS_AFTER_SECONDS,
     )
     return answer.status_code, answer.json() if answer.content else None
 

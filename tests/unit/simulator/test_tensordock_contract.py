@@ -42,6 +42,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import NOBODY
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import tensordock
 from tests.simulator.web import Reply, Request
 from tests.unit.market.conformance.subjects import SimulatedTensorDock
@@ -354,11 +355,11 @@ def test_user_is_let_in_once_however_often_it_runs(
     home.mkdir()
     own = own.replace("~user", str(home)).replace("-o user", "").replace("chown user:", "true")
     for _again in range(2):
-        subprocess.run(["sh", "-eu", "-c", own], check=True, timeout=60)
+        subprocess.run(["sh", "-eu", "-c", own], check=True, timeout=HANGS_AFTER_SECONDS)
     keys = home / ".ssh" / "authorized_keys"
     assert keys.read_text().split("\n") == ["", PUBLIC_KEY, ""]
     assert (keys.stat().st_mode & 0o777, keys.parent.stat().st_mode & 0o777) == (0o600, 0o700)
-    subprocess.run(["sh", "-n"], input=script, text=True, check=True, timeout=60)
+    subprocess.run(["sh", "-n"], input=script, text=True, check=True, timeout=HANGS_AFTER_SECONDS)
 
 
 @pytest.mark.parametrize("image", ["vllm/vllm-openai:v0.32.0", "Ubuntu 24.04", "../x"])

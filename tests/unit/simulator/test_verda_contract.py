@@ -43,6 +43,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.verda import Verda
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.lifecycle import Lifecycle
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import verda
 from tests.simulator.documents import Wire
 from tests.simulator.market import ACCOUNT_KEY
@@ -827,9 +828,13 @@ def asked(subject: SimulatedVerda, method: str, path: str, body: Any = None) -> 
     given = {"client_id": verda.CLIENT_ID, "client_secret": ACCOUNT_KEY}
     login = {"grant_type": "client_credentials", **given}
     url = f"{subject.simulator.url}/v1"
-    token = requests.post(f"{url}/oauth2/token", json=login, timeout=10).json()["access_token"]
+    token = requests.post(f"{url}/oauth2/token", json=login, timeout=HANGS_AFTER_SECONDS).json()[
+        "access_token"
+    ]
     headers = {"Authorization": f"Bearer {token}"}
-    answer = requests.request(method, url + path, headers=headers, json=body, timeout=10)
+    answer = requests.request(
+        method, url + path, headers=headers, json=body, timeout=HANGS_AFTER_SECONDS
+    )
     return answer.status_code, json.loads(answer.text) if answer.text else None
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools.check import select
 from tests.tools.tree import REPOSITORY
 
@@ -56,7 +57,7 @@ def result(output: str) -> dict[str, float]:
 
 def wait_for_file(path: Path) -> str:
     """The text of a file that a step is about to write."""
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + HANGS_AFTER_SECONDS
     while not path.exists() or not path.read_text().strip():
         assert time.monotonic() < give_up_at, f"{path} was never written"
         time.sleep(0.05)
@@ -88,7 +89,7 @@ def script(folder: Path, text: str) -> str:
 def test_a_failing_step_is_named_and_the_others_still_run() -> None:
     """Its exit status is 1, and the last line counts."""
     runner = start_checks("true", "false", "echo still-here")
-    output = runner.communicate(timeout=30)[0]
+    output = runner.communicate(timeout=HANGS_AFTER_SECONDS)[0]
     assert runner.returncode == 1
     assert "still-here" in output
     assert "FAILED: step-2\n" in output
@@ -100,7 +101,7 @@ def test_the_tests_that_failed_are_named_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "test_broken.py"
     path.write_text("def test_good(): pass\ndef test_bad(): assert 1 == 2, 'a reason'\n")
     runner = start_checks(f"pytest --quiet --rootdir {tmp_path} {path}", "echo a-later-step")
-    end = runner.communicate(timeout=60)[0].partition("\na-later-step\n")[2]
+    end = runner.communicate(timeout=HANGS_AFTER_SECONDS)[0].partition("\na-later-step\n")[2]
     assert "FAILED: step-1\n" in end
     assert "test_broken::test_bad: AssertionError: a reason" in end
     assert "test_good" not in end
@@ -112,7 +113,7 @@ def test_a_step_beside_the_next_ones_shows_its_output_before_one_that_runs_alone
     """Its time is its own, and not that of the steps that it ran beside."""
     beside = script(tmp_path, "echo from-beside; exit 1")
     runner = start_checks("true", f"beside: {beside}", "sleep 2", "alone: echo from-alone")
-    output = runner.communicate(timeout=30)[0]
+    output = runner.communicate(timeout=HANGS_AFTER_SECONDS)[0]
     order = (
         "<== step-1: passed",
         "==> step-2",
@@ -129,7 +130,7 @@ def test_a_step_beside_the_next_ones_shows_its_output_before_one_that_runs_alone
 def test_when_every_step_passes_so_does_the_run() -> None:
     """Each step says its name and seconds."""
     runner = start_checks("true")
-    output = runner.communicate(timeout=30)[0]
+    output = runner.communicate(timeout=HANGS_AFTER_SECONDS)[0]
     assert runner.returncode == 0
     assert "<== step-1: passed, 0." in output
     assert result(output)["failed"] == 0
@@ -141,7 +142,7 @@ def test_a_step_sees_neither_the_users_account_nor_the_users_ansible_settings(
     """A test that could rent for real would cost money."""
     monkeypatch.setitem(ENVIRONMENT, "VAST_API_KEY", "a-real-account")
     monkeypatch.setitem(ENVIRONMENT, "ANSIBLE_FORKS", "99")
-    output = start_checks("env").communicate(timeout=30)[0]
+    output = start_checks("env").communicate(timeout=HANGS_AFTER_SECONDS)[0]
     assert "ANSIBLE_CONFIG=" in output
     assert "a-real-account" not in output
     assert "ANSIBLE_FORKS" not in output
@@ -152,7 +153,7 @@ def test_a_process_that_a_step_leaves_behind_fails_the_run_and_is_ended(tmp_path
     pid_file = tmp_path / "pid"
     step = script(tmp_path, f"setsid sleep 300 >/dev/null & echo $! > {pid_file}\nsleep 0.3")
     runner = start_checks(step)
-    output = runner.communicate(timeout=60)[0]
+    output = runner.communicate(timeout=HANGS_AFTER_SECONDS)[0]
     assert runner.returncode == 1
     assert "FAILED: leftovers\n" in output
     assert "sleep 300" in output
@@ -167,7 +168,7 @@ def test_an_interrupted_run_ends_what_it_started(tmp_path: Path, number: signal.
     runner = start_checks("beside: sleep 300", step, f"touch {late}")
     pid = int(wait_for_file(pid_file))
     runner.send_signal(number)
-    output = runner.communicate(timeout=60)[0]
+    output = runner.communicate(timeout=HANGS_AFTER_SECONDS)[0]
     assert runner.returncode == 1
     assert f"step-1: ended by {number.name}" in output
     assert f"step-2: ended by {number.name}" in output
@@ -198,7 +199,7 @@ def test_a_simulator_that_a_step_leaves_behind_is_stopped_and_one_of_somebody_el
     runner = start_checks(
         f"{command} {start} {left}", f"env -u INFEROPS_CHECK_RUN {command} {start} {other}"
     )
-    output = runner.communicate(timeout=60)[0]
+    output = runner.communicate(timeout=HANGS_AFTER_SECONDS)[0]
     try:
         assert f"  simulator {left}\n" in output
         assert f"simulator {other}" not in output.partition("left behind")[2]

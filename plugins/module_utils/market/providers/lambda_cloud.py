@@ -123,10 +123,13 @@ class LambdaCloud(RestProvider):
         longest_download_hours=None,
         verified=True,
     )
+    usual_in_words = (
+        "image C(lambda-stack-24-04), a family of its machine images whose boot takes as long "
+        "as if 10 GiB were fetched, 40 GiB of disk, and verified hosts alone, which all are"
+    )
     can_change_mark = True
     delivers_host_key = True
     # Its user data can be one.
-    runs_start_script = True
     attaches_keys = False
     tells_gpu_names = True
     keeps_second_mark = True

@@ -115,6 +115,10 @@ class PrimeIntellect(RestProvider):
         longest_download_hours=None,
         verified=True,
     )
+    usual_in_words = (
+        "image C(ubuntu_22_cuda_12) of 5 GiB, 40 GiB of disk, and verified hosts alone, which "
+        "are those of secure clouds"
+    )
     attaches_keys = False
     tells_account = True
     tells_gpu_names = True

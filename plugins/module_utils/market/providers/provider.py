@@ -47,6 +47,8 @@ class Credential:
     option: str
     environment: tuple[str, ...]
     required: bool = True
+    #: What the documentation says of the option. All of ``api_key`` have one sentence in common.
+    description: str = "A part of what the account logs in with."
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Provider(ABC):
     ssh_user: ClassVar[str]
     #: What is rented where a wish leaves it open.
     usual: ClassVar[Usual]
+    #: The same for the documentation of option ``provider``, as the rest of a sentence.
+    usual_in_words: ClassVar[str]
     #: By engine: the images that have it already, and let in whoever logs in at this provider.
     engine_images: ClassVar[Mapping[str, EngineImages]] = {}
 
@@ -116,12 +120,8 @@ class Provider(ABC):
     can_stop: ClassVar[bool] = False
     #: Bring a host key along with the rental request; without, the first contact is trusted.
     delivers_host_key: ClassVar[bool] = False
-    #: Run a script of ours at the start of a host, before anybody logs in.
-    runs_start_script: ClassVar[bool] = False
     #: Let a key in after the rental request; without, the one that came with it is all there is.
     attaches_keys: ClassVar[bool] = True
-    #: Call an address of ours when a rental changes.
-    sends_webhooks: ClassVar[bool] = False
     #: Tell machines apart, so that one that failed can be shunned.
     tells_machines: ClassVar[bool] = False
     #: Tell what it has charged: a second view of what is rented beside its lists.

@@ -130,9 +130,12 @@ class RunPod(RestProvider):
         longest_download_hours=None,
         verified=True,
     )
+    usual_in_words = (
+        "image C(runpod/pytorch:1.0.2-cu1281-torch280-ubuntu2404) of 9 GiB, 40 GiB of disk, "
+        "and verified hosts alone, which are those of its secure cloud"
+    )
     can_change_mark = True
     delivers_host_key = True
-    runs_start_script = True
     attaches_keys = False
     tells_gpu_names = True
     keeps_second_mark = True

@@ -108,6 +108,11 @@ class Shadeform(RestProvider):
         longest_download_hours=None,
         verified=True,
     )
+    usual_in_words = (
+        "image C(shade_os), which stands for the newest operating system of a machine that "
+        "has drivers and boots for as long as an image of 10 GiB takes, 40 GiB of disk, and "
+        "verified hosts alone, which all are"
+    )
     can_change_mark = True
     # The key comes with the request. Nothing lets another one in.
     attaches_keys = False

@@ -98,7 +98,14 @@ class GpuShopper(RestProvider):
 
     name = "shopper"
     # It asks for none. A proxy that guards it may.
-    credentials = (Credential("api_key", ("GPU_SHOPPER_API_KEY",), required=False),)
+    credentials = (
+        Credential(
+            "api_key",
+            ("GPU_SHOPPER_API_KEY",),
+            required=False,
+            description="For a proxy that guards it, as a bearer token.",
+        ),
+    )
     # That of its own command line.
     url_env = "GPU_SHOPPER_URL"
     default_url = "http://localhost:8080"
@@ -125,8 +132,11 @@ class GpuShopper(RestProvider):
         longest_download_hours=None,
         verified=False,
     )
+    usual_in_words = (
+        "image C(nvidia/cuda:12.6.3-runtime-ubuntu22.04), the only one that it starts, of 1.2 "
+        "GiB, 50 GiB of disk, and reliability 0.95"
+    )
     delivers_host_key = True
-    runs_start_script = True
     attaches_keys = False
     # As long as it runs. Beside it a switch is sent along that ends the host from the inside.
     enforces_deadline = PROVIDER

@@ -135,8 +135,12 @@ class TensorDock(RestProvider):
         longest_download_hours=None,
         verified=True,
     )
+    usual_in_words = (
+        "image C(ubuntu2404_ml_pytorch) whose boot takes as long as if 10 GiB were fetched, "
+        "40 GiB of disk, and verified hosts alone, which are those of its locations of tier 3 "
+        "and more"
+    )
     delivers_host_key = True
-    runs_start_script = True
     attaches_keys = False
     tells_gpu_names = True
     # No instance has a key of its own, and one that is shut down keeps its GPU and bills on.

@@ -174,6 +174,10 @@ class VastAI(RestProvider):
         longest_download_hours=1.0,
         verified=True,
     )
+    usual_in_words = (
+        "image C(vastai/base-image:@vastai-automatic-tag) of 8 GiB, 40 GiB of disk, "
+        "reliability 0.95, verified hosts alone, and a line that fetches all within 1 hour"
+    )
     # Vast.ai builds them of vLLM's own within a day of each release, and adds sshd (workflow
     # build-vllm.yml of vast-ai/base-image). Of the tags without CUDA in their name nobody knows
     # which one they have. vLLM's own has 10 GB (vllm #48193); how much is added is our guess.
@@ -183,7 +187,6 @@ class VastAI(RestProvider):
     can_change_mark = True
     can_stop = True
     delivers_host_key = True
-    runs_start_script = True
     tells_machines = True
     tells_charges = True
     tells_bill = True

@@ -154,8 +154,15 @@ class Verda(RestProvider):
 
     name = "verda"
     credentials = (
-        Credential(_ID_OPTION, ("VERDA_CLIENT_ID",)),
-        Credential(_SECRET_OPTION, ("VERDA_CLIENT_SECRET",)),
+        Credential(
+            _ID_OPTION,
+            ("VERDA_CLIENT_ID",),
+            description="What the account logs in with, where those are a name and "
+            "O(client_secret).",
+        ),
+        Credential(
+            _SECRET_OPTION, ("VERDA_CLIENT_SECRET",), description="The secret of O(client_id)."
+        ),
     )
     url_env = "VERDA_BASE_URL"
     default_url = "https://api.verda.com/v1"
@@ -188,9 +195,12 @@ class Verda(RestProvider):
         longest_download_hours=None,
         verified=True,
     )
+    usual_in_words = (
+        "image C(ubuntu-24.04-cuda-13.0-open-docker) of 2 GiB, 60 GiB of disk, and verified "
+        "hosts alone, which are all it has"
+    )
     can_change_mark = True
     delivers_host_key = True
-    runs_start_script = True
     attaches_keys = False
     tells_account = True
     tells_gpu_names = True

@@ -3,18 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The providers under test, each with the truth behind it and a way to spoil its answers.
 
-Whoever adds a provider adds a subject: its client against its routes of the simulator.
+Each that the registry has is a subject: its client against its routes of the simulator.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import Clock
@@ -33,10 +33,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prim
     PrimeIntellect,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import Provider
-from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runpod import (
-    SCRIPT_VARIABLE,
-    RunPod,
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
+    PROVIDERS,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runpod import RunPod
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shadeform import (
     Shadeform,
 )
@@ -46,10 +46,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.shop
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.tensordock import (
     TensorDock,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.vastai import VastAI
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.verda import Verda
-from tests.simulator import lambda_cloud, prime, shadeform, shopper, tensordock, verda
-from tests.simulator.app import Simulator, dialect_of
+from tests.simulator import shopper, tensordock, verda
+from tests.simulator.app import Simulator, dialect_of, routes_of
 from tests.simulator.dialect import Dialect
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY
@@ -221,8 +220,14 @@ class Simulated(Subject):
         return len(self._sent())
 
     def carried(self) -> str:
-        """The body of the create."""
-        return str(self._sent()[-1]["body"])
+        """The body of the create, and what its routes know to be in it."""
+        body = self._sent()[-1]["body"]
+        unpack = getattr(routes_of(self.kind.name), "carried", None)
+        return unpack(self.simulator.api, body) if unpack else str(body)
+
+    def take(self, offer_id: str) -> None:
+        """Off the market, with all that its routes show as the same offer."""
+        routes_of(self.kind.name).take(self.market, offer_id)
 
     def _plan(self, kind: str, call: str, trouble: str, times: int) -> None:
         method, path = self.calls[call]
@@ -270,79 +275,41 @@ class Simulated(Subject):
         self.simulator.close()
 
 
-class SimulatedVastAI(Simulated):
-    """Vast.ai: an ask is an offer, and its number an id."""
+def subject_of(kind: type[Provider]) -> Simulated:
+    """That of a provider."""
+    made: Simulated = type(f"Simulated{kind.__name__}", (Simulated,), {"kind": kind})()
+    return made
 
-    kind = VastAI
 
-    def take(self, offer_id: str) -> None:
-        """Off the market."""
-        self.market.offers.pop(int(offer_id))
+# Those that tests of a provider's own words are about.
 
 
 class SimulatedRunPod(Simulated):
-    """RunPod: a kind of GPU in one of its clouds is an offer."""
+    """RunPod."""
 
     kind = RunPod
 
-    def carried(self) -> str:
-        """The body of the create, and the script that is packed in it."""
-        body = self._sent()[-1]["body"]
-        return f"{body} {base64.b64decode(body['env'][SCRIPT_VARIABLE]).decode()}"
-
-    def take(self, offer_id: str) -> None:
-        """All machines with this GPU."""
-        for offer in self.market.search():
-            if offer["gpu_name"].replace(" ", "_") in offer_id:
-                del self.market.offers[offer["id"]]
-
 
 class SimulatedLambda(Simulated):
-    """Lambda Cloud: an instance type in a region is an offer."""
+    """Lambda Cloud."""
 
     kind = LambdaCloud
 
-    def take(self, offer_id: str) -> None:
-        """All machines of the type in the region."""
-        for offer in self.market.search():
-            if lambda_cloud.fits(offer, *offer_id.split(".")):
-                del self.market.offers[offer["id"]]
-
 
 class SimulatedShadeform(Simulated):
-    """Shadeform: a kind of machine of one of its clouds, in a region, is an offer."""
+    """Shadeform."""
 
     kind = Shadeform
 
-    def carried(self) -> str:
-        """The body of the create, and the script that is packed in it."""
-        body = self._sent()[-1]["body"]
-        return f"{body} {shadeform.script_of(body)}"
-
-    def take(self, offer_id: str) -> None:
-        """All of its machines there."""
-        cloud, region, kind = offer_id.split(".")
-        for offer in self.market.search():
-            told = (shadeform.cloud_of(offer), shadeform.region(offer))
-            named = offer["gpu_name"].replace(" ", "_")
-            if told == (cloud, region) and kind in (named, f"{named}x{offer['num_gpus']}"):
-                del self.market.offers[offer["id"]]
-
 
 class SimulatedPrimeIntellect(Simulated):
-    """Prime Intellect: a plan of one of its clouds is an offer."""
+    """Prime Intellect."""
 
     kind = PrimeIntellect
 
-    def take(self, offer_id: str) -> None:
-        """All machines with this GPU."""
-        for offer in prime.on_offer(self.market):
-            if offer_id.startswith(f"{prime.GPUS[offer['gpu_name']][0]}."):
-                del self.market.offers[offer["id"]]
-
 
 class SimulatedVerda(Simulated):
-    """Verda: a type of instance in one location is an offer, and a tag keeps the mark."""
+    """Verda, a tag of which keeps the mark."""
 
     kind = Verda
 
@@ -352,20 +319,9 @@ class SimulatedVerda(Simulated):
         assert isinstance(self.simulator.api, verda.Api)
         return self.simulator.api
 
-    def carried(self) -> str:
-        """The body of the create, and the script that was made for it."""
-        body = self._sent()[-1]["body"]
-        return f"{body} {self.api.things.scripts[body['startup_script_id']]['script']}"
-
-    def take(self, offer_id: str) -> None:
-        """All machines that serve as this type there."""
-        for offer in self.market.search():
-            if f"{verda.type_of(offer)}.{verda.location(offer)}" == offer_id:
-                del self.market.offers[offer["id"]]
-
 
 class SimulatedShopper(Simulated):
-    """GPU shopper behind a proxy that asks for a key: an offer of its marketplace is an offer."""
+    """GPU shopper behind a proxy that asks for a key."""
 
     kind = GpuShopper
 
@@ -375,18 +331,9 @@ class SimulatedShopper(Simulated):
         assert isinstance(self.simulator.api, shopper.Api)
         return self.simulator.api
 
-    def carried(self) -> str:
-        """The body of the create, and the script that is packed in it."""
-        body = self._sent()[-1]["body"]
-        return f"{body} {shopper.script_of(body['on_start_cmd'])}"
-
-    def take(self, offer_id: str) -> None:
-        """Off the market."""
-        self.market.offers.pop(int(offer_id.removeprefix(shopper.PREFIX)))
-
 
 class SimulatedTensorDock(Simulated):
-    """TensorDock: a model of GPU in a location is an offer."""
+    """TensorDock."""
 
     kind = TensorDock
 
@@ -395,18 +342,6 @@ class SimulatedTensorDock(Simulated):
         """Its routes."""
         assert isinstance(self.simulator.api, tensordock.Api)
         return self.simulator.api
-
-    def carried(self) -> str:
-        """The body of the create, and the script that is packed in it."""
-        body = self._sent()[-1]["body"]
-        return f"{body} {tensordock.unpacked(body['data']['attributes'])}"
-
-    def take(self, offer_id: str) -> None:
-        """All machines of the model there."""
-        for offer in self.market.search():
-            model = tensordock.model_of(tensordock.gpu_of(offer))
-            if offer_id.startswith(f"{tensordock.location_of(offer)}.{model}."):
-                del self.market.offers[offer["id"]]
 
 
 class Fake(Subject):
@@ -491,16 +426,9 @@ class Fake(Subject):
         """All run at once."""
 
 
-#: By the name of the provider.
+#: By the name of the provider: each that can be chosen, against its routes, and the fake.
 SUBJECTS: dict[str, Callable[[], Subject]] = {
-    VastAI.name: SimulatedVastAI,
-    RunPod.name: SimulatedRunPod,
-    LambdaCloud.name: SimulatedLambda,
-    Shadeform.name: SimulatedShadeform,
-    PrimeIntellect.name: SimulatedPrimeIntellect,
-    GpuShopper.name: SimulatedShopper,
-    Verda.name: SimulatedVerda,
-    TensorDock.name: SimulatedTensorDock,
+    **{name: partial(subject_of, kind) for name, kind in PROVIDERS.items()},
     FakeProvider.name: Fake,
 }
 assert set(Fake._METHODS) == set(wire.CALLS) - {"rows"}

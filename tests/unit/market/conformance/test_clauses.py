@@ -113,8 +113,6 @@ def test_it_says_what_it_logs_in_with_and_where_that_is_read(subject: Subject) -
 def test_it_says_who_ends_a_rental_and_what_it_can(subject: Subject) -> None:
     kind = subject.kind
     assert kind.enforces_deadline in (HOST, PROVIDER, NOBODY)
-    if kind.enforces_deadline == HOST or kind.delivers_host_key:
-        assert kind.runs_start_script
     changes = kind.change_mark is not Provider.change_mark
     assert changes or not kind.can_change_mark
     for method in ("stop", "start"):
@@ -260,7 +258,6 @@ def test_the_deadline_travels_with_the_create_where_the_host_enforces_it(subject
     on_the_host = str(wanted.mark.deadline) in subject.carried()
     # Who is not counted on may be sent along all the same.
     assert on_the_host or subject.kind.enforces_deadline != HOST
-    assert not on_the_host or subject.kind.runs_start_script
 
 
 def test_no_host_ever_gets_the_accounts_key(subject: Subject) -> None:
