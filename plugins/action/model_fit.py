@@ -12,15 +12,18 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import (
-    admission,
-    loading,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
     DEFAULT,
     SPELLINGS,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import (
+    admission,
+    loading,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
+    Wish,
+    on_host,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 LOOK = "inferops.gpu.host_look"

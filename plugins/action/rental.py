@@ -16,14 +16,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk i
     RENTAL_REQUIRED_IF,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.rental import rental
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.starting import (
-    started_in,
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.starting import started_in
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    release_on,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    WorkerAction,
-    shown,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction, shown
 
 display = Display()
 

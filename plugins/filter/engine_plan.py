@@ -11,13 +11,15 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
-    StackImpossible,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import spelling
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import (
     PlanImpossible,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    plan_for,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
+    StackImpossible,
 )
 
 DOCUMENTATION = r"""

@@ -14,7 +14,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.regis
     DEFAULT,
     spelling,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.model_releases import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.models import (
     least_vllm as least_release,
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
     DEFAULT_KV_CACHE_GIB,
     estimate,
 )

@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.loading import foreseen, line
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import Wish
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.loading import (
+    foreseen,
+    line,
+)
 
 DOCUMENTATION = r"""
 name: plan_lines

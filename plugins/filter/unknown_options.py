@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.unknown import (
     unknown_options as complaints,
 )
 

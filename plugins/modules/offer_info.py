@@ -244,7 +244,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     make_wish,
     with_usual,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    release_on,
+)
 
 
 def ranked_at(account: dict[str, Any]) -> list[RankedOffer]:

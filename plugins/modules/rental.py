@@ -339,7 +339,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk i
     RENTAL_REQUIRED_IF,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.rental import rental
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    release_on,
+)
 
 
 def main() -> None:

@@ -39,18 +39,20 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     ACCOUNT_OPTIONS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import compiled
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
-    StackImpossible,
-    choosable,
-    spelled,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
     DEFAULT,
     SPELLINGS,
     spelling,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    plan_for,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
+    StackImpossible,
+    choosable,
+    spelled,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.unknown import (
     unknown_options,
 )
 

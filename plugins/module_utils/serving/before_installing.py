@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .option_check import unknown_options
+from .engines.vllm.unknown import unknown_options
 
 #: It is most of the stack, with the CUDA libraries that come with it.
 _LARGEST = "torch"

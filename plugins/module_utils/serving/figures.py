@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .engine_options import GIB
+from .engines.vllm.options import GIB
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.redaction import redact
-from . import admission, remedies
+from . import remedies
 from .engines.registry import DEFAULT, spelling
+from .engines.vllm import admission
 from .explanation import explain, symptoms_of
 from .proxy_status import status_of
 

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common import llama_words
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.llama_cpp import (
+    words as llama_words,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.client import Client, NotYet
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Sample, Wish
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.llama_cpp import (

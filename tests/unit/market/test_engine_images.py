@@ -18,7 +18,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attemp
     Ledger,
     after_release,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    release_on,
+)
 from tests.unit.market.conftest import Market
 from tests.unit.market.test_attempts import RENTED, created, ledger, verdict
 from tests.unit.market.test_ranking import GOOD, offer

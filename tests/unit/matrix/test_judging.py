@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import compatibility
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import compatibility
 from tests.matrix import rig
 from tests.matrix.cells import DRIVERS, GENERATIONS, Cell, Outcome, try_cell
 from tests.matrix.judging import Anchor, could_run, judge, newest_for_auto

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.vllm_words import having
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.admission import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.vllm.words import having
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.admission import (
     USUAL_CONNECTIONS,
     behind_proxy,
 )

@@ -13,12 +13,12 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.filter.least_vllm import least_vllm
 from ansible_collections.inferops.gpu.plugins.filter.stack_plan import stack_plan
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
     StackImpossible,
     fulfils,
     plan_stack,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.releases import (
     GENERATIONS,
     SERIES,
 )

@@ -14,7 +14,10 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.filter.model_fit import model_fit
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import SPELLINGS
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
+    Wish,
+    on_host,
+)
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
 LLAMA = {**MODELS[0]["config"], "max_position_embeddings": 131072}

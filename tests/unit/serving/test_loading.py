@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.loading import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import Wish
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.loading import (
     AHEAD,
     NOT_CHOSEN,
     TABLE,

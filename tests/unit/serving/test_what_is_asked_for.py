@@ -11,14 +11,20 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.cutting import cannot_cut
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.cutting import (
+    cannot_cut,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
+    estimate,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.given import (
+    given_options,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.options import (
     GIB,
     EngineOptions,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.given import given_options
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.tiers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.tiers import (
     Runtime,
     batch,
 )

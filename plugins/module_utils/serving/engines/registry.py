@@ -8,9 +8,9 @@ The host's side of them is in ``host/engines``; a test holds both to the same na
 
 from __future__ import annotations
 
-from .llama_cpp import LLAMA_CPP
+from .llama_cpp.engine import LLAMA_CPP
 from .spelling import Spelling
-from .vllm import VLLM
+from .vllm.engine import VLLM
 
 DEFAULT = "vllm"
 SPELLINGS: dict[str, Spelling] = {"vllm": VLLM, "llama_cpp": LLAMA_CPP}

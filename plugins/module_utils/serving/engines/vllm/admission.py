@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..common.vllm_words import having
-from .engine_options import EngineOptions
-from .engines.registry import spelling
+from ....common.engines.vllm.words import having
+from ..registry import spelling
 from .given import given_options
+from .options import EngineOptions
 
 USUAL_CONNECTIONS = 1024
 """Where nobody says how many the engine works on at once: as many as its largest defaults."""

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ...common import llama_words
-from .spelling import PlanImpossible, Spelling
+from ....common.engines.llama_cpp import words as llama_words
+from ..spelling import PlanImpossible, Spelling
 
 PACKAGE = "xllamacpp"
 VERSION = "2026.10.11549"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from .spelling import Spelling
+from ..spelling import Spelling
 
 VLLM = Spelling(
     options={

@@ -14,7 +14,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..common.vllm_words import Unknown, canonical, having, options_of, read, releases
+from ....common.engines.vllm.words import Unknown, canonical, having, options_of, read, releases
 
 
 def unknown_options(

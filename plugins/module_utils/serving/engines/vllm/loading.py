@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.vllm_words import having
-from .engines.registry import spelling
+from ....common.engines.vllm.words import having
+from ..registry import spelling
 from .estimate import Wish
 from .given import given_options
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .compatibility import StackImpossible, WayOut, plan_stack
-from .visible import UnknownDevice, visible
+from ...visible import UnknownDevice, visible
+from .planning import StackImpossible, WayOut, plan_stack
 
 _VERSION = re.compile(r"[0-9]+[.][0-9]+([.][0-9]+)?")
 

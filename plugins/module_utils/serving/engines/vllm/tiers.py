@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..common.vllm_words import releases
-from .engine_options import GIB, EngineOptions
+from ....common.engines.vllm.words import releases
+from .options import GIB, EngineOptions
 
 
 class Batch(NamedTuple):

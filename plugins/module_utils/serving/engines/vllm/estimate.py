@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .architecture import UnknownModel, with_quantization
-from .engine_options import EngineOptions
-from .engines.registry import DEFAULT, spelling
+from ...architecture import UnknownModel, with_quantization
+from ...visible import UnknownDevice, visible
+from ...weights import published_bytes
+from ..registry import DEFAULT, spelling
 from .fit import gpu_fit, ram_fit, search_fit
 from .given import given_options, overridden
-from .visible import UnknownDevice, visible
-from .weights import published_bytes
+from .options import EngineOptions
 
 DEFAULT_KV_CACHE_GIB = 4.0
 """What vLLM takes on a CPU when VLLM_CPU_KVCACHE_SPACE is not set."""
