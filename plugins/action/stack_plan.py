@@ -11,9 +11,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_installing import (
-    unknown_to,
-)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
     Choice,
     Wish,
@@ -24,6 +21,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.
     StackImpossible,
     WayOut,
     fulfils,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.unknown import (
+    unknown_to,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import Wish
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.loading import (
-    foreseen,
-    line,
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
+    Wish,
+    read_line,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    DEFAULT,
+    knowledge,
 )
 
 DOCUMENTATION = r"""
@@ -89,26 +91,28 @@ def plan_lines(
         image = f"the same is prebuilt in the image {plan['image']} (rent_image, with {_WISH})"
     else:
         image = "no prebuilt image"
+    packages = " and ".join(plan["requirements"])
     return [
-        f"Plan: {plan['why']}, from {' and '.join(plan['requirements'])}",
+        f"Plan: {plan['why']}" + (f", from {packages}" if packages else ""),
         f"Plan: {image}",
         f"Plan: serve {model} on the host's loopback, port {port}, reached by an SSH tunnel",
-        f"Plan: its {line(_reading(plan, served or {}))}",
+        f"Plan: its {read_line(_reading(plan, served or {}))}",
         "Nothing was rented and nothing was changed. Run again without --check to do it.",
     ]
 
 
 def _reading(plan: Mapping[str, Any], served: Mapping[str, Any]) -> dict[str, Any]:
     """How the weights are read, as far as an offer tells it."""
+    engine = served.get("engine") or DEFAULT
     wish = Wish(
+        engine,
         served.get("arguments") or {},
         served.get("extra_args") or (),
         accelerator=plan.get("accelerator", "cuda"),
-        engine=served.get("engine") or DEFAULT,
         stack=plan,
     )
     weights_gib, ram_gib = (float(served.get(name) or 0) for name in ("weights_gib", "ram_gib"))
-    return foreseen(weights_gib, ram_gib, wish)
+    return knowledge(engine).reading_foreseen(weights_gib, ram_gib, wish)
 
 
 #: The variable that names the Python of an image, and its value that lets us find it.

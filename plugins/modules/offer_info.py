@@ -244,8 +244,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     make_wish,
     with_usual,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
-    release_on,
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    image_release,
 )
 
 
@@ -258,7 +258,7 @@ def ranked_at(account: dict[str, Any]) -> list[RankedOffer]:
         make_wish(options),
         make_usage(options),
         History(options["history_path"]),
-        make_image_for(account, provider, release_on),
+        make_image_for(account, provider, image_release),
     )
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from ..common.redaction import redact
 from . import remedies
-from .engines.registry import DEFAULT, spelling
-from .engines.vllm import admission
+from .engines.knowledge import USUAL_CONNECTIONS
+from .engines.registry import DEFAULT, knowledge, spelling
 from .explanation import explain, symptoms_of
 from .proxy_status import status_of
 
@@ -308,9 +308,9 @@ def _connections(case: Case) -> int:
     """How many requests a proxy before it may send at once, as it is started now."""
     engine, words = case.spec.get("engine", DEFAULT), case.spec.get("extra_args") or ()
     try:
-        admitted = admission.behind_proxy(engine, _all_arguments(case.spec), words, {})
+        admitted = knowledge(engine).admission(_all_arguments(case.spec), words, {})
     except ValueError:
-        return admission.USUAL_CONNECTIONS
+        return USUAL_CONNECTIONS
     return admitted.max_connections
 
 

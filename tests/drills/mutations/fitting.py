@@ -22,9 +22,9 @@ MUTATIONS = (
     Mutation(
         "fit-of-another-engine",
         "what vLLM would take is said of an engine that nobody has measured",
-        f"{SERVING}/engines/vllm/estimate.py",
-        "    if not spelling(wish.engine).tables:\n        return _unknown(_of(wish.engine))\n",
-        "",
+        f"{SERVING}/engines/registry.py",
+        "    return spelling(engine).knowledge or Knowledge(engine)\n",
+        "    return spelling(engine).knowledge or knowledge(DEFAULT)\n",
         (f"{ESTIMATE}::test_nothing_is_computed_for_an_engine_that_nobody_has_measured",),
     ),
     Mutation(

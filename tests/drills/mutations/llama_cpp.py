@@ -68,9 +68,9 @@ MUTATIONS = (
     Mutation(
         "llama-options-after-renting",
         "a host is rented for an option that llama.cpp does not have",
-        "plugins/plugin_utils/variables.py",
-        "        told = engine.complaints(arguments, extra_args)\n",
-        "        told = ()\n",
+        PLAN,
+        "        return Judged(tuple(self.unknown_options(arguments, words, ())))\n",
+        "        return Judged()\n",
         (f"{BUILDS}::test_an_option_that_it_does_not_know_is_refused_before_anything_is_rented",),
     ),
     Mutation(

@@ -40,7 +40,7 @@ MUTATIONS = (
     Mutation(
         "option-of-a-plugin-is-refused",
         "what a package adds to the engine's options is refused as misspelt",
-        "plugins/plugin_utils/variables.py",
+        "plugins/module_utils/serving/engines/vllm/knowledge.py",
         "        return Judged(complaints, doubt)",
         "        return Judged(complaints)",
         (f"{GATE}::test_only_what_is_sure_is_refused_of_the_options",),

@@ -120,7 +120,9 @@ def test_pip_takes_no_name_from_an_index_that_is_not_its_own(home: Path, index: 
 
 def test_uv_takes_pytorch_s_family_from_pytorch_alone_also_without_a_mirror() -> None:
     """By a rule of its own, for as long as we name its index by the build alone."""
-    variables = Sources("cu130", vllm_index_url="https://wheels.example/cu130").environment()
+    variables = Sources(
+        "cu130", engine_package="vllm", engine_index_url="https://wheels.example/cu130"
+    ).environment()
     assert variables["UV_TORCH_BACKEND"] == "cu130"
     assert not {"UV_INDEX", "UV_INDEX_STRATEGY", "UV_EXTRA_INDEX_URL"} & variables.keys()
 

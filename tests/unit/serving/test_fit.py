@@ -21,10 +21,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.
     overhead,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.options import (
-    GIB,
     EngineOptions,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.tiers import Runtime
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.figures import GIB
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
 BY_NAME = {entry["model"]: entry["config"] for entry in MODELS}

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...architecture import Architecture, UnknownModel, quantization
-from ...figures import Estimate
+from ...figures import GIB, Estimate
 from ...kv_cache import KvCache, cache_kind, kv_cache
 from ...towers import has_tower
 from ...weights import DTYPE_BYTES, Split, Weights, estimate_weights
 from .extras import Extras
-from .options import GIB, EngineOptions
+from .options import EngineOptions
 from .tiers import Runtime, batch
 
 #: How rope scaling of these kinds leaves the length that the config states.

@@ -12,7 +12,6 @@ from typing import Any
 
 from ....common.engines.vllm.words import canonical, is_on, options_of
 
-GIB = 1024**3
 _MOST_GPUS = 10_000
 
 

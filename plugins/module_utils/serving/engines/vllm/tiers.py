@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ....common.engines.vllm.words import releases
-from .options import GIB, EngineOptions
+from ...figures import GIB
+from .options import EngineOptions
 
 
 class Batch(NamedTuple):

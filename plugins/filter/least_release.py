@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters over pure knowledge: which vLLM a model needs."""
+"""Filters over pure knowledge: which release of an engine a model needs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ from typing import Any
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
     DEFAULT,
-    spelling,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.models import (
-    least_vllm as least_release,
+    knowledge,
 )
 
 DOCUMENTATION = r"""
-name: least_vllm
-short_description: Say which release of vLLM is the oldest that knows a model
+name: least_release
+short_description: Say which release of an engine is the oldest that knows a model
 version_added: "0.1.0"
 description:
   - Looks up the architecture that the model's C(config.json) names in a table of the releases that
@@ -36,7 +33,7 @@ options:
     type: dict
     default: {}
   engine:
-    description: What serves the model. For any other engine than V(vllm), the answer is empty.
+    description: What serves the model. Where its releases are not known, the answer is empty.
     type: str
     default: vllm
 author:
@@ -46,7 +43,7 @@ author:
 EXAMPLES = r"""
 - name: Which vLLM knows it?
   ansible.builtin.debug:
-    msg: "{{ {'architectures': ['Qwen3ForCausalLM']} | inferops.gpu.least_vllm }}"
+    msg: "{{ {'architectures': ['Qwen3ForCausalLM']} | inferops.gpu.least_release }}"
 """
 
 RETURN = r"""
@@ -57,19 +54,19 @@ _value:
 """
 
 
-def least_vllm(
+def least_release(
     config: Mapping[str, Any] | str,
     arguments: Mapping[str, Any] | None = None,
     engine: str = DEFAULT,
 ) -> str:
     """See DOCUMENTATION."""
-    if not spelling(engine).tables:
-        return ""
     try:
         content = json.loads(config) if isinstance(config, str) else config
     except (ValueError, RecursionError):
         return ""
-    return least_release(content, arguments) if isinstance(content, Mapping) else ""
+    if not isinstance(content, Mapping):
+        return ""
+    return knowledge(engine).least_release(content, arguments)
 
 
 class FilterModule:
@@ -77,4 +74,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""
-        return {"least_vllm": least_vllm}
+        return {"least_release": least_release}
