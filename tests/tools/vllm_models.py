@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.version import Version
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import (
-    model_releases,
+    models,
 )
 from tests.tools.vllm_options import bring_up_to_date
 
@@ -64,7 +64,7 @@ def written(text: str, by_release: Mapping[str, Iterable[str]]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Bring the table of models up to date, or with --check tell what would change."""
-    return bring_up_to_date(model_releases, REGISTRY, architectures, written, arguments)
+    return bring_up_to_date(models, REGISTRY, architectures, written, arguments)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import compatibility
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import planning
 from tests.matrix import rig
 from tests.matrix.cells import DRIVERS, GENERATIONS, Cell, Outcome, try_cell
 from tests.matrix.judging import Anchor, could_run, judge, newest_for_auto
@@ -94,7 +94,7 @@ def auto_findings() -> list[str]:
     for cell in [Cell(driver, gpu, "auto") for driver in DRIVERS for gpu in GENERATIONS]:
         try:
             plan = compatibility.plan_stack("cuda", cell.driver_version, cell.gpu["capability"])
-        except compatibility.StackImpossible:
+        except planning.StackImpossible:
             continue
         outcome = Outcome(plan=plan, packages={"vllm": plan["vllm_version"]})
         said += [finding.text for finding in judge(cell, outcome, [])]
