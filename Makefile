@@ -57,9 +57,8 @@ diagnosis: $(READY) ## How often the right cause of a failure comes first, over 
 fit: $(READY) ## How far the memory estimate is off what is published of real models
 	@PYTHONPATH=collections $(BIN)/python -m tests.fit
 
-engines: $(READY) ## What a server's life is made of, on a stand-in engine
-	@PYTHONPATH=collections $(BIN)/python -m pytest --engine stand_in \
-	  $(foreach name,readiness launcher drills model_server,tests/unit/host/test_$(name).py)
+engines: $(READY) ## Every test of the host side that needs an engine, on a stand-in
+	@PYTHONPATH=collections $(BIN)/python -m pytest --engine stand_in tests/unit/host
 
 conformance: $(READY) ## Hold every provider to every clause of the contract; PROVIDER= holds one
 	@PYTHONPATH=collections $(BIN)/python -m tests.conformance \

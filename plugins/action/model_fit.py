@@ -12,15 +12,15 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import (
-    admission,
-    loading,
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
+    Wish,
+    read_line,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
     DEFAULT,
     SPELLINGS,
+    knowledge,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 LOOK = "inferops.gpu.host_look"
@@ -55,38 +55,35 @@ class ActionModule(GuardedAction):
         look = self._execute_module(module_name=LOOK, module_args=asked, task_vars=variables)
         if "gpu" not in look:  # it failed, or the host does not answer
             return look
+        known = knowledge(given["engine"])
         wish = Wish(
+            given["engine"],
             given["arguments"],
             given["extra_args"],
             given["environment"],
             given["accelerator"],
-            given["engine"],
             _config(given["model_config"]),
             given["stack"],
         )
         try:
-            fit, reads = on_host(look, wish), loading.choose(look, wish)
+            fit, reads = known.fit_on(look, wish), known.reading(look, wish)
             chosen = {**fit["arguments"], **reads["arguments"]}
-            admitted = admission.behind_proxy(
-                given["engine"],
-                {**chosen, **given["arguments"]},
-                given["extra_args"],
-                given["stack"],
-            )
+            asked = {**chosen, **given["arguments"]}
+            admitted = known.admission(asked, given["extra_args"], given["stack"])
         except ValueError as error:
             raise AnsibleActionFail(f"Options of the engine: {error}") from error
         result = {
             **fit,
             "arguments": {**chosen, **(admitted.arguments if given["proxied"] else {})},
             "max_connections": admitted.max_connections,
-            "loading": loading.line(reads),
+            "loading": read_line(reads),
             "changed": False,
             "needs_supervisord": needs_supervisord(given["supervisor"], look["host"]),
         }
         shown = f"; chosen: {json.dumps(fit['arguments'])}" if fit["arguments"] else ""
         host = variables.get("inventory_hostname", "host")
         self.tell(host, f"Fit: {fit['fits']}, {fit['why']}{shown}")
-        self.tell(host, f"Its {loading.line(reads)}")
+        self.tell(host, f"Its {read_line(reads)}")
         if fit["fits"] == "no" and given["refuse"]:
             message = (
                 f"{given['model']} does not fit on this host: {fit['why']}. "

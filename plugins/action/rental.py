@@ -16,14 +16,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk i
     RENTAL_REQUIRED_IF,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.rental import rental
-from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.starting import (
-    started_in,
+from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.starting import started_in
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    image_release,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
-from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import (
-    WorkerAction,
-    shown,
-)
+from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction, shown
 
 display = Display()
 
@@ -47,7 +44,7 @@ class ActionModule(WorkerAction):
         if dry or given["state"] == "present":
             host = variables.get("inventory_hostname", "localhost")
             tell = partial(display.vvv, host=host)
-            seen = rental(given, True, lambda line: tell(shown(line)), release_on)
+            seen = rental(given, True, lambda line: tell(shown(line)), image_release)
             if dry or not seen.get("changed"):
                 return seen
         result = self._execute_module(module_name=self.module, task_vars=variables)

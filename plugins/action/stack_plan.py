@@ -11,19 +11,19 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_installing import (
-    unknown_to,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
     Choice,
     Wish,
     choose,
     plan_on,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
     StackImpossible,
     WayOut,
     fulfils,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.unknown import (
+    unknown_to,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 

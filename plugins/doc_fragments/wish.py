@@ -136,19 +136,19 @@ options:
     type: dict
     suboptions:
       name:
-        description: The engine.
+        description: The engine, as M(inferops.gpu.model_server) names it.
         type: str
-        default: vllm
+        required: true
       accelerator:
         description: What the server runs on.
         type: str
         choices: [cuda, cpu]
         default: cuda
-      vllm_version:
-        description: As filter P(inferops.gpu.stack_plan#filter) takes it.
+      release:
+        description: The release, as filter P(inferops.gpu.engine_plan#filter) takes it.
         type: str
         default: auto
-      least_vllm:
+      least_release:
         description: The oldest release that will do; any when empty.
         type: str
         default: ""

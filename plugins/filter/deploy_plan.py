@@ -12,10 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.module_utils.serving import planned
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
-    StackImpossible,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
     PlanImpossible,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.prebuilt import Wish
@@ -35,7 +32,7 @@ options:
     required: true
   serving:
     description:
-      - C(model) and C(port) of the server; C(accelerator), C(vllm_version), C(least_vllm),
+      - C(model) and C(port) of the server; C(accelerator), C(release), C(least_release),
         C(arguments) and C(extra_args), as filters P(inferops.gpu.engine_plan#filter) and
         P(inferops.gpu.model_fit#filter) take them; and C(weights_gib) of the model's files, V(0)
         where nobody knows.
@@ -73,7 +70,7 @@ def deploy_plan(
     """See DOCUMENTATION."""
     try:
         return planned.deploy_plan(offer, planned.Serving(**serving), Wish(**environment))
-    except (PlanImpossible, StackImpossible) as error:
+    except PlanImpossible as error:
         raise AnsibleFilterError(str(error)) from error
 
 

@@ -37,18 +37,24 @@ RETURN = r"""
 _value:
   description:
     - C(roles) install it, in order; the last one has tasks C(whole) that do all that is left.
-      C(weights_format) is the option of M(inferops.gpu.model_cache).
+      C(weights_format) is the option of M(inferops.gpu.model_cache). C(release_variable) says which
+      release of it is wanted.
   type: dict
   sample:
     roles: [llama_cpp]
     weights_format: gguf
+    release_variable: llama_cpp_version
 """
 
 
 def engine_facts(engine: str) -> dict[str, Any]:
     """See DOCUMENTATION."""
     known = spelling(engine)
-    return {"roles": list(known.roles), "weights_format": known.weights_format}
+    return {
+        "roles": list(known.roles),
+        "weights_format": known.weights_format,
+        "release_variable": known.release_variable,
+    }
 
 
 class FilterModule:

@@ -11,15 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_renting import (
-    engine_plan as plan,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
-    StackImpossible,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
     PlanImpossible,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import knowledge
 
 DOCUMENTATION = r"""
 name: engine_plan
@@ -27,8 +22,8 @@ short_description: Say which build of an engine suits a host, and what it needs 
 version_added: "0.1.0"
 description:
   - Internal. Used by the roles and playbooks of this collection.
-  - For an engine with builds of its own; for all others it is what filter
-    P(inferops.gpu.stack_plan#filter) says.
+  - Of vLLM it is what filter P(inferops.gpu.stack_plan#filter) says, and of an engine whose builds
+    nobody knows it asks for nothing.
 positional: _input, engine
 options:
   _input:
@@ -46,17 +41,12 @@ options:
     type: str
     choices: [cuda, cpu]
     default: cuda
-  version:
-    description:
-      - The release of an engine with builds of its own; empty or V(auto) for the usual one.
-    type: str
-    default: ""
-  vllm_version:
-    description: The same for all others.
+  release:
+    description: The release; V(auto) for the usual one.
     type: str
     default: auto
-  least_vllm:
-    description: The oldest vLLM that knows the model.
+  least_release:
+    description: The oldest release that knows the model; empty for any.
     type: str
     default: ""
 author:
@@ -79,7 +69,7 @@ _value:
   sample:
     accelerator: cuda
     build: cu128
-    version: 2026.10.11549
+    release: 2026.10.11549
     requirements: [xllamacpp==2026.10.11549]
     lock: ""
     index: https://xorbitsai.github.io/xllamacpp/whl/cu128
@@ -95,14 +85,13 @@ def engine_plan(
     host: Mapping[str, Any],
     engine: str,
     accelerator: str = "cuda",
-    version: str = "",
-    vllm_version: str = "auto",
-    least_vllm: str = "",
+    release: str = "auto",
+    least_release: str = "",
 ) -> dict[str, Any]:
     """See DOCUMENTATION."""
     try:
-        return plan(host, engine, accelerator, version, vllm_version, least_vllm)
-    except (PlanImpossible, StackImpossible) as error:
+        return knowledge(engine).plan(host, accelerator, release, least_release)
+    except PlanImpossible as error:
         raise AnsibleFilterError(str(error)) from error
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import (
-    DEFAULT_KV_CACHE_GIB,
-    estimate,
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    DEFAULT,
+    knowledge,
 )
 
 DOCUMENTATION = r"""
@@ -90,12 +89,12 @@ options:
         says how it was quantised. It counts where vLLM reads it.
     type: raw
   engine:
-    description: What serves it. Of any other engine than V(vllm), the answer is V(unknown).
+    description: What serves it. Where its memory is not computed, the answer is V(unknown).
     type: str
     default: vllm
-  vllm_version:
+  release:
     description:
-      - The release of vLLM that will run. What it takes for a step when nothing is said differs
+      - The release that will run. What an engine takes for a step when nothing is said differs
         from release to release. The newest is assumed where it is not known.
     type: str
     default: ""
@@ -166,34 +165,14 @@ def model_fit(
     config: Mapping[str, Any] | str,
     arguments: Mapping[str, Any] | None = None,
     gpus: Sequence[Mapping[str, Any]] | None = None,
-    memory_before_mib: Mapping[str, int] | None = None,
-    visible_devices: str = "",
-    ram_mib: float | None = None,
-    kv_cache_gib: float = DEFAULT_KV_CACHE_GIB,
-    metadata: Mapping[str, Any] | None = None,
-    extra_args: Sequence[str] = (),
-    quantization: Mapping[str, Any] | str | None = None,
     engine: str = DEFAULT,
-    vllm_version: str = "",
+    **known: Any,
 ) -> dict[str, Any]:
-    """See DOCUMENTATION."""
+    """See DOCUMENTATION, which has what else is *known*."""
     try:
-        return estimate(
-            config,
-            arguments,
-            gpus,
-            memory_before_mib,
-            visible_devices,
-            ram_mib,
-            kv_cache_gib,
-            metadata,
-            extra_args,
-            quantization,
-            engine,
-            vllm_version,
-        )
+        return knowledge(engine).fit(config, arguments, gpus=gpus, **known)
     except ValueError as error:
-        raise AnsibleFilterError(f"Options of vLLM: {error}") from error
+        raise AnsibleFilterError(f"Options of the engine: {error}") from error
 
 
 class FilterModule:

@@ -17,10 +17,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_rentin
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_renting import (
     model_plan as plan,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
-    StackImpossible,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
     PlanImpossible,
 )
 
@@ -30,7 +27,8 @@ short_description: Say what a model asks of a host, before any is rented
 version_added: "0.1.0"
 description:
   - Internal. Used by the roles and playbooks of this collection.
-  - How much memory it needs, which vLLM is the oldest that knows it, and which driver that takes.
+  - How much memory it needs, which release is the oldest that knows it, and which driver that
+    takes.
 positional: _input, wish
 options:
   _input:
@@ -41,9 +39,10 @@ options:
     required: true
   wish:
     description:
-      - What is to be served. C(engine), C(accelerator), C(vllm_version), C(arguments) and
-        C(extra_args) are as the variables of these names, and C(config) is the model's
-        C(config.json) where the user gives it; it counts more than what the hub says.
+      - What is to be served. C(engine), C(accelerator), C(arguments) and C(extra_args) are as the
+        variables of these names, C(release) is V(auto) or the one that is asked for, and C(config)
+        is the model's C(config.json) where the user gives it; it counts more than what the hub
+        says.
     type: dict
     required: true
 author:
@@ -61,15 +60,15 @@ _value:
   description:
     - C(fit) is what filter P(inferops.gpu.model_fit#filter) says; with C(unknown) in it, nothing is
       known of the model, and C(why) says why.
-    - C(least_vllm) is the oldest release that knows it, C(least_driver) the oldest driver that such
-      a release runs on; each is empty where that is not known.
+    - C(least_release) is the oldest release that knows it, C(least_driver) the oldest driver that
+      such a release runs on; each is empty where that is not known.
     - C(engine) is what M(inferops.gpu.rental) takes as its option of this name.
   type: dict
   sample:
     fit: {fits: unknown, vram_gib: 19.7, why: it takes one of 19.7 GiB}
-    least_vllm: 0.8.4
+    least_release: 0.8.4
     least_driver: "525"
-    engine: {name: vllm, accelerator: cuda, vllm_version: auto, least_vllm: 0.8.4}
+    engine: {name: vllm, accelerator: cuda, release: auto, least_release: 0.8.4}
 """
 
 
@@ -77,7 +76,7 @@ def model_plan(asked: Mapping[str, Any], wish: Mapping[str, Any]) -> dict[str, A
     """See DOCUMENTATION."""
     try:
         return plan(asked, Wish(**wish))
-    except (PlanImpossible, StackImpossible) as error:
+    except PlanImpossible as error:
         raise AnsibleFilterError(str(error)) from error
     except ValueError as error:
         raise AnsibleFilterError(f"Options of the engine: {error}") from error

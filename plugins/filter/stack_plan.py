@@ -11,8 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    plan_for,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
     StackImpossible,
 )
 

@@ -410,7 +410,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
@@ -451,14 +451,16 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervis
     supervisor as supervisors,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.tending import Tending
 from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack import Stack
 
-LOCK_SECONDS = 60
 QUICK_COMPLETION_SECONDS = 30.0
 
 
-class Run:
+class Run(Tending):
     """One call of the module."""
+
+    what, busy = "Server", "started or stopped"
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
@@ -466,7 +468,7 @@ class Run:
         self.layout = Layout(own_home(module))
         if not NAME.fullmatch(self.params["name"]):
             self.fail(f"name: {self.params['name']!r} may hold only letters, digits, - and _.")
-        self.server = self.layout.server(self.params["name"])
+        self.server = self.service = self.layout.server(self.params["name"])
         self.proxy = proxy_of(self.layout.home, self.params["name"])
         self.options: str | None = None
         self.checks_seconds: dict[str, float] = {}
@@ -578,33 +580,6 @@ class Run:
             "wait_limit": {**self.start_limit._asdict(), "checks_seconds": self.checks_seconds},
         }
 
-    def set_start_at_boot(self, supervisor: supervisors.Supervisor) -> dict[str, Any]:
-        """Returns the difference, empty when there is none."""
-        wanted, before = self.params["start_at_boot"], supervisor.starts_at_boot(self.server)
-        if wanted == before:
-            return {}
-        try:
-            if not self.module.check_mode:
-                supervisor.set_start_at_boot(self.server, wanted)
-        except supervisors.SupervisorError as error:
-            self.fail(str(error))
-        return {"before": {"start_at_boot": before}, "after": {"start_at_boot": wanted}}
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Nobody else starts or stops this server meanwhile. In check mode nothing is changed."""
-        if self.module.check_mode:
-            yield
-            return
-        try:
-            with locks.held(self.server.lock, self.params["stop_timeout_seconds"] + LOCK_SECONDS):
-                yield
-        except locks.Busy as error:
-            self.fail(
-                f"Server {self.server.name!r} is being started or stopped by another run: {error}. "
-                "Wait for it to end, then try again."
-            )
-
     def end(self, reason: str = REQUESTED) -> Ended:
         seconds = self.params["stop_timeout_seconds"]
         try:
@@ -614,18 +589,6 @@ class Run:
 
     def observe(self) -> dict[str, Any]:
         return observation.observe(self.server, keep=not self.module.check_mode)
-
-    def choose_supervisor(self) -> supervisors.Supervisor:
-        try:
-            return choice.choose(
-                self.params["supervisor"],
-                self.layout,
-                self.params["supervisord_bin_dir"],
-                self.params["start_at_boot"],
-                change=not self.module.check_mode,
-            )
-        except supervisors.SupervisorError as error:
-            self.fail(str(error))
 
     def spec(self, supervisor: str) -> Spec:
         """What is asked for; fails on what could never start."""

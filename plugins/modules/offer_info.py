@@ -244,7 +244,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     make_wish,
     with_usual,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    image_release,
+)
 
 
 def ranked_at(account: dict[str, Any]) -> list[RankedOffer]:
@@ -256,7 +258,7 @@ def ranked_at(account: dict[str, Any]) -> list[RankedOffer]:
         make_wish(options),
         make_usage(options),
         History(options["history_path"]),
-        make_image_for(account, provider, release_on),
+        make_image_for(account, provider, image_release),
     )
 
 

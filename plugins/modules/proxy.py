@@ -308,14 +308,13 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
-from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
+from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files import own_home
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     asked,
@@ -341,8 +340,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service.supervis
     supervisor as supervisors,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.sweeping import Ended
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service.tending import Tending
 
-LOCK_SECONDS = 60
 START_SECONDS = 60.0
 POLL_SECONDS = 0.3
 TAIL_LINES = 40
@@ -356,15 +355,17 @@ BOOT = "boot"
 ENDED = "ended"
 
 
-class Run:
+class Run(Tending):
     """One call of the module."""
+
+    what, busy = "Proxy", "changed"
 
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params: dict[str, Any] = module.params
         if not NAME.fullmatch(self.params["name"]):
             self.fail(f"name: {self.params['name']!r} may hold only letters, digits, - and _.")
-        self.proxy = proxy_of(own_home(module), self.params["name"])
+        self.proxy = self.service = proxy_of(own_home(module), self.params["name"])
 
     def exit(self, done: str, diff: dict[str, Any], **result: Any) -> NoReturn:
         if done != NOTHING and self.module._diff:
@@ -566,39 +567,6 @@ class Run:
                 for key, who in sorted(found[configuration.KEYS].items(), key=lambda one: one[1])
             },
         }
-
-    def set_start_at_boot(self, supervisor: supervisors.Supervisor) -> bool:
-        """Whether that was otherwise."""
-        wanted = self.params["start_at_boot"]
-        if wanted == supervisor.starts_at_boot(self.proxy):
-            return False
-        if not self.module.check_mode:
-            supervisor.set_start_at_boot(self.proxy, wanted)
-        return True
-
-    def choose_supervisor(self) -> supervisors.Supervisor:
-        return choice.choose(
-            self.params["supervisor"],
-            self.proxy.layout,
-            self.params["supervisord_bin_dir"],
-            self.params["start_at_boot"],
-            change=not self.module.check_mode,
-        )
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Nobody else changes this proxy meanwhile. In check mode nothing is changed."""
-        if self.module.check_mode:
-            yield
-            return
-        try:
-            with locks.held(self.proxy.lock, self.params["stop_timeout_seconds"] + LOCK_SECONDS):
-                yield
-        except locks.Busy as error:
-            self.fail(
-                f"Proxy {self.proxy.name!r} is being changed by another run: {error}. Wait for it "
-                "to end, then try again."
-            )
 
     def look(self) -> Seen:
         return look(self.proxy, keep=not self.module.check_mode)

@@ -344,7 +344,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.desk i
     RENTAL_REQUIRED_IF,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.rental import rental
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    image_release,
+)
 
 
 def main() -> None:
@@ -352,7 +354,7 @@ def main() -> None:
         argument_spec=RENTAL_OPTIONS, required_if=RENTAL_REQUIRED_IF, supports_check_mode=True
     )
     hide_passwords(module)
-    end(module, rental(module.params, module.check_mode, module.log, release_on))
+    end(module, rental(module.params, module.check_mode, module.log, image_release))
 
 
 if __name__ == "__main__":

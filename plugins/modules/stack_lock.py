@@ -67,13 +67,14 @@ options:
     description: A mirror to use instead of O(torch_backend).
     type: str
     default: ""
-  vllm_index_url:
-    description: Where vLLM's other builds come from. Nothing but vllm is taken from there.
+  engine_package:
+    description: The package of the engine, such as V(vllm).
     type: str
     default: ""
-  llama_cpp_index_url:
+  engine_index_url:
     description:
-      - Where llama.cpp's other builds come from. Nothing but xllamacpp is taken from there.
+      - Where the engine's other builds come from. Nothing but O(engine_package) is taken from
+        there.
     type: str
     default: ""
   hashes:
@@ -213,8 +214,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.working im
 BESIDE = (
     "torch_backend",
     "torch_index_url",
-    "vllm_index_url",
-    "llama_cpp_index_url",
+    "engine_package",
+    "engine_index_url",
     "python_mirror",
 )
 _NO_HASHES = (
@@ -282,8 +283,8 @@ def main() -> None:
             "python": {"type": "str", "default": ">=3.11,<3.14"},
             "torch_backend": {"type": "str", "default": ""},
             "torch_index_url": {"type": "str", "default": ""},
-            "vllm_index_url": {"type": "str", "default": ""},
-            "llama_cpp_index_url": {"type": "str", "default": ""},
+            "engine_package": {"type": "str", "default": ""},
+            "engine_index_url": {"type": "str", "default": ""},
             "hashes": {"type": "bool", "default": True},
             "lock": {"type": "str", "default": ""},
             "tells_lock": {"type": "bool", "default": False},

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import SPELLINGS
+
 #: The folder of this collection, and those in it whose tasks are ours.
 _OURS = Path(__file__).resolve().parents[2]
 _FOLDERS = ("playbooks", "roles")
@@ -15,6 +17,7 @@ _FOLDERS = ("playbooks", "roles")
 #: The phase of a task, by the file or folder that it stands in; the file counts first. Nobody waits
 #: for tasks without a phase.
 PHASES = {
+    **{f"roles/{role}": "install" for one in SPELLINGS.values() for role in one.roles},
     "playbooks": "",
     "playbooks/tasks/serve.yml": "look",
     "roles/connect": "",
@@ -23,10 +26,8 @@ PHASES = {
     "roles/evidence": "evidence",
     "roles/launch": "launch",
     "roles/launch/tasks/caches.yml": "caches",
-    "roles/llama_cpp": "install",
     "roles/model_cache": "install",
     "roles/model_cache/tasks/check.yml": "model",
-    "roles/numpy": "install",
     "roles/proxy": "proxy",
     "roles/proxy/tasks/haproxy.yml": "install",
     "roles/proxy/tasks/install.yml": "install",
@@ -43,12 +44,9 @@ PHASES = {
     "roles/rent/tasks/on_failure.yml": "release",
     "roles/rent/tasks/verify.yml": "verify",
     "roles/rent/tasks/wait.yml": "boot",
-    "roles/stack": "install",
     "roles/teardown": "release",
     "roles/teardown/tasks/serving.yml": "stop",
     "roles/teardown/tasks/stop.yml": "stop",
-    "roles/torch": "install",
-    "roles/vllm": "install",
 }
 
 #: What an offer calls the seconds that are expected of a phase.

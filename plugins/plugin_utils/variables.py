@@ -39,19 +39,15 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     ACCOUNT_OPTIONS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import compiled
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
-    StackImpossible,
-    choosable,
-    spelled,
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
+    Judged,
+    PlanImpossible,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
     DEFAULT,
     SPELLINGS,
+    knowledge,
     spelling,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
-    unknown_options,
 )
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -250,11 +246,15 @@ def impossible(values: Mapping[str, Any]) -> Iterator[str]:
         )
     yield from _no_word(_NAMES, values)
     yield from _no_server(values)
-    accelerator, version = values.get("inferops_accelerator"), values.get("inferops_vllm_version")
-    if accelerator and version:
+    engine, accelerator = (
+        values.get("inferops_engine") or DEFAULT,
+        values.get("inferops_accelerator"),
+    )
+    release = values.get(spelling(engine).release_variable)
+    if accelerator and release:
         try:
-            plan_for({}, accelerator, version)
-        except StackImpossible as error:
+            knowledge(engine).plan({}, accelerator, release)
+        except PlanImpossible as error:
             yield str(error)
 
 
@@ -430,41 +430,11 @@ def _no_server(values: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What is wrong with options of the server, and what makes it unsure; "" where nothing does."""
-
-    complaints: tuple[str, ...] = ()
-    doubt: str = ""
-
-
 def judged_options(values: Mapping[str, Any]) -> Judged:
-    """Those options of the server that its engine does not know, of vLLM no release which these
+    """Those options of the server that its engine does not know, of no release which these
     variables lead to."""
-    arguments = values.get("inferops_server_arguments") or {}
-    extra_args = values.get("inferops_server_extra_args") or ()
-    engine = spelling(values.get("inferops_engine") or DEFAULT)
-    if engine.complaints:
-        told = engine.complaints(arguments, extra_args)
-        return Judged(tuple(f"inferops_server_{one}." for one in told))
-    if not engine.tables:
-        return Judged()
-    version = spelled(values.get("inferops_vllm_version") or "auto")
-    if values.get("inferops_image_python") not in (None, "", "auto") and not version[:1].isdigit():
-        doubt = "which vLLM the image of inferops_image_python has (inferops_vllm_version tells)"
-        return Judged(doubt=doubt if arguments or extra_args else "")
-    may_run = choosable(
-        values.get("inferops_accelerator") or "cuda",
-        version,
-        values.get("rent_driver_version"),
-        values.get("rent_compute_capability"),
-    )
-    told = unknown_options(arguments, extra_args, may_run)
-    complaints = tuple(f"inferops_server_{one}" for one in told)
-    if complaints and values.get("stack_extra_requirements"):
-        doubt = "whether the packages of stack_extra_requirements add options to vLLM"
-        return Judged(complaints, doubt)
-    return Judged(complaints)
+    told = knowledge(values.get("inferops_engine") or DEFAULT).judged(values)
+    return told._replace(complaints=tuple(f"inferops_server_{one}" for one in told.complaints))
 
 
 def _complaint(name: str, option: Mapping[str, Any], value: Any, told: list[str]) -> str:

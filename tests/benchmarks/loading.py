@@ -4,8 +4,8 @@
 """How long vLLM's own reader takes for weights on the disk of a folder, and in memory.
 
 Run by the Python of a vLLM, with a folder for 2 GiB: ``python tests/benchmarks/loading.py FOLDER``.
-The table of ``serving/loading.py`` has its figures. Tensors are copied once, to memory: on a GPU
-the copy goes there.
+The table of ``serving/engines/vllm/loading.py`` has its figures. Tensors are copied once, to
+memory: on a GPU the copy goes there.
 """
 
 from __future__ import annotations

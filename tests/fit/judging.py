@@ -32,7 +32,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture 
     UnknownModel,
     with_quantization,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.fit import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.fit import (
     gpu_fit,
     ram_fit,
     search_fit,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import yaml
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import plan_for
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    plan_for,
+)
 from ansible_collections.inferops.gpu.plugins.modules import stack_lock
 from tests.rig import engine
 from tests.simulator.hosts import PodmanHosts

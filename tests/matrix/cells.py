@@ -13,7 +13,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.inferops.gpu.plugins.filter.stack_plan import stack_plan
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
     StackImpossible,
     plan_stack,
 )

@@ -156,7 +156,8 @@ class Host:
             "torch_backend": plan["torch_backend"],
             "torch_index_url": f"{self.index}/whl/{plan['torch_backend']}",
             "index_url": f"{self.index}/simple",
-            "vllm_index_url": "".join(f"{url}/" for url in vllm),
+            "engine_package": "vllm",
+            "engine_index_url": "".join(f"{url}/" for url in vllm),
             "uv_version": UV_VERSION,
         }
         return self.run(stack_lock, home=str(self.home), **{**wanted, **options})

@@ -11,7 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines import llama_cpp
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.llama_cpp import (
+    engine as llama_cpp,
+)
 
 FOLDER = Path(__file__).resolve().parents[2] / ".rig" / "llama-cpp"
 MOST_SECONDS = 600

@@ -43,7 +43,7 @@ STOP_SECONDS = 15
 # come in their own order: by the number of their tests, the long ones would come last, with nobody
 # beside them.
 PYTEST = "pytest --dist loadfile --no-loadscope-reorder --durations 10 --numprocesses"
-# A sample of what a server's life is made of, whatever engine it runs; `make engines` runs it all.
+# A sample of what needs an engine, whichever it is; `make engines` runs all of it.
 ANY_ENGINE = " ".join(f"tests/unit/host/test_{name}.py" for name in ("readiness", "launcher"))
 
 

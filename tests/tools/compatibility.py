@@ -29,8 +29,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import releases
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import SERIES, Series
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import releases
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.releases import (
+    SERIES,
+    Series,
+)
 
 #: pip is called once for each release.
 LOOKUPS_AT_ONCE = 4

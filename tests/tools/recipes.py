@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.vllm_words import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.vllm.words import (
     canonical,
     options_of,
     read,

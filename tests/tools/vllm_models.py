@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes serving/model_releases.py: the first release of vLLM that knows each architecture.
+"""Writes serving/engines/vllm/models.py: the first release of vLLM that knows each architecture.
 
 It reads the registry of every release of the compatibility table from its wheel on the package
 index, of which only that file is fetched, and runs nothing of it. `--check` only tells.
@@ -16,7 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from packaging.version import Version
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import model_releases
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import (
+    models,
+)
 from tests.tools.vllm_options import bring_up_to_date
 
 REGISTRY = re.compile(r"vllm/model_executor/models/(registry|__init__)\.py")
@@ -62,7 +64,7 @@ def written(text: str, by_release: Mapping[str, Iterable[str]]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Bring the table of models up to date, or with --check tell what would change."""
-    return bring_up_to_date(model_releases, REGISTRY, architectures, written, arguments)
+    return bring_up_to_date(models, REGISTRY, architectures, written, arguments)
 
 
 if __name__ == "__main__":

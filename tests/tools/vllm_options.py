@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes common/vllm_options.py: which option of its server each release of vLLM has.
+"""Writes common/engines/vllm/options.py: which option of its server each release of vLLM has.
 
 It reads the sources of every release of the compatibility table from its wheel on the package
 index, of which only these files are fetched, and runs nothing of them: what `add_argument` is
@@ -27,8 +27,12 @@ from typing import Any, NamedTuple
 import requests
 from packaging.version import Version
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common import vllm_options
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import SERIES
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.vllm import (
+    options as vllm_options,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.releases import (
+    SERIES,
+)
 from tests.tools.compatibility import LOOKUPS_AT_ONCE, report_of
 
 #: Where a release says what its server can be told: with which options, and of which types.
@@ -44,7 +48,7 @@ SECONDS = 60.0
 
 
 class Option(NamedTuple):
-    """An option of one release; `common/vllm_words.py` says what the kinds mean."""
+    """An option of one release; `common/engines/vllm/words.py` says what the kinds mean."""
 
     name: str
     short: str

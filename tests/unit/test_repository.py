@@ -66,7 +66,7 @@ PUBLIC = {
     "filter": {
         "as_type",
         "driver_plan",
-        "least_vllm",
+        "least_release",
         "model_fit",
         "redact",
         "rental_cost",

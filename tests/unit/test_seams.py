@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from ansible_collections.inferops.gpu.plugins.action import model_fit
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.registry import ENGINES
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
@@ -26,106 +29,131 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.remedies impo
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 
 ROOT = Path(__file__).resolve().parents[2]
-HOST = ROOT / "plugins/module_utils/host"
 HERE = ROOT / "tests/unit/host"
 
-#: Which packages an installation consists of is the stack's business, whatever engine they hold.
-STACK = (
-    HOST / "stack",
-    *ROOT.glob("plugins/modules/stack_*.py"),
-    *ROOT.glob("plugins/action/stack_*.py"),
-)
-#: Where the controller names vLLM beside its registry, and what a second engine would need there.
-#: The stack's own roles are named after what they install.
-VLLM_ALONE = {
-    "plugins/plugin_utils/variables.py": "its release is chosen, and its options are looked up",
-    "plugins/filter/engine_plan.py": "the stack of its release, for what has no plan of its own",
-    "plugins/filter/least_vllm.py": "which release knows a model",
-    "plugins/filter/model_fit.py": "the memory that it takes",
-    "plugins/filter/stack_plan.py": "the stack of its release",
-    "plugins/filter/unknown_options.py": "which options a release has",
-    "roles/driver/defaults/main.yml": "the least driver of its release",
-    "roles/inferops/defaults/main.yml": "it is the default, and its release is chosen",
-    "roles/inferops/meta/argument_specs.yml": "the same",
-    "roles/recover/files/download.py": "a comment: which files of a model it reads",
-    "roles/rent/tasks/model.yml": "which release knows the model, and which driver it needs",
-    "playbooks/tasks/plan.yml": "the stack of its release, and its options",
-    "plugins/plugin_utils/phase_table.py": "the phase of its role",
+#: How people and programs write each engine.
+WRITTEN = {"vllm": r"vllm", "llama_cpp": r"llama_?cpp|llama\.cpp"}
+REGISTRIES = {f"plugins/module_utils/{side}/engines/registry.py" for side in ("host", "serving")}
+#: What else names an engine in its code, and why it may.
+EXCEPTIONS = {
+    "plugins/action/stack_plan.py": "the plan of vLLM's roles, for role stack alone",
+    "plugins/filter/stack_plan.py": "the same, as a filter for people",
+    "plugins/modules/stack_image.py": "the vLLM of an image, for role stack alone",
+    "plugins/module_utils/market/providers/vastai.py": "which engine it has images of, by name",
+    "plugins/module_utils/serving/failures/": "what logs say; each entry has its engine",
+    "roles/inferops/defaults/main.yml": "which engine is usual, and whose release can be asked for",
 }
-ITS_ROLES = ("roles/stack/", "roles/vllm/")
 DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 
 
-def _undocumented(file: Path) -> str:
-    """Code and comments of a plugin."""
-    source = text = file.read_text()
-    for node in ast.parse(source).body:
-        names = [each.id for each in getattr(node, "targets", []) if isinstance(each, ast.Name)]
-        if set(names) & set(DOCUMENTATION):
-            text = text.replace(ast.get_source_segment(source, node) or "", "")
-    return text
+def _is_documentation(node: ast.AST) -> bool:
+    """Whether nobody runs this: a docstring, or a plugin's documentation."""
+    if isinstance(node, ast.Assign):
+        names = {each.id for each in node.targets if isinstance(each, ast.Name)}
+        return bool(names & set(DOCUMENTATION))
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _naming(word: str, folder: Path) -> list[str]:
-    """The files below a folder whose code or comments hold the word; documentation may."""
-    return [
-        str(file.relative_to(ROOT / "plugins"))
-        for file in sorted(folder.rglob("*.py"))
-        if not any(file == part or part in file.parents for part in STACK)
-        and re.search(word, _undocumented(file), re.IGNORECASE)
-    ]
+def _words_of(node: ast.AST) -> Iterator[str]:
+    """The names and texts of code: identifiers, imports, strings; comments are none of it."""
+    if _is_documentation(node):
+        return
+    for _field, value in ast.iter_fields(node):
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, ast.AST):
+                yield from _words_of(one)
+            elif isinstance(one, str):
+                yield one
 
 
-@pytest.mark.parametrize("engine", list(ENGINES))
-def test_an_engine_is_named_in_its_folder_and_in_the_registry(engine: str) -> None:
-    folder = f"module_utils/host/engines/{engine}/"
-    outside = [file for file in _naming(engine, HOST) if not file.startswith(folder)]
-    assert outside == ["module_utils/host/engines/registry.py"]
-    assert _naming(engine, ROOT / "plugins/modules") == []
-    assert _naming(engine, ROOT / "plugins/action") == []
+def _texts_of(value: Any) -> Iterator[str]:
+    """All keys and values of YAML but the names of tasks, which are for people."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            is_title = key == "name" and isinstance(inner, str) and " " in inner
+            if not is_title:
+                yield from _texts_of(inner)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts_of(one)
+    else:
+        yield str(value)
 
 
-def _code(folder: str) -> dict[str, str]:
-    """The code and comments of a kind of plugins, without what installs the stack."""
-    own = (ROOT / "plugins" / name for name in _naming("", ROOT / "plugins" / folder))
-    return {str(file.relative_to(ROOT)): _undocumented(file) for file in own}
+def _code_of(file: Path) -> list[str]:
+    text = file.read_text()
+    if file.suffix == ".py":
+        return list(_words_of(ast.parse(text)))
+    if file.suffix == ".yml":
+        return list(_texts_of(yaml.safe_load(text)))
+    return [re.sub(r"(?m)^\s*#.*", "", text)]
 
 
-def _texts() -> dict[str, str]:
-    """What runs on the controller, and the tasks of roles and playbooks, without documentation."""
-    found: dict[str, str] = {}
-    for folder in ("filter", "lookup", "inventory", "callback", "plugin_utils"):
-        found |= _code(folder)
+def _all() -> dict[str, list[str]]:
+    """The code of all plugins, roles and playbooks, by file. What roles say of themselves in their
+    argument specs and README files is documentation."""
+    files = sorted((ROOT / "plugins").rglob("*.py"))
     for folder in ("roles", "playbooks"):
         for file in sorted((ROOT / folder).rglob("*")):
-            name = str(file.relative_to(ROOT))
-            # Other argument specs and the README files made of them are documentation.
-            told = "/meta/" in name and "/inferops/" not in name
-            if file.suffix in (".yml", ".j2", ".py", ".sh") and not told:
-                found[name] = file.read_text()
-    return found
+            if file.suffix in (".yml", ".j2", ".py", ".sh") and "meta" not in file.parts:
+                files.append(file)
+    return {str(file.relative_to(ROOT)): _code_of(file) for file in files}
 
 
-def test_roles_playbooks_and_the_controller_name_vllm_only_where_it_is_said_why() -> None:
-    naming = {
+CODE = _all()
+
+
+def _naming(word: str, below: str = "") -> set[str]:
+    """The files below a folder whose code holds the word."""
+    return {
         name
-        for name, text in _texts().items()
-        if re.search("vllm", text, re.IGNORECASE) and not name.startswith(ITS_ROLES)
+        for name, words in CODE.items()
+        if name.startswith(below) and any(re.search(word, one, re.IGNORECASE) for one in words)
     }
-    assert naming == set(VLLM_ALONE)
 
 
-def test_no_option_and_no_variable_of_an_engine_is_spelled_outside_of_its_words() -> None:
+def _home(engine: str) -> tuple[str, ...]:
+    """Where an engine may be named: its folders, and the roles that install it."""
+    sides = (f"plugins/module_utils/{side}/engines/" for side in ("common", "host", "serving"))
+    roles = (f"roles/{role}/" for role in SPELLINGS[engine].roles)
+    return (*(f"{side}{engine}/" for side in sides), *roles)
+
+
+def test_an_engine_is_named_at_home_and_in_the_registries_or_it_is_said_why() -> None:
+    outside: set[str] = set()
+    for engine in ENGINES:
+        naming = _naming(WRITTEN[engine])
+        assert naming >= REGISTRIES
+        outside |= {name for name in naming if not name.startswith(_home(engine))}
+    excepted = {
+        next((one for one in EXCEPTIONS if name.startswith(one)), name)
+        for name in outside - REGISTRIES
+    }
+    assert excepted == set(EXCEPTIONS)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["from .vllm import VLLM", "vllm_version = 1", "ask('vllm')", "f(vllm=1)", "def vllm(): ..."],
+)
+def test_a_name_counts_wherever_code_has_it_and_nowhere_else(code: str) -> None:
+    assert any("vllm" in word.lower() for word in _words_of(ast.parse(code)))
+    documented = ast.parse(f'"""{code}"""\nDOCUMENTATION = """{code}"""\n# {code}')
+    assert list(_words_of(documented)) == []
+
+
+def test_no_option_and_no_variable_of_an_engine_is_spelled_outside_of_its_home() -> None:
     """Roles and modules ask the engine; remedies name intents."""
-    files = _texts()
-    for folder in ("modules", "action"):
-        files |= _code(folder)
-    words = {ENGINES[name].key_variable for name in ENGINES} | {"download_dir", "import vllm"}
-    for spelling in SPELLINGS.values():
-        words |= set(spelling.variables.values())
-    for name, text in files.items():
-        if not name.startswith(ITS_ROLES):
-            assert [word for word in words if word in text] == [], name
+    for engine, spelling in SPELLINGS.items():
+        own = {*spelling.variables.values(), ENGINES[engine].key_variable, f"import {engine}"}
+        for word in own:
+            found = {
+                name
+                for name in _naming(re.escape(word))
+                if not name.startswith((*_home(engine), "plugins/module_utils/serving/failures/"))
+            }
+            assert found == set(), word
 
 
 def test_remedies_go_by_what_an_option_is_for_and_not_by_its_name() -> None:
@@ -146,13 +174,29 @@ def test_whoever_starts_a_server_or_computes_its_memory_says_on_which_engine() -
     assert list(asked.values()) == [2, 1, 1]
 
 
-def test_the_documentation_of_the_option_names_the_engines_that_there_are() -> None:
-    for module in ("model_server", "model_fit", "compiled_cache"):
-        text = (ROOT / f"plugins/modules/{module}.py").read_text()
-        documentation = re.search(r'DOCUMENTATION = r"""(.*?)"""', text, re.DOTALL)
+def test_every_option_that_names_an_engine_has_the_engines_that_there_are() -> None:
+    told = set()
+    for file in sorted((ROOT / "plugins/modules").glob("*.py")):
+        documentation = re.search(r'DOCUMENTATION = r"""(.*?)"""', file.read_text(), re.DOTALL)
         assert documentation is not None
-        options = yaml.safe_load(documentation[1])["options"]
-        assert options["engine"]["choices"] == list(ENGINES)
+        option = yaml.safe_load(documentation[1]).get("options", {}).get("engine", {})
+        if "choices" in option:
+            assert option["choices"] == list(ENGINES), file
+            assert option.get("default", registry.DEFAULT) == registry.DEFAULT, file
+            told.add(file.stem)
+    assert told == {"model_server", "model_fit", "compiled_cache"}
+    for file in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        for entry in yaml.safe_load(file.read_text())["argument_specs"].values():
+            option = entry.get("options", {}).get("inferops_engine", {})
+            assert option.get("choices", list(ENGINES)) == list(ENGINES), file
+            assert option.get("default", registry.DEFAULT) == registry.DEFAULT, file
+
+
+def test_what_modules_take_at_run_time_is_the_registrys_own_list() -> None:
+    for module in ("model_server", "compiled_cache"):
+        assert {"registry", "ENGINES", "DEFAULT"} <= set(CODE[f"plugins/modules/{module}.py"])
+    assert model_fit.ARGUMENTS["engine"]["choices"] == list(SPELLINGS)
+    assert model_fit.ARGUMENTS["engine"]["default"] == DEFAULT
 
 
 def test_both_sides_have_the_same_engines_and_failures_are_theirs() -> None:
@@ -203,7 +247,7 @@ def test_most_failure_causes_are_named_in_one_file_alone() -> None:
 
 def test_what_keeps_services_running_knows_no_kind_of_them() -> None:
     for word in (r"\bmodel\b(?! server)", "vram", "completion", "INFEROPS_SERVER", "engine"):
-        assert _naming(word, HOST / "service") == [], word
+        assert _naming(word, "plugins/module_utils/host/service/") == set(), word
 
 
 def test_a_stand_in_for_an_engine_or_a_kind_of_service_is_one_small_file() -> None:

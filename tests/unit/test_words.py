@@ -19,7 +19,7 @@ WORDS = {
     r"(?i)\b(?!thinking)\w*budget(?!_usd)\w*_seconds\b": "a budget is in dollars; time has a limit",
 }
 #: Words of vLLM's own, and this file.
-NOT_OURS = ("fixtures/", "vllm_options.py", "tests/unit/test_words.py")
+NOT_OURS = ("fixtures/", "engines/vllm/options.py", "tests/unit/test_words.py")
 
 
 @pytest.mark.parametrize("word", WORDS)

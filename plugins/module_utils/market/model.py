@@ -187,7 +187,7 @@ def check_image(name: str) -> str:
     if not _IMAGE.fullmatch(name):
         raise RequestRefused(
             f"{name[:100]!r} is no container image.",
-            remedy="Name it as docker pull takes it, such as vllm/vllm-openai:v0.32.0.",
+            remedy="Name it as docker pull takes it, such as docker.io/library/debian:12.",
         )
     return name
 

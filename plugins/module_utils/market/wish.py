@@ -25,7 +25,7 @@ else:
 
 #: A card sold as 24 GB lists 23.99 GiB, one sold as 80 GB may list 79.3: the wish is the sold size.
 _VRAM_AS_SOLD = 0.97
-#: GPUs that no build of vLLM is for which is installed here, by how their names read.
+#: GPUs that no build of an engine is for which is installed here, by how their names read.
 _OTHER_MAKERS = {
     "AMD": re.compile(
         r"\b(amd|radeon|instinct|mi ?\d{2,3}[a-z]?|rx ?\d{3,4}|w[67]\d00|gfx\d{3,4}[a-z]?"

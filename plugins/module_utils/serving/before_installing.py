@@ -6,29 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from .option_check import unknown_options
+from collections.abc import Sequence
 
 #: It is most of the stack, with the CUDA libraries that come with it.
 _LARGEST = "torch"
-
-
-def unknown_to(
-    release: str,
-    arguments: Mapping[str, Any],
-    extra_args: Sequence[str],
-    extra_requirements: Sequence[str],
-) -> str:
-    """Which options of the server this vLLM does not know; empty where that is not sure.
-
-    Packages that are installed beside it may add options to it.
-    """
-    if extra_requirements:
-        return ""
-    told = unknown_options(arguments, extra_args, [release])
-    return " ".join(f"inferops_server_{one}" for one in told)
 
 
 def no_room(

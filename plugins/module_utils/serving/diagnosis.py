@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from .engines.registry import DEFAULT
+from .engines.registry import DEFAULT, spelling
 from .failures import ENVELOPE, FAILURES, ROOT, YIELDING, Failure
 from .failures.gpu import XIDS
 from .messages import Log, bounded, compiled, pieces, read
@@ -109,7 +109,7 @@ def explain(
     cause, cause_id is `unknown` and the evidence is the last lines that say why, or look bad.
     """
     found = diagnose(log_text, exit_code, signal, kernel_log, engine, late)
-    first = found[0] if found else _unknown(log_text)
+    first = found[0] if found else _unknown(log_text, engine)
     return {
         "cause_id": first.id,
         "cause": first.cause,
@@ -218,7 +218,7 @@ def _reason(log: Log, at: int) -> str:
     return "" if _POINTS_BELOW.search(line) else line[:MAX_LINE]
 
 
-def _unknown(log_text: str) -> Diagnosis:
+def _unknown(log_text: str, engine: str) -> Diagnosis:
     log = read(log_text)
     reasons = _reasons(log, 0, len(log.grave))
     bad = [line[:MAX_LINE] for line in log.grave if _LOOKS_BAD.search(line)]
@@ -229,6 +229,6 @@ def _unknown(log_text: str) -> Diagnosis:
         + (f" The last error: {reasons[-1]}" if reasons else ""),
         remedy="Read the end of the log, from its last traceback upwards.",
         change="see the log",
-        link="https://docs.vllm.ai/en/latest/usage/troubleshooting/",
+        link=spelling(engine).help_url,
         evidence=(reasons or bad)[-MAX_EVIDENCE_LINES:],
     )

@@ -104,8 +104,8 @@ def _refusal(gpu: Mapping[str, Any], host: Mapping[str, Any], is_controller: boo
         return (
             f"This is a container ({host.get('machine_kind_detail') or 'of unknown make'}): its "
             "driver belongs to the machine around it. Rent a host with a newer driver "
-            "(rent_driver_version), or choose a stack for the one that is there "
-            "(inferops_vllm_version)."
+            "(rent_driver_version), or a release of the engine that runs with the "
+            "one that is there."
         )
     if not host.get("is_root"):
         return "Installing a driver needs root: connect as root, or set ansible_become."

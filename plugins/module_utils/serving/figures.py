@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .engine_options import GIB
+GIB = 1024**3
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .before_installing import unknown_to
-from .before_renting import engine_plan
-from .engines.registry import DEFAULT
-from .estimate import Wish
-from .loading import foreseen, line
+from .engines.knowledge import Wish, read_line
+from .engines.registry import DEFAULT, knowledge
 from .prebuilt import AUTO
 from .prebuilt import Wish as Environment
 
@@ -28,8 +25,8 @@ class Serving:
     model: str
     port: int | str
     accelerator: str = "cuda"
-    vllm_version: str = "auto"
-    least_vllm: str = ""
+    release: str = "auto"
+    least_release: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     extra_args: Sequence[str] = ()
     weights_gib: float = 0.0
@@ -38,13 +35,9 @@ class Serving:
 def deploy_plan(
     offer: Mapping[str, Any], serving: Serving, environment: Environment
 ) -> dict[str, Any]:
-    """Filter deploy_plan documents it. Raises PlanImpossible and StackImpossible."""
-    plan = engine_plan(
-        offer,
-        environment.engine,
-        serving.accelerator,
-        vllm_version=serving.vllm_version,
-        least=serving.least_vllm,
+    """Filter deploy_plan documents it. Raises PlanImpossible."""
+    plan = knowledge(environment.engine).plan(
+        offer, serving.accelerator, serving.release, serving.least_release
     )
     image = (offer.get("engine_image") or {}).get("name") or ""
     served = {
@@ -62,16 +55,15 @@ def _refusal(plan: Mapping[str, Any], serving: Serving, environment: Environment
     """Which options the release that would run does not know; empty where it is not sure.
 
     The gate refuses what no release knows; here the offer tells which one it would be, unless
-    somebody names an environment, whose release only its host tells.
+    somebody names an environment, whose release only its host tells, or adds packages, which may
+    add options.
     """
-    if environment.given or "vllm_version" not in plan:
+    if environment.given or environment.extra_requirements:
         return ""
-    return unknown_to(
-        plan["vllm_version"],
-        serving.arguments,
-        serving.extra_args,
-        environment.extra_requirements,
+    unknown = knowledge(environment.engine).unknown_options(
+        serving.arguments, serving.extra_args, [plan["release"]]
     )
+    return " ".join(f"inferops_server_{one}" for one in unknown)
 
 
 def plan_lines(
@@ -96,23 +88,25 @@ def plan_lines(
         image = f"the same is prebuilt in the image {plan['image']} (rent_image, with {_WISH})"
     else:
         image = "no prebuilt image"
+    packages = " and ".join(plan["requirements"])
     return [
-        f"Plan: {plan['why']}, from {' and '.join(plan['requirements'])}",
+        f"Plan: {plan['why']}" + (f", from {packages}" if packages else ""),
         f"Plan: {image}",
         f"Plan: serve {model} on the host's loopback, port {port}, reached by an SSH tunnel",
-        f"Plan: its {line(_reading(plan, served or {}))}",
+        f"Plan: its {read_line(_reading(plan, served or {}))}",
         "Nothing was rented and nothing was changed. Run again without --check to do it.",
     ]
 
 
 def _reading(plan: Mapping[str, Any], served: Mapping[str, Any]) -> dict[str, Any]:
     """How the weights are read, as far as an offer tells it."""
+    engine = served.get("engine") or DEFAULT
     wish = Wish(
+        engine,
         served.get("arguments") or {},
         served.get("extra_args") or (),
         accelerator=plan.get("accelerator", "cuda"),
-        engine=served.get("engine") or DEFAULT,
         stack=plan,
     )
     weights_gib, ram_gib = (float(served.get(name) or 0) for name in ("weights_gib", "ram_gib"))
-    return foreseen(weights_gib, ram_gib, wish)
+    return knowledge(engine).reading_foreseen(weights_gib, ram_gib, wish)

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..common.redaction import redact
-from . import admission, remedies
-from .engines.registry import DEFAULT, spelling
+from . import remedies
+from .engines.knowledge import USUAL_CONNECTIONS
+from .engines.registry import DEFAULT, knowledge, spelling
 from .explanation import explain, symptoms_of
 from .proxy_status import status_of
 
@@ -331,9 +332,9 @@ def _connections(case: Case) -> int:
     """How many requests a proxy before it may send at once, as it is started now."""
     engine, words = case.spec.get("engine", DEFAULT), case.spec.get("extra_args") or ()
     try:
-        admitted = admission.behind_proxy(engine, _all_arguments(case.spec), words, {})
+        admitted = knowledge(engine).admission(_all_arguments(case.spec), words, {})
     except ValueError:
-        return admission.USUAL_CONNECTIONS
+        return USUAL_CONNECTIONS
     return admitted.max_connections
 
 

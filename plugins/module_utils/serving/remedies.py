@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from re import Pattern
 from typing import Any, Callable, NamedTuple
 
-from .engines.registry import DEFAULT, spelling
+from .engines.registry import DEFAULT, SPELLINGS, spelling
 from .engines.spelling import Spelling
 
 CONSENTS = ("model", "download", "stack", "driver", "gpu_reset", "other_servers")
@@ -161,7 +161,7 @@ REMEDIES = {
             intents={"engine_start_seconds": 3600},
         ),
         Remedy(
-            "without_vllm_port",
+            "without_inner_port",
             "Take away the variable that another program has set.",
             intents={"inner_port": None},
         ),
@@ -179,12 +179,10 @@ REMEDIES = {
             consent="gpu_reset",
         ),
         Remedy("by_hand", "Only you can decide this.", by_hand=True),
-        Remedy(
-            "other_engine",
-            "Serve a quantised GGUF of it with llama.cpp: set inferops_engine to llama_cpp and "
-            "inferops_model to one, and run deploy again.",
-            by_hand=True,
-            not_of="llama_cpp",
+        *(
+            Remedy("other_engine", spelling.instead, by_hand=True, not_of=name)
+            for name, spelling in SPELLINGS.items()
+            if spelling.instead
         ),
         Remedy(
             "another_host",
@@ -224,7 +222,7 @@ BY_CHANGE: dict[str, tuple[str, ...]] = {
     "model": ("by_hand", "smaller_model"),
     "HF_TOKEN": ("by_hand", "smaller_model"),
     "trust_remote_code": ("by_hand", "smaller_model"),
-    "vllm version": ("by_hand", "smaller_model"),
+    "engine version": ("by_hand", "smaller_model"),
     "tokenizer": ("download_again", "by_hand", "smaller_model"),
     "quantization": ("drop_quantization", "smaller_model"),
     "number_format": ("dtype_half", "dtype_float32"),
@@ -303,8 +301,8 @@ BY_CAUSE: dict[str, tuple[str, ...]] = {
     "timeout": ("download_first", "longer_engine_start", "smaller_model"),
     "hung": BY_HEALTH["hung"],
     "stopped": UNKNOWN,
-    "port_uri": ("without_vllm_port",),
-    "port_taken_inside": ("sweep_orphans", "without_vllm_port", "restart"),
+    "port_uri": ("without_inner_port",),
+    "port_taken_inside": ("sweep_orphans", "without_inner_port", "restart"),
     "port_invalid": ("by_hand",),
     "port_privileged": ("by_hand",),
 }

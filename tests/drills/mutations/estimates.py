@@ -52,7 +52,7 @@ MUTATIONS = (
     Mutation(
         "odd-config-ends-the-run",
         "what nobody expects in a config.json ends a deploy in a traceback",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         "except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:",
         "except ZeroDivisionError as error:",
         (f"{LAYERS}::test_a_quantiser_that_wrote_something_odd_ends_in_an_answer",),
@@ -68,7 +68,7 @@ MUTATIONS = (
     Mutation(
         "states-without-limit",
         "a hybrid model is started with more sequences than it has states for, and ends",
-        f"{SERVING}/fit.py",
+        f"{SERVING}/engines/vllm/fit.py",
         "    fewer = _fewer_sequences(demand, room, options, on)\n",
         "    fewer = None\n",
         (f"{LAYERS}::test_sequences_are_limited_to_the_states_there_is_room_for",),
@@ -76,7 +76,7 @@ MUTATIONS = (
     Mutation(
         "too-many-states",
         "max_num_seqs that a hybrid model cannot start with is let through",
-        f"{SERVING}/fit.py",
+        f"{SERVING}/engines/vllm/fit.py",
         " or _too_many(demand, room, options)",
         "",
         (f"{LAYERS}::test_sequences_are_limited_to_the_states_there_is_room_for",),
@@ -92,7 +92,7 @@ MUTATIONS = (
     Mutation(
         "cut-anyhow",
         "GPUs are rented for a model that cannot be cut into as many parts",
-        f"{SERVING}/fit.py",
+        f"{SERVING}/engines/vllm/fit.py",
         "    impossible = cannot_cut(config, arguments)\n",
         '    impossible = ""\n',
         (f"{ASKED}::test_parts_that_a_model_cannot_be_cut_into_are_refused",),
@@ -100,7 +100,7 @@ MUTATIONS = (
     Mutation(
         "whole-experts-cut",
         "a model that would serve with whole experts on each GPU is refused",
-        f"{SERVING}/cutting.py",
+        f"{SERVING}/engines/vllm/cutting.py",
         "or (tensor.routed and experts_whole)",
         "or False",
         (f"{ASKED}::test_parts_that_a_model_cannot_be_cut_into_are_refused",),
@@ -108,7 +108,7 @@ MUTATIONS = (
     Mutation(
         "copies-of-heads-cut",
         "a model with fewer key-value heads than GPUs is refused",
-        f"{SERVING}/cutting.py",
+        f"{SERVING}/engines/vllm/cutting.py",
         "each = min(parts * (replicas if tensor.routed else 1), tensor.parts)",
         "each = parts * (replicas if tensor.routed else 1)",
         (f"{ASKED}::test_parts_that_a_model_cannot_be_cut_into_are_refused",),
@@ -116,7 +116,7 @@ MUTATIONS = (
     Mutation(
         "replicas-are-whole-copies",
         "replicas of a mixture of experts are counted with all experts on each GPU, and refused",
-        f"{SERVING}/memory.py",
+        f"{SERVING}/engines/vllm/memory.py",
         "split = Split(cut, stages, cut * options.data_parallel)",
         "split = Split(cut, stages)",
         (f"{ASKED}::test_replicas_share_the_experts_out_among_them",),
@@ -124,7 +124,7 @@ MUTATIONS = (
     Mutation(
         "guess-is-a-floor",
         "the high end of a guess is what every offer must have",
-        f"{SERVING}/fit.py",
+        f"{SERVING}/engines/vllm/fit.py",
         "vram_gib = middle if demand.weights.are_guessed else high",
         "vram_gib = high",
         (f"{LAYERS}::test_a_guess_asks_for_its_middle_and_tells_its_range",),
@@ -132,7 +132,7 @@ MUTATIONS = (
     Mutation(
         "size-of-files-unused",
         "a model of unknown architecture is rented any GPU though the hub tells how large it is",
-        f"{SERVING}/memory.py",
+        f"{SERVING}/engines/vllm/memory.py",
         "            if not known_bytes:\n",
         "            if True:\n",
         (f"{LAYERS}::test_files_of_known_size_settle_what_a_config_does_not",),
@@ -196,7 +196,7 @@ MUTATIONS = (
     Mutation(
         "replicas-cut-no-experts",
         "a GPU is rented for replicas among which quantised experts cannot be cut",
-        f"{SERVING}/cutting.py",
+        f"{SERVING}/engines/vllm/cutting.py",
         "(replicas if tensor.routed else 1)",
         "1",
         (f"{ASKED}::test_parts_that_a_model_cannot_be_cut_into_are_refused",),
@@ -205,7 +205,7 @@ MUTATIONS = (
     Mutation(
         "draft-is-free",
         "a draft takes no memory",
-        f"{SERVING}/extras.py",
+        f"{SERVING}/engines/vllm/extras.py",
         "                held += _head(config, cut)\n",
         "                pass\n",
         (FILTER,),
@@ -213,7 +213,7 @@ MUTATIONS = (
     Mutation(
         "override-unread",
         "a config that hf_overrides changes is computed as it was",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         "        config = overridden(config, overrides)\n",
         "",
         (FILTER,),
@@ -221,7 +221,7 @@ MUTATIONS = (
     Mutation(
         "large-steps-on-a-slow-card",
         "an A100 is counted with the steps of an H100",
-        f"{SERVING}/tiers.py",
+        f"{SERVING}/engines/vllm/tiers.py",
         " and not any(part in name for part in self.but)",
         "",
         (f"{ASKED}::test_a_step_is_as_large_as_this_release_of_vllm_makes_it_on_this_gpu",),
@@ -240,7 +240,7 @@ MUTATIONS = (
     Mutation(
         "newest-steps-of-an-old-release",
         "an old release is counted with the steps of the newest",
-        f"{SERVING}/tiers.py",
+        f"{SERVING}/engines/vllm/tiers.py",
         "    if release not in order:",
         "    if True:",
         (f"{ASKED}::test_the_release_that_will_run_decides_what_is_left_for_the_context",),

@@ -12,7 +12,7 @@ MUTATIONS = (
     Mutation(
         "own-server-in-its-own-way",
         "a second deploy finds the GPU full of its own server and refuses",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         'used = memory_before_mib.get(gpu.get("uuid", ""), gpu.get("memory_used_mib"))',
         'used = gpu.get("memory_used_mib")',
         (
@@ -22,15 +22,15 @@ MUTATIONS = (
     Mutation(
         "fit-of-another-engine",
         "what vLLM would take is said of an engine that nobody has measured",
-        f"{SERVING}/estimate.py",
-        "    if not spelling(wish.engine).tables:\n        return _unknown(_of(wish.engine))\n",
-        "",
+        f"{SERVING}/engines/registry.py",
+        "    return spelling(engine).knowledge or Knowledge(engine)\n",
+        "    return spelling(engine).knowledge or knowledge(DEFAULT)\n",
         (f"{ESTIMATE}::test_nothing_is_computed_for_an_engine_that_nobody_has_measured",),
     ),
     Mutation(
         "running-server-guessed",
         "where nobody noted what the GPU holds without the server, its memory counts as taken",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         'if server["processes"] and (on_cpu or not server["memory_before_mib"]):',
         'if server["processes"] and on_cpu:',
         (
@@ -40,7 +40,7 @@ MUTATIONS = (
     Mutation(
         "cpu-server-counted",
         "on a CPU what the running server holds counts as taken",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         'if server["processes"] and (on_cpu or not server["memory_before_mib"]):',
         'if server["processes"] and not server["memory_before_mib"]:',
         (f"{ESTIMATE}::test_on_a_cpu_nobody_knows_what_a_server_that_runs_holds",),
@@ -48,7 +48,7 @@ MUTATIONS = (
     Mutation(
         "limit-forgotten",
         "a container may take what the machine around it has free",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         'for name in ("memory_available_mib", "memory_limit_mib") if host[name]]',
         'for name in ("memory_available_mib",) if host[name]]',
         (f"{ESTIMATE}::test_on_a_cpu_the_smaller_of_what_is_free_and_what_is_allowed_counts",),
@@ -56,7 +56,7 @@ MUTATIONS = (
     Mutation(
         "room-forgotten",
         "the KV cache that a server on a CPU is given does not count",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         "float(space or DEFAULT_KV_CACHE_GIB)",
         "DEFAULT_KV_CACHE_GIB",
         (f"{ESTIMATE}::test_on_a_cpu_the_room_that_the_server_is_given_counts",),
@@ -64,7 +64,7 @@ MUTATIONS = (
     Mutation(
         "every-gpu-seen",
         "GPUs that are hidden from the server count",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         'wish.environment.get("CUDA_VISIBLE_DEVICES") or ""',
         '""',
         (f"{ESTIMATE}::test_only_gpus_that_the_server_sees_count",),
@@ -72,7 +72,7 @@ MUTATIONS = (
     Mutation(
         "given-config-first",
         "the config of the inventory is believed before that of the files that are served",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         'config = look["model"]["config"] or wish.model_config',
         'config = wish.model_config or look["model"]["config"]',
         (
@@ -83,7 +83,7 @@ MUTATIONS = (
     Mutation(
         "words-unread",
         "options among the further words do not count",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         '"extra_args": wish.extra_args,',
         '"extra_args": (),',
         (f"{ESTIMATE}::test_options_in_either_form_count",),
@@ -91,7 +91,7 @@ MUTATIONS = (
     Mutation(
         "published-size-ignored",
         "the size of the files is guessed though they state it",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         '{"metadata": {"total_size": size}} if size else {}',
         "{}",
         (f"{ESTIMATE}::test_what_was_left_open_is_chosen_for_the_gpus_of_the_host",),
@@ -99,7 +99,7 @@ MUTATIONS = (
     Mutation(
         "unread-file-believed",
         "a file of options that nobody has read changes nothing",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         "        if unread:\n",
         "        if False:\n",
         (FILTER,),
@@ -107,7 +107,7 @@ MUTATIONS = (
     Mutation(
         "addition-overlooked",
         "an adapter or a draft model takes no memory",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         '    fits = "no" if fit["fits"] == "no" else "unknown"\n',
         '    fits = fit["fits"]\n',
         (FILTER,),
@@ -115,7 +115,7 @@ MUTATIONS = (
     Mutation(
         "divided-gpu-is-whole",
         "a server is promised a GPU of which it has a part",
-        f"{SERVING}/estimate.py",
+        f"{SERVING}/engines/vllm/estimate.py",
         "    if divided:\n",
         "    if False:\n",
         (FILTER,),

@@ -24,7 +24,7 @@ MUTATIONS = (
     Mutation(
         "image-for-an-untold-driver",
         "a host whose driver nobody knows gets an image that it may not run",
-        "plugins/module_utils/serving/choosing.py",
+        "plugins/module_utils/serving/engines/vllm/choosing.py",
         'if not host.get("driver_version"):',
         "if False:",
         (f"{ENGINE_IMAGES}::test_a_host_that_does_not_tell_its_driver_gets_no_guess",),

@@ -12,8 +12,8 @@ ENGINE = "tests/unit/host/test_llama_cpp.py"
 BUILDS = "tests/unit/serving/test_llama_cpp.py"
 MODELS = "tests/unit/host/test_model_cache.py"
 SERVE = f"{HOST}/engines/llama_cpp/serve.py"
-PLAN = "plugins/module_utils/serving/engines/llama_cpp.py"
-WORDS = "plugins/module_utils/common/llama_words.py"
+PLAN = "plugins/module_utils/serving/engines/llama_cpp/engine.py"
+WORDS = "plugins/module_utils/common/engines/llama_cpp/words.py"
 CHOSEN = f"{MODELS}::test_of_many_quantisations_one_is_downloaded_and_its_file_is_told"
 
 MUTATIONS = (
@@ -68,9 +68,9 @@ MUTATIONS = (
     Mutation(
         "llama-options-after-renting",
         "a host is rented for an option that llama.cpp does not have",
-        "plugins/plugin_utils/variables.py",
-        "        told = engine.complaints(arguments, extra_args)\n",
-        "        told = ()\n",
+        PLAN,
+        "        return Judged(tuple(self.unknown_options(arguments, words, ())))\n",
+        "        return Judged()\n",
         (f"{BUILDS}::test_an_option_that_it_does_not_know_is_refused_before_anything_is_rented",),
     ),
     Mutation(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.drills.mutations.mutation import Mutation
 from tests.drills.mutations.paths import SERVING
 
-LOADING = f"{SERVING}/loading.py"
+LOADING = f"{SERVING}/engines/vllm/loading.py"
 TESTS = "tests/unit/serving/test_loading.py"
 
 MUTATIONS = (

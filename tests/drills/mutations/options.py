@@ -24,7 +24,7 @@ MUTATIONS = (
     Mutation(
         "known-option-is-refused",
         "an option that the release has which will run is refused",
-        f"{SERVING}/option_check.py",
+        f"{SERVING}/engines/vllm/unknown.py",
         "        if len(unknown) == len(may_run):",
         "        if unknown:",
         (f"{CHECK}::test_what_a_release_knows_that_may_run_is_not_refused",),
@@ -32,7 +32,7 @@ MUTATIONS = (
     Mutation(
         "unknown-release-is-judged",
         "an option is refused for a release of which nothing is known",
-        f"{SERVING}/option_check.py",
+        f"{SERVING}/engines/vllm/unknown.py",
         "if not may_run or not set(may_run) <= set(releases()):",
         "if not may_run:",
         (f"{CHECK}::test_nothing_is_refused_of_a_release_that_the_table_does_not_have",),
@@ -40,7 +40,7 @@ MUTATIONS = (
     Mutation(
         "option-of-a-plugin-is-refused",
         "what a package adds to the engine's options is refused as misspelt",
-        "plugins/plugin_utils/variables.py",
+        "plugins/module_utils/serving/engines/vllm/knowledge.py",
         "        return Judged(complaints, doubt)",
         "        return Judged(complaints)",
         (f"{GATE}::test_only_what_is_sure_is_refused_of_the_options",),
@@ -48,7 +48,7 @@ MUTATIONS = (
     Mutation(
         "yes-is-a-model",
         "the word yes behind a switch is taken for the name of the model",
-        f"{COMMON}/vllm_words.py",
+        f"{COMMON}/engines/vllm/words.py",
         '("true", "yes", "on", "y", "t", "1", "1.0")',
         '("true",)',
         (f"{WORDS}::test_an_option_is_written_as_it_is_meant",),
@@ -56,7 +56,7 @@ MUTATIONS = (
     Mutation(
         "key-behind-a-dot-is-respelled",
         "a key of the model's config gets dashes, and another config is served",
-        f"{COMMON}/vllm_words.py",
+        f"{COMMON}/engines/vllm/words.py",
         "written = f\"--{head.replace('_', '-')}{dot}{path}\"",
         "written = f\"--{name.replace('_', '-')}\"",
         (f"{WORDS}::test_an_option_is_written_as_it_is_meant",),
@@ -64,7 +64,7 @@ MUTATIONS = (
     Mutation(
         "false-is-the-default",
         "an option that is turned off stays on",
-        f"{COMMON}/vllm_words.py",
+        f"{COMMON}/engines/vllm/words.py",
         'return [] if option.kind == "flag" else [f"--no-{option.name}"]',
         "return []",
         (f"{WORDS}::test_an_option_is_written_as_it_is_meant",),
@@ -91,7 +91,7 @@ MUTATIONS = (
     Mutation(
         "any-build-for-any-blackwell",
         "a B300 is rented for a build without its kernels",
-        f"{SERVING}/compatibility.py",
+        f"{SERVING}/engines/vllm/planning.py",
         "if _major(build) < generation.least_cuda:",
         "if _major(build) < 0:",
         (f"{PLAN}::test_a_blackwell_that_needs_cuda_13_is_refused_a_build_for_cuda_12",),
@@ -99,7 +99,7 @@ MUTATIONS = (
     Mutation(
         "vllm-that-does-not-know-the-model",
         "a host is rented whose driver allows only a vLLM without the model",
-        f"{SERVING}/compatibility.py",
+        f"{SERVING}/engines/vllm/planning.py",
         "if wish.least_vllm and _release(candidate.version) < _release(wish.least_vllm):",
         "if wish.least_vllm and not candidate.version:",
         (f"{PLAN}::test_a_driver_that_allows_only_a_vllm_without_the_model_is_refused",),

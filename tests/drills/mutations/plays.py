@@ -48,8 +48,8 @@ MUTATIONS = (
         "driver-of-any-release",
         "a host is rented whose driver runs no vLLM that knows the model",
         BEFORE,
-        "vllm_version=wish.vllm_version, least=least\n",
-        'vllm_version=wish.vllm_version, least=""\n',
+        "engine.plan({}, wish.accelerator, wish.release, least)",
+        'engine.plan({}, wish.accelerator, wish.release, "")',
         (f"{RENTING}::test_a_release_that_does_not_know_the_model_is_refused",),
     ),
     Mutation(
@@ -169,8 +169,8 @@ MUTATIONS = (
         "options-of-an-image-refused",
         "a dry run refuses what the image of the user knows",
         f"{SERVING}/planned.py",
-        'if environment.given or "vllm_version"',
-        'if "vllm_version"',
+        "if environment.given or environment.extra_requirements:",
+        "if environment.extra_requirements:",
         (f"{SHOWN}::test_a_dry_run_refuses_options_only_where_the_release_is_sure",),
     ),
     Mutation(

@@ -40,8 +40,8 @@ MUTATIONS = (
         "prime-another-pods-row",
         "the row of another pod is believed to be that of ours",
         FILE,
-        'if not isinstance(row, dict) or row.get("id") != rental_id:',
-        "if not isinstance(row, dict):",
+        "row = own_row(self._ok(response, doing), rental_id, response, doing)",
+        "row = self._ok(response, doing)",
         (f"{CONTRACT}::test_another_pod_in_the_answer_is_no_answer",),
     ),
     Mutation(

@@ -66,9 +66,8 @@ MUTATIONS = (
         "runpod-another-pods-row",
         "the row of another pod is believed to be that of ours",
         FILE,
-        '        if not isinstance(row, dict) or row.get("id") != rental_id:\n'
-        "            raise ProviderUnavailable(\n",
-        "        if not isinstance(row, dict):\n            raise ProviderUnavailable(\n",
+        "row = own_row(expect_ok(response, doing), rental_id, response, doing)",
+        "row = expect_ok(response, doing)",
         (f"{CONTRACT}::test_another_pod_in_the_answer_is_no_answer",),
     ),
     Mutation(

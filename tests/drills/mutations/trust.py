@@ -439,7 +439,7 @@ MUTATIONS = (
     Mutation(
         "text-as-memory",
         "a host fills the controller by a text where the memory of its GPU stands",
-        f"{SERVING}/fit.py",
+        f"{SERVING}/engines/vllm/fit.py",
         "    return numbers and 0 <",
         "    return True or 0 <",
         (

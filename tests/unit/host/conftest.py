@@ -81,10 +81,19 @@ def put_beside(name: str, file: Path) -> ModuleType:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--engine") != "vllm":
-        for item in items:
-            if item.get_closest_marker("vllm"):
-                item.add_marker(pytest.mark.skip(reason="it is about vLLM"))
+    """On another engine what needs one is run, unless it is about an engine of ours: the rest of
+    these tests would only be the same again."""
+    if config.getoption("--engine") == "vllm":
+        return
+    here = [item for item in items if item.path.is_relative_to(FOLDER)]
+    other = [item for item in here if not _runs_on_any(item)]
+    items[:] = [item for item in items if item not in other]
+    config.hook.pytest_deselected(items=other)
+
+
+def _runs_on_any(item: pytest.Item) -> bool:
+    about_one = any(item.get_closest_marker(name) for name in ("vllm", "llama_cpp"))
+    return "the_engine" in getattr(item, "fixturenames", ()) and not about_one
 
 
 @pytest.fixture

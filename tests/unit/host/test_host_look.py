@@ -197,6 +197,7 @@ def replaced(file: Path, text: str) -> Iterator[None]:
     os.utime(file, ns=times)
 
 
+@pytest.mark.vllm
 def test_whatever_changed_on_the_host_is_seen(
     deploy: Call,
     look: Call,

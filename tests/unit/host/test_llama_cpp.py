@@ -10,13 +10,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common import llama_words
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.llama_cpp import (
+    words as llama_words,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.client import Client, NotYet
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Sample, Wish
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.llama_cpp import (
@@ -31,9 +34,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.files im
 from ansible_collections.inferops.gpu.plugins.module_utils.host.models.files import problems
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import health
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
+from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
 from ansible_collections.inferops.gpu.plugins.modules import model_server_info
 from tests.rig import llama_cpp, tiny_gguf
 
+pytestmark = pytest.mark.llama_cpp
 ENGINE = ENGINES["llama_cpp"]
 FIXTURES = Path(__file__).parents[1] / "serving" / "fixtures"
 NAME, KEY = "tiny/model", "key-of-clients"
@@ -313,3 +318,9 @@ def test_a_real_one_that_is_killed_serves_again(
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: server.record().pid != pid and server.record().ready_at)
     assert server.record().restarts == 1
+
+
+def test_another_engine_under_the_same_name_replaces_the_server(
+    spec: Callable[..., Spec],
+) -> None:
+    assert replace(spec(), engine="llama_cpp").hash != replace(spec(), engine="vllm").hash

@@ -121,7 +121,9 @@ def test_pip_takes_no_name_from_an_index_that_is_not_its_own(home: Path, index: 
 
 def test_uv_takes_pytorch_s_family_from_pytorch_alone_also_without_a_mirror() -> None:
     """By a rule of its own, for as long as we name its index by the build alone."""
-    variables = Sources("cu130", vllm_index_url="https://wheels.example/cu130").environment()
+    variables = Sources(
+        "cu130", engine_package="vllm", engine_index_url="https://wheels.example/cu130"
+    ).environment()
     assert variables["UV_TORCH_BACKEND"] == "cu130"
     assert not {"UV_INDEX", "UV_INDEX_STRATEGY", "UV_EXTRA_INDEX_URL"} & variables.keys()
 
@@ -297,3 +299,24 @@ def test_the_files_of_each_tool_that_is_asked_for_by_itself_are_known() -> None:
     for tool in asked:
         entry = pinned.partition(f"\n{tool} ")[2].partition("    #")[0]
         assert re.findall("sha256:([0-9a-f]{64})", entry) == list(tools.HASHES[tool])
+
+
+def test_two_engines_on_one_host_take_turns_with_the_lock_and_keep_their_environments(
+    home: Path, index: str
+) -> None:
+    stack, (one, other) = Stack(str(home)), (("numpy==1.0",), ("triton==3.0",))
+    stack.resolve(wanted(index, *one))
+    stack.install([])
+    first = stack.python
+    specification = home / "servers" / "one" / "spec.json"
+    specification.parent.mkdir(parents=True)
+    specification.write_text(f'{{"python": "{first}"}}')
+    for _turn in range(2):
+        stack.resolve(wanted(index, *other))
+        stack.install([])
+        assert stack.python != first
+        assert not stack.is_locked(wanted(index, *one))
+        assert packages(first.parent.parent)
+    stack.resolve(wanted(index, *one))
+    assert stack.python == first
+    assert stack.differences([]) == {}, "what is there is not installed again"

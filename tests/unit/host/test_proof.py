@@ -31,9 +31,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.machine.processe
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server import proof, vram
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Layout, Server
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.spec import Spec
-from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle
+from ansible_collections.inferops.gpu.plugins.module_utils.host.service import lifecycle, tending
 from ansible_collections.inferops.gpu.plugins.module_utils.host.service.sweeping import Ended
-from ansible_collections.inferops.gpu.plugins.modules import model_server
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig.apart import a_name, own_shared_memory
 
@@ -278,7 +277,7 @@ def test_two_stops_at_once_both_end_well(start: Call, home: Path, server: Server
 def test_a_second_run_waits_for_its_turn_and_says_whom_for(
     start: Call, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_server, "LOCK_SECONDS", 0)
+    monkeypatch.setattr(tending, "LOCK_SECONDS", 0)
     with locks.held(server.lock, 0):
         result = start(stop_timeout_seconds=1)
     assert result["failed"]

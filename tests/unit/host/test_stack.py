@@ -445,7 +445,8 @@ def test_offline_no_index_is_asked_whatever_the_host_s_settings_name(
         "excluded": ["unwanted"],
         "find_links": [str(wheels)],
         "index_url": "",
-        "vllm_index_url": "http://127.0.0.1:9/builds" if offline else "",
+        "engine_package": "vllm",
+        "engine_index_url": "http://127.0.0.1:9/builds" if offline else "",
         "offline": offline,
         "python": sys.executable,
         "uv_version": UV_VERSION,
@@ -501,7 +502,8 @@ def test_builds_of_an_engine_come_from_its_own_index_and_are_pinned_to_what_it_g
         home=str(home),
         requirements=["xllamacpp==1.0"],
         index_url=f"{url}/simple",
-        llama_cpp_index_url=f"{url}/cu128",
+        engine_package="xllamacpp",
+        engine_index_url=f"{url}/cu128",
         python=sys.executable,
         uv_version=UV_VERSION,
         installer=installer,
@@ -682,7 +684,7 @@ def test_an_image_without_vllm_is_refused(
     refused = run_module(stack_image, home=str(home), python=python)
     assert f"{python} has no vllm, only 3 other packages" in refused["msg"]
     refused = run_module(stack_image, home=str(home), python="/nowhere/python")
-    assert "Name the interpreter that has vLLM by inferops_image_python" in refused["msg"]
+    assert "Name the interpreter that has the engine by inferops_image_python" in refused["msg"]
 
 
 def test_what_a_server_would_compile_with_and_lacks_is_told_before_the_download(

@@ -18,19 +18,27 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.attemp
     Ledger,
     after_release,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import release_on
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    image_release,
+)
 from tests.unit.market.conftest import Market
 from tests.unit.market.test_attempts import RENTED, created, ledger, verdict
 from tests.unit.market.test_ranking import GOOD, offer
 
-ENGINE: dict[str, Any] = {"accelerator": "cuda", "vllm_version": "0.32.0", "least_vllm": ""}
+ENGINE: dict[str, Any] = {
+    "name": "vllm",
+    "accelerator": "cuda",
+    "release": "0.32.0",
+    "least_release": "",
+}
+VLLM = {"name": "vllm"}
 IMAGE = HostImage("vastai/vllm:v0.32.0-cuda-13.0", 10.5)
 EIGHT = Usage(24, download_gib=18.5, image_gib=8, model_gib=15, wait_usd_per_hour=5)
 
 
 def rent(market: Market, name: str = "gpu-1", **options: Any) -> dict[str, Any]:
     """Rent as role rent does where nobody names an image."""
-    return market.rent(name, **{"image": None, "engine": {}, **options})
+    return market.rent(name, **{"image": None, "engine": VLLM, **options})
 
 
 def images_ordered(market: Market) -> list[str]:
@@ -45,7 +53,7 @@ def test_a_rental_gets_the_image_of_the_very_release_that_its_driver_runs(market
     newest = rent(market, "gpu-1", driver_version="580")
     assert newest["offer"]["engine_image"]["name"].startswith("vastai/vllm:v0.3")
     assert newest["offer"]["engine_image"]["name"].endswith("-cuda-13.0")
-    wish = {"vllm_version": "0.25.1"}
+    wish = {**VLLM, "release": "0.25.1"}
     older = rent(market, "gpu-2", engine=wish, filter="starts_with(driver_version, '570')")
     assert older["offer"]["engine_image"]["name"] == "vastai/vllm:v0.25.1-cuda-12.9"
     assert images_ordered(market) == [
@@ -59,11 +67,11 @@ def test_a_rental_gets_the_image_of_the_very_release_that_its_driver_runs(market
     [
         {},
         {"engine": {"name": "another"}},
-        {"engine": {"accelerator": "cpu"}},
-        {"engine": {}, "image": "my/image:1"},
-        {"engine": {}, "image_gib": 3.0},
+        {"engine": {**VLLM, "accelerator": "cpu"}},
+        {"engine": VLLM, "image": "my/image:1"},
+        {"engine": VLLM, "image_gib": 3.0},
         # There is none of a release that is so old.
-        {"engine": {"vllm_version": "0.11.0"}},
+        {"engine": {**VLLM, "release": "0.11.0"}},
     ],
 )
 def test_whoever_wants_another_one_gets_that(market: Market, wish: dict[str, Any]) -> None:
@@ -73,18 +81,18 @@ def test_whoever_wants_another_one_gets_that(market: Market, wish: dict[str, Any
 
 
 def test_what_is_listed_is_what_would_be_rented(market: Market) -> None:
-    listed = market.run("offer_info", engine={}, limit=1)["offers"][0]
+    listed = market.run("offer_info", engine=VLLM, limit=1)["offers"][0]
     planned = rent(market, check=True)["offer"]
     assert listed["engine_image"]
     assert planned["engine_image"] == listed["engine_image"]
 
 
 def test_a_host_that_does_not_tell_its_driver_gets_no_guess() -> None:
-    assert release_on({"driver_version": None}, ENGINE) is None
-    assert release_on({"driver_version": "470.1"}, ENGINE) is None
-    assert release_on({"driver_version": "580.95.05"}, ENGINE) == ("0.32.0", "13.0")
-    known = {**ENGINE, "vllm_version": "auto", "least_vllm": "0.33.0"}
-    assert release_on({"driver_version": "580.95.05"}, known) == ("0.33.0", "13.0")
+    assert image_release({"driver_version": None}, ENGINE) is None
+    assert image_release({"driver_version": "470.1"}, ENGINE) is None
+    assert image_release({"driver_version": "580.95.05"}, ENGINE) == ("0.32.0", "13.0")
+    known = {**ENGINE, "release": "auto", "least_release": "0.33.0"}
+    assert image_release({"driver_version": "580.95.05"}, known) == ("0.33.0", "13.0")
 
 
 # What it is worth.

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.filter.rental_needs import rental_needs
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
+    estimate,
+)
 
 STACK = {"installed_gib": 8.0, "download_gib": 3.5}
 FIT = {"why": "it is large", "gpus": 2, "least_vram_gib": 16.1, "checkpoint_gib": 15.0}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import compatibility
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import planning
 from tests.matrix import rig
 from tests.matrix.cells import DRIVERS, GENERATIONS, Cell, Outcome, try_cell
 from tests.matrix.judging import Anchor, could_run, judge, newest_for_auto
@@ -70,7 +70,7 @@ def test_physics_knows_what_could_run() -> None:
 def test_a_table_that_promises_too_much_fails_on_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(compatibility.DRIVER_OF_CUDA, 13, 525)
+    monkeypatch.setitem(planning.DRIVER_OF_CUDA, 13, 525)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     with rig.index(tmp_path / "index") as url:
         outcome = try_cell(CELL, tmp_path / "host", url)
@@ -82,7 +82,7 @@ def test_a_table_that_promises_too_much_fails_on_the_host(
 def test_a_table_that_promises_too_little_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(compatibility.DRIVER_OF_CUDA, 12, 580)
+    monkeypatch.setitem(planning.DRIVER_OF_CUDA, 12, 580)
     cell = Cell("535", "Ampere", "0.19.1")
     outcome = try_cell(cell, tmp_path / "host", "http://127.0.0.1:9")
     assert [finding.kind for finding in judge(cell, outcome, [])] == ["wrongly_refused"]
@@ -93,8 +93,8 @@ def auto_findings() -> list[str]:
     said = []
     for cell in [Cell(driver, gpu, "auto") for driver in DRIVERS for gpu in GENERATIONS]:
         try:
-            plan = compatibility.plan_stack("cuda", cell.driver_version, cell.gpu["capability"])
-        except compatibility.StackImpossible:
+            plan = planning.plan_stack("cuda", cell.driver_version, cell.gpu["capability"])
+        except planning.StackImpossible:
             continue
         outcome = Outcome(plan=plan, packages={"vllm": plan["vllm_version"]})
         said += [finding.text for finding in judge(cell, outcome, [])]
@@ -107,10 +107,9 @@ def test_a_table_whose_auto_is_older_than_need_be_is_noticed(
 ) -> None:
     assert auto_findings() == []
     rows = [
-        replace(row, resolved="") if row.resolved == forgotten else row
-        for row in compatibility.SERIES
+        replace(row, resolved="") if row.resolved == forgotten else row for row in planning.SERIES
     ]
-    monkeypatch.setattr(compatibility, "SERIES", tuple(rows))
+    monkeypatch.setattr(planning, "SERIES", tuple(rows))
     # 0.10.1.1 is the newest on no host.
     assert bool(auto_findings()) == (forgotten != "0.10.1.1")
     assert all(f"and {forgotten} would run" in said for said in auto_findings())

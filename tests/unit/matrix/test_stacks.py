@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import plan_stack
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
+    plan_stack,
+)
 from tests.matrix import rig
 from tests.matrix.cells import Cell, try_cell
 from tests.matrix.judging import judge

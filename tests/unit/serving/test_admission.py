@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.vllm_words import having
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.admission import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.vllm.words import having
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
     USUAL_CONNECTIONS,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import knowledge
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.admission import (
     behind_proxy,
 )
 
@@ -31,7 +34,7 @@ STACK = {"vllm_version": "0.33.0"}
 def test_it_is_sent_as_many_as_it_works_on_at_once(
     arguments: dict[str, Any], words: list[str], seats: int
 ) -> None:
-    assert behind_proxy("vllm", arguments, words, {}).max_connections == seats
+    assert behind_proxy(arguments, words, {}).max_connections == seats
 
 
 def test_it_holds_a_bounded_number_where_its_release_can_and_else_none_is_set() -> None:
@@ -40,13 +43,16 @@ def test_it_holds_a_bounded_number_where_its_release_can_and_else_none_is_set() 
     assert "0.29.0" in able
     assert "0.28.0" not in able
     for release in ("0.28.0", "0.29.0", "0.33.0"):
-        told = behind_proxy("vllm", {"max_num_seqs": 100}, [], {"vllm_version": release})
+        told = behind_proxy({"max_num_seqs": 100}, [], {"vllm_version": release})
         assert told.arguments == ({"max_num_queued_reqs": 400} if release in able else {})
-    few = behind_proxy("vllm", {"max_num_seqs": 4}, [], STACK)
+    few = behind_proxy({"max_num_seqs": 4}, [], STACK)
     assert few == (4, {"max_num_queued_reqs": 256}), "a batch of prompts is one request"
     for release in (None, "", "0.99.0"):
-        assert behind_proxy("vllm", {}, [], {"vllm_version": release}).arguments == {}
+        assert behind_proxy({}, [], {"vllm_version": release}).arguments == {}
 
 
 def test_of_another_engine_nothing_is_known() -> None:
-    assert behind_proxy("stand_in", {"max_num_seqs": 4}, [], STACK) == (USUAL_CONNECTIONS, {})
+    assert knowledge("stand_in").admission({"max_num_seqs": 4}, [], STACK) == (
+        USUAL_CONNECTIONS,
+        {},
+    )

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_installing import (
-    no_room,
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_installing import no_room
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.unknown import (
     unknown_to,
 )
 

@@ -33,22 +33,22 @@ WISH = {"engine": "vllm", "python": "auto"}
 
 
 def test_a_model_says_which_memory_release_and_driver_to_rent() -> None:
-    told = model_plan({"config": NEW, "weights_bytes": 0}, {"vllm_version": "auto"})
+    told = model_plan({"config": NEW, "weights_bytes": 0}, {"release": "auto"})
     assert told["fit"]["vram_gib"] > 16
     assert "unknown" not in told["fit"]
-    assert told["least_vllm"] == told["engine"]["least_vllm"] == "0.8.4"
+    assert told["least_release"] == told["engine"]["least_release"] == "0.8.4"
     assert told["least_driver"]
     assert told["engine"] == {
         "name": "vllm",
         "accelerator": "cuda",
-        "vllm_version": "auto",
-        "least_vllm": "0.8.4",
+        "release": "auto",
+        "least_release": "0.8.4",
     }
 
 
 def test_a_config_that_is_given_counts_more_than_what_the_hub_says() -> None:
     told = model_plan({"config": LLAMA}, {"config": NEW})
-    assert told["least_vllm"] == "0.8.4"
+    assert told["least_release"] == "0.8.4"
 
 
 def test_the_size_that_the_hub_tells_counts_without_a_config() -> None:
@@ -77,7 +77,7 @@ def test_a_model_that_nothing_is_known_of_says_why(asked: dict[str, Any], said: 
 
 def test_a_release_that_does_not_know_the_model_is_refused() -> None:
     with pytest.raises(AnsibleFilterError, match=r"0\.8\.4"):
-        model_plan({"config": NEW}, {"vllm_version": "0.7.3"})
+        model_plan({"config": NEW}, {"release": "0.7.3"})
 
 
 def test_an_option_that_is_no_number_is_named_before_anything_is_rented() -> None:
@@ -87,7 +87,7 @@ def test_an_option_that_is_no_number_is_named_before_anything_is_rented() -> Non
 
 def test_of_another_engine_nothing_is_computed_and_its_own_driver_counts() -> None:
     told = model_plan({"config": NEW}, {"engine": "llama_cpp"})
-    assert (told["least_vllm"], told["least_driver"]) == ("", "570")
+    assert (told["least_release"], told["least_driver"]) == ("", "570")
     assert told["fit"]["fits"] == "unknown"
 
 

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.choosing import Wish, choose
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
+    Wish,
+    choose,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
     StackImpossible,
 )
 

@@ -11,14 +11,14 @@ from dataclasses import asdict
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.filter.least_vllm import least_vllm
+from ansible_collections.inferops.gpu.plugins.filter.least_release import least_release
 from ansible_collections.inferops.gpu.plugins.filter.stack_plan import stack_plan
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
     StackImpossible,
     fulfils,
     plan_stack,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.releases import (
     GENERATIONS,
     SERIES,
 )
@@ -308,13 +308,18 @@ def test_a_driver_that_allows_only_a_vllm_without_the_model_is_refused() -> None
 
 def test_the_first_release_that_knows_a_model_is_in_the_table() -> None:
     llama, new = ({"architectures": [name]} for name in ("LlamaForCausalLM", "Qwen3ForCausalLM"))
-    assert least_vllm(llama) == "0.6.0"
-    assert least_vllm(new) == "0.8.4"
-    assert least_vllm(json.dumps(new)) == "0.8.4"
-    assert least_vllm(new, {"--model-impl": "transformers"}) == ""
-    assert least_vllm(new, engine="other") == ""
-    assert least_vllm(new, {"hf_overrides.architectures": ["LlamaForCausalLM"]}) == ""
-    assert least_vllm({"architectures": ["OfNobody"]}) == least_vllm("{") == least_vllm({}) == ""
+    assert least_release(llama) == "0.6.0"
+    assert least_release(new) == "0.8.4"
+    assert least_release(json.dumps(new)) == "0.8.4"
+    assert least_release(new, {"--model-impl": "transformers"}) == ""
+    assert least_release(new, engine="other") == ""
+    assert least_release(new, {"hf_overrides.architectures": ["LlamaForCausalLM"]}) == ""
+    assert (
+        least_release({"architectures": ["OfNobody"]})
+        == least_release("{")
+        == least_release({})
+        == ""
+    )
 
 
 @pytest.mark.parametrize(

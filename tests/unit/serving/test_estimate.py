@@ -6,19 +6,29 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.filter.model_fit import model_fit
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import SPELLINGS
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
+    Wish as AnyWish,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import (
+    SPELLINGS,
+    knowledge,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish, on_host
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
+    on_host,
+)
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
 LLAMA = {**MODELS[0]["config"], "max_position_embeddings": 131072}
 SIZE = 16060522496
+Wish = partial(AnyWish, "vllm")
 
 
 def gpu(index: int = 0, used_mib: int = 450) -> dict[str, Any]:
@@ -82,7 +92,7 @@ def test_nothing_is_computed_for_an_engine_that_nobody_has_measured(
     # Options that vLLM would refuse, and a model that does not fit: both are vLLM's business.
     given = {"arguments": {"gpu_memory_utilization": "all", "max_model_len": 10**9}}
     why = "the memory that engine other takes is not computed"
-    fit = on_host(look(), Wish(**given, engine="other"))
+    fit = knowledge("other").fit_on(look(), AnyWish("other", **given))
     assert fit == {"fits": "unknown", "why": why, "arguments": {}}
     searched = model_fit(LLAMA, **given, engine="other")
     nothing = {"refusal": "", "vram_gib": 0, "least_vram_gib": 0, "compiles": True}

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import (
-    GIB,
-    EngineOptions,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.fit import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.fit import (
     gpu_fit,
     ram_fit,
     search_fit,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.memory import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.memory import (
     model_length,
     overhead,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.tiers import Runtime
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.options import (
+    EngineOptions,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.tiers import Runtime
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.figures import GIB
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
 BY_NAME = {entry["model"]: entry["config"] for entry in MODELS}

@@ -18,7 +18,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.diagnosis imp
     diagnose,
     explain,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import VLLM
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.engine import VLLM
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.failures import (
     FAILURES,
     IN_PASSING,

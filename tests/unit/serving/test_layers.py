@@ -16,7 +16,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture 
     Architecture,
     UnknownModel,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
+    estimate,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.kv_cache import kv_cache
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.weights import (
     checkpoint_bytes,

@@ -33,7 +33,7 @@ def test_the_build_for_gpus_comes_from_the_packages_own_index() -> None:
     assert plan["index"].endswith("/cu128")
     assert plan["least_driver"] == "570"
     assert plan["environment"] == {"INFEROPS_ACCELERATOR": "cuda"}
-    other = engine_plan(HOST, LLAMA, version="2026.9.11063")
+    other = engine_plan(HOST, LLAMA, release="2026.9.11063")
     assert other["requirements"] == ["xllamacpp==2026.9.11063"]
     assert other["lock"] == ""
 
@@ -57,8 +57,16 @@ def test_a_host_that_it_cannot_compute_on_is_refused(change: dict[str, Any], sai
 def test_of_other_engines_the_stack_is_planned() -> None:
     assert "vllm_version" in engine_plan(HOST, "vllm")
     assert engine_facts("vllm")["roles"][-1] == "vllm"
-    assert engine_facts(LLAMA) == {"roles": [LLAMA], "weights_format": "gguf"}
-    assert engine_facts("another") == {"roles": [], "weights_format": "safetensors"}
+    assert engine_facts(LLAMA) == {
+        "roles": [LLAMA],
+        "weights_format": "gguf",
+        "release_variable": "llama_cpp_version",
+    }
+    assert engine_facts("another") == {
+        "roles": [],
+        "weights_format": "safetensors",
+        "release_variable": "",
+    }
 
 
 def test_an_option_that_it_does_not_know_is_refused_before_anything_is_rented() -> None:

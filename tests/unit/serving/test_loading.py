@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import Wish
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.loading import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.knowledge import (
+    Wish,
+    read_line,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import knowledge
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.loading import (
     AHEAD,
     NOT_CHOSEN,
     TABLE,
     choose,
     foreseen,
-    line,
 )
 from tests.tools.tree import REPOSITORY
 
@@ -31,14 +34,14 @@ def host(**weights: Any) -> dict[str, Any]:
 
 
 def wish(**more: Any) -> Wish:
-    return Wish(**{"stack": STACK, **more})
+    return Wish(**{"engine": "vllm", "stack": STACK, **more})
 
 
 @pytest.mark.parametrize("file_system", ["virtiofs", "ceph"])
 def test_where_reading_ahead_was_measured_to_be_faster_it_is_chosen(file_system: str) -> None:
     chosen = choose(host(file_system=file_system), wish())
     assert chosen["arguments"] == AHEAD
-    assert line(chosen) == (
+    assert read_line(chosen) == (
         "weights are read with safetensors_load_strategy prefetch: reading ahead was measured to "
         "be several times as fast there"
     )
@@ -61,7 +64,7 @@ def test_everywhere_else_the_default_stays_and_the_reason_is_told(
 ) -> None:
     chosen = choose(host(**weights), wish())
     assert chosen["arguments"] == {}
-    assert line(chosen).startswith(f"weights are read by default: {why}")
+    assert read_line(chosen).startswith(f"weights are read by default: {why}")
 
 
 def test_what_memory_cannot_hold_is_not_read_ahead() -> None:
@@ -93,7 +96,7 @@ def test_what_the_user_has_said_of_it_stays(
 ) -> None:
     chosen = choose(host(), wish(arguments=arguments, extra_args=words))
     assert chosen["arguments"] == {}
-    assert line(chosen) == f"weights are read as you ask: {named} is set"
+    assert read_line(chosen) == f"weights are read as you ask: {named} is set"
 
 
 @pytest.mark.parametrize("release", ["0.20.2", "0.10.2", "0.6.0", "99.0", "", None])
@@ -105,7 +108,7 @@ def test_what_a_release_is_not_known_to_do_is_not_asked_of_it(release: str | Non
 
 
 def test_other_engines_and_servers_on_a_processor_are_left_alone() -> None:
-    assert choose(host(), wish(engine="other"))["arguments"] == {}
+    assert knowledge("other").reading(host(), wish(engine="other"))["arguments"] == {}
     assert choose(host(), wish(accelerator="cpu"))["arguments"] == {}
 
 

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.vllm_words import releases
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.compatibility import choosable
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.vllm.words import releases
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.planning import (
+    choosable,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.releases import (
+    SERIES,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.unknown import (
     unknown_options,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import SERIES
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.architecture 
     UnknownModel,
     with_quantization,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
+    estimate,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.modules import Modules
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.packing import packing_of
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.tensors import Tensor, tensors

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.vllm_words import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.vllm.words import (
     canonical,
     options_of,
     read,
     words,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.option_check import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.unknown import (
     unknown_options,
 )
 from tests.tools.recipes import FOLDER, published, recipes, rendered

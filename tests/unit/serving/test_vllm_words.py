@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.vllm_words import (
+from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.vllm.words import (
     Unknown,
     options_of,
     read,

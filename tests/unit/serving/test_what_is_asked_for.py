@@ -11,17 +11,23 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.cutting import cannot_cut
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engine_options import (
-    GIB,
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.cutting import (
+    cannot_cut,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.estimate import (
+    estimate,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.given import (
+    given_options,
+)
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.options import (
     EngineOptions,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.estimate import estimate
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.given import given_options
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.tiers import (
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.tiers import (
     Runtime,
     batch,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.figures import GIB
 
 MODELS = json.loads((Path(__file__).parent / "fixtures" / "models.json").read_text())
 BY_NAME = {entry["model"]: entry["config"] for entry in MODELS}
@@ -167,7 +173,7 @@ def test_a_step_is_a_whole_prompt_in_old_releases_and_twice_as_large_when_asked_
 def test_the_release_that_will_run_decides_what_is_left_for_the_context() -> None:
     card = {"memory_total_mib": 81559, "memory_used_mib": 500, "name": "NVIDIA A100-SXM4-80GB"}
     rest = {
-        release: estimate(LLAMA, {"max_model_len": 8192}, [card], vllm_version=release)
+        release: estimate(LLAMA, {"max_model_len": 8192}, [card], release=release)
         for release in ("", "0.9.0", "0.8.5", "0.7.3")
     }
     value = {release: fit["overhead_gib"]["value"] for release, fit in rest.items()}

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.serving import releases
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.releases import SERIES, Series
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm import releases
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.releases import (
+    SERIES,
+    Series,
+)
 from tests.matrix.wheels import RELEASES
 from tests.tools import compatibility
 from tests.tools.compatibility import differences, written

@@ -28,7 +28,7 @@ _LONGEST_COMMAND_SECONDS = 3600
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _KEPT = "Check disk space and the package sources, then run again: what is there is kept."
 _UNRESOLVED = (
-    "Ask for another vLLM version, check the package sources, put the missing wheel into a "
+    "Ask for another version, check the package sources, put the missing wheel into a "
     "folder named by inferops_find_links, or rent with the plan's container image."
 )
 _NO_PIN = "Ask for packages by name and version alone (stack_extra_requirements)."
@@ -43,8 +43,6 @@ FAMILY = frozenset(
     )
 )
 _PYTORCH = "pytorch"
-#: Engines of which an index of their own has other builds than the package index, and that index.
-_ENGINES = {"vllm": "vllm", "xllamacpp": "llama_cpp"}
 
 
 class StackError(Exception):
@@ -61,10 +59,10 @@ class Sources:
     #: A mirror of PyTorch's index.
     torch_index_url: str = ""
     index_url: str = ""
-    #: Where vLLM's other builds come from, and only they.
-    vllm_index_url: str = ""
-    #: The same of llama.cpp's builds.
-    llama_cpp_index_url: str = ""
+    #: The package of an engine whose other builds have an index of their own, and that index, from
+    #: which nothing else comes.
+    engine_package: str = ""
+    engine_index_url: str = ""
     find_links: list[str] = field(default_factory=list)
     #: Where wheels are kept on the host, for the next installation.
     cache_dir: str = ""
@@ -126,15 +124,16 @@ class Sources:
         """The indexes beside the package index, by name."""
         named = {
             _PYTORCH: self.torch_index_url,
-            "vllm": self.vllm_index_url,
-            "llama_cpp": self.llama_cpp_index_url,
+            normalised(self.engine_package): self.engine_index_url,
         }
         return {name: url for name, url in named.items() if url and not self.offline}
 
     def elsewhere(self) -> set[str]:
         """The names that never come from the package index."""
         beside = self.beside()
-        return {name for name in (*FAMILY, *_ENGINES) if index_of(name, beside)}
+        return {
+            name for name in (*FAMILY, normalised(self.engine_package)) if index_of(name, beside)
+        }
 
     @property
     def _chooses_pytorch(self) -> bool:
@@ -149,7 +148,7 @@ def write_lines(file: Path, lines: Iterable[str]) -> None:
 def index_of(name: str, beside: Mapping[str, str]) -> str:
     """Which of the indexes *beside* the package index a package comes from; "" for none."""
     name = normalised(name)
-    index = _PYTORCH if name in FAMILY else _ENGINES.get(name, "")
+    index = _PYTORCH if name in FAMILY else name
     return index if index in beside else ""
 
 

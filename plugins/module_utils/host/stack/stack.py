@@ -489,7 +489,7 @@ def _search_path(python: Path) -> list[Path]:
     said = run(
         [str(python), "-c", "import json, sys; print(json.dumps(sys.path[1:]))"],
         f"Asking {python} where its packages are",
-        "Name the interpreter that has vLLM by inferops_image_python.",
+        "Name the interpreter that has the engine by inferops_image_python.",
     )
     return [Path(folder) for folder in json.loads(said)]
 

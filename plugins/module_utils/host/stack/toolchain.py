@@ -34,16 +34,16 @@ def lacking(python: Path) -> list[str]:
     told = []
     if not c_compiler():
         told.append(
-            "There is no C compiler on this host, and vLLM compiles small kernels when it starts "
-            "(Triton). On Debian and Ubuntu: apt-get install gcc libc6-dev."
+            "There is no C compiler on this host, and an engine may compile small kernels when it "
+            "starts (Triton). On Debian and Ubuntu: apt-get install gcc libc6-dev."
         )
     if python.exists():
         is_complete, name = _headers(python)
         if not is_complete:
             told.append(
-                f"{python} has no Python.h, and vLLM compiles with it when it starts (Triton). On "
-                f"Debian and Ubuntu: apt-get install {name}-dev; or set stack_python to a version "
-                "that this host has not, and uv brings one that has it."
+                f"{python} has no Python.h, and an engine may compile with it when it starts "
+                f"(Triton). On Debian and Ubuntu: apt-get install {name}-dev; or set stack_python "
+                "to a version that this host has not, and uv brings one that has it."
             )
     return told
 

@@ -22,14 +22,14 @@ def in_words_of(provider: Provider, wish: Wish) -> Wish:
     """The wish with the names of GPUs as *provider* writes them, where it tells its names.
 
     Raises RequestRefused for one that it does not have, with those that may be meant, and for one
-    that vLLM is not installed for.
+    that no engine is installed for.
     """
     for asked in wish.gpu_names:
         maker = other_maker(asked)
         if maker:
             raise RequestRefused(
-                f"gpu_names has {asked!r}, a GPU by {maker}: vLLM is installed in its builds for "
-                "NVIDIA's CUDA alone.",
+                f"gpu_names has {asked!r}, a GPU by {maker}: engines are installed in their "
+                "builds for NVIDIA's CUDA alone.",
                 remedy="Name GPUs by NVIDIA, or leave gpu_names empty.",
                 money="Nothing was rented.",
             )

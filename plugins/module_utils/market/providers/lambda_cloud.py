@@ -32,7 +32,7 @@ from ..wish import Wish
 from .fields import id_or_none, numeric, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
-from .rest import RestProvider, offers_of
+from .rest import RestProvider, offers_of, own_row
 from .transport import Response, expect_ok
 
 #: All calls share one limit, and a launch has another one beside it.
@@ -243,17 +243,16 @@ class LambdaCloud(RestProvider):
 
     def get(self, rental_id: str) -> Rental | None:
         """One instance; gone is terminated, or a 404 in its own words."""
-        row = self._row(rental_id)
+        row = self._row(rental_id, f"Reading rental {rental_id}")
         return None if row is None or row.get("status") == _GONE else self._rental(row)
 
-    def _row(self, rental_id: str) -> dict[str, Any] | None:
-        doing = f"Reading rental {rental_id}"
+    def _row(self, rental_id: str, doing: str) -> dict[str, Any] | None:
         response = self._transport.request(
             "GET", f"/api/v1/instances/{rental_id}", kind=_CALL, idempotent=True
         )
         if _says_gone(response):
             return None
-        return _own_row(expect_ok(response, doing), rental_id, response, doing)
+        return own_row(_part(expect_ok(response, doing), "data"), rental_id, response, doing)
 
     def release(self, rental_id: str) -> None:
         """``POST /instance-operations/terminate``.
@@ -269,7 +268,7 @@ class LambdaCloud(RestProvider):
         )
         if _says_gone(response) or _says_ended(response, rental_id):
             return
-        row = self._row(rental_id)
+        row = self._row(rental_id, f"Reading rental {rental_id}")
         if row is not None and row.get("status") not in _ENDING:
             self._refused(response, f"Releasing rental {rental_id}")
 
@@ -283,7 +282,7 @@ class LambdaCloud(RestProvider):
             body={"name": mark.encode()},
             idempotent=True,
         )
-        _own_row(expect_ok(response, doing), rental_id, response, doing)
+        own_row(_part(expect_ok(response, doing), "data"), rental_id, response, doing)
 
     def attach_key(self, rental_id: str, ssh_public_key: str, again: bool = False) -> None:
         """Nothing: the key came with the request, and the API has no way into an instance."""
@@ -447,16 +446,6 @@ def _code(response: Response) -> str:
     """What its own errors are told apart by; empty where it is none of its own."""
     code = _part(response.data, "error", "code")
     return code if isinstance(code, str) else ""
-
-
-def _own_row(answer: Any, rental_id: str, response: Response, doing: str) -> dict[str, Any]:
-    """The row of this very rental in a good answer."""
-    row = _part(answer, "data")
-    if not isinstance(row, dict) or row.get("id") != rental_id:
-        raise ProviderUnavailable(
-            f"{doing}: the answer shows no such rental ({response.excerpt()})."
-        )
-    return row
 
 
 def _second_mark(row: dict[str, Any]) -> str | None:

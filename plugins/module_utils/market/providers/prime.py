@@ -46,7 +46,7 @@ from .dashes import with_dashes, without_dashes
 from .fields import DAMAGED, id_or_none, moment, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
-from .rest import RestProvider, offers_of
+from .rest import RestProvider, offers_of, own_row
 from .transport import Response
 
 #: With and without a slash at their ends, as the document has them: the others are redirected.
@@ -276,11 +276,7 @@ class PrimeIntellect(RestProvider):
         )
         if response.status == 404 and _is_refusal(response) and self._has_ended(rental_id):
             return None
-        row = self._ok(response, doing)
-        if not isinstance(row, dict) or row.get("id") != rental_id:
-            raise ProviderUnavailable(
-                f"{doing}: the answer shows no such rental ({response.excerpt()})."
-            )
+        row = own_row(self._ok(response, doing), rental_id, response, doing)
         return None if row.get("status") == _GONE else self._rental(row)
 
     def _has_ended(self, rental_id: str) -> bool:

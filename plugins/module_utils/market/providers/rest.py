@@ -92,6 +92,16 @@ class RestProvider(Provider):
         )
         return response, self._ok(response, doing)
 
+    def get(self, rental_id: str) -> Rental | None:
+        """One rental, by its row."""
+        row = self._row(rental_id, f"Reading rental {rental_id}")
+        return None if row is None else self._rental(row)
+
+    def _row(self, rental_id: str, doing: str) -> dict[str, Any] | None:
+        """The row of one rental, None where it is gone. Not asked of a provider with its own
+        `get`."""
+        raise NotImplementedError
+
     def _rows(
         self, path: str, kind: str, field: str, doing: str, query: Mapping[str, Any] | None = None
     ) -> list[Any]:
@@ -171,6 +181,15 @@ class RestProvider(Provider):
 
         Raises one of DAMAGED.
         """
+
+
+def own_row(row: Any, rental_id: str, response: Response, doing: str) -> dict[str, Any]:
+    """The row, where a good answer shows this very rental; raises ProviderUnavailable."""
+    if not isinstance(row, dict) or row.get("id") != rental_id:
+        raise ProviderUnavailable(
+            f"{doing}: the answer shows no such rental ({response.excerpt()})."
+        )
+    return row
 
 
 def offers_of(rows: Iterable[Row], read: Callable[[Row], Iterable[Offer]]) -> list[Offer]:

@@ -53,7 +53,7 @@ from .fields import (
     tcp_ways,
 )
 from .provider import NOBODY, Credential, Usual
-from .rest import RestProvider, offers_of
+from .rest import RestProvider, offers_of, own_row
 from .transport import Response, expect_ok
 
 _SECURE, _COMMUNITY = "SECURE", "COMMUNITY"
@@ -212,11 +212,7 @@ class RunPod(RestProvider):
         )
         if _says_gone(response):
             return None
-        row = expect_ok(response, doing)
-        if not isinstance(row, dict) or row.get("id") != rental_id:
-            raise ProviderUnavailable(
-                f"{doing}: the answer shows no such rental ({response.excerpt()})."
-            )
+        row = own_row(expect_ok(response, doing), rental_id, response, doing)
         return None if row.get("status") == _GONE else self._rental(row)
 
     def charged(self, since: float) -> dict[str, Charge]:

@@ -34,7 +34,7 @@ from ..model import FAILED, RUNNING, STARTING, Endpoint, Offer, Order, Rental
 from ..wish import Wish, version_key
 from .fields import DAMAGED, as_moment, id_or_none, moment, numeric, required, tcp_ways
 from .provider import PROVIDER, Credential, Usual
-from .rest import RestProvider, offers_of
+from .rest import RestProvider, offers_of, own_row
 from .transport import Response, expect_ok
 
 #: ``status`` in our words.
@@ -211,23 +211,14 @@ class Shadeform(RestProvider):
             if not (isinstance(row, dict) and row.get("status") in _GONE)
         ]
 
-    def get(self, rental_id: str) -> Rental | None:
-        """One instance; gone is one that is being deleted, or a 404 in its own words."""
-        row = self._row(rental_id, f"Reading rental {rental_id}")
-        return None if row is None else self._rental(row)
-
     def _row(self, rental_id: str, doing: str) -> dict[str, Any] | None:
-        """The row of one instance, None where it is gone."""
+        """Gone is one that is being deleted, or a 404 in its own words."""
         response = self._transport.request(
             "GET", f"/v1/instances/{rental_id}/info", kind="show", idempotent=True
         )
         if _says_gone(response):
             return None
-        row = expect_ok(response, doing)
-        if not isinstance(row, dict) or row.get("id") != rental_id:
-            raise ProviderUnavailable(
-                f"{doing}: the answer shows no such rental ({response.excerpt()})."
-            )
+        row = own_row(expect_ok(response, doing), rental_id, response, doing)
         return None if row.get("status") in _GONE else row
 
     def release(self, rental_id: str) -> None:

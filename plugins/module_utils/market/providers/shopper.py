@@ -37,7 +37,7 @@ from ..wish import Wish
 from .fields import DAMAGED, id_or_none, moment, numeric, required
 from .pace import Pace
 from .provider import PROVIDER, Credential, Usual
-from .rest import RestProvider, offers_of
+from .rest import RestProvider, offers_of, own_row
 from .transport import Response, expect_ok
 from .vastai import SELF_RELEASE, VastAI
 
@@ -204,11 +204,7 @@ class GpuShopper(RestProvider):
             if rental_id in self._shown:
                 raise _forgotten(doing, rental_id)
             return None
-        row = expect_ok(response, doing)
-        if not isinstance(row, dict) or row.get("id") != rental_id:
-            raise ProviderUnavailable(
-                f"{doing}: the answer shows no such rental ({response.excerpt()})."
-            )
+        row = own_row(expect_ok(response, doing), rental_id, response, doing)
         self._shown.add(rental_id)
         return None if self._has_ended(row) else self._rental(row)
 

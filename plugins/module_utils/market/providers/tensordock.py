@@ -39,7 +39,7 @@ from ..wish import Wish
 from .dashes import with_dashes, without_dashes
 from .fields import id_or_none, numeric, required, tcp_ways
 from .provider import NOBODY, Credential, Usual
-from .rest import RestProvider, offers_of
+from .rest import RestProvider, offers_of, own_row
 from .transport import Response, expect_ok
 
 #: What all calls but a rental request count as, for they share one limit.
@@ -227,23 +227,14 @@ class TensorDock(RestProvider):
         except ProviderUnavailable:
             return row
 
-    def get(self, rental_id: str) -> Rental | None:
-        """One instance; gone is deleted, or a 404 in its own words."""
-        row = self._row(rental_id, f"Reading rental {rental_id}")
-        return None if row is None else self._rental(row)
-
     def _row(self, rental_id: str, doing: str) -> dict[str, Any] | None:
-        """The row of one instance, bare or in an envelope; None where it is gone."""
+        """Bare or in an envelope; gone is deleted, or a 404 in its own words."""
         response = self._transport.request(
             "GET", f"{_INSTANCES}/{rental_id}", kind=_CALL, idempotent=True
         )
         if _says_gone(response):
             return None
-        row = _row_of(self._ok(response, doing))
-        if not isinstance(row, dict) or row.get("id") != rental_id:
-            raise ProviderUnavailable(
-                f"{doing}: the answer shows no such rental ({response.excerpt()})."
-            )
+        row = own_row(_row_of(self._ok(response, doing)), rental_id, response, doing)
         return None if _word(row) == _GONE else row
 
     def _status(self, row: dict[str, Any]) -> tuple[str, str]:

@@ -47,7 +47,7 @@ from ..wish import Wish
 from .fields import DAMAGED, id_or_none, moment, numeric, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
-from .rest import RestProvider, offers_of
+from .rest import RestProvider, offers_of, own_row
 from .transport import LogIn, Response, Transport, expect_ok
 
 _ID_OPTION, _SECRET_OPTION = "client_id", "client_secret"
@@ -378,11 +378,7 @@ class Verda(RestProvider):
         )
         if _says_gone(response):
             return None
-        row = self._ok(response, doing)
-        if not isinstance(row, dict) or row.get("id") != rental_id:
-            raise ProviderUnavailable(
-                f"{doing}: the answer shows no such rental ({response.excerpt()})."
-            )
+        row = own_row(self._ok(response, doing), rental_id, response, doing)
         return None if row.get("status") in _GONE else row
 
     def _left(self) -> list[dict[str, Any]]:

@@ -102,10 +102,10 @@ WISH_OPTIONS: dict[str, Any] = {
     "engine": {
         "type": "dict",
         "options": {
-            "name": {"type": "str", "default": "vllm"},
+            "name": {"type": "str", "required": True},
             "accelerator": {"type": "str", "choices": ["cuda", "cpu"], "default": "cuda"},
-            "vllm_version": {"type": "str", "default": "auto"},
-            "least_vllm": {"type": "str", "default": ""},
+            "release": {"type": "str", "default": "auto"},
+            "least_release": {"type": "str", "default": ""},
         },
     },
     "wait_usd_per_hour": {"type": "float", "default": 5.0},

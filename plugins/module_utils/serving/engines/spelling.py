@@ -9,13 +9,11 @@ of it, and finds in the engine's log what would have fitted. What an engine cann
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from re import Pattern
 from typing import Any, NamedTuple
 
-
-class PlanImpossible(ValueError):
-    """A host that no build of an engine suits; the text says why and what to change."""
+from .knowledge import Knowledge
 
 
 class Change(NamedTuple):
@@ -38,14 +36,12 @@ class Spelling(NamedTuple):
     asked_rank: what it logs about the rank of an adapter that was too high.
     asked_step: what it logs about the tokens that one step would have had to hold.
     proof: a program that fails unless its packages are whole; none where no lock installs them.
-    tables: whether the tables of serving are about it: what memory it takes, which release has
-        which option. Where they are not, nothing is computed and no option is refused by them.
-    complaints: what it does not take of arguments and words, where that does not depend on its
-        release; what the tables know, they refuse.
+    knowledge: what is known of it before it runs: builds, options, memory; None for nothing.
     roles: what installs it, in order; the last one's tasks `whole` do all that is left.
     weights_format: what it loads of a model that is there in several formats.
-    plan: which build of it a host gets, from the host and the accelerator; raises PlanImpossible.
-        None where the tables of releases say it.
+    instead: how to serve with it what another engine has no room for; empty where that is none.
+    help_url: what to read where nobody knows the cause of a failure.
+    release_variable: the variable of a play that says which release is wanted.
     """
 
     options: Mapping[str, str] = {}
@@ -58,11 +54,12 @@ class Spelling(NamedTuple):
     asked_rank: tuple[Pattern[str], ...] = ()
     asked_step: tuple[Pattern[str], ...] = ()
     proof: str = ""
-    tables: bool = False
-    complaints: Callable[..., Iterable[str]] | None = None
+    knowledge: Knowledge | None = None
     roles: tuple[str, ...] = ()
     weights_format: str = "safetensors"
-    plan: Callable[..., dict[str, Any]] | None = None
+    release_variable: str = ""
+    instead: str = ""
+    help_url: str = ""
 
     def knows(self, intents: Mapping[str, Any]) -> bool:
         """Whether the engine can do all of this."""

@@ -38,7 +38,7 @@ ARCHITECTURE = (
         ),
         "This vLLM version does not know the model's architecture ({names}).",
         "Install a newer vLLM, or serve the model with another engine.",
-        "vllm version",
+        "engine version",
         MODELS,
         kind=YIELDING,
         engine=OF_VLLM,

@@ -222,7 +222,7 @@ GPU = (
         "model.",
         "Set enforce_eager to true or take another vLLM version; if other models fail too, "
         "another host.",
-        "vllm version",
+        "engine version",
         f"{VLLM_ISSUES}/50189",
         kernel=(r"NVRM: Xid \([^)]{1,60}\): (?:13|31|43),",),
     ),

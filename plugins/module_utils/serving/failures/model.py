@@ -159,7 +159,7 @@ MODEL = (
         ),
         "The model's files hold other weights than this vLLM's code for it expects.",
         "Take a vLLM version that supports this very model, or an unchanged copy of the model.",
-        "vllm version",
+        "engine version",
         MODELS,
         engine=OF_VLLM,
     ),
@@ -168,7 +168,7 @@ MODEL = (
         (),
         "The model's configuration has not the fields that this vLLM's code for it expects.",
         "Take a vLLM version that supports this very model, with the transformers it asks for.",
-        "vllm version",
+        "engine version",
         MODELS,
         # Of transformers' objects; vLLM's own fail so when a plugin is of another version.
         shapes=(
@@ -242,7 +242,7 @@ MODEL = (
         (r"has model type `(?P<type>[^`]{1,200})` but Transformers does not recognize",),
         "The installed transformers does not know the model type {type}.",
         "Install a vLLM version that supports this model, with the transformers it asks for.",
-        "vllm version",
+        "engine version",
         MODELS,
     ),
     Failure(

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ....common import llama_words
+from ....common.engines.llama_cpp import words as llama_words
 from ....common.server_words import refused
 from ...machine.files import MANIFEST, read_json
 from ..engine import Wish

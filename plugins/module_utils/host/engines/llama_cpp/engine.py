@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ....common import llama_words
+from ....common.engines.llama_cpp import words as llama_words
 from ....common.private_files import private_folder
 from .. import openai_api
 from ..client import Client

@@ -19,8 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ....common import llama_words
-from ....common.llama_words import Setting
+from ....common.engines.llama_cpp import words as llama_words
+from ....common.engines.llama_cpp.words import Setting
 
 KEY_VARIABLE = "LLAMA_API_KEY"
 ACCELERATOR_VARIABLE = "INFEROPS_ACCELERATOR"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ....common.vllm_words import canonical, options_of, read
+from ....common.engines.vllm.words import canonical, options_of, read
 from ..engine import Wish
 
 PACKAGES = ("vllm", "torch", "triton", "flashinfer-python")

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from ....common.engines.vllm.words import options_of, words
 from ....common.server_words import refused
-from ....common.vllm_words import options_of, words
 from ..engine import Wish
 from .installed import installed_version
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ....common.vllm_words import canonical, options_of
+from ....common.engines.vllm.words import canonical, options_of
 from .. import openai_api
 from ..client import Client
 from ..engine import Engine, Sample, Verdict, Weights, Wish

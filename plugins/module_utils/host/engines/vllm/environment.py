@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ....common.engines.vllm.words import canonical, options_of, read
 from ....common.private_files import private_folder
-from ....common.vllm_words import canonical, options_of, read
 from ..engine import Wish
 from .caches import inductor_cache
 

@@ -14,8 +14,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..common.vllm_words import ON_OR_OFF, is_on, options_of, read
-from .engine_options import named
+from ....common.engines.vllm.words import ON_OR_OFF, is_on, options_of, read
+from .options import named
 
 #: Options that are documents of their own, as JSON or as parts behind dots.
 DOCUMENTS = frozenset(("hf_overrides", "speculative_config"))

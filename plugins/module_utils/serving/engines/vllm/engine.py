@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 
-from .spelling import Spelling
+from ..spelling import Spelling
+from .admission import BOUND
+from .knowledge import Vllm
 
 VLLM = Spelling(
     options={
         "memory_share": "gpu_memory_utilization",
         "context_tokens": "max_model_len",
         "requests_at_once": "max_num_seqs",
-        # Worked on or waiting; what is beyond is refused with 503 (vllm/config/scheduler.py).
-        "requests_held": "max_num_queued_reqs",
+        "requests_held": BOUND,
         "gpus_per_layer": "tensor_parallel_size",
         "eager": "enforce_eager",
         "number_format": "dtype",
@@ -55,7 +56,9 @@ VLLM = Spelling(
     fitting_requests=(re.compile(r"available \w{1,20} cache blocks \((\d{1,9})\)"),),
     asked_rank=(re.compile(r"LoRA rank (\d{1,9}) is greater than"),),
     proof="import json, vllm; print(json.dumps({'vllm': vllm.__version__}))",
-    tables=True,
+    knowledge=Vllm("vllm"),
     roles=("stack", "torch", "numpy", "vllm"),
+    release_variable="inferops_vllm_version",
+    help_url="https://docs.vllm.ai/en/latest/usage/troubleshooting/",
     asked_step=(re.compile(r"max_tokens_per_mm_item \((\d{1,9})\)"),),
 )

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .architecture import Architecture, UnknownModel, quantization
-from .engine_options import EngineOptions
+from ...architecture import Architecture, UnknownModel, quantization
+from ...packing import Packing, UnknownPacking, method_of, packing_of
+from ...tensors import Tensor, tensors
 from .given import is_set
-from .packing import Packing, UnknownPacking, method_of, packing_of
-from .tensors import Tensor, tensors
+from .options import EngineOptions
 
 #: Methods whose kernels need whole groups on each GPU. Others pad.
 _WHOLE_GROUPS = ("fp8", "awq", "awq_marlin", "gptq", "gptq_marlin", "compressed-tensors")

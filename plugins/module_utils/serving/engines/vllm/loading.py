@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.vllm_words import having
-from .engines.registry import spelling
-from .estimate import Wish
+from ....common.engines.vllm.words import having
+from ..knowledge import BY_DEFAULT, Wish, read
 from .given import given_options
 
 GIB = 1024**3
@@ -44,7 +43,6 @@ class Row:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-BY_DEFAULT = "by default"
 AHEAD = {"safetensors_load_strategy": "prefetch"}
 
 #: The first row that is so counts.
@@ -122,14 +120,14 @@ def choose(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
     """
     own = _own(wish)
     if own:
-        return _result("as you ask", own)
+        return read("as you ask", own)
     row = _kept(wish) or _row(look)
     if isinstance(row, str):
-        return _result(BY_DEFAULT, row)
+        return read(BY_DEFAULT, row)
     if row.arguments and not _can(wish):
-        return _result(BY_DEFAULT, f"{row.why}, which this release is not known to do")
+        return read(BY_DEFAULT, f"{row.why}, which this release is not known to do")
     chosen = ", ".join(f"{name} {value}" for name, value in row.arguments.items())
-    return _result(f"with {chosen}" if chosen else BY_DEFAULT, row.why, row.arguments)
+    return read(f"with {chosen}" if chosen else BY_DEFAULT, row.why, row.arguments)
 
 
 def foreseen(weights_gib: float, ram_gib: float, wish: Wish) -> dict[str, Any]:
@@ -143,15 +141,6 @@ def foreseen(weights_gib: float, ram_gib: float, wish: Wish) -> dict[str, Any]:
     return choose({"host": {"memory_usable_mib": usable}, "model": {"weights": told}}, wish)
 
 
-def line(loading: Mapping[str, Any]) -> str:
-    """The choice, for people."""
-    return f"weights are read {loading['how']}: {loading['why']}"
-
-
-def _result(how: str, why: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    return {"how": how, "why": why, "arguments": dict(arguments or {})}
-
-
 def _own(wish: Wish) -> str:
     """What the user has said of it; empty where it is left open."""
     given, unread = given_options(wish.arguments, wish.extra_args)
@@ -161,8 +150,6 @@ def _own(wish: Wish) -> str:
 
 def _kept(wish: Wish) -> str:
     """Why the default stays whatever the host is; empty where there is a choice."""
-    if not spelling(wish.engine).tables:
-        return f"nothing is known of engine {wish.engine}"
     if wish.accelerator == "cpu":
         return "the server's own copy takes the memory that reading ahead needs"
     return ""

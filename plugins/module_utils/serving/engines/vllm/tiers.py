@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..common.vllm_words import releases
-from .engine_options import GIB, EngineOptions
+from ....common.engines.vllm.words import releases
+from ...figures import GIB
+from .options import EngineOptions
 
 
 class Batch(NamedTuple):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters over pure knowledge: which vLLM a model needs."""
+"""Filters over pure knowledge: which release of an engine a model needs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_rentin
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.registry import DEFAULT
 
 DOCUMENTATION = r"""
-name: least_vllm
-short_description: Say which release of vLLM is the oldest that knows a model
+name: least_release
+short_description: Say which release of an engine is the oldest that knows a model
 version_added: "0.1.0"
 description:
   - Looks up the architecture that the model's C(config.json) names in a table of the releases that
@@ -30,7 +30,7 @@ options:
     type: dict
     default: {}
   engine:
-    description: What serves the model. For any other engine than V(vllm), the answer is empty.
+    description: What serves the model. Where its releases are not known, the answer is empty.
     type: str
     default: vllm
 author:
@@ -40,7 +40,7 @@ author:
 EXAMPLES = r"""
 - name: Which vLLM knows it?
   ansible.builtin.debug:
-    msg: "{{ {'architectures': ['Qwen3ForCausalLM']} | inferops.gpu.least_vllm }}"
+    msg: "{{ {'architectures': ['Qwen3ForCausalLM']} | inferops.gpu.least_release }}"
 """
 
 RETURN = r"""
@@ -51,7 +51,7 @@ _value:
 """
 
 
-def least_vllm(
+def least_release(
     config: Mapping[str, Any] | str,
     arguments: Mapping[str, Any] | None = None,
     engine: str = DEFAULT,
@@ -65,4 +65,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""
-        return {"least_vllm": least_vllm}
+        return {"least_release": least_release}

@@ -14,7 +14,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..common.vllm_words import Unknown, canonical, having, options_of, read, releases
+from ....common.engines.vllm.words import Unknown, canonical, having, options_of, read, releases
 
 
 def unknown_options(
@@ -36,6 +36,22 @@ def unknown_options(
         for word in lines[0].loose:
             if all(word in line.loose for line in lines):
                 yield f"extra_args: {word!r} belongs to no option."
+
+
+def unknown_to(
+    release: str,
+    arguments: Mapping[str, Any],
+    extra_args: Sequence[str],
+    extra_requirements: Sequence[str],
+) -> str:
+    """Which options of the server this vLLM does not know; empty where that is not sure.
+
+    Packages that are installed beside it may add options to it.
+    """
+    if extra_requirements:
+        return ""
+    told = unknown_options(arguments, extra_args, [release])
+    return " ".join(f"inferops_server_{one}" for one in told)
 
 
 def _unknown_name(key: str, release: str) -> Unknown | None:

@@ -9,11 +9,12 @@ docs/architecture.md says why that one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...common import llama_words
-from .spelling import PlanImpossible, Spelling
+from ....common.engines.llama_cpp.words import complaints
+from ..knowledge import Judged, Knowledge, PlanImpossible
+from ..spelling import Spelling
 
 PACKAGE = "xllamacpp"
 VERSION = "2026.10.11549"
@@ -66,7 +67,7 @@ def plan(host: Mapping[str, Any], accelerator: str, version: str = "") -> dict[s
     return {
         "accelerator": accelerator,
         "build": build.name,
-        "version": version,
+        "release": version,
         "requirements": [words[0]],
         "lock": " ".join(words) + "\n" if hashes else "",
         "index": INDEX.replace("{backend}", build.name) if accelerator == "cuda" else "",
@@ -96,12 +97,36 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".") if part.isdigit())
 
 
+class LlamaCpp(Knowledge):
+    """Its options do not depend on its release."""
+
+    def plan(
+        self, host: Mapping[str, Any], accelerator: str, release: str = "auto", least: str = ""
+    ) -> dict[str, Any]:
+        return plan(host, accelerator, "" if release == "auto" else release)
+
+    def unknown_options(
+        self, arguments: Mapping[str, Any], extra_args: Sequence[str], may_run: Sequence[str]
+    ) -> list[str]:
+        return [f"{one}." for one in complaints(arguments, extra_args)]
+
+    def judged(self, values: Mapping[str, Any]) -> Judged:
+        arguments = values.get("inferops_server_arguments") or {}
+        words = values.get("inferops_server_extra_args") or ()
+        return Judged(tuple(self.unknown_options(arguments, words, ())))
+
+
 LLAMA_CPP = Spelling(
     options={"context_tokens": "ctx_size", "requests_at_once": "parallel"},
     usual={"requests_at_once": 4},
     proof="import json, xllamacpp; print(json.dumps({'xllamacpp': xllamacpp.__version__}))",
-    complaints=llama_words.complaints,
+    knowledge=LlamaCpp("llama_cpp"),
     roles=("llama_cpp",),
     weights_format="gguf",
-    plan=plan,
+    release_variable="llama_cpp_version",
+    instead=(
+        "Serve a quantised GGUF of it with llama.cpp: set inferops_engine to llama_cpp and "
+        "inferops_model to one, and run deploy again."
+    ),
+    help_url="https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
 )

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .compatibility import StackImpossible, WayOut, plan_stack
-from .visible import UnknownDevice, visible
+from ...visible import UnknownDevice, visible
+from .planning import StackImpossible, WayOut, plan_stack
 
 _VERSION = re.compile(r"[0-9]+[.][0-9]+([.][0-9]+)?")
 
@@ -61,17 +61,17 @@ def plan_for(
     )
 
 
-def release_on(host: Mapping[str, Any], stack: Mapping[str, Any]) -> tuple[str, str] | None:
+def release_on(
+    host: Mapping[str, Any], accelerator: str, vllm_version: str, least_vllm: str
+) -> tuple[str, str] | None:
     """The release and the CUDA of its build that a host would get, such as 0.32.0 and 13.0.
 
-    *stack* has ``accelerator``, ``vllm_version`` and ``least_vllm``. None where no build for CUDA
-    suits, and where the host does not tell the driver that decides it.
+    None where no build for CUDA suits, and where the host does not tell the driver that decides it.
     """
     if not host.get("driver_version"):
         return None
-    wishes = (stack["accelerator"], stack["vllm_version"])
     try:
-        plan = plan_for(host, *wishes, least_vllm=stack["least_vllm"])
+        plan = plan_for(host, accelerator, vllm_version, least_vllm=least_vllm)
     except StackImpossible:
         return None
     return (plan["vllm_version"], plan["cuda_version"]) if plan["cuda_version"] else None

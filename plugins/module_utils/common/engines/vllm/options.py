@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which option of its server each release of vLLM has.
 
-Written by `make vllm-options` from the sources of the releases; vllm_words.py reads it. What
+Written by `make vllm-options` from the sources of the releases; words.py reads it. What
 plugins of vLLM add to its parser is not in it.
 """
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .architecture import Architecture
-from .figures import Estimate
+from ...architecture import Architecture
+from ...figures import Estimate
+from ...tensors import linear_sizes
 from .given import is_set
-from .tensors import linear_sizes
 
 #: Ways of speculation that load nothing.
 _WITHOUT_WEIGHTS = ("ngram", "ngram_gpu", "suffix", "[ngram]")

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from math import floor
 from typing import Any
 
+from ...figures import GIB, Estimate, gib
 from .cutting import cannot_cut
-from .engine_options import GIB, EngineOptions
-from .figures import Estimate, gib
 from .memory import Demand
+from .options import EngineOptions
 from .tiers import Runtime, batch
 
 MIB = 1024**2

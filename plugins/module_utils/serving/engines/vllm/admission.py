@@ -11,43 +11,31 @@ it refuses the proxy can send on, and what waits for ever it cannot.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..common.vllm_words import having
-from .engine_options import EngineOptions
-from .engines.registry import spelling
+from ....common.engines.vllm.words import having
+from ..knowledge import USUAL_CONNECTIONS, Admission
 from .given import given_options
+from .options import EngineOptions
 
-USUAL_CONNECTIONS = 1024
-"""Where nobody says how many the engine works on at once: as many as its largest defaults."""
+BOUND = "max_num_queued_reqs"
+"""What is worked on or waits; what is beyond is refused with 503 (vllm/config/scheduler.py)."""
 
 HELD_PER_CONNECTION, LEAST_HELD = 4, 256
 """How many times as many the engine may hold, and how many at least: a request may be a batch."""
 
 
-class Admission(NamedTuple):
-    """`arguments` are options of the engine, none where its release has none for this."""
-
-    max_connections: int
-    arguments: dict[str, int]
-
-
 def behind_proxy(
-    engine: str,
     arguments: Mapping[str, Any],
     extra_args: Sequence[str],
     stack: Mapping[str, Any],
 ) -> Admission:
     """Of an engine that this plan of a stack has; where it names no release, nobody knows which.
     Raises ValueError naming an option that is none."""
-    words = spelling(engine)
-    if not words.tables:
-        return Admission(USUAL_CONNECTIONS, {})
     given, _unread = given_options(arguments, extra_args)
     options = EngineOptions.read(given)
     at_once = options.max_num_seqs
     seats = at_once * options.data_parallel if at_once else USUAL_CONNECTIONS
-    bound = words.options["requests_held"]
-    has_bound = stack.get("vllm_version") in having(f"--{bound.replace('_', '-')}")
+    has_bound = stack.get("vllm_version") in having(f"--{BOUND.replace('_', '-')}")
     held = max(seats * HELD_PER_CONNECTION, LEAST_HELD)
-    return Admission(seats, {bound: held} if has_bound else {})
+    return Admission(seats, {BOUND: held} if has_bound else {})

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from . import vllm_options
+from . import options as table
 
 #: Kinds that are turned on and off, and take no other value.
 ON_OR_OFF = ("flag", "boolean", "switch", "word")
@@ -98,7 +98,7 @@ class Options:
 
 def releases() -> list[str]:
     """The releases whose options are known, the oldest first."""
-    return vllm_options.RELEASES.split()
+    return table.RELEASES.split()
 
 
 @cache
@@ -119,7 +119,7 @@ def having(name: str) -> list[str]:
 
 
 def _rows(order: list[str]) -> Iterator[tuple[Option, int, int]]:
-    for line in vllm_options.OPTIONS.splitlines():
+    for line in table.OPTIONS.splitlines():
         name, short, kind, first, last = line.split()
         until = len(order) - 1 if last == "-" else order.index(last)
         yield Option(name, "" if short == "-" else short, kind), order.index(first), until

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+from ..knowledge import PlanImpossible
 from .releases import (
     DRIVER_BRANCHES,
     DRIVER_OF_CUDA,
@@ -51,7 +52,7 @@ _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-class StackImpossible(ValueError):
+class StackImpossible(PlanImpossible):
     """No stack fits: the cause, and what would make it possible."""
 
     def __init__(self, cause: str, ways_out: list[WayOut]) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..common.vllm_words import canonical, is_on, options_of
+from ....common.engines.vllm.words import canonical, is_on, options_of
 
-GIB = 1024**3
 _MOST_GPUS = 10_000
 
 

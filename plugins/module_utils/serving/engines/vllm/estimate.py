@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from .architecture import UnknownModel, with_quantization
-from .engine_options import EngineOptions
-from .engines.registry import DEFAULT, spelling
+from ...architecture import UnknownModel, with_quantization
+from ...visible import UnknownDevice, visible
+from ...weights import published_bytes
+from ..knowledge import Wish, uncomputed, unknown
 from .fit import gpu_fit, ram_fit, search_fit
 from .given import given_options, overridden
-from .visible import UnknownDevice, visible
-from .weights import published_bytes
+from .options import EngineOptions
 
 DEFAULT_KV_CACHE_GIB = 4.0
 """What vLLM takes on a CPU when VLLM_CPU_KVCACHE_SPACE is not set."""
@@ -37,12 +36,9 @@ def estimate(
     metadata: Mapping[str, Any] | None = None,
     extra_args: Sequence[str] = (),
     quantization: Mapping[str, Any] | str | None = None,
-    engine: str = DEFAULT,
-    vllm_version: str = "",
+    release: str = "",
 ) -> dict[str, Any]:
-    """Filter model_fit documents it. Raises ValueError for an option that is no option of vLLM."""
-    if not spelling(engine).tables:
-        return _uncomputed(_of(engine))
+    """Filter model_fit documents it. Raises ValueError for an option that is none of vLLM's."""
     options, unread = given_options(arguments or {}, extra_args)
     compiles = not EngineOptions.read(options).enforce_eager
     known = published_bytes(metadata or {})
@@ -55,11 +51,11 @@ def estimate(
         if gpus is not None:
             before = [_before(gpu, memory_before_mib or {}) for gpu in gpus]
             seen = _whole(visible(before, str(visible_devices)))
-            fit = gpu_fit(config, options, seen, known, vllm_version)
+            fit = gpu_fit(config, options, seen, known, release)
         elif ram_mib is not None:
             fit = ram_fit(config, options, ram_mib, float(kv_cache_gib), known)
         else:
-            fit = search_fit(config, options, known, vllm_version)
+            fit = search_fit(config, options, known, release)
         fit = _with_additions(fit, fit.get("unknown_options", []))
         # What is impossible whatever GPU there is, is not worth one.
         refusal = f"cannot start so: {fit['why']}." if fit["fits"] == "no" else ""
@@ -70,7 +66,7 @@ def estimate(
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The config is somebody else's file: whatever stands in it, it ends in an answer.
         why = f"The model's config.json is not as one is known to be: {error!r}"
-    return _uncomputed(why, compiles)
+    return uncomputed(why, compiles)
 
 
 def _or_nothing(content: Mapping[str, Any] | str | None) -> Mapping[str, Any]:
@@ -114,35 +110,18 @@ def _with_additions(fit: dict[str, Any], names: list[str]) -> dict[str, Any]:
     return {**fit, "fits": fits, "why": why, "arguments": {}}
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What is asked of the server whose model has to fit."""
-
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    extra_args: Sequence[str] = ()
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    accelerator: str = "cuda"
-    engine: str = DEFAULT
-    #: The content of the model's config.json, used where the host does not have it.
-    model_config: Mapping[str, Any] | str = ""
-    #: The plan of the stack that will run; empty when it is not known.
-    stack: Mapping[str, Any] = field(default_factory=dict)
-
-
 def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
     """Whether the model fits on a host that module host_look has seen. Raises ValueError.
 
     A server that runs holds memory that it would give back. On GPUs it was noted how much is held
     without it; where it was not, nothing can be said.
     """
-    if not spelling(wish.engine).tables:
-        return _unknown(_of(wish.engine))
     on_cpu, server = wish.accelerator == "cpu", look["server"]
     if server["processes"] and (on_cpu or not server["memory_before_mib"]):
-        return _unknown("its server runs already")
+        return unknown("its server runs already")
     config = look["model"]["config"] or wish.model_config
     if not config:
-        return _unknown(
+        return unknown(
             "its config.json is neither on the host yet nor given by launch_model_config"
         )
     size = look["model"]["weights_bytes"]
@@ -150,7 +129,7 @@ def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
         "extra_args": wish.extra_args,
         "metadata": {"metadata": {"total_size": size}} if size else {},
         "quantization": look["model"].get("quantization"),
-        "vllm_version": str(wish.stack.get("vllm_version") or ""),
+        "release": str(wish.stack.get("vllm_version") or ""),
     }
     if on_cpu:
         space = wish.environment.get("VLLM_CPU_KVCACHE_SPACE")
@@ -161,19 +140,6 @@ def on_host(look: Mapping[str, Any], wish: Wish) -> dict[str, Any]:
         known["memory_before_mib"] = server["memory_before_mib"]
         known["visible_devices"] = wish.environment.get("CUDA_VISIBLE_DEVICES") or ""
     return estimate(config, wish.arguments, **known)
-
-
-def _unknown(why: str) -> dict[str, Any]:
-    return {"fits": "unknown", "why": why, "arguments": {}}
-
-
-def _uncomputed(why: str, compiles: bool = True) -> dict[str, Any]:
-    sizes = {"vram_gib": 0, "least_vram_gib": 0}
-    return {**_unknown(why), "refusal": "", **sizes, "compiles": compiles}
-
-
-def _of(engine: str) -> str:
-    return f"the memory that engine {engine} takes is not computed"
 
 
 def _ram_mib(host: Mapping[str, Any]) -> float:

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .architecture import Architecture, UnknownModel, quantization
-from .engine_options import GIB, EngineOptions
+from ...architecture import Architecture, UnknownModel, quantization
+from ...figures import GIB, Estimate
+from ...kv_cache import KvCache, cache_kind, kv_cache
+from ...towers import has_tower
+from ...weights import DTYPE_BYTES, Split, Weights, estimate_weights
 from .extras import Extras
-from .figures import Estimate
-from .kv_cache import KvCache, cache_kind, kv_cache
+from .options import EngineOptions
 from .tiers import Runtime, batch
-from .towers import has_tower
-from .weights import DTYPE_BYTES, Split, Weights, estimate_weights
 
 #: How rope scaling of these kinds leaves the length that the config states.
 _UNSCALED = ("default", "mrope", "llama3", "su", "longrope")
