@@ -305,8 +305,7 @@ def credentials() -> list[dict[str, Any]]:
     }
     keys = {
         name: {
-            one.option: _from_environment(one.environment[0])
-            for one in PROVIDERS[name].credentials
+            one.option: _from_environment(one.environment[0]) for one in PROVIDERS[name].credentials
         }
         for name in marketplaces()
     }
@@ -377,7 +376,8 @@ def questions(name: str) -> list[dict[str, Any]]:
     if lacking:
         raise ValueError(f"{name} does not ask for {', '.join(sorted(lacking))}, which it needs.")
     return [
-        _offered(question(one, required=one in needed)) if one == "inferops_provider"
+        _offered(question(one, required=one in needed))
+        if one == "inferops_provider"
         else question(one, required=one in needed)
         for one in asked
     ]

@@ -201,10 +201,11 @@ def credential(told: Mapping[str, Any], kind: Mapping[str, Any]) -> list[str]:
 def _input(name: str, field: Mapping[str, Any], value: Any) -> Iterator[str]:
     if not isinstance(value, {"string": str, "boolean": bool}[field.get("type", "string")]):
         yield f"{name}: {value!r} is no {field.get('type', 'string')}"
-    elif field.get("format") == "ssh_private_key" and value not in ("", HIDDEN):
-        if not _A_KEY.fullmatch(value):
-            # It quotes what it was given.
-            yield f"{name}: Invalid certificate or key: {value[:100]}..."
+        return
+    is_key = field.get("format") == "ssh_private_key"
+    if is_key and value not in ("", HIDDEN) and not _A_KEY.fullmatch(value):
+        # It quotes what it was given.
+        yield f"{name}: Invalid certificate or key: {value[:100]}..."
 
 
 def inputs_in_use(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -371,9 +371,7 @@ def _of_a_notification(
         return changed
     kept = there.get(field) or {}
     # AWX does not tell a password, so it would differ in every run.
-    said = {
-        key: one for key, one in _said(body[field]).items() if kept.get(key) != _KEPT_BY_AWX
-    }
+    said = {key: one for key, one in _said(body[field]).items() if kept.get(key) != _KEPT_BY_AWX}
     others = {key: value for key, value in changed.items() if key != field}
     return others if _same(said, kept) else {**others, field: {**kept, **said}}
 

@@ -44,7 +44,7 @@ MUTATIONS = (
         "reaper-said-everywhere",
         "a job says that somebody reaps at a marketplace where nobody does",
         "tests/awx/configuration.py",
-        "inferops_provider in {[*REAPED]}",
+        "inferops_provider in {marketplaces()}",
         "inferops_provider in {[*PROVIDERS]}",
         (f"{_CONFIGURATION}::test_the_files_are_what_the_specifications_make_now",),
     ),
@@ -87,6 +87,78 @@ MUTATIONS = (
         '{given["token"], *secrets(given["configuration"])}',
         '{given["token"]}',
         (f"{_BOOTSTRAP}::test_the_commands_of_the_page_need_an_address_and_a_token_alone",),
+    ),
+    Mutation(
+        "account-chosen-at-launch",
+        "a job rents in an account that nobody reaps, and is told that somebody does",
+        "awx/job_templates.yml",
+        """      - inferops model hub
+    ask_credential_on_launch: false
+    ask_inventory_on_launch: false
+    ask_variables_on_launch: false
+    allow_simultaneous: true
+    timeout: 21600
+""",
+        """      - inferops model hub
+    ask_credential_on_launch: true
+    ask_inventory_on_launch: false
+    ask_variables_on_launch: false
+    allow_simultaneous: true
+    timeout: 21600
+""",
+        (f"{_CONFIGURATION}::test_a_job_rents_with_what_the_reaper_reaps_with",),
+    ),
+    Mutation(
+        "one-budget-for-all-hosts",
+        "a budget that each host may spend is approved as that of all together",
+        "tests/awx/configuration.py",
+        "and each may spend the form's budget, which ",
+        "and its budget, which ",
+        (f"{_CONFIGURATION}::test_the_files_are_what_the_specifications_make_now",),
+    ),
+    Mutation(
+        "typed-webhook-lost",
+        "the webhook that somebody typed into AWX is written over, and nobody hears of approvals",
+        _APPLYING,
+        "key: one for key, one in _said(body[field]).items() if",
+        "key: one for key, one in body[field].items() if",
+        (f"{_BOOTSTRAP}::test_the_webhook_that_somebody_typed_stays",),
+    ),
+    Mutation(
+        "password-of-the-webhook-lost",
+        "a password that AWX does not tell differs in every run, and is written over",
+        _APPLYING,
+        "if kept.get(key) != _KEPT_BY_AWX",
+        "if kept.get(key) != one",
+        (f"{_BOOTSTRAP}::test_one_word_of_a_webhook_is_changed_and_nothing_beside_it",),
+    ),
+    Mutation(
+        "webhook-shown",
+        "whoever reads the output of the run may post to the webhook",
+        _APPLYING,
+        "return {*_of_credentials(configuration), *_of_notifications(configuration)}",
+        "return _of_credentials(configuration)",
+        (
+            f"{_BOOTSTRAP}::test_the_commands_of_the_page_need_an_address_and_a_token_alone",
+            f"{_BOOTSTRAP}::test_where_notifications_go_is_hidden_with_what_they_log_in_with",
+        ),
+        least_red=2,
+    ),
+    Mutation(
+        "key-quoted",
+        "the first letters of a private key, which AWX quotes, are in the output of the run",
+        _API,
+        "redact_parts(answer.text[: 10 * _MOST_LETTERS], self._secrets)",
+        "answer.text",
+        (f"{_BOOTSTRAP}::test_what_awx_quotes_of_a_secret_is_not_shown",),
+    ),
+    Mutation(
+        "release-stuck",
+        "no release with one more marketplace can be applied, the reaper's schedule included",
+        _APPLYING,
+        "if not made_of_it:",
+        "if made_of_it:",
+        (f"{_BOOTSTRAP}::test_the_next_release_is_applied_and_says_what_awx_keeps",),
     ),
     Mutation(
         "proof-of-nothing",

@@ -112,8 +112,7 @@ def test_forms_credentials_and_nodes_are_those_that_were_wanted(made: Controller
     attached = made.attached[deploy["id"], "credentials"]
     assert [names[one] for one in attached] == wanted["credentials"]
     nodes = {
-        one["identifier"]: one["id"]
-        for one in made.objects["workflow_job_template_nodes"].values()
+        one["identifier"]: one["id"] for one in made.objects["workflow_job_template_nodes"].values()
     }
     (workflow,) = WANTED["controller_workflows"]
     for node in workflow["simplified_workflow_nodes"]:
@@ -152,8 +151,7 @@ def test_what_drifted_is_put_right_and_what_somebody_added_stays(made: Controlle
 
 def test_a_way_around_the_approval_is_taken_away(made: Controller) -> None:
     nodes = {
-        one["identifier"]: one["id"]
-        for one in made.objects["workflow_job_template_nodes"].values()
+        one["identifier"]: one["id"] for one in made.objects["workflow_job_template_nodes"].values()
     }
     made.attached[nodes["plan"], "always_nodes"] = [nodes["deploy"]]
     run(made)
@@ -373,7 +371,7 @@ def test_where_notifications_go_is_hidden_with_what_they_log_in_with() -> None:
 def commands() -> list[list[str]]:
     """What docs/awx.md tells people to type for it, in its order."""
     page = (REPOSITORY / "docs/awx.md").read_text()
-    return [line.split() for line in re.findall(r"^ansible-playbook .*$", page, re.MULTILINE)]
+    return [line.split() for line in re.findall(r"^ansible-playbook awx/.*$", page, re.MULTILINE)]
 
 
 def typed(command: list[str], awx: Controller, home: Path) -> str:
