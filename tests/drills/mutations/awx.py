@@ -91,30 +91,22 @@ MUTATIONS = (
     Mutation(
         "account-chosen-at-launch",
         "a job rents in an account that nobody reaps, and is told that somebody does",
-        "awx/job_templates.yml",
-        """      - inferops model hub
-    ask_credential_on_launch: false
-    ask_inventory_on_launch: false
-    ask_variables_on_launch: false
-    allow_simultaneous: true
-    timeout: 21600
-""",
-        """      - inferops model hub
-    ask_credential_on_launch: true
-    ask_inventory_on_launch: false
-    ask_variables_on_launch: false
-    allow_simultaneous: true
-    timeout: 21600
-""",
-        (f"{_CONFIGURATION}::test_a_job_rents_with_what_the_reaper_reaps_with",),
+        "tests/awx/configuration.py",
+        '"ask_credential_on_launch": False',
+        '"ask_credential_on_launch": True',
+        (
+            f"{_CONFIGURATION}::test_the_files_are_what_the_specifications_make_now",
+            f"{_CONFIGURATION}::test_another_marketplace_is_one_line_and_all_follows",
+        ),
+        least_red=2,
     ),
     Mutation(
         "one-budget-for-all-hosts",
         "a budget that each host may spend is approved as that of all together",
-        "tests/awx/configuration.py",
-        "and each may spend the form's budget, which ",
-        "and its budget, which ",
-        (f"{_CONFIGURATION}::test_the_files_are_what_the_specifications_make_now",),
+        "awx/workflows.yml",
+        "ends: several hosts cost as many times of both.",
+        "ends.",
+        (f"{_CONFIGURATION}::test_a_budget_is_said_to_be_that_of_each_host",),
     ),
     Mutation(
         "typed-webhook-lost",

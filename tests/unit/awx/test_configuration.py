@@ -383,6 +383,7 @@ def test_another_marketplace_is_one_line_and_all_follows(monkeypatch: pytest.Mon
     for told in configuration.job_templates():
         assert rules.one_credential_each(told["credentials"], {one: one for one in made}) == []
         assert told["credentials"][:2] == made[:2]
+        assert told["ask_credential_on_launch"] is False
         assert "['vastai', 'runpod']" in told["extra_vars"]["inferops_reaper"]
     for form in (configuration.workflow(), *configuration.job_templates()):
         (asked,) = (
