@@ -84,7 +84,7 @@ MUTATIONS = (
         "credential-shown",
         "what a credential is filled with is in the output of the run",
         "plugins/modules/awx_configuration.py",
-        '{given["token"], *secrets(given["configuration"])}',
+        '{given["token"], *hidden}',
         '{given["token"]}',
         (f"{_BOOTSTRAP}::test_the_commands_of_the_page_need_an_address_and_a_token_alone",),
     ),
