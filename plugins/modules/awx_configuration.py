@@ -16,7 +16,10 @@ description:
   - The shapes are those of the collection C(infra.aap_configuration), which can apply the same
     files. This module needs nothing beside it, and knows the fields that these files have.
   - What the configuration does not name stays as it is, and so does what somebody has typed into a
-    credential. Only the ways between nodes of a workflow are exactly those that are given.
+    credential. An empty text names nothing, such as the address of a webhook that is not known
+    here. Only the ways between nodes of a workflow are exactly those that are given.
+  - AWX allows no change to the fields of a credential type of which there are credentials. Such a
+    type stays as it is, all else is done, and RV(left) and a warning tell what to do about it.
   - It waits until a project has been fetched, for no job template is possible before.
   - For AWX 24.6.1, and Automation Platform 2.5 and newer, whose gateway makes the organizations.
 author:
@@ -103,6 +106,30 @@ changes:
       elements: str
   sample:
     - {kind: job_templates, name: inferops deploy, did: changed, fields: [survey_spec]}
+left:
+  description: What differs and stays as it is, because AWX allows no change to it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Its path in AWX's API.
+      type: str
+    name:
+      description: Its name.
+      type: str
+    fields:
+      description: The fields of the credential type that differ.
+      type: list
+      elements: str
+    why:
+      description: Why, and what to do about it.
+      type: str
+  sample:
+    - kind: credential_types
+      name: inferops inventory
+      fields: [prime_api_key, prime_api_url]
+      why: Credential type inferops inventory stays as it is, with what it injects ...
 """
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
@@ -138,14 +165,23 @@ def main() -> None:
     )
     given = module.params
     # Names are to be shown, and what credentials hold is not.
-    module.no_log_values = {given["token"], *secrets(given["configuration"])}
+    hidden = secrets(given["configuration"])
+    module.no_log_values = {given["token"], *hidden}
     try:
-        api = Api(given["url"], given["token"], given["validate_certs"], given["timeout_seconds"])
+        api = Api(
+            given["url"],
+            given["token"],
+            given["validate_certs"],
+            given["timeout_seconds"],
+            secrets=hidden,
+        )
         run = Applying(api, module.check_mode, given["project_timeout_seconds"])
         run.apply(given["configuration"])
     except AwxError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(run.changes), changes=run.changes)
+    for one in run.left:
+        module.warn(one["why"])
+    module.exit_json(changed=bool(run.changes), changes=run.changes, left=run.left)
 
 
 if __name__ == "__main__":

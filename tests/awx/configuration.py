@@ -21,7 +21,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.prov
     Provider,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
-    DEFAULT_PROVIDER,
     PROVIDERS,
 )
 from tests.awx.surveys import question, survey
@@ -50,9 +49,14 @@ class Template(str):
     """Jinja of AWX's, which Ansible must leave alone."""
 
 
-#: Where our schedule reaps. Of any other marketplace a job must not say that somebody does.
-REAPED = (DEFAULT_PROVIDER,)
-_WITH_REAPER = {"inferops_reaper": Template(f"{{{{ inferops_provider in {[*REAPED]} }}}}")}
+def marketplaces() -> list[str]:
+    """Where jobs may rent: those that they have a credential for, and that a schedule reaps."""
+    return list(FORMS["marketplaces"])
+
+
+def with_reaper() -> dict[str, Any]:
+    """What tells a job that somebody reaps, where our schedules do and nowhere else."""
+    return {"inferops_reaper": Template(f"{{{{ inferops_provider in {marketplaces()} }}}}")}
 
 
 def template(name: str) -> str:
@@ -133,7 +137,7 @@ def _inventory_source() -> dict[str, Any]:
         "organization": ORGANIZATION,
         "source": "scm",
         "source_project": PROJECT,
-        "source_path": "inventories/example/fleet.rentals.yml",
+        "source_path": "inventories/awx/rented.rentals.yml",
         # AWX takes one credential for a source, so that this one has all.
         "credential": INVENTORY,
         "execution_environment": ENVIRONMENT,
@@ -153,9 +157,8 @@ def _notification() -> dict[str, Any]:
         "organization": ORGANIZATION,
         "notification_type": "webhook",
         "notification_configuration": {
-            "url": _from_environment(
-                "INFEROPS_NOTIFICATION_URL", "https://notifications.example.com/inferops"
-            ),
+            # What is not said here, such as this and a password, is left to who opens it in AWX.
+            "url": _from_environment("INFEROPS_NOTIFICATION_URL"),
             "http_method": "POST",
             "headers": {},
             "disable_ssl_verification": False,
@@ -296,21 +299,32 @@ def credentials() -> list[dict[str, Any]]:
 
     What it does not have is left to whoever opens the credential in AWX.
     """
-    default = PROVIDERS[DEFAULT_PROVIDER]
     scope = {
         "scope": _from_environment("INFEROPS_SCOPE"),
         "scope_secret": _from_environment("INFEROPS_SCOPE_SECRET"),
     }
-    keys = {one.option: _from_environment(one.environment[0]) for one in default.credentials}
+    keys = {
+        name: {
+            one.option: _from_environment(one.environment[0]) for one in PROVIDERS[name].credentials
+        }
+        for name in marketplaces()
+    }
     return [
-        _credential(credential_type_of(default.name), keys),
+        *(_credential(credential_type_of(name), told) for name, told in keys.items()),
         _credential(
             SCOPE, {**scope, "ssh_private_key": _from_environment("INFEROPS_SSH_PRIVATE_KEY")}
         ),
         _credential(HUB, {"token": _from_environment("HF_TOKEN")}),
         _credential(
             INVENTORY,
-            {**scope, **{f"{default.name}_{option}": text for option, text in keys.items()}},
+            {
+                **scope,
+                **{
+                    f"{name}_{option}": text
+                    for name, told in keys.items()
+                    for option, text in told.items()
+                },
+            },
         ),
     ]
 
@@ -326,9 +340,8 @@ def _credential(name: str, inputs: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _from_environment(name: str, otherwise: str = "") -> str:
-    default = f" | default('{otherwise}', true)" if otherwise else ""
-    return f"{{{{ lookup('ansible.builtin.env', '{name}'){default} }}}}"
+def _from_environment(name: str) -> str:
+    return f"{{{{ lookup('ansible.builtin.env', '{name}') }}}}"
 
 
 def playbook_of(name: str) -> str:
@@ -362,7 +375,17 @@ def questions(name: str) -> list[dict[str, Any]]:
     lacking = needed - set(asked)
     if lacking:
         raise ValueError(f"{name} does not ask for {', '.join(sorted(lacking))}, which it needs.")
-    return [question(one, required=one in needed) for one in asked]
+    return [
+        _offered(question(one, required=one in needed))
+        if one == "inferops_provider"
+        else question(one, required=one in needed)
+        for one in asked
+    ]
+
+
+def _offered(asked: dict[str, Any]) -> dict[str, Any]:
+    """The marketplaces that a job has credentials for, and the first where nobody says."""
+    return {**asked, "choices": marketplaces(), "default": marketplaces()[0]}
 
 
 def job_templates() -> list[dict[str, Any]]:
@@ -381,15 +404,16 @@ def _job_template(name: str) -> dict[str, Any]:
         "project": PROJECT,
         "playbook": playbook_of(name),
         "execution_environment": ENVIRONMENT,
-        "credentials": [credential_type_of(DEFAULT_PROVIDER), SCOPE, HUB],
-        # For an account at another marketplace.
-        "ask_credential_on_launch": True,
+        "credentials": [*map(credential_type_of, marketplaces()), SCOPE, HUB],
+        # Of another account or scope that somebody chooses, nobody would reap anything.
+        "ask_credential_on_launch": False,
+        "ask_inventory_on_launch": form.get("another_inventory", False),
         # What is not in the form cannot be said.
         "ask_variables_on_launch": False,
         # One reaper at a time is enough; names tell all others apart.
         "allow_simultaneous": name != "reap",
         "timeout": form["minutes"] * 60,
-        "extra_vars": _WITH_REAPER,
+        "extra_vars": with_reaper(),
         "survey_enabled": True,
         "survey_spec": survey(template(name), form["description"], questions(name)),
         "notification_templates_error": [FAILED],
@@ -434,9 +458,10 @@ def nodes(approval_minutes: int) -> list[dict[str, Any]]:
             "approval_node": {
                 "name": "inferops approve the plan",
                 "description": (
-                    "The job before this one shows what would be rented: dollars per hour, minutes "
-                    "to the first token, and the stack. No dearer offer is taken than the form "
-                    "allows, and its budget decides when the rental ends."
+                    "The job before this one shows what would be rented for each host: dollars per "
+                    "hour, minutes to the first token, and the stack. No host is given a dearer "
+                    "offer than the form allows, and each may spend the form's budget, which "
+                    "decides when its rental ends: several hosts cost as many times of both."
                 ),
                 "timeout": approval_minutes * 60,
             },
@@ -465,13 +490,15 @@ def schedules() -> list[dict[str, Any]]:
                 "extra_data": {"reap_release": "true", "inferops_provider": provider},
                 "enabled": True,
             }
-            for provider in REAPED
+            for provider in marketplaces()
         ),
         {
             "name": "inferops status every hour",
             "description": "Shows what is rented, and what each server does.",
             "organization": ORGANIZATION,
             "unified_job_template": template("status"),
+            # Nobody names hosts here: it looks at all that is rented.
+            "inventory": RENTED,
             "rrule": f"{_START} RRULE:FREQ=HOURLY;INTERVAL=1",
             "enabled": True,
         },

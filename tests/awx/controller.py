@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tests.awx import rules
 
@@ -37,7 +38,7 @@ NUMBERS = {
         "execution_environment": "execution_environments",
     },
     "workflow_job_templates": {"organization": "organizations", "inventory": "inventories"},
-    "schedules": {"unified_job_template": "unified_job_templates"},
+    "schedules": {"unified_job_template": "unified_job_templates", "inventory": "inventories"},
 }
 RUNNABLE = ("projects", "inventory_sources", "job_templates", "workflow_job_templates")
 KINDS = (
@@ -64,9 +65,14 @@ class Refused(Exception):
 
 
 class Controller:
-    """One AWX on a free port of the loopback; ``playbooks`` are those that its project offers."""
+    """One AWX on a free port of the loopback; ``playbooks`` are those that its project offers.
 
-    def __init__(self, playbooks: set[str], platform: bool = False) -> None:
+    *like* another one it begins with all that this has now.
+    """
+
+    def __init__(
+        self, playbooks: set[str], platform: bool = False, like: Controller | None = None
+    ) -> None:
         self.playbooks, self.platform = playbooks, platform
         self.objects: dict[str, dict[int, dict[str, Any]]] = {kind: {} for kind in KINDS}
         self.attached: dict[tuple[int, str], list[int]] = {}
@@ -74,10 +80,17 @@ class Controller:
         #: Every call that changes something, and every status that a project still goes through.
         self.writes: list[tuple[str, str]] = []
         self.fetching = ["running", "successful"]
+        #: A page of a list has so many objects at most, whatever is asked for.
+        self.page_size = 200
         self._last = 0
+        if like:
+            self.objects, self.attached, self.surveys, self._last = deepcopy(
+                (like.objects, like.attached, like.surveys, like._last)
+            )
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        Thread(target=self._server.serve_forever, daemon=True).start()
+        # It looks so often whether it is to end, in seconds.
+        Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
@@ -122,12 +135,31 @@ class Controller:
         there = self._numbered(kind, number)
         if len(steps) == 2:
             if method == "PATCH":
-                self._check(kind, {**there, **body})
-                there.update(body)
+                self._change(kind, there, body)
             if kind == "projects" and len(self.fetching) > 1:
                 return {**there, "status": self.fetching.pop(0)}
-            return {**there, "status": self.fetching[0]} if kind == "projects" else _shown(there)
+            return (
+                {**there, "status": self.fetching[0]} if kind == "projects" else self._shown(there)
+            )
         return self._below(method, kind, there, steps[2], body)
+
+    def _change(self, kind: str, there: dict[str, Any], body: dict[str, Any]) -> None:
+        credentials = self.objects["credentials"].values()
+        if kind == "credential_types" and any(
+            one["credential_type"] == there["id"] for one in credentials
+        ):
+            _refuse(rules.inputs_in_use(there, body), status=403)
+        self._check(kind, {**there, **body})
+        for field in ("inputs", "notification_configuration"):
+            if kind != "credential_types" and field in body:
+                # What it has shown as a secret comes back as it was shown, and is kept.
+                kept = {
+                    key: there[field][key]
+                    for key, value in body[field].items()
+                    if value == rules.HIDDEN
+                }
+                body = {**body, field: {**body[field], **kept}}
+        there.update(body)
 
     def _below(self, method: str, kind: str, there: dict[str, Any], what: str, body: Any) -> Any:
         if what == "survey_spec":
@@ -150,7 +182,7 @@ class Controller:
             self._attach(kind, there, what, attached, body)
             return {}
         of = "workflow_job_template_nodes" if ATTACHED[what] == "nodes" else ATTACHED[what]
-        return _as_page([_shown(self._numbered(of, one)) for one in attached])
+        return _as_page([self._shown(self._numbered(of, one)) for one in attached])
 
     def _attach(
         self, kind: str, there: dict[str, Any], what: str, attached: list[int], body: Any
@@ -198,14 +230,18 @@ class Controller:
         if kind not in (*self.objects, "unified_job_templates"):
             raise Refused(404, "Not found.")
         there = [one for name in kinds for one in self.objects[name].values()]
-        wanted = {key: value for key, value in query.items() if key != "page_size"}
-        return _as_page(
-            [
-                _shown(one)
-                for one in there
-                if all(str(one.get(key)) == value for key, value in wanted.items())
-            ]
-        )
+        wanted = {key: value for key, value in query.items() if key not in ("page_size", "page")}
+        found = [
+            self._shown(one)
+            for one in there
+            if all(str(one.get(key)) == value for key, value in wanted.items())
+        ]
+        page, size = int(query.get("page", 1)), min(int(query["page_size"]), self.page_size)
+        told = _as_page(found[(page - 1) * size : page * size])
+        if len(found) > page * size:
+            following = {**query, "page": page + 1}
+            told["next"] = f"{self.base}{kind}/?{urlencode(following)}"
+        return {**told, "count": len(found)}
 
     def _numbered(self, kind: str, number: int) -> dict[str, Any]:
         for name in RUNNABLE if kind == "unified_job_templates" else (kind,):
@@ -219,6 +255,7 @@ class Controller:
         if not body.get("name"):
             raise Refused(400, "name is required")
         self._check(kind, body)
+        self._check_name(kind, body)
         if kind == "job_templates":
             project = self._numbered("projects", body["project"])
             body = {**body, "organization": project["organization"]}
@@ -227,7 +264,26 @@ class Controller:
     def _kept(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         self._last += 1
         self.objects[kind][self._last] = {**body, "id": self._last}
-        return _shown(self.objects[kind][self._last])
+        return self._shown(self.objects[kind][self._last])
+
+    def _check_name(self, kind: str, body: Mapping[str, Any]) -> None:
+        """A name is there once: in its organization, and among credentials of its type."""
+        within = ("organization", "credential_type", "inventory", "unified_job_template")
+        for one in self.objects[kind].values():
+            same = all(one.get(field) == body.get(field) for field in ("name", *within))
+            if same and kind != "workflow_approval_templates":
+                raise Refused(400, f"{kind} with this name {body['name']} already exists.")
+
+    def _shown(self, told: dict[str, Any]) -> dict[str, Any]:
+        """As AWX shows it: of a secret, that there is one."""
+        if "credential_type" in told:
+            kind = self.objects["credential_types"][told["credential_type"]]
+            secret = {one["id"] for one in kind["inputs"]["fields"] if one.get("secret")}
+            return {**told, "inputs": _hidden(told.get("inputs", {}), secret)}
+        if "notification_configuration" in told:
+            shown = _hidden(told["notification_configuration"], {"password"})
+            return {**told, "notification_configuration": shown}
+        return told
 
     def _check(self, kind: str, body: Mapping[str, Any]) -> None:
         for field, of in NUMBERS.get(kind, {}).items():
@@ -244,9 +300,7 @@ class Controller:
             _refuse(checks[kind](body))
 
     def _credential(self, body: Mapping[str, Any]) -> list[str]:
-        told = self._numbered("credential_types", body["credential_type"])
-        fields = {field["id"] for field in told["inputs"]["fields"]}
-        return [f"{one} is no field" for one in body.get("inputs", {}) if one not in fields]
+        return rules.credential(body, self._numbered("credential_types", body["credential_type"]))
 
     def _template(self, body: Mapping[str, Any]) -> list[str]:
         told = {**body, "extra_vars": json.loads(body.get("extra_vars") or "{}")}
@@ -260,23 +314,22 @@ class Controller:
     def _schedule(self, body: Mapping[str, Any]) -> list[str]:
         form = self.surveys.get(body["unified_job_template"], {})
         given = body.get("extra_data") or {}
-        return rules.rrule(body["rrule"]) + rules.answers(form, given, open_to_more=False)
+        template = self._numbered("unified_job_templates", body["unified_job_template"])
+        wrong = rules.rrule(body["rrule"]) + rules.prompts(template, body)
+        return wrong + rules.answers(form, given, open_to_more=False)
 
 
-def _refuse(wrong: list[str]) -> None:
+def _refuse(wrong: list[str], status: int = 400) -> None:
     if wrong:
-        raise Refused(400, *wrong)
+        raise Refused(status, *wrong)
 
 
 def _as_page(found: list[dict[str, Any]]) -> dict[str, Any]:
     return {"count": len(found), "next": None, "results": found}
 
 
-def _shown(told: dict[str, Any]) -> dict[str, Any]:
-    """As AWX shows it: of a secret, that there is one."""
-    if "credential_type" not in told:
-        return told
-    return {**told, "inputs": dict.fromkeys(told.get("inputs", {}), "$encrypted$")}
+def _hidden(told: Mapping[str, Any], secret: set[str]) -> dict[str, Any]:
+    return {key: rules.HIDDEN if value and key in secret else value for key, value in told.items()}
 
 
 def _handler(controller: Controller) -> type[BaseHTTPRequestHandler]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -27,3 +29,16 @@ def committed() -> dict[str, list[dict[str, Any]]]:
         if isinstance(content, dict):
             found |= content
     return found
+
+
+_OF_THE_ENVIRONMENT = re.compile(r"{{ lookup\('ansible\.builtin\.env', '(\w+)'\) }}")
+
+
+def filled(node: Any, environment: Mapping[str, str]) -> Any:
+    """The same as Ansible reads it where these variables are set and no others."""
+    if isinstance(node, dict):
+        return {key: filled(value, environment) for key, value in node.items()}
+    if isinstance(node, list):
+        return [filled(one, environment) for one in node]
+    found = _OF_THE_ENVIRONMENT.fullmatch(node) if isinstance(node, str) else None
+    return environment.get(found[1], "") if found else node

@@ -121,6 +121,8 @@ def _fields(inputs: Mapping[str, Any]) -> Iterator[str]:
         f"{name} is required and no field" for name in {*inputs.get("required", ())} - {*ids}
     )
     for field in fields:
+        if field.get("ask_at_runtime"):
+            yield f"{field['id']}: ask_at_runtime is not for custom types"
         kind = field.get("type", "string")
         if (
             "default" in field
@@ -177,6 +179,40 @@ def _unrenderable(text: str, known: Mapping[str, Any]) -> str:
     except TemplateError as error:
         return str(error)
     return ""
+
+
+#: What AWX shows instead of a secret; where it gets this back, it keeps what it has.
+HIDDEN = "$encrypted$"
+_A_KEY = re.compile(r"\s*-----BEGIN [A-Z ]*PRIVATE KEY-----\s.*-----END [A-Z ]*-----\s*", re.S)
+
+
+def credential(told: Mapping[str, Any], kind: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a credential of a type."""
+    fields = {field["id"]: field for field in kind["inputs"].get("fields", ())}
+    given = told.get("inputs") or {}
+    wrong = [f"{name} is no field" for name in given if name not in fields]
+    if not told.get("organization"):
+        wrong.append("Missing 'user', 'team', or 'organization'.")
+    for name in given.keys() & fields.keys():
+        wrong += _input(name, fields[name], given[name])
+    return wrong
+
+
+def _input(name: str, field: Mapping[str, Any], value: Any) -> Iterator[str]:
+    if not isinstance(value, {"string": str, "boolean": bool}[field.get("type", "string")]):
+        yield f"{name}: {value!r} is no {field.get('type', 'string')}"
+        return
+    is_key = field.get("format") == "ssh_private_key"
+    if is_key and value not in ("", HIDDEN) and not _A_KEY.fullmatch(value):
+        # It quotes what it was given.
+        yield f"{name}: Invalid certificate or key: {value[:100]}..."
+
+
+def inputs_in_use(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a change to a credential type that credentials are made of."""
+    if "inputs" in wanted and wanted["inputs"] != there.get("inputs"):
+        return ["Modifications to inputs are not allowed for credential types that are in use"]
+    return []
 
 
 def survey(told: Any) -> list[str]:
@@ -265,6 +301,16 @@ def _answer(asked: Mapping[str, Any], value: Any) -> Iterator[str]:
         yield f"{name}: {value!r} is too small"
     if asked.get("max") is not None and size > asked["max"]:
         yield f"{name}: {value!r} is too large"
+
+
+def prompts(template: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """What is wrong with what a schedule or a node gives a template beside answers."""
+    return [
+        f"{name}: Field is not configured to prompt on launch."
+        for name in ("inventory", "limit", "job_type", "timeout", "forks", "scm_branch")
+        if given.get(name) not in (None, "", template.get(name))
+        and not template.get(f"ask_{name}_on_launch")
+    ]
 
 
 def extra_vars(told: Any) -> list[str]:

@@ -10,9 +10,6 @@ import math
 import re
 from typing import Any
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
-    PROVIDERS,
-)
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 
 #: By the end of a name, how its unit is told to people; the first that suits counts.
@@ -45,7 +42,7 @@ def question(name: str, required: bool = False) -> dict[str, Any]:
         "required": required or bool(option.get("required")),
         "type": kind,
         "variable": name,
-        **_choices(name, option),
+        **_choices(option),
         **(_limits(name) if kind in ("integer", "float") else {}),
     }
     default = as_answer(option.get("default"), kind)
@@ -103,14 +100,12 @@ def _kind(option: dict[str, Any]) -> str:
     )
 
 
-def _choices(name: str, option: dict[str, Any]) -> dict[str, Any]:
+def _choices(option: dict[str, Any]) -> dict[str, Any]:
     if option.get("type") == "bool":
         return {"choices": ["true", "false"]}
     if "choices" not in option:
         return {}
-    # An answer names no host of one's own: how to reach one, only an inventory says.
-    may = sorted(PROVIDERS) if name == "inferops_provider" else option["choices"]
-    return {"choices": list(may)}
+    return {"choices": list(option["choices"])}
 
 
 def _limits(name: str) -> dict[str, int]:

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+
+from ..common.redaction import redact_parts
 
 try:
     import requests
@@ -15,6 +18,9 @@ except ImportError:  # told when it is needed
 
 #: Where a token may go without TLS: nobody is in between.
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+#: What AWX says of a user's rights; whatever else it forbids, nobody may do.
+_NO_RIGHT = "You do not have permission"
+_MOST_LETTERS = 4000
 
 
 class AwxError(Exception):
@@ -25,9 +31,17 @@ class Api:
     """One AWX, or the controller of one Automation Platform, under one token."""
 
     def __init__(
-        self, url: str, token: str, validate_certs: bool = True, timeout_seconds: float = 30
+        self,
+        url: str,
+        token: str,
+        validate_certs: bool = True,
+        timeout_seconds: float = 30,
+        secrets: Collection[str] = (),
     ) -> None:
-        """Raises AwxError for an address that a token must not be sent to."""
+        """*secrets* are what AWX is sent and must not be shown, also where AWX quotes it.
+
+        Raises AwxError for an address that a token must not be sent to.
+        """
         place = urlsplit(url)
         if place.scheme != "https" and place.hostname not in _LOOPBACK:
             raise AwxError(
@@ -40,6 +54,7 @@ class Api:
         self._url = url.rstrip("/")
         self._token, self._validate_certs = token, validate_certs
         self._timeout_seconds = timeout_seconds
+        self._secrets = {token, *secrets}
         #: Of a platform: where its organizations are made. None where AWX has them itself.
         self.gateway: str | None = None
         self._base = self._discovered()
@@ -92,7 +107,9 @@ class Api:
                 "leaves alone what is there already."
             ) from None
         if not good:
-            raise AwxError(_refused(method, path, answer.status_code, answer.text[:4000]))
+            # Before anything is cut: half of a secret would not be known any more.
+            said = redact_parts(answer.text[: 10 * _MOST_LETTERS], self._secrets)[:_MOST_LETTERS]
+            raise AwxError(_refused(method, path, answer.status_code, said))
         if not isinstance(told, dict):
             raise AwxError(f"{method} {self._url}{path} brought no object.")
         return told
@@ -106,7 +123,7 @@ class Api:
 def _refused(method: str, path: str, status: int, said: str) -> str:
     if status == 401:
         return "AWX does not know the token: make one under Users, Tokens, with scope Write."
-    if status == 403:
+    if status == 403 and _NO_RIGHT in said:
         return (
             f"{method} {path}: the token's user may not do this ({said}). Give it the rights of an "
             "administrator: credential types and execution environments need them."

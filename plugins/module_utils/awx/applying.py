@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..common.redaction import SHORTEST_SECRET
 from .api import Api, AwxError
 from .kinds import KINDS, Kind
 
@@ -22,10 +23,17 @@ _RUNNABLE = ("job_templates", "workflow_job_templates", "projects", "inventory_s
 _UNDER_WAY = ("new", "pending", "waiting", "running", "never updated")
 _FAILED = ("failed", "error", "canceled", "missing")
 _LOOK_SECONDS = 2.0
+#: What AWX shows instead of a secret; where it gets this back, it keeps what it has.
+_KEPT_BY_AWX = "$encrypted$"
+#: Of how a notification is sent, what anybody may read.
+_SHOWN = ("http_method", "username")
 
 
 class Applying:
-    """One run. ``changes`` are what it did, or would do: kind, name, and what of it."""
+    """One run. ``changes`` are what it did, or would do: kind, name, and what of it.
+
+    ``left`` is what differs and stays so, because AWX allows no change: kind, name, fields, why.
+    """
 
     def __init__(self, api: Api, dry_run: bool, project_timeout_seconds: float) -> None:
         self._api, self._dry_run = api, dry_run
@@ -35,6 +43,7 @@ class Applying:
         #: What this run has made has nothing yet, and all that it gets belongs to the making.
         self._new: set[int] = {_TO_COME}
         self.changes: list[dict[str, Any]] = []
+        self.left: list[dict[str, Any]] = []
 
     def apply(self, configuration: Mapping[str, Any]) -> None:
         """Everything, in the order in which things need each other. Raises AwxError."""
@@ -129,11 +138,29 @@ class Applying:
         }
         if kind.path == "credentials":
             changed = _of_a_credential(body, there, changed)
+        if kind.path == "notification_templates":
+            changed = _of_a_notification(body, there, changed)
+        if kind.path == "credential_types" and "inputs" in changed:
+            changed = self._of_a_type(body, there, changed)
         if changed:
             self._did(kind.path, body["name"], "changed", changed)
             if not self._dry_run:
                 self._api.call("PATCH", self._api.path(kind.path, there["id"]), changed)
         return int(there["id"])
+
+    def _of_a_type(
+        self, body: Mapping[str, Any], there: Mapping[str, Any], changed: dict[str, Any]
+    ) -> dict[str, Any]:
+        """AWX forbids other fields for a type that has credentials: they stay as they are."""
+        path = self._api.path("credentials")
+        made_of_it = [one["name"] for one in self._api.all(path, credential_type=there["id"])]
+        if not made_of_it:
+            return changed
+        fields = _other_fields(body["inputs"], there.get("inputs") or {})
+        told = {"kind": "credential_types", "name": body["name"], "fields": fields}
+        self.left.append({**told, "why": _why_left(body["name"], fields, made_of_it)})
+        # What it injects is made of its fields.
+        return {key: one for key, one in changed.items() if key not in ("inputs", "injectors")}
 
     def _wait_for_project(self, id: int, name: str) -> None:
         """Until it is fetched: AWX knows no playbook before."""
@@ -270,8 +297,52 @@ def _same(wanted: Any, there: Any) -> bool:
     return False
 
 
+def _other_fields(wanted: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
+    """The fields that one of two credential types lacks, or has in another way."""
+    new, old = (
+        {field["id"]: field for field in told.get("fields") or ()} for told in (wanted, there)
+    )
+    return sorted(id for id in {*new, *old} if new.get(id) != old.get(id))
+
+
+def _why_left(name: str, fields: list[str], credentials: list[str]) -> str:
+    return (
+        f"Credential type {name} stays as it is, with what it injects: AWX allows no change to its "
+        f"fields ({', '.join(fields) or 'which of them are required'}) while there are credentials "
+        f"of it ({', '.join(sorted(credentials))}), which work as before. To have the new ones, "
+        "delete these in AWX and run it again: it makes those of the configuration anew and "
+        "attaches them. What was typed into them has to be typed again, and what was attached to "
+        "templates of your own to be attached again."
+    )
+
+
 def secrets(configuration: Mapping[str, Any]) -> set[str]:
-    """What must not be shown of it: what its credentials hold in fields that are secret."""
+    """What must not be shown of it.
+
+    What its credentials hold in fields that are secret, and where and how notifications are sent:
+    whoever knows the address of a webhook may post there.
+    """
+    return {*_of_credentials(configuration), *_of_notifications(configuration)}
+
+
+def _of_notifications(configuration: Mapping[str, Any]) -> set[str]:
+    sent = [
+        _said(one.get("notification_configuration") or {})
+        for one in configuration.get("controller_notifications") or ()
+    ]
+    told = [value for one in sent for key, value in one.items() if key not in _SHOWN]
+    return {text for text in _texts(told) if len(text) >= SHORTEST_SECRET}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
+
+
+def _of_credentials(configuration: Mapping[str, Any]) -> set[str]:
     types = configuration.get("controller_credential_types") or ()
     shown = {
         (one["name"], field["id"])
@@ -288,7 +359,21 @@ def secrets(configuration: Mapping[str, Any]) -> set[str]:
 
 
 def _said(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in inputs.items() if value not in (None, "")}
+    return {key: value for key, value in inputs.items() if value not in (None, "", {}, [])}
+
+
+def _of_a_notification(
+    body: Mapping[str, Any], there: Mapping[str, Any], changed: dict[str, Any]
+) -> dict[str, Any]:
+    """What nobody has said stays as somebody has typed it into AWX, and a password in any case."""
+    field = "notification_configuration"
+    if "notification_type" in changed or field not in changed:
+        return changed
+    kept = there.get(field) or {}
+    # AWX does not tell a password, so it would differ in every run.
+    said = {key: one for key, one in _said(body[field]).items() if kept.get(key) != _KEPT_BY_AWX}
+    others = {key: value for key, value in changed.items() if key != field}
+    return others if _same(said, kept) else {**others, field: {**kept, **said}}
 
 
 def _of_a_credential(

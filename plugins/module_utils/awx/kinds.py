@@ -116,7 +116,7 @@ KINDS = (
         "schedules",
         ("controller_schedules",),
         within="unified_job_template",
-        one={"unified_job_template": "unified_job_templates"},
+        one={"unified_job_template": "unified_job_templates", "inventory": "inventories"},
         ours=("organization",),
     ),
 )

@@ -10,6 +10,7 @@ name beside it: then words decide, so that `apiKeys`, `HF_TOKEN_2` and `client-s
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -17,6 +18,8 @@ from typing import Any
 REDACTED = "(redacted)"
 SHORTEST_SECRET = 4
 """A shorter value would turn up everywhere by chance."""
+LONGEST_CHANCE = 11
+"""So many letters of a longer secret may stand in a text by chance, such as `https://www`."""
 
 #: Parameters of addresses that are secrets, whose names alone would not tell.
 _PARAMETER = r"(?:key|auth|sig|signature|code|policy|X-(?:Amz|Goog)-[A-Za-z-]+)"
@@ -196,6 +199,35 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern in _LOOKS:
         text = pattern.sub(rf"\g<1>{REDACTED}", text)
     return _WRAPPED.sub(REDACTED, _without_named(text))
+
+
+def redact_parts(text: str, secrets: Iterable[str]) -> str:
+    """The text without the given secrets and without longer parts of them.
+
+    For words of others that may quote the first letters of what they were sent. Nothing is judged
+    by its look or its name, so that what they say of it stays.
+    """
+    hidden = bytearray(len(text))
+    for secret in {*secrets}:
+        # As it is, and as JSON spells it.
+        for spelled in {secret, json.dumps(secret)[1:-1]}:
+            _hide_parts(hidden, text, spelled)
+    parts, end = [], 0
+    for found in re.finditer(rb"\x01+", hidden):
+        parts += [text[end : found.start()], REDACTED]
+        end = found.end()
+    return "".join([*parts, text[end:]])
+
+
+def _hide_parts(hidden: bytearray, text: str, secret: str) -> None:
+    """Mark where the text has the secret, or a part of it that is no chance."""
+    size = min(len(secret), LONGEST_CHANCE + 1)
+    if size < SHORTEST_SECRET:
+        return
+    known = {secret[start : start + size] for start in range(len(secret) - size + 1)}
+    for start in range(len(text) - size + 1):
+        if text[start : start + size] in known:
+            hidden[start : start + size] = b"\x01" * size
 
 
 def redact_in(value: Any, secrets: Iterable[str] = (), most: int | None = None) -> Any:

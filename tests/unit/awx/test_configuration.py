@@ -24,7 +24,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     check_credentials,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
-from tests.awx import rules
+from tests.awx import configuration, rules
 from tests.awx.__main__ import stale
 from tests.awx.configuration import credential_type_of
 from tests.awx.reading import committed
@@ -191,8 +191,8 @@ def test_a_question_says_what_the_argument_specification_says(
     may = rules.choices(asked) if "choices" in asked else []
     told = [*map(str, option.get("choices", ())), *(["true", "false"] * (option["type"] == "bool"))]
     if asked["variable"] == "inferops_provider":
-        # Hosts of one's own are those of an inventory.
-        told = sorted(PROVIDERS)
+        # No job could log in at another one, and nobody would reap there.
+        told = sorted(reaped())
     assert may == told
     for limit in {"min", "max"} & asked.keys():
         allowed = variables.range_of(asked["variable"])
@@ -229,14 +229,29 @@ def gate(rents: bool) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("name", sorted(TEMPLATES))
-def test_the_gate_itself_takes_what_a_job_is_given(name: str, tmp_path: Path) -> None:
-    """Every answer as text, and the variables that come with the template."""
+def given(name: str) -> dict[str, str]:
+    """What a job of a template is given: every answer as text, and the template's variables."""
     told = TEMPLATES[name]
-    text = as_text(answered(told["survey_spec"]))
-    answers = [word for one, value in text.items() for word in ("-e", f"{one}='{value}'")]
-    rents = told["playbook"] == "playbooks/deploy.yml"
-    status, output = play(tmp_path, gate(rents), *answers, "-v", **told["extra_vars"])
+    return {**as_text(answered(told["survey_spec"])), **told["extra_vars"]}
+
+
+@pytest.mark.parametrize("rents", [True, False])
+def test_the_gate_itself_takes_what_a_job_is_given(rents: bool, tmp_path: Path) -> None:
+    """All at once of the playbooks that rent, and of the others: an answer is the same in each."""
+    names = [
+        name
+        for name, one in TEMPLATES.items()
+        if (one["playbook"] == "playbooks/deploy.yml") == rents
+    ]
+    together: dict[str, str] = {}
+    for name in names:
+        assert {one: given(name)[one] for one in together.keys() & given(name)} == {
+            one: together[one] for one in together.keys() & given(name)
+        }
+        together |= given(name)
+    reaper = {"inferops_reaper": together.pop("inferops_reaper")}
+    answers = [word for one, value in together.items() for word in ("-e", f"{one}='{value}'")]
+    status, output = play(tmp_path, gate(rents), *answers, "-v", **reaper)
     assert status == 0, output
     assert '"inferops_reaper": true' in output
 
@@ -349,6 +364,59 @@ def test_a_job_says_that_somebody_reaps_where_a_schedule_does_and_nowhere_else(n
     assert DEFAULT_PROVIDER in reaped()
     says = NativeEnvironment().from_string(TEMPLATES[name]["extra_vars"]["inferops_reaper"])
     assert {one for one in PROVIDERS if says.render(inferops_provider=one)} == reaped()
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_a_job_rents_with_what_the_reaper_reaps_with(name: str) -> None:
+    """With another account or scope, nobody would end what a job has rented."""
+    told = TEMPLATES[name]
+    assert told["ask_credential_on_launch"] is False
+    assert told["credentials"] == TEMPLATES["inferops reap"]["credentials"]
+    assert {*map(credential_type_of, reaped())} <= {*told["credentials"]}
+
+
+def test_another_marketplace_is_one_line_and_all_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = ["vastai", "runpod"]
+    monkeypatch.setitem(configuration.FORMS, "marketplaces", two)
+    made = [one["credential_type"] for one in configuration.credentials()]
+    assert made[:2] == ["inferops vastai", "inferops runpod"]
+    for told in configuration.job_templates():
+        assert rules.one_credential_each(told["credentials"], {one: one for one in made}) == []
+        assert told["credentials"][:2] == made[:2]
+        assert told["ask_credential_on_launch"] is False
+        assert "['vastai', 'runpod']" in told["extra_vars"]["inferops_reaper"]
+    for form in (configuration.workflow(), *configuration.job_templates()):
+        (asked,) = (
+            one for one in form["survey_spec"]["spec"] if one["variable"] == "inferops_provider"
+        )
+        assert (asked["choices"], asked["default"]) == (two, "vastai")
+    reaping = [one["extra_data"] for one in configuration.schedules() if "extra_data" in one]
+    assert [one["inferops_provider"] for one in reaping] == two
+
+
+def test_the_hourly_status_looks_at_what_is_rented() -> None:
+    """The playbook looks for servers in the group that the inventory's file puts them into."""
+    (told,) = (one for one in AWX["controller_schedules"] if "status" in one["name"])
+    (source,) = AWX["controller_inventory_sources"]
+    assert told["inventory"] == source["inventory"]
+    assert source["update_on_launch"]
+    config = yaml.safe_load(Path(REPOSITORY, source["source_path"]).read_text())
+    assert config["group"] == variables.options()["inferops_group"]["default"]
+    assert rules.prompts(TEMPLATES[told["unified_job_template"]], told) == []
+
+
+def test_a_budget_is_said_to_be_that_of_each_host() -> None:
+    """Several hosts are given as many budgets, and whoever approves has to know."""
+    budgets = [asked for _form, asked in QUESTIONS if asked["variable"] == "rent_budget_usd"]
+    assert budgets
+    assert all("for each host" in one["question_description"] for one in budgets)
+    (approval,) = (
+        one["approval_node"]["description"]
+        for one in WORKFLOW["simplified_workflow_nodes"]
+        if "approval_node" in one
+    )
+    assert "each may spend the form's budget" in approval
+    assert "several hosts cost as many times" in approval
 
 
 def ways(start: str) -> list[list[str]]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.awx import rules
-from tests.awx.reading import committed
+from tests.awx.reading import committed, filled
 
 AWX = committed()
 Change = Callable[[dict[str, Any]], Any]
@@ -84,6 +84,7 @@ TYPE_MISTAKES: dict[str, tuple[Change, str]] = {
         "other",
     ),
     "a kind that nobody can make": (put("kind", value="ssh"), "ssh"),
+    "a field that is asked for": (put(*FIELD, "ask_at_runtime", value=True), "not for custom"),
 }
 
 
@@ -94,6 +95,32 @@ def test_a_mistake_in_a_credential_type_is_refused(mistake: str) -> None:
     change, said = TYPE_MISTAKES[mistake]
     change(told)
     assert said in " ".join(rules.credential_type(told))
+
+
+HALF_A_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl"
+CREDENTIAL_MISTAKES: dict[str, tuple[Change, str]] = {
+    "a field that is not there": (put("inputs", "key", value="x"), "key is no field"),
+    "a number for a text": (put("inputs", "scope", value=1), "no string"),
+    "half a key": (put("inputs", "ssh_private_key", value=HALF_A_KEY), "Invalid certificate"),
+    "of nobody": (drop("organization"), "organization"),
+}
+
+
+@pytest.mark.parametrize("mistake", CREDENTIAL_MISTAKES)
+def test_a_mistake_in_a_credential_is_refused(mistake: str) -> None:
+    kind = one("controller_credential_types", "inferops scope")
+    told = filled(one("controller_credentials", "inferops scope"), {})
+    assert rules.credential(told, kind) == []
+    change, said = CREDENTIAL_MISTAKES[mistake]
+    change(told)
+    assert said in " ".join(rules.credential(told, kind))
+
+
+def test_a_schedule_gives_only_what_its_template_asks_for() -> None:
+    template = {"inventory": "inferops wanted", "ask_inventory_on_launch": False}
+    assert rules.prompts(template, {"inventory": "inferops wanted"}) == []
+    assert rules.prompts({**template, "ask_inventory_on_launch": True}, {"inventory": "b"}) == []
+    assert "inventory" in rules.prompts(template, {"inventory": "inferops rented"})[0]
 
 
 def place(form: dict[str, Any], variable: str) -> int:

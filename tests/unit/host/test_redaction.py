@@ -10,7 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
+    redact,
+    redact_parts,
+)
 from tests.growth import grows_with_its_text
 
 SECRET = "Xy12" + "abcd" * 6
@@ -386,3 +389,28 @@ def test_known_values_are_taken_out_wherever_they_stand_and_short_ones_are_not()
 
 def test_a_value_that_holds_another_is_taken_out_whole() -> None:
     assert redact("abcdefgh", ["abcd", "abcdefgh"]) == "(redacted)"
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (f"bad key: {SECRET}.", "bad key: (redacted)."),
+        (f"bad key: {SECRET[:16]}...", "bad key: (redacted)..."),
+        (f"twice: {SECRET[4:20]}, {SECRET}", "twice: (redacted), (redacted)"),
+        (f"begins with {SECRET[:8]}", f"begins with {SECRET[:8]}"),
+        ("the password is wrong", "the password is wrong"),
+        ("token: pin-7", "token: (redacted)"),
+    ],
+)
+def test_of_a_given_secret_not_even_a_part_is_left_and_all_else_is(said: str, left: str) -> None:
+    assert redact_parts(said, [SECRET, "pin-7", "ab"]) == left
+
+
+def test_a_part_of_a_secret_is_known_in_json_too() -> None:
+    secret = f'{PEM}\n"{SECRET}"\n'
+    said = json.dumps({"detail": secret[: len(PEM) + 14]})
+    assert redact_parts(said, [secret]) == '{"detail": "(redacted)"}'
+
+
+def test_parts_of_a_long_secret_are_looked_for_in_time() -> None:
+    assert grows_with_its_text(lambda text: redact_parts(text, [PEM * 40]), "abc " * 20000)

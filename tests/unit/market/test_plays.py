@@ -508,3 +508,21 @@ def test_a_disk_that_is_left_open_is_as_large_as_is_needed_and_usual(
     status, output = play(tmp_path, rent, "--check", inferops_api_url=marketplace, **given)
     assert status == 0, output
     assert said in output
+
+
+def test_the_status_of_awx_looks_at_servers_that_no_inventory_of_a_user_names(
+    tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the hourly schedule does: the inventory of what is rented is the only one that knows."""
+    assert market.rent("gpu-9")["changed"]
+    monkeypatch.setenv("INFEROPS_SCOPE", "test")
+    monkeypatch.setenv("VAST_URL", market.simulator.url)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    status, output = play(
+        tmp_path,
+        REPOSITORY / "playbooks" / "status.yml",
+        *("-i", str(REPOSITORY / "inventories" / "awx" / "rented.rentals.yml")),
+        inferops_api_url=market.simulator.url,
+    )
+    assert status == 0, output
+    assert "gpu-9: it does not answer: " in output
