@@ -103,7 +103,8 @@ options:
     description:
       - The keys of clients, each by the name of its user or team, which the log shows. At
         least one is needed for O(state=present).
-      - The host gets their SHA-256 alone.
+      - The host is sent their SHA-256 alone, which is made on the controller. A key that a client
+        uses passes the proxy, and with it the memory of the host.
     type: dict
     default: {}
   metrics_keys:
@@ -539,13 +540,13 @@ class Run:
             )
 
     def secrets(self) -> lifecycle.Secrets:
-        clients = {name: str(key) for name, key in self.params["keys"].items()}
-        metrics = {name: str(key) for name, key in self.params["metrics_keys"].items()}
+        """Of clients' keys no more than their SHA-256 comes here."""
+        clients, metrics = self.params["keys"], self.params["metrics_keys"]
         if not clients:
             self.fail("keys: give at least one, or nobody gets in.")
         upstream = self.params["server_key"] or None
         try:
-            hashed = proxy_keys.hashed(clients, metrics)
+            hashed = proxy_keys.by_digest(clients, metrics)
             if upstream is not None:
                 proxy_keys.check(upstream, "server_key")
                 if proxy_keys.digest(upstream) in hashed:

@@ -62,7 +62,7 @@ MUTATIONS = (
     Mutation(
         "proxy-denied-route-added",
         "a variable opens what stops the engine",
-        f"{HOST}/proxy/routes.py",
+        f"{COMMON}/proxy_routes.py",
         'if route.path == denied or route.path.startswith(f"{denied}/"):',
         "if False:",
         (f"{OPERATOR}::test_what_cannot_be_is_refused_with_what_to_change",),
