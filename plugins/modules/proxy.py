@@ -29,10 +29,13 @@ options:
     description:
       - V(present) makes sure that the proxy runs as asked, and that nobody gets in without a key.
       - V(absent) makes sure that no process of it is left, and removes its keys from the host.
+      - V(redirected) makes a proxy that is there lead to O(servers), of which it knows the names, at
+        the ports that they have now. All else of it stays, its keys too. Where none is there nothing
+        is done.
       - V(provided) changes nothing. It fails unless there is an HAProxy on the host that can be
         used, so that nobody waits for an engine before that is found out.
     type: str
-    choices: [present, absent, provided]
+    choices: [present, absent, redirected, provided]
     default: present
   home:
     description: Folder of this collection on the host.
@@ -62,7 +65,7 @@ options:
   servers:
     description:
       - The engines behind the proxy, in the order in which they are taken. Needed for
-        O(state=present).
+        O(state=present) and O(state=redirected).
     type: list
     elements: dict
     suboptions:
@@ -306,6 +309,7 @@ log_tail:
 """
 
 import contextlib
+import dataclasses
 import os
 import stat
 import time
@@ -386,7 +390,7 @@ class Run:
         try:
             executable, version = self.haproxy()
             secrets = self.secrets()
-            supervisor = self.choose_supervisor()
+            supervisor = self.choose_supervisor(self.params["supervisor"])
             with self.alone():
                 spec = self.spec(executable, supervisor.name)
                 before = self.shown(self.proxy.spec())
@@ -398,6 +402,40 @@ class Run:
             self.fail(str(error))
         diff = {"before": before, "after": self.shown(spec, secrets)}
         self.exit(done, diff, proxy=self.now(), version=version)
+
+    def redirected(self) -> NoReturn:
+        """Whoever has moved an engine knows neither the keys nor the wishes of who made the proxy."""
+        try:
+            with self.alone():
+                known = self.proxy.spec()
+                if known is None or not ending.is_there(self.proxy):
+                    self.exit(NOTHING, {}, proxy=self.now(), version=None)
+                version = lifecycle.version(known.executable)
+                spec, secrets = self.leading_elsewhere(known), lifecycle.kept(self.proxy)
+                if not secrets.clients:
+                    self.fail("Its keys are not on the host any more: deploy it again.")
+                done = self.make_so(spec, secrets, self.choose_supervisor(known.supervisor))
+        except (lifecycle.Refused, supervisors.SupervisorError) as error:
+            self.fail(str(error))
+        diff = {"before": self.shown(known), "after": self.shown(spec, secrets)}
+        self.exit(done, diff, proxy=self.now(), version=version)
+
+    def leading_elsewhere(self, known: Spec) -> Spec:
+        """The same proxy before engines that have other ports now."""
+        moved = {each["name"]: each for each in self.params["servers"]}
+        unknown = sorted(set(moved) - {each.name for each in known.engines})
+        if unknown:
+            self.fail(f"servers: the proxy leads to no {unknown[0]!r}.")
+        upstreams = [
+            {**each, **moved.get(each["name"], {}), "fallback": each.get("fallback", False)}
+            for each in known.upstreams
+        ]
+        taken = {each["port"] for each in [*known.listeners, *upstreams]}
+        port = lifecycle.agent_port(known, taken)
+        try:
+            return dataclasses.replace(known, upstreams=upstreams, agent_port=port)
+        except ValueError as error:
+            self.fail(f"The proxy cannot be made as asked: {error}.")
 
     def remember_wishes(self, spec: Spec, secrets: lifecycle.Secrets) -> None:
         """For the look of the next deploy. Without the note that one takes the long way."""
@@ -577,9 +615,9 @@ class Run:
             supervisor.set_start_at_boot(self.proxy, wanted)
         return True
 
-    def choose_supervisor(self) -> supervisors.Supervisor:
+    def choose_supervisor(self, name: str) -> supervisors.Supervisor:
         return choice.choose(
-            self.params["supervisor"],
+            name,
             self.proxy.layout,
             self.params["supervisord_bin_dir"],
             self.params["start_at_boot"],
@@ -638,7 +676,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "state": {
                 "type": "str",
-                "choices": ["present", "absent", "provided"],
+                "choices": ["present", "absent", "redirected", "provided"],
                 "default": "present",
             },
             "home": {"type": "path", "default": "~/.inferops"},
@@ -688,12 +726,17 @@ def main() -> None:
             "wishes": {"type": "str", "default": ""},
             "log_max_mib": {"type": "int", "default": 16},
         },
-        required_if=[("state", "present", ["listeners", "servers"])],
+        required_if=[
+            ("state", "present", ["listeners", "servers"]),
+            ("state", "redirected", ["servers"]),
+        ],
         supports_check_mode=True,
     )
     run = Run(module)
     if module.params["state"] == "present":
         run.present()
+    if module.params["state"] == "redirected":
+        run.redirected()
     if module.params["state"] == "provided":
         run.provided()
     run.absent()

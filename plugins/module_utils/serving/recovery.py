@@ -296,6 +296,7 @@ def _report(
         "served_model_name": case.spec["served_model_name"] or case.spec["model"],
         "port": case.spec["port"],
         "proxy_port": case.spec.get("proxy_port"),
+        "proxied": bool(case.proxies),
         "max_connections": _connections(case),
         "seconds": round(case.elapsed_seconds, 1),
         "cost_usd": case.cost_usd,

@@ -478,7 +478,7 @@ MUTATIONS = (
         "deploy-looks-at-no-door",
         "a deploy with a proxy ends without a look at what is open",
         "roles/endpoint/tasks/main.yml",
-        "closed: \"{{ inferops_proxy | inferops.gpu.as_type('bool') }}\"",
+        'closed: "{{ endpoint_closed }}"',
         "closed: false",
         (BEFORE,),
     ),
