@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Verdict
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import configuration
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import Proxy, proxy_of
@@ -158,14 +160,22 @@ def test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know(
 
 
 def test_a_proxy_is_not_ended_for_a_server_that_is_refused(
-    start: Call, put: Call, proxy: Proxy, server: Server, free_port: int
+    start: Call,
+    put: Call,
+    proxy: Proxy,
+    server: Server,
+    free_port: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It would leave a server that runs and bills without any way in."""
     first = start(port="auto", proxy_port=str(free_port), api_key=ENGINE_KEY)
     put(first)
     before = {process.pid for process in (*proxy.processes(), *server.processes())}
     back = {"api_key": KEY, "ends_proxy": True}
-    refused = start(**back, port=str(free_port), arguments={"no_such_option": 1})
+    with monkeypatch.context() as patch:
+        no = Verdict("no option --no-such-option.", "")
+        patch.setattr(type(registry.ENGINES["vllm"]), "check_options", lambda *_given: no)
+        refused = start(**back, port=str(free_port), arguments={"no_such_option": 1})
     assert "Nothing was started or stopped." in refused["msg"]
     with socket.create_server((LOOPBACK, 0)) as stranger:
         refused = start(**back, port=str(stranger.getsockname()[1]))

@@ -128,6 +128,68 @@ def test_a_proxy_that_is_not_asked_for_any_more_ends_before_the_server_gets_its_
     assert (server[0], server[1]["ends_proxy"]) == ("model_server", True)
 
 
+SPEC: dict[str, Any] = {
+    "engine": "vllm",
+    "model": "a/b",
+    "served_model_name": None,
+    "host": "127.0.0.1",
+    "port": 8001,
+    "proxy_port": 8000,
+    "python": "/python",
+    "arguments": {"max_num_seqs": 4},
+    "extra_args": [],
+    "suggested_arguments": {},
+    "log_max_mib": 64,
+    "start_at_boot": False,
+    "environment_names": ["VLLM_API_KEY"],
+    "needs_key": True,
+    "revision": None,
+    "weights_dir": None,
+    "supervisor": "systemd",
+}
+BEFORE = {"name": "vllm", "phase": "running", "port": 8000, "supervised": True, "servers": []}
+
+
+def looks(port: int, state: str, log: str = "") -> dict[str, Any]:
+    """What a look at the server tells, behind a proxy that is there."""
+    seen = {
+        "name": "vllm",
+        "phase": "running" if state == "serving" else "error",
+        "processes": 0,
+        "port": port,
+        "spec": {**SPEC, "port": port},
+        "health": {"state": state, "reason": "as it is", "port_owners": [], "free_port": 8017},
+        "symptoms": {"log": log, "kernel_log": "", "reason": "", "exit_code": 1, "signal": None},
+    }
+    return {"servers": [seen], "proxies": [{**BEFORE, "reason": None}]}
+
+
+@pytest.mark.parametrize("given", [{}, PROXIED], ids=["not-said", "said"])
+def test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_now(
+    pretended: Pretended, given: dict[str, Any]
+) -> None:
+    """Whatever the variables say by then, and without a word about keys that they may not name."""
+    pretended.answers |= {
+        "gpu_info": {"gpu": {"present": False, "gpus": []}},
+        "model_server_info of gpu-1": {
+            **looks(8001, "not_running", "[Errno 98] Address already in use"),
+            "once": True,
+        },
+        "model_server_info": looks(8017, "serving"),
+    }
+    assert pretended.run("deploy", **PROXIED).returncode == 0
+    before = len(pretended.asked("proxy", "endpoint"))
+    done = pretended.run("recover", recover_apply=True, **given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (proxy, endpoint) = pretended.asked("proxy", "endpoint")[before:]
+    assert (proxy[0], proxy[1]["name"], proxy[1]["state"]) == ("proxy", "vllm", "redirected")
+    assert proxy[1]["servers"] == [
+        {"name": "vllm", "port": 8017, "engine": "vllm", "max_connections": 4}
+    ]
+    assert "keys" not in proxy[1]
+    assert (endpoint[1]["remote_port"], endpoint[1]["closed"]) == (8000, True)
+
+
 def test_a_teardown_ends_the_proxy_as_well(pretended: Pretended) -> None:
     """Whatever the variables say by then."""
     assert pretended.run("deploy", **PROXIED).returncode == 0

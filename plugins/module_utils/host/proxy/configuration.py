@@ -189,7 +189,7 @@ def _bodies(spec: Spec) -> Iterator[str]:
     too_large = (
         "invalid_request_error",
         f"The body has more than {spec.max_body_kib} KiB. Whoever runs this proxy can allow more: "
-        "max_body_kib.",
+        "max_body_kib of module proxy, or proxy_max_body_kib in a deploy.",
     )
     refuse = (
         f"    http-request return status 413 {_answer(too_large)} "
