@@ -72,8 +72,8 @@ options:
     default: ""
   ends_proxy:
     description:
-      - Whether the proxy of the same name is ended as well, and before the server, so that nobody is
-        let in to one that ends.
+      - Whether the proxy of the same name is ended as well, and before the server, so that nobody
+        is let in to one that ends.
       - With O(state=started) it ends only once nothing speaks against the start, such as an option
         or a port, so that clients keep their way to a server that goes on. With O(proxy_port) it is
         asked for, and stays.
@@ -754,8 +754,8 @@ class Run:
         return answer.completion if answer.waiting_for is None else None
 
     def without_proxy(self) -> dict[str, Any]:
-        """End a proxy that is not asked for any more. Returns the difference, empty when none; fails
-        where it cannot be ended, for it has the port and the keys of before."""
+        """End a proxy that is not asked for any more. Returns the difference, empty when none.
+        Fails where it cannot be ended, for it has the port and the keys of before."""
         ended = self.end_proxy().get("proxy")
         if ended and ended["stopped"] == "unproven":
             self.fail(

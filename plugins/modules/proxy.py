@@ -29,9 +29,9 @@ options:
     description:
       - V(present) makes sure that the proxy runs as asked, and that nobody gets in without a key.
       - V(absent) makes sure that no process of it is left, and removes its keys from the host.
-      - V(redirected) makes a proxy that is there lead to O(servers), of which it knows the names, at
-        the ports that they have now. All else of it stays, its keys too. Where none is there nothing
-        is done.
+      - V(redirected) makes a proxy that is there lead to O(servers), of which it knows the names,
+        at the ports that they have now. All else of it stays, its keys too. Where none is there
+        nothing is done.
       - V(provided) changes nothing. It fails unless there is an HAProxy on the host that can be
         used, so that nobody waits for an engine before that is found out.
     type: str
@@ -404,7 +404,7 @@ class Run:
         self.exit(done, diff, proxy=self.now(), version=version)
 
     def redirected(self) -> NoReturn:
-        """Whoever has moved an engine knows neither the keys nor the wishes of who made the proxy."""
+        """Whoever has moved an engine may know neither the keys nor the wishes behind the proxy."""
         try:
             with self.alone():
                 known = self.proxy.spec()

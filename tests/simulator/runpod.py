@@ -67,9 +67,7 @@ EVENTS = {
 #: What the name of an image says that it opens beside the usual, such as "mine:opens-9999".
 OPENED = re.compile(r"opens-(\d+)")
 #: Shell function: something that listens on all addresses at this port.
-OPENS = (
-    "opens() { setsid python3 -m http.server $1 --directory /srv </dev/null >/dev/null 2>&1 & }"
-)
+OPENS = "opens() { setsid python3 -m http.server $1 --directory /srv </dev/null >/dev/null 2>&1 & }"
 NO_GPUS = "There are not enough free GPUs on the host machine to start this pod."
 
 

@@ -1,8 +1,8 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the options of a proxy may be: the controller refuses bad ones before anything is rented, and
-the host whatever has come to it.
+"""What the options of a proxy may be: the controller refuses bad ones before anything is rented,
+and the host whatever has come to it.
 """
 
 from __future__ import annotations

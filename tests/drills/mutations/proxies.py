@@ -552,10 +552,8 @@ MUTATIONS = (
         "    if not isinstance(key, str):\n        raise",
         "    key = str(key)\n    if False:\n        raise",
         (
-            f"{GUARDED}"
-            "::test_a_key_that_is_no_text_is_refused_by_its_name_and_without_itself",
-            f"{GATE}"
-            "::test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change",
+            f"{GUARDED}::test_a_key_that_is_no_text_is_refused_by_its_name_and_without_itself",
+            f"{GATE}::test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change",
         ),
         2,
     ),
@@ -579,9 +577,9 @@ MUTATIONS = (
         "proxy-ended-for-a-server-that-is-refused",
         "a server runs and bills, and nobody has a way in",
         f"{MODULES}/model_server.py",
-        "        self.require_free_port(spec, own=bool(seen[\"processes\"]), with_proxy=True)\n",
+        '        self.require_free_port(spec, own=bool(seen["processes"]), with_proxy=True)\n',
         "        self.without_proxy()\n"
-        "        self.require_free_port(spec, own=bool(seen[\"processes\"]), with_proxy=True)\n",
+        '        self.require_free_port(spec, own=bool(seen["processes"]), with_proxy=True)\n',
         (f"{SERVER}::test_a_proxy_is_not_ended_for_a_server_that_is_refused",),
     ),
     Mutation(
