@@ -533,8 +533,8 @@ MUTATIONS = (
         "ssh-port-unknown-behind-sudo",
         "a deploy with become refuses the way that it came in by",
         f"{HOST}/machine/ports.py",
-        "read_process(process.ppid), environment_of(process.ppid)",
-        "None, {}",
+        "pid = process.ppid if process else 0",
+        "pid = 0",
         (f"{EXPOSURE}::test_the_login_is_known_to_who_has_become_root_by_sudo",),
     ),
     Mutation(

@@ -144,13 +144,15 @@ def of_this_login() -> int | None:
     sshd gives it to the session (ssh(1), SSH_CONNECTION), and sudo takes it away: so whoever
     started this process is asked as well.
     """
-    process, environment = read_process(os.getpid()), dict(os.environ)
-    while process is not None and process.pid > 1:
+    pid, environment = os.getpid(), dict(os.environ)
+    while pid > 1:
         # Client's address and port, and then those of the server.
         told = environment.get("SSH_CONNECTION", "").split()
         if len(told) == 4 and told[3].isdecimal():
             return int(told[3])
-        process, environment = read_process(process.ppid), environment_of(process.ppid)
+        process = read_process(pid)
+        pid = process.ppid if process else 0
+        environment = environment_of(pid)
     return None
 
 
