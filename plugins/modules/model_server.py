@@ -72,8 +72,11 @@ options:
     default: ""
   ends_proxy:
     description:
-      - With O(state=stopped), whether the proxy of the same name is ended as well, and before the
-        server, so that nobody is let in to one that ends.
+      - Whether the proxy of the same name is ended as well, and before the server, so that nobody
+        is let in to one that ends.
+      - With O(state=started) it ends only once nothing speaks against the start, such as an option
+        or a port, so that clients keep their way to a server that goes on. With O(proxy_port) it is
+        asked for, and stays.
     type: bool
     default: false
   arguments:
@@ -352,7 +355,7 @@ proxy:
     - What came of the proxy before it, null where nothing of one was there. C(stopped) is V(proven)
       when no process and no key of it is left, else V(unproven), and C(remedy) says what to do. It
       is null in check mode.
-  returned: when O(ends_proxy)
+  returned: when O(ends_proxy) and O(state=stopped)
   type: dict
   sample:
     name: vllm
@@ -421,6 +424,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.reasons import
     REQUESTED,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import redact
+from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words import port_of
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
 from ansible_collections.inferops.gpu.plugins.module_utils.host.gpus import report as gpus
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import locks, ports
@@ -502,13 +506,15 @@ class Run(Tending):
         seen = self.observe()
         if self.runs_as_asked(spec, seen):
             self.note_proxy_port(spec)
-            return {}
-        self.require_free_port(spec, own=bool(seen["processes"]))
+            return self.without_proxy()
+        self.require_free_port(spec, own=bool(seen["processes"]), with_proxy=True)
         self.require_free_proxy_port(spec)
         self.check_options(spec, spares=bool(seen["processes"]))
         diff = self.diff(spec, seen)
         if self.module.check_mode:
             self.exit(True, diff, server=seen, **self.facts(spec))
+        # Until here all could be refused, and clients had their way in.
+        self.without_proxy()
         left = self.end().left
         if left:
             self.fail(
@@ -640,15 +646,15 @@ class Run(Tending):
     def ports(self) -> tuple[int, int | None]:
         """That of the server, and that of the proxy before it, None where none is meant."""
         port, door = self.asked_port("port"), None
+        owners = [*self.proxy.processes(), *self.proxy.launchers()]
         if self.params["proxy_port"].strip():
-            owners = [*self.proxy.processes(), *self.proxy.launchers()]
             # That of one which has ended may be of long ago: clients know the server's since.
             known = self.proxy.port if ending.is_there(self.proxy) else None
             door = lifecycle.Wanted(self.asked_port("proxy_port"), known, owners)
         if port is not None and (door is None or door.port is not None):
             chosen = port, door and door.port
         else:
-            chosen = self.automatic_ports(port, door)
+            chosen = self.automatic_ports(port, door, owners if self.ends_proxy else ())
         for name, one in zip(("port", "proxy_port"), chosen if door else chosen[:1]):
             if one is None:
                 last = ports.FIRST_AUTOMATIC + ports.AUTOMATIC - 1
@@ -664,19 +670,17 @@ class Run(Tending):
 
     def asked_port(self, name: str) -> int | None:
         """A port that is asked for by its number, None for auto."""
-        wanted = self.params[name].strip()
-        if wanted == "auto":
-            return None
-        if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
-            self.fail(f"{name}: {wanted} is neither a number from 1 to 65535 nor auto.")
-        return int(wanted)
+        try:
+            return port_of(self.params[name])
+        except ValueError as error:
+            self.fail(f"{name}: {error}.")
 
     def automatic_ports(
-        self, port: int | None, proxy: lifecycle.Wanted | None
+        self, port: int | None, proxy: lifecycle.Wanted | None, leaving: Sequence[Process]
     ) -> tuple[int | None, int | None]:
         choose = lifecycle.choose_ports if self.module.check_mode else lifecycle.claim_ports
         try:
-            return choose(self.layout, self.server, self.params["host"], port, proxy)
+            return choose(self.layout, self.server, self.params["host"], port, proxy, leaving)
         except locks.Busy as error:
             self.fail(f"port: another run chooses one and does not end: {error}. Try again.")
 
@@ -725,11 +729,22 @@ class Run(Tending):
         answer = spec.ask(self.server.processes(), QUICK_COMPLETION_SECONDS)
         return answer.completion if answer.waiting_for is None else None
 
-    def require_free_port(self, spec: Spec, own: bool) -> None:
-        """Fail unless the port is free, or held by the server that is about to be replaced."""
+    def without_proxy(self) -> dict[str, Any]:
+        """End a proxy that is not asked for any more. Returns the difference, empty when none.
+        Fails where it cannot be ended, for it has the port and the keys of before."""
+        ended = self.end_proxy().get("proxy")
+        if ended and ended["stopped"] == "unproven":
+            self.fail(
+                f"Server {self.server.name!r} is not started: {ended['remedy']}",
+                processes_left=ended["processes_left"],
+            )
+        return {"before": {"proxy": ended["name"]}, "after": {}} if ended else {}
+
+    def require_free_port(self, spec: Spec, own: bool, with_proxy: bool = False) -> None:
+        """Fail unless the port is free, or held by the server that is about to be replaced, or
+        *with_proxy* by the proxy that is about to end."""
         ours = self.server.processes() if own else []
-        if self.module.check_mode:
-            # Nobody has ended the proxy yet whose port this server gets.
+        if with_proxy and (self.ends_proxy or self.module.check_mode):
             ours = [*ours, *self.proxy.processes()]
         self.require_free(ports.loopback_for(spec.host), spec.port, ours, "port")
 
@@ -793,9 +808,14 @@ class Run(Tending):
         changed = present or bool(proxied.get("proxy"))
         self.exit(changed, diff if present else {}, server=self.observe(), **proven, **proxied)
 
+    @property
+    def ends_proxy(self) -> bool:
+        """Whether the proxy is to end: one that is asked for in the same breath is not."""
+        return bool(self.params["ends_proxy"]) and not self.params["proxy_port"].strip()
+
     def end_proxy(self) -> dict[str, Any]:
         """For the result: what came of the proxy before the server, where that is to end too."""
-        if not self.params["ends_proxy"]:
+        if not self.ends_proxy:
             return {}
         seconds = self.params["stop_timeout_seconds"]
         change = not self.module.check_mode

@@ -29,10 +29,13 @@ options:
     description:
       - V(present) makes sure that the proxy runs as asked, and that nobody gets in without a key.
       - V(absent) makes sure that no process of it is left, and removes its keys from the host.
+      - V(redirected) makes a proxy that is there lead to O(servers), of which it knows the names,
+        at the ports that they have now. All else of it stays, its keys too. Where none is there
+        nothing is done.
       - V(provided) changes nothing. It fails unless there is an HAProxy on the host that can be
         used, so that nobody waits for an engine before that is found out.
     type: str
-    choices: [present, absent, provided]
+    choices: [present, absent, redirected, provided]
     default: present
   home:
     description: Folder of this collection on the host.
@@ -62,7 +65,7 @@ options:
   servers:
     description:
       - The engines behind the proxy, in the order in which they are taken. Needed for
-        O(state=present).
+        O(state=present) and O(state=redirected).
     type: list
     elements: dict
     suboptions:
@@ -103,7 +106,8 @@ options:
     description:
       - The keys of clients, each by the name of its user or team, which the log shows. At
         least one is needed for O(state=present).
-      - The host gets their SHA-256 alone.
+      - The host is sent their SHA-256 alone, which is made on the controller. A key that a client
+        uses passes the proxy, and with it the memory of the host.
     type: dict
     default: {}
   metrics_keys:
@@ -305,6 +309,7 @@ log_tail:
 """
 
 import contextlib
+import dataclasses
 import os
 import stat
 import time
@@ -398,6 +403,40 @@ class Run(Tending):
             self.fail(str(error))
         diff = {"before": before, "after": self.shown(spec, secrets)}
         self.exit(done, diff, proxy=self.now(), version=version)
+
+    def redirected(self) -> NoReturn:
+        """Whoever has moved an engine may know neither the keys nor the wishes behind the proxy."""
+        try:
+            with self.alone():
+                known = self.proxy.spec()
+                if known is None or not ending.is_there(self.proxy):
+                    self.exit(NOTHING, {}, proxy=self.now(), version=None)
+                version = lifecycle.version(known.executable)
+                spec, secrets = self.leading_elsewhere(known), lifecycle.kept(self.proxy)
+                if not secrets.clients:
+                    self.fail("Its keys are not on the host any more: deploy it again.")
+                done = self.make_so(spec, secrets, self.choose_supervisor(known.supervisor))
+        except (lifecycle.Refused, supervisors.SupervisorError) as error:
+            self.fail(str(error))
+        diff = {"before": self.shown(known), "after": self.shown(spec, secrets)}
+        self.exit(done, diff, proxy=self.now(), version=version)
+
+    def leading_elsewhere(self, known: Spec) -> Spec:
+        """The same proxy before engines that have other ports now."""
+        moved = {each["name"]: each for each in self.params["servers"]}
+        unknown = sorted(set(moved) - {each.name for each in known.engines})
+        if unknown:
+            self.fail(f"servers: the proxy leads to no {unknown[0]!r}.")
+        upstreams = [
+            {**each, **moved.get(each["name"], {}), "fallback": each.get("fallback", False)}
+            for each in known.upstreams
+        ]
+        taken = {each["port"] for each in [*known.listeners, *upstreams]}
+        port = lifecycle.agent_port(known, taken)
+        try:
+            return dataclasses.replace(known, upstreams=upstreams, agent_port=port)
+        except ValueError as error:
+            self.fail(f"The proxy cannot be made as asked: {error}.")
 
     def remember_wishes(self, spec: Spec, secrets: lifecycle.Secrets) -> None:
         """For the look of the next deploy. Without the note that one takes the long way."""
@@ -540,13 +579,13 @@ class Run(Tending):
             )
 
     def secrets(self) -> lifecycle.Secrets:
-        clients = {name: str(key) for name, key in self.params["keys"].items()}
-        metrics = {name: str(key) for name, key in self.params["metrics_keys"].items()}
+        """Of clients' keys no more than their SHA-256 comes here."""
+        clients, metrics = self.params["keys"], self.params["metrics_keys"]
         if not clients:
             self.fail("keys: give at least one, or nobody gets in.")
         upstream = self.params["server_key"] or None
         try:
-            hashed = proxy_keys.hashed(clients, metrics)
+            hashed = proxy_keys.by_digest(clients, metrics)
             if upstream is not None:
                 proxy_keys.check(upstream, "server_key")
                 if proxy_keys.digest(upstream) in hashed:
@@ -605,7 +644,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "state": {
                 "type": "str",
-                "choices": ["present", "absent", "provided"],
+                "choices": ["present", "absent", "redirected", "provided"],
                 "default": "present",
             },
             "home": {"type": "path", "default": "~/.inferops"},
@@ -655,12 +694,17 @@ def main() -> None:
             "wishes": {"type": "str", "default": ""},
             "log_max_mib": {"type": "int", "default": 16},
         },
-        required_if=[("state", "present", ["listeners", "servers"])],
+        required_if=[
+            ("state", "present", ["listeners", "servers"]),
+            ("state", "redirected", ["servers"]),
+        ],
         supports_check_mode=True,
     )
     run = Run(module)
     if module.params["state"] == "present":
         run.present()
+    if module.params["state"] == "redirected":
+        run.redirected()
     if module.params["state"] == "provided":
         run.provided()
     run.absent()

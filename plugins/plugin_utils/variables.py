@@ -25,9 +25,14 @@ from ansible.module_utils.common.yaml import yaml_load
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import fits_header
 from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_keys import hashed
+from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_options import DEFAULTS
+from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_options import (
+    check as check_proxy,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words import (
     CHECKS_SECONDS,
     NAME,
+    port_of,
     refused,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.border import check_versions
@@ -311,9 +316,7 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
                 f"{name} has a blank or a line break at its end, or a sign in it that no key has: "
                 "set it again without."
             )
-    for name in ("inferops_server_port", "inferops_engine_port"):
-        if str(values.get(name)) == "22":
-            yield f"{name} is 22, where the host's SSH server listens: take another one."
+    yield from _no_ports(values)
     if values.get("inferops_proxy"):
         yield from _unproxied(values)
     if values.get("rent_deadline_hours") == 0 and not (
@@ -333,6 +336,25 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
             # It may hold a password.
             yield f"{name} is no address: it has to begin like https://mirror.example."
     yield from _no_packages(values.get("stack_extra_requirements") or ())
+
+
+def _no_ports(values: Mapping[str, Any]) -> Iterator[str]:
+    """What no server, and no proxy before it, could listen on."""
+    asked: dict[str, int | None] = {}
+    for name in ("inferops_server_port", "inferops_engine_port"):
+        try:
+            asked[name] = port_of(values.get(name, "auto"))
+        except ValueError as error:
+            yield f"{name}: {error}."
+            continue
+        if asked[name] == 22:
+            yield f"{name} is 22, where the host's SSH server listens: take another one."
+    port, engine_port = asked.get("inferops_server_port"), asked.get("inferops_engine_port")
+    if values.get("inferops_proxy") and port is not None and port == engine_port:
+        yield (
+            f"inferops_engine_port is {engine_port}, which inferops_server_port gives to the "
+            "proxy: take another one, or auto."
+        )
 
 
 def _no_packages(lines: Iterable[str]) -> Iterator[str]:
@@ -360,14 +382,7 @@ def _unproxied(values: Mapping[str, Any]) -> Iterator[str]:
             "inferops_proxy asks all of them for one: leave one of the two out."
         )
     yield from _no_keys_of_a_proxy(values)
-    port, engine_port = (
-        str(values.get(name, "auto")) for name in ("inferops_server_port", "inferops_engine_port")
-    )
-    if port == engine_port != "auto":
-        yield (
-            f"inferops_engine_port is {engine_port}, which inferops_server_port gives to the "
-            "proxy: take another one, or auto."
-        )
+    yield from _no_options_of_a_proxy(values)
     for name in _OF_THE_PROXY:
         if values.get(name):
             yield (
@@ -376,16 +391,29 @@ def _unproxied(values: Mapping[str, Any]) -> Iterator[str]:
             )
 
 
+#: Where a refusal of the proxy's names one of its options.
+_ITS_OPTIONS = re.compile(rf"^routes(?=:)|\b(?:{'|'.join(set(DEFAULTS) - {'routes'})})\b")
+
+
+def _no_options_of_a_proxy(values: Mapping[str, Any]) -> Iterator[str]:
+    """What the proxy would refuse of its options once the server runs."""
+    given = ((name, usual, values.get(f"proxy_{name}")) for name, usual in DEFAULTS.items())
+    try:
+        check_proxy(**{name: usual if told is None else told for name, usual, told in given})
+    except ValueError as error:
+        told = _ITS_OPTIONS.sub(r"proxy_\g<0>", str(error))
+        yield f"{told}. So no proxy of inferops_proxy could be made."
+
+
 #: By this name role proxy gives the key of the server's clients to the proxy.
 _OWN_CLIENTS = "inferops"
 
 
 def _no_keys_of_a_proxy(values: Mapping[str, Any]) -> Iterator[str]:
     """What the proxy would refuse of its keys once the server runs."""
-    given = values.get("proxy_client_keys") or {}
     clients, metrics = (
-        {str(name): str(key) for name, key in keys.items()}
-        for keys in (given, values.get("proxy_metrics_keys") or {})
+        {str(name): key for name, key in (values.get(f"proxy_{kind}_keys") or {}).items()}
+        for kind in ("client", "metrics")
     )
     if _OWN_CLIENTS in clients:
         yield (

@@ -59,6 +59,21 @@ def test_a_pod_is_rented_extended_and_released(controller: Controller, tmp_path:
 
 
 @pytest.mark.parametrize("controller", [RunPod.name], indirect=True)
+def test_what_an_image_opens_is_refused_before_anything_is_put_on_the_pod(
+    controller: Controller,
+) -> None:
+    """And of what RunPod's own images open nothing is there: their nginx was not started."""
+    image = "mine/pytorch:opens-9999"
+    run = controller.play("deploy", **RUNPOD, inferops_proxy=True, rent_image=image)
+    assert run.status != 0
+    assert "on 0.0.0.0 port 9999. Stop it" in run.message()
+    assert "set inferops_expected_ports: [9999]." in run.message()
+    assert "port 8001" not in run.message()
+    assert "Plan the stack" not in run.output
+    assert controller.rentals() == []
+
+
+@pytest.mark.parametrize("controller", [RunPod.name], indirect=True)
 def test_a_pod_that_nobody_ever_connects_to_ends_itself_with_its_own_key(
     controller: Controller,
 ) -> None:

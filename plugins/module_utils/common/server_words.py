@@ -28,6 +28,16 @@ _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z0-9_.-]+)?\+?")
 _TOKEN = "hf-token"
 
 
+def port_of(told: object) -> int | None:
+    """A port that is asked for by its number or as `auto`, which is None. Raises ValueError."""
+    text = str(told).strip()
+    if text == "auto":
+        return None
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
+        raise ValueError(f"{text} is neither a number from 1 to 65535 nor auto")
+    return int(text)
+
+
 def spelled(name: str) -> str:
     """An engine's option as it is written on a command line, without its dashes: what stands behind
     a dot is a key of its value, and stays as it is."""

@@ -17,7 +17,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ..common.answers import all_within
-from ..host.proxy.routes import DENIED, METRICS, ROUTES
+from ..common.proxy_routes import DENIED, METRICS, ROUTES
 
 REFUSED = (401, 403)
 AT_ONCE = 16

@@ -120,7 +120,7 @@ def decide(case: Case) -> dict[str, Any]:
         "reset_refusal": _reset_refusal(case.gpus),
         "estimates": _estimates(case),
         "collects": case.apply and not case.serves,
-        "keeps_proxy": bool(case.tried and case.serves and case.proxied and _proxy_port(case)),
+        "keeps_proxy": bool(case.tried and case.serves and _has_proxy(case)),
         "reopens": bool(case.tried),
         "proof": spelling(case.spec.get("engine", DEFAULT)).proof,
     }
@@ -138,6 +138,11 @@ def _estimates(case: Case) -> bool:
 
 def _proxy_port(case: Case) -> Any:
     return case.spec.get("proxy_port")
+
+
+def _has_proxy(case: Case) -> bool:
+    """Whether a proxy is there, or is asked for before a server that knows of one."""
+    return bool(case.proxies) or bool(case.proxied and _proxy_port(case))
 
 
 def _refusal(case: Case) -> str:
@@ -321,6 +326,7 @@ def _report(
         "served_model_name": case.spec["served_model_name"] or case.spec["model"],
         "port": case.spec["port"],
         "proxy_port": _proxy_port(case),
+        "proxied": bool(case.proxies),
         "max_connections": _connections(case),
         "seconds": round(case.elapsed_seconds, 1),
         "cost_usd": case.cost_usd,

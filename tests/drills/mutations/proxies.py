@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import COMMON, FLEET, HOST, LOOK, MODULES
+from tests.drills.mutations.paths import COMMON, FLEET, GUARDED, HOST, LOOK, MODULES
 
 CLIENTS = "tests/unit/host/test_proxy.py"
 OPERATOR = "tests/unit/host/test_proxy_module.py"
@@ -17,6 +17,7 @@ LIFECYCLE = f"{HOST}/proxy/lifecycle.py"
 ASKED = f"{HOST}/proxy/asked.py"
 DOORS = "plugins/module_utils/endpoint/doors.py"
 CLOSED = "tests/unit/plugins/test_closed_doors.py"
+RUNPOD = "tests/unit/simulator/test_runpod_contract.py"
 EXPOSURE = "tests/unit/host/test_host_exposure.py"
 DEPLOY = "tests/unit/plugins/test_proxied_deploy.py"
 SERVER = "tests/unit/host/test_proxied_server.py"
@@ -62,7 +63,7 @@ MUTATIONS = (
     Mutation(
         "proxy-denied-route-added",
         "a variable opens what stops the engine",
-        f"{HOST}/proxy/routes.py",
+        f"{COMMON}/proxy_routes.py",
         'if route.path == denied or route.path.startswith(f"{denied}/"):',
         "if False:",
         (f"{OPERATOR}::test_what_cannot_be_is_refused_with_what_to_change",),
@@ -470,15 +471,15 @@ MUTATIONS = (
         "unread-table-is-closed",
         "a host that hides what listens is called closed",
         f"{HOST}/machine/ports.py",
-        '    Path("/proc/net/tcp").read_bytes()\n',
-        "",
+        "            Path(table).read_bytes()\n",
+        "            pass\n",
         (f"{EXPOSURE}::test_a_host_that_does_not_tell_is_not_called_closed",),
     ),
     Mutation(
         "deploy-looks-at-no-door",
         "a deploy with a proxy ends without a look at what is open",
         "roles/endpoint/tasks/main.yml",
-        "closed: \"{{ inferops_proxy | inferops.gpu.as_type('bool') }}\"",
+        'closed: "{{ endpoint_closed }}"',
         "closed: false",
         (BEFORE,),
     ),
@@ -486,11 +487,140 @@ MUTATIONS = (
         "keys-of-clients-shown",
         "what a host says back shows the keys of clients",
         "plugins/action/proxy.py",
-        "self.secrets |= {str(key)",
-        "self.unused = {str(key)",
+        "        self.secrets |= {\n            key for",
+        "        self.unused = {\n            key for",
         (
             "tests/unit/plugins/test_guarded_actions.py"
             "::test_the_keys_of_a_proxys_clients_are_secrets_whatever_their_names",
+        ),
+    ),
+    Mutation(
+        "nginx-of-the-image-started",
+        "an image of RunPod's leads past the proxy, and a deploy with one fails when all is paid",
+        "plugins/module_utils/market/providers/runpod.py",
+        "nginx) ;; *) command service",
+        "*) command service",
+        (f"{RUNPOD}::test_the_nginx_of_its_images_is_not_started_and_all_else_is",),
+    ),
+    Mutation(
+        "open-ports-found-when-all-is-paid",
+        "minutes of an installation are paid for a host that is refused at the end",
+        "playbooks/tasks/serve.yml",
+        "  ansible.builtin.include_tasks: closed.yml\n",
+        "  ansible.builtin.meta: noop\n",
+        (
+            f"{DEPLOY}"
+            "::test_what_an_image_opens_by_itself_is_refused_before_anything_is_put_on_the_host",
+        ),
+    ),
+    Mutation(
+        "unreachable-is-closed",
+        "a host that did not answer is called closed",
+        "playbooks/tasks/closed.yml",
+        "  when: closed_look.unreachable | default(false)\n",
+        "  when: false\n",
+        (f"{DEPLOY}::test_a_host_that_does_not_tell_what_it_has_open_is_not_called_closed",),
+    ),
+    Mutation(
+        "any-ssh-port-is-expected",
+        "a stranger at port 22 passes where SSH is elsewhere, and SSH itself is refused",
+        f"{MODULES}/host_exposure.py",
+        "ports.of_this_login() or SSH_PORT",
+        "SSH_PORT",
+        (f"{EXPOSURE}::test_the_port_of_the_ssh_server_is_the_one_that_this_login_came_by",),
+    ),
+    Mutation(
+        "ssh-port-unknown-behind-sudo",
+        "a deploy with become refuses the way that it came in by",
+        f"{HOST}/machine/ports.py",
+        "pid = process.ppid if process else 0",
+        "pid = 0",
+        (f"{EXPOSURE}::test_the_login_is_known_to_who_has_become_root_by_sudo",),
+    ),
+    Mutation(
+        "keys-sent-as-they-are",
+        "the owner of a rented host has the keys of all clients",
+        "plugins/action/proxy.py",
+        "asked = {**self._task.args, **self._hashed}",
+        "asked = {**self._task.args}",
+        (f"{GUARDED}::test_a_host_is_sent_no_key_of_a_proxys_clients",),
+    ),
+    Mutation(
+        "key-that-is-a-list",
+        "a user's key opens nothing, and the deploy says that all is well",
+        f"{COMMON}/proxy_keys.py",
+        "    if not isinstance(key, str):\n        raise",
+        "    key = str(key)\n    if False:\n        raise",
+        (
+            f"{GUARDED}::test_a_key_that_is_no_text_is_refused_by_its_name_and_without_itself",
+            f"{GATE}::test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change",
+        ),
+        2,
+    ),
+    Mutation(
+        "options-of-the-proxy-found-out-last",
+        "a host is rented and installed for an option that no proxy takes",
+        "plugins/plugin_utils/variables.py",
+        "    yield from _no_options_of_a_proxy(values)\n",
+        "",
+        (f"{GATE}::test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change",),
+    ),
+    Mutation(
+        "port-read-otherwise-than-its-host-does",
+        "a host is rented for a port that it cannot read",
+        f"{COMMON}/server_words.py",
+        "not (text.isascii() and text.isdigit())",
+        "not text.strip('+')[:1].isdigit()",
+        (f"{GATE}::test_a_port_that_its_host_would_not_read_is_refused",),
+    ),
+    Mutation(
+        "proxy-ended-for-a-server-that-is-refused",
+        "a server runs and bills, and nobody has a way in",
+        f"{MODULES}/model_server.py",
+        '        self.require_free_port(spec, own=bool(seen["processes"]), with_proxy=True)\n',
+        "        self.without_proxy()\n"
+        '        self.require_free_port(spec, own=bool(seen["processes"]), with_proxy=True)\n',
+        (f"{SERVER}::test_a_proxy_is_not_ended_for_a_server_that_is_refused",),
+    ),
+    Mutation(
+        "proxy-left-before-a-server-that-runs",
+        "a proxy that nobody asks for any more lets clients in for ever",
+        f"{MODULES}/model_server.py",
+        "            return self.without_proxy()\n",
+        "            return {}\n",
+        (f"{SERVER}::test_a_server_that_runs_as_asked_loses_a_proxy_that_is_not",),
+    ),
+    Mutation(
+        "proven-at-another-port",
+        "a server is proven by what somebody else has at its usual port",
+        "playbooks/prove.yml",
+        "(prove_look.proxies + prove_look.servers) | map(attribute='port') | first",
+        "inferops_server_port",
+        (
+            "tests/unit/plugins/test_prove.py"
+            "::test_a_server_is_proven_where_it_is_and_with_all_that_a_deploy_proves_there",
+        ),
+    ),
+    Mutation(
+        "proxy-left-at-the-old-port",
+        "a server is called mended that no client reaches",
+        "playbooks/recover.yml",
+        "- recover_report.proxied or (inferops_proxy",
+        "- (inferops_proxy",
+        (
+            f"{DEPLOY}"
+            "::test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_now",
+        ),
+    ),
+    Mutation(
+        "keys-lost-with-a-move",
+        "every client but one is locked out by a recover that knows no keys",
+        "playbooks/recover.yml",
+        "'redirect' if recover_report.proxied else 'server'",
+        "'server'",
+        (
+            f"{DEPLOY}"
+            "::test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_now",
         ),
     ),
 )

@@ -44,6 +44,12 @@ COMPLETIONS = "/v1/completions"
 SILENCE_SECONDS = 8.0
 
 
+def as_sent(options: dict[str, Any]) -> dict[str, Any]:
+    """Options of module proxy as its action sends them: of clients' keys no more than a hash."""
+    keys = (name for name in ("keys", "metrics_keys") if name in options)
+    return {**options, **{name: proxy_keys.digests(options[name]) for name in keys}}
+
+
 def wait_for(condition: Callable[[], Any], seconds: float = HANGS_AFTER_SECONDS) -> Any:
     """What the condition gave once it held."""
     deadline = time.monotonic() + seconds

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.modules import host_exposure
+from tests.tools.tree import REPOSITORY
 
 Run = Callable[..., dict[str, Any]]
 
@@ -33,7 +37,8 @@ def test_a_planted_listener_is_refused_with_the_process_that_has_it(
         assert refused["failed"]
         assert f"process {os.getpid()} ('" in refused["msg"]
         assert f"on 0.0.0.0 port {free_port}." in refused["msg"]
-        assert "inferops_expected_ports" in refused["msg"]
+        wanted = sorted({*expected, free_port})
+        assert f"set inferops_expected_ports: {wanted}." in refused["msg"]
         known = run_module(host_exposure, expected_ports=[*expected, free_port])
     assert not known.get("failed")
     assert free_port in [one["port"] for one in known["open_ports"]]
@@ -59,17 +64,72 @@ def test_a_process_that_may_not_be_seen_counts_all_the_same(
     assert f"a process of another user on 0.0.0.0 port {free_port}" in refused["msg"]
 
 
+@pytest.mark.parametrize("table", ["/proc/net/tcp", "/proc/net/tcp6"])
 def test_a_host_that_does_not_tell_is_not_called_closed(
-    run_module: Run, monkeypatch: pytest.MonkeyPatch
+    run_module: Run, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     read = Path.read_bytes
+    # As on a host that has it, whatever this one has.
+    monkeypatch.setattr(ports, "_is_spoken", lambda _family: True)
 
     def hidden(path: Path) -> bytes:
-        if path == Path("/proc/net/tcp"):
+        if path == Path("/proc/net/tcp6") != Path(table):
+            return b""
+        if path == Path(table):
             raise PermissionError(13, "Permission denied", str(path))
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", hidden)
-    refused = run_module(host_exposure, expected_ports=[22])
+    refused = run_module(host_exposure)
     assert refused["failed"]
     assert "cannot be told" in refused["msg"]
+
+
+def test_a_host_without_ipv6_has_no_table_of_it_to_read(
+    run_module: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, expected = Path.read_bytes, others()
+
+    class Spoken(socket.socket):
+        def __init__(self, family: int, kind: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+            super().__init__(family, kind)
+
+    def missing(path: Path) -> bytes:
+        if path == Path("/proc/net/tcp6"):
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return read(path)
+
+    monkeypatch.setattr(ports.socket, "socket", Spoken)
+    monkeypatch.setattr(Path, "read_bytes", missing)
+    assert not run_module(host_exposure, expected_ports=expected).get("failed")
+
+
+def test_the_port_of_the_ssh_server_is_the_one_that_this_login_came_by(
+    run_module: Run, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever that server listens: another one at port 22 is somebody else's."""
+    expected = others()
+    with socket.create_server(("0.0.0.0", free_port)):
+        monkeypatch.setenv("SSH_CONNECTION", f"192.0.2.7 50022 192.0.2.9 {free_port}")
+        known = run_module(host_exposure, expected_ports=expected)
+        assert (known.get("failed"), known.get("ssh_port")) == (None, free_port), known
+        monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50022 192.0.2.9 22")
+        assert f"port {free_port}" in run_module(host_exposure, expected_ports=expected)["msg"]
+
+
+def test_the_login_is_known_to_who_has_become_root_by_sudo() -> None:
+    """It leaves that variable out."""
+    tell = f"import {ports.__name__} as ports; print(ports.of_this_login())"
+    shell = f"env -u SSH_CONNECTION {sys.executable} -c '{tell}'; true"
+    login = {"SSH_CONNECTION": "192.0.2.7 50022 192.0.2.9 2222"}
+    told = subprocess.run(
+        ["sh", "-c", shell],
+        env={**os.environ, **login, "PYTHONPATH": str(REPOSITORY / "collections")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert told.stdout == "2222\n", told

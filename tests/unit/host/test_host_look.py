@@ -26,6 +26,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.stack.stack impo
 from ansible_collections.inferops.gpu.plugins.module_utils.hub.hub import File
 from ansible_collections.inferops.gpu.plugins.modules import host_look
 from ansible_collections.inferops.gpu.plugins.modules import proxy as proxy_module
+from tests.unit.host.proxied import as_sent
 
 Call = Callable[..., dict[str, Any]]
 PARTS = ("torch", "numpy", "vllm")
@@ -170,13 +171,14 @@ def test_a_proxy_before_the_server_is_looked_at_with_it(
         "wishes": "all of it",
     }
     try:
-        kept = run_module(proxy_module, **wanted)
+        kept = run_module(proxy_module, **as_sent(wanted))
         assert kept["done"] == "started", kept
         found = look(proxied=True)
         assert found["as_asked"], found["differs"]
         assert found["proxy"]["phase"] == "running"
         assert found["client_port"] == launched["proxy_port"]
-        run_module(proxy_module, **{**wanted, "keys": {"inferops": "another-key"}, "wishes": ""})
+        other = as_sent({**wanted, "keys": {"inferops": "another-key"}, "wishes": ""})
+        run_module(proxy_module, **other)
         assert look(proxied=True)["differs"] == ["the keys of the proxy were changed"]
         found = look()
         assert found["differs"] == ["a proxy is there that is not asked for"]

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines import registry
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Verdict
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import configuration
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.proxy import Proxy, proxy_of
@@ -23,10 +25,11 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.service import (
 )
 from ansible_collections.inferops.gpu.plugins.modules import model_server, model_server_info
 from ansible_collections.inferops.gpu.plugins.modules import proxy as module
-from tests.unit.host.proxied import BIN, ENGINE_KEY, KEY, ask, wait_for
+from tests.unit.host.proxied import BIN, ENGINE_KEY, KEY, as_sent, ask, wait_for
 
 Call = Callable[..., dict[str, Any]]
 LOOPBACK = "127.0.0.1"
+ASKED = {"model": "tiny/model", "prompt": "a", "max_tokens": 4}
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def put(run_module: Call, proxy: Proxy) -> Call:
             "stop_timeout_seconds": 5,
             **options,
         }
-        result = run_module(module, **wanted)
+        result = run_module(module, **as_sent(wanted))
         assert not result.get("failed"), result["msg"]
         return result
 
@@ -66,11 +69,10 @@ def test_clients_reach_a_server_through_its_proxy_with_their_key_and_by_no_other
     launched = start(port="auto", proxy_port=str(another_port), api_key=ENGINE_KEY)
     assert launched["client_port"] == launched["proxy_port"] == another_port != launched["port"]
     put(launched)
-    asked = {"model": "tiny/model", "prompt": "a", "max_tokens": 4}
-    wait_for(lambda: ask(another_port, body=asked).status == 200)
-    assert ask(another_port, body=asked, key=None).status == 401
-    assert ask(another_port, body=asked, key=ENGINE_KEY).status == 401
-    assert ask(launched["port"], body=asked).status == 401
+    wait_for(lambda: ask(another_port, body=ASKED).status == 200)
+    assert ask(another_port, body=ASKED, key=None).status == 401
+    assert ask(another_port, body=ASKED, key=ENGINE_KEY).status == 401
+    assert ask(launched["port"], body=ASKED).status == 401
     again = start(port="auto", proxy_port=str(another_port), api_key=ENGINE_KEY)
     assert (again["changed"], again["port"]) == (False, launched["port"])
     assert not put(again)["changed"]
@@ -127,7 +129,7 @@ def test_neither_takes_a_port_of_the_other_or_of_a_neighbour(
 
 
 def test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know(
-    start: Call, put: Call, free_port: int, run_module: Call, home: Path
+    start: Call, put: Call, free_port: int, proxy: Proxy
 ) -> None:
     plain = start(api_key=KEY)
     assert (plain["port"], plain["proxy_port"], plain["client_port"]) == (
@@ -148,9 +150,71 @@ def test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know(
     assert start(check=True, api_key=KEY)["changed"]
     refused = start(api_key=KEY)
     assert f"Port {free_port} is taken by process" in refused["msg"]
-    run_module(module, name="main", home=str(home), state="absent", stop_timeout_seconds=5)
-    plain = start(port="auto", api_key=KEY)
+    back = {"port": "auto", "api_key": KEY, "ends_proxy": True}
+    assert start(check=True, **back)["client_port"] == free_port
+    assert proxy.processes()
+    plain = start(**back)
     assert (plain["port"], plain["client_port"]) == (free_port, free_port)
+    assert not proxy.processes()
+    assert not start(**back)["changed"]
+
+
+def test_a_proxy_is_not_ended_for_a_server_that_is_refused(
+    start: Call,
+    put: Call,
+    proxy: Proxy,
+    server: Server,
+    free_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It would leave a server that runs and bills without any way in."""
+    first = start(port="auto", proxy_port=str(free_port), api_key=ENGINE_KEY)
+    put(first)
+    before = {process.pid for process in (*proxy.processes(), *server.processes())}
+    back = {"api_key": KEY, "ends_proxy": True}
+    with monkeypatch.context() as patch:
+        no = Verdict("no option --no-such-option.", "")
+        patch.setattr(type(registry.ENGINES["vllm"]), "check_options", lambda *_given: no)
+        refused = start(**back, port=str(free_port), arguments={"no_such_option": 1})
+    assert "Nothing was started or stopped." in refused["msg"]
+    with socket.create_server((LOOPBACK, 0)) as stranger:
+        refused = start(**back, port=str(stranger.getsockname()[1]))
+    assert "is taken by process" in refused["msg"]
+    assert {process.pid for process in (*proxy.processes(), *server.processes())} == before
+    wait_for(lambda: ask(free_port, body=ASKED).status == 200)
+
+
+def test_a_server_that_runs_as_asked_loses_a_proxy_that_is_not(
+    start: Call, put: Call, proxy: Proxy, another_port: int
+) -> None:
+    plain = start(api_key=ENGINE_KEY)
+    put({**plain, "proxy_port": another_port})
+    wanted = {"api_key": ENGINE_KEY, "ends_proxy": True}
+    assert start(check=True, **wanted)["changed"]
+    assert proxy.processes()
+    pid = plain["server"]["pid"]
+    done = start(**wanted)
+    assert (done["changed"], done["server"]["pid"]) == (True, pid)
+    assert not proxy.processes()
+
+
+def test_a_server_is_not_started_while_its_proxy_cannot_be_ended(
+    start: Call, put: Call, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(start(port="auto", proxy_port="auto", api_key=ENGINE_KEY))
+    before = {process.pid for process in server.processes()}
+    usual = services.end
+
+    def end(service: Any, *given: Any, **more: Any) -> Any:
+        if service.kind == "proxy":
+            raise OSError("it is somebody else's")
+        return usual(service, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "end", end)
+        refused = start(port="auto", api_key=KEY, ends_proxy=True)
+    assert "is not started: The proxy cannot be ended: it is somebody else's" in refused["msg"]
+    assert {process.pid for process in server.processes()} == before
 
 
 def test_a_port_that_the_proxy_cannot_have_is_refused_before_the_server_starts(

@@ -20,7 +20,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
 )
 from ansible_collections.inferops.gpu.plugins.modules import evidence
 from ansible_collections.inferops.gpu.plugins.modules import proxy as module
-from tests.unit.host.proxied import BIN, ENGINE_KEY, KEY, METRICS_KEY, Stage
+from tests.unit.host.proxied import BIN, ENGINE_KEY, KEY, METRICS_KEY, Stage, as_sent
 
 Call = Callable[..., dict[str, Any]]
 STRANGER = f"{proxy_keys.digest('key-of-a-stranger')} client:mallory"
@@ -49,7 +49,7 @@ def put(run_module: Call, stage: Stage) -> Call:
             "stop_timeout_seconds": 5,
             "wishes": "all of it",
         }
-        result = run_module(module, **{**wanted, **options})
+        result = run_module(module, **as_sent({**wanted, **options}))
         assert not result.get("failed"), result["msg"]
         return result
 

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_options
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     MARKET_OPTIONS,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.spelling import Spelling
+from ansible_collections.inferops.gpu.plugins.modules import proxy
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from ansible_collections.inferops.gpu.plugins.plugin_utils.gate import no_key
 from tests.simulator.app import Simulator
@@ -690,6 +693,25 @@ def test_the_login_in_a_variable_that_is_no_secret_is_not_shown(tmp_path: Path) 
         ),
         ({"inferops_server_port": "auto", "inferops_engine_port": "22"}, "inferops_engine_port is"),
         ({"inferops_server_port": "9", "inferops_engine_port": "9"}, "gives to the proxy"),
+        ({"inferops_server_port": "9", "inferops_engine_port": "009"}, "gives to the proxy"),
+        ({"proxy_client_keys": {"al": ["a-key-of-mine"]}}, "the key of 'al' is no text"),
+        ({"proxy_metrics_keys": {"al": {"a-key-of-mine": 1}}}, "the key of 'al' is no text"),
+        ({"proxy_client_keys": {"al": 1234567890}}, "the key of 'al' is no text"),
+        ({"proxy_routes": [{"method": "POST", "path": "/sleep"}]}, "proxy_routes: /sleep can stop"),
+        ({"proxy_routes": [{"method": "post", "path": "/a"}]}, "'post' is none of GET, POST"),
+        ({"proxy_routes": [{"method": "POST"}]}, "proxy_routes: a route of them has no path"),
+        ({"proxy_routes": [{"method": "POST", "path": "/a/"}]}, "'/a/' is no path of words"),
+        ({"proxy_routes": [{"method": "GET", "path": "/a", "repeat": 1}]}, "the name 'repeat'"),
+        (
+            {"proxy_routes": [{"method": "GET", "path": "/a", "repeatable": "maybe"}]},
+            "repeatable: 'maybe' is neither true nor false",
+        ),
+        ({"proxy_max_body_kib": 100_000}, "proxy_max_body_kib: 100000 is not between 1 and 65536"),
+        ({"proxy_hung_seconds": 5.0}, "proxy_stalled_seconds <= proxy_hung_seconds must hold"),
+        (
+            {"proxy_silence_seconds": 11.0},
+            "<= proxy_silence_seconds <= proxy_stalled_seconds <= proxy_hung_seconds must hold",
+        ),
         ({"proxy_engine_key": "a-key-of-mine"}, "proxy_engine_key is set"),
         ({"proxy_name": "a"}, "proxy_name is set"),
     ],
@@ -702,6 +724,25 @@ def test_a_server_that_no_proxy_can_stand_before_is_refused_with_what_to_change(
     assert "a-key-of-mine" not in complaint
     without = {name: value for name, value in given.items() if value != "22"}
     assert list(variables.unrentable({"inferops_proxy": False, **without})) == []
+
+
+def test_what_a_proxy_takes_is_not_refused_and_its_usual_options_are_the_same_everywhere() -> None:
+    routes = [{"method": "POST", "path": "/v1/load_lora_adapter", "repeatable": False}]
+    given = {"proxy_routes": routes, "proxy_max_body_kib": 65536, "proxy_silence_seconds": 10.0}
+    assert list(variables.unrentable({"inferops_proxy": True, **given})) == []
+    of_role = yaml.safe_load((REPOSITORY / "roles/proxy/defaults/main.yml").read_text())
+    of_module = yaml.safe_load(proxy.DOCUMENTATION)["options"]
+    for name, usual in proxy_options.DEFAULTS.items():
+        assert [of_role[f"proxy_{name}"], of_module[name]["default"]] == [
+            list(usual) if name == "routes" else usual
+        ] * 2
+
+
+@pytest.mark.parametrize("port", ["8000.0", "+8000", "8_000", "\u0668000"])
+def test_a_port_that_its_host_would_not_read_is_refused(port: str) -> None:
+    for name in ("inferops_server_port", "inferops_engine_port"):
+        (complaint,) = variables.unrentable({name: port})
+        assert complaint == f"{name}: {port} is neither a number from 1 to 65535 nor auto."
 
 
 def test_a_key_of_ones_own_needs_no_other_choice_before_a_proxy() -> None:

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_routes import (
+    DENIED,
+    METRICS,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.doors import (
     NotTold,
     open_doors,
     questions,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.routes import DENIED, METRICS
 from tests.rig.ports import free_port
 
 KEY = "key-of-a-client"

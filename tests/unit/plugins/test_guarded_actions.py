@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -213,6 +214,33 @@ def test_the_keys_of_a_proxys_clients_are_secrets_whatever_their_names(host: Hos
     done = host.play(asked, SHOW, ANSIBLE_VERBOSITY="5")
     assert "died of" in done.stdout
     assert not [key for key in keys if key in done.stdout]
+
+
+def test_a_host_is_sent_no_key_of_a_proxys_clients(host: Host) -> None:
+    """Whoever it belongs to has no use for the keys of those who never call it."""
+    keys, sent = ["key-of-alice-1", "key-of-metrics-1"], host.folder / "sent"
+    host.python.write_text(
+        f"#!/bin/sh\ncat \"$@\" >>'{sent}' 2>&1\ncat <<'END'\n{json.dumps(ANSWER)}\nEND\n"
+    )
+    options = {"name": "main", "keys": {"alice": keys[0]}, "metrics_keys": f"m={keys[1]}"}
+    # A task that is tried again asks for the same.
+    again = {"until": False, "retries": 1, "delay": 0, "register": "told"}
+    host.play({"inferops.gpu.proxy": options, **again}, ANSIBLE_PIPELINING="0")
+    told = sent.read_text()
+    for key in keys:
+        assert key not in told
+        assert told.count(f"sha256:{hashlib.sha256(key.encode()).hexdigest()}") == 2
+
+
+@pytest.mark.parametrize("keys", [{"alice": ["key-of-alice-1"]}, {"alice": 1234567890}, ["al"]])
+def test_a_key_that_is_no_text_is_refused_by_its_name_and_without_itself(
+    host: Host, keys: Any
+) -> None:
+    """Nobody would have the key that Python makes of a list."""
+    done = host.play({"inferops.gpu.proxy": {"name": "main", "keys": keys}}, ANSIBLE_VERBOSITY="5")
+    told = "the key of 'alice' is no text" if isinstance(keys, dict) else "keys: it is no dict"
+    assert told in " ".join(done.stdout.split())
+    assert not host.asked.exists(), "the host was asked"
 
 
 @pytest.mark.parametrize("tells", ["vvv", "vvvvv", "debug"])

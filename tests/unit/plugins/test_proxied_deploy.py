@@ -54,12 +54,40 @@ def test_clients_reach_the_proxy_and_the_engine_knows_the_proxys_key_alone(
     assert proxy[1]["wishes"] == server[1]["wishes"] == "0f3c"
     assert (endpoint[1]["remote_port"], endpoint[1]["api_key"]) == (8000, CLIENT_KEY)
     assert endpoint[1]["closed"] is True
-    (exposure,) = pretended.asked("host_exposure")
-    assert exposure[1]["expected_ports"] == [22, "8080"]
+    early, late = pretended.asked("host_exposure")
+    assert early[1]["expected_ports"] == late[1]["expected_ports"] == ["8080"]
     (look,) = pretended.asked("host_look")
     assert look[1]["proxied"] is True
     assert "proxy" in look[1]["wishes_of"]
     assert [args["proxied"] for _name, args in pretended.asked("model_fit")] == [True]
+
+
+def test_what_an_image_opens_by_itself_is_refused_before_anything_is_put_on_the_host(
+    pretended: Pretended,
+) -> None:
+    """Seconds are paid, and not the minutes of a whole deploy."""
+    why = "Nobody expected this to listen: set inferops_expected_ports: [3001]."
+    pretended.answers["host_exposure"] = {"failed": True, "msg": why}
+    done = pretended.run("deploy", **PROXIED)
+    assert done.returncode != 0
+    assert why in " ".join(done.stdout.split())
+    assert pretended.asked("stack_plan", "stack_lock", "model_cache", *CALLS) == []
+    assert pretended.simulator.control.state()["rentals"] == []
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+def test_a_host_that_does_not_tell_what_it_has_open_is_not_called_closed(
+    pretended: Pretended, when: str
+) -> None:
+    lost = {"unreachable": True, "msg": "no answer"}
+    found = {"as_asked": True, "done": False, "client_port": 8000, "installed": True}
+    server = {"name": "vllm", "phase": "running", "port": 8001}
+    pretended.answers["host_look"] = {**found, "server": server} if when == "late" else {}
+    pretended.answers["host_exposure"] = lost
+    done = pretended.run("deploy", **PROXIED)
+    assert done.returncode != 0
+    assert "Nobody can tell what listens on the host: no answer" in " ".join(done.stdout.split())
+    assert pretended.asked("stack_plan", *CALLS) == []
 
 
 def test_without_the_variable_nothing_of_a_proxy_is_asked_for(pretended: Pretended) -> None:
@@ -68,7 +96,7 @@ def test_without_the_variable_nothing_of_a_proxy_is_asked_for(pretended: Pretend
     assert done.returncode == 0, done.stdout + done.stderr
     server, endpoint = pretended.asked(*CALLS)
     assert (server[1]["port"], server[1]["proxy_port"]) == ("8000", "")
-    assert server[1]["api_key"] == CLIENT_KEY
+    assert (server[1]["api_key"], server[1]["ends_proxy"]) == (CLIENT_KEY, False)
     assert (endpoint[1]["remote_port"], endpoint[1]["api_key"]) == (8000, CLIENT_KEY)
     (look,) = pretended.asked("host_look")
     assert (look[1]["proxied"], "proxy" in look[1]["wishes_of"]) == (False, False)
@@ -95,9 +123,71 @@ def test_a_proxy_that_is_not_asked_for_any_more_ends_before_the_server_gets_its_
     pretended.answers = {"host_look": {"proxy_is_in_the_way": True}}
     done = pretended.run("deploy")
     assert done.returncode == 0, done.stdout + done.stderr
-    proxy, server, _endpoint = pretended.asked(*CALLS)
-    assert (proxy[0], proxy[1]["name"], proxy[1]["state"]) == ("proxy", "vllm", "absent")
-    assert server[0] == "model_server"
+    # Whoever starts the server ends it, once nothing speaks against the start any more.
+    server, _endpoint = pretended.asked(*CALLS)
+    assert (server[0], server[1]["ends_proxy"]) == ("model_server", True)
+
+
+SPEC: dict[str, Any] = {
+    "engine": "vllm",
+    "model": "a/b",
+    "served_model_name": None,
+    "host": "127.0.0.1",
+    "port": 8001,
+    "proxy_port": 8000,
+    "python": "/python",
+    "arguments": {"max_num_seqs": 4},
+    "extra_args": [],
+    "suggested_arguments": {},
+    "log_max_mib": 64,
+    "start_at_boot": False,
+    "environment_names": ["VLLM_API_KEY"],
+    "needs_key": True,
+    "revision": None,
+    "weights_dir": None,
+    "supervisor": "systemd",
+}
+BEFORE = {"name": "vllm", "phase": "running", "port": 8000, "supervised": True, "servers": []}
+
+
+def looks(port: int, state: str, log: str = "") -> dict[str, Any]:
+    """What a look at the server tells, behind a proxy that is there."""
+    seen = {
+        "name": "vllm",
+        "phase": "running" if state == "serving" else "error",
+        "processes": 0,
+        "port": port,
+        "spec": {**SPEC, "port": port},
+        "health": {"state": state, "reason": "as it is", "port_owners": [], "free_port": 8017},
+        "symptoms": {"log": log, "kernel_log": "", "reason": "", "exit_code": 1, "signal": None},
+    }
+    return {"servers": [seen], "proxies": [{**BEFORE, "reason": None}]}
+
+
+@pytest.mark.parametrize("given", [{}, PROXIED], ids=["not-said", "said"])
+def test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_now(
+    pretended: Pretended, given: dict[str, Any]
+) -> None:
+    """Whatever the variables say by then, and without a word about keys that they may not name."""
+    pretended.answers |= {
+        "gpu_info": {"gpu": {"present": False, "gpus": []}},
+        "model_server_info of gpu-1": {
+            **looks(8001, "not_running", "[Errno 98] Address already in use"),
+            "once": True,
+        },
+        "model_server_info": looks(8017, "serving"),
+    }
+    assert pretended.run("deploy", **PROXIED).returncode == 0
+    before = len(pretended.asked("proxy", "endpoint"))
+    done = pretended.run("recover", recover_apply=True, **given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (proxy, endpoint) = pretended.asked("proxy", "endpoint")[before:]
+    assert (proxy[0], proxy[1]["name"], proxy[1]["state"]) == ("proxy", "vllm", "redirected")
+    assert proxy[1]["servers"] == [
+        {"name": "vllm", "port": 8017, "engine": "vllm", "max_connections": 4}
+    ]
+    assert "keys" not in proxy[1]
+    assert (endpoint[1]["remote_port"], endpoint[1]["closed"]) == (8000, True)
 
 
 def test_a_teardown_ends_the_proxy_as_well(pretended: Pretended) -> None:

@@ -118,6 +118,8 @@ def test_the_proxy_before_a_server_is_shown_and_stays_where_clients_find_it() ->
     assert line in found["shown"]
     report = found["report"]
     assert (report["port"], report["proxy_port"], report["max_connections"]) == (8001, 8000, 4)
+    assert report["proxied"]
+    assert not verdict(server(spec=spec))["report"]["proxied"]
     healthy = "Server main is healthy: tokens flow."
     assert verdict(SERVES, proxies=[proxy])["shown"] == [f"{healthy} Nothing to do.", line]
     assert verdict(SERVES)["report"]["proxy_port"] is None

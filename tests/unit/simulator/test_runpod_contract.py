@@ -11,8 +11,12 @@ word of its text.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +42,9 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.model import (
     Rental,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.provider import NOBODY
+from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.runpod import (
+    SCRIPT_VARIABLE,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wish
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import runpod
@@ -112,6 +119,28 @@ def test_the_switch_is_sent_along_though_nobody_counts_on_it(subject: SimulatedR
     assert rental.mark is not None
     assert f"original={rental.mark.deadline}" in subject.carried()
     assert subject.kind.enforces_deadline == NOBODY
+
+
+def test_the_nginx_of_its_images_is_not_started_and_all_else_is(
+    subject: SimulatedRunPod, tmp_path: Path
+) -> None:
+    """It would listen on all addresses, and hand on what comes to what the loopback alone has."""
+    rented(subject)
+    (rental,) = subject.market.rentals.values()
+    began, image = tmp_path / "began", tmp_path / "start.sh"
+    image.write_text("#!/bin/bash\nset -e\nservice nginx start\nservice ssh start\necho ready\n")
+    service = tmp_path / "service"
+    service.write_text(f'#!/bin/sh\necho "$@" >>{began}\n')
+    for file in (image, service):
+        file.chmod(0o755)
+    sent = rental.wish["pod"]["args"].replace("/start.sh", str(image))
+    # As it comes with the request, but for our own script.
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", SCRIPT_VARIABLE: ""}
+    done = subprocess.run(
+        shlex.split(sent), env=path, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "ready\n"
+    assert began.read_text() == "ssh start\n"
 
 
 def test_a_body_that_is_not_in_the_document_is_refused(subject: SimulatedRunPod) -> None:

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .processes import Process, snapshot
+from .processes import Process, environment_of, read_process, snapshot
 
 FIRST_AUTOMATIC = 8000
 AUTOMATIC = 200
 """Which port `auto` takes first, and how many it tries."""
 
 LISTEN = "0A"
+_TABLES = {socket.AF_INET: "/proc/net/tcp", socket.AF_INET6: "/proc/net/tcp6"}
 
 
 class Listening(NamedTuple):
@@ -49,7 +50,7 @@ class _Entry(NamedTuple):
 def _entries(port: int | None = None) -> list[_Entry]:
     """The kernel's TCP table for this local port, or for all, both families."""
     found = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in _TABLES.values():
         try:
             lines = Path(table).read_text().splitlines()[1:]
         except OSError:
@@ -118,12 +119,41 @@ def _open_sockets() -> dict[str, tuple[str, int]]:
 def reachable() -> list[Reachable]:
     """All that listens beyond the loopback, whoever it belongs to.
 
-    Raises OSError where the kernel's table cannot be read: then nobody knows.
+    Raises OSError where a table of the kernel's cannot be read: then nobody knows.
     """
-    Path("/proc/net/tcp").read_bytes()
+    for family, table in _TABLES.items():
+        if _is_spoken(family):
+            Path(table).read_bytes()
     seen = {(one.address, one.port): one.process for one in beyond_loopback(snapshot().values())}
     places = sorted(set(_open_sockets().values()), key=lambda place: (place[1], place[0]))
     return [Reachable(address, port, seen.get((address, port))) for address, port in places]
+
+
+def _is_spoken(family: int) -> bool:
+    """Whether this machine has the family at all: without IPv6 there is no table of it either."""
+    try:
+        socket.socket(family, socket.SOCK_STREAM).close()
+    except OSError as error:
+        return error.errno != errno.EAFNOSUPPORT
+    return True
+
+
+def of_this_login() -> int | None:
+    """On which port sshd listens that this process was logged in by, None where none tells it.
+
+    sshd gives it to the session (ssh(1), SSH_CONNECTION), and sudo takes it away: so whoever
+    started this process is asked as well.
+    """
+    pid, environment = os.getpid(), dict(os.environ)
+    while pid > 1:
+        # Client's address and port, and then those of the server.
+        told = environment.get("SSH_CONNECTION", "").split()
+        if len(told) == 4 and told[3].isdecimal():
+            return int(told[3])
+        process = read_process(pid)
+        pid = process.ppid if process else 0
+        environment = environment_of(pid)
+    return None
 
 
 def owners(port: int) -> list[Process]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..machine.files import read_json, write_json
 from ..service.supervisors.choice import every
-from . import configuration, keys, lifecycle
+from . import configuration, lifecycle
 from .proxy import Proxy
 from .spec import Spec
 
@@ -76,9 +76,7 @@ def _is_written(proxy: Proxy, spec: Spec) -> bool:
 
 def _has_keys(proxy: Proxy, digest: str | None) -> bool:
     """Whether files and process have the keys of this digest, and no others."""
-    held = lifecycle.held(proxy)
-    upstream = held[configuration.UPSTREAM_KEY].get(keys.UPSTREAM)
-    secrets = lifecycle.Secrets(held[configuration.KEYS], upstream)
+    secrets = lifecycle.kept(proxy)
     return _digest(secrets) == digest and lifecycle.knows(proxy, secrets)
 
 

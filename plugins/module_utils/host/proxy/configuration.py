@@ -14,8 +14,8 @@ import json
 import math
 from collections.abc import Iterator
 
-from ...common import proxy_keys
-from . import keys, routes
+from ...common import proxy_keys, proxy_routes
+from . import keys
 from .spec import Listener, Spec, Upstream
 
 FILE = "haproxy.cfg"
@@ -163,7 +163,7 @@ def _routes(spec: Spec) -> Iterator[str]:
     for kind, repeatable in (("inference", True), ("other", False)):
         found = [route for route in spec.allowed if route.repeatable == repeatable]
         for method in sorted({route.method for route in found}):
-            paths = [routes.pattern(route) for route in found if route.method == method]
+            paths = [proxy_routes.pattern(route) for route in found if route.method == method]
             for match, words in _by_match(paths):
                 yield (
                     f"    http-request set-var(txn.route) str({kind}) "
@@ -171,7 +171,7 @@ def _routes(spec: Spec) -> Iterator[str]:
                 )
     yield (
         f"    http-request set-var(txn.route) str({FIGURES}) "
-        f"if reads_metrics {{ method GET }} {{ path -m str {routes.METRICS} }}"
+        f"if reads_metrics {{ method GET }} {{ path -m str {proxy_routes.METRICS} }}"
     )
     closed = "!{ var(txn.route) -m found }"
     yield f"    http-request return status 403 {_answer(CLOSED)} if {closed}"
@@ -189,7 +189,7 @@ def _bodies(spec: Spec) -> Iterator[str]:
     too_large = (
         "invalid_request_error",
         f"The body has more than {spec.max_body_kib} KiB. Whoever runs this proxy can allow more: "
-        "max_body_kib.",
+        "max_body_kib of module proxy, or proxy_max_body_kib in a deploy.",
     )
     refuse = (
         f"    http-request return status 413 {_answer(too_large)} "

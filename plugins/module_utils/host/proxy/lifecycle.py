@@ -94,6 +94,12 @@ def held(proxy: Proxy) -> dict[str, dict[str, str]]:
     return {file: keys.held_in(proxy.folder / file) for file in Secrets({}, None).files}
 
 
+def kept(proxy: Proxy) -> Secrets:
+    """What its files of keys hold now."""
+    found = held(proxy)
+    return Secrets(found[configuration.KEYS], found[configuration.UPSTREAM_KEY].get(keys.UPSTREAM))
+
+
 def holds(proxy: Proxy, text: str) -> bool:
     """Whether a restart would find this configuration."""
     return private_files.holds(proxy.configuration, text)

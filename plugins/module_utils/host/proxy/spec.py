@@ -12,12 +12,13 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ...common import proxy_options
+from ...common.proxy_routes import Route
+from ...common.proxy_routes import of as routes_of
 from ..engines import registry
 from ..engines.engine import Engine
 from ..service import service
 from ..service.layout import NAME
-from .routes import Route
-from .routes import of as routes_of
 
 _CERTIFICATE = re.compile(r"/[^'\x00-\x1f\x7f]+")
 
@@ -78,10 +79,10 @@ class Spec(service.Spec):
     routes: list[dict[str, Any]]
     sends_key: bool
     agent_port: int
-    max_body_kib: int = 1024
-    silence_seconds: float = 1.0
-    stalled_seconds: float = 10.0
-    hung_seconds: float = 120.0
+    max_body_kib: int = proxy_options.DEFAULTS["max_body_kib"]
+    silence_seconds: float = proxy_options.DEFAULTS["silence_seconds"]
+    stalled_seconds: float = proxy_options.DEFAULTS["stalled_seconds"]
+    hung_seconds: float = proxy_options.DEFAULTS["hung_seconds"]
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no proxy could be."""
@@ -91,12 +92,8 @@ class Spec(service.Spec):
         _check_unlike("servers", [each.name for each in self.engines])
         if all(each.fallback for each in self.engines):
             raise ValueError("servers: one of them must be no fallback")
-        if not 1 <= self.max_body_kib <= 64 * 1024:
-            raise ValueError(f"max_body_kib: {self.max_body_kib} is not between 1 and 65536")
-        if not 0.5 <= self.silence_seconds <= self.stalled_seconds <= self.hung_seconds:
-            raise ValueError("0.5 <= silence_seconds <= stalled_seconds <= hung_seconds must hold")
         _check_port(self.agent_port)
-        routes_of(self.routes)
+        proxy_options.check(**{name: getattr(self, name) for name in proxy_options.DEFAULTS})
 
     @property
     def listens(self) -> tuple[Listener, ...]:

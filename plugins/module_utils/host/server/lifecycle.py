@@ -52,11 +52,16 @@ class Wanted(NamedTuple):
 
 
 def claim_ports(
-    layout: Layout, server: Server, host: str, port: int | None, proxy: Wanted | None = None
+    layout: Layout,
+    server: Server,
+    host: str,
+    port: int | None,
+    proxy: Wanted | None = None,
+    leaving: Sequence[Process] = (),
 ) -> tuple[int | None, int | None]:
     """As choose_ports, kept for this server until it is seen to start. Raises locks.Busy."""
     with locks.held(layout.locks / ".ports", CLAIM_SECONDS):
-        chosen = choose_ports(layout, server, host, port, proxy)
+        chosen = choose_ports(layout, server, host, port, proxy, leaving)
         own = (server.name, _of_proxy(server.name))
         claims = {name: claim for name, claim in _claims(layout).items() if name not in own}
         now = time.time()
@@ -67,20 +72,25 @@ def claim_ports(
 
 
 def choose_ports(
-    layout: Layout, server: Server, host: str, port: int | None, proxy: Wanted | None = None
+    layout: Layout,
+    server: Server,
+    host: str,
+    port: int | None,
+    proxy: Wanted | None = None,
+    leaving: Sequence[Process] = (),
 ) -> tuple[int | None, int | None]:
     """The ports of the server and of the proxy before it, where None is asked for as `auto`. None
     where no port is free, and for the proxy where there is none.
 
-    Clients keep the port that they know, whether a proxy comes or goes. No port of the one is ever
-    that of the other.
+    Clients keep the port that they know, whether a proxy comes or goes: what *leaving* processes
+    hold will be free. No port of the one is ever that of the other.
     """
     spec, own, reserved = server.spec(), server.processes(), _reserved(layout, server)
     known = spec.port if spec else None
     of_clients = (spec.proxy_port if spec else None) or known
     place = ports.loopback_for(host)
     if proxy is None:
-        return port or ports.choose(place, of_clients, own, reserved), None
+        return port or ports.choose(place, of_clients, [*own, *leaving], reserved), None
     ways = proxy.port or ports.choose(
         LOOPBACK,
         proxy.known or of_clients,

@@ -36,11 +36,11 @@ class Tending:
         """End the module with this message."""
         raise NotImplementedError
 
-    def choose_supervisor(self) -> Supervisor:
-        """The supervisor that is asked for, or that suits this host."""
+    def choose_supervisor(self, known: str = "") -> Supervisor:
+        """The supervisor that is known to keep it, that is asked for, or that suits this host."""
         try:
             return choice.choose(
-                self.params["supervisor"],
+                known or self.params["supervisor"],
                 self.service.layout,
                 self.params["supervisord_bin_dir"],
                 self.params["start_at_boot"],

@@ -80,9 +80,18 @@ _DISK_USD_PER_GB_MONTH, _HOURS_PER_MONTH = 0.10, 730.0
 _MARK_VARIABLE = "INFEROPS_MARK"
 #: Has the start script, in base 64.
 SCRIPT_VARIABLE = "INFEROPS_START"
-#: Its images start what they have by this command, which is replaced by one that runs our script
-#: first. The script is in a variable, for nobody knows how quotes in arguments are read.
-_COMMAND = f"bash -c 'echo ${SCRIPT_VARIABLE} | base64 -d | sh; exec /start.sh'"
+#: Its images start what they have by this script.
+START = "/start.sh"
+#: The script begins with nginx, which listens on all addresses and hands what comes to 8001 on to
+#: port 8000 of the loopback, and so on: a way past whatever stands before a server. This function
+#: goes before the command of that name in the script, which is left as it is.
+_WITHOUT_NGINX = "service() { case $1 in nginx) ;; *) command service $@;; esac; }"
+#: Replaces the image's own command, and runs our script first. That is in a variable, for nobody
+#: knows how quotes in arguments are read: there are none beside these two.
+_COMMAND = (
+    f"bash -c '{_WITHOUT_NGINX}; export -f service; "
+    f"echo ${SCRIPT_VARIABLE} | base64 -d | sh; exec {START}'"
+)
 #: What the release from the inside calls, with the key that RunPod puts into every pod and that is
 #: good for this pod alone. RUNPOD_API_BASE_URL is the official client's own override.
 _SELF_RELEASE = SelfRelease(

@@ -90,14 +90,27 @@ def pattern(route: Route) -> str:
 
 def of(asked: Iterable[Mapping[str, Any]]) -> tuple[Route, ...]:
     """Our own routes, and those that were asked for beside them. Raises ValueError."""
-    added = [
-        Route(str(each["method"]), str(each["path"]), bool(each.get("repeatable")))
-        for each in asked
-    ]
-    for route in added:
-        _check(route)
+    added = [_route(each) for each in asked]
     own = [route for route in ROUTES if route[:2] not in {each[:2] for each in added}]
     return (*own, *added)
+
+
+def _route(each: Mapping[str, Any]) -> Route:
+    """One that was asked for, by the fields that module proxy has. Raises ValueError."""
+    unknown = sorted(map(str, set(each) - set(Route._fields)))
+    if unknown:
+        raise ValueError(
+            f"a route has {', '.join(Route._fields)}, and nothing by the name {unknown[0]!r}"
+        )
+    for needed in ("method", "path"):
+        if not each.get(needed):
+            raise ValueError(f"a route of them has no {needed}")
+    repeatable = each.get("repeatable")
+    if repeatable not in (None, True, False):
+        raise ValueError(f"repeatable: {repeatable!r} is neither true nor false")
+    route = Route(str(each["method"]), str(each["path"]), bool(repeatable))
+    _check(route)
+    return route
 
 
 def _check(route: Route) -> None:
