@@ -402,6 +402,7 @@ _OWN_VARIABLES = {
     "port": "inferops_server_port",
     "served-model-name": "inferops_served_model_name",
     "api-key": "inferops_server_api_key",
+    "hf-repo": "inferops_model",
 }
 
 
@@ -431,14 +432,15 @@ class Judged:
 
 
 def judged_options(values: Mapping[str, Any]) -> Judged:
-    """Those options of the server that its engine does not know, of vLLM no release which these
-    variables lead to."""
+    """What the engine would refuse of these variables, above all options that it does not know, of
+    vLLM no release which they lead to."""
     arguments = values.get("inferops_server_arguments") or {}
     extra_args = values.get("inferops_server_extra_args") or ()
     engine = spelling(values.get("inferops_engine") or DEFAULT)
     if engine.complaints:
         told = engine.complaints(arguments, extra_args)
-        return Judged(tuple(f"inferops_server_{one}." for one in told))
+        refusals = engine.refusals(values) if engine.refusals else ()
+        return Judged((*refusals, *(f"inferops_server_{one}." for one in told)))
     if not engine.tables:
         return Judged()
     version = spelled(values.get("inferops_vllm_version") or "auto")

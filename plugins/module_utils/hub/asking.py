@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..common.answers import parse, within
 from .hub import MODEL_NAME, File, Hub, HubError, Listing
 from .options import HUB_OPTIONS, make_hub
-from .selection import is_weights, needed
+from .selection import is_weights, needed, unusable
 
 MODEL_INFO_OPTIONS: dict[str, Any] = {
     "model": {"type": "str", "required": True},
@@ -105,6 +105,9 @@ def model_info(given: dict[str, Any]) -> dict[str, Any]:
         return _failed(str(error), failure=failure)
     except ValueError as error:
         return _failed(str(error))
+    refusal = unusable(given["model"], told.files, given["include"], given["weights_format"])
+    if refusal:
+        return _failed(refusal)
     return {
         "reachable": True,
         "note": None,

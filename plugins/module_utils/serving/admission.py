@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..common.vllm_words import having
 from .engine_options import EngineOptions
 from .engines.registry import spelling
+from .engines.spelling import Spelling
 from .given import given_options
 
 USUAL_CONNECTIONS = 1024
@@ -42,7 +43,7 @@ def behind_proxy(
     Raises ValueError naming an option that is none."""
     words = spelling(engine)
     if not words.tables:
-        return Admission(USUAL_CONNECTIONS, {})
+        return Admission(_seats(words, arguments, extra_args), {})
     given, _unread = given_options(arguments, extra_args)
     options = EngineOptions.read(given)
     at_once = options.max_num_seqs
@@ -51,3 +52,10 @@ def behind_proxy(
     has_bound = stack.get("vllm_version") in having(f"--{bound.replace('_', '-')}")
     held = max(seats * HELD_PER_CONNECTION, LEAST_HELD)
     return Admission(seats, {bound: held} if has_bound else {})
+
+
+def _seats(words: Spelling, arguments: Mapping[str, Any], extra_args: Sequence[str]) -> int:
+    """How many requests an engine that no table is about works on at once, by its own words."""
+    given = words.asked(arguments, extra_args) if words.asked else {}
+    told = int(words.number(given, "requests_at_once"))
+    return told if told > 0 else int(words.usual.get("requests_at_once", USUAL_CONNECTIONS))

@@ -42,6 +42,9 @@ class Spelling(NamedTuple):
         which option. Where they are not, nothing is computed and no option is refused by them.
     complaints: what it does not take of arguments and words, where that does not depend on its
         release; what the tables know, they refuse.
+    refusals: why it cannot serve a play with these variables, by their names, one sentence each.
+    asked: what arguments and words ask for, by the engine's own names; of those that are none,
+        raises ValueError.
     roles: what installs it, in order; the last one's tasks `whole` do all that is left.
     weights_format: what it loads of a model that is there in several formats.
     plan: which build of it a host gets, from the host and the accelerator; raises PlanImpossible.
@@ -60,6 +63,8 @@ class Spelling(NamedTuple):
     proof: str = ""
     tables: bool = False
     complaints: Callable[..., Iterable[str]] | None = None
+    refusals: Callable[[Mapping[str, Any]], Iterable[str]] | None = None
+    asked: Callable[..., Mapping[str, Any]] | None = None
     roles: tuple[str, ...] = ()
     weights_format: str = "safetensors"
     plan: Callable[..., dict[str, Any]] | None = None

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from ....common import llama_words
+from ....common import gguf_names, llama_words
 from ....common.server_words import refused
 from ...machine.files import MANIFEST, read_json
 from ..engine import Wish
@@ -24,7 +24,6 @@ ROOT = Path(__file__).parents[PACKAGE.count(".") + 1]
 """The folder from which PROGRAM is imported."""
 
 SUFFIX = ".gguf"
-_LATER_PART = re.compile(r"-(?!00001-of-)\d{5}-of-\d{5}\.gguf$")
 _PROJECTOR = re.compile(r"mmproj[^/]*$", re.IGNORECASE)
 
 
@@ -36,6 +35,9 @@ def build_command(wish: Wish) -> list[str]:
         raise ValueError(f"{refusal}.")
     asked = llama_words.spelled(wish.arguments)
     given = llama_words.read([*asked, *wish.extra_args])
+    names = wish.served_model_names or (wish.model,)
+    for refusal in llama_words.misnamed(names):
+        raise ValueError(f"served_model_name: {refusal}.")
     model, projector = model_files(wish.model)
     command = [wish.python, "-m", PROGRAM, "--model", model]
     if projector and all(setting.option.name != "mmproj" for setting in given):
@@ -46,7 +48,7 @@ def build_command(wish: Wish) -> list[str]:
         "--port",
         str(wish.port),
         "--alias",
-        ",".join(wish.served_model_names or (wish.model,)),
+        ",".join(names),
     ]
     return [*command, *asked, *wish.extra_args]
 
@@ -65,9 +67,7 @@ def model_files(model: str) -> tuple[str, str | None]:
     if not place.is_dir():
         return model, _only(filter(_PROJECTOR.search, _downloaded_with(place)))
     files = [str(file) for file in sorted(place.glob(f"**/*{SUFFIX}")) if file.is_file()]
-    models = [
-        file for file in files if not _PROJECTOR.search(file) and not _LATER_PART.search(file)
-    ]
+    models = [file for file in files if not _PROJECTOR.search(file) and gguf_names.is_first(file)]
     if len(models) != 1:
         found = f"{len(models)} models: {', '.join(models)}" if models else "no GGUF file"
         raise ValueError(f"model: {model} holds {found}. Give the path of one file.")

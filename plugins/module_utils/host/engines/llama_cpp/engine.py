@@ -12,7 +12,7 @@ from typing import Any
 from ....common import llama_words
 from ....common.private_files import private_folder
 from .. import openai_api
-from ..client import Client
+from ..client import Busy, Client, NoAnswer
 from ..engine import Engine, Sample, Verdict, Wish
 from . import metrics, phases, serve
 from .command import ROOT, build_command
@@ -24,6 +24,8 @@ class LlamaCpp(Engine):
     name = "llama_cpp"
     title = "llama.cpp"
     key_variable = serve.KEY_VARIABLE
+    # A batch is 2048 tokens of a prompt: so many at 3.4 a second, from the host's memory.
+    step_seconds = 600
     parts = ("llama_cpp",)
 
     def command(self, wish: Wish) -> list[str]:
@@ -62,7 +64,12 @@ class LlamaCpp(Engine):
         return openai_api.ask(check, client, name, seconds)
 
     def sample(self, client: Client, seconds: float) -> Sample:
-        answer = client.fetch("GET", "/metrics", seconds=seconds)
+        try:
+            answer = client.fetch("GET", "/metrics", seconds=seconds)
+        except NoAnswer as error:
+            # They wait for the batch that is computed; this does not (tools/server/server.cpp).
+            client.call("GET", "/health", seconds=seconds)
+            raise Busy(f"{error}, while /health answers: it works on a batch") from error
         return metrics.parse(answer.decode(errors="replace"))
 
     def compiled(self, environment: Mapping[str, str]) -> dict[str, Path]:

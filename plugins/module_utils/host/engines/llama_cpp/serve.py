@@ -30,7 +30,12 @@ BEFORE = ("--no-ui", "--parallel", "-1")
 """What is asked for unless the command line says otherwise: a page has no place on an endpoint, and
 as many requests at once as llama-server takes."""
 
-_WORDS = {"on": "ENABLED", "off": "DISABLED", "dio": "DIRECT_IO"}
+_WORDS = {
+    ("llama_flash_attn_type", "on"): "enabled",
+    ("llama_flash_attn_type", "off"): "disabled",
+    ("llama_load_mode", "dio"): "direct_io",
+}
+"""Choices that the library calls otherwise."""
 _STATES = {"on": 1, "off": 0, "auto": -1}
 
 
@@ -54,7 +59,7 @@ def main(command: list[str]) -> int:
     try:
         for setting in settings:
             put(xllamacpp, params, setting)
-    except (AttributeError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, OSError, OverflowError, TypeError, ValueError) as error:
         return _failed(f"these options are not taken: {error}")
     key = os.environ.get(KEY_VARIABLE)
     if key:
@@ -102,8 +107,8 @@ def _value(xllamacpp: Any, setting: Setting) -> Any:
     if setting.option.name == "alias":
         return set(value)
     if kind in llama_words.CHOICES:
-        words = _WORDS.get(value, value).upper().replace("+", "_").replace("-", "_")
-        return getattr(getattr(xllamacpp, kind), f"{kind.upper()}_{words}")
+        words = _WORDS.get((kind, value), value).replace("+", "_").replace("-", "_")
+        return getattr(getattr(xllamacpp, kind), f"{kind}_{words}".upper())
     return value
 
 
