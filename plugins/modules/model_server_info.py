@@ -41,7 +41,8 @@ options:
       - How to find out whether a server that runs still gets on with its work.
       - V(quick) reads its metrics, for some seconds. Requests without any progress are proof that
         it hangs; a server that is idle stays V(unproven).
-      - V(canary) asks an idle server for a completion besides.
+      - V(canary) asks an idle server for a completion besides, and waits for the end of a step in
+        which it gives no figures, where its engine may take so long.
     type: str
     choices: [none, quick, canary]
     default: none

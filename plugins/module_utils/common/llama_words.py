@@ -346,7 +346,7 @@ def _each_as_json(text: str) -> dict[str, str]:
         given = None
     if not isinstance(given, dict):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no JSON of a mapping, such as {{\"enable_thinking\": false}}"
+            f'{text!r} is no JSON of a mapping, such as {{"enable_thinking": false}}'
         )
     return {name: json.dumps(value) for name, value in given.items()}
 

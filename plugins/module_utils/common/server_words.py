@@ -60,9 +60,10 @@ def refused(
 
 
 def _misplaced(where: str, option: str, given: str, instead: Mapping[str, str]) -> Iterator[str]:
+    option = _SHORT.get(option, option)
     # An engine takes the beginning of a name for the name.
     meant = (name for name in (_TOKEN, *instead) if name.startswith(option))
-    option = _SHORT.get(option) or (next(meant, option) if len(option) > 1 else option)
+    option = next(meant, option) if len(option) > 1 else option
     if option == _TOKEN:
         yield (
             f"{where}: {given!r} would show the token to everybody on the host. Set HF_TOKEN in "

@@ -91,7 +91,8 @@ def in_time(hub: Hub, given: dict[str, Any], ask_hub: Callable[[], Answer]) -> A
 
 
 def model_info(given: dict[str, Any]) -> dict[str, Any]:
-    """The result of the module, which documents it. Under `failed` whether there is no model."""
+    """The result of the module, which documents it. Under `failed` whether there is no model that
+    a server could load."""
     if not MODEL_NAME.fullmatch(given["model"]):
         return _failed(f"model: {given['model']!r} is not organisation/name of a hub.")
     try:
