@@ -323,7 +323,7 @@ def _whole(text: str, possible: range = _INT32) -> int:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not number.is_integer() or number not in possible:
+    if not number.is_integer() or int(number) not in possible:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no whole number from {possible[0]} to {possible[-1]}"
         )

@@ -185,4 +185,12 @@ MUTATIONS = (
         "return Admission(USUAL_CONNECTIONS, {})",
         ("tests/unit/serving/test_admission.py::test_llama_cpp_gets_as_many_as_it_has_slots",),
     ),
+    Mutation(
+        "llama-options-not-tried",
+        "a server is ended for options with which the next one dies",
+        f"{HOST}/engines/llama_cpp/command.py",
+        "    if serve.NOT_TAKEN in last:\n",
+        "    if not last:\n",
+        (f"{ENGINE}::test_what_the_real_library_refuses_ends_no_server",),
+    ),
 )

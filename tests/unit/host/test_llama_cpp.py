@@ -459,6 +459,15 @@ def test_a_real_one_that_cannot_start_says_why(
     assert result["failure"]["cause_id"] == cause
 
 
+def test_what_the_real_library_refuses_ends_no_server(serve: Call, server: Server) -> None:
+    pid = serve()["server"]["pid"]
+    refused = serve(arguments={"chat_template_file": "/nowhere.jinja"})
+    assert refused["failed"]
+    assert "/nowhere.jinja" in refused["msg"]
+    assert "Nothing was started or stopped" in refused["msg"]
+    assert [process.pid for process in server.processes()] == [pid]
+
+
 def test_a_file_that_is_cut_short_is_told_by_the_real_one(serve: Call, model: Path) -> None:
     model.write_bytes(model.read_bytes()[:100_000])
     assert serve()["failure"]["cause_id"] == "gguf_damaged"

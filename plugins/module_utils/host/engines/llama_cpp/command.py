@@ -9,20 +9,24 @@ this file, in the launcher's folder on the host, and finds what it imports by PY
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ....common import gguf_names, llama_words
 from ....common.server_words import refused
 from ...machine.files import MANIFEST, read_json
-from ..engine import Wish
+from ..engine import Verdict, Wish
+from . import serve
 
 PACKAGE = __name__.rpartition(".")[0]
 PROGRAM = f"{PACKAGE}.serve"
 ROOT = Path(__file__).parents[PACKAGE.count(".") + 1]
 """The folder from which PROGRAM is imported."""
 
+MOST_SECONDS = 60.0
 SUFFIX = ".gguf"
 _PROJECTOR = re.compile(r"mmproj[^/]*$", re.IGNORECASE)
 
@@ -51,6 +55,30 @@ def build_command(wish: Wish) -> list[str]:
         ",".join(names),
     ]
     return [*command, *asked, *wish.extra_args]
+
+
+def check(command: list[str], environment: Mapping[str, str]) -> Verdict:
+    """Would the installed library take this command line? It is asked, in a process of its own."""
+    asked = [*command[:3], serve.ONLY_CHECKED, *command[3:]]
+    try:
+        done = subprocess.run(
+            asked,
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=MOST_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Verdict(None, f"not checked: {error}")
+    last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+    if serve.NOT_TAKEN in last:
+        return Verdict(last, "refused")
+    if done.returncode:
+        return Verdict(None, f"not checked: it ended with status {done.returncode}: {last}")
+    return Verdict(None, "accepted by the library that is installed")
 
 
 def model_files(model: str) -> tuple[str, str | None]:

@@ -15,7 +15,7 @@ from .. import openai_api
 from ..client import Busy, Client, NoAnswer
 from ..engine import Engine, Sample, Verdict, Wish
 from . import metrics, phases, serve
-from .command import ROOT, build_command
+from .command import ROOT, build_command, check
 
 
 class LlamaCpp(Engine):
@@ -50,12 +50,11 @@ class LlamaCpp(Engine):
     def check_options(
         self, wish: Wish, environment: Mapping[str, str], memory: Path, keep: bool
     ) -> Verdict:
-        """Every command line was read by our own parser when it was made: see `command`."""
         try:
-            build_command(wish)
+            command = build_command(wish)
         except ValueError as error:
             return Verdict(str(error), "refused")
-        return Verdict(None, "accepted by the parser that its program reads them with")
+        return check(command, environment)
 
     def progress(self, log: str) -> str:
         return phases.current(log) or "importing llama.cpp"
