@@ -199,6 +199,9 @@ REMEDIES = {
     )
 }
 
+AT_WORK = ("serving", "busy")
+"""What is left alone."""
+
 BY_HEALTH: dict[str, tuple[str, ...]] = {
     "starting": ("wait",),
     "hung": ("restart", "reset_gpu", "clear_caches"),
@@ -525,7 +528,7 @@ def plan(
     arguments, environment, servers, needs (what stands in its way, empty when nothing does).
     """
     known = Situation(**situation)
-    if known.health in ("serving", "busy"):
+    if known.health in AT_WORK:
         return []
     names = remedies_for(known)
     steps = [step for name in names for step in _steps(REMEDIES[name], known)]

@@ -193,4 +193,12 @@ MUTATIONS = (
         "    if not last:\n",
         (f"{ENGINE}::test_what_the_real_library_refuses_ends_no_server",),
     ),
+    Mutation(
+        "llama-other-release-planned",
+        "check mode and the estimate tell of another llama.cpp than is installed",
+        "roles/rent/tasks/needs.yml",
+        "inferops_accelerator, inferops_engine_version) }}",
+        "inferops_accelerator) }}",
+        (f"{BUILDS}::test_every_plan_of_a_play_is_of_the_release_that_is_asked_for",),
+    ),
 )

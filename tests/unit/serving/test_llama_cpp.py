@@ -17,6 +17,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common import lock
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 
 LLAMA = "llama_cpp"
+MODEL = "roles/rent/tasks/model.yml"
 HOST = {"driver_version": "580.95.05", "glibc_version": "2.35", "compute_capability": ["8.9"]}
 
 
@@ -116,7 +117,8 @@ def test_every_plan_of_a_play_is_of_the_release_that_is_asked_for() -> None:
         if "inferops.gpu.engine_plan(" in line
     ]
     assert len(plans) >= 4
-    asked = ("inferops_engine_version", "llama_cpp_version", "**plan_wish")
+    asked = ("inferops_engine_version", "llama_cpp_version", "**plan_wish", "**rent_releases")
     assert [line for line in plans if not any(word in line for word in asked)] == []
-    wish = (root / "playbooks" / "tasks" / "plan.yml").read_text()
-    assert 'plan_wish: {version: "{{ inferops_engine_version }}"' in wish
+    for file, name in (("playbooks/tasks/plan.yml", "plan_wish"), (MODEL, "rent_releases")):
+        wish = f'{name}: {{version: "{{{{ inferops_engine_version }}}}"'
+        assert wish in (root / file).read_text()
