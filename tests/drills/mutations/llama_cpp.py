@@ -201,4 +201,15 @@ MUTATIONS = (
         "inferops_accelerator) }}",
         (f"{BUILDS}::test_every_plan_of_a_play_is_of_the_release_that_is_asked_for",),
     ),
+    Mutation(
+        "llama-other-release-shown",
+        "a dry run tells of another llama.cpp than is installed",
+        "playbooks/tasks/plan.yml",
+        'version: "{{ inferops_engine_version }}", ',
+        "",
+        (
+            "tests/unit/plugins/test_check_variables.py"
+            "::test_a_dry_run_tells_of_the_llama_cpp_that_is_asked_for",
+        ),
+    ),
 )
