@@ -37,16 +37,16 @@ options:
     type: raw
     required: true
   arguments:
-    description: Options of vLLM, as role P(inferops.gpu.launch#role) takes them.
+    description: Options of the engine, as role P(inferops.gpu.launch#role) takes them.
     type: dict
     default: {}
   extra_args:
     description:
-      - Further words of vLLM's command line. Those that decide how much memory is taken count as
-        O(arguments) do, and win over them, shortened or with dots as well. With C(--config), which
-        may say anything, the answer is V(unknown), here and in O(arguments). What a draft
-        (C(--speculative-config)) or adapters (C(--enable-lora)) take is estimated. Where nothing
-        tells how large a draft is, the answer is V(unknown) or V(no).
+      - Further words of the engine's command line. Of vLLM those that decide how much memory is
+        taken count as O(arguments) do, and win over them, shortened or with dots as well. With
+        C(--config), which may say anything, the answer is V(unknown), here and in O(arguments).
+        What a draft (C(--speculative-config)) or adapters (C(--enable-lora)) take is estimated.
+        Where nothing tells how large a draft is, the answer is V(unknown) or V(no).
     type: list
     elements: str
     default: []

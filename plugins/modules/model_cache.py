@@ -179,6 +179,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.hub.selection import 
     SAFETENSORS,
     model_file,
     needed,
+    unusable,
 )
 
 LOOK_EVERY_SECONDS = 0.5
@@ -265,23 +266,15 @@ class Run:
             self.require_whole(copy.folder)
             self.exit(copy, commit, path=self.path_of(copy, copy.manifest()))
 
-    def without_files(self, model: str) -> str:
-        """Why there is nothing to download."""
-        if self.params["weights_format"] == GGUF and not self.params["include"]:
-            return (
-                f"{model} has no GGUF file: name a model that has, such as one that ends with "
-                "-GGUF, or serve it with another engine (inferops_engine)."
-            )
-        return f"No file of {model} fits include and exclude: change them."
-
     def obtain(self, hub: Hub, store: Store) -> None:
         """Ask the hub, and download what is lacking unless this is a dry run."""
         model, revision = self.params["model"], self.params["revision"]
         listing = patiently(lambda: hub.listing(model, revision))
-        patterns = self.params["include"], self.params["exclude"]
-        files = needed(listing.files, *patterns, self.params["weights_format"])
-        if not files:
-            raise StoreError(self.without_files(listing.model))
+        include, weights_format = self.params["include"], self.params["weights_format"]
+        files = needed(listing.files, include, self.params["exclude"], weights_format)
+        refusal = unusable(listing.model, files, include, weights_format)
+        if refusal:
+            raise StoreError(refusal)
         copy = store.copy(listing.commit)
         path = self.path_of(copy, [file.name for file in files])
         lacking = copy.lacking(files)

@@ -55,11 +55,11 @@ options:
         controller.
     type: raw
   arguments:
-    description: Options of vLLM, as role P(inferops.gpu.launch#role) takes them.
+    description: Options of the engine, as role P(inferops.gpu.launch#role) takes them.
     type: dict
     default: {}
   extra_args:
-    description: Further words of vLLM's command line.
+    description: Further words of the engine's command line.
     type: list
     elements: str
     default: []

@@ -10,8 +10,8 @@ module: model_info
 short_description: Ask a model hub whether a model can be had, and how large it is
 version_added: "0.1.0"
 description:
-  - Fails when the hub says that the model is gated, private or missing, with what to change. So a
-    deploy can be refused before a host is rented.
+  - Fails when the hub says that the model is gated, private or missing, or has no files that a
+    server could load, with what to change. So a deploy can be refused before a host is rented.
   - A hub that does not answer is no failure. RV(reachable) is then false and RV(note) says why.
 author:
   - inferops.gpu contributors (@inferops)

@@ -726,7 +726,8 @@ class Run(Tending):
         return seen["phase"] == "running" and self.completion(spec) is not None
 
     def completion(self, spec: Spec) -> str | None:
-        answer = spec.ask(self.server.processes(), QUICK_COMPLETION_SECONDS)
+        seconds = max(QUICK_COMPLETION_SECONDS, spec.runs_on.step_seconds)
+        answer = spec.ask(self.server.processes(), seconds)
         return answer.completion if answer.waiting_for is None else None
 
     def without_proxy(self) -> dict[str, Any]:

@@ -41,7 +41,8 @@ options:
       - How to find out whether a server that runs still gets on with its work.
       - V(quick) reads its metrics, for some seconds. Requests without any progress are proof that
         it hangs; a server that is idle stays V(unproven).
-      - V(canary) asks an idle server for a completion besides.
+      - V(canary) asks an idle server for a completion besides, and waits for the end of a step in
+        which it gives no figures, where its engine may take so long.
     type: str
     choices: [none, quick, canary]
     default: none
@@ -292,9 +293,11 @@ servers:
           command: VLLM::EngineCore
     health:
       description:
-        - C(state) is V(serving), V(unproven), V(hung), V(not_answering), V(starting) or
+        - C(state) is V(serving), V(unproven), V(busy), V(hung), V(not_answering), V(starting) or
           V(not_running), and C(reason) says why. V(unproven) means that it answers, and that
-          nothing shows whether it can generate.
+          nothing shows whether it can generate. V(busy) means that it answers, and gives no
+          figures because it works on a long step; O(health_check=canary) waits for the end of
+          that.
         - The figures are those of its metrics, null where its version does not publish them.
         - C(gpus) is what the driver tells about load, heat, memory and throttling, empty where it
           does not.
@@ -427,7 +430,7 @@ def warning(server: Server, found: dict[str, Any]) -> str:
 def is_well(seen: dict[str, Any]) -> bool:
     """Whether it runs and nothing speaks against it."""
     state = seen.get("health", {}).get("state", "serving")
-    return seen["phase"] == "running" and state in ("serving", "unproven")
+    return seen["phase"] == "running" and state in ("serving", "unproven", "busy")
 
 
 def memory_before_mib(layout: Layout, server: Server) -> dict[str, int]:

@@ -158,7 +158,8 @@ options:
   hung_seconds:
     description:
       - After how long without an answer or without a token an engine is called hung. What waits for
-        it is ended, and it gets nothing until it is back. The longest prompt must take less.
+        it is ended, and it gets nothing until it is back. The longest prompt must take less. An
+        engine whose single steps may take longer, as llama.cpp's, has at least such a step's time.
     type: float
     default: 120
   supervisor:

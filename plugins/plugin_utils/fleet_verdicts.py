@@ -55,6 +55,7 @@ HOSTS = {
 SERVERS = {
     "serving": (OK, "serving", ""),
     "unproven": (OK, "unproven", "A completion proves it: -e status_health_check=canary."),
+    "busy": (OK, "busy", "Whether it hangs: -e status_health_check=canary."),
     "hung": (BAD, "hung", _RECOVER),
     "not_answering": (BAD, "not answering", _RECOVER),
     "starting": (BUSY, "starting", ""),

@@ -438,6 +438,7 @@ _OWN_VARIABLES = {
     "port": "inferops_server_port",
     "served-model-name": "inferops_served_model_name",
     "api-key": "inferops_server_api_key",
+    "hf-repo": "inferops_model",
 }
 
 
@@ -459,10 +460,9 @@ def _no_server(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def judged_options(values: Mapping[str, Any]) -> Judged:
-    """Those options of the server that its engine does not know, of no release which these
-    variables lead to."""
-    told = knowledge(values.get("inferops_engine") or DEFAULT).judged(values)
-    return told._replace(complaints=tuple(f"inferops_server_{one}" for one in told.complaints))
+    """What the engine would refuse of these variables, above all options that no release knows
+    which they lead to."""
+    return knowledge(values.get("inferops_engine") or DEFAULT).judged(values)
 
 
 def _complaint(name: str, option: Mapping[str, Any], value: Any, told: list[str]) -> str:

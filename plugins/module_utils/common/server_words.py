@@ -23,9 +23,12 @@ OWN_OPTIONS = {
     "port": "option 'port'",
     "served-model-name": "option 'served_model_name'",
     "api-key": "option 'api_key'",
+    "hf-repo": "option 'model'",
 }
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*(\.[A-Za-z0-9_.-]+)?\+?")
 _TOKEN = "hf-token"
+_SHORT = {"hf": "hf-repo", "hfr": "hf-repo", "hft": _TOKEN}
+"""Other names of llama-server for what is told here."""
 
 
 def port_of(told: object) -> int | None:
@@ -67,6 +70,7 @@ def refused(
 
 
 def _misplaced(where: str, option: str, given: str, instead: Mapping[str, str]) -> Iterator[str]:
+    option = _SHORT.get(option, option)
     # An engine takes the beginning of a name for the name.
     meant = (name for name in (_TOKEN, *instead) if name.startswith(option))
     option = next(meant, option) if len(option) > 1 else option

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..common.answers import parse, within
 from .hub import MODEL_NAME, File, Hub, HubError, Listing
 from .options import HUB_OPTIONS, make_hub
-from .selection import is_weights, needed
+from .selection import is_weights, needed, unusable
 
 MODEL_INFO_OPTIONS: dict[str, Any] = {
     "model": {"type": "str", "required": True},
@@ -91,7 +91,8 @@ def in_time(hub: Hub, given: dict[str, Any], ask_hub: Callable[[], Answer]) -> A
 
 
 def model_info(given: dict[str, Any]) -> dict[str, Any]:
-    """The result of the module, which documents it. Under `failed` whether there is no model."""
+    """The result of the module, which documents it. Under `failed` whether there is no model that
+    a server could load."""
     if not MODEL_NAME.fullmatch(given["model"]):
         return _failed(f"model: {given['model']!r} is not organisation/name of a hub.")
     try:
@@ -105,6 +106,9 @@ def model_info(given: dict[str, Any]) -> dict[str, Any]:
         return _failed(str(error), failure=failure)
     except ValueError as error:
         return _failed(str(error))
+    refusal = unusable(given["model"], told.files, given["include"], given["weights_format"])
+    if refusal:
+        return _failed(refusal)
     return {
         "reachable": True,
         "note": None,

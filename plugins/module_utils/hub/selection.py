@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from ..common import gguf_names
 from .hub import File
 
 WEIGHTS = ("*.safetensors",)
@@ -26,8 +27,6 @@ PREFERRED = ("q4_k_m", "q8_0")
 """The quantisation that is taken of a model which is there in many, the best first: llama.cpp takes
 the first of them, too. Where there is none of them it is the first by name."""
 
-_PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
-_FIRST_PART = "-00001-of-"
 _PROJECTOR = re.compile(r"mmproj", re.IGNORECASE)
 _HALF = re.compile(r"(?<!b)f16", re.IGNORECASE)
 
@@ -69,7 +68,7 @@ def model_file(names: Iterable[str]) -> str:
     Raises ValueError where there is none, or several.
     """
     found = [name for name in sorted(names) if _fits(name, (f"*.{GGUF}",))]
-    models = [name for name in found if not _PROJECTOR.search(name) and _is_first(name)]
+    models = [name for name in found if not _PROJECTOR.search(name) and gguf_names.is_first(name)]
     if len(models) == 1:
         return models[0]
     told = f"several models: {', '.join(models)}" if models else "no GGUF file"
@@ -78,9 +77,24 @@ def model_file(names: Iterable[str]) -> str:
     )
 
 
-def _is_first(name: str) -> bool:
-    part = _PART.search(name)
-    return part is None or part[0].startswith(_FIRST_PART)
+def unusable(
+    model: str, files: Iterable[File], included: Sequence[str], weights_format: str
+) -> str:
+    """Why no server could load these files, which `needed` has chosen of a model; else empty."""
+    names = [file.name for file in files]
+    if not names and weights_format == GGUF and not included:
+        return (
+            f"{model} has no GGUF file: name a model that has, such as one that ends with -GGUF, "
+            "or serve it with another engine (inferops_engine)."
+        )
+    if not names:
+        return f"No file of {model} fits include and exclude: change them."
+    try:
+        if weights_format == GGUF:
+            model_file(names)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _one_gguf(files: Sequence[File]) -> list[File]:
@@ -89,7 +103,7 @@ def _one_gguf(files: Sequence[File]) -> list[File]:
     models: dict[str, list[File]] = {}
     for file in found:
         if file not in projectors:
-            models.setdefault(_PART.sub("", file.name), []).append(file)
+            models.setdefault(gguf_names.whole(file.name), []).append(file)
     chosen = min(models, key=_rank, default="")
     # Those of half precision are what every GPU and CPU computes with.
     projectors.sort(key=lambda file: not _HALF.search(file.name))

@@ -197,6 +197,9 @@ REMEDIES = {
     )
 }
 
+AT_WORK = ("serving", "busy")
+"""What is left alone."""
+
 BY_HEALTH: dict[str, tuple[str, ...]] = {
     "starting": ("wait",),
     "hung": ("restart", "reset_gpu", "clear_caches"),
@@ -517,13 +520,13 @@ WORKED_OUT: dict[str, Callable[[Situation], list[Change]]] = {
 def plan(
     situation: Mapping[str, Any], tried: tuple[str, ...] = (), max_steps: int = 6
 ) -> list[dict[str, Any]]:
-    """The steps to try, in order, at most so many; empty for a server that serves.
+    """The steps to try, in order, at most so many; empty for a server that is at work.
 
     Each has id, key (the same for the same step with the same values), why, do, model, port,
     arguments, environment, servers, needs (what stands in its way, empty when nothing does).
     """
     known = Situation(**situation)
-    if known.health == "serving":
+    if known.health in AT_WORK:
         return []
     names = remedies_for(known)
     steps = [step for name in names for step in _steps(REMEDIES[name], known)]

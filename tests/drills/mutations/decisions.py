@@ -72,7 +72,7 @@ MUTATIONS = (
         "healthy-server-mended",
         "a server that serves is ended",
         f"{SERVING}/remedies.py",
-        'if known.health == "serving":',
+        "if known.health in AT_WORK:",
         "if False:",
         (f"{RECOVERY}::test_a_server_that_serves_is_left_alone",),
     ),

@@ -14,6 +14,8 @@ MODELS = "tests/unit/host/test_model_cache.py"
 SERVE = f"{HOST}/engines/llama_cpp/serve.py"
 PLAN = "plugins/module_utils/serving/engines/llama_cpp/engine.py"
 WORDS = "plugins/module_utils/common/engines/llama_cpp/words.py"
+WISHES = f"{BUILDS}::test_what_it_can_never_serve_is_refused_before_anything_is_rented"
+READ = f"{ENGINE}::test_values_are_read_as_people_write_them"
 CHOSEN = f"{MODELS}::test_of_many_quantisations_one_is_downloaded_and_its_file_is_told"
 
 MUTATIONS = (
@@ -88,5 +90,126 @@ MUTATIONS = (
         "    return [*models.get(chosen, []), *projectors[:1]] if models else []\n",
         "    return [*(one for each in models.values() for one in each), *projectors]\n",
         (CHOSEN,),
+    ),
+    Mutation(
+        "llama-kwargs-as-they-are",
+        "a start with template arguments ends the server that served",
+        WORDS,
+        "    return {name: json.dumps(value) for name, value in given.items()}\n",
+        "    return dict(given)\n",
+        (READ,),
+    ),
+    Mutation(
+        "llama-seed-below-zero",
+        "llama-server's own default ends the server that served",
+        WORDS,
+        "return _whole(text, _UINT32) % 2**32",
+        "return _whole(text, _UINT32)",
+        (READ,),
+    ),
+    Mutation(
+        "llama-one-word-for-all-kinds",
+        "a choice that llama-server has ends the server that served",
+        SERVE,
+        '_WORDS.get((kind, value), value).replace("+"',
+        '_WORDS.get(("llama_flash_attn_type", value), value).replace("+"',
+        (f"{ENGINE}::test_the_real_library_takes_every_option_and_every_choice",),
+    ),
+    Mutation(
+        "llama-batch-as-silence",
+        "recover ends a server that computes a long batch, with its requests",
+        f"{HOST}/engines/llama_cpp/engine.py",
+        '            client.call("GET", "/health", seconds=seconds)\n',
+        '            client.call("GET", "/metrics", seconds=seconds)\n',
+        (f"{ENGINE}::test_one_that_computes_a_batch_is_busy_and_a_frozen_one_is_not",),
+    ),
+    Mutation(
+        "llama-batch-is-hung-at-once",
+        "recover ends a server at its batch, because a look takes less long",
+        f"{HOST}/server/health.py",
+        'spec.runs_on.step_seconds if mode == "canary" else 0',
+        "0",
+        (
+            f"{ENGINE}::test_a_long_step_is_told_at_a_glance_and_waited_for_before_anything_is_"
+            "ended",
+        ),
+    ),
+    Mutation(
+        "gguf-first-part-is-all",
+        "a large model in parts is ended while it loads",
+        f"{HOST}/server/start_limit.py",
+        "    if not gguf_names.is_part(file.name):\n",
+        "    if file:\n",
+        (
+            "tests/unit/host/test_start_limit.py"
+            "::test_all_parts_of_a_model_count_that_is_loaded_by_its_first",
+        ),
+    ),
+    Mutation(
+        "llama-wishes-after-renting",
+        "a host is rented for a wish that llama.cpp can never fulfil",
+        "plugins/plugin_utils/variables.py",
+        "engine.refusals(values) if engine.refusals else ()",
+        "()",
+        (WISHES,),
+    ),
+    Mutation(
+        "llama-any-release",
+        "a host is rented for a release that is none",
+        PLAN,
+        "    if not _RELEASE.fullmatch(version):\n",
+        "    if not version:\n",
+        (WISHES,),
+    ),
+    Mutation(
+        "gguf-none-and-rented",
+        "a host is rented for a model without a file to load",
+        "plugins/module_utils/hub/asking.py",
+        "    if refusal:\n",
+        "    if refusal is None:\n",
+        (f"{MODELS}::test_what_no_server_could_load_is_refused_before_anything_is_rented",),
+    ),
+    Mutation(
+        "llama-names-divided",
+        "a server never becomes ready, because its name is two to llama.cpp",
+        f"{HOST}/engines/llama_cpp/command.py",
+        "    for refusal in llama_words.misnamed(names):\n",
+        "    for refusal in llama_words.misnamed(()):\n",
+        (f"{ENGINE}::test_a_name_that_it_would_divide_is_refused",),
+    ),
+    Mutation(
+        "llama-slots-without-bound",
+        "all requests wait in llama.cpp, without bound, and none in the proxy",
+        "plugins/module_utils/serving/admission.py",
+        "return Admission(_seats(words, arguments, extra_args), {})",
+        "return Admission(USUAL_CONNECTIONS, {})",
+        ("tests/unit/serving/test_admission.py::test_llama_cpp_gets_as_many_as_it_has_slots",),
+    ),
+    Mutation(
+        "llama-options-not-tried",
+        "a server is ended for options with which the next one dies",
+        f"{HOST}/engines/llama_cpp/command.py",
+        "    if serve.NOT_TAKEN in last:\n",
+        "    if not last:\n",
+        (f"{ENGINE}::test_what_the_real_library_refuses_ends_no_server",),
+    ),
+    Mutation(
+        "llama-other-release-planned",
+        "check mode and the estimate tell of another llama.cpp than is installed",
+        "roles/rent/tasks/needs.yml",
+        "inferops_accelerator, inferops_engine_version) }}",
+        "inferops_accelerator) }}",
+        (f"{BUILDS}::test_every_plan_of_a_play_is_of_the_release_that_is_asked_for",),
+    ),
+    Mutation(
+        "llama-other-release-shown",
+        "a dry run tells of another llama.cpp than is installed",
+        "playbooks/tasks/plan.yml",
+        'version: "{{ inferops_engine_version }}", ',
+        "",
+        (
+            "tests/unit/plugins/test_check_variables.py"
+            "::test_a_dry_run_tells_of_the_llama_cpp_that_is_asked_for",
+        ),
     ),
 )

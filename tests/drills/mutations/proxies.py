@@ -604,9 +604,9 @@ MUTATIONS = (
     Mutation(
         "proxy-left-at-the-old-port",
         "a server is called mended that no client reaches",
-        "playbooks/recover.yml",
-        "- recover_report.proxied or (inferops_proxy",
-        "- (inferops_proxy",
+        "plugins/module_utils/serving/recovery.py",
+        "return bool(case.proxies) or bool(",
+        "return bool(",
         (
             f"{DEPLOY}"
             "::test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_now",

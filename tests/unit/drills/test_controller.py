@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.drills.controller import Controller, kill_modules, make_key_pair
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator import daemon
 from tests.simulator.clock import Clock
 
@@ -37,9 +38,9 @@ def test_a_killed_module_leaves_what_it_has_unpacked_in_its_controllers_home(
         return list(controller.home.glob("tmp/ansible_*payload*"))
 
     try:
-        assert daemon.wait(lambda: bool(unpacked()), 60), play.last_words()
+        assert daemon.wait(lambda: bool(unpacked()), HANGS_AFTER_SECONDS), play.last_words()
         kill_modules(f"HOME={controller.home}")
     finally:
-        status = play.wait(60)
+        status = play.wait(HANGS_AFTER_SECONDS)
     assert status, play.last_words()
     assert unpacked()

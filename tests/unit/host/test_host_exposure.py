@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.host.machine import ports
 from ansible_collections.inferops.gpu.plugins.modules import host_exposure
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools.tree import REPOSITORY
 
 Run = Callable[..., dict[str, Any]]
@@ -129,7 +130,7 @@ def test_the_login_is_known_to_who_has_become_root_by_sudo() -> None:
         env={**os.environ, **login, "PYTHONPATH": str(REPOSITORY / "collections")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANGS_AFTER_SECONDS,
         check=True,
     )
     assert told.stdout == "2222\n", told

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +23,11 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.common.engines.llama_cpp import (
     words as llama_words,
 )
-from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.client import Client, NotYet
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.client import (
+    Busy,
+    Client,
+    NotYet,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Sample, Wish
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.llama_cpp import (
     metrics,
@@ -40,6 +47,7 @@ from tests.rig import llama_cpp, tiny_gguf
 
 pytestmark = pytest.mark.llama_cpp
 ENGINE = ENGINES["llama_cpp"]
+CHECKOUT = Path(__file__).parents[3]
 FIXTURES = Path(__file__).parents[1] / "serving" / "fixtures"
 NAME, KEY = "tiny/model", "key-of-clients"
 Call = Callable[..., Any]
@@ -84,6 +92,18 @@ def test_options_are_those_that_llama_server_documents(model: Path) -> None:
         ({"alias": "other"}, (), "set served_model_name, not --alias"),
         ({}, ("--api-key", "secret"), "api_key"),
         ({"tools": "all"}, (), "no option --tools"),
+        ({"no_mmap": True}, (), "no option --no-mmap: set load_mode to none"),
+        ({}, ("--mlock",), "no option --mlock: set load_mode to mlock"),
+        ({"metrics": True}, (), "they are always published"),
+        ({"n_ctx": 4096}, (), "no option --n-ctx: it is --ctx-size"),
+        ({"no_kv_offload": True}, (), "set kv_offload to false"),
+        ({"lora": "/adapter.gguf"}, (), "merge it into the GGUF file"),
+        ({}, ("-hf", "org/model"), "set option 'model', not '-hf'"),
+        ({}, ("-hft", "secret"), "would show the token"),
+        ({"ctx_size": "4k"}, (), "'4k' is no whole number"),
+        ({"ctx_size": 2**31}, (), "is no whole number from"),
+        ({"seed": -2}, (), "is no whole number from -1 to"),
+        ({"chat_template_kwargs": [1]}, (), "is no JSON of a mapping"),
     ],
 )
 def test_what_it_does_not_take_is_refused_by_name(
@@ -101,6 +121,52 @@ def test_no_option_has_the_name_of_another_one() -> None:
     assert len(set(names)) == len(names)
     assert len(set(shorts)) == len(shorts)
     assert set(llama_words.ALSO.values()) <= set(llama_words.OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ({"ctx_size": 4096.0}, {"ctx-size": 4096}),
+        ({"ctx_size": "4096.0"}, {"ctx-size": 4096}),
+        ({"seed": -1}, {"seed": 2**32 - 1}),
+        (
+            {"ui": "yes", "jinja": 1, "cont_batching": "on"},
+            {"ui": True, "jinja": True, "cont-batching": True},
+        ),
+        ({"ui": "no", "jinja": "0"}, {"ui": False, "jinja": False}),
+        ({"fit": 1, "flash_attn": "no"}, {"fit": "on", "flash-attn": "off"}),
+        (
+            {"chat_template_kwargs": {"enable_thinking": False, "effort": "low"}},
+            {"chat-template-kwargs": {"enable_thinking": "false", "effort": '"low"'}},
+        ),
+    ],
+)
+def test_values_are_read_as_people_write_them(asked: dict[str, Any], meant: dict[str, Any]) -> None:
+    settings = llama_words.read(llama_words.spelled(asked))
+    read = {setting.option.name: setting.value for setting in settings}
+    assert {name: read[name] for name in meant} == meant
+
+
+def test_the_real_library_takes_every_option_and_every_choice() -> None:
+    paths = os.pathsep.join((str(CHECKOUT / "collections"), str(CHECKOUT)))
+    told = subprocess.run(
+        [llama_cpp.python(), "-m", "tests.rig.llama_options"],
+        env={"PYTHONPATH": paths, "PATH": os.environ["PATH"]},
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    assert json.loads(told.stdout) == []
+
+
+def test_a_name_that_it_would_divide_is_refused(tmp_path: Path) -> None:
+    divided = tiny_gguf.write(tmp_path / "a,b.gguf")
+    for names in (("a,b c",), ("a", "b,c"), ()):
+        wish = Wish("python", str(divided), names, "127.0.0.1", 8000, {})
+        with pytest.raises(ValueError, match=r"served_model_name: .* has a comma"):
+            ENGINE.command(wish)
+    assert NAME in command(divided)
 
 
 # --- its files ---
@@ -167,6 +233,98 @@ def test_phases_are_told_from_its_log() -> None:
     assert phases.current(log[: log.index("init: listening")]) == "weights loaded"
     assert phases.current("") is None
     assert ENGINE.progress("") == "importing llama.cpp"
+
+
+class Batch(BaseHTTPRequestHandler):
+    """A server whose figures wait for the batch that it computes, as llama.cpp's do."""
+
+    done = threading.Event()
+    hangs = False
+
+    def do_GET(self) -> None:
+        if self.hangs or self.path == "/metrics":
+            self.done.wait(20)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"llamacpp:n_decode_total 7\n" if self.path == "/metrics" else b"{}")
+
+    def log_message(self, *_what: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def batch() -> Iterator[tuple[type[Batch], Client]]:
+    handler = type("One", (Batch,), {"done": threading.Event()})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield handler, Client("127.0.0.1", server.server_port, None)
+        handler.done.set()
+        server.shutdown()
+
+
+def test_one_that_computes_a_batch_is_busy_and_a_frozen_one_is_not(
+    batch: tuple[type[Batch], Client],
+) -> None:
+    handler, client = batch
+    with pytest.raises(Busy, match="/health answers"):
+        ENGINE.sample(client, 0.5)
+    handler.hangs = True
+    with pytest.raises(NotYet, match="/health gave no answer") as error:
+        ENGINE.sample(client, 0.5)
+    assert not isinstance(error.value, Busy)
+    handler.done.set()
+    assert ENGINE.sample(client, 5).steps == 7
+
+
+class Steps:
+    """A server that is at a step for so many seconds, and a clock that sleeping moves."""
+
+    def __init__(self, busy_seconds: float) -> None:
+        self.now, self.busy_seconds, self.steps = 0.0, busy_seconds, 0
+
+    def read(self) -> Sample:
+        if 0 < self.now < self.busy_seconds:
+            raise Busy("it works on a batch")
+        self.steps += 1
+        return Sample(requests_running=1, steps=self.steps)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_batch_is_waited_for_and_then_tells_that_it_serves() -> None:
+    server = Steps(busy_seconds=300)
+    read = health.patient(server.read, 600, lambda: server.now, server.sleep)
+    flow = health.watch(read, 60, lambda: server.now, server.sleep)
+    assert flow.state == "moving"
+    assert server.now >= 300
+    server = Steps(busy_seconds=3000)
+    read = health.patient(server.read, 600, lambda: server.now, server.sleep)
+    with pytest.raises(Busy):
+        health.watch(read, 60, lambda: server.now, server.sleep)
+    assert 600 <= server.now < 700
+
+
+@pytest.mark.parametrize(("mode", "state"), [("quick", "busy"), ("canary", "hung")])
+def test_a_long_step_is_told_at_a_glance_and_waited_for_before_anything_is_ended(
+    monkeypatch: pytest.MonkeyPatch, mode: str, state: str
+) -> None:
+    waited: list[float] = []
+
+    def never(_read: Any, busy_seconds: float) -> Callable[[], Sample]:
+        waited.append(busy_seconds)
+        return busy
+
+    def busy() -> Sample:
+        raise Busy("it works on a batch")
+
+    monkeypatch.setattr(health, "patient", never)
+    monkeypatch.setattr(health.ports, "listeners", lambda *_what: [1])
+    spec = SimpleNamespace(host="127.0.0.1", port=1, api_key=None, runs_on=ENGINE)
+    server: Any = SimpleNamespace(spec=lambda: spec, processes=list)
+    found = health.check(server, {"phase": "running"}, mode, 60, 60)
+    assert found["state"] == state
+    assert waited == [ENGINE.step_seconds if mode == "canary" else 60]
 
 
 # --- its program, with a stand-in for the library ---
@@ -304,6 +462,15 @@ def test_a_real_one_that_cannot_start_says_why(
     result = serve(**change)
     assert result["failed"]
     assert result["failure"]["cause_id"] == cause
+
+
+def test_what_the_real_library_refuses_ends_no_server(serve: Call, server: Server) -> None:
+    pid = serve()["server"]["pid"]
+    refused = serve(arguments={"chat_template_file": "/nowhere.jinja"})
+    assert refused["failed"]
+    assert "/nowhere.jinja" in refused["msg"]
+    assert "Nothing was started or stopped" in refused["msg"]
+    assert [process.pid for process in server.processes()] == [pid]
 
 
 def test_a_file_that_is_cut_short_is_told_by_the_real_one(serve: Call, model: Path) -> None:

@@ -567,6 +567,25 @@ def asked_for(hub: Hub, model: str, **options: Any) -> dict[str, Any]:
     return asking.model_info({**usual, "model": model, **address, **options})
 
 
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        (NAME, {"weights_format": "gguf"}, "has no GGUF file"),
+        (NAME, {"weights_format": "gguf", "include": ["*.gguf"]}, "fits include and exclude"),
+        (NAME, {"include": ["*.gguf"]}, "fits include and exclude"),
+        ("inferops/quantised", {"weights_format": "gguf", "include": ["*"]}, "several models"),
+    ],
+)
+def test_what_no_server_could_load_is_refused_before_anything_is_rented(
+    hub: Hub, model: str, options: dict[str, Any], said: str
+) -> None:
+    for name in QUANTISED:
+        tiny_gguf.write(hub.models / "inferops/quantised" / name)
+    told = asked_for(hub, model, **options)
+    assert told["failed"]
+    assert said in told["msg"]
+
+
 def tokens(hub: Hub) -> set[str]:
     """What the hub was shown."""
     return {request.headers.get("authorization", "") for request in hub.seen} - {""}

@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Sample
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.registry import ENGINES
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     agent,
     configuration,
@@ -25,6 +26,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
     lifecycle,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import runtime as runtimes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.agent import wanted_watchers
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy.liveness import (
     Limits,
     Progress,
@@ -266,6 +268,17 @@ def test_slow_checks_do_not_end_streams_before_an_engine_is_called_hung() -> Non
     for hung_seconds, least in ((60.0, 60), (10.0, 10), (12.5, 13)):
         text = configuration.render(spec(hung_seconds=hung_seconds))
         assert set(re.findall(r"inter 1s fall (\d+)", text)) == {str(least)}
+
+
+def test_an_engine_that_is_silent_for_a_whole_step_is_not_called_hung_within_one() -> None:
+    slow = {**ONE, "engine": "llama_cpp"}
+    step_seconds = ENGINES["llama_cpp"].step_seconds
+    asked = spec(upstreams=[slow], hung_seconds=60.0)
+    (limits,) = (limits for _engine, limits in wanted_watchers(asked).values())
+    assert limits.hung_seconds == step_seconds > 60
+    assert f"fall {step_seconds:.0f} " in configuration.render(asked)
+    longer = spec(upstreams=[slow], hung_seconds=2 * step_seconds)
+    assert f"fall {2 * step_seconds:.0f} " in configuration.render(longer)
 
 
 def test_whatever_changes_for_a_running_proxy_changes_its_identity() -> None:

@@ -50,6 +50,25 @@ def test_a_large_model_on_a_slow_disk_gets_more_time(
     assert given.why == ("600 s, and 4 times what reading 21.5 GB takes at the 100 MB/s measured")
 
 
+def test_all_parts_of_a_model_count_that_is_loaded_by_its_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"big-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    sizes = {names[0]: 0, names[1]: 10, names[2]: 10, "big.gguf": 40, "other.gguf": 40}
+    for name, size in sizes.items():
+        with (tmp_path / name).open("wb") as stream:
+            stream.truncate(size * GIB)
+    monkeypatch.setattr(start_limit, "read_bytes_per_second", lambda file: 100e6)
+    seconds = {
+        name: start_limit.for_start(str(tmp_path / name), None, {}).seconds
+        for name in (names[0], "big.gguf")
+    }
+    assert seconds == {
+        names[0]: 600 + round(4 * 20 * GIB / 100e6),
+        "big.gguf": 600 + round(4 * 40 * GIB / 100e6),
+    }
+
+
 @pytest.mark.parametrize("place", ["download_dir", "HF_HUB_CACHE", "HF_HOME"])
 def test_a_model_in_the_cache_of_the_hub_is_found(tmp_path: Path, place: str) -> None:
     hub = tmp_path / "hub"

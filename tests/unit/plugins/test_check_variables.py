@@ -565,6 +565,29 @@ def test_a_dry_run_refuses_options_that_the_vllm_of_its_offer_does_not_know(
     assert f"inferops_server_arguments: vLLM {planned} has no option --{name}" in output
 
 
+def test_a_dry_run_tells_of_the_llama_cpp_that_is_asked_for(
+    tmp_path: Path, simulator: Simulator
+) -> None:
+    given: dict[str, Any] = {
+        "inferops_engine": "llama_cpp",
+        "inferops_model": "a/b",
+        "inferops_accelerator": "cpu",
+        "inferops_controller_hub_endpoint": "",
+        "inferops_api_url": simulator.url,
+        "inferops_ssh_private_key_file": str(tmp_path / "key"),
+        "llama_cpp_version": "2026.9.11063",
+        "rent_vram_gib": 1,
+    }
+    options = ("--check", "--limit", "gpu-1")
+    status, output = play(tmp_path, playbook("deploy"), *options, **given)
+    assert status == 0, output
+    assert "Plan: llama.cpp b11063" in output
+    given["llama_cpp_version"] = "b11063"
+    status, output = play(tmp_path, playbook("deploy"), *options, **given)
+    assert status != 0
+    assert "llama_cpp_version is 'b11063', which is no release of xllamacpp" in output
+
+
 def test_a_rental_without_a_deadline_is_refused_by_the_names_of_the_variables() -> None:
     (said,) = variables.unrentable({"rent_deadline_hours": 0.0, "rent_budget_usd": 0.0})
     assert "set rent_deadline_hours or rent_budget_usd, or say rent_no_deadline: true" in said

@@ -255,6 +255,7 @@ def test_a_host_that_serves_needs_nobody() -> None:
         (server("not_answering"), "not answering", "bad", "inferops.gpu.recover"),
         (server("starting", phase="starting"), "starting", "busy", ""),
         (server("unproven"), "unproven", "ok", "status_health_check=canary"),
+        (server("busy"), "busy", "ok", "status_health_check=canary"),
         (server("not_running", phase="stopped"), "stopped", "off", "inferops.gpu.deploy"),
         (server("of_a_later_release"), "of a later release", "bad", "inferops.gpu.recover"),
         (server("serving", supervised=False), "unsupervised", "warn", "deploy again"),

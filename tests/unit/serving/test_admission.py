@@ -51,6 +51,21 @@ def test_it_holds_a_bounded_number_where_its_release_can_and_else_none_is_set() 
         assert behind_proxy({}, [], {"vllm_version": release}).arguments == {}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words", "seats"),
+    [
+        ({}, [], 4),
+        ({"parallel": 2}, [], 2),
+        ({"parallel": 2}, ["-np", "8"], 8),
+        ({"parallel": -1}, [], 4),
+    ],
+)
+def test_llama_cpp_gets_as_many_as_it_has_slots(
+    arguments: dict[str, Any], words: list[str], seats: int
+) -> None:
+    assert behind_proxy("llama_cpp", arguments, words, {}) == (seats, {})
+
+
 def test_of_another_engine_nothing_is_known() -> None:
     assert knowledge("stand_in").admission({"max_num_seqs": 4}, [], STACK) == (
         USUAL_CONNECTIONS,

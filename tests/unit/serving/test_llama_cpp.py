@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common import lock
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 
 LLAMA = "llama_cpp"
+MODEL = "roles/rent/tasks/model.yml"
 HOST = {"driver_version": "580.95.05", "glibc_version": "2.35", "compute_capability": ["8.9"]}
 
 
@@ -75,3 +77,56 @@ def test_an_option_that_it_does_not_know_is_refused_before_anything_is_rented() 
     assert told == "inferops_server_arguments: there is no option --max-model-len."
     asked["inferops_server_arguments"] = {"ctx_size": 512}
     assert variables.judged_options(asked).complaints == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"inferops_image_python": "/opt/venv/bin/python"}, "leave it at auto"),
+        ({"model_cache_enabled": False, "inferops_model": "org/m"}, "org/m is not"),
+        ({"llama_cpp_version": "latest"}, "llama_cpp_version is 'latest'"),
+        ({"llama_cpp_version": "b11549"}, "no release of xllamacpp"),
+        ({"inferops_served_model_name": ["a,b c"]}, "has a comma"),
+    ],
+)
+def test_what_it_can_never_serve_is_refused_before_anything_is_rented(
+    change: dict[str, Any], said: str
+) -> None:
+    (told,) = variables.judged_options({"inferops_engine": LLAMA, **change}).complaints
+    assert said in told
+    assert variables.judged_options({"inferops_engine": "vllm", **change}).complaints == ()
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"inferops_image_python": "auto", "llama_cpp_version": "auto"},
+        {"llama_cpp_version": "2026.9.11063", "inferops_model": "org/m"},
+        {"model_cache_enabled": False, "inferops_model": "/models/a,b.gguf"},
+        {"inferops_served_model_name": ["a", "b c"]},
+    ],
+)
+def test_what_it_can_serve_passes(wish: dict[str, Any]) -> None:
+    assert variables.judged_options({"inferops_engine": LLAMA, **wish}) == variables.Judged()
+
+
+def test_no_release_is_planned_that_is_none() -> None:
+    with pytest.raises(AnsibleFilterError, match="give one such as"):
+        engine_plan({}, LLAMA, "cpu", "b11549")
+
+
+def test_every_plan_of_a_play_is_of_the_release_that_is_asked_for() -> None:
+    root = Path(__file__).parents[3]
+    plans = [
+        line
+        for folder in ("roles", "playbooks")
+        for file in (root / folder).rglob("*.yml")
+        for line in file.read_text().splitlines()
+        if "inferops.gpu.engine_plan(" in line
+    ]
+    assert len(plans) >= 4
+    asked = ("inferops_engine_version", "llama_cpp_version", "**plan_wish", "**rent_releases")
+    assert [line for line in plans if not any(word in line for word in asked)] == []
+    for file, name in (("playbooks/tasks/plan.yml", "plan_wish"), (MODEL, "rent_releases")):
+        wish = f'{name}: {{version: "{{{{ inferops_engine_version }}}}"'
+        assert wish in (root / file).read_text()

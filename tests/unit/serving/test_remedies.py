@@ -170,6 +170,10 @@ def test_a_hung_server_is_restarted_whatever_its_log_once_said() -> None:
     ]
 
 
+def test_a_server_at_a_long_step_is_left_alone() -> None:
+    assert ids(health="busy") == []
+
+
 def test_a_start_that_still_goes_on_is_not_torn_down_first() -> None:
     assert ids(health="starting")[0] == "wait"
 

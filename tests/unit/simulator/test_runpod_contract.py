@@ -137,7 +137,12 @@ def test_the_nginx_of_its_images_is_not_started_and_all_else_is(
     # As it comes with the request, but for our own script.
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", SCRIPT_VARIABLE: ""}
     done = subprocess.run(
-        shlex.split(sent), env=path, capture_output=True, text=True, timeout=60, check=True
+        shlex.split(sent),
+        env=path,
+        capture_output=True,
+        text=True,
+        timeout=HANGS_AFTER_SECONDS,
+        check=True,
     )
     assert done.stdout == "ready\n"
     assert began.read_text() == "ssh start\n"

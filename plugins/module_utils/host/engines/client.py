@@ -16,6 +16,14 @@ class NotYet(Exception):
     """A check did not pass; the text says why."""
 
 
+class NoAnswer(NotYet):
+    """It did not answer in time."""
+
+
+class Busy(NotYet):
+    """It gives no figures while it works on a step, and answers what needs none."""
+
+
 class NoRoute(NotYet):
     """The server says that its model does not answer such questions."""
 
@@ -51,7 +59,7 @@ class Client:
                 raise kind(f"{path} answered {response.status} {start}".strip())
             return content
         except TimeoutError as error:
-            raise NotYet(f"{path} gave no answer within {seconds:g} s") from error
+            raise NoAnswer(f"{path} gave no answer within {seconds:g} s") from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise NotYet(f"{path}: {error or type(error).__name__}") from error
         finally:

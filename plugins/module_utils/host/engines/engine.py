@@ -93,6 +93,9 @@ class Engine(ABC):
     """The packages whose versions decide what it compiles."""
     not_carried: ClassVar[frozenset[str]] = frozenset()
     """The names of files and folders in those of `compiled` that stay on their host."""
+    step_seconds: ClassVar[float] = 0
+    """How long one step may take in which it gives no figures and ends no request: what is silent
+    for longer hangs."""
     parts: ClassVar[tuple[str, ...]] = ()
     """What roles install and prove of it, each with a receipt; the last one needs the others."""
 
@@ -149,7 +152,8 @@ class Engine(ABC):
 
     @abstractmethod
     def sample(self, client: Client, seconds: float) -> Sample:
-        """Its figures now; raises NotYet. Whoever looks at its health."""
+        """Its figures now; raises NotYet, and Busy where it works on a step and gives none.
+        Whoever looks at its health."""
 
     @abstractmethod
     def compiled(self, environment: Mapping[str, str]) -> dict[str, Path]:

@@ -176,8 +176,12 @@ class Agent:
 
 def wanted_watchers(spec: Spec) -> dict[str, tuple[Upstream, Limits]]:
     """What is to be watched, by name."""
-    limits = Limits(spec.silence_seconds, spec.stalled_seconds, spec.hung_seconds)
-    return {each.name: (each, limits) for each in spec.engines if each.watched}
+
+    def limits(engine: Upstream) -> Limits:
+        hung_seconds = spec.hung_after_seconds(engine)
+        return Limits(spec.silence_seconds, spec.stalled_seconds, hung_seconds)
+
+    return {each.name: (each, limits(each)) for each in spec.engines if each.watched}
 
 
 class Listening(socketserver.ThreadingTCPServer):

@@ -236,7 +236,7 @@ def _retried(spec: Spec) -> str:
 
 def _server(spec: Spec, upstream: Upstream) -> str:
     """Its checks are slow, as being down ends its streams. That it is silent tells the agent."""
-    fall = max(LEAST_FALL, math.ceil(spec.hung_seconds))
+    fall = max(LEAST_FALL, math.ceil(spec.hung_after_seconds(upstream)))
     words = [upstream.name, _place(upstream), f"maxconn {upstream.max_connections}"]
     words += [f"check inter 1s fall {fall} rise 1"]
     if upstream.watched:

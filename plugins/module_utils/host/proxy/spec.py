@@ -109,6 +109,10 @@ class Spec(service.Spec):
     def allowed(self) -> tuple[Route, ...]:
         return routes_of(self.routes)
 
+    def hung_after_seconds(self, engine: Upstream) -> float:
+        """One step of some engines takes longer, and nothing is told of it meanwhile."""
+        return max(self.hung_seconds, engine.watched.step_seconds if engine.watched else 0)
+
     @property
     def hash(self) -> str:
         """Only what HAProxy cannot take over while it runs replaces it: the rest is reloaded."""

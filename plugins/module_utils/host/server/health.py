@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, NamedTuple
 
-from ..engines.client import Client, NotYet
+from ..engines.client import Busy, Client, NotYet
 from ..engines.engine import Sample
 from ..machine import ports
 from . import readiness
@@ -57,6 +57,27 @@ def watch(
             return Flow("stalled", seconds, before, after)
 
 
+def patient(
+    read: Callable[[], Sample],
+    busy_seconds: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Callable[[], Sample]:
+    """Read again for so long as the server is at a step in which it gives no figures."""
+
+    def reading() -> Sample:
+        began = clock()
+        while True:
+            try:
+                return read()
+            except Busy:
+                if clock() - began >= busy_seconds:
+                    raise
+            sleep(INTERVAL_SECONDS)
+
+    return reading
+
+
 def check(
     server: Server,
     seen: dict[str, Any],
@@ -66,9 +87,10 @@ def check(
 ) -> dict[str, Any]:
     """The health of a server that `lifecycle.observe` has `seen`: its state, why, and figures.
 
-    `state` is serving, unproven (it answers, and nothing shows that it can generate), hung,
-    not_answering, starting or not_running. `quick` reads metrics only; `canary` asks an idle
-    server for a completion.
+    `state` is serving, unproven (it answers, and nothing shows that it can generate), busy (it
+    gives no figures for so long as it works on a step), hung, not_answering, starting or
+    not_running. `quick` reads metrics only; `canary` asks an idle server for a completion, and
+    waits for the longest step that its engine may take.
     """
     spec = server.spec()
     if seen["phase"] == "starting":
@@ -79,8 +101,11 @@ def check(
         return _health("not_answering", "it lives, and its specification is missing or damaged")
     if not ports.listeners(spec.port, server.processes()):
         return _health("not_answering", f"no process of it listens on port {spec.port}")
+    step_seconds = spec.runs_on.step_seconds if mode == "canary" else 0
     try:
-        flow = watch(_reader(spec), stall_seconds)
+        flow = watch(patient(_reader(spec), max(stall_seconds, step_seconds)), stall_seconds)
+    except Busy as error:
+        return _health("hung" if mode == "canary" else "busy", str(error))
     except NotYet as error:
         return _health("not_answering", str(error))
     figures = _figures(flow)
@@ -91,7 +116,7 @@ def check(
         return _health("hung", reason, **figures)
     if mode == "quick":
         return _health("unproven", "it answers and is idle", **figures)
-    return {**figures, **_canary(server, spec, canary_seconds)}
+    return {**figures, **_canary(server, spec, max(canary_seconds, step_seconds))}
 
 
 def _health(state: str, reason: str, **figures: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...common import gguf_names
 from ...common.server_words import CHECKS_SECONDS
 
 WITHOUT_WEIGHTS_SECONDS = 600
@@ -89,8 +90,20 @@ def weights(model: str, folder: str | None, environment: Mapping[str, str]) -> l
     if own is None:
         return []
     if own.is_file():
-        return [own]
+        return _parts(own)
     return [file for file in own.glob("**/*") if file.suffix in WEIGHTS and file.is_file()]
+
+
+def _parts(file: Path) -> list[Path]:
+    """This file, and the other parts of a model that is loaded by the first of them."""
+    if not gguf_names.is_part(file.name):
+        return [file]
+    named = gguf_names.whole(file.name)
+    return [
+        other
+        for other in file.parent.iterdir()
+        if gguf_names.is_part(other.name) and gguf_names.whole(other.name) == named
+    ]
 
 
 def _snapshot(model: str, folder: str | None, environment: Mapping[str, str]) -> Path | None:

@@ -32,7 +32,8 @@ class Admission(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What is wrong with options of the server, and what makes it unsure; "" where nothing does."""
+    """What is wrong with variables of a play, which the sentences name, and what makes it unsure;
+    "" where nothing does."""
 
     complaints: tuple[str, ...] = ()
     doubt: str = ""
@@ -101,7 +102,8 @@ class Knowledge:
         return []
 
     def judged(self, values: Mapping[str, Any]) -> Judged:
-        """The same, of the variables of a play, before any release is chosen."""
+        """The same, and whatever else no host could serve, of the variables of a play before any
+        release is chosen."""
         return Judged()
 
     def fit(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -93,7 +94,7 @@ repeat-penalty            -      float                    sampling.penalty_repea
 rope-freq-base            -      float                    rope_freq_base
 rope-freq-scale           -      float                    rope_freq_scale
 rope-scaling              -      llama_rope_scaling_type  rope_scaling_type
-seed                      -s     int                      sampling.seed
+seed                      -s     seed                     sampling.seed
 sleep-idle-seconds        -      int                      sleep_idle_seconds
 slot-prompt-similarity    -sps   float                    slot_prompt_similarity
 slots                     -      flag                     endpoint_slots
@@ -141,6 +142,31 @@ OWN = {
 LAYERS = {"auto": -1, "all": -2}
 """What llama.cpp takes for the number of layers on the GPU (common/arg.cpp)."""
 
+TRUTHS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+"""What says that something is turned on or off, in a play or to llama.cpp."""
+
+_ONE_FILE = "name the model in inferops_model, and its file by model_cache_include"
+INSTEAD = {
+    "api-key-file": "the key is inferops_server_api_key",
+    "docker-repo": _ONE_FILE,
+    "hf-file": _ONE_FILE,
+    "lora": "adapters are not taken: merge it into the GGUF file",
+    "lora-scaled": "adapters are not taken: merge it into the GGUF file",
+    "metrics": "they are always published",
+    "mlock": "set load_mode to mlock",
+    "mmap": "set load_mode to mmap",
+    "model-url": _ONE_FILE,
+    "no-mmap": "set load_mode to none",
+}
+"""What people know of llama-server's options that have no word here, and what to do instead."""
+
+_MOST_DEVICES = 128
+_INT32, _UINT32 = range(-(2**31), 2**31), range(-1, 2**32)
+"""What the library has place for; a seed of -1 is one by chance, as llama-server's help says."""
+
 
 class Option(NamedTuple):
     """An option by its long name without dashes; `short` has its dash, or is empty. `place` is
@@ -170,7 +196,7 @@ def find(name: str) -> Option:
     bare = name.strip("-").replace("_", "-")
     option = OPTIONS.get(ALSO.get(bare, bare))
     if option is None:
-        raise ValueError(f"there is no option --{bare}{_meant(bare)}")
+        raise ValueError(f"there is no option --{bare}{_instead(bare)}")
     return option
 
 
@@ -181,9 +207,10 @@ def words(name: str, value: Any) -> list[str]:
         return []
     if option.kind in FLAGS:
         return [f"--{'' if _truth(option, value) else 'no-'}{option.name}"]
-    if isinstance(value, bool):
-        # YAML reads on and off so.
-        value = "on" if value else "off"
+    if "on" in CHOICES.get(option.kind, ()):
+        # YAML reads on and off as truths.
+        said = TRUTHS.get(str(value).lower())
+        value = value if said is None else "on" if said else "off"
     if option.kind == "json":
         value = value if isinstance(value, str) else json.dumps(value)
     if isinstance(value, (list, tuple)):
@@ -202,6 +229,13 @@ def complaints(arguments: Mapping[str, Any], extra_args: Iterable[str]) -> Itera
     """What of these llama.cpp does not take, one clause each."""
     yield from _complaints("arguments", lambda: spelled(arguments))
     yield from _complaints("extra_args", lambda: list(map(str, extra_args)))
+
+
+def misnamed(names: Iterable[str]) -> Iterator[str]:
+    """Which of these it would not serve a model under, one clause each: it divides at commas."""
+    for name in names:
+        if "," in name:
+            yield f"{name!r} has a comma, at which llama.cpp divides names: give one without"
 
 
 def _complaints(where: str, command: Callable[[], list[str]]) -> Iterator[str]:
@@ -262,19 +296,59 @@ def _long_names(option: Option) -> Sequence[str]:
 
 
 def _truth(option: Option, value: Any) -> bool:
-    said = str(value).lower()
-    if said not in ("true", "false"):
+    said = TRUTHS.get(str(value).lower())
+    if said is None:
         raise ValueError(f"{option.name} is true or false, not {value!r}")
-    return said == "true"
+    return said
 
 
-def _meant(name: str) -> str:
+def _instead(name: str) -> str:
+    """What to write for a name that is no option, where that is known or can be guessed."""
+    if name in INSTEAD:
+        return f": {INSTEAD[name]}"
+    turned_on = OPTIONS.get(name.removeprefix("no-"))
+    if turned_on and turned_on.kind in FLAGS:
+        return f": set {turned_on.name.replace('-', '_')} to false"
+    for option in OPTIONS.values():
+        # What the library calls it, as programs that use it do.
+        if option.place.rpartition(".")[2].replace("_", "-") == name:
+            return f": it is --{option.name}"
     close = difflib.get_close_matches(name, [*OPTIONS, *ALSO], n=3)
     return f"; meant may be {', '.join(f'--{one}' for one in close)}" if close else ""
 
 
+def _whole(text: str, possible: range = _INT32) -> int:
+    """A whole number that the library has place for; a sum in Jinja ends with .0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number.is_integer() or int(number) not in possible:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no whole number from {possible[0]} to {possible[-1]}"
+        )
+    return int(number)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, _UINT32) % 2**32
+
+
 def _layers(text: str) -> int:
-    return LAYERS[text] if text in LAYERS else int(text)
+    return LAYERS[text] if text in LAYERS else _whole(text)
+
+
+def _each_as_json(text: str) -> dict[str, str]:
+    """A mapping whose values are JSON once more, as the library has it (common/arg.cpp)."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no JSON of a mapping, such as {{"enable_thinking": false}}'
+        )
+    return {name: json.dumps(value) for name, value in given.items()}
 
 
 def _list(text: str) -> list[str]:
@@ -282,14 +356,18 @@ def _list(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(part) for part in _list(text)]
+    numbers = [float(part) for part in _list(text)]
+    if len(numbers) > _MOST_DEVICES:
+        raise argparse.ArgumentTypeError(f"there are no more than {_MOST_DEVICES} devices")
+    return numbers
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "int": int,
+    "int": _whole,
     "float": float,
-    "json": json.loads,
+    "json": _each_as_json,
     "layers": _layers,
     "numbers": _numbers,
+    "seed": _seed,
     "texts": _list,
 }

@@ -9,22 +9,26 @@ this file, in the launcher's folder on the host, and finds what it imports by PY
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ....common import gguf_names
 from ....common.engines.llama_cpp import words as llama_words
 from ....common.server_words import refused
 from ...machine.files import MANIFEST, read_json
-from ..engine import Wish
+from ..engine import Verdict, Wish
+from . import serve
 
 PACKAGE = __name__.rpartition(".")[0]
 PROGRAM = f"{PACKAGE}.serve"
 ROOT = Path(__file__).parents[PACKAGE.count(".") + 1]
 """The folder from which PROGRAM is imported."""
 
+MOST_SECONDS = 60.0
 SUFFIX = ".gguf"
-_LATER_PART = re.compile(r"-(?!00001-of-)\d{5}-of-\d{5}\.gguf$")
 _PROJECTOR = re.compile(r"mmproj[^/]*$", re.IGNORECASE)
 
 
@@ -36,6 +40,9 @@ def build_command(wish: Wish) -> list[str]:
         raise ValueError(f"{refusal}.")
     asked = llama_words.spelled(wish.arguments)
     given = llama_words.read([*asked, *wish.extra_args])
+    names = wish.served_model_names or (wish.model,)
+    for refusal in llama_words.misnamed(names):
+        raise ValueError(f"served_model_name: {refusal}.")
     model, projector = model_files(wish.model)
     command = [wish.python, "-m", PROGRAM, "--model", model]
     if projector and all(setting.option.name != "mmproj" for setting in given):
@@ -46,9 +53,33 @@ def build_command(wish: Wish) -> list[str]:
         "--port",
         str(wish.port),
         "--alias",
-        ",".join(wish.served_model_names or (wish.model,)),
+        ",".join(names),
     ]
     return [*command, *asked, *wish.extra_args]
+
+
+def check(command: list[str], environment: Mapping[str, str]) -> Verdict:
+    """Would the installed library take this command line? It is asked, in a process of its own."""
+    asked = [*command[:3], serve.ONLY_CHECKED, *command[3:]]
+    try:
+        done = subprocess.run(
+            asked,
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=MOST_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Verdict(None, f"not checked: {error}")
+    last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+    if serve.NOT_TAKEN in last:
+        return Verdict(last, "refused")
+    if done.returncode:
+        return Verdict(None, f"not checked: it ended with status {done.returncode}: {last}")
+    return Verdict(None, "accepted by the library that is installed")
 
 
 def model_files(model: str) -> tuple[str, str | None]:
@@ -65,9 +96,7 @@ def model_files(model: str) -> tuple[str, str | None]:
     if not place.is_dir():
         return model, _only(filter(_PROJECTOR.search, _downloaded_with(place)))
     files = [str(file) for file in sorted(place.glob(f"**/*{SUFFIX}")) if file.is_file()]
-    models = [
-        file for file in files if not _PROJECTOR.search(file) and not _LATER_PART.search(file)
-    ]
+    models = [file for file in files if not _PROJECTOR.search(file) and gguf_names.is_first(file)]
     if len(models) != 1:
         found = f"{len(models)} models: {', '.join(models)}" if models else "no GGUF file"
         raise ValueError(f"model: {model} holds {found}. Give the path of one file.")

@@ -12,10 +12,10 @@ from typing import Any
 from ....common.engines.llama_cpp import words as llama_words
 from ....common.private_files import private_folder
 from .. import openai_api
-from ..client import Client
+from ..client import Busy, Client, NoAnswer
 from ..engine import Engine, Sample, Verdict, Wish
 from . import metrics, phases, serve
-from .command import ROOT, build_command
+from .command import ROOT, build_command, check
 
 
 class LlamaCpp(Engine):
@@ -24,6 +24,8 @@ class LlamaCpp(Engine):
     name = "llama_cpp"
     title = "llama.cpp"
     key_variable = serve.KEY_VARIABLE
+    # A batch is 2048 tokens of a prompt: so many at 3.4 a second, from the host's memory.
+    step_seconds = 600
     parts = ("llama_cpp",)
 
     def command(self, wish: Wish) -> list[str]:
@@ -48,12 +50,11 @@ class LlamaCpp(Engine):
     def check_options(
         self, wish: Wish, environment: Mapping[str, str], memory: Path, keep: bool
     ) -> Verdict:
-        """Every command line was read by our own parser when it was made: see `command`."""
         try:
-            build_command(wish)
+            command = build_command(wish)
         except ValueError as error:
             return Verdict(str(error), "refused")
-        return Verdict(None, "accepted by the parser that its program reads them with")
+        return check(command, environment)
 
     def progress(self, log: str) -> str:
         return phases.current(log) or "importing llama.cpp"
@@ -62,7 +63,12 @@ class LlamaCpp(Engine):
         return openai_api.ask(check, client, name, seconds)
 
     def sample(self, client: Client, seconds: float) -> Sample:
-        answer = client.fetch("GET", "/metrics", seconds=seconds)
+        try:
+            answer = client.fetch("GET", "/metrics", seconds=seconds)
+        except NoAnswer as error:
+            # They wait for the batch that is computed; this does not (tools/server/server.cpp).
+            client.call("GET", "/health", seconds=seconds)
+            raise Busy(f"{error}, while /health answers: it works on a batch") from error
         return metrics.parse(answer.decode(errors="replace"))
 
     def compiled(self, environment: Mapping[str, str]) -> dict[str, Path]:

@@ -26,36 +26,64 @@ KEY_VARIABLE = "LLAMA_API_KEY"
 ACCELERATOR_VARIABLE = "INFEROPS_ACCELERATOR"
 """`cuda` where the server must not run without a GPU, which llama.cpp does without a word."""
 
+ONLY_CHECKED = "--only-checked"
+NOT_TAKEN = "these options are not taken"
+
 BEFORE = ("--no-ui", "--parallel", "-1")
 """What is asked for unless the command line says otherwise: a page has no place on an endpoint, and
 as many requests at once as llama-server takes."""
 
-_WORDS = {"on": "ENABLED", "off": "DISABLED", "dio": "DIRECT_IO"}
+_WORDS = {
+    ("llama_flash_attn_type", "on"): "enabled",
+    ("llama_flash_attn_type", "off"): "disabled",
+    ("llama_load_mode", "dio"): "direct_io",
+}
+"""Choices that the library calls otherwise."""
 _STATES = {"on": 1, "off": 0, "auto": -1}
 
 
+class Refused(Exception):
+    """Why it does not start, as a clause."""
+
+
 def main(command: list[str]) -> int:
-    """Serve until a signal ends it; returns the exit status."""
+    """Serve until a signal ends it; returns the exit status. With ONLY_CHECKED before its options
+    it ends where it would start."""
+    only_checked = command[:1] == [ONLY_CHECKED]
+    try:
+        xllamacpp, params = parameters(command[1:] if only_checked else command)
+    except Refused as error:
+        return _failed(str(error))
+    return 0 if only_checked else serve(xllamacpp, params)
+
+
+def parameters(command: list[str]) -> tuple[Any, Any]:
+    """The library, and what it is asked for. Raises Refused."""
     try:
         settings = llama_words.read([*BEFORE, *command])
     except ValueError as error:
-        return _failed(f"these options are not taken: {error}")
+        raise Refused(f"{NOT_TAKEN}: {error}") from error
     try:
         xllamacpp: Any = import_module("xllamacpp")
     except ImportError as error:
-        return _failed(f"the library cannot be loaded: {error}")
-    if os.environ.get(ACCELERATOR_VARIABLE) == "cuda" and not gpus(xllamacpp):
-        return _failed(
-            "no GPU is seen, so it would compute on the CPU. Look at nvidia-smi and at "
-            "CUDA_VISIBLE_DEVICES"
-        )
+        raise Refused(f"the library cannot be loaded: {error}") from error
     params = xllamacpp.CommonParams()
     params.endpoint_metrics = True  # its health is read from them
     try:
         for setting in settings:
             put(xllamacpp, params, setting)
-    except (AttributeError, OSError, TypeError, ValueError) as error:
-        return _failed(f"these options are not taken: {error}")
+    except (AttributeError, OSError, OverflowError, TypeError, ValueError) as error:
+        raise Refused(f"{NOT_TAKEN}: {error}") from error
+    return xllamacpp, params
+
+
+def serve(xllamacpp: Any, params: Any) -> int:
+    """Serve until a signal ends it; returns the exit status."""
+    if os.environ.get(ACCELERATOR_VARIABLE) == "cuda" and not gpus(xllamacpp):
+        return _failed(
+            "no GPU is seen, so it would compute on the CPU. Look at nvidia-smi and at "
+            "CUDA_VISIBLE_DEVICES"
+        )
     key = os.environ.get(KEY_VARIABLE)
     if key:
         params.api_keys = [key]
@@ -102,8 +130,8 @@ def _value(xllamacpp: Any, setting: Setting) -> Any:
     if setting.option.name == "alias":
         return set(value)
     if kind in llama_words.CHOICES:
-        words = _WORDS.get(value, value).upper().replace("+", "_").replace("-", "_")
-        return getattr(getattr(xllamacpp, kind), f"{kind.upper()}_{words}")
+        words = _WORDS.get((kind, value), value).replace("+", "_").replace("-", "_")
+        return getattr(getattr(xllamacpp, kind), f"{kind}_{words}".upper())
     return value
 
 

@@ -9,11 +9,12 @@ docs/architecture.md says why that one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ....common.engines.llama_cpp.words import complaints
-from ..knowledge import Judged, Knowledge, PlanImpossible
+from ....common.engines.llama_cpp import words as llama_words
+from ..knowledge import Admission, Judged, Knowledge, PlanImpossible
 from ..spelling import Spelling
 
 PACKAGE = "xllamacpp"
@@ -29,6 +30,8 @@ HASHES = {
 }
 """The sha256 of files that were read here, by version and build; of the others the first host's
 lock has them."""
+
+_RELEASE = re.compile(r"\d+\.\d+\.\d+(\.?(post|dev|rc|a|b)\d+)?")
 
 INDEX = "https://xorbitsai.github.io/xllamacpp/whl/{backend}"
 
@@ -58,6 +61,11 @@ def plan(host: Mapping[str, Any], accelerator: str, version: str = "") -> dict[s
     needed. Raises PlanImpossible.
     """
     build, version = BUILDS[accelerator], version or VERSION
+    if not _RELEASE.fullmatch(version):
+        raise PlanImpossible(
+            f"llama_cpp_version is {version!r}, which is no release of {PACKAGE}: give one such as "
+            f"{VERSION}, whose last number is the build of llama.cpp, or auto."
+        )
     _require("driver", host.get("driver_version"), str(build.least_driver), "rent_driver_version")
     _require("glibc", host.get("glibc_version"), build.least_glibc, "rent_image")
     for capability in _several(host.get("compute_capability")):
@@ -78,6 +86,36 @@ def plan(host: Mapping[str, Any], accelerator: str, version: str = "") -> dict[s
         "installed_gib": build.installed_gib,
         "why": f"llama.cpp b{version.rpartition('.')[2]} ({PACKAGE} {version}, {build.name})",
     }
+
+
+def refusals(values: Mapping[str, Any]) -> Iterator[str]:
+    """Why no host could serve a play with these variables, one sentence each."""
+    version = str(values.get("llama_cpp_version") or "auto")
+    try:
+        plan({}, values.get("inferops_accelerator") or "cuda", "" if version == "auto" else version)
+    except PlanImpossible as error:
+        yield str(error)
+    if values.get("inferops_image_python") not in (None, "", "auto"):
+        yield (
+            "inferops_image_python names an environment of another engine, and llama.cpp is "
+            "installed: leave it at auto."
+        )
+    model = str(values.get("inferops_model") or "/")
+    if values.get("model_cache_enabled") is False and not model.startswith("/"):
+        yield (
+            f"model_cache_enabled is false, and llama.cpp loads a file, which {model} is not: "
+            "leave it true, which downloads it, or name a GGUF file on the host by its path."
+        )
+    names = values.get("inferops_served_model_name")
+    # In a text, commas divide names already.
+    for told in llama_words.misnamed(names if isinstance(names, list) else ()):
+        yield f"inferops_served_model_name: {told}."
+
+
+def asked(arguments: Mapping[str, Any], extra_args: Sequence[str]) -> dict[str, Any]:
+    """What arguments and words ask for, by the names of arguments. Raises ValueError."""
+    settings = llama_words.read([*llama_words.spelled(arguments), *map(str, extra_args)])
+    return {setting.option.name.replace("-", "_"): setting.value for setting in settings}
 
 
 def _several(told: Any) -> list[Any]:
@@ -108,12 +146,23 @@ class LlamaCpp(Knowledge):
     def unknown_options(
         self, arguments: Mapping[str, Any], extra_args: Sequence[str], may_run: Sequence[str]
     ) -> list[str]:
-        return [f"{one}." for one in complaints(arguments, extra_args)]
+        return [f"{one}." for one in llama_words.complaints(arguments, extra_args)]
 
     def judged(self, values: Mapping[str, Any]) -> Judged:
         arguments = values.get("inferops_server_arguments") or {}
         words = values.get("inferops_server_extra_args") or ()
-        return Judged(tuple(self.unknown_options(arguments, words, ())))
+        unknown = (f"inferops_server_{one}" for one in self.unknown_options(arguments, words, ()))
+        return Judged((*refusals(values), *unknown))
+
+    def admission(
+        self,
+        arguments: Mapping[str, Any],
+        extra_args: Sequence[str],
+        stack: Mapping[str, Any],
+    ) -> Admission:
+        """It works on as many requests as it has slots, and the others wait better in the proxy."""
+        slots = int(LLAMA_CPP.number(asked(arguments, extra_args), "requests_at_once"))
+        return Admission(slots if slots > 0 else int(LLAMA_CPP.usual["requests_at_once"]), {})
 
 
 LLAMA_CPP = Spelling(

@@ -57,7 +57,8 @@ class Vllm(Knowledge):
             values.get("rent_driver_version"),
             values.get("rent_compute_capability"),
         )
-        complaints = tuple(unknown_options(arguments, extra_args, may_run))
+        unknown = unknown_options(arguments, extra_args, may_run)
+        complaints = tuple(f"inferops_server_{one}" for one in unknown)
         if complaints and values.get("stack_extra_requirements"):
             doubt = "whether the packages of stack_extra_requirements add options to vLLM"
             return Judged(complaints, doubt)
