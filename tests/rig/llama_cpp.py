@@ -22,7 +22,7 @@ MOST_SECONDS = 600
 def python() -> str:
     """The interpreter of an environment that has it. Only its known files are installed."""
     plan = llama_cpp.plan({}, "cpu")
-    made = FOLDER / plan["version"]
+    made = FOLDER / plan["release"]
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

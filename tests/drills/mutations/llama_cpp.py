@@ -71,8 +71,8 @@ MUTATIONS = (
         "llama-options-after-renting",
         "a host is rented for an option that llama.cpp does not have",
         PLAN,
-        "        return Judged(tuple(self.unknown_options(arguments, words, ())))\n",
-        "        return Judged()\n",
+        "        return Judged((*refusals(values), *unknown))\n",
+        "        return Judged(tuple(refusals(values)))\n",
         (f"{BUILDS}::test_an_option_that_it_does_not_know_is_refused_before_anything_is_rented",),
     ),
     Mutation(
@@ -148,9 +148,9 @@ MUTATIONS = (
     Mutation(
         "llama-wishes-after-renting",
         "a host is rented for a wish that llama.cpp can never fulfil",
-        "plugins/plugin_utils/variables.py",
-        "engine.refusals(values) if engine.refusals else ()",
-        "()",
+        PLAN,
+        "        return Judged((*refusals(values), *unknown))\n",
+        "        return Judged(tuple(unknown))\n",
         (WISHES,),
     ),
     Mutation(
@@ -180,9 +180,9 @@ MUTATIONS = (
     Mutation(
         "llama-slots-without-bound",
         "all requests wait in llama.cpp, without bound, and none in the proxy",
-        "plugins/module_utils/serving/admission.py",
-        "return Admission(_seats(words, arguments, extra_args), {})",
-        "return Admission(USUAL_CONNECTIONS, {})",
+        PLAN,
+        "        return Admission(slots if slots > 0 else ",
+        "        return Admission(1024 if slots > 0 else ",
         ("tests/unit/serving/test_admission.py::test_llama_cpp_gets_as_many_as_it_has_slots",),
     ),
     Mutation(
@@ -197,7 +197,7 @@ MUTATIONS = (
         "llama-other-release-planned",
         "check mode and the estimate tell of another llama.cpp than is installed",
         "roles/rent/tasks/needs.yml",
-        "inferops_accelerator, inferops_engine_version) }}",
+        "inferops_accelerator, inferops_engine_release) }}",
         "inferops_accelerator) }}",
         (f"{BUILDS}::test_every_plan_of_a_play_is_of_the_release_that_is_asked_for",),
     ),
@@ -205,7 +205,7 @@ MUTATIONS = (
         "llama-other-release-shown",
         "a dry run tells of another llama.cpp than is installed",
         "playbooks/tasks/plan.yml",
-        'version: "{{ inferops_engine_version }}", ',
+        '      release: "{{ inferops_engine_release }}"\n',
         "",
         (
             "tests/unit/plugins/test_check_variables.py"

@@ -185,7 +185,7 @@ MUTATIONS = (
         "proxy-checks-cut-streams",
         "slow checks end streams long before an engine is called hung",
         CONFIGURATION,
-        "    fall = max(LEAST_FALL, math.ceil(spec.hung_seconds))\n",
+        "    fall = max(LEAST_FALL, math.ceil(spec.hung_after_seconds(upstream)))\n",
         "    fall = max(LEAST_FALL, math.ceil(0))\n",
         (f"{PARTS}::test_slow_checks_do_not_end_streams_before_an_engine_is_called_hung",),
     ),

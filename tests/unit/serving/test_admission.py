@@ -63,7 +63,7 @@ def test_it_holds_a_bounded_number_where_its_release_can_and_else_none_is_set() 
 def test_llama_cpp_gets_as_many_as_it_has_slots(
     arguments: dict[str, Any], words: list[str], seats: int
 ) -> None:
-    assert behind_proxy("llama_cpp", arguments, words, {}) == (seats, {})
+    assert knowledge("llama_cpp").admission(arguments, words, {}) == (seats, {})
 
 
 def test_of_another_engine_nothing_is_known() -> None:
