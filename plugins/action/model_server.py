@@ -47,6 +47,8 @@ class ActionModule(GuardedAction):
 
     _supports_check_mode = True
     _supports_diff = True
+    #: Whether it starts with what another host has compiled.
+    caches_carried = False
 
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
         self.task_vars = variables

@@ -139,6 +139,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.awx.applying import (
     Applying,
     secrets,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import hide_passwords
 
 
 def main() -> None:
@@ -163,6 +164,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    hide_passwords(module)
     given = module.params
     # Names are to be shown, and what credentials hold is not.
     hidden = secrets(given["configuration"])

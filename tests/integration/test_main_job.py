@@ -225,6 +225,7 @@ def test_keep_leaves_the_host_and_says_what_it_bills(controller: Controller) -> 
     assert len(controller.rentals()) == 1
 
 
+@pytest.mark.long
 def test_evidence_that_cannot_be_kept_does_not_keep_the_bill_running(
     controller: Controller,
 ) -> None:

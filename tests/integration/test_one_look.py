@@ -151,6 +151,7 @@ def put_server_into(host: Host) -> None:
     shutil.copy(fake, server / "api_server.py")
 
 
+@pytest.mark.long
 def test_only_what_differs_takes_the_whole_way(play: Play, host: Host, model: Path) -> None:
     assert "died during startup" in play()
     put_server_into(host)

@@ -103,6 +103,7 @@ def test_recover_mends_a_broken_model_by_the_ladder_and_leaves_a_healthy_server_
     assert controller.rentals() == []
 
 
+@pytest.mark.long
 def test_hosts_without_a_server_or_without_an_answer_are_said_and_nothing_fails_for_them(
     controller: Controller, tmp_path: Path
 ) -> None:

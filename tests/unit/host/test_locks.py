@@ -76,7 +76,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def wanted(index: str, *requirements: str, **other: Any) -> Wanted:
     """The wish for these, by default for the plan, from all three indexes."""
-    sources = Sources("cu1", f"{index}/pytorch", f"{index}/public", f"{index}/vllm")
+    sources = Sources(
+        "cu1",
+        f"{index}/pytorch",
+        f"{index}/public",
+        engine_package="vllm",
+        engine_index_url=f"{index}/vllm",
+    )
     known = {"constraints": [], "excluded": [], "python": sys.executable, "sources": sources}
     return Wanted([*(requirements or PLAN)], **{**known, **other})
 

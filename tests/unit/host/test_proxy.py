@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import configuration, routes
+from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_routes as routes
+from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import configuration
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.unit.host.proxied import (
     COMPLETIONS,

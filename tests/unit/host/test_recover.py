@@ -160,6 +160,7 @@ def test_a_context_that_is_too_long_is_cut_to_what_fits_the_gpu(
     assert '"max_model_len": 60000' in run.output
 
 
+@pytest.mark.long
 def test_a_hung_server_is_ended_whole_and_started_with_the_keys_that_it_has(
     start: Call, recover: Call, server: Server, tmp_path: Path
 ) -> None:

@@ -158,6 +158,7 @@ def test_a_release_that_is_killed_says_that_the_rental_may_bill(deploy: Deploy) 
     assert re.search("Whatever carries its nonce [0-9a-f]{8} may bill until playbook", output)
 
 
+@pytest.mark.long
 def test_an_attempt_is_released_though_its_evidence_cannot_be_kept(deploy: Deploy) -> None:
     # A folder that is so already is refused before anything is rented.
     deploy.after_create = lambda: (deploy.folder / "evidence").write_text("no folder any more")
@@ -193,6 +194,7 @@ def test_the_log_of_each_host_that_lets_nobody_in_is_evidence_before_its_release
     assert deploy.billing() == []
 
 
+@pytest.mark.long
 def test_the_log_of_one_host_explains_no_later_failure(deploy: Deploy) -> None:
     refused = {"kind": "reply", "status": 400, "body": {"success": False, "error": "invalid_args"}}
     fault = {**refused, "method": "PUT", "path": "/asks/", "skip": 1, "times": 9}
@@ -204,6 +206,7 @@ def test_the_log_of_one_host_explains_no_later_failure(deploy: Deploy) -> None:
     assert len(deploy.evidence("provider.log")) == 1
 
 
+@pytest.mark.long
 def test_a_log_that_nobody_gets_keeps_no_release_waiting(deploy: Deploy) -> None:
     down = {"kind": "reply", "path": "/request_logs/", "status": 500, "body": "down", "times": 9}
     deploy.simulator.control.plan_faults([down])
@@ -277,6 +280,7 @@ def test_a_start_that_is_killed_stands_still_again(deploy: Deploy) -> None:
     assert_stands_still_again(deploy, rental_id, output)
 
 
+@pytest.mark.long
 def test_a_start_that_is_killed_and_is_to_be_kept_is_named(deploy: Deploy) -> None:
     rental_id = standing(deploy)
     deploy.after_start = lambda: kill_modules(f"{MARKER}={deploy.folder}")
@@ -285,6 +289,7 @@ def test_a_start_that_is_killed_and_is_to_be_kept_is_named(deploy: Deploy) -> No
     assert f"Rental {rental_id} had stood still, and may have been started. It was kept" in output
 
 
+@pytest.mark.long
 def test_a_start_of_which_nobody_knows_stands_still_again(deploy: Deploy) -> None:
     rental_id = standing(deploy)
     unseen = {"kind": "reply", "on": "read", "status": 500, "body": "down", "times": 9999}
@@ -296,6 +301,7 @@ def test_a_start_of_which_nobody_knows_stands_still_again(deploy: Deploy) -> Non
     assert_stands_still_again(deploy, rental_id, output)
 
 
+@pytest.mark.long
 def test_a_stop_that_is_killed_as_well_names_what_bills(deploy: Deploy) -> None:
     rental_id = standing(deploy)
     deploy.before_stop = lambda: kill_modules(f"{MARKER}={deploy.folder}")
@@ -325,6 +331,7 @@ def tasks_of(node: Any) -> Iterator[dict[str, Any]]:
         yield from tasks_of(part)
 
 
+@pytest.mark.long
 def test_a_limit_for_every_task_kills_no_call_that_rents_or_releases(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,6 +392,7 @@ def test_an_image_that_no_host_gets_makes_room_for_an_installation(deploy: Deplo
     assert deploy.billing() == []
 
 
+@pytest.mark.long
 def test_what_only_an_installation_fulfils_is_rented_the_usual_image(deploy: Deploy) -> None:
     wishes = {
         "another-python": {"inferops_image_python": "/usr/bin/python3"},

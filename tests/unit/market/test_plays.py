@@ -40,6 +40,7 @@ RENTAL = {
     "started_at": 0,
     "machine_id": "42",
     "download_mbit_per_second": 0.0,
+    "can_be_reached": True,
 }
 
 
@@ -251,6 +252,7 @@ def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> 
     assert "ssh, False" in output
 
 
+@pytest.mark.long
 def test_the_way_to_a_host_that_was_given_up_is_forgotten(tmp_path: Path, marketplace: str) -> None:
     """What fails before the next one is reached collects no evidence from a stranger."""
     given_up = role("rent", "give_up")
@@ -309,6 +311,7 @@ def test_the_last_message_reckons_the_cost_by_the_providers_clock(tmp_path: Path
     assert re.search(r"it has cost 1\.0\d+ dollars", output), output
 
 
+@pytest.mark.long
 def test_strict_reaping_is_refused_where_only_a_part_of_the_inventory_is_seen(
     tmp_path: Path,
 ) -> None:
@@ -428,6 +431,7 @@ def test_the_disk_is_as_large_as_the_model_and_the_stack_need(
     assert (status == 0) == said.startswith("disk"), output
 
 
+@pytest.mark.long
 def test_an_offer_is_sized_by_the_words_of_the_command_line_too(tmp_path: Path) -> None:
     _status, plain = disk_play(tmp_path)
     _status, longer = disk_play(tmp_path, inferops_server_extra_args=["--max-model-len", "131072"])
@@ -469,6 +473,7 @@ def test_a_model_is_never_rented_a_card_on_which_it_cannot_start(
     assert float(memory) >= 15.9
 
 
+@pytest.mark.long
 def test_no_host_is_rented_whose_vllm_does_not_know_the_model(
     tmp_path: Path, marketplace: str
 ) -> None:
@@ -510,6 +515,7 @@ def test_a_disk_that_is_left_open_is_as_large_as_is_needed_and_usual(
     assert said in output
 
 
+@pytest.mark.long
 def test_the_status_of_awx_looks_at_servers_that_no_inventory_of_a_user_names(
     tmp_path: Path, market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.mark.long
 def test_a_provider_of_one_file_and_one_line_is_rented_at_seen_and_left(
     tmp_path: Path, collection: Path
 ) -> None:

@@ -81,7 +81,10 @@ def test_teardown_works_on_the_hosts_of_its_limit_without_localhost(tmp_path: Pa
     assert asked
 
 
-@pytest.mark.parametrize("limit", ["gpu-*", "!gpu-2", "@{file}"])
+@pytest.mark.parametrize(
+    "limit",
+    ["gpu-*", *(pytest.param(one, marks=pytest.mark.long) for one in ("!gpu-2", "@{file}"))],
+)
 def test_limits_of_every_form_are_understood(tmp_path: Path, limit: str) -> None:
     file = tmp_path / "limit"
     file.write_text("gpu-1\n")

@@ -104,6 +104,7 @@ def test_a_host_that_has_the_name_of_another_does_not_end_its_rental(
         assert bills(simulator) == [rental]
 
 
+@pytest.mark.long
 def test_a_name_for_one_run_or_one_that_is_found_is_no_second_host(
     tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -247,6 +247,7 @@ class CallbackModule(CallbackBase):
 """
 
 
+@pytest.mark.long
 def test_with_a_callback_for_programs_nothing_of_ours_is_on_standard_output(
     pretended: Pretended,
 ) -> None:
@@ -266,7 +267,13 @@ def test_with_a_callback_for_programs_nothing_of_ours_is_on_standard_output(
     assert "role inferops.gpu.launch: " in done.stderr
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(signal.SIGINT, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, id="kill", marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.parametrize(
     "callback", ["inferops.gpu.phases", pytest.param("default", marks=pytest.mark.long)]
 )

@@ -40,11 +40,18 @@ PROXY = {"name": "vllm", "phase": "running", "port": 8000}
 @pytest.mark.parametrize(
     ("proxies", "given", "port"),
     [
-        ([], {"inferops_server_port": "auto"}, 8017),
-        ([PROXY], {"inferops_server_port": "auto"}, 8000),
-        ([PROXY], {"inferops_proxy": True, "inferops_expected_ports": ["9100"]}, 8000),
+        pytest.param(
+            *([], {"inferops_server_port": "auto"}, 8017),
+            id="automatic",
+            marks=pytest.mark.long,
+        ),
+        pytest.param([PROXY], {"inferops_server_port": "auto"}, 8000, id="proxied"),
+        pytest.param(
+            *([PROXY], {"inferops_proxy": True, "inferops_expected_ports": ["9100"]}, 8000),
+            id="proxied-as-said",
+            marks=pytest.mark.long,
+        ),
     ],
-    ids=["automatic", "proxied", "proxied-as-said"],
 )
 def test_a_server_is_proven_where_it_is_and_with_all_that_a_deploy_proves_there(
     tmp_path: Path,

@@ -75,7 +75,7 @@ def test_what_an_image_opens_by_itself_is_refused_before_anything_is_put_on_the_
     assert pretended.simulator.control.state()["rentals"] == []
 
 
-@pytest.mark.parametrize("when", ["early", "late"])
+@pytest.mark.parametrize("when", ["early", pytest.param("late", marks=pytest.mark.long)])
 def test_a_host_that_does_not_tell_what_it_has_open_is_not_called_closed(
     pretended: Pretended, when: str
 ) -> None:
@@ -117,6 +117,7 @@ def test_a_second_deploy_is_one_look_and_leads_to_the_proxy(pretended: Pretended
     assert (name, args["remote_port"], args["api_key"]) == ("endpoint", 8000, CLIENT_KEY)
 
 
+@pytest.mark.long
 def test_a_proxy_that_is_not_asked_for_any_more_ends_before_the_server_gets_its_port(
     pretended: Pretended,
 ) -> None:
@@ -164,7 +165,13 @@ def looks(port: int, state: str, log: str = "") -> dict[str, Any]:
     return {"servers": [seen], "proxies": [{**BEFORE, "reason": None}]}
 
 
-@pytest.mark.parametrize("given", [{}, PROXIED], ids=["not-said", "said"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param({}, id="not-said"),
+        pytest.param(PROXIED, id="said", marks=pytest.mark.long),
+    ],
+)
 def test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_now(
     pretended: Pretended, given: dict[str, Any]
 ) -> None:
