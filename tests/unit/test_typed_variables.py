@@ -150,7 +150,7 @@ def test_text_means_the_same_as_json_in_every_expression(file: Path) -> None:
     assert list(taken_as_they_are(file)) == []
 
 
-@pytest.mark.parametrize("word", sorted(BOOLEANS, key=str), ids=repr)
+@pytest.mark.parametrize("word", sorted(BOOLEANS, key=repr), ids=repr)
 def test_a_flag_is_what_an_option_of_a_module_takes_it_for(word: Any) -> None:
     assert as_type(word, "bool") is boolean(word)
     assert as_type(str(word), "bool") is boolean(word)

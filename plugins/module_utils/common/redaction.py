@@ -208,9 +208,9 @@ def redact_parts(text: str, secrets: Iterable[str]) -> str:
     by its look or its name, so that what they say of it stays.
     """
     hidden = bytearray(len(text))
-    for secret in {*secrets}:
+    for secret in set(secrets):
         # As it is, and as JSON spells it.
-        for spelled in {secret, json.dumps(secret)[1:-1]}:
+        for spelled in (secret, json.dumps(secret)[1:-1]):
             _hide_parts(hidden, text, spelled)
     parts, end = [], 0
     for found in re.finditer(rb"\x01+", hidden):
