@@ -257,6 +257,7 @@ def test_a_host_whose_deadline_was_damaged_ends_itself_at_the_original_one(
     fleet.ends(doomed.damaged)
 
 
+@pytest.mark.long
 def test_an_extension_outlives_restarts_of_host_and_server_and_ends_in_its_turn(
     fleet: Fleet, lifetime_seconds: int
 ) -> None:

@@ -212,6 +212,7 @@ def test_a_broken_model_is_explained_and_its_host_released(controller: Controlle
     assert began_at < server["ended_at"] < ended_at
 
 
+@pytest.mark.long
 def test_keep_leaves_the_host_and_says_what_it_bills(controller: Controller) -> None:
     broken = {"stack_extra_requirements": ["no-such-package-of-ours==1.0"]}
     run = controller.play("deploy", rent_on_failure="keep", **broken)

@@ -78,6 +78,7 @@ def play(tmp_path: Path, home: Path, fake_python: str, free_port: int) -> Play:
     return run
 
 
+@pytest.mark.long
 def test_each_phase_is_shown_when_it_begins(play: Play, server: Server) -> None:
     output, result = play(fake={"FAKE_START_SECONDS": "6"})
     assert "gpu-1: loading weights 1/2 (" in output

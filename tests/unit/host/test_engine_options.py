@@ -78,6 +78,7 @@ def test_a_refusal_says_why_and_leaves_the_running_server_alone(
     assert first["server"]["pid"] in [process.pid for process in server.processes()]
 
 
+@pytest.mark.long
 def test_what_was_accepted_is_not_asked_again_until_words_or_version_change(
     engine: Path, start: Call
 ) -> None:

@@ -433,6 +433,7 @@ def test_a_real_one_is_started_looked_at_changed_and_stopped(
     assert "main loop exited" in server.log.read_text()
 
 
+@pytest.mark.long
 def test_a_long_answer_is_progress_of_a_real_one(
     serve: Call, free_port: int, wait_until: Call
 ) -> None:
@@ -482,6 +483,7 @@ def test_a_file_that_is_cut_short_is_told_by_the_real_one(serve: Call, model: Pa
     assert serve()["failure"]["cause_id"] == "gguf_damaged"
 
 
+@pytest.mark.long
 def test_a_real_one_that_is_killed_serves_again(
     serve: Call, server: Server, wait_until: Call
 ) -> None:

@@ -191,6 +191,7 @@ def test_a_foreign_process_on_the_port_is_named(start: Call, free_port: int, hom
     assert not (home / "servers").exists()
 
 
+@pytest.mark.long
 def test_an_automatic_port_is_the_next_free_one_and_is_kept(
     start: Call, stop: Call, server: Server, home: Path, free_port: int, monkeypatch: Monkey
 ) -> None:

@@ -128,6 +128,7 @@ def test_neither_takes_a_port_of_the_other_or_of_a_neighbour(
     assert lifecycle.choose_ports(layout, one, LOOPBACK, None, given)[0] != free_port
 
 
+@pytest.mark.long
 def test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know(
     start: Call, put: Call, free_port: int, proxy: Proxy
 ) -> None:

@@ -214,6 +214,7 @@ def test_without_a_key_of_its_own_it_sends_none(put: Call, stage: Stage) -> None
     assert "authorization" not in stage.big.seen()[-1]["headers"]
 
 
+@pytest.mark.long
 def test_no_request_fails_while_it_takes_over_other_settings(put: Call, stage: Stage) -> None:
     master = put()["proxy"]["pid"]
     stream = Stream(stage.port, 150, 0.05)

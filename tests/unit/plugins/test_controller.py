@@ -217,6 +217,7 @@ def test_a_report_that_cannot_be_kept_ends_no_deploy(tmp_path: Path) -> None:
     assert "Endpoint: http://127.0.0.1:1/v1 serves a/b" in output
 
 
+@pytest.mark.long
 def test_relative_paths_count_from_where_the_user_is(tmp_path: Path, simulator: Simulator) -> None:
     """An installed playbook lies in the collection's folder, where nothing of users belongs."""
     (tmp_path / "hosts.yml").write_text("gpu_hosts: {hosts: {gpu-1: {}}}\n")

@@ -110,6 +110,7 @@ def test_a_run_that_ends_by_itself_says_nothing_of_interruptions(tmp_path: Path)
     assert "interrupted" not in output
 
 
+@pytest.mark.long
 def test_an_extension_that_moves_nothing_says_so(tmp_path: Path, simulator: Simulator) -> None:
     task = {
         "inferops.gpu.rental": {

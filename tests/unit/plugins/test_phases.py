@@ -158,6 +158,7 @@ def test_a_phase_that_lasts_has_a_line_now_and_then_with_what_is_done(story: str
     ), lasting
 
 
+@pytest.mark.long
 def test_a_plan_is_shown_as_lines_and_a_refusal_as_its_reason(pretended: Pretended) -> None:
     planned = pretended.run("deploy", "--check")
     assert planned.returncode == 0, planned.stdout + planned.stderr

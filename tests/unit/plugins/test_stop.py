@@ -82,6 +82,7 @@ def test_it_is_refused_where_nobody_would_end_it(
     assert rental.intended == ("stopped" if accepted else "running")
 
 
+@pytest.mark.long
 def test_the_deadline_of_what_stands_still_moves_without_its_host(
     tmp_path: Path, simulator: Simulator
 ) -> None:
