@@ -11,6 +11,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.inferops.gpu.plugins.module_utils.serving.before_installing import (
+    unknown_to,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.choosing import (
     Choice,
     Wish,
@@ -21,9 +24,6 @@ from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.
     StackImpossible,
     WayOut,
     fulfils,
-)
-from ansible_collections.inferops.gpu.plugins.module_utils.serving.engines.vllm.unknown import (
-    unknown_to,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import WorkerAction
 
@@ -71,7 +71,7 @@ class ActionModule(WorkerAction):
         for line in lines(choice.plan, given["image_python"]):
             self.tell(name, line)
         said = (given["arguments"], given["extra_args"], given["extra_requirements"])
-        unknown = unknown_to(choice.plan["vllm_version"], *said)
+        unknown = unknown_to("vllm", choice.plan["vllm_version"], *said)
         if unknown:
             raise AnsibleActionFail(unknown)
         return {"changed": False, "plan": choice.plan, "interpreter": choice.interpreter}

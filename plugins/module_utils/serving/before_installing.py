@@ -6,10 +6,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .engines.registry import knowledge
 
 #: It is most of the stack, with the CUDA libraries that come with it.
 _LARGEST = "torch"
+
+
+def unknown_to(
+    engine: str,
+    release: str,
+    arguments: Mapping[str, Any],
+    extra_args: Sequence[str],
+    extra_requirements: Sequence[str],
+) -> str:
+    """Which options of the server this release does not know; empty where that is not sure.
+
+    Packages that are installed beside it may add options to it.
+    """
+    if extra_requirements:
+        return ""
+    told = knowledge(engine).unknown_options(arguments, extra_args, [release])
+    return " ".join(f"inferops_server_{one}" for one in told)
 
 
 def no_room(

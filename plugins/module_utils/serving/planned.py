@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .before_installing import unknown_to
 from .engines.knowledge import Wish, read_line
 from .engines.registry import DEFAULT, knowledge
 from .prebuilt import AUTO
@@ -58,12 +59,10 @@ def _refusal(plan: Mapping[str, Any], serving: Serving, environment: Environment
     somebody names an environment, whose release only its host tells, or adds packages, which may
     add options.
     """
-    if environment.given or environment.extra_requirements:
+    if environment.given:
         return ""
-    unknown = knowledge(environment.engine).unknown_options(
-        serving.arguments, serving.extra_args, [plan["release"]]
-    )
-    return " ".join(f"inferops_server_{one}" for one in unknown)
+    said = (serving.arguments, serving.extra_args, environment.extra_requirements)
+    return unknown_to(environment.engine, plan["release"], *said)
 
 
 def plan_lines(

@@ -142,7 +142,7 @@ MUTATIONS = (
     Mutation(
         "unknown-option-is-installed-for",
         "a stack is installed for minutes, for a server whose options its vLLM then refuses",
-        f"{SERVING}/engines/vllm/unknown.py",
+        f"{SERVING}/before_installing.py",
         "    if extra_requirements:\n",
         "    if extra_args or extra_requirements:\n",
         (f"{INSTALLING}::test_an_option_that_the_planned_vllm_does_not_know_is_refused",),

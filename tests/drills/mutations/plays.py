@@ -169,8 +169,8 @@ MUTATIONS = (
         "options-of-an-image-refused",
         "a dry run refuses what the image of the user knows",
         f"{SERVING}/planned.py",
-        "if environment.given or environment.extra_requirements:",
-        "if environment.extra_requirements:",
+        "    if environment.given:\n",
+        "    if False:\n",
         (f"{SHOWN}::test_a_dry_run_refuses_options_only_where_the_release_is_sure",),
     ),
     Mutation(

@@ -38,22 +38,6 @@ def unknown_options(
                 yield f"extra_args: {word!r} belongs to no option."
 
 
-def unknown_to(
-    release: str,
-    arguments: Mapping[str, Any],
-    extra_args: Sequence[str],
-    extra_requirements: Sequence[str],
-) -> str:
-    """Which options of the server this vLLM does not know; empty where that is not sure.
-
-    Packages that are installed beside it may add options to it.
-    """
-    if extra_requirements:
-        return ""
-    told = unknown_options(arguments, extra_args, [release])
-    return " ".join(f"inferops_server_{one}" for one in told)
-
-
 def _unknown_name(key: str, release: str) -> Unknown | None:
     options = options_of(release)
     head = canonical(key, options).partition(".")[0].replace("_", "-")
