@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -61,6 +62,21 @@ def put(run_module: Call, proxy: Proxy) -> Call:
         return result
 
     return run
+
+
+@contextlib.contextmanager
+def proxy_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A proxy that cannot be ended; all else can."""
+    usual = services.end
+
+    def end(service: Any, *given: Any, **more: Any) -> Any:
+        if service.kind == "proxy":
+            raise OSError("it is somebody else's")
+        return usual(service, *given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "end", end)
+        yield
 
 
 def test_clients_reach_a_server_through_its_proxy_with_their_key_and_by_no_other_way(
@@ -204,15 +220,7 @@ def test_a_server_is_not_started_while_its_proxy_cannot_be_ended(
 ) -> None:
     put(start(port="auto", proxy_port="auto", api_key=ENGINE_KEY))
     before = {process.pid for process in server.processes()}
-    usual = services.end
-
-    def end(service: Any, *given: Any, **more: Any) -> Any:
-        if service.kind == "proxy":
-            raise OSError("it is somebody else's")
-        return usual(service, *given, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(services, "end", end)
+    with proxy_of_somebody_else(monkeypatch):
         refused = start(port="auto", api_key=KEY, ends_proxy=True)
     assert "is not started: The proxy cannot be ended: it is somebody else's" in refused["msg"]
     assert {process.pid for process in server.processes()} == before
@@ -270,15 +278,7 @@ def test_a_proxy_that_cannot_be_ended_keeps_no_server_alive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     put(start(port="auto", proxy_port="auto", api_key=ENGINE_KEY))
-    usual = services.end
-
-    def end(service: Any, *given: Any, **more: Any) -> Any:
-        if service.kind == "proxy":
-            raise OSError("it is somebody else's")
-        return usual(service, *given, **more)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(services, "end", end)
+    with proxy_of_somebody_else(monkeypatch):
         ended = stop(ends_proxy=True)
     assert ended["stopped"] == "proven"
     assert ended["proxy"]["stopped"] == "unproven"
