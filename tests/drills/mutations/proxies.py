@@ -275,17 +275,6 @@ MUTATIONS = (
         ),
     ),
     Mutation(
-        "engine-key-shown",
-        "evidence holds the key of an engine",
-        "plugins/module_utils/common/known.py",
-        'return _DERIVED.sub(REDACTED, one) if "sk-" in one else one',
-        "return one",
-        (
-            "tests/unit/plugins/test_guarded_actions.py"
-            "::test_evidence_holds_no_secret_whatever_the_host_has_put_in",
-        ),
-    ),
-    Mutation(
         "keyless-behind-a-proxy",
         "a server without a key is rented, and nobody gets in",
         "plugins/plugin_utils/variables.py",

@@ -56,7 +56,9 @@ def test_the_work_outlives_the_call_that_began_it(
     tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     script = (
-        "import pathlib, sys\n"
+        "import pathlib, signal, sys\n"
+        # Under nohup it would be ignored, and what depends on the session outlives it as well.
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "from tests.unit.host.test_jobs import ID, Job, slow\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "Job(folder / 'jobs', ID).run(slow(folder), 60)\n"
