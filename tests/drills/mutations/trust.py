@@ -16,6 +16,7 @@ from tests.drills.mutations.paths import (
     HUB,
     KNOWN,
     MARKET,
+    PASSWORDS,
     PLANTED,
     PRIVATE,
     PRIVATELY,
@@ -399,6 +400,45 @@ MUTATIONS = (
             "_controller_to_a_rented_host",
         ),
         5,
+    ),
+    Mutation(
+        "login-password-for-strangers",
+        "a rented host that asks for a password gets the one of the operator",
+        "plugins/plugin_utils/connection.py",
+        "        _BY_KEY_ALONE,\n",
+        "",
+        (f"{PASSWORDS}::test_ssh_itself_offers_a_rented_host_nothing_but_a_key",),
+    ),
+    Mutation(
+        "sudo-password-for-strangers",
+        "sudo of a rented host gets the password of the operator",
+        "roles/connect/tasks/connection.yml",
+        '    ansible_become_pass: ""\n    ansible_become_password: ""\n    ansible_sudo_pass: ""\n',
+        "",
+        (
+            f"{PASSWORDS}::test_sudo_of_a_rented_host_is_told_no_password_of_the_inventory",
+            f"{PASSWORDS}::test_sudo_of_a_rented_host_is_told_no_password_of_the_command_line",
+        ),
+        2,
+    ),
+    Mutation(
+        "passwords-of-the-inventory-for-strangers",
+        "hosts that inventory plugin rentals shows get the operator's passwords",
+        "plugins/inventory/rentals.py",
+        '            "ansible_ssh_common_args": COMMON_ARGUMENTS,\n            **NO_PASSWORDS,\n',
+        '            "ansible_ssh_common_args": COMMON_ARGUMENTS,\n',
+        (
+            "tests/unit/market/test_inventory.py"
+            "::test_rentals_appear_under_their_names_with_what_connects",
+        ),
+    ),
+    Mutation(
+        "password-for-all-hosts",
+        "a password that -e gives to all hosts goes to rented ones, too",
+        "plugins/plugin_utils/connection.py",
+        "if extra.get(name)]",
+        "if name not in extra and extra.get(name)]",
+        (f"{PASSWORDS}::test_a_password_for_all_hosts_is_refused_before_a_rented_one_is_reached",),
     ),
     Mutation(
         "redirect-says-the-key-back",
