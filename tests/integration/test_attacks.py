@@ -23,6 +23,7 @@ SAMPLE = (
     "market-shows-a-row-with-a-stranger-s-key-in-the-host",
     "market-answers-a-rental-request-with-a-stranger-s-id",
     "market-answers-with-a-bomb",
+    "market-is-overheard-in-the-inventory",
     "name-of-a-rental-is-an-option",
     "file-of-evidence-is-a-link",
     "file-netrc-has-a-login-for-everybody",

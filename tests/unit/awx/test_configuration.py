@@ -321,10 +321,10 @@ def test_a_credential_type_gives_a_provider_all_that_it_logs_in_with(
         monkeypatch.delenv(name, raising=False)
     for name in injected:
         monkeypatch.setenv(name, "a-key")
-    check_credentials({"provider": provider})
     assert kind.url_env in injected
     # What is not said is an empty variable, which means nothing.
     monkeypatch.setenv(kind.url_env, "")
+    check_credentials({"provider": provider})
 
 
 def test_the_inventory_reads_the_scope_from_what_its_credential_injects() -> None:
