@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
+    lock,
     make_folders,
     open_private,
 )
@@ -31,6 +31,8 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.key_pair import (
 ARGUMENTS: dict[str, Any] = {
     "private_key_file": {"type": "path", "required": True, "no_log": False},
 }
+#: Whoever makes the pair has it in a second.
+_PATIENCE_SECONDS = 30.0
 
 
 class ActionModule(WorkerAction):
@@ -63,8 +65,14 @@ def _made(file: Path) -> bool:
         return False
     make_folders(file.parent)
     name = Path(f"{file}.lock")
-    with os.fdopen(open_private(name, os.O_RDWR), "r+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with os.fdopen(open_private(name, os.O_RDWR), "r+") as held:
+        try:
+            lock(held.fileno(), _PATIENCE_SECONDS)
+        except TimeoutError as error:
+            raise ValueError(
+                f"The SSH key pair {file} is not made: its lock {name} is {error}. End that "
+                "process (fuser names it), and run again."
+            ) from error
         if file.is_file():
             return False
         done = keygen("-q", "-t", "ed25519", "-N", "", "-C", "inferops", "-f", str(file))

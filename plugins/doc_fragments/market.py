@@ -66,7 +66,8 @@ options:
     type: str
   api_url:
     description:
-      - Address of the provider's API, for a simulator or a proxy.
+      - Address of the provider's API, which begins with C(https://) or is on this machine, for
+        a simulator or a proxy.
       - Without it, the environment variable of the provider is read, E(LAMBDA_CLOUD_BASE_URL) for
         V(lambda), E(PRIME_API_BASE_URL) for V(prime), E(RUNPOD_API_BASE_URL) for V(runpod),
         E(SHADEFORM_API_URL) for V(shadeform), E(GPU_SHOPPER_URL) for V(shopper),

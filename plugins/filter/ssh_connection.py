@@ -10,6 +10,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible.errors import AnsibleFilterError
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
+
 from ansible_collections.inferops.gpu.plugins.plugin_utils import connection
 
 DOCUMENTATION = r"""
@@ -21,6 +25,7 @@ description:
   - Only the host keys of one file count, and nothing of the user's own settings of ssh is read.
     What C(ssh_args) of Ansible's configuration sets comes behind, without what would open the
     controller to the host, such as C(-A) or C(-o SendEnv).
+  - Only a key logs in. It fails where an extra variable gives all hosts a password.
 positional: _input, folder, host_keys
 options:
   _input:
@@ -63,6 +68,9 @@ def ssh_connection(
     rental: Mapping[str, Any], folder: str, host_keys: str = connection.DELIVERED
 ) -> dict[str, str]:
     """See DOCUMENTATION."""
+    # Ansible has read them by now, and kept what it has read.
+    if refusal := connection.password_for_all(load_extra_vars(DataLoader())):
+        raise AnsibleFilterError(refusal)
     place = os.path.realpath(os.path.expanduser(folder))
     known = connection.known_hosts_file(place, rental["provider"], rental["id"], host_keys)
     return {

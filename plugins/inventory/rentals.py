@@ -100,6 +100,7 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import passwords_in
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain_line
@@ -137,7 +138,9 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
     COMMON_ARGUMENTS,
     DELIVERED,
     FIRST_CONTACT,
+    NO_PASSWORDS,
     known_hosts_file,
+    password_for_all,
     ssh_arguments,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils.controller import here
@@ -190,6 +193,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         """Read the provider's list into the inventory."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
+        if refusal := password_for_all(load_extra_vars(loader)):
+            raise AnsibleParserError(f"{path}: {refusal}")
         market = {name: self.get_option(name) for name in _OPTIONS}
         try:
             accounts = accounts_of(market)
@@ -281,7 +286,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _connection(self, rental: Rental) -> dict[str, Any]:
         """What role connect sets."""
         if not rental.ssh:
-            return {"ansible_user": rental.ssh_user}
+            return {"ansible_user": rental.ssh_user, **NO_PASSWORDS}
         secret = self._secrets[rental.provider]
         keys = self.get_option("host_keys") if secret else FIRST_CONTACT
         folder = here(self.get_option("controller_dir"))
@@ -297,6 +302,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             "ansible_host_key_checking": True,
             "ansible_ssh_args": ssh_arguments(known, keys),
             "ansible_ssh_common_args": COMMON_ARGUMENTS,
+            **NO_PASSWORDS,
         }
 
     def _write(self, path: Path, content: str) -> None:

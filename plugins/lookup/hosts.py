@@ -15,6 +15,9 @@ description:
     well without having done anything, because no host of the pattern is within C(--limit),
     because there is no such group, or because tags, C(--start-at-task) or C(--step) leave tasks
     out.
+  - Every host that is named has to be reached, or nothing is done. It fails where a host of
+    C(inferops_hosts) is not within C(--limit), and where a part of C(--limit) is no host and no
+    group. Otherwise a run that ends rentals would end well while one of them bills on.
   - A host whose name cannot be the name of a rental is refused, too.
   - A run that is interrupted (Ctrl-C) ends with a word on what goes on billing.
   - Ansible looks at C(hosts) on the controller before it looks for hosts, so that this holds
@@ -43,18 +46,23 @@ _raw:
   elements: str
 """
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ansible import context
 from ansible.errors import AnsibleLookupError
-from ansible.inventory.manager import InventoryManager
+from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.plugins.loader import filter_loader
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.inferops.gpu.plugins.filter.as_type import as_type
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
 from ansible_collections.inferops.gpu.plugins.plugin_utils.interruption import explain_interruption
 
 CONTROLLER = "localhost"
+#: The variable that names hosts. It counts as an extra variable alone, so it is known by now.
+_NAMED = "inferops_hosts"
 #: Runs that only show or check the playbook: no play before this one has added hosts.
 _SHOWING = ("syntax", "listhosts", "listtags", "listtasks")
 
@@ -73,9 +81,14 @@ class LookupModule(LookupBase):
         variables = variables or {}
         _refuse_parts(variables)
         groups, limit = variables["groups"], variables.get("ansible_limit")
-        hosts = _within(groups, terms, limit, self._loader)
+        hosts = _within(_inventory(groups, self._loader), terms, limit)
         if not hosts:
             raise AnsibleLookupError(_nothing_to_do(terms, limit, groups))
+        if limit:
+            named = as_type(self._templar.template(variables.get(_NAMED)), "list")
+            # The first play is judged before it adds them.
+            added = {**groups, _NAMED: named}
+            _refuse_unreached(_inventory(added, self._loader), named, limit)
         for pattern in terms:
             if pattern in groups and pattern in groups["all"]:
                 raise AnsibleLookupError(
@@ -115,17 +128,45 @@ def _refuse_parts(variables: dict[str, Any]) -> None:
         )
 
 
-def _within(
-    groups: dict[str, list[str]], patterns: list[str], limit: str | None, loader: Any
-) -> list[str]:
-    """The names that Ansible would find for these patterns, by its own rules."""
+def _inventory(groups: dict[str, list[str]], loader: Any) -> InventoryManager:
+    """What Ansible knows of hosts, with these groups of them."""
     manager = InventoryManager(loader, parse=False)
     for group, hosts in groups.items():
         manager.add_group(group)
         for host in hosts:
             manager.add_host(host, group=group)
-    manager.subset(limit)
-    return [host.name for host in manager.get_hosts(patterns)]
+    return manager
+
+
+def _within(inventory: InventoryManager, patterns: list[str], limit: str | None) -> list[str]:
+    """The names that Ansible would find for these patterns, by its own rules."""
+    inventory.subset(limit)
+    return [host.name for host in inventory.get_hosts(patterns)]
+
+
+def _refuse_unreached(inventory: InventoryManager, named: list[str], limit: str) -> None:
+    """Fail where somebody is named whom the run would not reach: it would end well without."""
+    reached = _within(inventory, [_NAMED], limit)
+    missed = [name for name in named if name not in reached]
+    if missed:
+        raise AnsibleLookupError(
+            f"{_NAMED} names {', '.join(missed)}, and --limit {limit} leaves that out, so that it "
+            "would stay as it is, and bill. Hosts that a variable names cannot be limited: leave "
+            "--limit out, or name fewer hosts."
+        )
+    unknown = [part for part in _parts(limit) if not _within(inventory, [part], None)]
+    if unknown:
+        raise AnsibleLookupError(
+            f"--limit names {', '.join(unknown)}, and no host and no group is called so. Nothing "
+            "was done: correct the name, or leave it out."
+        )
+
+
+def _parts(limit: str) -> Iterator[str]:
+    """The patterns of a limit, without what says whether they are taken or left out."""
+    for part in split_host_pattern(limit):
+        listed = Path(part[1:]).read_text().split() if part.startswith("@") else [part]
+        yield from (one.lstrip("!&") for one in listed)
 
 
 def _refuse_odd_names(hosts: list[str]) -> None:

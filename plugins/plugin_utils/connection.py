@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from shlex import quote
+from typing import Any
 
 from ansible import constants
 from ansible.plugins.loader import connection_loader
@@ -19,6 +21,26 @@ DELIVERED, FIRST_CONTACT = "delivered", "first_contact"
 _NOTHING_OF_THE_USERS = (
     "-F /dev/null -o ForwardAgent=no -o ForwardX11=no -o PermitLocalCommand=no -o Tunnel=no"
 )
+#: A stranger's sshd that asks for a password is told none, also where Ansible has one.
+_BY_KEY_ALONE = (
+    "-o PreferredAuthentications=publickey -o PasswordAuthentication=no"
+    " -o KbdInteractiveAuthentication=no"
+)
+#: What Ansible logs in to hosts with, or becomes root with, beside a key. What -k and -K ask for
+#: counts where none of these is set.
+LOGIN_VARIABLES = (
+    "ansible_password",
+    "ansible_ssh_pass",
+    "ansible_ssh_password",
+    "ansible_paramiko_pass",
+    "ansible_paramiko_password",
+    "ansible_become_pass",
+    "ansible_become_password",
+    "ansible_sudo_pass",
+    "ansible_su_pass",
+)
+#: The operator's passwords are for hosts of his own: on a rented one each of these is empty.
+NO_PASSWORDS = dict.fromkeys(LOGIN_VARIABLES, "")
 #: What opens this machine to a host, wherever it stands among the options, and whatever others say:
 #: the agent, the display, ports and networks behind it, another file of settings, the environment.
 _OPENS = frozenset("AFRXYw")
@@ -34,6 +56,7 @@ def ssh_arguments(known_hosts_file: str, host_keys: str) -> str:
     delivered = host_keys == DELIVERED
     ours = [
         _NOTHING_OF_THE_USERS,
+        _BY_KEY_ALONE,
         f"-o StrictHostKeyChecking={'yes' if delivered else 'accept-new'}",
         "-o HostKeyAlgorithms=ssh-ed25519" if delivered else "",
         f"-o UserKnownHostsFile={quote(known_hosts_file)} -o GlobalKnownHostsFile=/dev/null",
@@ -67,6 +90,20 @@ def _closed(arguments: str) -> str:
             if flag not in _OPENS and not named:
                 kept += option
     return shlex.join(kept)
+
+
+def password_for_all(extra: Mapping[str, Any]) -> str | None:
+    """Why no rented host may be reached by these *extra* variables, or None.
+
+    A password among them is one for all hosts. Nothing outranks it, so it cannot be kept from one.
+    """
+    names = [name for name in LOGIN_VARIABLES if extra.get(name)]
+    if not names:
+        return None
+    return (
+        f"{' and '.join(names)} as an extra variable (-e) would be told to rented hosts too, which "
+        "are somebody else's and need none: give it to your own hosts alone, in their inventory."
+    )
 
 
 def known_hosts_file(folder: str, provider: str, rental_id: str, host_keys: str) -> str:

@@ -23,6 +23,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.hiding import 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import LOGIN_VARIABLES
 from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import (
     SHARED,
     coerce,
@@ -30,16 +31,8 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils.variables import (
     options,
 )
 
-#: Those of Ansible's own that hold what somebody logs in to a host with.
-_OF_ANSIBLE = (
-    "ansible_password",
-    "ansible_ssh_pass",
-    "ansible_ssh_password",
-    "ansible_become_pass",
-    "ansible_become_password",
-)
 #: Ansible loads actions before it makes a process for a task, so this is read once in a run.
-SECRET_VARIABLES = frozenset({*filter(is_secret, options()), *_OF_ANSIBLE})
+SECRET_VARIABLES = frozenset({*filter(is_secret, options()), *LOGIN_VARIABLES})
 #: What logs in to a marketplace, and what the controller alone asks. No rented host has it, and
 #: asking a password manager for it at each task would take longer than most tasks.
 OF_THE_CONTROLLER = frozenset(f"{SHARED}{option}" for option in ACCOUNT_OPTIONS) | {

@@ -24,6 +24,10 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.option
     scope_secret,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
+from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import (
+    LOGIN_VARIABLES,
+    password_for_all,
+)
 from ansible_collections.inferops.gpu.plugins.plugin_utils.one_rental import OneRental
 
 
@@ -78,8 +82,10 @@ class Gate:
         """
         values = self.values
         told = [text for name in known.ours(self._variables) if (text := known.unknown(name))]
-        given_in_vain = sorted({*self._extra} - {*self._required})
+        given_in_vain = sorted({*self._extra} - {*self._required} - {*LOGIN_VARIABLES})
         told += [text for name in given_in_vain if (text := known.taken(name))]
+        if not is_own(values.get("inferops_provider") or ""):
+            told += filter(None, [password_for_all(self._extra)])
         told += _causes(self._wrong)
         told += [
             f"{name} is not set: it is {meaning}."

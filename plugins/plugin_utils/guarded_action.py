@@ -40,6 +40,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import (
     plain_in,
     plain_line,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.common.ranges import beyond
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
     redact,
     redact_in,
@@ -217,6 +218,8 @@ class GuardedAction(ActionBase):
             refuse_injected_facts()
         ActionBase.run(self, tmp, task_vars)
         self.secrets = self._known_secrets(task_vars or {})
+        if wrong := [*beyond(self._task.args)]:
+            raise AnsibleActionFail(" ".join(wrong))
         try:
             with _discreet(self.secrets):
                 result = self.act(task_vars or {})

@@ -5,17 +5,15 @@
 """What variables the collection has and what they may be.
 
 Names, types and choices are those of the roles' argument specifications, which have no place for
-ranges: those are here.
+ranges: those are in ``ranges``.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_options 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_options import (
     check as check_proxy,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.common.ranges import range_of
 from ansible_collections.inferops.gpu.plugins.module_utils.common.server_words import (
     CHECKS_SECONDS,
     NAME,
@@ -81,61 +80,6 @@ _SHAPES = {
         name: ACCOUNT_OPTIONS["accounts"][name] for name in ("type", "elements", "options")
     },
 }
-
-
-@dataclass(frozen=True)
-class Range:
-    """The numbers that a variable may have, and the words that may stand in for one."""
-
-    low: float = 0
-    high: float = math.inf
-    words: tuple[str, ...] = ()
-
-    def __contains__(self, value: Any) -> bool:
-        if isinstance(value, str) and value in self.words:
-            return True
-        try:
-            return self.low <= float(value) <= self.high and math.isfinite(float(value))
-        except (TypeError, ValueError):
-            return False
-
-    def __str__(self) -> str:
-        limits = f"at least {self.low:g}"
-        if self.high != math.inf:
-            limits = f"from {self.low:g} to {self.high:g}"
-        return " or ".join([*self.words, limits])
-
-
-#: By the end of a name, where its unit stands; the first that suits counts.
-RANGES: tuple[tuple[str, Range], ...] = (
-    ("inferops_server_port", Range(1, 65535, ("auto",))),
-    ("inferops_engine_port", Range(1, 65535, ("auto",))),
-    ("_ports", Range(1, 65535)),
-    ("_port", Range(0, 65535)),
-    ("extend_hours", Range(0.05)),
-    ("_share", Range(0, 1)),
-    ("_reliability", Range(0, 1)),
-    ("_count", Range(1)),
-    ("_attempts", Range(1)),
-    ("_steps", Range(1)),
-    ("_tokens", Range(1)),
-    ("_len", Range(1)),
-    ("_bytes", Range()),
-    ("_gib", Range()),
-    ("_hours", Range()),
-    ("_mbit_per_second", Range()),
-    ("_kib", Range(1)),
-    ("_mib", Range(1)),
-    ("_orphans", Range()),
-    ("_seconds", Range()),
-    ("_usd", Range()),
-    ("_usd_per_hour", Range()),
-)
-
-
-def range_of(name: str) -> Range | None:
-    """The numbers that a variable of this name may have."""
-    return next((allowed for end, allowed in RANGES if name.endswith(end)), None)
 
 
 @cache

@@ -189,6 +189,39 @@ def host_has_another_s_key(stage: Stage) -> None:
         stage.harmed(impostor.commands, "the impostor was told something")
 
 
+@each("host-asks-for-a-password", {"to-log-in": False, "for-sudo": True})
+def asks_for_a_password(stage: Stage, lets_in: bool) -> None:
+    """Of an operator who has some for hosts of his own, in the inventory and by -k and -K."""
+    password, file = "password-of-the-operator", stage.folder / "password"
+    file.write_text(password)
+    key = derive("of the host", Mark(SCOPE, NAME, "0", 0, 0), 1)
+    with SshHost(as_paramiko(key.private)) as host:
+        host.asks, host.lets_in = True, lets_in
+        port = host.endpoint.port
+        rental = {
+            **{"provider": "vastai", "id": "7", "ssh_user": "u", "can_be_reached": True},
+            "ssh": [{"host": "127.0.0.1", "port": port}],
+            "known_hosts": [f"[127.0.0.1]:{port} {key.public}"],
+        }
+        way = {"name": "inferops.gpu.connect", "tasks_from": "connection"}
+        played = stage.play(
+            plays(
+                {"ansible.builtin.import_role": way},
+                {"ansible.builtin.raw": "true", "become": True},
+            ),
+            *("--connection-password-file", str(file), "--become-password-file", str(file)),
+            hosts={NAME: {"inferops_rental": rental}},
+            inferops_ssh_private_key_file=str(key_pair(stage)),
+            ansible_password=password,
+            ansible_become_password=password,
+            ansible_ssh_retries=0,
+        )
+        stage.tried(
+            "sudo " in str(host.commands) if lets_in else "Permission denied" in played.text
+        )
+        stage.harmed(host.told, f"the host was told {len(host.told)} passwords")
+
+
 @attack
 def host_reads_what_it_is_sent(stage: Stage) -> None:
     """Environment and arguments of all modules that run on the host."""

@@ -395,6 +395,31 @@ def writes_a_label(stage: Stage, label: str) -> None:
     stage.harmed(told and f"/{NAME}" in label, "nothing is rented was said of what bills")
 
 
+@each(
+    "market-is-overheard",
+    {
+        "in-a-playbook": "inferops.gpu.teardown",
+        "in-a-module": plays({"inferops.gpu.rental_info": {"scope": SCOPE}}, hosts="localhost"),
+        "in-the-inventory": plays({"ansible.builtin.debug": {"msg": "played"}}, hosts="localhost"),
+    },
+)
+def is_overheard(stage: Stage, what: str | list[dict[str, Any]]) -> None:
+    """By who is on the way to an address without TLS; here the proxy of the environment is."""
+    source = stage.work / "fleet.rentals.yml"
+    source.write_text(f"plugin: inferops.gpu.rentals\nscope: {SCOPE}\n")
+    by_inventory = ["-i", str(source)] if "played" in str(what) else []
+    enabled = "inferops.gpu.rentals,ansible.builtin.yaml"
+    played = stage.play(
+        *(what, *by_inventory),
+        hosts={NAME: {}},
+        environment={
+            **{"VAST_URL": "http://market.example", "http_proxy": stage.stranger},
+            "ANSIBLE_INVENTORY_ENABLED": enabled,
+        },
+    )
+    stage.tried("market.example is not https" in played.text)
+
+
 HUB_FILE = {"rfilename": "model.safetensors", "size": 10, "blobId": "0" * 40}
 
 

@@ -10,6 +10,7 @@ import math
 import re
 from typing import Any
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.ranges import range_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 
 #: By the end of a name, how its unit is told to people; the first that suits counts.
@@ -110,7 +111,7 @@ def _choices(option: dict[str, Any]) -> dict[str, Any]:
 
 def _limits(name: str) -> dict[str, int]:
     """In whole numbers, as AWX wants them; the gate knows them exactly."""
-    allowed = variables.range_of(name)
+    allowed = range_of(name)
     if allowed is None:
         return {}
     least = {"min": math.floor(allowed.low)}

@@ -19,9 +19,11 @@ from tests.tools import cores
 SAMPLE = (
     "host-sets-variables-by-facts-to-be-kept",
     "host-has-another-s-key",
+    "host-asks-for-a-password-for-sudo",
     "market-shows-a-row-with-a-stranger-s-key-in-the-host",
     "market-answers-a-rental-request-with-a-stranger-s-id",
     "market-answers-with-a-bomb",
+    "market-is-overheard-in-the-inventory",
     "name-of-a-rental-is-an-option",
     "file-of-evidence-is-a-link",
     "file-netrc-has-a-login-for-everybody",
@@ -33,6 +35,7 @@ SAMPLE = (
 SETTINGS = list(itertools.product((cores.OLDEST, cores.NEWEST), attacks.CONFIGURATIONS))
 #: A broken rule, and an attack that must succeed then.
 NOTICED = {
+    "sudo-password-for-strangers": "host-asks-for-a-password-for-sudo",
     "text-of-a-host-printed-as-it-is": "terminal-is-steered-by-a-host-s-msg",
     "lock-file-sent-unread": "file-of-a-lock-has-an-index",
     "said-back-to-another-task": "secret-is-said-back-by-a-host-to-any-task",

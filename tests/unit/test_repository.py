@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
+from ansible_collections.inferops.gpu.plugins.module_utils.common.ranges import range_of
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools import tree
 
@@ -254,7 +254,7 @@ def test_every_variable_that_is_a_number_has_a_range() -> None:
         for name, option in options_of(role).items()
         if {"int", "float"} & {option["type"], option.get("elements")}
     }
-    assert {name for name in numbers if variables.range_of(name) is None} == set()
+    assert {name for name in numbers if range_of(name) is None} == set()
 
 
 LONGEST_EXPRESSION = 160

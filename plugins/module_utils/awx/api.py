@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from ..common.addresses import is_closed
 from ..common.redaction import redact_parts
 
 try:
@@ -16,8 +17,6 @@ try:
 except ImportError:  # told when it is needed
     requests = None  # type: ignore[assignment,unused-ignore]
 
-#: Where a token may go without TLS: nobody is in between.
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 #: What AWX says of a user's rights; whatever else it forbids, nobody may do.
 _NO_RIGHT = "You do not have permission"
 _MOST_LETTERS = 4000
@@ -42,8 +41,7 @@ class Api:
 
         Raises AwxError for an address that a token must not be sent to.
         """
-        place = urlsplit(url)
-        if place.scheme != "https" and place.hostname not in _LOOPBACK:
+        if not is_closed(url):
             raise AwxError(
                 f"{url} is not https, and whoever listens would have the token: give an address "
                 "that begins with https://, or forward a port to it."

@@ -11,12 +11,15 @@ stranger is used, and what is made is private whatever the umask says.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
+import time
 from pathlib import Path
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 _MOST_LINKS = 40
+_LOOK_EVERY_SECONDS = 0.05
 
 
 class NotOurs(OSError):
@@ -123,6 +126,22 @@ def open_private(path: Path, flags: int) -> int:
         os.close(handle)
         raise
     return handle
+
+
+def lock(descriptor: int, patience_seconds: float) -> None:
+    """Hold an open file until it is closed, as one process at a time can.
+
+    Whoever holds it for longer is stuck: TimeoutError after so many real seconds.
+    """
+    limit = time.monotonic() + patience_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() >= limit:
+                raise TimeoutError(f"held by another process for {patience_seconds:g} s") from error
+            time.sleep(_LOOK_EVERY_SECONDS)
 
 
 def holds(path: Path, text: str, mode: int = FILE_MODE) -> bool:

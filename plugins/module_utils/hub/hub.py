@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import ipaddress
 import os
 import re
 import urllib.error
@@ -22,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ..common.addresses import is_closed
 from ..common.answers import UnreadableAnswer, parse
 
 PUBLIC = "https://huggingface.co"
@@ -195,8 +195,7 @@ class Hub:
         return answer
 
     def _refuse_http(self, url: str) -> None:
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        if not is_closed(url):
             raise HubError(
                 "refused",
                 f"{self.endpoint} wants a token, which everybody on the way to it could read.",
@@ -310,13 +309,6 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return following
 
     http_error_308 = urllib.request.HTTPRedirectHandler.http_error_302
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def origin(url: str) -> tuple[str, str]:

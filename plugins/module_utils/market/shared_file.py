@@ -10,21 +10,18 @@ calls and keeps hosts out of each other's way, safety never rests on it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..common.answers import parse
-from ..common.private_files import open_private, private_folder
+from ..common.private_files import lock, open_private, private_folder
 
 #: Whoever holds the lock longer is stuck: the others go on without the file. Real seconds.
 PATIENCE_SECONDS, MOMENTS_SECONDS = 30.0, 5.0
-_LOOK_EVERY_SECONDS = 0.05
 #: Of listings of thousands of rentals; whatever is longer is not ours.
 _MOST_BYTES = 32 * 2**20
 
@@ -65,13 +62,8 @@ class SharedFile:
         return open_private(private_folder(path.parent) / path.name, os.O_RDWR)
 
     def _lock(self, descriptor: int) -> None:
-        limit = time.monotonic() + self._patience_seconds
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError as error:
-                if time.monotonic() >= limit:
-                    self._given_up = f"{self._path} stays locked"
-                    raise TimeoutError(self._given_up) from error
-                time.sleep(_LOOK_EVERY_SECONDS)
+        try:
+            lock(descriptor, self._patience_seconds)
+        except TimeoutError as error:
+            self._given_up = f"{self._path} stays locked"
+            raise TimeoutError(self._given_up) from error

@@ -60,8 +60,8 @@ MUTATIONS = (
         "token-without-tls",
         "an administrator's token goes over the wire as it is",
         _API,
-        'if place.scheme != "https" and',
-        "if False and",
+        "if not is_closed(url):",
+        "if not url:",
         (f"{_BOOTSTRAP}::test_a_token_goes_nowhere_without_tls",),
     ),
     Mutation(

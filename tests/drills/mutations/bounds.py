@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import BOUNDS, MARKET, VASTAI
+from tests.drills.mutations.paths import BOUNDS, COMMON, MARKET, VASTAI
+
+_ACTIONS = "tests/unit/plugins/test_controller_actions.py"
 
 MUTATIONS = (
     Mutation(
@@ -16,6 +18,30 @@ MUTATIONS = (
         "        if _peak_mib() > most_mib:\n",
         "        if False:\n",
         (f"{BOUNDS}::test_a_host_that_answers_without_end_does_not_fill_the_controller",),
+    ),
+    Mutation(
+        "lock-waited-for-without-end",
+        "a lock that another process keeps holds a deploy for ever, before it says a word",
+        f"{COMMON}/private_files.py",
+        "            if time.monotonic() >= limit:\n",
+        "            if False:\n",
+        (f"{_ACTIONS}::test_a_lock_that_is_never_given_back_ends_with_its_file_and_what_helps",),
+    ),
+    Mutation(
+        "lock-not-waited-for",
+        "of parallel hosts all fail but the one that makes their key pair",
+        f"{COMMON}/private_files.py",
+        "            if time.monotonic() >= limit:\n",
+        "            if True:\n",
+        (f"{_ACTIONS}::test_a_host_waits_for_another_that_makes_the_pair",),
+    ),
+    Mutation(
+        "pair-made-twice",
+        "a host makes the key pair anew that another host has just made, and is using",
+        "plugins/action/ssh_key_pair.py",
+        "            ) from error\n        if file.is_file():\n",
+        "            ) from error\n        if False:\n",
+        (f"{_ACTIONS}::test_a_host_waits_for_another_that_makes_the_pair",),
     ),
     Mutation(
         "answer-that-is-endless-work",

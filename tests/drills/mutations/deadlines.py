@@ -48,7 +48,7 @@ MUTATIONS = (
         "later-limit-counts",
         "a budget in dollars is overdrawn until the hours are over",
         f"{MARKET}/rentals/lifetime.py",
-        "int(min(limits))",
+        "int(min(*limits, MOST_HOURS * 3600))",
         "int(max(limits))",
         (f"{LIFECYCLE}::test_hours_and_dollars_give_the_sooner_end",),
     ),

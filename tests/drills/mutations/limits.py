@@ -6,9 +6,49 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import MARKET, RENTALS, RULES, TRANSPORT
+from tests.drills.mutations.paths import COMMON, MARKET, RENTALS, RULES, TRANSPORT
+
+_NUMBERS = "tests/unit/plugins/test_ranges.py"
 
 MUTATIONS = (
+    Mutation(
+        "lifetime-without-end",
+        "a rental is asked for that would bill for a hundred thousand years",
+        f"{COMMON}/ranges.py",
+        '("_hours", Range(0, MOST_HOURS))',
+        '("_hours", Range())',
+        (
+            f"{_NUMBERS}::test_a_slip_is_refused_with_the_range",
+            f"{_NUMBERS}::test_a_module_refuses_a_slip_before_it_asks_anybody",
+        ),
+        4,
+    ),
+    Mutation(
+        "modules-take-any-number",
+        "in plays of one's own a slip in a number about money or time is obeyed",
+        "plugins/plugin_utils/guarded_action.py",
+        "if wrong := [*beyond(self._task.args)]:",
+        "if wrong := [*beyond({})]:",
+        (f"{_NUMBERS}::test_a_module_refuses_a_slip_before_it_asks_anybody",),
+        4,
+    ),
+    Mutation(
+        "budget-of-centuries",
+        "a budget that lasts for centuries is a rental that bills for as long",
+        f"{MARKET}/rentals/lifetime.py",
+        "min(*limits, MOST_HOURS * 3600)",
+        "min(limits)",
+        (f"{_NUMBERS}::test_ten_years_are_the_longest_lifetime_also_by_dollars",),
+    ),
+    Mutation(
+        "no-number-is-a-number",
+        "hours that are no number pass, and a module dies of them after it has begun",
+        f"{COMMON}/ranges.py",
+        "return self.low <= float(value) <= self.high and math.isfinite(float(value))",
+        "return not (float(value) < self.low or float(value) > self.high)",
+        (f"{_NUMBERS}::test_a_slip_is_refused_with_the_range",),
+        4,
+    ),
     Mutation(
         "account-key-on-the-host",
         "whoever owns a rented machine can spend the account's money",

@@ -26,7 +26,37 @@ RENTING = "tests/unit/serving/test_before_renting.py"
 _LOOKED_FOR = f"{RENTING}::test_a_host_is_looked_at_for_the_engine_only_where_its_image_may_have_it"
 _RENTED = f"{RENTING}::test_an_image_with_the_engine_is_rented_only_where_it_can_do"
 
+HOSTS = "plugins/lookup/hosts.py"
+_UNREACHED = (
+    "tests/unit/plugins/test_hosts.py::"
+    "test_a_host_that_is_named_and_would_not_be_reached_fails_the_run_before_it_does_anything"
+)
+
 MUTATIONS = (
+    Mutation(
+        "named-and-left-out",
+        "a teardown ends well while a host that it was given by name bills on",
+        HOSTS,
+        "    if missed:\n",
+        "    if missed == named:\n",
+        (f"{_UNREACHED}[teardown-named-and-left-out]",),
+    ),
+    Mutation(
+        "limit-that-names-nobody",
+        "a teardown ends well while a host whose name has a letter wrong bills on",
+        HOSTS,
+        "    if unknown:\n",
+        "    if unknown == [*_parts(limit)]:\n",
+        (f"{_UNREACHED}[teardown-misspelt]",),
+    ),
+    Mutation(
+        "exclusion-of-nobody",
+        "a teardown ends a host that was to be left out, by a name with a letter wrong",
+        HOSTS,
+        'one.lstrip("!&") for one in listed)',
+        'one for one in listed if one[0] not in "!&")',
+        (f"{_UNREACHED}[teardown-misspelt-exclusion]",),
+    ),
     Mutation(
         "unknown-model-taken-for-a-small-one",
         "for a model that nothing is known of the cheapest card of all is rented",

@@ -607,7 +607,7 @@ def test_a_gated_model_gets_the_token_when_it_was_refused_without(cache: Run, hu
 
 
 def test_the_token_is_sent_to_nobody_over_http(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_client, "_is_loopback", lambda host: False)
+    monkeypatch.setattr(hub_client, "is_closed", lambda url: False)
     told = asked_for(hub, GATED)
     assert "https" in told["failure"]["remedy"]
     assert tokens(hub) == set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import socket
 import threading
 from pathlib import Path
@@ -18,16 +19,22 @@ from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Endpoint, HostKey
 from tests.hanging import HANGS_AFTER_SECONDS
 
+#: How Ansible lets sudo ask, where it has a password for it.
+_SUDO_ASKS = re.compile(r"\[sudo via ansible, key=\w+\] password:")
+
 
 class SshHost:
     """Lets every key in while ``lets_in``, and takes a new host key as a rented host does.
 
-    ``exit_status`` is what commands end with, ``commands`` what was run with which input.
+    ``exit_status`` is what commands end with, ``commands`` what was run with which input. A host
+    that ``asks`` would like to have passwords, for the login and for sudo: ``told`` are those.
     """
 
     def __init__(self, host_key: paramiko.PKey) -> None:
         self.host_key = host_key
         self.lets_in = True
+        self.asks = False
+        self.told: list[str] = []
         self.exit_status = 0
         self.commands: list[tuple[str, str]] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -68,10 +75,21 @@ class _Session(paramiko.ServerInterface):
         self._host = host
 
     def get_allowed_auths(self, username: str) -> str:
-        return "publickey"
+        return "publickey,password,keyboard-interactive" if self._host.asks else "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         return AUTH_SUCCESSFUL if self._host.lets_in else AUTH_FAILED
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        self._host.told.append(password)
+        return AUTH_FAILED
+
+    def check_auth_interactive(self, username: str, submethods: str) -> paramiko.InteractiveQuery:
+        return paramiko.InteractiveQuery("", "", ("Password: ", False))
+
+    def check_auth_interactive_response(self, responses: list[str]) -> int:
+        self._host.told += responses
+        return AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return OPEN_SUCCEEDED
@@ -81,7 +99,10 @@ class _Session(paramiko.ServerInterface):
         return True
 
     def _run(self, channel: paramiko.Channel, command: str) -> None:
-        text = channel.makefile("r").read()
+        if asked := self._host.asks and _SUDO_ASKS.search(command):
+            channel.sendall(asked[0].encode())
+            self._host.told.append(channel.recv(1024).decode().strip())
+        text = "" if self._host.asks else channel.makefile("r").read()
         stdin = text.decode() if isinstance(text, bytes) else text
         self._host.commands.append((command, stdin))
         if stdin and self._host.exit_status == 0:

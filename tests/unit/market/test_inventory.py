@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
+from ansible_collections.inferops.gpu.plugins.plugin_utils.connection import NO_PASSWORDS
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.market import ACCOUNT_KEY
 from tests.unit.market.conftest import Market, order
@@ -66,6 +67,7 @@ def test_rentals_appear_under_their_names_with_what_connects(
     assert set(shown["market_vastai"]["hosts"]) == {"gpu-1", "gpu-2"}
     variables = shown["_meta"]["hostvars"]["gpu-1"]
     assert plain(variables["ansible_user"]) == "root"
+    assert {name: plain(variables[name]) for name in NO_PASSWORDS} == NO_PASSWORDS
     assert plain(variables["inferops_rental"]["mark"]["name"]) == "gpu-1"
 
 

@@ -5,23 +5,26 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.task import Task
 from ansible.template import Templar
 
-from ansible_collections.inferops.gpu.plugins.action import host_look
+from ansible_collections.inferops.gpu.plugins.action import host_look, ssh_key_pair
 from ansible_collections.inferops.gpu.plugins.action.host_look import ActionModule
 from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion import (
     NoCompletion,
@@ -151,6 +154,39 @@ def test_a_key_pair_is_made_once_and_one_that_is_locked_is_refused(
     assert status != 0
     assert "cannot be used" in output
     assert "Give a key without a passphrase" in output
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[TextIO]:
+    """The lock of a pair, held by somebody who is stuck."""
+    with (tmp_path / "key.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
+def test_a_lock_that_is_never_given_back_ends_with_its_file_and_what_helps(
+    tmp_path: Path, held: TextIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_key_pair, "_PATIENCE_SECONDS", 0.1)
+    said = f"its lock {re.escape(held.name)} is held by another process for 0.1 s. End that"
+    with ThreadPoolExecutor(1) as threads:
+        make = threads.submit(ssh_key_pair._made, tmp_path / "key")
+        ended = wait([make], HANGS_AFTER_SECONDS).done
+        fcntl.flock(held, fcntl.LOCK_UN)
+    assert ended
+    with pytest.raises(ValueError, match=said):
+        make.result()
+    assert not (tmp_path / "key").exists()
+
+
+def test_a_host_waits_for_another_that_makes_the_pair(tmp_path: Path, held: TextIO) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        make = threads.submit(ssh_key_pair._made, tmp_path / "key")
+        assert not wait([make], 0.3).done
+        (tmp_path / "key").write_text("of another host")
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert make.result(HANGS_AFTER_SECONDS) is False
+    assert (tmp_path / "key").read_text() == "of another host"
 
 
 @pytest.mark.parametrize("options", [(), ("--check",)])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.ranges import range_of
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
@@ -74,7 +75,7 @@ def example(name: str, option: dict[str, Any]) -> Any:
     if kind == "bool":
         return default is not True
     if kind in ("int", "float"):
-        allowed = variables.range_of(name)
+        allowed = range_of(name)
         assert allowed is not None, f"{name} has no range"
         number = min(max(allowed.low, 3.0), allowed.high)
         return int(number) if kind == "int" else number / 2

@@ -117,6 +117,50 @@ def test_a_name_from_a_survey_needs_no_inventory(tmp_path: Path) -> None:
     assert asked == []
 
 
+#: What names hosts that the limit does not reach, and what is said.
+UNREACHED = {
+    "named-and-left-out": (
+        ["-e", "inferops_hosts=gpu-1,gpu-7", "--limit", "localhost,gpu-1"],
+        "inferops_hosts names gpu-7, and --limit localhost,gpu-1 leaves that out",
+    ),
+    "excluded": (
+        ["-e", '{"inferops_hosts": ["gpu-7", "gpu-8"]}', "--limit", "gpu-1:!gpu-8"],
+        "inferops_hosts names gpu-7, gpu-8, and --limit gpu-1:!gpu-8 leaves that out",
+    ),
+    "misspelt": (["--limit", "gpu-1,gpu-tow"], "--limit names gpu-tow, and no host"),
+    "misspelt-pattern": (["--limit", "gpu-1,gqu-*"], "--limit names gqu-*, and no host"),
+    "misspelt-exclusion": (["--limit", "gpu_hosts:!gpu-tow"], "--limit names gpu-tow, and no"),
+    "misspelt-in-a-file": (["--limit", "@{file}"], "--limit names gpu-tow, and no host"),
+}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "how"),
+    [
+        *((one, "named-and-left-out") for one in PLAYBOOKS if one != "teardown"),
+        *(("teardown", how) for how in UNREACHED),
+    ],
+)
+def test_a_host_that_is_named_and_would_not_be_reached_fails_the_run_before_it_does_anything(
+    tmp_path: Path, playbook: str, how: str
+) -> None:
+    file = tmp_path / "limit"
+    file.write_text("gpu-1\ngpu-tow\n")
+    words, said = UNREACHED[how]
+    arguments = [word.replace("@{file}", f"@{file}") for word in words]
+    status, output, asked = run(tmp_path, playbook, *arguments)
+    assert status != 0
+    assert said in output
+    assert asked == []
+
+
+def test_hosts_that_are_named_and_within_the_limit_are_worked_on(tmp_path: Path) -> None:
+    words = ["-e", "inferops_hosts=gpu-1,gpu-7", "--limit", "localhost,gpu-1,gpu-7"]
+    status, output, _asked = run(tmp_path, "teardown", *words)
+    assert status == 0, output
+    assert "Nothing is rented under the name gpu-7" in output
+
+
 @pytest.mark.parametrize("name", ["../../x", "-x", "localhost", "all", "a b"])
 def test_a_name_that_means_something_else_is_refused(tmp_path: Path, name: str) -> None:
     names = ["-e", json.dumps({"inferops_hosts": [name]})]

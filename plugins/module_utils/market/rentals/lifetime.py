@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ...common.ranges import MOST_HOURS
 from ..errors import RequestRefused
 from ..mark import Mark
 
@@ -57,7 +58,7 @@ class Lifetime:
                 remedy="Set deadline_hours or budget_usd, or say no_deadline: true.",
                 money="Nothing was rented.",
             )
-        return max(_LEAST_SECONDS, int(min(limits))) if limits else 0
+        return max(_LEAST_SECONDS, int(min(*limits, MOST_HOURS * 3600))) if limits else 0
 
 
 def is_new_wish(mark: Mark, lifetime_seconds: int) -> bool:

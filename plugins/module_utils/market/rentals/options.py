@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Callable, Optional
 
+from ...common.addresses import is_closed
+from ...common.hiding import without_login
 from ..clock import Clock
 from ..countries import country_code
 from ..errors import CredentialError, RequestRefused
@@ -171,10 +173,12 @@ def account_at(options: Mapping[str, Any], provider: str | None) -> dict[str, An
 def make_provider(options: Mapping[str, Any], clock: Clock | None = None) -> Provider:
     """The provider that *options* name; raises CredentialError without what it logs in with.
 
-    Raises RequestRefused where they name none, for hosts of the user's own.
+    Raises RequestRefused where they name none, for hosts of the user's own, and for an address to
+    which what it logs in with must not go.
     """
     refuse_own(options["provider"])
     kind = PROVIDERS[options["provider"]]
+    _refuse_open_address(options)
     clock = clock or Clock.from_environment()
     pace = Pace(_shared_file(options, "pace"), kind.seconds_between, clock)
     provider = kind(_credentials(options), _api_url(options), pace, clock)
@@ -265,9 +269,13 @@ def scope_secret(options: Mapping[str, Any]) -> str:
 
 
 def check_credentials(options: Mapping[str, Any]) -> None:
-    """Raise CredentialError where what a provider logs in with is missing or cannot be one."""
+    """Raise CredentialError where what a provider logs in with is missing or cannot be one.
+
+    Raises RequestRefused where everybody on its way could read it.
+    """
     for account in accounts_of(options):
-        _credentials(account)
+        if _credentials(account):
+            _refuse_open_address(account)
 
 
 def _credentials(options: Mapping[str, Any]) -> dict[str, str]:
@@ -301,6 +309,21 @@ def _credential(provider: str, credential: Credential, options: Mapping[str, Any
             remedy="Set it again without.",
         )
     return value
+
+
+def _refuse_open_address(options: Mapping[str, Any]) -> None:
+    """Raise RequestRefused for a marketplace that others could read the account's key to."""
+    url = _api_url(options)
+    if is_closed(url):
+        return
+    name = PROVIDERS[options["provider"]].url_env
+    raise RequestRefused(
+        f"{without_login(url)} is not https, and whoever listens on the way to it would have the "
+        f"account's key at {options['provider']}.",
+        remedy="Give the API's https address (api_url, inferops_api_url, or the environment "
+        f"variable {name}), or forward a port of this machine to it, such as by ssh -L.",
+        money="Nothing was sent.",
+    )
 
 
 def _api_url(options: Mapping[str, Any]) -> str:
