@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -520,8 +520,7 @@ class Lifecycle:
         proof = Proof(self._provider, rental_id)
         verdict = Verdict(UNKNOWN, "it was never looked at")
         try:
-            limit = self._provider.ends_within_seconds
-            for _waited in self._clock.ticks(limit, LOOKS_APART_SECONDS):
+            for _look in self._looks(proof):
                 if not proof.absent:
                     self._try_release(rental_id)
                 verdict = proof.look()
@@ -531,6 +530,20 @@ class Lifecycle:
         finally:
             self.account.forget()
         raise ProviderUnavailable(f"{verdict.reason}.")
+
+    def _looks(self, proof: Proof) -> Iterator[None]:
+        """One turn for each look, a whole pause apart, until one begins when the time is up.
+
+        The provider's time bounds how long a rental may still show, not how long it takes to see
+        that. A proof that is half made by then gets its second look, and none after that.
+        """
+        until = self._clock.monotonic() + self._provider.ends_within_seconds
+        while True:
+            is_late = self._clock.monotonic() >= until
+            yield
+            if is_late and not proof.absent:
+                return
+            self._clock.sleep(LOOKS_APART_SECONDS)
 
     def _try_release(self, rental_id: str) -> None:
         try:
