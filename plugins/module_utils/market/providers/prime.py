@@ -43,7 +43,7 @@ from ..model import (
 )
 from ..wish import Wish
 from .dashes import with_dashes, without_dashes
-from .fields import DAMAGED, id_or_none, moment, numeric, required, tcp_ways
+from .fields import DAMAGED, id_or_none, label_text, moment, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
@@ -314,9 +314,9 @@ class PrimeIntellect(RestProvider):
         except DAMAGED:
             return Account()
 
-    def _tells_whose(self, row: Any) -> bool:
+    def _tells_whose(self, row: dict[str, Any]) -> bool:
         """A pod that nobody has named has none, by its own client."""
-        return isinstance(row.get("name") or "", str)
+        return row.get("name") is None or super()._tells_whose(row)
 
     def _status(self, row: dict[str, Any]) -> tuple[str, str]:
         status, installation = _STATUS[row["status"]], row.get("installationStatus")
@@ -326,7 +326,7 @@ class PrimeIntellect(RestProvider):
         return status, printable(": ".join(filter(None, said)))
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label = without_dashes(printable(row.get("name") or ""))
+        label = without_dashes(label_text(row.get("name")))
         mark = mark_of(label, None, self.seal)
         created = moment(row.get("createdAt"))
         user, ways = _ssh(row)

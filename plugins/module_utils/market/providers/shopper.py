@@ -34,7 +34,7 @@ from ..errors import (
 from ..mark import claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, Endpoint, Offer, Order, Rental
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, moment, numeric, required
+from .fields import DAMAGED, id_or_none, label_text, moment, numeric, required
 from .pace import Pace
 from .provider import PROVIDER, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
@@ -258,7 +258,7 @@ class GpuShopper(RestProvider):
         return _STATUS[row["status"]], printable(": ".join(filter(None, said)))
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label = printable(row["consumer_id"])
+        label = label_text(row.get("consumer_id"))
         mark = mark_of(label, None, self.seal)
         created = moment(row.get("created_at"))
         host = row.get("ssh_host")

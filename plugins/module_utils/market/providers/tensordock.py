@@ -37,7 +37,7 @@ from ..mark import Mark, claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, STOPPED, Endpoint, Offer, Order, Rental
 from ..wish import Wish
 from .dashes import with_dashes, without_dashes
-from .fields import id_or_none, numeric, required, tcp_ways
+from .fields import id_or_none, label_text, numeric, required, tcp_ways
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
 from .transport import Response, expect_ok
@@ -241,7 +241,7 @@ class TensorDock(RestProvider):
         return _STATUS[_word(row)], printable(row["status"])
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label = without_dashes(printable(row["name"]))
+        label = without_dashes(label_text(row.get("name")))
         mark = mark_of(label, None, self.seal)
         model, count = _gpus(row)
         gpu_name, vram_gib = _gpu(model)

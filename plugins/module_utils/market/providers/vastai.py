@@ -10,6 +10,7 @@ a variable of the container's environment, which the console does not let people
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -43,7 +44,7 @@ from ..model import (
     RentalLog,
 )
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, numeric, required, tcp_ways
+from .fields import DAMAGED, id_or_none, label_text, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import HOST, Credential, EngineImages, Usual
 from .rest import RestProvider, offers_of
@@ -476,15 +477,15 @@ class VastAI(RestProvider):
             )
         return [self._listed(row) for row in by_id.values()]
 
-    def _tells_whose(self, row: Any) -> bool:
+    def _tells_whose(self, row: dict[str, Any]) -> bool:
         """A label that nobody has written is null."""
-        return isinstance(row.get("label") or "", str)
+        return row.get("label") is None or super()._tells_whose(row)
 
     def _status(self, row: dict[str, Any]) -> tuple[str, str]:
         return _status(row), _status_text(row)
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label, copy = printable(row.get("label") or ""), _second_mark(row)
+        label, copy = label_text(row.get("label")), _second_mark(row)
         mark = mark_of(label, copy, self.seal)
         return Rental(
             provider=self.name,
@@ -625,11 +626,13 @@ def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
 def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
     """The ids of an instance's SSH keys by their second word; the list comes as JSON text."""
     rows = data.get("ssh_keys") or []
-    try:
+    with contextlib.suppress(ValueError):
         rows = json.loads(rows) if isinstance(rows, str) else rows
-        return {row["public_key"].split()[1]: int(row["id"]) for row in rows}
-    except (ValueError, KeyError, TypeError, IndexError):
-        return {}
+    found: dict[str, int] = {}
+    for row in rows if isinstance(rows, list) else ():
+        with contextlib.suppress(*DAMAGED):
+            found[row["public_key"].split()[1]] = int(row["id"])
+    return found
 
 
 def _offered(row: Any, disk_gib: int) -> list[Offer]:
