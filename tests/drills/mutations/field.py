@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
 from tests.drills.mutations.paths import (
+    ACCOUNT_WORDS,
     ATTEMPTS,
     GUARDED,
     LABELS,
@@ -24,6 +25,33 @@ from tests.drills.mutations.paths import (
 )
 
 MUTATIONS = (
+    Mutation(
+        "name-of-an-image-is-the-accounts",
+        "an image that is called credit-model has the account lack credit",
+        f"{MARKET}/providers/account_words.py",
+        'rf"(?<![\\w/@-])(?<!\\w[.:])(?:{told})(?![\\w/@-]|[.:]\\w)"',
+        'rf"(?:{told})"',
+        (f"{ACCOUNT_WORDS}::test_the_name_of_an_image_makes_no_account_lack_anything",),
+        least_red=5,
+    ),
+    Mutation(
+        "account-is-blamed-on-the-image",
+        "who has not paid is told to change the image",
+        f"{MARKET}/rentals/images.py",
+        "    if account_refusal(text):\n        return None\n",
+        "",
+        (f"{ACCOUNT_WORDS}::test_an_image_is_not_to_blame_for_machines_and_accounts",),
+        least_red=2,
+    ),
+    Mutation(
+        "codes-say-nothing-of-the-account",
+        "insufficient_credit is taken for a wrong option",
+        f"{MARKET}/providers/account_words.py",
+        '.replace(" ", "[ _-]")',
+        "",
+        (f"{ACCOUNT_WORDS}::test_what_the_account_lacks_is_told_apart",),
+        least_red=4,
+    ),
     Mutation(
         "word-in-a-label-hides-a-rental",
         "a word that somebody writes behind the mark hides a rental that bills",

@@ -44,7 +44,7 @@ MUTATIONS = (
             f"{ODD_LABELS}::test_what_this_controller_has_known_as_ours_stays_ours",
             f"{ODD_LABELS}::test_an_extension_is_kept_where_the_label_that_tells_it_is_no_text",
         ),
-        least_red=3,
+        least_red=2,
     ),
     Mutation(
         "odd-label-of-nobody-is-not-said",

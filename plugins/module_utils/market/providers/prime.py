@@ -42,6 +42,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
+from .account_words import NO_CREDIT, account_refused
 from .dashes import with_dashes, without_dashes
 from .fields import DAMAGED, id_or_none, label_text, moment, numeric, required, tcp_ways
 from .pace import Pace
@@ -86,7 +87,6 @@ _LOOKS, _LOOK_AGAIN_SECONDS = 2, 2.0
 #: How it and the clouds behind it say that a plan is taken, as SkyPilot reads them: none of these
 #: words is documented, nor the status that they come with.
 _NO_CAPACITY = re.compile(r"capacity|unavailable|not available|no longer|out of stock")
-_NO_CREDIT = re.compile(r"balance|credit|funds|wallet")
 
 
 class PrimeIntellect(RestProvider):
@@ -477,14 +477,14 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return CredentialError(f"{doing}: the API key was refused {told}.")
     if response.status == 403:
         return CredentialError(f"{doing}: the API key may not rent {told}.")
-    if response.status == 402 or (response.status != 422 and _NO_CREDIT.search(said)):
+    if response.status == 402 or (response.status != 422 and NO_CREDIT.said.search(said)):
         return RequestRefused(
             f"{doing}: the account lacks credit {told}.",
             remedy="Add credit, or set a lower maximum price.",
         )
     if response.status != 422 and _NO_CAPACITY.search(said):
         return OfferGone(f"{doing}: it is gone {told}.")
-    return RequestRefused(
+    return account_refused(doing, said, told) or RequestRefused(
         f"{doing}: refused {told}.",
         remedy="Change the option that this names, such as image or disk_gib.",
     )

@@ -32,6 +32,7 @@ from ..errors import (
 from ..mark import PREFIX, Mark, claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, Endpoint, Offer, Order, Rental
 from ..wish import Wish, version_key
+from .account_words import NO_CREDIT, account_refused
 from .fields import (
     DAMAGED,
     as_moment,
@@ -81,7 +82,6 @@ _OTHER_LETTERS = re.compile(r"[^a-z0-9]+")
 #: The startup script does nothing, and carries the second copy of the mark.
 _MARK_LINE = re.compile(rf"# ({PREFIX}/\S+)")
 #: How a refusal says what it is about. The words are looked for in this order.
-_NO_CREDIT = re.compile(r"insufficient[_ ](funds|balance|credit)|wallet|top up")
 _NO_STOCK = re.compile(
     r"out[_ ]of[_ ](stock|capacity)|no capacity|insufficient[_ ](capacity|resources)|sold out"
     r"|no longer available|not available|unavailable"
@@ -426,7 +426,7 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return UnclearCreate(f"{doing}: HTTP {response.status} {told}.")
     if response.status in (401, 403):
         return CredentialError(f"{doing}: the API key was refused {told}.")
-    if _NO_CREDIT.search(said):
+    if NO_CREDIT.said.search(said):
         return RequestRefused(
             f"{doing}: the account lacks credit {told}.",
             remedy="Add credit at https://platform.shadeform.ai/settings/billing, or set a lower "
@@ -436,7 +436,7 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return OfferGone(f"{doing}: it is gone {told}.")
     if _BROKEN.search(said):
         return UnclearCreate(f"{doing}: HTTP {response.status} {told}.")
-    return RequestRefused(
+    return account_refused(doing, said, told) or RequestRefused(
         f"{doing}: refused {told}.", remedy="Change the option that this names, such as image."
     )
 

@@ -44,6 +44,7 @@ from ..model import (
     RentalLog,
 )
 from ..wish import Wish
+from .account_words import NO_CREDIT, account_refusal
 from .fields import DAMAGED, id_or_none, label_text, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import HOST, Credential, EngineImages, Usual
@@ -85,39 +86,9 @@ _STALE = "stale_inventory"
 #: How a stopped instance is told that its GPUs are taken. The change is queued all the same: it
 #: would run, and bill, as soon as they are free.
 _NO_ROOM = re.compile(r"resources_unavailable|resources are currently unavailable")
-#: What refuses every offer alike, by words or by statuses: its cause and what helps.
-_REFUSALS: tuple[tuple[tuple[str, ...], tuple[int, ...], str, str], ...] = (
-    (
-        ("spend_rate_limit", "spend rate limit"),
-        (),
-        "the account spends as fast as it may",
-        "Wait, release what is not needed, or ask Vast.ai to raise the account's spend rate limit.",
-    ),
-    (
-        ("missing_billing", "payment method", "billing information"),
-        (),
-        "the account has no payment method",
-        "Add a payment method on the billing page of the console.",
-    ),
-    (
-        ("credit", "insufficient_funds", "insufficient funds", "account balance"),
-        (402,),
-        "the account lacks credit",
-        "Add credit, or set a lower maximum price.",
-    ),
-    (
-        ("suspended", "banned", "account_disabled", "account is disabled", "verify your"),
-        (),
-        "the account may not rent",
-        "See what the console says of the account, and ask Vast.ai.",
-    ),
-    (
-        ("deprecated_endpoint",),
-        (404, 405, 410),
-        "the marketplace does not offer this call any more",
-        "Install a newer version of inferops.gpu, and see whether inferops_api_url is right.",
-    ),
-)
+#: How a call is refused that there is no more, beside its statuses.
+_DEPRECATED, _NO_SUCH_CALL = "deprecated_endpoint", (404, 405, 410)
+_PAYMENT_REQUIRED = 402
 #: A log is laid into a bucket of Amazon S3, where everybody may read it who knows its address. The
 #: official client looks there three times a second for 9 s.
 _BUCKET = re.compile(
@@ -603,9 +574,14 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
 
 def _refusal(status: int, said: str) -> tuple[str, str] | None:
     """What refuses every offer alike, and what helps; None where this answer says nothing of it."""
-    for words, statuses, cause, remedy in _REFUSALS:
-        if status in statuses or any(word in said for word in words):
-            return cause, remedy
+    refusal = account_refusal(said) or (NO_CREDIT if status == _PAYMENT_REQUIRED else None)
+    if refusal:
+        return refusal.cause, refusal.remedy
+    if status in _NO_SUCH_CALL or _DEPRECATED in said:
+        return (
+            "the marketplace does not offer this call any more",
+            "Install a newer version of inferops.gpu, and see whether inferops_api_url is right.",
+        )
     return None
 
 
