@@ -15,6 +15,7 @@ from tests.drills.mutations.paths import (
     MARKET,
     MARKS,
     MODELS,
+    ON_DEMAND,
     OUTCOME,
     READY,
     RENTALS,
@@ -25,6 +26,36 @@ from tests.drills.mutations.paths import (
 )
 
 MUTATIONS = (
+    Mutation(
+        "odd-value-is-a-no",
+        "an offer whose kind nobody understands is rented as one on demand",
+        f"{MARKET}/providers/fields.py",
+        "    return row.get(field) in (None, False)\n",
+        "    return row.get(field) is not True\n",
+        (
+            f"{ON_DEMAND}::test_an_offer_that_others_may_outbid_is_none",
+            f"{ON_DEMAND}::test_a_plan_that_may_be_taken_away_or_is_odd_is_none",
+        ),
+        least_red=2,
+    ),
+    Mutation(
+        "bids-are-offers",
+        "the price of a bid counts as that of an offer on demand",
+        f"{MARKET}/providers/vastai.py",
+        "[] if theirs or foreign or bid else",
+        "[] if theirs or foreign else",
+        (f"{ON_DEMAND}::test_an_offer_that_others_may_outbid_is_none",),
+        least_red=3,
+    ),
+    Mutation(
+        "interruptible-rental-kept",
+        "a host that anybody may outbid is kept as one on demand",
+        f"{MARKET}/rentals/lifecycle.py",
+        "        if rental.is_interruptible:\n",
+        "        if False:\n",
+        (f"{ON_DEMAND}::test_a_rental_that_others_may_outbid_is_released_and_another_one_taken",),
+        least_red=2,
+    ),
     Mutation(
         "name-of-an-image-is-the-accounts",
         "an image that is called credit-model has the account lack credit",

@@ -44,7 +44,7 @@ from ..model import (
 from ..wish import Wish
 from .account_words import NO_CREDIT, account_refused
 from .dashes import with_dashes, without_dashes
-from .fields import DAMAGED, id_or_none, label_text, moment, numeric, required, tcp_ways
+from .fields import DAMAGED, id_or_none, is_denied, label_text, moment, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
@@ -354,6 +354,7 @@ class PrimeIntellect(RestProvider):
             console_url=self._console_url,
             stopped_usd_per_hour=numeric(row, "stoppedPriceHr"),
             is_ending=row.get("status") == _ENDING,
+            is_interruptible=not is_denied(row, "isSpot"),
         )
 
 
@@ -367,7 +368,8 @@ def _is_for_rent(row: Any) -> bool:
 
     Not one that may be taken away, whose price moves by itself, or that is paid in advance.
     """
-    moves = row.get("isSpot") or row["prices"].get("isVariable") or row.get("prepaidTime")
+    on_demand = is_denied(row, "isSpot") and is_denied(row["prices"], "isVariable")
+    moves = not on_demand or row.get("prepaidTime")
     there = row.get("stockStatus") != "Unavailable" and row["gpuType"] != _WITHOUT_GPU
     return there and not moves and _USUAL_IMAGE in row["images"]
 

@@ -45,7 +45,7 @@ from ..model import (
 )
 from ..wish import Wish
 from .account_words import NO_CREDIT, account_refusal
-from .fields import DAMAGED, id_or_none, label_text, numeric, required, tcp_ways
+from .fields import DAMAGED, id_or_none, is_denied, label_text, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import HOST, Credential, EngineImages, Usual
 from .rest import RestProvider, offers_of
@@ -483,6 +483,7 @@ class VastAI(RestProvider):
             console_url=self._console_url,
             stopped_usd_per_hour=numeric(row, "storage_total_cost"),
             ends_at=numeric(row, "end_date"),
+            is_interruptible=not is_denied(row, "is_bid"),
         )
 
 
@@ -618,7 +619,9 @@ def _offered(row: Any, disk_gib: int) -> list[Offer]:
     """
     theirs = row.get("rented") or row.get("external") or not row.get("rentable", True)
     foreign = (row.get("cpu_arch") or _CPU_ARCHITECTURE) != _CPU_ARCHITECTURE
-    return [] if theirs or foreign else [_offer(row, disk_gib)]
+    # The price of a bid is the least that others would outbid.
+    bid = not is_denied(row, "is_bid")
+    return [] if theirs or foreign or bid else [_offer(row, disk_gib)]
 
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:

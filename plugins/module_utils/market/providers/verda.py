@@ -44,7 +44,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, moment, numeric, required
+from .fields import DAMAGED, id_or_none, is_denied, moment, numeric, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
@@ -439,6 +439,7 @@ class Verda(RestProvider):
             stopped_usd_per_hour=price,
             # So is a disk that is left: nothing can be done with it.
             is_ending="disk" in row or row.get("status") == _ENDING,
+            is_interruptible=not is_denied(row, "is_spot"),
         )
 
     # Change and end.

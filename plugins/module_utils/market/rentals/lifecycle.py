@@ -250,7 +250,9 @@ class Lifecycle:
         )
 
     def _within(self, limits: Limits, rental: Rental, offer: Offer, order: Order) -> Rental:
-        """*rental* within its limits at the price that is really charged, or no rental."""
+        """*rental* as it was asked for, within its limits at the price charged, or no rental."""
+        if rental.is_interruptible:
+            raise self._taken_back(rental)
         price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
         if price is None:
             # Without a limit that needs it, _confirmed does not wait for it.
@@ -275,6 +277,16 @@ class Lifecycle:
                 self._notify(f"the mark of rental {rental.id} stays: {error.cause}")
                 return rental
             raise self._too_dear(rental, offer, f"and its deadline stays: {error.cause}") from error
+
+    def _taken_back(self, rental: Rental) -> _Unwanted:
+        """End *rental*, which others may outbid, and say so."""
+        self._end_own(rental.id)
+        return _Unwanted(
+            "interruptible",
+            f"Rental {rental.id} is shown as one that others may outbid, and none on demand. It "
+            "was released and proven gone.",
+            rental.price_usd_per_hour,
+        )
 
     def _too_dear(self, rental: Rental, offer: Offer, why: str) -> _Unwanted:
         """End *rental*, and say so."""
@@ -557,7 +569,7 @@ class Lifecycle:
 def _is_not_the_machines(attempts: list[dict[str, Any]]) -> bool:
     """Whether the last two have paid for what the provider does to every machine alike."""
     last = [attempt["outcome"] for attempt in attempts[-2:]]
-    return last in (["unlisted"] * 2, ["unusable"] * 2)
+    return last in (["unlisted"] * 2, ["unusable"] * 2, ["interruptible"] * 2)
 
 
 def _rate(billed: Offer | Rental) -> str:
