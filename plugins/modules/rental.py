@@ -283,8 +283,9 @@ attempts:
       description:
         - V(rented) is the one that was kept. V(gone) was taken meanwhile, V(claimed) is on a
           machine that a parallel host rents, V(refused) and V(unclear) ended the call.
-        - V(unlisted), V(unusable), V(dearer) and V(lost) were rented, then released and proven
-          gone. They were never listed, stopped, too dear, or younger than another controller's.
+        - V(unlisted), V(unusable), V(interruptible), V(dearer) and V(lost) were rented, then
+          released and proven gone. They were never listed, stopped, such as others may outbid, too
+          dear, or younger than another controller's.
       type: str
 started:
   description:

@@ -455,6 +455,12 @@ LISTS = (
         ),
     ),
     NamedFault(
+        "list-odd-labels",
+        "All lists have numbers, lists and objects for labels, and reads by id have the labels.",
+        "JamesClonk/vultr #5",
+        ({"kind": "row_is", "on": "list", "times": 1000, "shows": "odd labels"},),
+    ),
+    NamedFault(
         "list-unknown-status",
         "The rows have a status that no document names.",
         "skypilot #9319",

@@ -60,6 +60,7 @@ SHOWS = {
     "an odd status": "there is no status",
     "no values": "no field may be missing",
     "odd values": "no field can be of another type",
+    "odd labels": "a label cannot be of another type",
     "an odd environment": "rows keep no second copy of the mark",
 }
 #: What else a market may have, and why a provider's has not.

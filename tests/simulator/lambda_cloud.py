@@ -463,6 +463,7 @@ DIALECT = Dialect(
         "no values": dict.fromkeys(("instance_type", "ip", "private_ip", "hostname", "actions")),
         "odd values": {"instance_type": "n/a", "ip": ["22"]},
         "an odd environment": {"tags": [{"key": "inferops-mark", "value": [None, 5]}]},
+        "odd labels": {"name": True},
     },
     features=frozenset(
         (

@@ -633,6 +633,7 @@ DIALECT = Dialect(
             )
         ),
         "odd values": {"priceHr": "n/a", "createdAt": "soon", "sshConnection": ["22/tcp"]},
+        "odd labels": {"name": {"text": 17}},
     },
     features=frozenset(
         ("silence", "counts", "filters", "ends early", "plain key", "own prices", "forgets")

@@ -616,6 +616,7 @@ DIALECT = Dialect(
         "no values": dict.fromkeys(("cost", "gpu", "ssh", "runtime", "createdAt", "startedAt")),
         "odd values": {"cost": "n/a", "createdAt": "soon", "runtime": ["22/tcp"]},
         "an odd environment": {"env": [None, 5]},
+        "odd labels": {"name": ["17"]},
     },
     features=frozenset(
         (

@@ -546,6 +546,7 @@ DIALECT = Dialect(
         ),
         "odd values": {"hourly_price": "n/a", "created_at": "soon", "configuration": ["gpu"]},
         "an odd environment": {"launch_configuration": [None, 5]},
+        "odd labels": {"tags": [17, None]},
     },
     features=frozenset(
         ("filters", "overlap", "second mark", "ends early", "plain key", "own prices", "forgets")

@@ -460,6 +460,7 @@ DIALECT = Dialect(
              "ssh_user", "error")
         ),
         "odd values": {"price_per_hour": "n/a", "created_at": "soon", "gpu_count": ["1"]},
+        "odd labels": {"consumer_id": 17},
     },
     features=frozenset(
         ("containers", "counts", "filters", "plain key", "ends early", "exact prices")

@@ -452,6 +452,7 @@ DIALECT = Dialect(
         "an odd status": {"status": "hibernating"},
         "no values": dict.fromkeys(("ipAddress", "portForwards", "resources", "rateHourly")),
         "odd values": {"ipAddress": ["22"], "resources": "n/a", "rateHourly": "n/a"},
+        "odd labels": {"name": 1.7},
     },
     features=frozenset(
         (

@@ -672,6 +672,7 @@ DIALECT = Dialect(
         ),
         "odd values": {"dph_total": "n/a", "start_date": "soon", "ports": ["22/tcp"]},
         "an odd environment": {"extra_env": [None, 5]},
+        "odd labels": {"label": 17},
     },
     features=frozenset(FEATURES),
     accounts=frozenset(STATES),

@@ -841,6 +841,7 @@ DIALECT = Dialect(
              "volume_ids", "startup_script_id", "ssh_key_ids")
         ),
         "odd values": {"price_per_hour": "n/a", "created_at": "soon", "gpu": ["1x"]},
+        "odd labels": {"description": 17, "tags": 17},
     },
     features=frozenset(
         ("silence", "new statuses", "overlap", "second mark", "own prices", "forgets")

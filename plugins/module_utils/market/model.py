@@ -236,7 +236,9 @@ class Rental:
     ``seniority`` sorts the rentals of a provider by their creation and never changes; empty where
     the provider tells no order. ``started_at`` is in epoch seconds. What is the user's ``own`` is
     no rental at all: nobody rents it, and nobody ends it. One that ``is_ending`` has been released
-    already, or is what is left of one: nobody can keep it.
+    already, or is what is left of one: nobody can keep it. One that ``has_odd_label`` shows no text
+    in the field of the mark: another answer about it may. One that ``is_interruptible`` may be taken
+    away by who pays more, which nobody has asked for.
     """
 
     provider: str
@@ -263,6 +265,8 @@ class Rental:
     claim: Mark | None = None
     own: bool = False
     is_ending: bool = False
+    has_odd_label: bool = False
+    is_interruptible: bool = False
 
     def __post_init__(self) -> None:
         check_id(self.id)

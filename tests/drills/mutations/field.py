@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
 from tests.drills.mutations.paths import (
+    ACCOUNT_WORDS,
     ATTEMPTS,
     GUARDED,
     LABELS,
@@ -14,6 +15,7 @@ from tests.drills.mutations.paths import (
     MARKET,
     MARKS,
     MODELS,
+    ON_DEMAND,
     OUTCOME,
     READY,
     RENTALS,
@@ -24,6 +26,63 @@ from tests.drills.mutations.paths import (
 )
 
 MUTATIONS = (
+    Mutation(
+        "odd-value-is-a-no",
+        "an offer whose kind nobody understands is rented as one on demand",
+        f"{MARKET}/providers/fields.py",
+        "    return row.get(field) in (None, False)\n",
+        "    return row.get(field) is not True\n",
+        (
+            f"{ON_DEMAND}::test_an_offer_that_others_may_outbid_is_none",
+            f"{ON_DEMAND}::test_a_plan_that_may_be_taken_away_or_is_odd_is_none",
+        ),
+        least_red=2,
+    ),
+    Mutation(
+        "bids-are-offers",
+        "the price of a bid counts as that of an offer on demand",
+        f"{MARKET}/providers/vastai.py",
+        "[] if theirs or foreign or bid else",
+        "[] if theirs or foreign else",
+        (f"{ON_DEMAND}::test_an_offer_that_others_may_outbid_is_none",),
+        least_red=3,
+    ),
+    Mutation(
+        "interruptible-rental-kept",
+        "a host that anybody may outbid is kept as one on demand",
+        f"{MARKET}/rentals/lifecycle.py",
+        "        if rental.is_interruptible:\n",
+        "        if False:\n",
+        (f"{ON_DEMAND}::test_a_rental_that_others_may_outbid_is_released_and_another_one_taken",),
+        least_red=2,
+    ),
+    Mutation(
+        "name-of-an-image-is-the-accounts",
+        "an image that is called credit-model has the account lack credit",
+        f"{MARKET}/providers/account_words.py",
+        'rf"(?<![\\w/@-])(?<!\\w[.:])(?:{told})(?![\\w/@-]|[.:]\\w)"',
+        'rf"(?:{told})"',
+        (f"{ACCOUNT_WORDS}::test_the_name_of_an_image_makes_no_account_lack_anything",),
+        least_red=5,
+    ),
+    Mutation(
+        "account-is-blamed-on-the-image",
+        "who has not paid is told to change the image",
+        f"{MARKET}/rentals/images.py",
+        "    if account_refusal(text):\n        return None\n",
+        "",
+        (f"{ACCOUNT_WORDS}::test_an_image_is_not_to_blame_for_machines_and_accounts",),
+        least_red=2,
+    ),
+    Mutation(
+        "codes-say-nothing-of-the-account",
+        "insufficient_credit is taken for a wrong option",
+        f"{MARKET}/providers/account_words.py",
+        '.replace(" ", "[ _-]")',
+        "",
+        (f"{ACCOUNT_WORDS}::test_what_the_account_lacks_is_told_apart",),
+        least_red=4,
+    ),
     Mutation(
         "word-in-a-label-hides-a-rental",
         "a word that somebody writes behind the mark hides a rental that bills",

@@ -6,9 +6,63 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import LIFECYCLE, MARKET, MODULES, RENTALS
+from tests.drills.mutations.paths import LIFECYCLE, MARKET, MODULES, ODD_LABELS, RENTALS
 
 MUTATIONS = (
+    Mutation(
+        "odd-label-spoils-the-list",
+        "one row whose label is a number closes the whole account",
+        f"{MARKET}/providers/fields.py",
+        "    return printable(value) if isinstance(value, str) else shown(value)\n",
+        "    return printable(value)\n",
+        (f"{ODD_LABELS}::test_a_row_whose_label_is_no_text_closes_the_account_to_nobody",),
+        least_red=3,
+    ),
+    Mutation(
+        "odd-list-hides-a-rental",
+        "a list with a number for a label has another one rented beside it",
+        f"{MARKET}/rentals/account.py",
+        "if one.has_odd_label][:_ODD_LOOKED_AT]",
+        "if one.has_odd_label][:0]",
+        (f"{ODD_LABELS}::test_an_odd_list_hides_nothing_that_is_read_by_its_id",),
+    ),
+    Mutation(
+        "odd-labels-without-bound",
+        "an account full of odd labels is asked for each of them at every look",
+        f"{MARKET}/rentals/account.py",
+        "if one.has_odd_label][:_ODD_LOOKED_AT]",
+        "if one.has_odd_label]",
+        (f"{ODD_LABELS}::test_an_account_full_of_odd_labels_is_not_asked_for_all_of_them",),
+    ),
+    Mutation(
+        "odd-label-forgets-whose",
+        "what this controller has known as its own is given up for an odd label",
+        f"{MARKET}/rentals/account.py",
+        "Mark.decode(seen.get(rental.id)) or rental.mark",
+        "rental.mark or Mark.decode(None)",
+        (
+            f"{ODD_LABELS}::test_what_this_controller_has_known_as_ours_stays_ours",
+            f"{ODD_LABELS}::test_an_extension_is_kept_where_the_label_that_tells_it_is_no_text",
+        ),
+        least_red=2,
+    ),
+    Mutation(
+        "odd-label-of-nobody-is-not-said",
+        "what may be ours and bill is left alone without a word",
+        f"{MARKET}/rentals/account.py",
+        "            self._doubt(odd_labels_warning(unknown))\n",
+        "            pass\n",
+        (f"{ODD_LABELS}::test_what_nobody_can_tell_is_somebody_elses_and_said",),
+        least_red=2,
+    ),
+    Mutation(
+        "odd-key-hides-the-others",
+        "a key of the account that is no text ends the work of those that are",
+        f"{MARKET}/providers/vastai.py",
+        "        with contextlib.suppress(*DAMAGED):\n            found[row",
+        "        if True:\n            found[row",
+        (f"{ODD_LABELS}::test_keys_that_are_no_texts_hide_no_key_that_is",),
+    ),
     Mutation(
         "every-scope-is-ours",
         "one team releases what another one rents",

@@ -6,7 +6,15 @@
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import LIFECYCLE, MARKET, MODULES, RENTALS, RULES, UNIT
+from tests.drills.mutations.paths import (
+    HALF_MADE,
+    LIFECYCLE,
+    MARKET,
+    MODULES,
+    RENTALS,
+    RULES,
+    UNIT,
+)
 
 MUTATIONS = (
     Mutation(
@@ -62,8 +70,38 @@ MUTATIONS = (
         "a destroy without effect is never repeated",
         f"{MARKET}/rentals/lifecycle.py",
         "                if not proof.absent:\n                    self._try_release(rental_id)",
-        "                if _waited == 0:\n                    self._try_release(rental_id)",
+        "                if 'never' in verdict.reason:\n"
+        "                    self._try_release(rental_id)",
         (f"{RENTALS}::test_a_release_without_effect_and_a_hiccup_are_overcome",),
+    ),
+    Mutation(
+        "time-ends-a-half-made-proof",
+        "what is seen absent just as the time is up is said to bill, whatever comes then",
+        f"{MARKET}/rentals/lifecycle.py",
+        "            if is_late and not proof.absent:\n",
+        "            if is_late:\n",
+        (f"{HALF_MADE}::test_who_is_seen_absent_just_as_the_time_is_up_is_proven_gone",),
+        least_red=3,
+    ),
+    Mutation(
+        "a-long-look-uses-up-the-time",
+        "who looks for as long as the provider may take looks once, and gives up",
+        f"{MARKET}/rentals/lifecycle.py",
+        "            is_late = self._clock.monotonic() >= until\n            yield\n",
+        "            yield\n            is_late = self._clock.monotonic() >= until\n",
+        (f"{HALF_MADE}::test_a_starved_controller_proves_as_much_as_a_fast_one",),
+    ),
+    Mutation(
+        "time-shortens-the-pause-of-a-proof",
+        "two looks close together count as two",
+        f"{MARKET}/rentals/lifecycle.py",
+        "            self._clock.sleep(LOOKS_APART_SECONDS)\n\n    def _try_release",
+        "            left = until - self._clock.monotonic()\n"
+        "            self._clock.sleep(min(LOOKS_APART_SECONDS, max(left, 0)))\n\n"
+        "    def _try_release",
+        (
+            f"{HALF_MADE}::test_the_two_looks_of_a_proof_are_a_whole_pause_apart_whenever_the_first_one_is",
+        ),
     ),
     Mutation(
         "empty-list-is-empty-account",

@@ -74,7 +74,7 @@ MUTATIONS = (
         "runpod-odd-row-hides-the-list",
         "one odd pod of somebody else's keeps all others from being found and released",
         SHARED,
-        "            if not self._tells_whose(row):\n",
+        "            if not isinstance(row, dict):\n",
         "            if True:\n",
         (f"{CONTRACT}::test_one_odd_row_hides_neither_itself_nor_the_others",),
     ),

@@ -35,6 +35,21 @@ def id_or_none(value: Any) -> str | None:
     return str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
 
 
+def is_denied(row: Mapping[str, Any], field: str) -> bool:
+    """Whether a field says no, or nothing. An odd value is no no: it may stand for the contrary."""
+    return row.get(field) in (None, False)
+
+
+def label_text(value: Any) -> str:
+    """What a rental shows in a field of people's, as one line; what is no text, as far as it goes.
+
+    That is nobody's mark. It is shown to people, and known for a mark that was damaged.
+    """
+    if value is None:
+        return ""
+    return printable(value) if isinstance(value, str) else shown(value)
+
+
 def tcp_ways(address: Any, ports: Iterable[Any]) -> dict[str, Endpoint]:
     """TCP ports by number, as they are reached from outside at *address*, of inner and outer ones.
 

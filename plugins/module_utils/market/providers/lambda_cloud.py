@@ -29,7 +29,7 @@ from ..errors import (
 from ..mark import PREFIX, Mark, claim_of, mark_of
 from ..model import FAILED, RUNNING, SILENT, STARTING, Endpoint, HostKey, Offer, Order, Rental
 from ..wish import Wish
-from .fields import id_or_none, numeric, required
+from .fields import id_or_none, label_text, numeric, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
@@ -291,15 +291,15 @@ class LambdaCloud(RestProvider):
         """``GET /ssh-keys``: those of the account."""
         self._keys("Checking the API key")
 
-    def _tells_whose(self, row: Any) -> bool:
-        """Whether a row has a name that can be read; one that nobody has named has none."""
-        return isinstance(row, dict) and isinstance(row.get(self.label_field) or "", str)
+    def _tells_whose(self, row: dict[str, Any]) -> bool:
+        """One that nobody has named has no name."""
+        return row.get("name") is None or super()._tells_whose(row)
 
     def _status(self, row: dict[str, Any]) -> tuple[str, str]:
         return _STATUS[row["status"]], printable(row["status"])
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label, copy = printable(row.get("name") or ""), _second_mark(row)
+        label, copy = label_text(row.get("name")), _second_mark(row)
         mark = mark_of(label, copy, self.seal)
         kind = row.get("instance_type") or {}
         gpu_name, vram_gib = _gpu(kind.get("gpu_description") or "")
@@ -449,7 +449,12 @@ def _code(response: Response) -> str:
 
 
 def _second_mark(row: dict[str, Any]) -> str | None:
-    marks = (tag.get("value") for tag in row.get("tags") or () if tag.get("key") == _MARK_TAG)
+    tags = row.get("tags")
+    marks = (
+        tag.get("value")
+        for tag in (tags if isinstance(tags, list) else ())
+        if isinstance(tag, dict) and tag.get("key") == _MARK_TAG
+    )
     return next((mark for mark in marks if isinstance(mark, str)), None)
 
 

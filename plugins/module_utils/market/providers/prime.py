@@ -42,8 +42,9 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
+from .account_words import NO_CREDIT, account_refused
 from .dashes import with_dashes, without_dashes
-from .fields import DAMAGED, id_or_none, moment, numeric, required, tcp_ways
+from .fields import DAMAGED, id_or_none, is_denied, label_text, moment, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
@@ -86,7 +87,6 @@ _LOOKS, _LOOK_AGAIN_SECONDS = 2, 2.0
 #: How it and the clouds behind it say that a plan is taken, as SkyPilot reads them: none of these
 #: words is documented, nor the status that they come with.
 _NO_CAPACITY = re.compile(r"capacity|unavailable|not available|no longer|out of stock")
-_NO_CREDIT = re.compile(r"balance|credit|funds|wallet")
 
 
 class PrimeIntellect(RestProvider):
@@ -314,9 +314,9 @@ class PrimeIntellect(RestProvider):
         except DAMAGED:
             return Account()
 
-    def _tells_whose(self, row: Any) -> bool:
+    def _tells_whose(self, row: dict[str, Any]) -> bool:
         """A pod that nobody has named has none, by its own client."""
-        return isinstance(row.get("name") or "", str)
+        return row.get("name") is None or super()._tells_whose(row)
 
     def _status(self, row: dict[str, Any]) -> tuple[str, str]:
         status, installation = _STATUS[row["status"]], row.get("installationStatus")
@@ -326,7 +326,7 @@ class PrimeIntellect(RestProvider):
         return status, printable(": ".join(filter(None, said)))
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label = without_dashes(printable(row.get("name") or ""))
+        label = without_dashes(label_text(row.get("name")))
         mark = mark_of(label, None, self.seal)
         created = moment(row.get("createdAt"))
         user, ways = _ssh(row)
@@ -354,6 +354,7 @@ class PrimeIntellect(RestProvider):
             console_url=self._console_url,
             stopped_usd_per_hour=numeric(row, "stoppedPriceHr"),
             is_ending=row.get("status") == _ENDING,
+            is_interruptible=not is_denied(row, "isSpot"),
         )
 
 
@@ -367,7 +368,8 @@ def _is_for_rent(row: Any) -> bool:
 
     Not one that may be taken away, whose price moves by itself, or that is paid in advance.
     """
-    moves = row.get("isSpot") or row["prices"].get("isVariable") or row.get("prepaidTime")
+    on_demand = is_denied(row, "isSpot") and is_denied(row["prices"], "isVariable")
+    moves = not on_demand or row.get("prepaidTime")
     there = row.get("stockStatus") != "Unavailable" and row["gpuType"] != _WITHOUT_GPU
     return there and not moves and _USUAL_IMAGE in row["images"]
 
@@ -477,14 +479,14 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return CredentialError(f"{doing}: the API key was refused {told}.")
     if response.status == 403:
         return CredentialError(f"{doing}: the API key may not rent {told}.")
-    if response.status == 402 or (response.status != 422 and _NO_CREDIT.search(said)):
+    if response.status == 402 or (response.status != 422 and NO_CREDIT.said.search(said)):
         return RequestRefused(
             f"{doing}: the account lacks credit {told}.",
             remedy="Add credit, or set a lower maximum price.",
         )
     if response.status != 422 and _NO_CAPACITY.search(said):
         return OfferGone(f"{doing}: it is gone {told}.")
-    return RequestRefused(
+    return account_refused(doing, said, told) or RequestRefused(
         f"{doing}: refused {told}.",
         remedy="Change the option that this names, such as image or disk_gib.",
     )

@@ -189,8 +189,8 @@ class Provider(ABC):
         Retried by itself. Agrees with :meth:`get`, but may lag behind a request; an empty list is
         for the caller to doubt. A rental that has ended is left out, or DEAD while it may bill.
         One whose row cannot be understood has status UNREADABLE, with the cause as its text; one
-        without readable id or mark spoils the list. One whose label was written over has the mark
-        of its second copy, where ``keeps_second_mark``.
+        without readable id spoils the list. One whose label was written over, or is no text, has
+        the mark of its second copy, where ``keeps_second_mark``, and else none.
         """
 
     @abstractmethod

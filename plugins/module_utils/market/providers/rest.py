@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -142,27 +143,30 @@ class RestProvider(Provider):
     def _listed(self, row: Any) -> Rental:
         """The rental that *row* shows among others, which one odd field must not hide.
 
-        Where nobody can tell which it is, or whose, the whole list proves nothing.
+        Where nobody can tell which it is, the whole list proves nothing.
         """
         try:
             return self._rental(row)
         except ProviderUnavailable as error:
-            if not self._tells_whose(row):
+            if not isinstance(row, dict):
                 raise
             known = {field: row.get(field) for field in self.identity}
             try:
-                return self._understood(known, UNREADABLE, error.cause)
+                return self._with_doubt(row, self._understood(known, UNREADABLE, error.cause))
             except DAMAGED:
                 raise error from None
 
-    def _tells_whose(self, row: Any) -> bool:
+    def _with_doubt(self, row: dict[str, Any], rental: Rental) -> Rental:
+        return rental if self._tells_whose(row) else replace(rental, has_odd_label=True)
+
+    def _tells_whose(self, row: dict[str, Any]) -> bool:
         """Whether a row has a label that can be read."""
-        return isinstance(row, dict) and isinstance(row.get(self.label_field), str)
+        return isinstance(row.get(self.label_field), str)
 
     def _rental(self, row: Any) -> Rental:
         """The rental that *row* shows; a row that cannot be understood proves nothing."""
         try:
-            return self._understood(row, *self._status(row))
+            return self._with_doubt(row, self._understood(row, *self._status(row)))
         except DAMAGED as error:
             known = row.get("id") if isinstance(row, dict) else row
             raise ProviderUnavailable(
@@ -179,7 +183,7 @@ class RestProvider(Provider):
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
         """The rental of a row. It takes one that has the fields of ``identity`` alone.
 
-        Raises one of DAMAGED.
+        Raises one of DAMAGED, but for what stands in the place of a label or of a second mark.
         """
 
 

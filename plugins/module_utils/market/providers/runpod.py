@@ -46,6 +46,7 @@ from .fields import (
     DAMAGED,
     as_moment,
     id_or_none,
+    label_text,
     moment,
     numeric,
     oddity,
@@ -309,7 +310,7 @@ class RunPod(RestProvider):
         return _STATUS[row["status"]], printable(str(row["status"]).lower())
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label, copy = printable(row["name"]), _second_mark(row)
+        label, copy = label_text(row.get("name")), _second_mark(row)
         mark = mark_of(label, copy, self.seal)
         gpu = row.get("gpu") or {}
         return Rental(

@@ -32,7 +32,17 @@ from ..errors import (
 from ..mark import PREFIX, Mark, claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, Endpoint, Offer, Order, Rental
 from ..wish import Wish, version_key
-from .fields import DAMAGED, as_moment, id_or_none, moment, numeric, required, tcp_ways
+from .account_words import NO_CREDIT, account_refused
+from .fields import (
+    DAMAGED,
+    as_moment,
+    id_or_none,
+    label_text,
+    moment,
+    numeric,
+    required,
+    tcp_ways,
+)
 from .provider import PROVIDER, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
 from .transport import Response, expect_ok
@@ -72,7 +82,6 @@ _OTHER_LETTERS = re.compile(r"[^a-z0-9]+")
 #: The startup script does nothing, and carries the second copy of the mark.
 _MARK_LINE = re.compile(rf"# ({PREFIX}/\S+)")
 #: How a refusal says what it is about. The words are looked for in this order.
-_NO_CREDIT = re.compile(r"insufficient[_ ](funds|balance|credit)|wallet|top up")
 _NO_STOCK = re.compile(
     r"out[_ ]of[_ ](stock|capacity)|no capacity|insufficient[_ ](capacity|resources)|sold out"
     r"|no longer available|not available|unavailable"
@@ -242,7 +251,8 @@ class Shadeform(RestProvider):
         if row is None:
             raise ProviderUnavailable(f"{doing}: it is gone.")
         # An odd one is not written to.
-        self._rental(row)
+        if self._rental(row).has_odd_label:
+            raise ProviderUnavailable(f"{doing}: one of its tags is no text ({_label(row)}).")
         others = [tag for tag in _tags(row) if not _is_of(tag, mark)]
         limits = {**_limits(row), "date_threshold": _date(mark.deadline)}
         body = {
@@ -270,12 +280,10 @@ class Shadeform(RestProvider):
         """``GET /sshkeys``: what only the account's key may read."""
         self._rows("/v1/sshkeys", "keys", "ssh_keys", "Checking the API key")
 
-    def _tells_whose(self, row: Any) -> bool:
+    def _tells_whose(self, row: dict[str, Any]) -> bool:
         """Tags that nobody has written are missing."""
-        try:
-            return all(isinstance(tag, str) for tag in _tags(row))
-        except DAMAGED:
-            return False
+        told = row.get("tags")
+        return told is None or (isinstance(told, list) and len(_tags(row)) == len(told))
 
     def _status(self, row: dict[str, Any]) -> tuple[str, str]:
         told = (row["status"], row.get("status_details"))
@@ -418,7 +426,7 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return UnclearCreate(f"{doing}: HTTP {response.status} {told}.")
     if response.status in (401, 403):
         return CredentialError(f"{doing}: the API key was refused {told}.")
-    if _NO_CREDIT.search(said):
+    if NO_CREDIT.said.search(said):
         return RequestRefused(
             f"{doing}: the account lacks credit {told}.",
             remedy="Add credit at https://platform.shadeform.ai/settings/billing, or set a lower "
@@ -428,7 +436,7 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return OfferGone(f"{doing}: it is gone {told}.")
     if _BROKEN.search(said):
         return UnclearCreate(f"{doing}: HTTP {response.status} {told}.")
-    return RequestRefused(
+    return account_refused(doing, said, told) or RequestRefused(
         f"{doing}: refused {told}.", remedy="Change the option that this names, such as image."
     )
 
@@ -453,21 +461,21 @@ def _says_gone(response: Response) -> bool:
 
 
 def _tags(row: Mapping[str, Any]) -> list[str]:
-    """Raises one of DAMAGED."""
-    told = row.get("tags") or []
-    if not isinstance(told, list):
-        raise TypeError("no list of tags")
-    return told
+    """Those that are texts."""
+    told = row.get("tags")
+    return [tag for tag in told if isinstance(tag, str)] if isinstance(told, list) else []
 
 
 def _label(row: Mapping[str, Any]) -> str:
     """The tag that is the mark, which others may stand beside; all of them where none is, or two.
 
-    Raises one of DAMAGED.
+    What is no text is no mark.
     """
-    tags = [printable(tag) for tag in _tags(row)]
-    marks = [tag for tag in tags if Mark.decode(tag)]
-    return marks[0] if len(marks) == 1 else printable(" ".join(tags))
+    marks = [tag for tag in map(printable, _tags(row)) if Mark.decode(tag)]
+    if len(marks) == 1:
+        return marks[0]
+    told = row.get("tags")
+    return printable(" ".join(map(label_text, told if isinstance(told, list) else [told])))
 
 
 def _is_of(tag: str, mark: Mark) -> bool:

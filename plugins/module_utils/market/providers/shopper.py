@@ -34,7 +34,8 @@ from ..errors import (
 from ..mark import claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, Endpoint, Offer, Order, Rental
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, moment, numeric, required
+from .account_words import NO_CREDIT, account_refused
+from .fields import DAMAGED, id_or_none, label_text, moment, numeric, required
 from .pace import Pace
 from .provider import PROVIDER, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
@@ -71,7 +72,6 @@ _MISSED_SECONDS = 600.0
 _NOT_MADE, _NOT_ASKED = "provider create failed: ", re.compile(r"circuit breaker|rate limit wait")
 _STATUS_THERE = re.compile(r"failed \(HTTP (\d{3})\)")
 _GONE_THERE = re.compile(r"no_such_ask|not available|stale_inventory")
-_NO_CREDIT = re.compile(r"credit|insufficient_funds|insufficient funds|balance")
 #: In the answers to a GET and a DELETE of what it has never had: it forgets no session.
 _UNKNOWN, _UNKNOWN_TO_DELETE = "record not found", "session not found: "
 _NO_OFFER = "offer not found: "
@@ -258,7 +258,7 @@ class GpuShopper(RestProvider):
         return _STATUS[row["status"]], printable(": ".join(filter(None, said)))
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label = printable(row["consumer_id"])
+        label = label_text(row.get("consumer_id"))
         mark = mark_of(label, None, self.seal)
         created = moment(row.get("created_at"))
         host = row.get("ssh_host")
@@ -413,12 +413,12 @@ def _refused_there(doing: str, status: int, said: str, told: str) -> MarketError
         return OfferGone(f"{doing}: its marketplace does not have it any more {told}.")
     if status == 429:
         return RateLimited(f"{doing}: its marketplace takes no more requests for now {told}.")
-    if _NO_CREDIT.search(said):
+    if NO_CREDIT.said.search(said):
         return RequestRefused(
             f"{doing}: the service's account at its marketplace lacks credit {told}.",
             remedy="Add credit there, or set a lower maximum price.",
         )
-    return RequestRefused(
+    return account_refused(doing, said, told) or RequestRefused(
         f"{doing}: its marketplace refused the service {told}.",
         remedy="See whether the service has a key there that may rent.",
     )

@@ -36,8 +36,9 @@ from ..errors import (
 from ..mark import Mark, claim_of, mark_of
 from ..model import FAILED, RUNNING, STARTING, STOPPED, Endpoint, Offer, Order, Rental
 from ..wish import Wish
+from .account_words import NO_CREDIT, account_refused
 from .dashes import with_dashes, without_dashes
-from .fields import id_or_none, numeric, required, tcp_ways
+from .fields import id_or_none, label_text, numeric, required, tcp_ways
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
 from .transport import Response, expect_ok
@@ -81,7 +82,6 @@ _IN_SEVERAL_FORMS = ("A100", "H100", "H200", "P100", "V100")
 _DEFAULT_FORM = "PCIE"
 #: Nobody knows what was done.
 _BROKEN = re.compile(r"unexpected|internal|timed? ?out")
-_NO_CREDIT = re.compile(r"balance|need at least|insufficient (?:funds|credit)")
 _NO_NODE = re.compile(
     r"no available|no nodes|not available|unavailable|no longer|out of stock|sold out|capacity"
 )
@@ -241,7 +241,7 @@ class TensorDock(RestProvider):
         return _STATUS[_word(row)], printable(row["status"])
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label = without_dashes(printable(row["name"]))
+        label = without_dashes(label_text(row.get("name")))
         mark = mark_of(label, None, self.seal)
         model, count = _gpus(row)
         gpu_name, vram_gib = _gpu(model)
@@ -454,14 +454,14 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
         return UnclearCreate(f"{doing}: HTTP {response.status} {told}.")
     if status in (401, 403):
         return CredentialError(f"{doing}: the API token was refused {told}.")
-    if _NO_CREDIT.search(said):
+    if NO_CREDIT.said.search(said):
         return RequestRefused(
             f"{doing}: the organization lacks credit {told}.",
             remedy="Add credit: TensorDock wants a balance of at least one dollar.",
         )
     if _NO_NODE.search(said):
         return OfferGone(f"{doing}: it is gone {told}.")
-    return RequestRefused(
+    return account_refused(doing, said, told) or RequestRefused(
         f"{doing}: refused {told}.",
         remedy="Change the option that this names, such as image or disk_gib.",
     )

@@ -10,6 +10,7 @@ a variable of the container's environment, which the console does not let people
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -43,7 +44,8 @@ from ..model import (
     RentalLog,
 )
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, numeric, required, tcp_ways
+from .account_words import NO_CREDIT, account_refusal
+from .fields import DAMAGED, id_or_none, is_denied, label_text, numeric, required, tcp_ways
 from .pace import Pace
 from .provider import HOST, Credential, EngineImages, Usual
 from .rest import RestProvider, offers_of
@@ -84,39 +86,9 @@ _STALE = "stale_inventory"
 #: How a stopped instance is told that its GPUs are taken. The change is queued all the same: it
 #: would run, and bill, as soon as they are free.
 _NO_ROOM = re.compile(r"resources_unavailable|resources are currently unavailable")
-#: What refuses every offer alike, by words or by statuses: its cause and what helps.
-_REFUSALS: tuple[tuple[tuple[str, ...], tuple[int, ...], str, str], ...] = (
-    (
-        ("spend_rate_limit", "spend rate limit"),
-        (),
-        "the account spends as fast as it may",
-        "Wait, release what is not needed, or ask Vast.ai to raise the account's spend rate limit.",
-    ),
-    (
-        ("missing_billing", "payment method", "billing information"),
-        (),
-        "the account has no payment method",
-        "Add a payment method on the billing page of the console.",
-    ),
-    (
-        ("credit", "insufficient_funds", "insufficient funds", "account balance"),
-        (402,),
-        "the account lacks credit",
-        "Add credit, or set a lower maximum price.",
-    ),
-    (
-        ("suspended", "banned", "account_disabled", "account is disabled", "verify your"),
-        (),
-        "the account may not rent",
-        "See what the console says of the account, and ask Vast.ai.",
-    ),
-    (
-        ("deprecated_endpoint",),
-        (404, 405, 410),
-        "the marketplace does not offer this call any more",
-        "Install a newer version of inferops.gpu, and see whether inferops_api_url is right.",
-    ),
-)
+#: How a call is refused that there is no more, beside its statuses.
+_DEPRECATED, _NO_SUCH_CALL = "deprecated_endpoint", (404, 405, 410)
+_PAYMENT_REQUIRED = 402
 #: A log is laid into a bucket of Amazon S3, where everybody may read it who knows its address. The
 #: official client looks there three times a second for 9 s.
 _BUCKET = re.compile(
@@ -476,15 +448,15 @@ class VastAI(RestProvider):
             )
         return [self._listed(row) for row in by_id.values()]
 
-    def _tells_whose(self, row: Any) -> bool:
+    def _tells_whose(self, row: dict[str, Any]) -> bool:
         """A label that nobody has written is null."""
-        return isinstance(row.get("label") or "", str)
+        return row.get("label") is None or super()._tells_whose(row)
 
     def _status(self, row: dict[str, Any]) -> tuple[str, str]:
         return _status(row), _status_text(row)
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label, copy = printable(row.get("label") or ""), _second_mark(row)
+        label, copy = label_text(row.get("label")), _second_mark(row)
         mark = mark_of(label, copy, self.seal)
         return Rental(
             provider=self.name,
@@ -511,6 +483,7 @@ class VastAI(RestProvider):
             console_url=self._console_url,
             stopped_usd_per_hour=numeric(row, "storage_total_cost"),
             ends_at=numeric(row, "end_date"),
+            is_interruptible=not is_denied(row, "is_bid"),
         )
 
 
@@ -602,9 +575,14 @@ def _create_error(offer: Offer, response: Response) -> MarketError:
 
 def _refusal(status: int, said: str) -> tuple[str, str] | None:
     """What refuses every offer alike, and what helps; None where this answer says nothing of it."""
-    for words, statuses, cause, remedy in _REFUSALS:
-        if status in statuses or any(word in said for word in words):
-            return cause, remedy
+    refusal = account_refusal(said) or (NO_CREDIT if status == _PAYMENT_REQUIRED else None)
+    if refusal:
+        return refusal.cause, refusal.remedy
+    if status in _NO_SUCH_CALL or _DEPRECATED in said:
+        return (
+            "the marketplace does not offer this call any more",
+            "Install a newer version of inferops.gpu, and see whether inferops_api_url is right.",
+        )
     return None
 
 
@@ -625,11 +603,13 @@ def _says_not_carried_out(response: Response, offer_gone: bool) -> bool:
 def _attached_keys(data: dict[str, Any]) -> dict[str, int]:
     """The ids of an instance's SSH keys by their second word; the list comes as JSON text."""
     rows = data.get("ssh_keys") or []
-    try:
+    with contextlib.suppress(ValueError):
         rows = json.loads(rows) if isinstance(rows, str) else rows
-        return {row["public_key"].split()[1]: int(row["id"]) for row in rows}
-    except (ValueError, KeyError, TypeError, IndexError):
-        return {}
+    found: dict[str, int] = {}
+    for row in rows if isinstance(rows, list) else ():
+        with contextlib.suppress(*DAMAGED):
+            found[row["public_key"].split()[1]] = int(row["id"])
+    return found
 
 
 def _offered(row: Any, disk_gib: int) -> list[Offer]:
@@ -639,7 +619,9 @@ def _offered(row: Any, disk_gib: int) -> list[Offer]:
     """
     theirs = row.get("rented") or row.get("external") or not row.get("rentable", True)
     foreign = (row.get("cpu_arch") or _CPU_ARCHITECTURE) != _CPU_ARCHITECTURE
-    return [] if theirs or foreign else [_offer(row, disk_gib)]
+    # The price of a bid is the least that others would outbid.
+    bid = not is_denied(row, "is_bid")
+    return [] if theirs or foreign or bid else [_offer(row, disk_gib)]
 
 
 def _offer(row: dict[str, Any], disk_gib: int) -> Offer:

@@ -44,7 +44,7 @@ from ..model import (
     Rental,
 )
 from ..wish import Wish
-from .fields import DAMAGED, id_or_none, moment, numeric, required
+from .fields import DAMAGED, id_or_none, is_denied, moment, numeric, required
 from .pace import Pace
 from .provider import NOBODY, Credential, Usual
 from .rest import RestProvider, offers_of, own_row
@@ -409,9 +409,8 @@ class Verda(RestProvider):
         return _STATUS.get(told, STARTING), printable(told)
 
     def _understood(self, row: dict[str, Any], status: str, text: str) -> Rental:
-        label, copy = printable(_label(row)), row["description"]
-        if not isinstance(copy, str):
-            raise ValueError(f"description is {shown(copy)}")
+        label, told = printable(_label(row)), row.get("description")
+        copy = told if isinstance(told, str) else None
         mark = mark_of(label, copy, self.seal)
         gpu, count = row.get("gpu") or {}, int(numeric(row.get("gpu") or {}, "number_of_gpus") or 0)
         price = _price(row)
@@ -440,6 +439,7 @@ class Verda(RestProvider):
             stopped_usd_per_hour=price,
             # So is a disk that is left: nothing can be done with it.
             is_ending="disk" in row or row.get("status") == _ENDING,
+            is_interruptible=not is_denied(row, "is_spot"),
         )
 
     # Change and end.
@@ -726,17 +726,16 @@ def _hostname(mark: Mark) -> str:
 # Rows.
 
 
+def _tags(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Its tags, but for what is none."""
+    told = row.get("tags")
+    return [tag for tag in told if isinstance(tag, dict)] if isinstance(told, list) else []
+
+
 def _mark_tags(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Its tags that have a mark; the one that counts is the last, with the latest deadline."""
-    tags = row.get("tags")
-    found = [
-        tag
-        for tag in (tags if isinstance(tags, list) else ())
-        if isinstance(tag, dict)
-        and tag.get("key") in _MARK_TAGS
-        and isinstance(tag.get("value"), str)
-    ]
-    return sorted(found, key=_reach)
+    marks = (tag for tag in _tags(row) if tag.get("key") in _MARK_TAGS)
+    return sorted((tag for tag in marks if isinstance(tag.get("value"), str)), key=_reach)
 
 
 def _reach(tag: Mapping[str, Any]) -> float:
@@ -780,7 +779,8 @@ def _disks(row: Any) -> set[str]:
     if not isinstance(row, dict):
         return set()
     told = row.get("volume_ids")
-    return {str(one) for one in [row.get("os_volume_id"), *(told or [])] if one}
+    others = told if isinstance(told, list) else []
+    return {str(one) for one in [row.get("os_volume_id"), *others] if one}
 
 
 def _objects(row: Any) -> list[Any]:
@@ -800,8 +800,8 @@ def _price(row: Mapping[str, Any]) -> float | None:
     price = numeric(row, "price_per_hour")
     if price is None:
         return None
-    for tag in row.get("tags") or ():
-        if isinstance(tag, dict) and tag.get("key") == _DISK_TAG:
+    for tag in _tags(row):
+        if tag.get("key") == _DISK_TAG:
             with contextlib.suppress(*DAMAGED):
                 price += max(required(tag, "value"), 0.0)
     return round(price, 6)

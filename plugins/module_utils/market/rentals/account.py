@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import chain, islice, zip_longest
 
 from ..clock import Clock
 from ..errors import MarketError, ProviderUnavailable, RateLimited, UnprovenAbsence
-from ..mark import check_word, is_damaged, mark_of
+from ..mark import Mark, check_word, is_damaged, mark_of
 from ..model import DEAD, UNREADABLE, Rental, rate_of
 from ..providers.provider import Provider
-from .labels import damaged_warning, refuse_damaged
+from .labels import damaged_warning, odd_labels_warning, refuse_damaged
 from .presence import GONE, LOOKS_APART_SECONDS, Verdict, judge
 from .shared_listing import SharedListing
 
@@ -27,8 +28,9 @@ _TRIES = 3
 _AGAIN_SECONDS = 3.0
 #: Who has not answered for so long, by all tries of a call, is not asked again.
 _PATIENCE_SECONDS = 200.0
-#: Of the rentals that a listing misses, so many are asked for by their ids.
-_MISSING_LOOKED_AT = 10
+#: Of the rentals that a listing misses, and of those whose labels are no texts, so many are asked
+#: for by their ids.
+_MISSING_LOOKED_AT = _ODD_LOOKED_AT = 10
 #: Rentals that were charged for in this time may still be there. So many of them are asked for,
 #: where any of the scope may be and where those of one name may.
 _CHARGED_SECONDS = 2 * 86_400.0
@@ -295,10 +297,10 @@ class Account:
         """A listing that nobody else has asked for: only such a one may prove absence."""
         return self._listed(math.inf)
 
-    def _complete_listing(self, seen: set[str]) -> list[Rental]:
+    def _complete_listing(self, seen: Mapping[str, str]) -> list[Rental]:
         """The provider's listing; one that cannot be trusted is asked for again, a few times.
 
-        *seen* are the rentals of the listing before.
+        *seen* are the rentals of the listing before, with their marks as texts.
         """
         until = self._clock.now() + _PATIENCE_SECONDS
         for attempt in range(1, _TRIES + 1):
@@ -318,25 +320,47 @@ class Account:
         is_last = attempt == _TRIES or self._clock.now() > until
         return not is_last and not isinstance(error, RateLimited)
 
-    def _trusted_listing(self, seen: set[str]) -> list[Rental]:
+    def _trusted_listing(self, seen: Mapping[str, str]) -> list[Rental]:
         listed = self._provider.list_rentals()
         if not listed:
             # A revoked key gets empty lists too, and so does who asks a replica that is behind.
             self._provider.check_credential()
             listed = self._provider.list_rentals()
-        missing = sorted(seen - {rental.id for rental in listed})
+        missing = sorted(set(seen) - {rental.id for rental in listed})
         for rental_id in missing[:_MISSING_LOOKED_AT]:
             if self._provider.get(rental_id) is not None:
                 raise ProviderUnavailable(
                     f"Listing rentals: {rental_id} is missing, yet the provider shows it by its "
                     "id, so the list cannot be trusted."
                 )
+        listed = self._with_owners(listed, seen)
         for rental in [] if self._of_scope(listed) else self.unlisted(listed):
             raise ProviderUnavailable(
                 f"Listing rentals: {rental.id} is missing, yet the provider charges for it and "
                 "shows it by its id, so the list cannot be trusted."
             )
         return listed
+
+    def _with_owners(self, listed: list[Rental], seen: Mapping[str, str]) -> list[Rental]:
+        """*listed*, where labels that are no texts hide nothing of ours, and close nothing else.
+
+        One list may be odd, so each is asked for by its id. Where that does not tell whose it is
+        either, it is whose this controller has seen it to be, and else somebody else's.
+        """
+        odd = [one.id for one in listed if one.has_odd_label][:_ODD_LOOKED_AT]
+        listed = [self._by_its_id(one) if one.id in odd else one for one in listed]
+        owned = [_as_seen(one, seen) if one.has_odd_label else one for one in listed]
+        unknown = [one for one in owned if one.has_odd_label and one.mark is None]
+        if unknown:
+            self._doubt(odd_labels_warning(unknown))
+        return owned
+
+    def _by_its_id(self, rental: Rental) -> Rental:
+        """*rental* as it is shown by its id, where that can be read."""
+        try:
+            return self._provider.get(rental.id) or rental
+        except ProviderUnavailable:
+            return rental
 
     def _of_scope(self, listed: list[Rental]) -> list[Rental]:
         mine = [one for one in listed if one.mark and one.mark.scope == self._scope]
@@ -349,12 +373,7 @@ class Account:
 
         One odd list must not make another one of the same name count.
         """
-        if rental.status not in DEAD:
-            return rental
-        try:
-            return self._provider.get(rental.id) or rental
-        except ProviderUnavailable:
-            return rental
+        return self._by_its_id(rental) if rental.status in DEAD else rental
 
     def _damaged(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
         return [one for one in listed if one.mark is None and self._may_be(one, name)]
@@ -373,6 +392,11 @@ def duplicates_warning(rentals: list[Rental]) -> str:
         f"Rental {rentals[0].id} is the one that is used, but {told} of {rentals[0].provider} "
         "bills under the same name."
     )
+
+
+def _as_seen(rental: Rental, seen: Mapping[str, str]) -> Rental:
+    """*rental* with the mark that it was seen with: its second copy keeps no moved deadline."""
+    return replace(rental, mark=Mark.decode(seen.get(rental.id)) or rental.mark)
 
 
 def named(rentals: list[Rental], name: str) -> list[Rental]:

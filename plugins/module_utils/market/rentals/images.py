@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import ImageRefused
+from ..providers.account_words import account_refusal
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,12 @@ _REFUSALS = (
 
 
 def image_refusal(text: str) -> ImageRefusal | None:
-    """What *text*, which a provider shows of a rental, says against its image; None for nothing."""
+    """What *text*, which a provider shows of a rental, says against its image; None for nothing.
+
+    Where it is the account that lacks money or may not, no other image would help.
+    """
+    if account_refusal(text):
+        return None
     return next((one for one in _REFUSALS if one.said.search(text)), None)
 
 

@@ -52,13 +52,25 @@ def _why(damaged: list[Rental]) -> str:
     return " ".join(sentences)
 
 
+def odd_labels_warning(odd: list[Rental]) -> str:
+    """What to tell about rentals whose labels are no texts, and that nobody knows by anything else.
+
+    They are somebody else's as far as it goes.
+    """
+    told = ", ".join(f"{one.id} ({one.label or 'none'})" for one in odd)
+    return (
+        f"The label of rental {told} is no text, so it counts as somebody else's: it is neither "
+        f"used nor released. Should it be yours, it bills: see {odd[0].console_url}"
+    )
+
+
 def written_over_warning(rental: Rental) -> str:
     """What to tell about a rental into whose label somebody has written; nothing of another."""
     if not rental.is_written_over:
         return ""
     return (
         f"The label of rental {rental.id} was changed by hand to {rental.label!r}. It is known by "
-        "the second copy of its mark, which holds the deadline that it was made with: an "
+        "another copy of its mark, which holds the deadline that it was made with: an "
         "extension is kept as long as the mark stands in the label as a word of its own."
     )
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -250,7 +250,9 @@ class Lifecycle:
         )
 
     def _within(self, limits: Limits, rental: Rental, offer: Offer, order: Order) -> Rental:
-        """*rental* within its limits at the price that is really charged, or no rental."""
+        """*rental* as it was asked for, within its limits at the price charged, or no rental."""
+        if rental.is_interruptible:
+            raise self._taken_back(rental)
         price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
         if price is None:
             # Without a limit that needs it, _confirmed does not wait for it.
@@ -275,6 +277,16 @@ class Lifecycle:
                 self._notify(f"the mark of rental {rental.id} stays: {error.cause}")
                 return rental
             raise self._too_dear(rental, offer, f"and its deadline stays: {error.cause}") from error
+
+    def _taken_back(self, rental: Rental) -> _Unwanted:
+        """End *rental*, which others may outbid, and say so."""
+        self._end_own(rental.id)
+        return _Unwanted(
+            "interruptible",
+            f"Rental {rental.id} is shown as one that others may outbid, and none on demand. It "
+            "was released and proven gone.",
+            rental.price_usd_per_hour,
+        )
 
     def _too_dear(self, rental: Rental, offer: Offer, why: str) -> _Unwanted:
         """End *rental*, and say so."""
@@ -520,8 +532,7 @@ class Lifecycle:
         proof = Proof(self._provider, rental_id)
         verdict = Verdict(UNKNOWN, "it was never looked at")
         try:
-            limit = self._provider.ends_within_seconds
-            for _waited in self._clock.ticks(limit, LOOKS_APART_SECONDS):
+            for _look in self._looks(proof):
                 if not proof.absent:
                     self._try_release(rental_id)
                 verdict = proof.look()
@@ -531,6 +542,20 @@ class Lifecycle:
         finally:
             self.account.forget()
         raise ProviderUnavailable(f"{verdict.reason}.")
+
+    def _looks(self, proof: Proof) -> Iterator[None]:
+        """One turn for each look, a whole pause apart, until one begins when the time is up.
+
+        The provider's time bounds how long a rental may still show, not how long it takes to see
+        that. A proof that is half made by then gets its second look, and none after that.
+        """
+        until = self._clock.monotonic() + self._provider.ends_within_seconds
+        while True:
+            is_late = self._clock.monotonic() >= until
+            yield
+            if is_late and not proof.absent:
+                return
+            self._clock.sleep(LOOKS_APART_SECONDS)
 
     def _try_release(self, rental_id: str) -> None:
         try:
@@ -544,7 +569,7 @@ class Lifecycle:
 def _is_not_the_machines(attempts: list[dict[str, Any]]) -> bool:
     """Whether the last two have paid for what the provider does to every machine alike."""
     last = [attempt["outcome"] for attempt in attempts[-2:]]
-    return last in (["unlisted"] * 2, ["unusable"] * 2)
+    return last in (["unlisted"] * 2, ["unusable"] * 2, ["interruptible"] * 2)
 
 
 def _rate(billed: Offer | Rental) -> str:

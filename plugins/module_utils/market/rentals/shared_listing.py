@@ -25,17 +25,18 @@ _BEHIND_SECONDS = 900.0
 class SharedListing:
     """The rentals of one account as last listed by any process of this controller.
 
-    ``ask`` gets the ids that the listing before has shown, and returns the new listing.
+    ``ask`` gets the ids that the listing before has shown, each with the mark that it was known by
+    or an empty text, and returns the new listing.
     """
 
     def __init__(self, file: SharedFile | None, clock: Clock) -> None:
         self._file = file
         self._clock = clock
 
-    def get(self, not_before: float, ask: Callable[[set[str]], list[Rental]]) -> list[Rental]:
+    def get(self, not_before: float, ask: Callable[[dict[str, str]], list[Rental]]) -> list[Rental]:
         """A listing that was asked for at *not_before* (epoch seconds) or later."""
         if self._file is None:
-            return ask(set())
+            return ask({})
         rentals: list[Rental] | None = None
         try:
             # The lock is held while asking: the others wait for this answer instead of asking too.
@@ -43,15 +44,18 @@ class SharedListing:
                 rentals = self._kept(kept, not_before)
                 if rentals is None:
                     asked_at = self._clock.now()
-                    rentals = ask(set(_seen(kept)))
+                    rentals = ask(_seen(kept))
                     kept["asked_at"] = asked_at
                     kept["rentals"] = [rental.to_dict() for rental in rentals]
-                    kept["seen"] = [rental.id for rental in rentals]
+                    marks = {rental.id: rental.mark for rental in rentals}
+                    kept["seen"] = {
+                        one: mark.encode() if mark else "" for one, mark in marks.items()
+                    }
                     if rentals:
                         kept["known_since"] = _known_since(kept) or asked_at
         except OSError:
             # What was asked for is good even when it could not be kept.
-            return ask(set()) if rentals is None else rentals
+            return ask({}) if rentals is None else rentals
         return rentals
 
     def last(self) -> list[Rental]:
@@ -87,7 +91,7 @@ class SharedListing:
             return
         try:
             with self._file.locked() as kept:
-                seen = [rental_id for rental_id in _seen(kept) if rental_id != released]
+                seen = {one: mark for one, mark in _seen(kept).items() if one != released}
                 known_since = _known_since(kept)
                 kept.clear()
                 kept |= {"seen": seen, "known_since": known_since}
@@ -111,7 +115,8 @@ def _known_since(kept: dict[str, Any]) -> float:
     return float(told) if isinstance(told, (int, float)) and math.isfinite(told) else 0.0
 
 
-def _seen(kept: dict[str, Any]) -> list[str]:
-    """The ids of the listing before, as far as the file was not damaged."""
+def _seen(kept: dict[str, Any]) -> dict[str, str]:
+    """The ids of the listing before and their marks, as far as the file was not damaged."""
     seen = kept.get("seen")
-    return [one for one in seen if isinstance(one, str)] if isinstance(seen, list) else []
+    told = seen.items() if isinstance(seen, dict) else ()
+    return {one: mark for one, mark in told if isinstance(mark, str)}

@@ -27,6 +27,7 @@ _OUTCOMES = {
         "rented but stopped, and released",
         "See what the provider says of it, and the account's credit.",
     ),
+    "interruptible": ("rented, yet such as others may outbid, and released", _LATER),
     "dearer": (
         "charged more than allowed, and released",
         "Raise max_price_usd_per_hour or budget_usd, or wish for another GPU.",
@@ -35,7 +36,7 @@ _OUTCOMES = {
 
 
 #: Outcomes of which the last attempt's own message tells more.
-_TOLD = ("refused", "unlisted", "unusable", "dearer")
+_TOLD = ("refused", "unlisted", "unusable", "interruptible", "dearer")
 
 
 def exhausted(attempts: list[dict[str, Any]]) -> AttemptsExhausted:

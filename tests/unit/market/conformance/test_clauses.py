@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -53,6 +53,7 @@ from tests.unit.market.conformance.subjects import (
     NOT_CARRIED_OUT,
     REFUSING,
     TROUBLES,
+    Simulated,
     Subject,
 )
 from tests.unit.market.conftest import PUBLIC_KEY
@@ -90,6 +91,17 @@ def rented(subject: Subject, name: str = "gpu-1") -> Rental:
     rental_id = provider.rent(cheapest(subject), order(subject, name))
     subject.settle()
     return next(one for one in provider.list_rentals() if one.id == rental_id)
+
+
+def with_fields(node: Any, rental_id: str, odd: Mapping[str, Any]) -> Any:
+    """An answer in which the row of a rental has these values, wherever it stands."""
+    if isinstance(node, list):
+        return [with_fields(one, rental_id, odd) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if str(node.get("id")) == rental_id:
+        return {**node, **odd}
+    return {name: with_fields(one, rental_id, odd) for name, one in node.items()}
 
 
 def sound(value: Any) -> bool:
@@ -340,6 +352,33 @@ def test_a_label_that_was_written_over_leaves_the_mark_where_a_second_one_is_kep
     assert read is not None
     assert listed.mark == read.mark == kept
     assert listed.is_written_over == subject.kind.keeps_second_mark
+
+
+#: What may stand where a label is a text. Shadeform's labels are lists of texts.
+ODD_LABELS = (17, -1.5, True, [17], [["x"]], {"text": "x"}, None)
+
+
+@pytest.mark.parametrize("odd", ODD_LABELS, ids=repr)
+def test_a_label_that_is_no_text_hides_neither_its_rental_nor_others(
+    subject: Subject, odd: Any
+) -> None:
+    if not isinstance(subject, Simulated):
+        return
+    rental, other = rented(subject), rented(subject, "gpu-2")
+    changed = dict.fromkeys(subject.dialect.shows["odd labels"], odd)
+    with subject.tampered(lambda answer: with_fields(answer, rental.id, changed)):
+        listed = {one.id: one for one in subject.provider().list_rentals()}
+        read = subject.provider().get(rental.id)
+    assert {*listed} == {rental.id, other.id}
+    assert listed[other.id] == other
+    # Verda's second one is among them.
+    keeps = subject.kind.keeps_second_mark and "description" not in changed
+    kept = rental.mark if keeps else None
+    for shown in (read, listed[rental.id]):
+        assert shown is not None
+        assert (shown.mark, shown.status) == (kept, rental.status)
+        # What nobody has written is null at some.
+        assert shown.has_odd_label or odd is None
 
 
 def test_who_has_the_secret_believes_no_mark_without_the_seal(subject: Subject) -> None:
