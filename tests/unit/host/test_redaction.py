@@ -342,6 +342,11 @@ LONG += [
     "token\x1b[0m" * 4_000,
     "token," + " " * 40_000,
 ]
+#: Names beside which nothing is one, and what a pattern begins with anew at each place.
+LONG += [name * 30_000 for name in ("key=", "key,", "key.", "auth:", "pass:")]
+LONG += [word * 20_000 for word in ("token\\\n", "proxy", "a_proxy:", "eyJaaaaaaaa-", "Bearer ")]
+LONG += ["token" + "\x1b[0m" * 30_000, "-----BEGIN " + "PRIVATE KEY" * 15_000, "----END " * 20_000]
+LONG += [f"{PEM[:64]} {shut}" * 2_500 for shut in ("", "----")]
 LONG += ["api_key: [" * 10_000, "\n  x" * 30_000, f"{PEM}\n" * 3_000, "docker login " * 10_000]
 
 
@@ -414,3 +419,9 @@ def test_a_part_of_a_secret_is_known_in_json_too() -> None:
 
 def test_parts_of_a_long_secret_are_looked_for_in_time() -> None:
     assert grows_with_its_text(lambda text: redact_parts(text, [PEM * 40]), "abc " * 20000)
+
+
+def test_a_secret_without_end_is_taken_out_whole() -> None:
+    for value in ("x1" * 5_000, f'"{"x1" * 5_000}"', f"[{'x1, ' * 5_000}"):
+        assert "x1" not in redact(f"HF_TOKEN={value}\nlast")
+        assert redact(f"HF_TOKEN={value}\nlast").endswith("\nlast")
