@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .key_bodies import key_lines
+from .plain import plain
 
 REDACTED = "(redacted)"
 SHORTEST_SECRET = 4
@@ -33,8 +34,14 @@ _KEY = re.compile(
     r".*?(?:-{4,5} ?END [A-Z0-9 ]{0,60}-{4,5}|\Z)",
     re.S | re.I,
 )
+#: Where a word begins: also behind what a text within a text or an address spells of a line break,
+#: a blank or a colour.
+_BEGINS = (
+    r"(?:\b|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u00[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})"
+    r"|(?<=[\[;]m)|(?<=[\[;]\dm)|(?<=[\[;]\d\dm))"
+)
 _LOOKS = tuple(
-    re.compile(pattern, flags)
+    re.compile(pattern.replace(r"\b", _BEGINS, 1), flags)
     for pattern, flags in (
         # How a private key begins behind its head: OpenSSH's own, those of RSA and of curves, what
         # is packed once more, and PuTTY's. For what begins later see key_bodies.
@@ -140,19 +147,16 @@ _TEXT_WORDS = frozenset(
         "n", "ratio", "limit", "thinking", "window",
     }
 )  # fmt: skip
-#: Colours, which programs put around names and values.
-_COLOURS = r"(?:\x1b\[[\d;]{0,30}m){0,8}"
 #: A name that may be one of a secret, with what joins it to its value; in lists of variables that
 #: is the word "value".
 _HEAD = re.compile(
-    rf"(?P<dashes>(?<![\w-])--?)?(?<![A-Za-z0-9]){_COLOURS}"
+    r"(?P<dashes>(?<![\w-])--?)?(?<![A-Za-z0-9])"
     r"(?P<name>[A-Za-z0-9_.-]{0,48}?(?:pass|pwd|secret|cred|token|key|bearer|auth(?![a-z]))"
     r"[A-Za-z0-9_.-]{0,32}(?![A-Za-z0-9_.])|(?:api|access|secret|private) key)"
-    rf"{_COLOURS}(?P<quote>\\{{0,8}}[\"']?){_COLOURS}"
+    r"(?P<quote>\\{0,8}[\"']?)"
     r"(?P<gap>,?\s{0,40}\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*[:=][ \t]*"
     r"|[ \t]*(?:[=-]>|:=|==?|:|\uff1a|%(?:25)?3D)[ \t\xa0]*(?:\\\r?\n\s*)?"
-    r"(?:(?:&\w{1,40}|!!?\w{1,40})[ \t]+)?|(?:[ \t]|\\\r?\n)+|,\s*|>)"
-    rf"{_COLOURS}",
+    r"(?:(?:&\w{1,40}|!!?\w{1,40})[ \t]+)?|(?:[ \t]|\\\r?\n)+|,\s*|>)",
     re.I,
 )
 #: Its value: quoted, in the indented lines below, or up to the next gap; see also _in_brackets.
@@ -191,7 +195,11 @@ _RUN_TOGETHER = re.compile(r"(?i:\w*(?:password|passwd|passphrase))|[A-Z0-9]{2,}
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without the given secrets and without what looks like one."""
+    """The text, plain, without the given secrets and without what looks like one.
+
+    What is not shown goes first: within a secret it would hide it here, and nowhere else.
+    """
+    text = plain(text)
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, REDACTED)

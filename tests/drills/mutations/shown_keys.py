@@ -16,12 +16,42 @@ KEY_LINES = "tests/unit/host/test_key_bodies.py"
 
 MUTATIONS = (
     Mutation(
+        "unseen-letters-hide-a-secret",
+        "a secret with a colour in it passes, and is put together by whoever makes the text plain",
+        f"{COMMON}/redaction.py",
+        "    text = plain(text)\n",
+        "",
+        (
+            f"{REDACTION}::test_a_secret_is_taken_out_whatever_stands_before_it",
+            f"{REDACTION}::test_nothing_unseen_hides_a_secret",
+        ),
+        30,
+    ),
+    Mutation(
+        "secret-behind-a-spelled-line-break",
+        "a token at the beginning of a line is shown where a log is JSON",
+        f"{COMMON}/redaction.py",
+        'pattern.replace(r"\\b", _BEGINS, 1)',
+        "pattern",
+        (f"{REDACTION}::test_a_secret_is_taken_out_whatever_stands_before_it",),
+        20,
+    ),
+    Mutation(
+        "sets-of-letters-stay",
+        "what `tput sgr0` ends with stands in each line, and joins what follows",
+        f"{COMMON}/plain.py",
+        '    r"|\\x1b[ -/]+[0-~]|\\x1b[0-~]"\n',
+        "",
+        ("tests/unit/plugins/test_plain.py",),
+        2,
+    ),
+    Mutation(
         "value-judged-as-long-as-it-is",
         "a host that repeats a name holds the controller for as long as it likes",
         f"{COMMON}/redaction.py",
         "_value_at(text, start, start + _MOST_JUDGED)",
         "_value_at(text, start, len(text))",
-        (f"{REDACTION}::{IN_TIME}",),
+        (f"{REDACTION}::{IN_TIME}[18]",),
     ),
     Mutation(
         "long-value-shown-from-where-it-is-judged",
@@ -37,7 +67,7 @@ MUTATIONS = (
         f"{COMMON}/redaction.py",
         "(proxy\\w{0,20}[=:]",
         "(\\b\\w*proxy\\w*[=:]",
-        (f"{REDACTION}::{IN_TIME}",),
+        (f"{REDACTION}::{IN_TIME}[21]",),
     ),
     Mutation(
         "key-lines-without-head-shown",
