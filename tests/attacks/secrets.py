@@ -235,10 +235,20 @@ def by_verbosity_of_accounts(stage: Stage, playbook: str) -> None:
     stage.tried("TASK [" in played.text and simulator.journal.entries() and planned)
 
 
-@each("secret-is-said-back-by-a-host", {"beside-its-name": "api_key={}", "as-it-is": "{}"})
-def said_back_by_a_host(stage: Stage, said: str) -> None:
+@each(
+    "secret-is-said-back-by-a-host",
+    {
+        "beside-its-name": ("api_key=", ""),
+        "as-it-is": ("", ""),
+        "with-a-colour-in-it": ("", "\x1b[31m"),
+        "with-a-set-of-letters-in-it": ("", "\x1b(B"),
+        "with-a-letter-unseen-in-it": ("", "\u3164"),
+    },
+)
+def said_back_by_a_host(stage: Stage, written: tuple[str, str]) -> None:
     """A server's log has its key, and a module that failed says so."""
-    keys = f"{said.format(SECRETS['server key'])} HF_TOKEN={SECRETS['hub token']}"
+    name, unseen = written
+    keys = f"{name}{_parted('server key', unseen)} HF_TOKEN={_parted('hub token', unseen)}"
     stage.host.answers({"failed": True, "msg": f"died: {keys}", "warnings": [keys]})
     tells = {
         "inferops.gpu.model_server": {
@@ -253,6 +263,11 @@ def said_back_by_a_host(stage: Stage, said: str) -> None:
     redacts = {"ansible.builtin.debug": {"msg": "{{ told.msg | inferops.gpu.redact }}"}}
     played = stage.play(plays(tells, redacts), "-vvvvv")
     stage.tried(stage.host.times_asked and played.status == 0)
+
+
+def _parted(name: str, unseen: str) -> str:
+    secret = SECRETS[name]
+    return f"{secret[:5]}{unseen}{secret[5:]}"
 
 
 @attack

@@ -11,13 +11,19 @@ from __future__ import annotations
 import re
 from typing import Any
 
-#: Colours and movements of the cursor, titles of windows.
-_SEQUENCES = re.compile(r"\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_SEQUENCES = re.compile(
+    # Colours and movements of the cursor; titles of windows, and what else is a text for terminals;
+    # sets of letters, as `tput sgr0` ends with; what is one letter behind the escape.
+    r"(?:\x1b\[|\x9b)[0-9;:?<=>]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"
+    r"|\x1b[ -/]+[0-~]|\x1b[0-~]"
+)
 #: What else is not shown: control characters, those that change the direction of text or have no
 #: width, and halves of characters, which cannot be written.
 _UNSHOWN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "\ud800-\udfff\ufeff\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    # Letters that are blank, and what chooses between two looks of the letter before it.
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufe00-\ufe0f]"
 )
 #: What outside text nests in at most; deeper is cut off.
 _MOST_DEPTH = 64

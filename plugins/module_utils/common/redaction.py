@@ -15,6 +15,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from .key_bodies import key_lines
+from .plain import plain
+
 REDACTED = "(redacted)"
 SHORTEST_SECRET = 4
 """A shorter value would turn up everywhere by chance."""
@@ -25,22 +28,23 @@ LONGEST_CHANCE = 11
 _PARAMETER = r"(?:key|auth|sig|signature|code|policy|X-(?:Amz|Goog)-[A-Za-z-]+)"
 SECRET_PARAMETER = re.compile(_PARAMETER, re.I)
 
+#: The block of a private key; its foot may be cut off, and its lines be escaped.
+_KEY = re.compile(
+    r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,20}-{4,5}"
+    r".*?(?:-{4,5} ?END [A-Z0-9 ]{0,60}-{4,5}|\Z)",
+    re.S | re.I,
+)
+#: Where a word begins: also behind what a text within a text or an address spells of a line break,
+#: a blank or a colour.
+_BEGINS = (
+    r"(?:\b|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u00[0-9A-Fa-f]{2})|(?<=\\x[0-9A-Fa-f]{2})"
+    r"|(?<=[\[;]m)|(?<=[\[;]\dm)|(?<=[\[;]\d\dm))"
+)
 _LOOKS = tuple(
-    re.compile(pattern, flags)
+    re.compile(pattern.replace(r"\b", _BEGINS, 1), flags)
     for pattern, flags in (
-        # The block of a private key; its head or its foot may be cut off, and its lines be escaped.
-        (
-            r"()-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-{4,5}"
-            r".*?(?:-{4,5} ?END [A-Z0-9 ]*-{4,5}|\Z)",
-            re.S | re.I,
-        ),
-        (
-            r"()(?<![A-Za-z0-9+/=])(?:[A-Za-z0-9+/=]{16,80}(?:\s|\\n){1,20}){1,60}"
-            r"-----END [A-Z ]*PRIVATE KEY[A-Z ]*-----",
-            0,
-        ),
-        # The same without any head: OpenSSH's own, those of RSA and of curves, what is packed once
-        # more, and PuTTY's.
+        # How a private key begins behind its head: OpenSSH's own, those of RSA and of curves, what
+        # is packed once more, and PuTTY's. For what begins later see key_bodies.
         (
             r"()\b(?:b3BlbnNzaC1rZXkt|LS0tLS1CRUdJTi|MII\w{2}(?:QIBADAN|[A-Za-z]IBAAKC)|MHcCAQEE"
             r"|MC4CAQAwBQYDK2Vw|MIGHAgEAMBMG)[A-Za-z0-9+/=]+(?:\s+[A-Za-z0-9+/=]{16,80})*",
@@ -66,7 +70,7 @@ _LOOKS = tuple(
         (r"()\bAGE-SECRET-KEY-1[A-Z0-9]{16,}", 0),
         (r"()\bAIza[A-Za-z0-9_-]{30,}", 0),
         (r"()\b1//0[\w-]{30,}", 0),
-        (r"()\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){2,4}", 0),
+        (r"()\beyJ[A-Za-z0-9_-]{8,1000}(?:\.[A-Za-z0-9_-]*){2,4}", 0),
         (r"()\bv[1-4]\.(?:local|public)\.[\w-]{16,}", 0),
         (r"()\b\d{8,10}:AA[\w-]{30,}", 0),
         (r"()\b\w{3}8Q~[\w.~-]{30,}", 0),
@@ -95,7 +99,7 @@ _LOOKS = tuple(
         (r"(:(?:\\*/){2})[^\s/?#\"'\\<>]{1,500}(?=@)", 0),
         (r"(:(?:\\*/){2})[^\s/?#@:\"'\\<>]{0,100}:(?!\d{1,5}[/?#\s])[^\s\"'\\<>@]{1,200}(?=@)", 0),
         (r"(%3A(?:%2F){2})(?:(?!%2F)[^\s\"'&=]){1,500}?(?=%40)", re.I),
-        (r"(\b\w*proxy\w*[=:]\s*[\"']?)[\w.%-]+:[^\s\"'/@]+(?=@)", re.I),
+        (r"(proxy\w{0,20}[=:]\s*[\"']?)[\w.%-]{1,100}:[^\s\"'/@]{1,200}(?=@)", re.I),
         (rf"([?&]{_PARAMETER}(?:=|%3D))[^&\s\"']+", re.I),
         # What programs take without a name: curl -u, docker login -p, sshpass -p, netrc.
         (r"(\s(?:-u|--user)[\s=]*[\"']?[\w.@-]+:)(?!\d{1,6}\b)[^\s\"']+", 0),
@@ -143,19 +147,16 @@ _TEXT_WORDS = frozenset(
         "n", "ratio", "limit", "thinking", "window",
     }
 )  # fmt: skip
-#: Colours, which programs put around names and values.
-_COLOURS = r"(?:\x1b\[[\d;]*m)*"
 #: A name that may be one of a secret, with what joins it to its value; in lists of variables that
 #: is the word "value".
 _HEAD = re.compile(
-    rf"(?P<dashes>(?<![\w-])--?)?(?<![A-Za-z0-9]){_COLOURS}"
+    r"(?P<dashes>(?<![\w-])--?)?(?<![A-Za-z0-9])"
     r"(?P<name>[A-Za-z0-9_.-]{0,48}?(?:pass|pwd|secret|cred|token|key|bearer|auth(?![a-z]))"
-    r"[A-Za-z0-9_.-]{0,32}|(?:api|access|secret|private) key)"
-    rf"{_COLOURS}(?P<quote>\\{{0,8}}[\"']?){_COLOURS}"
+    r"[A-Za-z0-9_.-]{0,32}(?![A-Za-z0-9_.])|(?:api|access|secret|private) key)"
+    r"(?P<quote>\\{0,8}[\"']?)"
     r"(?P<gap>,?\s{0,40}\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*[:=][ \t]*"
     r"|[ \t]*(?:[=-]>|:=|==?|:|\uff1a|%(?:25)?3D)[ \t\xa0]*(?:\\\r?\n\s*)?"
-    r"(?:(?:&\w{1,40}|!!?\w{1,40})[ \t]+)?|(?:[ \t]|\\\r?\n)+|,\s*|>)"
-    rf"{_COLOURS}",
+    r"(?:(?:&\w{1,40}|!!?\w{1,40})[ \t]+)?|(?:[ \t]|\\\r?\n)+|,\s*|>)",
     re.I,
 )
 #: Its value: quoted, in the indented lines below, or up to the next gap; see also _in_brackets.
@@ -177,7 +178,9 @@ _WRAPPED = re.compile(
 #: What Python or a shell writes before a quote.
 _PREFIXES = "bfru$"
 _BRACKETS = re.compile(r"(?P<open>[\[({])|[\])}]|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
-_MOST_IN_BRACKETS = 2000
+#: By so much of it a value is judged. Else each name that turns out to be none of a secret would
+#: have all that follows read once more.
+_MOST_JUDGED = 2000
 _PIECE = re.compile(r"[^\s\[\](){}\"',:\\|>-][^\s\[\](){}\"',\\]*")
 _IS_A_NAME = re.compile(r"[\"']\s*:\s*")
 _NO_SECRETS = ("none", "null", "true", "false", "~", "undefined", REDACTED)
@@ -192,13 +195,29 @@ _RUN_TOGETHER = re.compile(r"(?i:\w*(?:password|passwd|passphrase))|[A-Z0-9]{2,}
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without the given secrets and without what looks like one."""
+    """The text, plain, without the given secrets and without what looks like one.
+
+    What is not shown goes first: within a secret it would hide it here, and nowhere else.
+    """
+    text = plain(text)
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, REDACTED)
+    text = _KEY.sub(REDACTED, text)
+    text = _without(text, key_lines(text))
     for pattern in _LOOKS:
         text = pattern.sub(rf"\g<1>{REDACTED}", text)
     return _WRAPPED.sub(REDACTED, _without_named(text))
+
+
+def _without(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The text without what stands from *start* to *end* of each of the spans, which are sorted."""
+    parts, kept = [], 0
+    for start, end in spans:
+        if start >= kept:
+            parts += [text[kept:start], REDACTED]
+        kept = max(kept, end)
+    return "".join([*parts, text[kept:]])
 
 
 def redact_parts(text: str, secrets: Iterable[str]) -> str:
@@ -212,11 +231,7 @@ def redact_parts(text: str, secrets: Iterable[str]) -> str:
         # As it is, and as JSON spells it.
         for spelled in (secret, json.dumps(secret)[1:-1]):
             _hide_parts(hidden, text, spelled)
-    parts, end = [], 0
-    for found in re.finditer(rb"\x01+", hidden):
-        parts += [text[end : found.start()], REDACTED]
-        end = found.end()
-    return "".join([*parts, text[end:]])
+    return _without(text, (found.span() for found in re.finditer(rb"\x01+", hidden)))
 
 
 def _hide_parts(hidden: bytearray, text: str, secret: str) -> None:
@@ -253,40 +268,51 @@ def _without_named(text: str) -> str:
     """The text without the values beside names of secrets."""
     parts, end = [], 0
     for head in _HEAD.finditer(text):
-        value = _value_at(text, head.end()) if head.start() >= end else ""
-        after = head.end() + len(value)
-        if value and _joins(head, value, text, after) and is_secret(head["name"], value):
+        # What is known without reading on comes first: a text may be nothing but names.
+        if head.start() < end or not _names_secret(head["name"]):
+            continue
+        value = _judged(head, text)
+        if value:
             parts += [text[end : head.end()], _left_out(value)]
-            end = after
+            end = head.end() + len(value)
     return "".join([*parts, text[end:]])
 
 
-def _value_at(text: str, start: int) -> str:
+def _judged(head: re.Match[str], text: str) -> str:
+    """The value beside a name, whole, where it is a secret; else empty."""
+    start = head.end()
+    value = _value_at(text, start, start + _MOST_JUDGED)
+    if not value or not _joins(head, value, text) or not is_secret(head["name"], value):
+        return ""
+    return value if len(value) < _MOST_JUDGED else _value_at(text, start, len(text))
+
+
+def _value_at(text: str, start: int, until: int) -> str:
     if text[start : start + 1] in ("[", "(", "{"):
-        return _in_brackets(text, start)
-    found = _VALUE.match(text, start)
+        return _in_brackets(text, start, until)
+    found = _VALUE.match(text, start, until)
     return found[0] if found else ""
 
 
-def _in_brackets(text: str, start: int) -> str:
+def _in_brackets(text: str, start: int, until: int) -> str:
     """What the bracket at *start* holds; the rest of the line where it is cut off."""
-    depth, until = 0, start + _MOST_IN_BRACKETS
-    for sign in _BRACKETS.finditer(text, start, until):
+    depth = 0
+    for sign in _BRACKETS.finditer(text, start, min(until, start + _MOST_JUDGED)):
         if len(sign[0]) == 1:
             depth += 1 if sign["open"] else -1
         if not depth:
             return text[start : sign.end()]
-    line_end = text.find("\n", start)
-    return text[start : line_end if line_end >= 0 else len(text)]
+    line_end = text.find("\n", start, until)
+    return text[start : line_end if line_end >= 0 else until]
 
 
-def _joins(head: re.Match[str], value: str, text: str, after: int) -> bool:
+def _joins(head: re.Match[str], value: str, text: str) -> bool:
     """Whether a name has a value: a blank or a comma joins an option, or two texts in quotes."""
     gap = head["gap"]
     quoted = value.lstrip(_PREFIXES)[:1] in ("\\", '"', "'")
     if any(sign in gap for sign in "=:%>"):
         return quoted or "==" not in gap
-    if value.startswith("-") or _IS_A_NAME.match(text, after - 1):
+    if value.startswith("-") or _IS_A_NAME.match(text, head.end() + len(value) - 1):
         return False
     return bool(head["dashes"]) or (bool(head["quote"]) and "," in gap and quoted)
 
@@ -294,17 +320,18 @@ def _joins(head: re.Match[str], value: str, text: str, after: int) -> bool:
 def is_secret(name: str, value: str) -> bool:
     """Whether *value* is a secret, by the name that it has."""
     bare = value.strip("\\\"' ")
-    if not bare.strip("-*.") or bare.lower() in _NO_SECRETS or _STAND_IN.fullmatch(bare):
+    if not _names_secret(name) or not bare.strip("-*.") or bare.lower() in _NO_SECRETS:
+        return False
+    if _STAND_IN.fullmatch(bare):
         return False
     if " " in name and (len(bare) < 8 or not any(sign.isdigit() for sign in bare)):
         # Prose: "the API key: it was refused".
         return False
-    words = [_singular(word.lower()) for word in _WORD.findall(name)]
+    words = _words(name)
     if words[-1:] == ["key"]:
-        is_header = words[0] == "x"
-        return name.isupper() or is_header or (len(words) > 1 and words[-2] in _KINDS_OF_KEY)
+        return True
     if "token" in words:
-        return not _TEXT_WORDS & set(words) and not bare.lstrip("-").replace(".", "").isdigit()
+        return not bare.lstrip("-").replace(".", "").isdigit()
     if "auth" in words and not _SECRET_WORDS & set(words):
         # How somebody logs in has a short name, or an address.
         return len(bare) >= 16 and bool(_DRAWN.fullmatch(bare))
@@ -313,12 +340,30 @@ def is_secret(name: str, value: str) -> bool:
         has_both = not bare.isdigit() and not bare.isalpha()
         return len(bare) >= 12 and bare.isalnum() and has_both
     if words[-1:] == ["pass"]:
-        return len(words) > 1 and not bare.isdigit()
-    if any(_RUN_TOGETHER.fullmatch(part) for part in re.split(r"[^A-Za-z0-9]+", name)):
-        return not bare.isdigit() or not name.endswith("TOKEN")
-    pairs = zip(words, words[1:])
-    of_key = any(second == "key" and first in _KINDS_OF_KEY for first, second in pairs)
+        return not bare.isdigit()
+    return not _is_run_together(name) or not bare.isdigit() or not name.endswith("TOKEN")
+
+
+def _names_secret(name: str) -> bool:
+    """Whether anything beside *name* can be a secret."""
+    words = _words(name)
+    if words[-1:] == ["key"]:
+        of_kind = len(words) > 1 and words[-2] in _KINDS_OF_KEY
+        return name.isupper() or words[0] == "x" or of_kind
+    if "token" in words:
+        return not _TEXT_WORDS & set(words)
+    if words[-1:] == ["pass"] or "auth" in words or _is_run_together(name):
+        return True
+    of_key = any(two == "key" and one in _KINDS_OF_KEY for one, two in zip(words, words[1:]))
     return of_key or bool(_SECRET_WORDS & set(words))
+
+
+def _words(name: str) -> list[str]:
+    return [_singular(word.lower()) for word in _WORD.findall(name)]
+
+
+def _is_run_together(name: str) -> bool:
+    return any(_RUN_TOGETHER.fullmatch(part) for part in re.split(r"[^A-Za-z0-9]+", name))
 
 
 def _singular(word: str) -> str:

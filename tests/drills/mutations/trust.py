@@ -385,7 +385,7 @@ MUTATIONS = (
         "list-of-secrets-cut-off",
         "of a list of keys that is long, deep or cut off all are shown",
         f"{COMMON}/redaction.py",
-        "        return _in_brackets(text, start)\n",
+        "        return _in_brackets(text, start, until)\n",
         "        return text[start:start + 1]\n",
         ("tests/unit/host/test_redaction.py::test_what_looks_like_a_secret_is_taken_out",),
         4,

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import plain
 from ansible_collections.inferops.gpu.plugins.module_utils.common.redaction import (
     redact,
     redact_parts,
@@ -243,6 +244,37 @@ SHAPES = [
         )
     ),
 ]
+#: What stands before a secret where a text is spelled within a text, or comes from a terminal.
+SPELLED = [
+    "\\n",
+    "\\t",
+    "\\r\\n",
+    "\\\\n",
+    "%20",
+    "%3D",
+    "\\u001b[31m",
+    "\\x1b[1;31m",
+    "\\u001b[0m",
+]
+SHOWN = [
+    "\x1b[31m",
+    "\x1b[1;31m",
+    "\x1b(B",
+    "\x1b]8;;x\x1b\\",
+    "\x1bP1$r\x1b\\",
+    "\x9b31m",
+    "\x1b7",
+]
+BEGUN = [
+    f"hf_{SECRET}",
+    f"sk-{SECRET}",
+    f"ghp_{SECRET}",
+    f"AKIA{'A1B2C3D4E5F6G7H8'}",
+    f"Bearer {SECRET}",
+    f"Authorization: {SECRET}",
+    f"eyJ{SECRET}.eyJ{SECRET}.{SECRET}",
+    f"{PEM}\n{SECRET}",
+]
 HARMLESS = [
     "max_num_batched_tokens=2048, tokenizer='a/b', tokenizer_mode=auto",
     "eos_token='</s>', bos_token_id=1, pad_token: <pad>",
@@ -342,6 +374,11 @@ LONG += [
     "token\x1b[0m" * 4_000,
     "token," + " " * 40_000,
 ]
+#: Names beside which nothing is one, and what a pattern begins with anew at each place.
+LONG += [name * 30_000 for name in ("key=", "key,", "key.", "auth:", "pass:")]
+LONG += [word * 20_000 for word in ("token\\\n", "proxy", "a_proxy:", "eyJaaaaaaaa-", "Bearer ")]
+LONG += ["token" + "\x1b[0m" * 30_000, "-----BEGIN " + "PRIVATE KEY" * 15_000, "----END " * 20_000]
+LONG += [f"{PEM[:64]} {shut}" * 2_500 for shut in ("", "----")]
 LONG += ["api_key: [" * 10_000, "\n  x" * 30_000, f"{PEM}\n" * 3_000, "docker login " * 10_000]
 
 
@@ -350,6 +387,27 @@ def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
     assert SECRET not in redact(text)
     assert "A1B2C3D4E5F6G7H8" not in redact(text)
     assert "(redacted)" in redact(text)
+
+
+@pytest.mark.parametrize("before", [*SPELLED, *SHOWN], ids=repr)
+@pytest.mark.parametrize("text", BEGUN)
+def test_a_secret_is_taken_out_whatever_stands_before_it(before: str, text: str) -> None:
+    told = redact(f"a word {before}{text}{before} and more")
+    assert SECRET not in told
+    assert "A1B2C3D4E5F6G7H8" not in told
+    assert told.endswith(" and more")
+
+
+@pytest.mark.parametrize(
+    "unseen", ["\x1b[0m", "\u200b", "\x00", "\u202e", "\x1b(B", "\ufe0f", "\u3164", "\U000e0100"]
+)
+def test_nothing_unseen_hides_a_secret(unseen: str) -> None:
+    """Whoever made the text plain afterwards would put it together."""
+    for text in (f"hf_{unseen}{SECRET}", f"h{unseen}f_{SECRET}", f"api{unseen}_key={SECRET}"):
+        assert redact(text) == plain(redact(text))
+        assert SECRET not in redact(text)
+    known = f"it said open {unseen}sesame!"
+    assert redact(known, ["open sesame"]) == "it said (redacted)!"
 
 
 def test_what_is_joined_to_a_secret_stays() -> None:
@@ -414,3 +472,9 @@ def test_a_part_of_a_secret_is_known_in_json_too() -> None:
 
 def test_parts_of_a_long_secret_are_looked_for_in_time() -> None:
     assert grows_with_its_text(lambda text: redact_parts(text, [PEM * 40]), "abc " * 20000)
+
+
+def test_a_secret_without_end_is_taken_out_whole() -> None:
+    for value in ("x1" * 5_000, f'"{"x1" * 5_000}"', f"[{'x1, ' * 5_000}"):
+        assert "x1" not in redact(f"HF_TOKEN={value}\nlast")
+        assert redact(f"HF_TOKEN={value}\nlast").endswith("\nlast")
