@@ -175,7 +175,11 @@ def test_a_summary_shows_what_a_host_says_as_text_on_its_line(host: Host, tmp_pa
         "inferops_scope": "test",
         "inferops_connected": True,
         "inferops_evidence_dir": str(tmp_path / "evidence"),
-        "inferops_failure": {"task": "Hold", "message": "no <b>", "diagnosis": {"cause": forged[:40]}},
+        "inferops_failure": {
+            "task": "Hold",
+            "message": "no <b>",
+            "diagnosis": {"cause": forged[:40]},
+        },
     }
     collects = {"ansible.builtin.include_role": {"name": "inferops.gpu.evidence"}}
     loads = {"ansible.builtin.import_role": {"name": "inferops.gpu.inferops"}}
