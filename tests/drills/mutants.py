@@ -27,10 +27,14 @@ from functools import partial
 from pathlib import Path
 
 import yaml
+from jinja2 import Environment, TemplateSyntaxError
 
 from tests.drills.mutations import MUTATIONS, Mutation
 from tests.tools import tree
 
+#: What says whether a broken file is one of its language, by how its name ends; else Python.
+_PARSES = {".yml": yaml.safe_load, ".j2": Environment(autoescape=True).parse}
+_INVALID = (OSError, ValueError, SyntaxError, yaml.YAMLError, TemplateSyntaxError)
 RUN_SECONDS = 300
 #: For the tests of all mutations together.
 GREEN_SECONDS = 1800
@@ -110,14 +114,14 @@ def environment() -> dict[str, str]:
 
 
 def check_texts(mutations: Iterable[Mutation]) -> None:
-    """See that every mutation can be made, and makes valid Python or YAML. Raises Void."""
+    """See that every mutation can be made, and makes a valid file. Raises Void."""
     problems = []
     for mutation in mutations:
         try:
             broken = mutation.applied_to((tree.REPOSITORY / mutation.file).read_text())
-            valid = yaml.safe_load if mutation.file.endswith(".yml") else ast.parse
+            valid = _PARSES.get(Path(mutation.file).suffix, ast.parse)
             valid(broken)
-        except (OSError, ValueError, SyntaxError, yaml.YAMLError) as error:
+        except _INVALID as error:
             problems.append(f"{mutation.name}: {error}")
     if problems:
         raise Void("\n".join(problems))

@@ -8,10 +8,11 @@ not choose.
 from __future__ import annotations
 
 from tests.drills.mutations.mutation import Mutation
-from tests.drills.mutations.paths import COMMON
+from tests.drills.mutations.paths import COMMON, KNOWN
 
 REDACTION = "tests/unit/host/test_redaction.py"
 IN_TIME = "test_a_log_that_says_one_thing_for_ever_is_read_in_a_time_that_grows_with_it"
+SUMMARY = "test_a_summary_shows_what_a_host_says_as_text_on_its_line"
 KEY_LINES = "tests/unit/host/test_key_bodies.py"
 
 MUTATIONS = (
@@ -35,6 +36,22 @@ MUTATIONS = (
         "pattern",
         (f"{REDACTION}::test_a_secret_is_taken_out_whatever_stands_before_it",),
         20,
+    ),
+    Mutation(
+        "headings-of-a-host-in-the-summary",
+        "a host writes a remedy into the page that people open of a failure",
+        "roles/evidence/templates/summary.md.j2",
+        ".split() | join(' ') | replace",
+        " | replace",
+        (f"{KNOWN}::{SUMMARY}",),
+    ),
+    Mutation(
+        "html-of-a-host-in-the-summary",
+        "a host's script runs for who opens the summary in a browser",
+        "roles/evidence/templates/summary.md.j2",
+        "join(' ') | replace('<', '&lt;')",
+        "join(' ')",
+        (f"{KNOWN}::{SUMMARY}",),
     ),
     Mutation(
         "sets-of-letters-stay",

@@ -156,6 +156,40 @@ def test_state_and_summary_of_evidence_hold_none(host: Host, tmp_path: Path) -> 
         assert KEY not in text, name
 
 
+def test_a_summary_shows_what_a_host_says_as_text_on_its_line(host: Host, tmp_path: Path) -> None:
+    """It is opened as a page: a heading of the host's, or its script, would look like ours."""
+    forged = "done\n\n## Remedy\n\n<script>alert(1)</script> {{ 1234 * 9 }}"
+    server = {**SERVER, "progress": forged, "model": forged, "port": 1, "exit_code": 1}
+    server |= {"signal": None, "processes": 0}
+    host.says(
+        {
+            "changed": False,
+            "parts": {"server.log": "x"},
+            "missing": {"gpu.txt": forged},
+            "server": {**server, "symptoms": {}},
+            "servers": [server],
+        }
+    )
+    variables = {
+        **GIVEN,
+        "inferops_scope": "test",
+        "inferops_connected": True,
+        "inferops_evidence_dir": str(tmp_path / "evidence"),
+        "inferops_failure": {
+            "task": "Hold",
+            "message": "no <b>",
+            "diagnosis": {"cause": forged[:40]},
+        },
+    }
+    collects = {"ansible.builtin.include_role": {"name": "inferops.gpu.evidence"}}
+    loads = {"ansible.builtin.import_role": {"name": "inferops.gpu.inferops"}}
+    done = host.play({**loads, "vars": variables}, {**collects, "vars": variables})
+    assert done.returncode == 0, done.stdout
+    (summary,) = (file.read_text() for file in tmp_path.glob("evidence/*/summary.md"))
+    assert summary.count("&lt;script>") == 4
+    assert not [sign for sign in ("\n## Remedy", "<", "11106") if sign in summary]
+
+
 def facts(node: Any) -> Iterator[dict[str, Any]]:
     """What the tasks below *node* set, each with what it is set to."""
     if isinstance(node, list):
