@@ -21,6 +21,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.alike import did_you_mean
 from ansible_collections.inferops.gpu.plugins.module_utils.common.plain import fits_header
 from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_keys import hashed
 from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_options import DEFAULTS
@@ -412,7 +413,10 @@ def judged_options(values: Mapping[str, Any]) -> Judged:
 def _complaint(name: str, option: Mapping[str, Any], value: Any, told: list[str]) -> str:
     """Why a value is refused. It is not shown where it is a secret, or may have one in it."""
     if "choices" in option:
-        return "; ".join(told) + "."
+        words = value if isinstance(value, list) else [value]
+        odd = [one for one in words if isinstance(one, str) and one not in option["choices"]]
+        asked = (did_you_mean(one, map(str, option["choices"])) for one in odd)
+        return " ".join(filter(None, ("; ".join(told) + ".", *asked)))
     kind = _KINDS.get(option.get("type", "str"), option.get("type"))
     if option.get("elements", "str") != "str":
         kind = f"{kind}, each of its entries {_KINDS[option['elements']]}"

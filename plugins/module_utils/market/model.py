@@ -237,8 +237,8 @@ class Rental:
     the provider tells no order. ``started_at`` is in epoch seconds. What is the user's ``own`` is
     no rental at all: nobody rents it, and nobody ends it. One that ``is_ending`` has been released
     already, or is what is left of one: nobody can keep it. One that ``has_odd_label`` shows no text
-    in the field of the mark: another answer about it may. One that ``is_interruptible`` may be taken
-    away by who pays more, which nobody has asked for.
+    in the field of the mark: another answer about it may. One that ``is_interruptible`` may go to
+    who pays more, which nobody has asked for.
     """
 
     provider: str

@@ -21,11 +21,33 @@ from tests.drills.mutations.paths import (
     RENTALS,
     SCRIPT,
     UNIT,
+    UNTOLD,
     VASTAI,
     WAITING,
 )
 
 MUTATIONS = (
+    Mutation(
+        "gpu-that-no-offer-has-is-not-guessed",
+        "a misspelt GPU is told that the wish is too narrow, where nobody tells all names",
+        f"{MARKET}/offers/nothing_fits.py",
+        "if key not in known]",
+        "if key in known]",
+        (f"{UNTOLD}::test_a_gpu_that_no_offer_has_is_answered_by_those_that_may_be_meant",),
+        least_red=3,
+    ),
+    Mutation(
+        "misspelt-choice-is-not-guessed",
+        "who writes vast has to read eight names",
+        "plugins/plugin_utils/variables.py",
+        'return " ".join(filter(None, ("; ".join(told) + ".", *asked)))',
+        'return "; ".join(told) + "."',
+        (
+            "tests/unit/plugins/test_check_variables.py"
+            "::test_a_value_that_cannot_be_is_refused_with_what_can",
+        ),
+        least_red=3,
+    ),
     Mutation(
         "odd-value-is-a-no",
         "an offer whose kind nobody understands is rented as one on demand",

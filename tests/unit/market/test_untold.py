@@ -97,6 +97,18 @@ def fakes(
 # Offers.
 
 
+@pytest.mark.parametrize("name", ["H1000 SXM", "h100", "H100 SMX", "NVIDIA H100 SXN"])
+def test_a_gpu_that_no_offer_has_is_answered_by_those_that_may_be_meant(
+    fakes: Fakes, name: str
+) -> None:
+    told = fakes.rent(gpu_names=[name])["failure"]
+    assert "Did you mean H100 SXM?" in told["remedy"]
+
+
+def test_a_gpu_that_is_like_no_other_is_not_guessed(fakes: Fakes) -> None:
+    assert "Did you mean" not in fakes.rent(gpu_names=["RTX 4090"])["msg"]
+
+
 def test_an_offer_that_tells_little_is_found_by_the_usual_wish(fakes: Fakes) -> None:
     (found,) = fakes.run("offer_info", **USUAL_WISH)["offers"]
     assert found["unchecked"] == [

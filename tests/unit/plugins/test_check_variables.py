@@ -199,6 +199,11 @@ def test_text_becomes_what_is_meant(name: str, text: str, value: Any) -> None:
         ("rent_gpu_names", None, "rent_gpu_names is empty: leave it out, or give it a value."),
         ("rent_countries", '["SE"]', "write it without brackets, as in a,b"),
         ("inferops_provider", "vast", f"must be one of: {MARKETS}"),
+        ("inferops_provider", "vast", "Did you mean vastai?"),
+        ("inferops_provider", "Run-Pod", "Did you mean runpod?"),
+        ("inferops_provider", "tensor dock", "Did you mean tensordock?"),
+        ("inferops_engine", "vvlm", "Did you mean vllm?"),
+        ("inferops_engine", "llama.cpp", "Did you mean llama_cpp?"),
         (
             "inferops_provider",
             ["vastai"],

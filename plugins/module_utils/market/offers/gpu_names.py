@@ -48,7 +48,7 @@ def _known_as(asked: str, known: list[str]) -> list[str]:
     same = [name for name in known if gpu_key(name) == word]
     if same:
         return same
-    alike = list(_alike(word, known))[:_MOST_MEANT]
+    alike = names_alike(word, known)
     raise RequestRefused(
         f"gpu_names has {asked!r}, which is no GPU that the marketplace knows.",
         remedy=f"Did you mean {' or '.join(alike)}?" if alike else f"It knows {', '.join(known)}.",
@@ -56,9 +56,9 @@ def _known_as(asked: str, known: list[str]) -> list[str]:
     )
 
 
-def _alike(word: str, known: Iterable[str]) -> Iterable[str]:
-    """Those that the word is a part of, then those that are spelled alike."""
+def names_alike(word: str, known: Iterable[str]) -> list[str]:
+    """Those whose keys a key is a part of, then those that are spelled alike; a few."""
     by_word = {gpu_key(name): name for name in known}
     parts = [name for one, name in by_word.items() if word and word in one]
     close = [by_word[one] for one in difflib.get_close_matches(word, by_word, n=_MOST_MEANT)]
-    return dict.fromkeys([*parts, *close])
+    return list(dict.fromkeys([*parts, *close]))[:_MOST_MEANT]

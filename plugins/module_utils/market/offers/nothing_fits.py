@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import MarketError, RequestRefused
+from ..gpus import gpu_key
 from ..model import Offer, rate
 from ..wish import Wish
+from .gpu_names import names_alike
 from .shared_search import SharedSearch
 
 _WIDEN = "Widen it: fewer countries, another GPU, a higher maximum price, unverified hosts."
@@ -22,7 +24,7 @@ def nothing_fits(search: SharedSearch, wish: Wish, offers: Sequence[Offer]) -> R
     if offers:
         return RequestRefused(
             f"None of {len(offers)} offers of {name} fulfils the wish. {_told(wish, offers)}",
-            remedy="Relax the first ones.",
+            remedy=" ".join(filter(None, (_meant(wish, offers), "Relax the first ones."))),
         )
     # The marketplace has left out all of them by itself, and says of none why.
     others = _with_as_many_gpus(search, wish)
@@ -30,7 +32,16 @@ def nothing_fits(search: SharedSearch, wish: Wish, offers: Sequence[Offer]) -> R
     told = f" Of {len(others)} with {count}: {_told(wish, others)}" if others else ""
     if others == []:
         told = f" It has none with {count} at all."
-    return RequestRefused(f"{name} has no offer for this wish.{told}", remedy=_WIDEN)
+    remedy = " ".join(filter(None, (_meant(wish, others or ()), _WIDEN)))
+    return RequestRefused(f"{name} has no offer for this wish.{told}", remedy=remedy)
+
+
+def _meant(wish: Wish, offers: Sequence[Offer]) -> str:
+    """What may be meant by names of GPUs that no offer has, where nobody told all names before."""
+    known = {gpu_key(one.gpu_name): one.gpu_name for one in offers if one.gpu_name}
+    keys = [key for key in map(gpu_key, wish.gpu_names) if key not in known]
+    alike = dict.fromkeys(name for key in keys for name in names_alike(key, known.values()))
+    return f"Did you mean {' or '.join(alike)}?" if alike else ""
 
 
 def _with_as_many_gpus(search: SharedSearch, wish: Wish) -> list[Offer] | None:
