@@ -110,8 +110,8 @@ MUTATIONS = (
         "gpu-is-guessed",
         "a wish for an A100 gets whatever is spelled alike",
         f"{MARKET}/offers/gpu_names.py",
-        "    if same:\n        return same\n    alike = list(_alike(word, known))[:_MOST_MEANT]\n",
-        "    alike = list(_alike(word, known))[:_MOST_MEANT]\n"
+        "    if same:\n        return same\n    alike = names_alike(word, known)\n",
+        "    alike = names_alike(word, known)\n"
         "    if same or alike:\n        return same or alike\n",
         (f"{UNIT}/test_offers.py::test_a_gpu_that_may_be_another_is_asked_back_and_never_guessed",),
     ),

@@ -88,8 +88,8 @@ MUTATIONS = (
         "prime-spot-is-rented",
         "a pod is rented that its cloud takes away when it likes",
         FILE,
-        'moves = row.get("isSpot") or row["prices"]',
-        'moves = row["prices"]',
+        'is_denied(row, "isSpot") and ',
+        "",
         (f"{CONTRACT}::test_what_may_be_taken_away_or_moves_its_price_is_no_offer",),
     ),
     Mutation(

@@ -302,9 +302,9 @@ def test_one_odd_row_hides_neither_itself_nor_the_others(subject: SimulatedRunPo
     assert listed[other.id].status == RUNNING
 
 
-def test_a_pod_without_a_name_or_an_id_spoils_the_list(subject: SimulatedRunPod) -> None:
+def test_a_pod_without_an_id_spoils_the_list(subject: SimulatedRunPod) -> None:
     rented(subject)
-    edited(subject, "/v2/pods", lambda row: row.update(name=None))
+    edited(subject, "/v2/pods", lambda row: row.update(id=None))
     with pytest.raises(ProviderUnavailable):
         subject.provider().list_rentals()
 

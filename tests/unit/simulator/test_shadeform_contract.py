@@ -207,7 +207,7 @@ def test_what_is_gone_or_odd_gets_no_new_mark(subject: SimulatedShadeform) -> No
     assert rental.mark is not None
     answered(subject, ".*/update", Reply(500), "POST")
     edited(subject, INFO, lambda row: row.update(tags="mine"))
-    with pytest.raises(ProviderUnavailable, match="cannot be understood"):
+    with pytest.raises(ProviderUnavailable, match="is no text"):
         subject.provider().change_mark(rental.id, rental.mark)
     subject.market.destroy_all()
     with pytest.raises(ProviderUnavailable, match="it is gone"):
@@ -566,9 +566,7 @@ def test_one_odd_row_hides_neither_itself_nor_the_others(
     assert listed[other.id].status == RUNNING
 
 
-@pytest.mark.parametrize(
-    "odd", [{"tags": "mine"}, {"tags": [1]}, {"id": None}, {"id": "../.."}], ids=str
-)
+@pytest.mark.parametrize("odd", [{"id": None}, {"id": "../.."}], ids=str)
 def test_an_instance_that_nobody_can_tell_spoils_the_list(
     subject: SimulatedShadeform, odd: dict[str, Any]
 ) -> None:
