@@ -36,7 +36,7 @@ options:
       - C(asked), the options of M(inferops.gpu.benchmark); C(found), its result; C(host), C(model),
         C(engine) and C(arguments), the wish; C(now), when it is.
       - The following may be missing. C(rental), as M(inferops.gpu.rental) returns it; C(gpus), as
-        M(inferops.gpu.gpu_info) does; C(others), earlier reports, each with C(name) and C(text);
+        M(inferops.gpu.gpu_info) does; C(others), earlier reports, a name and a text each;
         C(regression_percent), by how much it may be worse than the first of them.
     type: dict
     required: true

@@ -77,11 +77,11 @@ def report(
     return benchmark_report({**given, **case})
 
 
-def kept(*loads: dict[str, Any], name: str = "old.json", **asked: Any) -> dict[str, str]:
+def kept(*loads: dict[str, Any], name: str = "old.json", **asked: Any) -> tuple[str, str]:
     """An earlier report, as its file has it."""
     made = report(*loads, asked=asked)
     assert not made["error"]
-    return {"name": name, "text": json.dumps(made["report"])}
+    return name, json.dumps(made["report"])
 
 
 def test_a_million_tokens_cost_what_the_host_bills_while_it_writes_them() -> None:
@@ -252,7 +252,7 @@ def test_several_earlier_ones_stand_beside_it_and_the_first_counts() -> None:
 )
 def test_what_is_no_report_is_refused_before_anything_is_sent(text: str, said: str) -> None:
     with pytest.raises(AnsibleFilterError, match=said):
-        report(found={}, others=[{"name": "x.json", "text": text}])
+        report(found={}, others=[("x.json", text)])
 
 
 def test_a_plan_that_is_none_is_refused_before_anything_is_sent() -> None:

@@ -32,7 +32,7 @@ class Case:
     asked: the options of module benchmark; found: its result, empty before.
     host: the name of the rental; rental: as module rental returns it; gpus: as gpu_info does.
     model, engine and arguments: the wish, by the variables of the play.
-    now: when, as people and programs write it. others: earlier reports, each with name and text.
+    now: when, as people and programs write it. others: earlier reports, a name and a text each.
     regression_percent: how much worse than the first of those it may be; 0 fails for nothing.
     """
 
@@ -45,7 +45,7 @@ class Case:
     found: Mapping[str, Any] = field(default_factory=dict)
     rental: Mapping[str, Any] = field(default_factory=dict)
     gpus: Sequence[Mapping[str, Any]] = ()
-    others: Sequence[Mapping[str, str]] = ()
+    others: Sequence[Sequence[str]] = ()
     regression_percent: float = 0
 
     @property
@@ -56,7 +56,7 @@ class Case:
     @property
     def earlier(self) -> list[dict[str, Any]]:
         """The reports that it is compared with. Raises ValueError."""
-        return [report_of(one["text"], one["name"]) for one in self.others]
+        return [report_of(text, name) for name, text in self.others]
 
 
 def report(case: Case) -> dict[str, Any]:
@@ -169,9 +169,10 @@ def _replay(case: Case, release: str) -> dict[str, Any]:
     """
     variable, public = spelling(case.engine).release_variable, release.partition("+")[0]
     known = {variable: public} if variable and _RELEASE.fullmatch(public) else {}
-    return {
+    wish = {
         "inferops_model": case.model,
         "inferops_engine": case.engine,
         "inferops_server_arguments": dict(case.arguments),
         **known,
     }
+    return {name: value for name, value in wish.items() if value}
