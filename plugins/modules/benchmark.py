@@ -71,7 +71,7 @@ options:
     type: int
     default: 8
   input_tokens:
-    description: How long each request is. Some are a few tokens longer, as the tokenizer reads them.
+    description: How long each request is. To the tokenizer some are a few tokens longer.
     type: int
     default: 512
   output_tokens:

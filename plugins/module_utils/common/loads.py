@@ -63,8 +63,8 @@ class Plan:
     """The loads of a benchmark, and what bounds them.
 
     `objective_ms` has limits in milliseconds, by the names of OBJECTIVES, that 99 of 100 requests
-    have to keep. Each of the clients of a load sends `rounds` requests, one after the other, and all
-    together no fewer than `least_requests`. `most_concurrency` is as high as a search goes.
+    have to keep. Each of the clients of a load sends `rounds` requests, one after the other, and
+    all together no fewer than `least_requests`. `most_concurrency` is as high as a search goes.
     """
 
     concurrencies: tuple[int, ...]
@@ -165,7 +165,9 @@ def judged(figures: Mapping[str, Any], objective_ms: Mapping[str, float]) -> str
     if figures["failed"] or not figures["completed"]:
         return MISSED
     seen = {name: (figures[f"{name}_ms"] or {}).get("p99") for name in objective_ms}
-    within = (seen[name] is not None and seen[name] <= limit for name, limit in objective_ms.items())
+    within = (
+        seen[name] is not None and seen[name] <= limit for name, limit in objective_ms.items()
+    )
     return KEPT if all(within) else MISSED
 
 

@@ -92,7 +92,11 @@ def test_each_load_is_measured_after_one_that_is_not(
     assert (found["engine"], found["model"]) == ("vllm", "tiny/model")
     assert (found["highest_kept"], found["stopped"]) == (None, "")
     sent = [one["words"] for one in noted(notes)]
-    assert [(one["max_concurrency"], one["num_prompts"]) for one in sent] == [(1, 1), (1, 1), (2, 2)]
+    assert [(one["max_concurrency"], one["num_prompts"]) for one in sent] == [
+        (1, 1),
+        (1, 1),
+        (2, 2),
+    ]
     # What a load has asked, no other asks: the server would know the answer's beginning.
     assert len({one["seed"] for one in sent}) == 3
 
@@ -148,6 +152,15 @@ def test_a_load_that_takes_too_long_is_ended_and_none_higher_is_sent(
     assert cut["errors"] == ["it did not end within 2 s (benchmark_load_seconds)"]
     assert cut["ttft_ms"] is None
     assert found["stopped"] == ""
+
+
+def test_a_load_for_which_the_time_was_up_says_nothing_of_the_server(
+    serve: Any, measure: Measure
+) -> None:
+    serve(FAKE_LOAD_HANG_AT="2")
+    found = measure(most_seconds=20)
+    assert [load["concurrency"] for load in found["loads"]] == [1]
+    assert found["stopped"] == "The time was up after 20 s (benchmark_most_seconds)."
 
 
 def test_the_search_goes_on_below_a_load_that_took_too_long(serve: Any, measure: Measure) -> None:
@@ -322,7 +335,7 @@ def test_a_load_of_which_nothing_was_answered_has_no_figures() -> None:
 def test_a_driver_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(driving.GeneratorFailed, match="cannot be started"):
         driving.Driver(["/nowhere"], {}, tmp_path / "log", 1)
-    with pytest.raises(driving.GeneratorFailed, match="was not ready within 0.2 s"):
+    with pytest.raises(driving.GeneratorFailed, match=r"was not ready within 0\.2 s"):
         driving.Driver(["/bin/sleep", "60"], {}, tmp_path / "log", 0.2)
     with pytest.raises(driving.GeneratorFailed, match="it ended: what it said last"):
         driving.Driver(["/bin/sh", "-c", "echo what it said last >&2"], {}, tmp_path / "log", 9)

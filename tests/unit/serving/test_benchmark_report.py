@@ -280,7 +280,9 @@ def test_loads_that_are_none_are_an_error_and_no_report_of_nothing(loads: Any) -
 
 
 def test_text_of_a_host_is_one_plain_line_without_secrets_and_no_markup() -> None:
-    evil = "a|b\x1b[2J\n<script>x</script> [l](http://x) HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyz123456"
+    evil = (
+        "a|b\x1b[2J\n<script>x</script> [l](http://x) HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyz123456"
+    )
     made = report(load(4, errors=[evil] * 9), told={"model": evil, "stopped": evil})
     everything = json.dumps(made)
     assert "hf_abcdefgh" not in everything

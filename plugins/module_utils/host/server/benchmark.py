@@ -148,12 +148,8 @@ class _Loading:
             raise Stopped(f"The requests of the warm-up failed: {why}")
 
     def climb(self, tell: Tell, until: float) -> None:
-        """Send load after load for as long as the plan goes on and there is time. Raises Stopped."""
+        """Send load after load for as long as the plan goes on. Raises Stopped."""
         while (concurrency := self._plan.following(self.shown)) is not None:
-            if time.monotonic() >= until:
-                raise Stopped(
-                    f"The time was up after {self._plan.most_seconds:g} s (benchmark_most_seconds)."
-                )
             load = self._plan.load(concurrency, self._seed + len(self.loads) + 1)
             tell(
                 f"load {len(self.loads) + 1}: {load.concurrency} at once, {load.requests} requests"
@@ -179,12 +175,14 @@ class _Loading:
         words = generator.words(load, self._plan, address)
         try:
             driver = self._driven()
-            seconds = max(1.0, min(self._plan.load_seconds, until - time.monotonic()))
+            self._require_time(until)
+            seconds = min(self._plan.load_seconds, until - time.monotonic())
             with self._counted() as counted:
                 answer = driver.run(words, seconds)
             figures = generator.figures(answer.get("result") or {})
         except TooSlow:
             self._driver = None
+            self._require_time(until)
             told = f"it did not end within {seconds:.0f} s (benchmark_load_seconds)"
             counted, figures, answer = {}, {**EMPTY}, {"errors": [told]}
         except (GeneratorFailed, ValueError) as error:
@@ -238,6 +236,14 @@ class _Loading:
             raise Stopped(
                 f"Server {self._bench.server.name} did not outlive this load: {seen['progress']}. "
                 "Playbook inferops.gpu.recover tells why."
+            )
+
+    def _require_time(self, until: float) -> None:
+        """Raises Stopped where no load can end in time, or this one could not: that says nothing of
+        the server."""
+        if time.monotonic() >= until:
+            raise Stopped(
+                f"The time was up after {self._plan.most_seconds:g} s (benchmark_most_seconds)."
             )
 
     def _address(self) -> str:

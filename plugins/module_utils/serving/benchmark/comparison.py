@@ -13,9 +13,7 @@ from ...common.loads import UNFINISHED
 LENGTHS = ("input_tokens", "output_tokens")
 
 
-def best_of(
-    loads: Sequence[Mapping[str, Any]], highest: float | None
-) -> Mapping[str, Any] | None:
+def best_of(loads: Sequence[Mapping[str, Any]], highest: float | None) -> Mapping[str, Any] | None:
     """The load with the most tokens a second, of those that ended and of which no request failed,
     and that are no higher than the *highest*, where that is said. None where none is so.
     """
@@ -54,7 +52,7 @@ def regressions(
     if not same_lengths(report, earlier):
         yield (
             f"It cannot be compared with {earlier['name']}, whose requests or answers have other "
-            "lengths: measure both with the same benchmark_input_tokens and benchmark_output_tokens."
+            "lengths: measure both with one benchmark_input_tokens and benchmark_output_tokens."
         )
         return
     known = {load["concurrency"]: load for load in earlier["loads"] if _counts(load)}
@@ -68,9 +66,7 @@ def regressions(
         yield f"The highest load that keeps the objective was {was:g}, and is {now or 0:g}."
 
 
-def _worse(
-    load: Mapping[str, Any], earlier: Mapping[str, Any], percent: float
-) -> Iterator[str]:
+def _worse(load: Mapping[str, Any], earlier: Mapping[str, Any], percent: float) -> Iterator[str]:
     at = f"{load['concurrency']} at once"
     if not _counts(load):
         yield f"At {at} {load['failed']} of {load['requests']} requests failed, or it did not end."

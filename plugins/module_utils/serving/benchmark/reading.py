@@ -67,7 +67,9 @@ def report_of(text: str, name: str) -> dict[str, Any]:
     plan = told.get("plan") if isinstance(told.get("plan"), dict) else {}
     return {
         "name": line(name),
-        **{key: line(told.get(key)) for key in ("host", "model", "measured_at", "gpus", "provider")},
+        **{
+            key: line(told.get(key)) for key in ("host", "model", "measured_at", "gpus", "provider")
+        },
         "price_usd_per_hour": number(told.get("price_usd_per_hour")),
         "highest_kept": number(told.get("highest_kept")),
         "plan": {key: number(plan.get(key)) for key in ("input_tokens", "output_tokens")},

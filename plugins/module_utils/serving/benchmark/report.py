@@ -104,7 +104,9 @@ def error_of(told: Mapping[str, Any], case: Case) -> str:
     if told["stopped"]:
         return told["stopped"]
     if not told["best"]:
-        return "No load was answered within the objective, or without a failure. " + _first_error(told)
+        return "No load was answered within the objective, or without a failure. " + _first_error(
+            told
+        )
     if case.regression_percent and told["regressions"]:
         worse = " ".join(told["regressions"])
         return f"It is worse than {told['compared'][1]['name']}: {worse}"

@@ -23,7 +23,8 @@ _LOOPBACK = "127.0.0.1,localhost,::1"
 _STATISTICS = ("mean", "p50", "p90", "p99")
 _MOST_ERRORS, _MOST_LETTERS = 3, 1000
 
-SCRIPT = """
+SCRIPT = (
+    """
 import argparse, importlib, json, os, sys
 
 answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -52,8 +53,9 @@ for line in sys.stdin:
         answer(run(json.loads(line)))
     except (Exception, SystemExit) as error:
         answer({"refused": f"{type(error).__name__}: {error}"[:LETTERS]})
-""".replace("MARK", MARK).replace("LETTERS", str(_MOST_LETTERS)).replace(
-    "ERRORS", str(_MOST_ERRORS)
+""".replace("MARK", MARK)
+    .replace("LETTERS", str(_MOST_LETTERS))
+    .replace("ERRORS", str(_MOST_ERRORS))
 )
 
 
