@@ -46,7 +46,7 @@ options:
   name:
     description: Name of the server on its host.
     type: str
-    default: vllm
+    required: true
   model:
     description:
       - The name under which the server lists the model. By default the first that it was started
@@ -276,7 +276,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "home": {"type": "path", "default": "~/.inferops"},
-            "name": {"type": "str", "default": "vllm"},
+            "name": {"type": "str", "required": True},
             "model": {"type": "str", "default": ""},
             **LOADS,
             **JOB_OPTIONS,

@@ -66,7 +66,7 @@ def report(case: Case) -> dict[str, Any]:
     loads = [priced(load, price) for load in loads_of(found.get("loads"))]
     shown = {load["concurrency"]: load["verdict"] for load in loads}
     highest = highest_kept(shown) if plan.objective_ms else None
-    told = {
+    told: dict[str, Any] = {
         "schema": SCHEMA,
         "host": case.host,
         "measured_at": case.now,
@@ -102,7 +102,7 @@ def report(case: Case) -> dict[str, Any]:
 def error_of(told: Mapping[str, Any], case: Case) -> str:
     """Why it failed, after all was kept that was measured; empty where it did not."""
     if told["stopped"]:
-        return told["stopped"]
+        return str(told["stopped"])
     if not told["best"]:
         return "No load was answered within the objective, or without a failure. " + _first_error(
             told
