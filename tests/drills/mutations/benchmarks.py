@@ -99,6 +99,17 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "benchmark-host-judges-itself",
+        "a load counts as kept because its host says so",
+        f"{REPORT}/report.py",
+        'return UNFINISHED if load["verdict"] == UNFINISHED else judged(load, plan.objective_ms)',
+        'return str(load["verdict"])',
+        (
+            f"{REPORTED}::"
+            "test_the_search_goes_by_what_the_loads_have_shown_and_not_by_what_the_host_says",
+        ),
+    ),
+    Mutation(
         "benchmark-any-figure",
         "what a host calls a figure goes into the report, its prices and comparisons",
         f"{REPORT}/reading.py",

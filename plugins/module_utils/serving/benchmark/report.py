@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...common.loads import Plan, highest_kept, plan_of
+from ...common.loads import UNFINISHED, Plan, highest_kept, judged, plan_of
 from ..engines.registry import spelling
 from .comparison import best_of, regressions
 from .costs import price_of, priced
@@ -63,7 +63,10 @@ def report(case: Case) -> dict[str, Any]:
     """The report, for a program. Raises ValueError where the plan or an earlier one is none."""
     plan, earlier, found = case.plan, case.earlier, case.found
     price = price_of(case.rental)
-    loads = [priced(load, price) for load in loads_of(found.get("loads"))]
+    loads = [
+        {**priced(load, price), "verdict": _verdict(load, plan)}
+        for load in loads_of(found.get("loads"))
+    ]
     shown = {load["concurrency"]: load["verdict"] for load in loads}
     highest = highest_kept(shown) if plan.objective_ms else None
     told: dict[str, Any] = {
@@ -111,6 +114,11 @@ def error_of(told: Mapping[str, Any], case: Case) -> str:
         worse = " ".join(told["regressions"])
         return f"It is worse than {told['compared'][1]['name']}: {worse}"
     return ""
+
+
+def _verdict(load: Mapping[str, Any], plan: Plan) -> str:
+    """What a load has shown, by its figures: a host's verdict is worth what they are."""
+    return UNFINISHED if load["verdict"] == UNFINISHED else judged(load, plan.objective_ms)
 
 
 def _first_error(told: Mapping[str, Any]) -> str:
