@@ -20,6 +20,7 @@ PHASES = {
     **{f"roles/{role}": "install" for one in SPELLINGS.values() for role in one.roles},
     "playbooks": "",
     "playbooks/tasks/serve.yml": "look",
+    "roles/benchmark": "measure",
     "roles/connect": "",
     "roles/driver": "driver",
     "roles/endpoint": "prove",

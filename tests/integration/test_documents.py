@@ -64,13 +64,16 @@ SAID = {
     "inferops.gpu.reap": "counts",
     "inferops.gpu.extend": "Nothing is rented under the name gpu-1",
     "inferops.gpu.recover": "Nothing that can be reached is rented under the name gpu-1",
+    "inferops.gpu.benchmark": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.prove": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.support_bundle": ".tar.gz; read its summary.md first",
     "--list": "_meta",
     "ansible.builtin.ping": "hosts list is empty",
 }
 #: Those that need a rental fail without one.
-NEED_A_RENTAL = ("inferops.gpu.extend", "inferops.gpu.prove", "inferops.gpu.recover")
+NEED_A_RENTAL = tuple(
+    f"inferops.gpu.{name}" for name in ("benchmark", "extend", "prove", "recover")
+)
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ FILTERS = sorted(file.stem for file in (tree.REPOSITORY / "plugins" / "filter").
 PUBLIC = {
     "modules": {
         "awx_configuration",
+        "benchmark",
         "deadline_switch",
         "doctor",
         "endpoint",

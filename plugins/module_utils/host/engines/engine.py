@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from .client import Client
+from .generator import Generator
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Sample(NamedTuple):
     generation_tokens: float | None = None
     preemptions: float | None = None
     steps: float | None = None
+    first_tokens: float | None = None
+    first_token_seconds: float | None = None
 
     @property
     def pending(self) -> float:
@@ -154,6 +157,11 @@ class Engine(ABC):
     def sample(self, client: Client, seconds: float) -> Sample:
         """Its figures now; raises NotYet, and Busy where it works on a step and gives none.
         Whoever looks at its health."""
+
+    def generator(self, wish: Wish) -> Generator | None:
+        """What sends load to a server of this wish; None where the engine brings nothing for that.
+        Module benchmark."""
+        return None
 
     @abstractmethod
     def compiled(self, environment: Mapping[str, str]) -> dict[str, Path]:

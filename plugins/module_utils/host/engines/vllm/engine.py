@@ -13,9 +13,11 @@ from ....common.engines.vllm.words import canonical, options_of
 from .. import openai_api
 from ..client import Client
 from ..engine import Engine, Sample, Verdict, Weights, Wish
+from ..generator import Generator
 from . import caches, metrics, parser, phases
 from .command import build_command
 from .environment import server_environment, temporary_variables
+from .generator import BenchServe
 
 
 class Vllm(Engine):
@@ -64,6 +66,9 @@ class Vllm(Engine):
     def sample(self, client: Client, seconds: float) -> Sample:
         answer = client.fetch("GET", "/metrics", seconds=seconds)
         return metrics.parse(answer.decode(errors="replace"))
+
+    def generator(self, wish: Wish) -> Generator | None:
+        return BenchServe(wish)
 
     def compiled(self, environment: Mapping[str, str]) -> dict[str, Path]:
         return caches.compiled(environment)

@@ -15,10 +15,15 @@ METRICS = {
     "prompt_tokens": ("vllm:prompt_tokens_total",),
     "generation_tokens": ("vllm:generation_tokens_total",),
     "preemptions": ("vllm:num_preemptions_total",),
+    "first_tokens": ("vllm:time_to_first_token_seconds_count",),
+    "first_token_seconds": ("vllm:time_to_first_token_seconds_sum",),
 }
 """What is read of a server, and under which names vLLM's versions publish it."""
 
-ADDED = ("requests_running", "requests_waiting", "prompt_tokens", "generation_tokens")
+ADDED = (
+    *("requests_running", "requests_waiting", "prompt_tokens", "generation_tokens"),
+    *("first_tokens", "first_token_seconds"),
+)
 """Those that add up over several engines behind one port; of the others the highest counts."""
 
 
