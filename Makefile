@@ -8,7 +8,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
 	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
-	report-drill screenshots server-drill stack-matrix compatibility vllm-options recipes docs awx-config \
+	report-drill screenshots server-drill awx rulebook stack-matrix compatibility vllm-options recipes docs awx-config \
 	format lock build clean
 
 help: ## List these commands
@@ -116,6 +116,13 @@ server-drill: image ## Break real servers in every known way, under both supervi
 	@$(BIN)/python -m tests.drills.servers $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(MUTANT),--mutant $(MUTANT))
 
+awx: image ## The job templates as AWX runs them, each in an empty container, to the end of all rentals (about half an hour)
+	@PYTHONPATH=collections $(BIN)/python -m tests.awx.jobs $(if $(ONLY),--only $(ONLY))
+
+rulebook: $(READY) ## Real ansible-rulebook: an alert mends an engine, and gives it up after the limit
+	@tests/tools/setup.sh java
+	@PYTHONPATH=collections $(BIN)/python -m pytest -m "long or not long" tests/unit/host/test_rulebook.py
+
 stack-matrix: $(READY) ## Drivers x GPUs x wishes: plan, install stand-ins with real uv, prove, judge
 	@PYTHONPATH=collections $(BIN)/python -m tests.matrix
 
@@ -144,7 +151,7 @@ format: $(READY) ## Format the Python files
 	@$(BIN)/ruff format .
 
 lock: $(READY) ## Pin what the checks and the simulator run with anew
-	@for list in requirements-dev tests/simulator/requirements; do \
+	@for list in requirements-dev tests/simulator/requirements tools/mcp/requirements; do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal \
 	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    $$list.in --output-file $$list.txt || exit 1; done

@@ -23,6 +23,7 @@ HOST_MODULES = yaml.safe_load((REPOSITORY / "meta" / "runtime.yml").read_text())
 #: Options without which an action of ours would refuse the task, or go on asking.
 OPTIONS: dict[str, dict[str, Any]] = {
     "evidence": {"dest": "evidence"},
+    "mend_attempt": {"name": "main"},
     "model_server": {"wait": False},
 }
 #: What the module of evidence says of a server that does well.

@@ -5,7 +5,8 @@
 #
 # Prepares a Debian or Ubuntu machine: the system packages that are missing, then .venv with the
 # tools that requirements-dev.txt pins. Safe to run again. `make setup` calls it. With the word
-# `browser` it installs what `make report-drill` and `make screenshots` need beyond that, and no more.
+# `browser` it installs what `make report-drill` and `make screenshots` need beyond that, with `java` what
+# `make rulebook` needs, and no more.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -50,6 +51,12 @@ if [[ ${1:-} == browser ]]; then
   # Debian's browser with the driver of the same version, and letters to write with.
   command -v chromium >/dev/null && command -v chromedriver >/dev/null && exit 0
   install_packages chromium chromium-driver fonts-liberation
+  exit 0
+fi
+
+if [[ ${1:-} == java ]]; then
+  # What ansible-rulebook's engine of rules runs on.
+  command -v java >/dev/null || install_packages default-jre-headless
   exit 0
 fi
 
