@@ -5,7 +5,8 @@
 #
 # Prepares a Debian or Ubuntu machine: the system packages that are missing, then .venv with the
 # tools that requirements-dev.txt pins. Safe to run again. `make setup` calls it. With the word
-# `browser` it installs what `make report-drill` and `make screenshots` need beyond that, and no more.
+# `browser` it installs what `make report-drill` and `make screenshots` need beyond that, and no more;
+# with the word `prometheus`, what `make monitoring` needs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -35,11 +36,13 @@ install_packages() {
     say "installing ${missing[*]}"
     # A unit that is masked is started neither by its package nor at boot; systemctl unmask haproxy gives
     # it back. A HAProxy that is there already stays as it is.
-    unit=/etc/systemd/system/haproxy.service
-    if [[ " ${missing[*]} " == *" haproxy "* && ! -e $unit ]]; then
-      "${as_root[@]}" mkdir -p "${unit%/*}"
-      "${as_root[@]}" ln -s /dev/null "$unit"
-    fi
+    for package in haproxy prometheus prometheus-node-exporter; do
+      unit=/etc/systemd/system/$package.service
+      if [[ " ${missing[*]} " == *" $package "* && ! -e $unit ]]; then
+        "${as_root[@]}" mkdir -p "${unit%/*}"
+        "${as_root[@]}" ln -s /dev/null "$unit"
+      fi
+    done
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
@@ -50,6 +53,13 @@ if [[ ${1:-} == browser ]]; then
   # Debian's browser with the driver of the same version, and letters to write with.
   command -v chromium >/dev/null && command -v chromedriver >/dev/null && exit 0
   install_packages chromium chromium-driver fonts-liberation
+  exit 0
+fi
+
+if [[ ${1:-} == prometheus ]]; then
+  # The distribution's own, which tests start themselves.
+  command -v promtool >/dev/null && command -v prometheus-node-exporter >/dev/null && exit 0
+  install_packages prometheus prometheus-node-exporter
   exit 0
 fi
 
