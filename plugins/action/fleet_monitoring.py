@@ -92,11 +92,16 @@ def _files(folder: Path, targets: list[dict[str, Any]], given: dict[str, Any]) -
     }
     return {
         **found,
-        "prometheus.yml": yaml.safe_dump(whole, sort_keys=False),
-        "scrape.yml": yaml.safe_dump(jobs, sort_keys=False),
+        "prometheus.yml": _yaml(whole),
+        "scrape.yml": _yaml(jobs),
         "rules.yml": given["rules"],
         "dashboard.json": given["dashboard"],
     }
+
+
+def _yaml(told: dict[str, Any]) -> str:
+    """Text of Ansible's own kinds is none that YAML knows, and becomes plain text on the way."""
+    return str(yaml.safe_dump(json.loads(json.dumps(told)), sort_keys=False))
 
 
 def _left_over(folder: Path, targets: list[dict[str, Any]]) -> list[Path]:

@@ -126,7 +126,9 @@ def _servers(given: Mapping[str, Any]) -> Iterator[Source]:
 
 def _exporters(given: Mapping[str, Any]) -> Iterator[Source]:
     for name, port in given["exporters"].items():
-        yield Source(_named(f"{given['name']}.{name}.exporter"), str(name), _port(port, name), "", {})
+        yield Source(
+            _named(f"{given['name']}.{name}.exporter"), str(name), _port(port, name), "", {}
+        )
 
 
 def _named(name: str) -> str:

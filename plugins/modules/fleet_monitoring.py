@@ -74,7 +74,7 @@ options:
     type: int
     default: 15
   report_dir:
-    description: The folder where deploys leave their reports. Without it their phases are no figures.
+    description: Where deploys leave their reports. Without it their phases are no figures.
     type: path
 """
 

@@ -14,8 +14,8 @@ description:
   - Keeps an SSH tunnel from the controller to the port of each server that should run, and to those
     of the exporters, and writes down the key by which the server's figures are read, for the user
     of the controller alone. Asks for nothing itself.
-  - The port is that of the engine itself, also where a proxy stands before it, whose figures are for
-    keys of their own.
+  - The port is that of the engine itself, also where a proxy stands before it, which shows figures
+    to keys of their own alone.
   - The tunnels of servers that were stopped are closed, and their keys removed. Others end with
     their host.
   - This is an action plugin. It runs on the controller.
