@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.urls import open_url
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common.private_files import (
     FILE_MODE,
@@ -36,10 +38,12 @@ ARGUMENTS: dict[str, Any] = {
     "alertmanagers": {"type": "list", "elements": "str", "default": []},
     "interval_seconds": {"type": "int", "default": 15},
     "report_dir": {"type": "path"},
+    "prometheus_url": {"type": "str"},
 }
 #: A Prometheus that runs reads these when it is told to, targets by itself.
 _RELOADED = ("prometheus.yml", "scrape.yml", "rules.yml")
 _PUBLIC_MODE = 0o644
+_RELOAD_SECONDS = 30
 
 
 class ActionModule(WorkerAction):
@@ -63,14 +67,17 @@ class ActionModule(WorkerAction):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise AnsibleActionFail(str(error)) from error
+        needs_reload = any(changed[name] for name in _RELOADED)
         mode = _PUBLIC_MODE if given["public_figures"] else FILE_MODE
         keep_file(Path(given["figures_file"]), _figures(given), dry, mode)
+        if needs_reload and given["prometheus_url"] and not dry:
+            _reload(given["prometheus_url"])
         return {
             # Figures are others with each look, and no change of what was asked for.
             "changed": bool(gone) or any(changed.values()),
             "prometheus_file": str(folder / "prometheus.yml"),
             "watched": sorted(target["name"] for target in targets),
-            "needs_reload": any(changed[name] for name in _RELOADED),
+            "needs_reload": needs_reload,
         }
 
 
@@ -97,6 +104,17 @@ def _files(folder: Path, targets: list[dict[str, Any]], given: dict[str, Any]) -
         "rules.yml": given["rules"],
         "dashboard.json": given["dashboard"],
     }
+
+
+def _reload(url: str) -> None:
+    """Have a Prometheus read its configuration. Raises AnsibleActionFail."""
+    try:
+        open_url(f"{url.rstrip('/')}/-/reload", method="POST", timeout=_RELOAD_SECONDS).read()
+    except (OSError, HTTPException, ValueError) as error:
+        raise AnsibleActionFail(
+            f"Prometheus did not read its configuration again: {error}. See its log; it has to be "
+            "started with --web.enable-lifecycle. The files are written: SIGHUP does the same."
+        ) from error
 
 
 def _yaml(told: dict[str, Any]) -> str:

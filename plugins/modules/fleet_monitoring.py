@@ -76,6 +76,11 @@ options:
   report_dir:
     description: Where deploys leave their reports. Without it their phases are no figures.
     type: path
+  prometheus_url:
+    description:
+      - Address of a Prometheus that runs. It is told to read its configuration again when that has
+        changed, which it does where it was started with C(--web.enable-lifecycle).
+    type: str
 """
 
 EXAMPLES = r"""

@@ -11,7 +11,7 @@ from tests.monitoring.rules import RULES
 
 
 class Breakage(NamedTuple):
-    """What is written in the place of a text that stands once in the rules, and whose cases notice."""
+    """What is written in the place of a text of the rules, and which alert's cases notice."""
 
     name: str
     alert: str
@@ -80,8 +80,8 @@ BREAKAGES = (
     Breakage(
         "an old look counts",
         "InferopsIdleGpu",
-        "(DCGM_FI_DEV_GPU_UTIL\n          unless on (job, scope) (time() - inferops_looked_timestamp_seconds > 900))",
-        "(DCGM_FI_DEV_GPU_UTIL)",
+        "(DCGM_FI_DEV_GPU_UTIL\n          unless on (job, scope) (time()",
+        "(DCGM_FI_DEV_GPU_UTIL\n          unless on (job, scope) (-time()",
     ),
     Breakage(
         "a dcgm-exporter is as old as the look",

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-ins for engines, with figures that a real one has published, whose work goes on or stands still."""
+"""Stand-ins for engines: figures that a real one has published, and work that goes on, or not."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def missing() -> list[str]:
 
 @contextmanager
 def prometheus(configuration: Path, folder: Path) -> Iterator[Prometheus]:
-    """One with this configuration, which keeps what it reads in a folder. It ends with the block."""
+    """One with this configuration, which keeps what it reads in a folder, until the block ends."""
     address = f"127.0.0.1:{free_port()}"
     command = [
         "prometheus",

@@ -1,7 +1,7 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Prometheus is told of a fleet: true figures, the right key for each server, nobody's labels."""
+"""What Prometheus is told of a fleet: true figures, each server with its key, nobody's labels."""
 
 from __future__ import annotations
 
@@ -220,6 +220,14 @@ MUTATIONS = (
         '"changed": bool(gone) or any(changed.values()),',
         '"changed": True,',
         "a_second_look_changes_figures_and_nothing_else",
+    ),
+    _mutation(
+        "reloads-each-time",
+        "a Prometheus reads all of its files again with each look",
+        _WRITTEN,
+        'if needs_reload and given["prometheus_url"]',
+        'if given["prometheus_url"]',
+        "a_prometheus_that_runs_reads_its_configuration_again_when_that_has_changed",
     ),
     _mutation(
         "all-is-for-others",

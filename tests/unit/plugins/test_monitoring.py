@@ -1,10 +1,11 @@
 # Copyright: inferops.gpu contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Prometheus is told of a fleet: figures, targets, keys, and names that engines really have."""
+"""What Prometheus is told of a fleet: figures, targets, keys, and names that engines have."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import stat
@@ -405,6 +406,41 @@ def test_a_tunnel_that_was_opened_anew_needs_no_reload(tmp_path: Path) -> None:
     written(tmp_path / "m", target())
     moved = written(tmp_path / "m", target(address="127.0.0.1:40999"))
     assert (moved["changed"], moved["needs_reload"]) == (True, False)
+
+
+@pytest.fixture
+def told_to_read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What a Prometheus was asked, which is none."""
+    asked: list[tuple[str, str]] = []
+
+    def open_url(url: str, method: str, timeout: float) -> Any:
+        asked.append((method, url))
+        if "nowhere" in url:
+            raise OSError("no route")
+        return io.BytesIO()
+
+    monkeypatch.setattr(fleet_monitoring, "open_url", open_url)
+    return asked
+
+
+def test_a_prometheus_that_runs_reads_its_configuration_again_when_that_has_changed(
+    tmp_path: Path, told_to_read: list[tuple[str, str]]
+) -> None:
+    given = {"prometheus_url": "http://127.0.0.1:9090/"}
+    written(tmp_path / "m", dry=True, **given)
+    assert told_to_read == []
+    written(tmp_path / "m", **given)
+    assert told_to_read == [("POST", "http://127.0.0.1:9090/-/reload")]
+    written(tmp_path / "m", **given)
+    assert len(told_to_read) == 1
+
+
+def test_a_prometheus_that_does_not_read_it_is_told_with_what_to_do(
+    tmp_path: Path, told_to_read: list[tuple[str, str]]
+) -> None:
+    with pytest.raises(AnsibleActionFail, match=r"web\.enable-lifecycle"):
+        written(tmp_path / "m", prometheus_url="http://nowhere")
+    assert (tmp_path / "m" / "prometheus.yml").exists()
 
 
 def test_what_is_read_no_more_leaves_no_target_and_no_key(tmp_path: Path) -> None:
