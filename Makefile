@@ -8,7 +8,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
 	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
-	report-drill screenshots server-drill awx rulebook stack-matrix compatibility vllm-options recipes docs awx-config \
+	report-drill screenshots monitoring server-drill awx rulebook stack-matrix compatibility vllm-options recipes docs awx-config \
 	format lock build clean
 
 help: ## List these commands
@@ -110,6 +110,11 @@ report-drill: $(READY) ## The report of status for 12 hosts in a real browser, p
 screenshots: $(READY) ## Write the documents' pictures of that report anew
 	@tests/tools/setup.sh browser
 	@PYTHONPATH=collections $(BIN)/python -m tests.report pictures
+
+# Debian's Prometheus is installed for this one alone. REAL=1 rents a host with a real vLLM, too.
+monitoring: $(READY) ## Every alert rule and dashboard query on a real Prometheus, with what they watch planted; REAL=1 adds a real engine
+	@tests/tools/setup.sh prometheus
+	@PYTHONPATH=collections $(BIN)/python -m tests.monitoring $(if $(REAL),--real)
 
 # ONLY= names drills, comma-separated. MUTANT= breaks a rule of `make mutants` first.
 server-drill: image ## Break real servers in every known way, under both supervisors

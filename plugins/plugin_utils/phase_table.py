@@ -29,6 +29,7 @@ PHASES = {
     "roles/launch/tasks/caches.yml": "caches",
     "roles/model_cache": "install",
     "roles/model_cache/tasks/check.yml": "model",
+    "roles/monitoring": "",
     "roles/proxy": "proxy",
     "roles/proxy/tasks/haproxy.yml": "install",
     "roles/proxy/tasks/install.yml": "install",
@@ -67,7 +68,7 @@ THINKING = frozenset(
         *(
             f"inferops.gpu.{name}"
             for name in (
-                *("check_variables", "controller_file", "fleet_page"),
+                *("check_variables", "controller_file", "fleet_monitoring", "fleet_page"),
                 *("rental_attempt", "ssh_key_pair"),
             )
         ),

@@ -41,7 +41,7 @@ from tests.unit.market.ssh_host import SshHost, as_paramiko
 #: All that there are: one that is new must be listed as attacked.
 PLAYBOOKS = sorted(file.stem for file in (REPOSITORY / "playbooks").glob("*.yml"))
 #: Here one host speaks for all of its group, or each host is looked at for long.
-FEW_HOSTS = ("doctor", "reap", "status")
+FEW_HOSTS = ("doctor", "monitoring", "reap", "status")
 #: They look at no variable but which hosts there are.
 LOOKS_AT_NONE = ("hosts",)
 #: What a rented host is never given, so that none can say it back.

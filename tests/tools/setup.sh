@@ -6,7 +6,7 @@
 # Prepares a Debian or Ubuntu machine: the system packages that are missing, then .venv with the
 # tools that requirements-dev.txt pins. Safe to run again. `make setup` calls it. With the word
 # `browser` it installs what `make report-drill` and `make screenshots` need beyond that, with `java` what
-# `make rulebook` needs, and no more.
+# `make rulebook` needs, with `prometheus` what `make monitoring` needs, and no more.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -36,11 +36,13 @@ install_packages() {
     say "installing ${missing[*]}"
     # A unit that is masked is started neither by its package nor at boot; systemctl unmask haproxy gives
     # it back. A HAProxy that is there already stays as it is.
-    unit=/etc/systemd/system/haproxy.service
-    if [[ " ${missing[*]} " == *" haproxy "* && ! -e $unit ]]; then
-      "${as_root[@]}" mkdir -p "${unit%/*}"
-      "${as_root[@]}" ln -s /dev/null "$unit"
-    fi
+    for package in haproxy prometheus prometheus-node-exporter; do
+      unit=/etc/systemd/system/$package.service
+      if [[ " ${missing[*]} " == *" $package "* && ! -e $unit ]]; then
+        "${as_root[@]}" mkdir -p "${unit%/*}"
+        "${as_root[@]}" ln -s /dev/null "$unit"
+      fi
+    done
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
       apt-get install -qq --yes --no-install-recommends "${missing[@]}" >/dev/null
@@ -57,6 +59,13 @@ fi
 if [[ ${1:-} == java ]]; then
   # What ansible-rulebook's engine of rules runs on.
   command -v java >/dev/null || install_packages default-jre-headless
+  exit 0
+fi
+
+if [[ ${1:-} == prometheus ]]; then
+  # The distribution's own, which tests start themselves.
+  command -v promtool >/dev/null && command -v prometheus-node-exporter >/dev/null && exit 0
+  install_packages prometheus prometheus-node-exporter
   exit 0
 fi
 

@@ -29,11 +29,13 @@ UNGROUPED = {
     "controller_file",
     "doctor",
     "endpoint",
+    "fleet_monitoring",
     "fleet_page",
     "model_fit",
     "model_info",
     "offer_check",
     "rental_attempt",
+    "scrape_targets",
     "ssh_key_pair",
     "stack_plan",
 }
