@@ -313,7 +313,11 @@ def host_says_what_it_costs(stage: Stage) -> None:
     stage.host.answers({"changed": False, "rental": {**price, "gpu_name": "free"}})
     waits = {"inferops.gpu.gpu_info": {}}
     sleeps = {"ansible.builtin.wait_for": {"timeout": 12}, "delegate_to": "localhost"}
-    shown = {"ANSIBLE_CALLBACKS_ENABLED": "inferops.gpu.progress"}
+    # The checkout's own screen tells of phases alone, and silences progress.
+    shown = {
+        "ANSIBLE_CALLBACKS_ENABLED": "inferops.gpu.progress",
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+    }
     played = stage.play(plays(waits, sleeps), environment=shown)
     stage.tried("wait_for, " in played.text)
     stage.harmed("so far" in played.text, "the host's own price was shown")
