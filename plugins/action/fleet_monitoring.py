@@ -38,7 +38,7 @@ ARGUMENTS: dict[str, Any] = {
     "alertmanagers": {"type": "list", "elements": "str", "default": []},
     "interval_seconds": {"type": "int", "default": 15},
     "report_dir": {"type": "path"},
-    "prometheus_url": {"type": "str"},
+    "prometheus_url": {"type": "str", "no_log": True},
 }
 #: A Prometheus that runs reads these when it is told to, targets by itself.
 _RELOADED = ("prometheus.yml", "scrape.yml", "rules.yml")

@@ -23,8 +23,8 @@ BREAKAGES = (
     Breakage(
         "a pause is a hang",
         "InferopsHung",
-        "steps:rate2m == 0\n        for: 2m",
-        "steps:rate2m == 0\n        for: 15s",
+        "steps:rate1m == 0\n        for: 1m",
+        "steps:rate1m == 0\n        for: 15s",
     ),
     Breakage(
         "tokens are the only work",

@@ -48,6 +48,9 @@ class Engine(ThreadingHTTPServer):
         grows = name.endswith(_COUNTERS)
         return f"{series} {float(value) * self.reads}" if grows else line
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A Prometheus that went away."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Engine

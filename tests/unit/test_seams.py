@@ -41,6 +41,7 @@ EXCEPTIONS = {
     "plugins/modules/stack_image.py": "the vLLM of an image, for role stack alone",
     "plugins/module_utils/market/providers/vastai.py": "which engine it has images of, by name",
     "plugins/module_utils/serving/failures/": "what logs say; each entry has its engine",
+    "roles/monitoring/files/rules.yml": "figures of each engine under its own names",
     "roles/inferops/defaults/main.yml": "which engine is usual, and whose release can be asked for",
 }
 DOCUMENTATION = ("DOCUMENTATION", "EXAMPLES", "RETURN")
