@@ -57,6 +57,7 @@ _value:
   description:
     - The C(lines), and the C(refusal) of options that the release which would run does not know;
       it is empty where there are none, and where that release is not sure.
+    - C(artifact) is what whoever approves it, and a next job, may go by.
   type: dict
   sample:
     refusal: ""

@@ -14,6 +14,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.clock import C
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.report import (
     Deployed,
     Now,
+    artifact_of,
     deploy_lines,
 )
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.report import (
@@ -52,7 +53,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - The C(report) for programs, and C(lines) for people.
+    - The C(report) for programs, C(lines) for people, and of the report as C(artifact) what a next
+      job may go by, with nothing in it that a rented host says.
     - C(first_token) of the report has each phase and their sum, a line for people, and by C(ratios)
       how many times longer each took than the offer alone had let expect, for the history. Empty
       where nothing was expected.
@@ -84,7 +86,8 @@ def deploy_report(seen: Mapping[str, Any]) -> dict[str, Any]:
     deployed = Deployed(**seen)
     now = Now(time.time(), Clock.from_environment().now())
     report = report_of(deployed, now)
-    return {"report": report, "lines": deploy_lines(deployed, report, now)}
+    lines = deploy_lines(deployed, report, now)
+    return {"report": report, "lines": lines, "artifact": artifact_of(report)}
 
 
 class FilterModule:

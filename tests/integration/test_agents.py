@@ -25,13 +25,15 @@ from tests.tools.tree import REPOSITORY
 
 INSIDE = REPOSITORY / "tests" / "agents" / "inside.py"
 SERVER = REPOSITORY / "tools" / "mcp"
+PINNED = [
+    line.split(" ")[0]
+    for line in (SERVER / "requirements.txt").read_text().splitlines()
+    if "==" in line and "sys_platform ==" not in line
+]
 ENVIRONMENT = Environment(
     "agents",
-    packages=tuple(
-        line.split(" ")[0]
-        for line in (SERVER / "requirements.txt").read_text().splitlines()
-        if "==" in line and "sys_platform ==" not in line
-    ),
+    # The first names its folder.
+    packages=tuple(sorted(PINNED, key=lambda one: not one.startswith("mcp=="))),
     published_before="2026-11-29T00:00:00Z",
 )
 WISH = {"model": "inferops/tiny-llama", "hours": 5, "max_price_usd_per_hour": 1, "vram_gib": 24}
@@ -50,7 +52,7 @@ class Agent:
             "inferops_ssh_private_key_file": str(folder / "key"),
             "inferops_evidence_dir": str(folder / "evidence"),
             "rent_ready_timeout_seconds": 1,
-            "rent_attempts": 1,
+            "rent_max_attempts": 1,
         }
         inventory.write_text(json.dumps({"all": {"vars": variables}}))
         ENVIRONMENT.install()
@@ -70,7 +72,7 @@ class Agent:
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=(folder / "stderr").open("w"),
             text=True,
         )
         self.tools = self.read()
@@ -88,6 +90,12 @@ class Agent:
         told = self.read()
         assert ACCOUNT_KEY not in json.dumps(told)
         return told
+
+    def planned(self) -> dict[str, Any]:
+        told = self.call("plan", hosts=["gpu-1"], **WISH)
+        assert not told["error"], told["text"]
+        plan: dict[str, Any] = told["content"]
+        return plan
 
     def close(self) -> None:
         assert self.process.stdin is not None
@@ -117,7 +125,7 @@ def test_nothing_is_spent_without_a_fresh_plan_and_a_person_s_yes(
         assert set(agent.tools["teardown"]["properties"]) == {"hosts"}
         status = agent.call("status")
         assert status["content"]["rentals"] == [], status["text"]
-        plan = agent.call("plan", hosts=["gpu-1"], **WISH)["content"]
+        plan = agent.planned()
         assert plan["offers"]["gpu-1"]["price_usd_per_hour"] <= 1
         assert 0 < plan["most_usd"] <= 5
         for answer in (False, None):
@@ -140,7 +148,7 @@ def test_what_passes_the_cap_is_refused_before_anybody_is_asked(
 ) -> None:
     agent = Agent(tmp_path, market.url, "auto", "0.05")
     try:
-        plan = agent.call("plan", hosts=["gpu-1"], **WISH)["content"]
+        plan = agent.planned()
         refused = agent.call("deploy", True, plan_id=plan["plan_id"])
         assert "more than the cap of 0.05 dollars" in refused["text"]
         assert refused["asked"] == []
@@ -155,7 +163,7 @@ def test_a_client_that_cannot_ask_may_only_read(
 ) -> None:
     agent = Agent(tmp_path, market.url, mode, "20")
     try:
-        plan = agent.call("plan", hosts=["gpu-1"], **WISH)["content"]
+        plan = agent.planned()
         refused = agent.call("deploy", plan_id=plan["plan_id"])
         assert refused["error"]
         assert creates(market) == []
@@ -170,7 +178,7 @@ def test_a_plan_that_was_agreed_to_is_carried_out_once_and_at_its_price(
     """Its host answers nobody, so that the deploy fails: what it asked for is what counts."""
     agent = Agent(tmp_path, market.url, "auto", "20")
     try:
-        plan = agent.call("plan", hosts=["gpu-1"], **WISH)["content"]
+        plan = agent.planned()
         agent.call("deploy", True, plan_id=plan["plan_id"])
         asked = creates(market)
         assert len(asked) == 1

@@ -49,7 +49,26 @@ def deploy_plan(
         "engine": environment.engine,
     }
     shown = plan_lines(plan, serving.model, serving.port, environment.python, image, served)
-    return {"refusal": _refusal(plan, serving, environment), "lines": shown}
+    return {
+        "refusal": _refusal(plan, serving, environment),
+        "lines": shown,
+        "artifact": _artifact(offer, serving.model),
+    }
+
+
+#: What of an offer counts for whoever approves it. No date: the same wish is the same plan.
+_OF_THE_OFFER = ("provider", "gpu_count", "price_usd_per_hour")
+
+
+def _artifact(offer: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """What would be rented, and for which model."""
+    return {
+        **{name: offer.get(name) for name in _OF_THE_OFFER},
+        "offer": offer.get("id"),
+        "gpu": offer.get("gpu_name"),
+        "first_token_seconds": (offer.get("first_token") or {}).get("total_seconds"),
+        "model": model,
+    }
 
 
 def _refusal(plan: Mapping[str, Any], serving: Serving, environment: Environment) -> str:

@@ -116,6 +116,8 @@ def rulebook(tmp_path: Path, home: Path) -> Iterator[Callable[[Any], int]]:
             "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "collections"),
             "ANSIBLE_CONFIG": str(REPOSITORY / "ansible.cfg"),
             "ANSIBLE_STDOUT_CALLBACK": "default",
+            # Who waits for lines wants them as they are written.
+            "PYTHONUNBUFFERED": "1",
             "INFEROPS_ALERTS_TOKEN": TOKEN,
             "INFEROPS_ALERTS_PORT": str(port),
         },

@@ -66,6 +66,17 @@ def deploy_report(seen: Deployed, now: Now) -> dict[str, Any]:
     }
 
 
+def artifact_of(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the report a next job gets as a variable: nothing that the host has said."""
+    deadline = report["deadline"]
+    return {
+        "endpoint": report["endpoint"],
+        "rental": report["rental"],
+        "deadline": {name: deadline.get(name) for name in ("at", "enforced_by")},
+        "cost_usd": report["cost"],
+    }
+
+
 def deploy_lines(seen: Deployed, report: Mapping[str, Any], now: Now) -> list[str]:
     """The same for people."""
     own = bool(seen.rental.get("own"))
