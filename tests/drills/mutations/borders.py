@@ -39,7 +39,7 @@ MUTATIONS = (
         "        check_port(self.port)\n",
         "",
         (RENTALS,),
-        least_red=8,
+        least_red=6,
     ),
     Mutation(
         "version-is-a-command",
