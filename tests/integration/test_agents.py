@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.fidelity.clients import Environment
+from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import ACCOUNT_KEY, Market
@@ -100,7 +101,7 @@ class Agent:
     def close(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(60)
+        self.process.wait(HANGS_AFTER_SECONDS)
 
 
 @pytest.fixture
