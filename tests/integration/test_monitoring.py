@@ -60,7 +60,7 @@ def test_a_real_server_is_watched_from_its_deploy_to_its_teardown(
         "inferops_proxy": proxied,
         "inferops_report_dir": str(controller.folder / "reports"),
         "monitoring_node_exporter": address,
-        "monitoring_interval_seconds": 1,
+        "monitoring_interval_seconds": 5,
     }
 
     def play(name: str) -> str:

@@ -50,7 +50,7 @@ class Fleet:
 
 @contextmanager
 def watched(folder: Path) -> Iterator[Fleet]:
-    """The simulated fleet with all that the role writes for it, read each second."""
+    """The simulated fleet with all that the role writes for it, read often."""
     address = f"127.0.0.1:{free_port()}"
     with running("vllm", KEY) as vllm, running("llama_cpp", KEY) as llama_cpp:
         engines = dict(zip(ENGINES, (vllm, llama_cpp), strict=True))
@@ -78,7 +78,7 @@ def _written(folder: Path, engines: dict[str, Engine], address: str) -> Path:
         "inferops_report_dir": str(reports),
         "monitoring_dir": str(folder / "monitoring"),
         "monitoring_node_exporter": address,
-        "monitoring_interval_seconds": 1,
+        "monitoring_interval_seconds": 5,
         "status_fleet": fleet_status(told),
     }
     inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": shared}}))
