@@ -165,9 +165,7 @@ def judged(figures: Mapping[str, Any], objective_ms: Mapping[str, float]) -> str
     if figures["failed"] or not figures["completed"]:
         return MISSED
     seen = {name: (figures[f"{name}_ms"] or {}).get("p99") for name in objective_ms}
-    within = (
-        seen[name] is not None and seen[name] <= limit for name, limit in objective_ms.items()
-    )
+    within = (p99 is not None and p99 <= objective_ms[name] for name, p99 in seen.items())
     return KEPT if all(within) else MISSED
 
 

@@ -258,7 +258,7 @@ class _Loading:
 
 def _running(server: Server) -> Spec:
     """What a server that serves was asked for. Raises Refused where it does not."""
-    spec = server.spec()
+    spec: Spec | None = server.spec()
     if spec is None:
         raise Refused(
             f"Nothing on this host says how server {server.name} was started: correct "

@@ -64,7 +64,8 @@ def report_of(text: str, name: str) -> dict[str, Any]:
             f"{name} is no report of a benchmark ({SCHEMA}): name the .json file that playbook "
             "inferops.gpu.benchmark has written."
         )
-    plan = told.get("plan") if isinstance(told.get("plan"), dict) else {}
+    plan = told.get("plan")
+    plan = plan if isinstance(plan, dict) else {}
     return {
         "name": line(name),
         **{
