@@ -48,7 +48,7 @@ def key_lines(text: str) -> Iterator[Span]:
 
 def _bodies(text: str) -> Iterator[Span]:
     for lines in _runs(text):
-        (first, _), (_, last) = lines[0], lines[-1]
+        first, last = lines[0][0], lines[-1][1]
         before, behind = _edges(text, first, last)
         if any(of and "PRIVATE" not in of for of in (before, behind)):
             continue
