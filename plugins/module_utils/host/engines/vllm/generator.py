@@ -70,7 +70,8 @@ class BenchServe(Generator):
 
     @property
     def command(self) -> list[str]:
-        return [self._wish.python, "-c", SCRIPT]
+        # Unbuffered: it is ended, and what it has said of why it failed has to be in its log.
+        return [self._wish.python, "-u", "-c", SCRIPT]
 
     def environment(self, own: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:
         variables = server_environment(own, asked, self._wish)
