@@ -25,7 +25,17 @@ from tests.tools.tree import REPOSITORY
 from tests.unit.plugins.test_guarded_actions import ansible
 
 #: Modules of Ansible's own that ask a host nothing, or have a limit of their own.
-ASK_NOBODY = ("add_host", "assert", "debug", "fail", "import_", "include_", "meta", "set_fact")
+ASK_NOBODY = (
+    "add_host",
+    "assert",
+    "debug",
+    "fail",
+    "import_",
+    "include_",
+    "meta",
+    "set_fact",
+    "set_stats",
+)
 LIMITED = ("reboot",)
 #: Of one that is not interrupted.
 HANGS_SECONDS = 60
