@@ -70,14 +70,14 @@ def core(request: pytest.FixtureRequest) -> Path:
 
 
 def test_the_tarball_holds_nothing_but_the_collection(collections: Path) -> None:
-    """The documents that the README links to, rulebooks, and no test, no development file, no cache."""
+    """The documents that the README links to, and no test, no development file, no cache."""
     manifest = json.loads(
         (collections / "ansible_collections" / "inferops" / "gpu" / "FILES.json").read_text()
     )
     top = {entry["name"].split("/")[0] for entry in manifest["files"]}
-    allowed = {".", "LICENSE", "README.md", "changelogs", "docs", "extensions", *cores.RUN_TIME_FOLDERS}
+    allowed = {".", "LICENSE", "README.md", "changelogs", "docs", *cores.RUN_TIME_FOLDERS}
     documents = {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
-    assert top - allowed - documents == {"execution-environment.yml"}
+    assert top - allowed - documents == {"execution-environment.yml", "extensions"}
     assert {"README.md", "docs"} <= top
     assert not [entry["name"] for entry in manifest["files"] if "__pycache__" in entry["name"]]
 
