@@ -70,11 +70,12 @@ class BenchServe(Generator):
 
     @property
     def command(self) -> list[str]:
-        # Unbuffered: it is ended, and what it has said of why it failed has to be in its log.
-        return [self._wish.python, "-u", "-c", SCRIPT]
+        return [self._wish.python, "-c", SCRIPT]
 
     def environment(self, own: Mapping[str, str], asked: Mapping[str, str]) -> dict[str, str]:
         variables = server_environment(own, asked, self._wish)
+        # It is ended, and what it has said of why it failed has to be in its log by then.
+        variables["PYTHONUNBUFFERED"] = "1"
         # A proxy of the host's is for others than this server.
         for name in ("no_proxy", "NO_PROXY"):
             variables[name] = ",".join(filter(None, [variables.get(name), _LOOPBACK]))
