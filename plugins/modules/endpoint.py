@@ -19,6 +19,7 @@ author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
   - inferops.gpu.attributes
+  - inferops.gpu.ssh
 attributes:
   check_mode:
     support: full
@@ -48,30 +49,6 @@ options:
       - Where SSH reaches the host. Without it the server is on this machine, and no tunnel is
         opened.
     type: str
-  port:
-    description: Port of SSH. Without it, as ssh's settings say, and else V(22).
-    type: int
-  user:
-    description: User of SSH. Without it, as ssh's settings say. Needed beside O(known_hosts_file).
-    type: str
-  private_key_file:
-    description:
-      - Private key on the controller. Without it, as ssh's settings say. Needed beside
-        O(known_hosts_file).
-    type: path
-  known_hosts_file:
-    description:
-      - File on the controller in which the host's key is pinned, as role
-        P(inferops.gpu.connect#role) writes it for a host that is rented. One whose key is not in it
-        is refused, and nothing of the user's own settings of ssh holds for it.
-      - Without it the host is one of the user's own, and the user's settings and known hosts hold.
-    type: path
-  ssh_arguments:
-    description:
-      - Further arguments for ssh, as C(ansible_ssh_common_args) has them, such as a C(ProxyJump).
-      - Only for a host of the user's own, which has no O(known_hosts_file).
-    type: str
-    default: ""
   remote_port:
     description: Port on the host's loopback. Needed for O(state=present).
     type: int

@@ -23,6 +23,7 @@ author:
   - inferops.gpu contributors (@inferops)
 extends_documentation_fragment:
   - inferops.gpu.attributes
+  - inferops.gpu.ssh
 attributes:
   check_mode:
     support: full
@@ -72,26 +73,6 @@ options:
   host:
     description: Where SSH reaches the host. Without it the servers are on this machine.
     type: str
-  port:
-    description: Port of SSH. Without it, as ssh's settings say, and else V(22).
-    type: int
-  user:
-    description: User of SSH. Without it, as ssh's settings say. Needed beside O(known_hosts_file).
-    type: str
-  private_key_file:
-    description:
-      - Private key on the controller. Without it, as ssh's settings say. Needed beside
-        O(known_hosts_file).
-    type: path
-  known_hosts_file:
-    description:
-      - File in which the host's key is pinned, as M(inferops.gpu.endpoint) takes it. Without it the
-        host is one of the user's own.
-    type: path
-  ssh_arguments:
-    description: Further arguments for ssh, for a host of the user's own.
-    type: str
-    default: ""
 requirements:
   - OpenSSH's client on the controller
 """

@@ -22,6 +22,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.host.server import me
 from ansible_collections.inferops.gpu.plugins.module_utils.host.server.layout import Server
 from ansible_collections.inferops.gpu.plugins.modules import mend_attempt
 from tests.hanging import HANGS_AFTER_SECONDS
+from tests.unit.host.own_host import link_tools, variables_of
 
 ROOT = Path(__file__).parents[3]
 #: A whole play, which starts a server anew.
@@ -102,23 +103,12 @@ class Mended:
 @pytest.fixture
 def mend(tmp_path: Path, home: Path) -> Callable[..., Mended]:
     """Run it for this machine, as a host of one's own."""
-    bin_dir = home / "supervisor" / "venv" / "bin"
-    bin_dir.parent.mkdir(parents=True)
-    bin_dir.symlink_to(BIN)
+    link_tools(home)
 
     def run(*flags: str, **variables: Any) -> Mended:
         wanted = {
-            "inferops_scope": "test",
-            "inferops_provider": "local",
-            "ansible_python_interpreter": sys.executable,
-            "inferops_evidence_dir": str(tmp_path / "evidence"),
-            "inferops_controller_dir": str(tmp_path / "controller"),
-            "inferops_home": str(home),
-            "inferops_server": "main",
-            "inferops_server_keyless": True,
-            "inferops_stop_timeout_seconds": 5,
+            **variables_of(home, tmp_path),
             "recover_canary_seconds": int(HANGS_AFTER_SECONDS),
-            "recover_start_timeout_seconds": int(HANGS_AFTER_SECONDS),
             **variables,
         }
         command = [BIN / "ansible-playbook", "-i", "localhost,", "inferops.gpu.mend", *flags]

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from tests.fidelity.clients import Environment
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.rig.ports import free_port
 from tests.tools.tree import REPOSITORY
+from tests.unit.host.own_host import link_tools, variables_of
 from tests.unit.host.test_mend import PLAY_SECONDS, frozen
 
 RULEBOOKS = REPOSITORY / "extensions/eda/rulebooks"
@@ -81,22 +81,11 @@ def rulebook(tmp_path: Path, home: Path) -> Iterator[Callable[[Any], int]]:
     if shutil.which("java") is None:
         pytest.skip("there is no Java here: make rulebook installs it")
     ENVIRONMENT.install()
-    bin_dir = home / "supervisor" / "venv" / "bin"
-    bin_dir.parent.mkdir(parents=True)
-    bin_dir.symlink_to(Path(sys.executable).parent)
+    link_tools(home)
     variables = {
-        "inferops_scope": "test",
-        "inferops_provider": "local",
-        "ansible_python_interpreter": sys.executable,
-        "inferops_evidence_dir": str(tmp_path / "evidence"),
-        "inferops_controller_dir": str(tmp_path / "controller"),
-        "inferops_home": str(home),
-        "inferops_server": "main",
-        "inferops_server_keyless": True,
-        "inferops_stop_timeout_seconds": 5,
+        **variables_of(home, tmp_path),
         "mend_most_attempts": 1,
         "recover_canary_seconds": 2,
-        "recover_start_timeout_seconds": int(HANGS_AFTER_SECONDS),
     }
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"gpu-1": {}}, "vars": variables}}))
