@@ -61,6 +61,7 @@ SAID = {
     "inferops.gpu.teardown": "Nothing is rented",
     "inferops.gpu.stop": "Nothing is rented",
     "inferops.gpu.status": "Scope prod: 0 rentals",
+    "inferops.gpu.costs": "0.0000 dollars for no rental",
     "inferops.gpu.monitoring": "Watched: no server",
     "inferops.gpu.reap": "counts",
     "inferops.gpu.extend": "Nothing is rented under the name gpu-1",

@@ -60,6 +60,7 @@ PUBLIC = {
         "offer_info",
         "proxy",
         "rental",
+        "rental_costs",
         "rental_extend",
         "rental_info",
         "rental_ready",

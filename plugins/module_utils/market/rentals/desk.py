@@ -32,6 +32,7 @@ from ..offers.runners_up import runners_up
 from ..providers.provider import Provider
 from ..secret import refuse_short
 from .account import SHARED_FOR_SECONDS, duplicates_warning, named, readable
+from .budget import Budget
 from .enforcing import enforcer, refuse_unended_stop
 from .info import known_hosts
 from .labels import damaged_warning, refuse_damaged, written_over_warning
@@ -99,13 +100,14 @@ class Desk:
         notify: Callable[[str], None],
         warn: Callable[[str], None],
         release_on: ReleaseOn,
+        budget: Budget | None = None,
     ) -> None:
         self._options = with_usual(given)
         self._image_for = make_image_for(given, provider, release_on)
         self._clock = Clock.from_environment()
         self._provider = provider
         self._dry_run = dry_run
-        self._lifecycle = make_lifecycle(given, provider, self._clock, notify)
+        self._lifecycle = make_lifecycle(given, provider, self._clock, notify, warn, budget)
         self._account = self._lifecycle.account
         self._means = make_means(given, provider, self._clock)
         self._warn = warn
@@ -457,6 +459,7 @@ class Desk:
         self._registry()
         if self._dry_run:
             self._refuse_without_means()
+            self._lifecycle.refuse_beyond_budget(ranked[0].offer, mark)
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,

@@ -25,7 +25,10 @@ from ..model import DEAD, RUNNING, STOPPED, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
+from ..trail import MOVED, REFUSED, RENTED, REPRICED, STARTED, Trail
+from ..trail import STOPPED as STOOD
 from .account import Account, readable
+from .budget import Budget
 from .claims import Claims
 from .lifetime import Lifetime
 from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict
@@ -93,7 +96,8 @@ class Lifecycle:
     """Rentals of one scope on one provider. ``notify`` gets one line for each decision.
 
     Without ``shared``, ``claims`` and ``search`` it works alone, which costs calls and never
-    safety. ``search`` finds what it can rent, ``account`` what it has rented.
+    safety. ``search`` finds what it can rent, ``account`` what it has rented. ``trail`` gets a line
+    for all that it does, and ``budget`` says no to what would cost too much.
     """
 
     def __init__(
@@ -105,15 +109,24 @@ class Lifecycle:
         claims: Claims | None = None,
         notify: Callable[[str], None] = lambda line: None,
         search: SharedSearch | None = None,
+        trail: Trail | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._provider = provider
         self._clock = clock
         self._claims = claims or Claims(None, clock)
         self._notify = notify
+        self._trail = trail or Trail()
+        self._budget = budget
         self.account = Account(provider, scope, clock, shared, notify)
         self.search = search or SharedSearch(provider, None, clock)
 
     # Rent.
+
+    def refuse_beyond_budget(self, offer: Offer, mark: Mark) -> None:
+        """Raise RequestRefused where *offer* must not be rented for what it may cost."""
+        if self._budget:
+            self._budget.allows(offer, mark, self.account.now())(self._trail.known_rows())
 
     def rent(
         self,
@@ -192,7 +205,7 @@ class Lifecycle:
 
     def _create(self, offer: Offer, order: Order) -> str:
         try:
-            return self._provider.rent(offer, order)
+            return self._sent(offer, order)
         except UnclearCreate as error:
             self._notify(f"unclear answer to the request, looking for mark {order.mark.nonce}")
             rental = self._look_for(order.mark)
@@ -202,8 +215,10 @@ class Lifecycle:
                     f"{_LISTING_LAG_SECONDS:.0f} s.",
                     money=f"One may still appear and bill {_rate(offer)}. Nothing else was rented.",
                 ) from error
-            if rental is not None and rental.status not in DEAD:
-                return rental.id
+            if rental is not None:
+                self._trail.changed(RENTED, rental, self.account.about_now())
+                if rental.status not in DEAD:
+                    return rental.id
             # It exists, but nobody can use it: a stopped rental bills its disk.
             if rental is None:
                 self._refuse_another_s(error.rental_id or "", order.mark, offer)
@@ -212,6 +227,21 @@ class Lifecycle:
             raise _Unwanted("unusable", error.cause, price) from error
         finally:
             self.account.forget()
+
+    def _sent(self, offer: Offer, order: Order) -> str:
+        """The id of what one rental request has rented, on the trail before and after it."""
+        now = self.account.about_now
+        allowed = self._budget.allows(offer, order.mark, now()) if self._budget else None
+        self._trail.requested(offer, order, now(), allowed)
+        try:
+            rental_id = self._provider.rent(offer, order)
+        except UnclearCreate:
+            raise
+        except MarketError:
+            self._trail.answered(REFUSED, offer, order, now())
+            raise
+        self._trail.answered(RENTED, offer, order, now(), rental_id)
+        return rental_id
 
     def _confirmed(self, mark: Mark, rental_id: str, offer: Offer, limits: Limits) -> Rental:
         """What was created, as listed. Of several with the same name the oldest living one wins."""
@@ -251,16 +281,18 @@ class Lifecycle:
 
     def _within(self, limits: Limits, rental: Rental, offer: Offer, order: Order) -> Rental:
         """*rental* as it was asked for, within its limits at the price charged, or no rental."""
+        price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
+        same = price is None or abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD
+        if not same:
+            self._trail.changed(REPRICED, rental, self.account.about_now())
         if rental.is_interruptible:
             raise self._taken_back(rental)
-        price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
         if price is None:
             # Without a limit that needs it, _confirmed does not wait for it.
             return rental
         if most is not None and price > most + _SAME_PRICE_USD:
             raise self._too_dear(rental, offer, f"more than the maximum of {most:.4f}")
         mark, lifetime = order.mark, limits.lifetime
-        same = abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD
         if lifetime is None or not mark.deadline or same:
             return rental
         # A lower price gives no longer life. It only makes the wish that a later deploy compares
@@ -392,7 +424,9 @@ class Lifecycle:
             return replace(rental, mark=mark, label=mark.encode())
         try:
             self._provider.change_mark(rental.id, mark)
-            return self._shown_with(mark, rental)
+            moved = self._shown_with(mark, rental)
+            self._trail.changed(MOVED, moved, self.account.about_now())
+            return moved
         except MarketError as error:
             # Whether or not it was told: the change may have been carried out.
             error.money = f"The deadline may have moved already. {money}"
@@ -446,6 +480,7 @@ class Lifecycle:
             money,
         )
         if seen is not None:
+            self._trail.changed(STOOD, seen, self.account.about_now())
             return seen
         raise ProviderUnavailable(
             f"Rental {rental.id} was asked to stand still, and is not seen to do so after "
@@ -469,6 +504,7 @@ class Lifecycle:
             money,
         )
         if seen is not None:
+            self._trail.changed(STARTED, seen, self.account.about_now())
             return seen
         if last:
             raise ProviderUnavailable(
@@ -510,7 +546,7 @@ class Lifecycle:
     def release(self, rental: Rental) -> None:
         """End *rental* and prove it; raises UnprovenAbsence when that cannot be done."""
         try:
-            self._end(rental.id)
+            self._end(rental.id, rental)
         except MarketError as error:
             again = "Run teardown again"
             if isinstance(error, CredentialError):
@@ -521,8 +557,8 @@ class Lifecycle:
                 money=f"It may bill {_rate(rental)}.",
             ) from error
 
-    def _end(self, rental_id: str) -> None:
-        """Ask for the end until absence is proven.
+    def _end(self, rental_id: str, known: Rental | None = None) -> None:
+        """Ask for the end until absence is proven. *known* is what there is to say of it.
 
         Neither a hiccup of the provider nor a release without effect ends the attempt: only the
         time and a refused key do.
@@ -538,6 +574,8 @@ class Lifecycle:
                 verdict = proof.look()
                 if verdict.presence == GONE:
                     self.account.forget(released=rental_id)
+                    now = self.account.about_now()
+                    self._trail.released(self._provider.name, rental_id, known, now)
                     return
         finally:
             self.account.forget()
