@@ -42,7 +42,7 @@ options:
   folder:
     description:
       - Write C(costs.csv), a line for each day of each rental, and C(focus.csv), the same as a data
-        set of FOCUS 1.0, into this folder, for its owner alone. Both are replaced.
+        set of FOCUS 1.2, into this folder, for its owner alone. Both are replaced.
     type: path
 seealso:
   - module: inferops.gpu.rental_info

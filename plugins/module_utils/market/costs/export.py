@@ -4,7 +4,7 @@
 
 """Costs for other programs: a table of days, and the same in the terms of FOCUS.
 
-FOCUS is the FinOps Open Cost and Usage Specification, here of version 1.0, by which the bills of
+FOCUS is the FinOps Open Cost and Usage Specification, here of version 1.2, by which the bills of
 all clouds are read alike: https://focus.finops.org
 """
 
@@ -53,7 +53,7 @@ def days_csv(parts: Iterable[Part]) -> str:
 
 
 def focus_csv(parts: Iterable[Part], begin: float) -> str:
-    """The same as a data set of FOCUS 1.0. What happened at unknown times is of *begin*."""
+    """The same as a data set of FOCUS 1.2. What happened at unknown times is of *begin*."""
     rows = [_focus(part, begin) for part in parts]
     return _csv(rows, list(_focus(_NOTHING, begin)))
 
@@ -142,22 +142,31 @@ def _focus(part: Part, begin: float) -> dict[str, Any]:
         "ContractedCost": _dollars(part.usd),
         "ContractedUnitPrice": price,
         "EffectiveCost": _dollars(part.usd),
+        "InvoiceId": "",
         "InvoiceIssuerName": course.provider,
         "ListCost": _dollars(part.usd),
         "ListUnitPrice": price,
         "PricingCategory": "Standard",
+        "PricingCurrency": _CURRENCY,
+        "PricingCurrencyContractedUnitPrice": price,
+        "PricingCurrencyEffectiveCost": _dollars(part.usd),
+        "PricingCurrencyListUnitPrice": price,
         "PricingQuantity": hours,
         "PricingUnit": _UNIT,
         "ProviderName": course.provider,
         "PublisherName": course.provider,
         "RegionId": "",
         "RegionName": "",
-        "ResourceId": course.rental,
+        # Ids are each marketplace's own.
+        "ResourceId": f"{course.provider}/{course.rental}",
         "ResourceName": course.name,
         "ResourceType": "Rental",
         "ServiceCategory": "Compute",
         "ServiceName": "GPU rental",
+        "ServiceSubcategory": "Other (Compute)",
         "SkuId": course.gpu,
+        "SkuMeter": "Disk hours" if span and not span.running else "Rental hours",
+        "SkuPriceDetails": "",
         "SkuPriceId": "",
         "SubAccountId": course.scope,
         "SubAccountName": course.scope,
