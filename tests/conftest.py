@@ -21,6 +21,8 @@ from tests.hanging import Hanging
 
 #: Plays of tests show every task, unless a test is about the screen that the checkout has.
 os.environ["ANSIBLE_STDOUT_CALLBACK"] = "default"
+#: Those that watch a play see each line as it is written, by whatever they are run.
+os.environ["PYTHONUNBUFFERED"] = "1"
 
 HOST = "tests/unit/host/"
 #: Those of the host that neither start nor stop a model server.

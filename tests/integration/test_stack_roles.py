@@ -221,6 +221,7 @@ def test_the_vllm_of_an_image_is_proven_and_served_without_an_installation(
         assert "needs a driver >= 580, here is 535.183.06" in said
 
 
+@pytest.mark.long
 def test_the_vllm_of_a_rented_image_is_taken_unasked_and_installed_where_it_fails(
     tmp_path: Path, play: Play
 ) -> None:

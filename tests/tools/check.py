@@ -65,6 +65,7 @@ class Step:
 STEPS = (
     # The others can wait for the image that hosts run on, or do not need it.
     Step("molecule", "molecule", "python -m tests.rig.image molecule test --all", beside=True),
+    Step("sanity", "sanity", "python -m tests.tools.sanity", beside=True),
     Step("lint", "format", "ruff format --check --quiet ."),
     Step("lint", "ruff", "ruff check --quiet ."),
     Step("lint", "types", f"mypy {COLLECTION}/plugins/module_utils"),
@@ -87,7 +88,6 @@ STEPS = (
     Step("unit", "unit", f"{PYTEST} 3 -m 'not long' tests/unit"),
     # Not beside the other unit tests: what stops a server looks at the whole machine's processes.
     Step("unit", "other-engine", f"{PYTEST} 1 --engine stand_in {ANY_ENGINE}", beside=True),
-    Step("sanity", "sanity", "python -m tests.tools.sanity"),
     Step("integration", "integration", f"{PYTEST} 3 -m 'not long' tests/integration", alone=True),
     Step(
         "long", "long", f"{PYTEST} 3 -m long tests/unit tests/integration", alone=True, apart=True

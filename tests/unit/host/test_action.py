@@ -130,6 +130,7 @@ def test_what_the_kernel_said_explains_a_death_that_the_log_does_not(
     assert result["server"] == server
 
 
+@pytest.mark.long
 def test_a_cause_at_the_begin_of_a_log_that_was_cut_is_found(
     play: Play, server: Server, tmp_path: Path
 ) -> None:
@@ -160,6 +161,7 @@ def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server
     assert (record.phase, record.reason) == ("stopped", "not ready in time")
 
 
+@pytest.mark.long
 def test_a_server_that_answers_and_never_completes_has_a_time_of_its_own(
     play: Play, server: Server, tmp_path: Path
 ) -> None:
@@ -201,6 +203,7 @@ def test_without_a_timeout_the_time_comes_from_the_model(play: Play, tmp_path: P
     assert "reading 0.0 GB takes" in result["wait_limit"]["why"]
 
 
+@pytest.mark.long
 def test_a_start_that_another_run_stops_ends_at_once_and_says_so(
     play: Play, stop: Callable[..., Any], server: Server, wait_until: Callable[..., Any]
 ) -> None:

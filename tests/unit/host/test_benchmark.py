@@ -142,6 +142,7 @@ def test_the_highest_load_that_keeps_the_objective_is_found(serve: Any, measure:
     assert found["loads"][0]["good_requests_per_second"] == 5.0
 
 
+@pytest.mark.long
 def test_a_load_that_takes_too_long_is_ended_and_none_higher_is_sent(
     serve: Any, measure: Measure
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_load_that_takes_too_long_is_ended_and_none_higher_is_sent(
     assert found["stopped"] == ""
 
 
+@pytest.mark.long
 def test_a_load_for_which_the_time_was_up_says_nothing_of_the_server(
     serve: Any, measure: Measure
 ) -> None:
@@ -163,6 +165,7 @@ def test_a_load_for_which_the_time_was_up_says_nothing_of_the_server(
     assert found["stopped"] == "The time was up after 20 s (benchmark_most_seconds)."
 
 
+@pytest.mark.long
 def test_the_search_goes_on_below_a_load_that_took_too_long(serve: Any, measure: Measure) -> None:
     """The generator was ended with it, and is started again."""
     serve(FAKE_LOAD_HANG_AT="4")

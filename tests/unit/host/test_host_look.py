@@ -133,6 +133,7 @@ def test_a_server_that_somebody_started_otherwise_or_stopped_is_seen(
     assert look()["differs"][0] == "the server is stopped: requested"
 
 
+@pytest.mark.long
 def test_a_server_that_is_frozen_or_completes_no_more_is_seen(
     deploy: Call, look: Call, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

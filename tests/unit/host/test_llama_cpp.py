@@ -149,6 +149,7 @@ def test_values_are_read_as_people_write_them(asked: dict[str, Any], meant: dict
     assert {name: read[name] for name in meant} == meant
 
 
+@pytest.mark.long
 def test_the_real_library_takes_every_option_and_every_choice() -> None:
     paths = os.pathsep.join((str(CHECKOUT / "collections"), str(CHECKOUT)))
     told = subprocess.run(

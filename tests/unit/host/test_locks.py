@@ -110,6 +110,7 @@ def test_no_name_is_taken_from_an_index_that_is_not_its_own(home: Path, index: s
         assert stack.differences(part) == {}
 
 
+@pytest.mark.long
 def test_pip_takes_no_name_from_an_index_that_is_not_its_own(home: Path, index: str) -> None:
     stack = Stack(str(home))
     limits = ["numpy<2", "triton==3.0", "torch==2.0+cu1"]
@@ -204,6 +205,7 @@ def test_hashes_are_there_by_default_and_who_does_without_them_is_warned(
     assert "The lock has no hashes" in str(bare["warnings"])
 
 
+@pytest.mark.long
 def test_another_plan_without_a_network_leaves_all_that_is_there(home: Path, index: str) -> None:
     stack = Stack(str(home))
     stack.resolve(wanted(index))

@@ -507,6 +507,7 @@ def test_the_endpoint_is_the_machine_s_own_unless_one_is_given(
     assert hub_client.default_endpoint() == hub_client.PUBLIC
 
 
+@pytest.mark.long
 def test_a_play_shows_the_progress_of_a_download_that_it_has_started(
     hub: Hub, tmp_path: Path
 ) -> None:

@@ -114,6 +114,7 @@ def test_what_the_gpus_hold_without_a_server_is_told_while_it_lives(
     assert before() == {"GPU-0": 450}
 
 
+@pytest.mark.long
 def test_a_server_that_no_longer_completes_is_started_anew(start: Call, server: Server) -> None:
     first = start()
     for process in server.processes():

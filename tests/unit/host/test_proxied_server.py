@@ -94,6 +94,7 @@ def test_clients_reach_a_server_through_its_proxy_with_their_key_and_by_no_other
     assert not put(again)["changed"]
 
 
+@pytest.mark.long
 def test_automatic_ports_are_two_and_stay_the_same(
     start: Call, put: Call, server: Server, monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:

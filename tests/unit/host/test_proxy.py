@@ -186,6 +186,7 @@ def test_a_stream_comes_as_it_is_made(standing: Stage) -> None:
     assert through.gaps()[middle] > direct.gaps()[middle] / 2
 
 
+@pytest.mark.long
 def test_a_silence_in_a_stream_ends_nothing(standing: Stage) -> None:
     stream = Stream(standing.port, 2, 6)
     stream.join()
@@ -297,6 +298,7 @@ def test_a_frozen_engine_is_left_and_its_streams_survive(standing: Stage) -> Non
     wait_for(lambda: standing.ask().by == "big")
 
 
+@pytest.mark.long
 def test_an_engine_that_answers_and_writes_nothing_is_left(stage: Stage) -> None:
     """Its health is green all the time."""
     stage.start(stalled_seconds=SILENCE_SECONDS)
@@ -310,6 +312,7 @@ def test_an_engine_that_answers_and_writes_nothing_is_left(stage: Stage) -> None
     wait_for(lambda: stage.ask().by == "big")
 
 
+@pytest.mark.long
 def test_only_an_engine_that_is_called_hung_loses_its_streams(stage: Stage) -> None:
     stage.start(hung_seconds=3 * SILENCE_SECONDS)
     stream = Stream(stage.port, 1000, 0.05)
@@ -341,6 +344,7 @@ def test_an_engine_that_is_killed_loses_what_it_was_writing_and_no_more(stage: S
     assert running.failed() == []
 
 
+@pytest.mark.long
 def test_alone_a_silent_engine_is_waited_for_and_a_dead_one_is_told(stage: Stage) -> None:
     stage.start(upstreams=[stage.upstream(stage.big)])
     stage.big.signal(signal.SIGSTOP)

@@ -61,6 +61,7 @@ def told(stage: Stage, wishes: str = "all of it", port: int = 0) -> list[str]:
     return asked.differences(stage.proxy, seen, wishes, port or stage.big.port)
 
 
+@pytest.mark.long
 def test_whatever_was_changed_at_a_proxy_is_told_in_words(put: Call, stage: Stage) -> None:
     """One difference after the other, each put right by what the deploy does then."""
     assert told(stage) == ["no deploy asked for just this proxy before"]

@@ -355,6 +355,7 @@ def test_whether_there_is_an_haproxy_is_told_before_anything_is_waited_for(
     assert not pids(idle)
 
 
+@pytest.mark.long
 def test_one_that_does_not_start_is_explained_and_not_left_running(
     put: Call, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def recover(tmp_path: Path, home: Path) -> Callable[..., Run]:
     return run
 
 
+@pytest.mark.long
 def test_a_healthy_server_is_left_alone(start: Call, recover: Call, server: Server) -> None:
     start()
     before = [process.identity for process in server.processes()]
@@ -91,6 +92,7 @@ def test_a_healthy_server_is_left_alone(start: Call, recover: Call, server: Serv
     assert [process.identity for process in server.processes()] == before
 
 
+@pytest.mark.long
 def test_a_dry_run_names_cause_steps_and_price_and_changes_nothing(
     start: Call, recover: Call, server: Server, tmp_path: Path
 ) -> None:

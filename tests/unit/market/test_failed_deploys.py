@@ -139,6 +139,7 @@ def test_a_module_that_is_killed_after_its_create_leaves_nothing_that_bills(
     assert "was released and proven gone; it cost" in output
 
 
+@pytest.mark.long
 def test_a_module_that_is_killed_after_a_create_that_shows_late_is_named(deploy: Deploy) -> None:
     deploy.simulator.control.plan_faults([{"kind": "hidden", "seconds": 3600}])
     deploy.after_create = lambda: kill_modules(f"{MARKER}={deploy.folder}")
@@ -172,6 +173,7 @@ def test_an_attempt_is_released_though_its_evidence_cannot_be_kept(deploy: Deplo
     assert deploy.billing() == []
 
 
+@pytest.mark.long
 def test_the_log_of_each_host_that_lets_nobody_in_is_evidence_before_its_release(
     deploy: Deploy,
 ) -> None:
@@ -218,6 +220,7 @@ def test_a_log_that_nobody_gets_keeps_no_release_waiting(deploy: Deploy) -> None
     assert re.search(r"- provider\.log: Reading the log of rental \d+: .*down", summary)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("provider", ["runpod"])
 def test_an_image_that_only_the_log_names_as_missing_ends_the_run(deploy: Deploy) -> None:
     hosts = deploy.simulator.market.hosts
@@ -235,6 +238,7 @@ def test_an_image_that_only_the_log_names_as_missing_ends_the_run(deploy: Deploy
     assert deploy.billing() == []
 
 
+@pytest.mark.long
 def test_what_is_to_be_kept_is_kept_and_named(deploy: Deploy) -> None:
     status, output = deploy.run(rent_on_failure="keep")
     assert status != 0
@@ -262,6 +266,7 @@ def standing(deploy: Deploy) -> int:
     return rental_id
 
 
+@pytest.mark.long
 def test_what_a_failed_deploy_has_started_stands_still_again(deploy: Deploy) -> None:
     rental_id = standing(deploy)
     status, output = deploy.run()
@@ -271,6 +276,7 @@ def test_what_a_failed_deploy_has_started_stands_still_again(deploy: Deploy) -> 
     assert deploy.creates() == 1  # that of the run before
 
 
+@pytest.mark.long
 def test_a_start_that_is_killed_stands_still_again(deploy: Deploy) -> None:
     rental_id = standing(deploy)
     deploy.after_start = lambda: kill_modules(f"{MARKER}={deploy.folder}")
@@ -346,6 +352,7 @@ def test_a_limit_for_every_task_kills_no_call_that_rents_or_releases(
     assert deploy.billing() == []
 
 
+@pytest.mark.long
 def test_the_second_host_that_fails_alike_ends_the_run_and_neither_is_shunned(
     deploy: Deploy,
 ) -> None:
@@ -373,6 +380,7 @@ LLAMA = {
 ON_A_GPU = {"inferops_accelerator": "cuda", "inferops_model_config": LLAMA, "rent_max_attempts": 2}
 
 
+@pytest.mark.long
 def test_an_image_that_no_host_gets_makes_room_for_an_installation(deploy: Deploy) -> None:
     hosts = deploy.simulator.market.hosts
     assert isinstance(hosts, PretendHosts)

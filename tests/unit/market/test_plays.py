@@ -75,6 +75,7 @@ def test_no_setting_of_the_controller_turns_off_the_check_of_host_keys(
     assert "ControlMaster=no" in command
 
 
+@pytest.mark.long
 def test_what_a_user_sets_for_his_own_hosts_is_not_for_a_rented_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +210,7 @@ def test_the_status_tells_of_each_host_whatever_became_of_it(
     assert "changed=0" in output.split("PLAY RECAP")[-1]
 
 
+@pytest.mark.long
 def test_a_host_that_falls_silent_is_to_blame_and_makes_room(tmp_path: Path) -> None:
     verify = {
         "block": [

@@ -164,6 +164,7 @@ def test_processes_that_search_at_once_wait_for_one_answer(
     assert len(requests(simulator, "search")) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [("--check",), ()], ids=["check", "rent"])
 def test_a_play_over_hosts_with_one_wish_makes_one_search(
     simulator: Simulator, tmp_path: Path, arguments: tuple[str, ...]

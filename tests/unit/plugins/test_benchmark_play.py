@@ -52,6 +52,7 @@ def files(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "benchmarks").glob("benchmark-gpu-1-*"))
 
 
+@pytest.mark.long
 def test_what_was_measured_is_kept_for_its_owner_alone_and_compared(
     tmp_path: Path, simulator: Simulator
 ) -> None:

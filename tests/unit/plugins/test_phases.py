@@ -114,6 +114,7 @@ def test_a_deploy_of_a_host_is_one_screen_with_a_line_for_each_phase(pretended: 
     assert len(ended.stdout.splitlines()) <= 12, ended.stdout
 
 
+@pytest.mark.long
 def test_failures_that_a_play_mends_are_lines_and_no_walls(story: str) -> None:
     assert len(story.splitlines()) <= 80, story
     assert not [wall for wall in WALLS if wall in story]

@@ -74,6 +74,7 @@ def test_a_server_is_proven_where_it_is_and_with_all_that_a_deploy_proves_there(
     assert looks == [given.get("inferops_expected_ports", [])] * bool(proxies)
 
 
+@pytest.mark.long
 def test_a_server_that_was_never_started_is_not_looked_for_at_the_usual_port(
     tmp_path: Path, simulator: Simulator
 ) -> None:

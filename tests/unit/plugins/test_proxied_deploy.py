@@ -90,6 +90,7 @@ def test_a_host_that_does_not_tell_what_it_has_open_is_not_called_closed(
     assert pretended.asked("stack_plan", *CALLS) == []
 
 
+@pytest.mark.long
 def test_without_the_variable_nothing_of_a_proxy_is_asked_for(pretended: Pretended) -> None:
     pretended.answers["model_server"] = {}
     done = pretended.run("deploy")
@@ -103,6 +104,7 @@ def test_without_the_variable_nothing_of_a_proxy_is_asked_for(pretended: Pretend
     assert (endpoint[1]["closed"], pretended.asked("host_exposure")) == (False, [])
 
 
+@pytest.mark.long
 def test_a_second_deploy_is_one_look_and_leads_to_the_proxy(pretended: Pretended) -> None:
     assert pretended.run("deploy", **PROXIED).returncode == 0
     before = len(pretended.asked(*CALLS))

@@ -109,6 +109,7 @@ def offline(tmp_path: Path) -> dict[str, Any]:
     return {"inferops_find_links": [str(folder)], "inferops_offline": True}
 
 
+@pytest.mark.long
 def test_a_disk_that_the_stack_does_not_fit_on_is_refused_before_the_download(
     tmp_path: Path, offline: dict[str, Any]
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_disk_that_the_stack_does_not_fit_on_is_refused_before_the_download(
     assert "failed=0" in planned(tmp_path, host, "--diff", **offline)
 
 
+@pytest.mark.long
 def test_a_lock_file_is_written_once_and_an_edited_one_reaches_no_host(
     tmp_path: Path, offline: dict[str, Any]
 ) -> None:

@@ -49,6 +49,7 @@ def test_a_rental_stands_still_and_who_looks_is_told_so(
     assert "gpu-1: its rental stands still: playbook inferops.gpu.deploy starts it again" in output
 
 
+@pytest.mark.long
 def test_check_mode_says_what_would_stand_still(tmp_path: Path, simulator: Simulator) -> None:
     rental = rented(simulator)
     status, output = stop(tmp_path, simulator, "--check")

@@ -69,6 +69,7 @@ def test_it_shows_no_secret_that_it_was_given(tmp_path: Path, simulator: Simulat
     assert ACCOUNT_KEY not in output(tmp_path, ask, SHOW)
 
 
+@pytest.mark.long
 def test_warnings_reach_the_user(tmp_path: Path, simulator: Simulator) -> None:
     """Two rentals of one name, made in the market's own time, are warned of."""
     options = {
