@@ -50,7 +50,7 @@ options:
         its deadline or the end of the month, and the new one until its own come to more. An
         extension is not refused, but counts.
       - What has ended is known by the audit trail, and by bills with labels, where a marketplace
-        has them (V(vastai)).
+        has them.
     type: float
     default: 0
 """

@@ -11,7 +11,7 @@ short_description: Tell what the rentals of a scope have cost
 version_added: "0.1.0"
 description:
   - Joins what the audit trail of O(audit_path) says, what is rented now, and what the marketplaces
-    have billed, where they tell (V(vastai), V(runpod)). Failed attempts are among it.
+    have billed, where they tell. Failed attempts are among it.
   - A cost is estimated by prices and times. Where a bill tells it, that counts once the rental has
     ended a day ago, and the larger of both until then.
   - Without an audit trail it knows what is rented now, and what bills name by their labels.

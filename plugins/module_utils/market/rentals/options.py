@@ -62,16 +62,21 @@ MARKET_OPTIONS: dict[str, Any] = {
     "controller_dir": {"type": "path", "default": "~/.ansible/inferops"},
 }
 
+#: What is written down of what is spent, and bounds it.
+SPENDING_OPTIONS: dict[str, Any] = {
+    "audit_path": {"type": "path"},
+    "operator": {"type": "str"},
+    "job": {"type": "str"},
+    "monthly_budget_usd": {"type": "float", "default": 0.0},
+}
+
 #: Which rentals are meant, and what their host keys are derived from. Every market module takes all
 #: of these options, so that module_defaults of the action group give an account once.
 ACCOUNT_OPTIONS: dict[str, Any] = {
     **MARKET_OPTIONS,
     "scope": {"type": "str"},
     "scope_secret": {"type": "str", "no_log": True},
-    "audit_path": {"type": "path"},
-    "operator": {"type": "str"},
-    "job": {"type": "str"},
-    "monthly_budget_usd": {"type": "float", "default": 0.0},
+    **SPENDING_OPTIONS,
 }
 _SECRET_ENV = "INFEROPS_SCOPE_SECRET"
 
