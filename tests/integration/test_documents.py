@@ -67,6 +67,7 @@ SAID = {
     "inferops.gpu.extend": "Nothing is rented under the name gpu-1",
     "inferops.gpu.recover": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.benchmark": "Nothing that can be reached is rented under the name gpu-1",
+    "inferops.gpu.keys": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.mend": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.prove": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.support_bundle": ".tar.gz; read its summary.md first",
@@ -75,7 +76,7 @@ SAID = {
 }
 #: Those that need a rental fail without one.
 NEED_A_RENTAL = tuple(
-    f"inferops.gpu.{name}" for name in ("benchmark", "extend", "mend", "prove", "recover")
+    f"inferops.gpu.{name}" for name in ("benchmark", "extend", "keys", "mend", "prove", "recover")
 )
 
 

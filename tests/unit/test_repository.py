@@ -249,7 +249,7 @@ def test_the_variables_of_a_role_carry_its_name(role: Path) -> None:
     """What is shared by all belongs to role inferops, and so does what single playbooks go by."""
     own = (f"{role.name}_",)
     if role.name == "inferops":
-        own += ("costs_", "extend_", "mend_", "status_")
+        own += ("costs_", "extend_", "keys_", "mend_", "status_")
     assert not {name for name in options_of(role) if not name.startswith(own)}
 
 
