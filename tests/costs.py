@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -153,29 +154,52 @@ def rental_price(told: Mapping[str, Any]) -> list[float]:
     return [row["price_usd_per_hour"] for row in told["rentals"] if row["price_usd_per_hour"]]
 
 
-def held(kind: type[Provider], scratch: Path) -> tuple[list[str], int, float, str]:
-    """What is wrong at one marketplace; its rentals, its bill in dollars, and its FOCUS rows."""
+@dataclass
+class Held:
+    """What one marketplace has shown: what is wrong, and what it adds to the whole."""
+
+    wrong: list[str]
+    rentals: int
+    bill_usd: float
+    focus: str
+
+
+def held(kind: type[Provider], scratch: Path) -> Held:
+    """Rent at one marketplace, and compare: while something bills, and a day after the last end."""
     controller = Controller(kind, scratch / kind.name)
     try:
         controller.live()
+        told, bill = controller.costs(), controller.bill_usd()
+        wrong = differences(kind, told, bill)
+        controller.rental("gpu-3", state="absent")
+        controller.pass_hours(30)
         told = controller.costs(folder=str(scratch / kind.name / "reports"))
         bill = controller.bill_usd()
-        wrong = [
-            f"{kind.name}: {what} is {told[what]:.4f}, and the books have {bill:.4f}"
-            for what in ("estimated_usd", "cost_usd")
-            if abs(told[what] - bill) > CENT
-        ]
+        wrong += differences(kind, told, bill)
+        wanted = "bill" if kind.tells_charges else "estimate"
+        if {row["basis"] for row in told["rentals"]} != {wanted}:
+            wrong.append(f"{kind.name}: its costs do not go by the {wanted} alone")
         focus = Path(told["files"][1]).read_text()
         sums = sum(float(row["BilledCost"]) for row in csv.DictReader(io.StringIO(focus)))
         if abs(sums - told["cost_usd"]) > CENT:
             wrong.append(f"{kind.name}: focus.csv sums up to {sums:.4f}, not {told['cost_usd']}")
-        names = {row["name"] for row in told["rentals"]}
-        if names != {"gpu-1", "gpu-2", "gpu-3"}:
-            wrong.append(f"{kind.name}: it tells of {', '.join(sorted(names))}")
         print(f"{kind.name}: {told['lines'][-1]} Books: {bill:.4f}", flush=True)
-        return wrong, len(told["rentals"]), bill, focus
+        return Held(wrong, len(told["rentals"]), bill, focus)
     finally:
         controller.subject.close()
+
+
+def differences(kind: type[Provider], told: Mapping[str, Any], bill: float) -> list[str]:
+    """Where a report is not what the books have."""
+    wrong = [
+        f"{kind.name}: {what} is {told[what]:.4f}, and the books have {bill:.4f}"
+        for what in ("estimated_usd", "cost_usd")
+        if abs(told[what] - bill) > CENT
+    ]
+    names = {row["name"] for row in told["rentals"]}
+    if names != {"gpu-1", "gpu-2", "gpu-3"}:
+        wrong.append(f"{kind.name}: it tells of {', '.join(sorted(names))}")
+    return wrong
 
 
 def validated(focus: list[str], scratch: Path) -> tuple[list[str], int]:
@@ -208,24 +232,18 @@ def validated(focus: list[str], scratch: Path) -> tuple[list[str], int]:
 
 
 def main() -> int:
-    wrong: list[str] = []
-    rentals, bills, focus = 0, 0.0, []
     with tempfile.TemporaryDirectory(prefix="inferops-costs-") as folder:
         scratch = Path(folder)
-        for name in sorted(PROVIDERS):
-            problems, count, bill, text = held(PROVIDERS[name], scratch)
-            wrong += problems
-            rentals, bills = rentals + count, bills + bill
-            focus.append(text)
-        problems, rules = validated(focus, scratch)
-        wrong += problems
+        each = [held(PROVIDERS[name], scratch) for name in sorted(PROVIDERS)]
+        problems, rules = validated([one.focus for one in each], scratch)
+    wrong = [*(line for one in each for line in one.wrong), *problems]
     for line in wrong:
         print(f"WRONG {line}")
     print_result(
         {
-            "providers": len(PROVIDERS),
-            "rentals": rentals,
-            "bill_usd": round(bills, 4),
+            "providers": len(each),
+            "rentals": sum(one.rentals for one in each),
+            "bill_usd": round(sum(one.bill_usd for one in each), 4),
             "focus_rules": rules,
             "failed": len(wrong),
         }

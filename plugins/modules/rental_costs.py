@@ -68,8 +68,8 @@ lines:
   type: list
   elements: str
   sample:
-    - "gpu-1: 8.1888 dollars (8.1901 billed), 24.00 h, 1 x RTX 4090, rental 27011234 of vastai"
-    - "2026-11-01 to 2026-11-30 (UTC): 8.1888 dollars for 1 rental, and 0.3412 an hour from now on."
+    - "gpu-1: 8.1901 dollars (8.1901 billed), 24.00 h, 1 x RTX 4090, rental 27011234 of vastai"
+    - "2026-11-01 to 2026-11-30 (UTC): 8.1901 dollars for 1 rental."
 rentals:
   description: One row for each rental that has cost something in that time.
   returned: success
@@ -96,8 +96,8 @@ rentals:
     state:
       description:
         - V(bills), V(stands still) (its disk bills), V(released), V(ended) (nobody wrote when),
-          V(unclear) (asked for, and nobody knows whether it was rented) or V(billed) (nothing but
-          its bill tells of it).
+          V(unclear) (may bill, but no listing shows it, or none was to be had) or V(billed)
+          (nothing but its bill tells of it).
       type: str
     billed_usd:
       description: What its provider has billed for all of its life so far. Null where nobody tells.
@@ -124,7 +124,7 @@ usd_per_hour:
   description: What is rented now bills in an hour.
   returned: success
   type: float
-  sample: 0.3412
+  sample: 0.0
 since:
   description: The first moment that counts.
   returned: success
@@ -141,7 +141,7 @@ budget:
   type: dict
   sample: {usd: 100.0, spent_usd: 8.19, to_come_usd: 12.5, left_usd: 79.31}
 files:
-  description: The files in O(folder).
+  description: The files in O(folder); none in check mode.
   returned: success
   type: list
   elements: str

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .lines import Lines
+from .lines import UNUSABLE, Lines
 from .mark import Mark
-from .model import Offer, Order, Rental
+from .model import Offer, Rental
 
 #: A rental request is about to be sent, was refused, or has an answer with the rental's id. One
 #: without an answer may have been carried out.
@@ -28,8 +28,8 @@ REPRICED, MOVED, STOPPED, STARTED = "repriced", "moved", "stopped", "started"
 RELEASED = "released"
 EVENTS = (REQUESTED, REFUSED, RENTED, REPRICED, MOVED, STOPPED, STARTED, RELEASED)
 
-#: Lines are about 400 bytes: those of a hundred thousand rentals.
-_MOST_BYTES = 256 * 1024**2
+#: Lines are about 400 bytes: what was done to some twenty thousand rentals.
+_MOST_BYTES = 32 * 1024**2
 
 #: Raises RequestRefused where what a line says must not be done, by the lines before it.
 Allowed = Callable[[list[dict[str, Any]]], None]
@@ -70,41 +70,41 @@ class Trail:
         return cls(Lines(path, _MOST_BYTES) if path else None, who, warn)
 
     def rows(self) -> list[dict[str, Any]]:
-        """What was written so far, oldest first. Raises OSError."""
+        """What was written so far, oldest first. Raises one of UNUSABLE."""
         return self.lines.read() if self.lines else []
 
     def known_rows(self) -> list[dict[str, Any]]:
         """The same; none, and a warning, where that cannot be read."""
         try:
             return self.rows()
-        except OSError as error:
+        except UNUSABLE as error:
             self._warn_of(error)
             return []
 
-    def requested(self, offer: Offer, order: Order, at: float, allowed: Allowed | None) -> None:
+    def requested(self, offer: Offer, mark: Mark, at: float, allowed: Allowed | None) -> None:
         """A rental request is about to be sent, where it is *allowed* by what is written so far.
 
         Nobody else writes meanwhile: of two that ask for the last dollar one gets it.
         """
-        row = self._row(REQUESTED, at, _asked(offer, order))
-        if self.lines is None:
-            return allowed([]) if allowed else None
+        judged = False
         try:
-            with self.lines.locked() as file:
-                if allowed:
-                    allowed(file.read())
-                file.add(row)
-        except OSError as error:
-            if allowed:
-                allowed([])
+            if self.lines is not None:
+                with self.lines.locked() as file:
+                    rows = file.read() if allowed else []
+                    judged = True
+                    if allowed:
+                        allowed(rows)
+                    file.add(self._row(REQUESTED, at, _asked(offer, mark)))
+        except UNUSABLE as error:
             self._warn_of(error)
-        return None
+        if allowed and not judged:
+            allowed([])
 
     def answered(
-        self, event: str, offer: Offer, order: Order, at: float, rental_id: str = ""
+        self, event: str, offer: Offer, mark: Mark, at: float, rental_id: str = ""
     ) -> None:
         """A rental request was refused, or has rented something."""
-        self._add(self._row(event, at, {**_asked(offer, order), "rental": rental_id}))
+        self._add(self._row(event, at, {**_asked(offer, mark), "rental": rental_id}))
 
     def changed(self, event: str, rental: Rental, at: float) -> None:
         """Something became of *rental*, which is shown as it is since then."""
@@ -125,13 +125,14 @@ class Trail:
         try:
             with self.lines.locked() as file:
                 file.add(row)
-        except OSError as error:
+        except UNUSABLE as error:
             self._warn_of(error)
 
-    def _warn_of(self, error: OSError) -> None:
+    def _warn_of(self, error: Exception) -> None:
         path = self.lines.path if self.lines else ""
+        why = getattr(error, "strerror", "") or error
         self.warn(
-            f"The audit trail at {path} cannot be used ({error.strerror or error}), so it lacks "
+            f"The audit trail at {path} cannot be used ({why}), so it lacks "
             "what is done here, and nothing is known by it."
         )
 
@@ -152,9 +153,9 @@ def row_of(rental: Rental) -> dict[str, Any]:
     }
 
 
-def _asked(offer: Offer, order: Order) -> dict[str, Any]:
+def _asked(offer: Offer, mark: Mark) -> dict[str, Any]:
     return {
-        **_of_mark(order.mark),
+        **_of_mark(mark),
         "provider": offer.provider,
         "rental": "",
         "machine": offer.machine_id,

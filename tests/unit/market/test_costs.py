@@ -9,8 +9,10 @@ import csv
 import fcntl
 import io
 import json
+import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,10 @@ import pytest
 from ansible_collections.inferops.gpu.plugins.module_utils.market import lines
 from ansible_collections.inferops.gpu.plugins.module_utils.market.costs.courses import (
     ENDED,
+    UNCLEAR,
     Bills,
     Course,
+    Known,
     courses,
     month_of,
 )
@@ -30,6 +34,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.costs.export i
     focus_csv,
     parts_of,
 )
+from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from ansible_collections.inferops.gpu.plugins.module_utils.market.model import Charge
 from tests.unit.market.conftest import Market, die, fault
 
@@ -126,6 +131,45 @@ def test_a_trail_that_cannot_be_written_costs_a_warning_and_no_release(
     assert "audit trail" in str(result["warnings"])
 
 
+@pytest.mark.parametrize("path", ["~nobody-has-this-name/audit.jsonl", "/dev/null/audit.jsonl"])
+def test_a_reaper_ends_all_that_it_should_whatever_its_trail_is(market: Market, path: str) -> None:
+    for name in ("gpu-1", "gpu-2", "gpu-3"):
+        rent(market, name, deadline_hours=1)
+    market.pass_hours(2)
+    result = market.run("rental_reap", scope="test", release=True, audit_path=path)
+    assert [one["outcome"] for one in result["verdicts"]] == ["released"] * 3
+    assert not market.billing()
+
+
+def test_whoever_could_not_have_the_trail_waits_for_it_no_second_time(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = []
+
+    def held(_descriptor: int, patience_seconds: float) -> None:
+        waits.append(patience_seconds)
+        raise TimeoutError("held")
+
+    for name in ("gpu-1", "gpu-2", "gpu-3"):
+        rent(market, name, deadline_hours=1)
+    market.pass_hours(2)
+    monkeypatch.setattr(lines, "lock", held)
+    audit = {"audit_path": trail_of(market)}
+    result = market.run("rental_reap", scope="test", release=True, **audit)
+    assert [one["outcome"] for one in result["verdicts"]] == ["released"] * 3
+    assert [bool(one) for one in waits] == [True, False, False]
+
+
+def test_what_no_listing_shows_is_on_the_trail_once_it_is_released(market: Market) -> None:
+    market.fault("hidden", seconds=3600)
+    audit = {"audit_path": trail_of(market), "max_attempts": 1}
+    assert market.rent(**audit)["attempts"][0]["outcome"] == "unlisted"
+    assert [row["event"] for row in events(market)] == ["requested", "rented", "released"]
+    (row,) = told(market)["rentals"]
+    assert (row["name"], row["state"]) == ("gpu-1", "released")
+    assert row["cost_usd"] > 0
+
+
 def test_only_the_owner_can_read_the_trail(market: Market) -> None:
     rent(market, audit_path=trail_of(market))
     assert Path(trail_of(market)).stat().st_mode & 0o777 == 0o600
@@ -193,6 +237,37 @@ def test_what_another_scope_rents_is_not_counted(market: Market) -> None:
     assert told(market)["cost_usd"] == 0
 
 
+def test_what_stopped_by_itself_costs_what_its_bill_says(market: Market) -> None:
+    rent(market, audit_path=trail_of(market))
+    market.pass_hours(1)
+    die(market, market.billing()[0]["id"], "stopped")
+    market.pass_hours(20)
+    sums = told(market)
+    assert [one["state"] for one in sums["rentals"]] == ["stands still"]
+    assert sums["cost_usd"] == pytest.approx(bill_usd(market), abs=CENT)
+
+
+def test_a_label_that_somebody_wrote_over_hides_no_cost(market: Market) -> None:
+    rent(market, audit_path=trail_of(market))
+    (rental,) = market.simulator.market.rentals.values()
+    market.simulator.market.relabel(rental, "mine now")
+    market.pass_hours(3)
+    (row,) = told(market)["rentals"]
+    assert (row["name"], row["state"]) == ("gpu-1", "bills")
+
+
+def test_without_a_scope_nothing_is_summed_up(market: Market) -> None:
+    rent(market, audit_path=trail_of(market))
+    result = market.run("rental_costs", audit_path=trail_of(market))
+    assert "scope is not set" in result["msg"]
+
+
+def test_a_trail_that_is_no_file_is_refused_and_not_waited_for(market: Market) -> None:
+    Path(trail_of(market)).parent.mkdir(parents=True)
+    os.mkfifo(trail_of(market))
+    assert "no plain file" in told(market)["msg"]
+
+
 def test_where_the_marketplace_does_not_answer_the_trail_tells(market: Market) -> None:
     rent(market, audit_path=trail_of(market))
     market.pass_hours(1)
@@ -205,7 +280,7 @@ def test_where_the_marketplace_does_not_answer_the_trail_tells(market: Market) -
 
 
 def test_a_day_that_is_none_is_refused_with_how_to_write_one(market: Market) -> None:
-    for since in ("yesterday", "2026-13-01", "2026-1-1"):
+    for since in ("yesterday", "2026-13-01", "2026-1-1", "9999-12-31"):
         assert "2026-11-30" in told(market, since=since)["msg"]
     assert "is after" in told(market, since="2026-02-02", until="2026-02-01")["msg"]
 
@@ -215,12 +290,14 @@ def test_the_files_are_written_once_and_not_in_a_dry_run(market: Market, tmp_pat
     market.pass_hours(1)
     release(market)
     folder = tmp_path / "reports"
-    assert not told(market, folder=str(folder), check=True)["changed"]
+    would = told(market, folder=str(folder), check=True)
+    assert (would["changed"], would["files"]) == (True, [])
     assert not folder.exists()
     first = told(market, folder=str(folder))
     assert first["changed"]
     assert [Path(path).name for path in first["files"]] == ["costs.csv", "focus.csv"]
-    assert not told(market, folder=str(folder))["changed"]
+    for check in (True, False):
+        assert not told(market, folder=str(folder), check=check)["changed"]
     rows = list(csv.DictReader(io.StringIO((folder / "focus.csv").read_text())))
     assert sum(float(row["BilledCost"]) for row in rows) == pytest.approx(
         first["cost_usd"], abs=CENT
@@ -248,7 +325,7 @@ def row(event: str, hours_ago: float, **more: Any) -> dict[str, Any]:
 
 
 def known(rows: Iterable[dict[str, Any]], bills: Bills | None = None) -> list[Course]:
-    return courses(rows, [], bills or Bills(), "prod", NOW)
+    return courses(rows, Known((), frozenset({"vastai"})), bills or Bills(), "prod", NOW)
 
 
 def test_a_rental_that_nobody_released_ends_with_its_deadline() -> None:
@@ -313,6 +390,8 @@ def test_days_are_those_of_utc_and_a_time_takes_what_is_in_it() -> None:
         {"event": "perhaps"},
         {"since": {"a": 1}},
         {"deadline": True},
+        {"time": 10**400},
+        {"since": 9e11},
     ],
 )
 def test_a_row_that_makes_no_sense_is_left_out(odd: dict[str, Any]) -> None:
@@ -325,6 +404,46 @@ def test_what_a_spreadsheet_takes_for_a_formula_is_text() -> None:
     for text in (days_csv(parts), focus_csv(parts, NOW)):
         cells = [cell for line in csv.reader(io.StringIO(text)) for cell in line]
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+
+
+def test_what_was_just_rented_may_bill_before_a_listing_shows_it() -> None:
+    (course,) = known([row("rented", 0.1)])
+    assert course.state == UNCLEAR
+    assert course.still_to_come_usd(NOW, NOW + 2 * DAY) == pytest.approx(24)
+
+
+def test_a_second_try_under_the_same_nonce_counts_while_nobody_knows_its_answer() -> None:
+    first = [row("requested", 0.1, rental=""), row("rented", 0.09), row("released", 0.08)]
+    courses_now = known([*first, row("requested", 0.05, rental="")])
+    assert [one.state for one in courses_now] == ["released", UNCLEAR]
+
+
+def test_what_a_marketplace_that_was_not_asked_has_may_bill_until_its_deadline() -> None:
+    rows = [row("rented", 20), row("rented", 20, rental="8", deadline=int(NOW - HOUR))]
+    silent = courses(rows, Known(), Bills(), "prod", NOW)
+    assert [one.state for one in silent] == [UNCLEAR, ENDED]
+    assert silent[0].still_to_come_usd(NOW, NOW + 2 * DAY) == pytest.approx(24)
+
+
+def test_what_nobody_released_costs_what_its_bill_says() -> None:
+    for deadline in (0, int(NOW + DAY)):
+        bills = Bills(0, {("vastai", "7"): Charge("", 0.07)})
+        (course,) = known([row("rented", 90, deadline=deadline)], bills)
+        assert (course.state, course.cost_usd(NOW)) == (ENDED, 0.07)
+
+
+def test_what_is_past_its_deadline_bills_until_somebody_ends_it() -> None:
+    (course,) = known([row("rented", 0.1)])
+    late = replace(course, state="bills", deadline=int(NOW - HOUR))
+    assert late.still_to_come_usd(NOW, NOW + 2 * HOUR) == pytest.approx(2)
+
+
+def test_a_bill_of_this_month_is_spent_in_it_whenever_its_rental_began() -> None:
+    begin, end = month_of(NOW)
+    mark = Mark.new("prod", "gpu-1", 0, 0, int(begin - 9 * DAY), nonce="1a2b3c4d")
+    bills = Bills(begin, {("vastai", "9"): Charge(mark.encode(), 500.0)})
+    (course,) = known([], bills)
+    assert course.usd_within(begin, end, NOW) == 500.0
 
 
 # The budget.
@@ -391,6 +510,22 @@ def test_a_request_that_another_host_has_sent_counts(market: Market, price: floa
     assert budgeted(market, 15 * price, "gpu-2")["rental"]
 
 
+def test_a_host_that_stands_still_is_not_started_beyond_the_budget(
+    market: Market, price: float
+) -> None:
+    audit = {"audit_path": trail_of(market)}
+    rent(market, deadline_hours=100.0, **audit)
+    stop = {"scope": "test", "name": "gpu-1", "state": "stopped", "reaper": True}
+    market.run("rental", **stop, **audit)
+    assert "may spend" in budgeted(market, 20 * price, deadline_hours=100.0)["msg"]
+    assert budgeted(market, 200 * price, deadline_hours=100.0)["changed"]
+
+
+def test_a_budget_without_a_trail_says_what_it_lacks(market: Market, price: float) -> None:
+    result = budgeted(market, 200 * price, audit_path=None)
+    assert "do not count each other" in str(result["warnings"])
+
+
 def test_what_was_spent_in_another_month_does_not_count(market: Market, price: float) -> None:
     rent(market, deadline_hours=10.0, audit_path=trail_of(market))
     market.pass_hours(9)
@@ -439,12 +574,3 @@ def test_a_trail_that_stays_locked_costs_a_bounded_time_and_no_rental(
         result = rent(market, audit_path=str(trail))
     assert result["rental"]
     assert "stays locked" in str(result["warnings"])
-
-
-def test_a_host_that_stands_still_bills_its_disk_alone(market: Market, price: float) -> None:
-    rent(market, audit_path=trail_of(market))
-    market.pass_hours(1)
-    die(market, market.billing()[0]["id"], "stopped")
-    sums = told(market)
-    assert [one["state"] for one in sums["rentals"]] == ["stands still"]
-    assert 0 < sums["usd_per_hour"] < price

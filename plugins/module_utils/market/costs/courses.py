@@ -10,8 +10,7 @@ bills, where a provider tells them, what it charges in the end. They are joined 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -30,17 +29,23 @@ from ..trail import (
 )
 
 #: How a rental stands: it bills, or its disk alone does; it was proven gone; it is gone, and nobody
-#: wrote when; a request whose answer nobody has seen may have rented it; or only its bill tells.
-BILLS, STANDS, GONE, ENDED, UNCLEAR, BILLED = (
-    *("bills", "stands still", "released", "ended", "unclear"),
-    "billed",
-)
+#: wrote when; nobody knows whether it bills; or nothing but its bill tells of it.
+BILLS, STANDS, RELEASED_ONE = "bills", "stands still", "released"
+ENDED, UNCLEAR, BILLED = "ended", "unclear", "billed"
 #: By then a bill names all that it is for.
 _FINAL_AFTER_SECONDS = 86_400.0
 #: What was asked for so long ago is in a listing by now, if it is there at all.
 PENDING_SECONDS = 900.0
-#: No time is that late and no price that high; what is no number is less than none.
-_ABSURD = 1e12
+#: No price is that high, and no time later than the year 2286.
+_MOST = 1e10
+
+
+@dataclass(frozen=True)
+class Known:
+    """What providers list now, whosever it is, and which of them were asked and have answered."""
+
+    rentals: Sequence[Rental] = ()
+    asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,8 @@ class Span:
 class Course:
     """What became of one rental. ``end`` is None while it bills, and ``deadline`` 0 without one.
 
-    ``billed_usd`` is None where no bill tells. ``price_usd_per_hour`` is what it bills now.
+    ``billed_usd`` is None where no bill tells. ``price_usd_per_hour`` is what it bills now. One
+    that ``stood_unseen`` stands still, or has, and nobody wrote since when.
     """
 
     provider: str
@@ -101,6 +107,7 @@ class Course:
     spans: tuple[Span, ...]
     price_usd_per_hour: float | None = None
     billed_usd: float | None = None
+    stood_unseen: bool = False
 
     @property
     def begin(self) -> float | None:
@@ -113,11 +120,14 @@ class Course:
         return sum(span.usd for span in self.spans)
 
     def cost_usd(self, now: float) -> float:
-        """By its bill once that is whole; until then the larger one of bill and estimate."""
+        """By its bill once that is whole; until then the larger one of bill and estimate.
+
+        Where nobody wrote when it ended or stopped, its bill alone knows.
+        """
         if self.billed_usd is None:
             return self.estimated_usd
-        ended = self.end is not None or self.state == BILLED
-        if ended and now - (self.end or 0.0) > _FINAL_AFTER_SECONDS:
+        is_whole = self.end is not None and now - self.end > _FINAL_AFTER_SECONDS
+        if is_whole or self.stood_unseen or self.state in (ENDED, BILLED):
             return self.billed_usd
         return max(self.billed_usd, self.estimated_usd)
 
@@ -142,10 +152,13 @@ class Course:
         return sum(usd for _day, usd in self.parts(begin, end, now))
 
     def still_to_come_usd(self, now: float, until: float) -> float:
-        """What it will cost until then, or until its deadline where that comes first."""
+        """What it will cost until then, or until its deadline where that comes first.
+
+        One that is past its deadline bills until somebody ends it.
+        """
         if self.state not in (BILLS, STANDS, UNCLEAR):
             return 0.0
-        end = min(self.deadline, until) if self.deadline else until
+        end = min(self.deadline, until) if self.deadline > now else until
         return max(0.0, end - now) / 3600 * (self.price_usd_per_hour or 0.0)
 
 
@@ -157,20 +170,27 @@ def month_of(now: float) -> tuple[float, float]:
     return first.timestamp(), (first + timedelta(days=32)).replace(day=1).timestamp()
 
 
+def month_usd(known: Iterable[Course], now: float) -> tuple[float, float]:
+    """What these have cost in the month of *now*, and what they will by its end."""
+    begin, end = month_of(now)
+    each = list(known)
+    spent = sum(one.usd_within(begin, end, now) for one in each)
+    return spent, sum(one.still_to_come_usd(now, end) for one in each)
+
+
 def courses(
     rows: Iterable[Mapping[str, Any]],
-    rentals: Iterable[Rental],
+    known: Known,
     bills: Bills,
     scope: str,
     now: float,
 ) -> list[Course]:
     """What became of the rentals of *scope*, oldest first.
 
-    *rows* are those of an audit trail, *rentals* all that is rented now, *bills* what was charged,
-    from a time on. Rows that make no sense are left out.
+    *rows* are those of an audit trail. Those that make no sense are left out.
     """
     sound = [row for row in rows if _is_sound(row)]
-    living = {(one.provider, one.id): one for one in rentals}
+    living = {(one.provider, one.id): one for one in known.rentals}
     by_id: dict[tuple[str, str], list[Mapping[str, Any]]] = {key: [] for key in living}
     requested: dict[str, Mapping[str, Any]] = {}
     for row in sound:
@@ -181,13 +201,15 @@ def courses(
             requested.pop(str(row.get("nonce")), None)
         if row["event"] != REFUSED:
             by_id.setdefault((row["provider"], row["rental"]), []).append(row)
-    found = [_course(key, its, living.get(key), bills, now) for key, its in by_id.items()]
-    found += [_of_bill(key, one) for key, one in bills.charges.items() if key not in by_id]
-    nonces = {one.nonce for one in found}
+    found = [_course(key, its, known, living.get(key), bills, now) for key, its in by_id.items()]
+    found += [
+        _of_bill(key, one, bills.since) for key, one in bills.charges.items() if key not in by_id
+    ]
+    listed = {one.mark.nonce for one in known.rentals if one.mark}
     found += [
         _pending(row, now)
         for nonce, row in requested.items()
-        if nonce not in nonces and now - row["time"] < PENDING_SECONDS
+        if nonce not in listed and now - row["time"] < PENDING_SECONDS
     ]
     mine = [one for one in found if one.scope == scope]
     return sorted(mine, key=lambda one: (one.begin or 0.0, one.provider, one.rental))
@@ -196,6 +218,7 @@ def courses(
 def _course(
     key: tuple[str, str],
     rows: list[Mapping[str, Any]],
+    known: Known,
     living: Rental | None,
     bills: Bills,
     now: float,
@@ -206,9 +229,16 @@ def _course(
         told |= {name: value for name, value in row.items() if value not in (None, "")}
     deadline = int(told.get("deadline") or 0)
     released = [float(row["time"]) for row in rows if row["event"] == RELEASED]
-    end, state = _end(min(released, default=None), living, deadline, now)
+    if living is not None:
+        end, state = None, STANDS if living.status in DEAD else BILLS
+    elif released:
+        end, state = min(released), RELEASED_ONE
+    else:
+        is_sure = key[0] in known.asked and now - _latest(rows) > PENDING_SECONDS
+        end, state = _unseen_end(is_sure, deadline, now)
     spans = tuple(_spans(told, rows, now if end is None else end))
     stands = state == STANDS
+    stopped = any(row["event"] == STOPPED for row in rows)
     return Course(
         provider=key[0],
         rental=key[1],
@@ -225,18 +255,23 @@ def _course(
         spans=spans,
         price_usd_per_hour=told.get("stopped_usd_per_hour" if stands else "price_usd_per_hour"),
         billed_usd=bills.of(key, spans[0].begin),
+        stood_unseen=told.get("status") in DEAD and not stopped,
     )
 
 
-def _end(
-    released: float | None, living: Rental | None, deadline: int, now: float
-) -> tuple[float | None, str]:
-    """When a rental ended, and how it stands. What nobody released may have lived until *now*."""
-    if living is not None:
-        return None, STANDS if living.status in DEAD else BILLS
-    if released is not None:
-        return released, GONE
-    return min(deadline or now, now), ENDED
+def _unseen_end(is_sure: bool, deadline: int, now: float) -> tuple[float | None, str]:
+    """When something ended that nobody has released, and how it stands.
+
+    It is not in a listing. Where none was asked for, or none since it was rented, it may bill until
+    its deadline.
+    """
+    if is_sure or 0 < deadline < now:
+        return min(deadline or now, now), ENDED
+    return None, UNCLEAR
+
+
+def _latest(rows: Iterable[Mapping[str, Any]]) -> float:
+    return max((float(row["time"]) for row in rows), default=0.0)
 
 
 def _spans(told: Mapping[str, Any], rows: list[Mapping[str, Any]], end: float) -> Iterator[Span]:
@@ -263,10 +298,10 @@ def _first(rows: Iterable[Mapping[str, Any]], name: str) -> str:
     return next((str(row[name]) for row in made if row.get(name)), "")
 
 
-def _of_bill(key: tuple[str, str], charge: Charge) -> Course:
-    """A rental that nothing but its bill tells of."""
+def _of_bill(key: tuple[str, str], charge: Charge, since: float) -> Course:
+    """A rental that nothing but its bill of after *since* tells of."""
     mark = mark_of(charge.label or "")
-    began = mark.created_at if mark else 0
+    began = max(mark.created_at, since) if mark and mark.created_at else 0.0
     return Course(
         provider=key[0],
         rental=key[1],
@@ -287,8 +322,8 @@ def _of_bill(key: tuple[str, str], charge: Charge) -> Course:
 
 def _pending(row: Mapping[str, Any], now: float) -> Course:
     """What a request without an answer may have rented."""
-    course = _course((row["provider"], ""), [{**row, "event": RENTED}], None, Bills(), now)
-    return replace(course, state=UNCLEAR, end=None)
+    rented = {**row, "event": RENTED}
+    return _course((row["provider"], ""), [rented], Known(), None, Bills(), now)
 
 
 def _is_sound(row: Mapping[str, Any]) -> bool:
@@ -299,13 +334,13 @@ def _is_sound(row: Mapping[str, Any]) -> bool:
         and row.get("time") is not None
         and all(isinstance(row.get(name), str) for name in texts)
         and all(row.get(name) is None or _is_number(row[name]) for name in numbers)
-        and all(_is_number(row.get(name, 0) or 0) for name in ("created_at", "gpu_count"))
+        and all(_is_number(row.get(name) or 0) for name in ("created_at", "gpu_count"))
     )
 
 
 def _is_number(value: Any) -> bool:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and 0 <= value < _ABSURD
+    return is_number and 0 <= value < _MOST
 
 
 def _days(span: Span) -> Iterator[Span]:

@@ -17,7 +17,7 @@ _NOTES: Mapping[str, str] = {
     BILLS: "bills on",
     STANDS: "stands still, and its disk bills",
     ENDED: "ended, and nobody wrote when",
-    UNCLEAR: "asked for, and nobody knows whether it was rented",
+    UNCLEAR: "may bill: no listing shows it, or none was to be had",
     BILLED: "known by its bill alone",
 }
 
@@ -43,7 +43,7 @@ def summed(parts: list[Part]) -> dict[str, Any]:
         "cost_usd": _dollars(part.usd for part in parts),
         "estimated_usd": _dollars(part.estimated_usd for part in parts),
         "usd_per_hour": _dollars(
-            one.price_usd_per_hour or 0.0 for one in known if one.state in (BILLS, STANDS)
+            one.price_usd_per_hour or 0.0 for one in known if one.state in (BILLS, STANDS, UNCLEAR)
         ),
     }
 

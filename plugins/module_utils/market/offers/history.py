@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..clock import Clock
-from ..lines import Lines
+from ..lines import UNUSABLE, Lines
 from .minutes import PHASES
 
 #: How an attempt ends: the host served, it could not be used, or the request found the offer gone.
@@ -149,9 +149,10 @@ class History:
         try:
             with self._lines.locked() as file:
                 file.add(asdict(attempt))
-        except OSError as error:
+        except UNUSABLE as error:
+            why = getattr(error, "strerror", "") or error
             return (
-                f"The history at {self._lines.path} cannot be written ({error.strerror or error}), "
+                f"The history at {self._lines.path} cannot be written ({why}), "
                 "so later rankings will not know how this attempt ended."
             )
         return ""
@@ -159,7 +160,7 @@ class History:
     def _last_rows(self) -> list[dict[str, Any]]:
         try:
             return self._lines.read()[-_MOST_LINES:] if self._lines else []
-        except OSError:
+        except UNUSABLE:
             return []
 
 

@@ -62,6 +62,11 @@ class Account:
         #: What makes an answer less sure than it should be, as sentences for the user.
         self.doubts: list[str] = []
 
+    @property
+    def provider_name(self) -> str:
+        """Where it is."""
+        return self._provider.name
+
     def now(self) -> int:
         """The time by the provider's clock, which is the one that all controllers share."""
         if self._offset_seconds is None:
@@ -73,7 +78,11 @@ class Account:
 
     def about_now(self) -> float:
         """The same as far as it is known: nobody is asked, and so nothing can fail."""
-        return self._clock.now() + (self._offset_seconds or 0.0)
+        offset = self._offset_seconds
+        if offset is None:
+            told = self._provider.clock_offset_seconds
+            offset = told if abs(told) <= PLAUSIBLE_OFFSET_SECONDS else 0.0
+        return self._clock.now() + offset
 
     def rentals(self, max_age_seconds: float = 0.0, name: str | None = None) -> list[Rental]:
         """Every rental of the scope, by precedence, as listed at most so long ago.

@@ -10,64 +10,64 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import Any
 
-from ..costs.courses import Bills, courses, month_of
+from ..costs.courses import Bills, Known, courses, month_of, month_usd
 from ..errors import MarketError, RequestRefused
 from ..mark import Mark
-from ..model import Charge, Offer, Rental, rate
+from ..model import Charge, rate
 from ..trail import Allowed
 from .account import SHARED_FOR_SECONDS, Account
-from .tried import NOTHING_BILLS
 
 
 class Budget:
-    """What may be spent in a calendar month of UTC, by a scope at all of its accounts."""
+    """What may be spent in a calendar month of UTC, by a scope at all of its accounts.
+
+    It lives for one call of a module.
+    """
 
     def __init__(self, usd: float, scope: str) -> None:
         self._usd, self._scope = usd, scope
         #: Those whose rentals count. Whoever makes one adds it.
         self.accounts: list[Account] = []
+        self._bills: Bills | None = None
 
-    def allows(self, offer: Offer, mark: Mark, now: float) -> Allowed:
-        """What refuses *offer* where it would cost too much, by the rows of the audit trail.
+    def allows(self, price_usd_per_hour: float | None, mark: Mark, now: float) -> Allowed:
+        """What refuses to let something run until its deadline, by the rows of the audit trail.
 
         The marketplaces are asked here, and not while others wait for the trail. Raises what they
         raise: who does not know what bills cannot keep a budget.
         """
-        rentals = [one for account in self.accounts for one in account.rentals(SHARED_FOR_SECONDS)]
-        bills = bills_of(self.accounts, month_of(now)[0])
+        known = known_at(self.accounts)
+        self._bills = self._bills or bills_of(self.accounts, month_of(now)[0])
+        bills, price = self._bills, price_usd_per_hour or 0.0
 
         def allowed(rows: list[dict[str, Any]]) -> None:
-            self._refuse(offer, mark, rows, rentals, bills, now)
+            self._refuse(price, mark, courses(rows, known, bills, self._scope, now), now)
 
         return allowed
 
-    def _refuse(
-        self,
-        offer: Offer,
-        mark: Mark,
-        rows: list[dict[str, Any]],
-        rentals: list[Rental],
-        bills: Bills,
-        now: float,
-    ) -> None:
-        begin, end = month_of(now)
-        known = courses(rows, rentals, bills, self._scope, now)
-        spent = sum(one.usd_within(begin, end, now) for one in known)
-        to_come = sum(one.still_to_come_usd(now, end) for one in known)
+    def _refuse(self, price: float, mark: Mark, known: list[Any], now: float) -> None:
+        end = month_of(now)[1]
+        spent, to_come = month_usd(known, now)
         until = min(mark.deadline, end) if mark.deadline else end
-        wanted = max(0.0, until - now) / 3600 * offer.price_usd_per_hour
+        wanted = max(0.0, until - now) / 3600 * price
         if spent + to_come + wanted <= self._usd:
             return
         month = f"{datetime.fromtimestamp(now, timezone.utc):%Y-%m}"
         raise RequestRefused(
-            f"{mark.name} may cost {wanted:.2f} dollars in {month} "
-            f"({rate(offer.price_usd_per_hour)}). Of the {self._usd:.2f} that scope {self._scope} "
-            f"may spend in it, {spent:.2f} are spent, and {to_come:.2f} will be by what is rented.",
+            f"{mark.name} may cost {wanted:.2f} dollars in {month} ({rate(price)}). Of the "
+            f"{self._usd:.2f} that scope {self._scope} may spend in it, {spent:.2f} are spent, and "
+            f"{to_come:.2f} will be by what is rented.",
             remedy="Raise monthly_budget_usd (inferops_monthly_budget_usd), give it a shorter life "
             "(rent_deadline_hours), or end what nobody needs: playbook inferops.gpu.costs tells "
             "what costs what.",
-            money=NOTHING_BILLS,
         )
+
+
+def known_at(accounts: Iterable[Account]) -> Known:
+    """What is rented at all of them now, whosever it is: people write into labels."""
+    asked = list(accounts)
+    listed = [one for account in asked for one in account.listed(SHARED_FOR_SECONDS)]
+    return Known(listed, frozenset(account.provider_name for account in asked))
 
 
 def bills_of(accounts: Iterable[Account], since: float) -> Bills:

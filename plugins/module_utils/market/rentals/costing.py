@@ -12,18 +12,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...common.private_files import write_private
+from ...common.private_files import holds, write_private
 from ..clock import Clock
-from ..costs.courses import Bills, Course, courses, month_of
+from ..costs.courses import Bills, Course, Known, courses, month_of, month_usd
 from ..costs.export import Part, days_csv, focus_csv, moment, parts_of
 from ..costs.sums import lines_of, summed
 from ..errors import MarketError, RequestRefused
 from ..failing import failure
-from ..model import Rental
+from ..lines import UNUSABLE
 from ..own import is_own
-from .account import SHARED_FOR_SECONDS
 from .asking import ask_all, together
-from .budget import bills_of
+from .budget import bills_of, known_at
 from .options import ACCOUNT_OPTIONS, accounts_of, make_lifecycle, make_provider, make_trail
 
 RENTAL_COSTS_OPTIONS: dict[str, Any] = {
@@ -32,7 +31,7 @@ RENTAL_COSTS_OPTIONS: dict[str, Any] = {
     "until": {"type": "str", "default": ""},
     "folder": {"type": "path"},
 }
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 #: Bills of before the period tell what its older rentals were billed.
 _BILLS_BEFORE_SECONDS = 31 * 86_400.0
 #: Bills are asked for no further back: a year has two hundred pages of them.
@@ -43,7 +42,7 @@ class _Seen(NamedTuple):
     """What is known of the scope: by the audit trail, and by the marketplaces that answered."""
 
     rows: list[dict[str, Any]]
-    rentals: list[Rental]
+    known: Known
     bills: Bills
     unasked: list[str]
     warnings: list[str]
@@ -52,7 +51,7 @@ class _Seen(NamedTuple):
 class _Answer(NamedTuple):
     """What one marketplace tells."""
 
-    rentals: list[Rental]
+    known: Known
     bills: Bills
     doubts: list[str]
 
@@ -66,12 +65,12 @@ def rental_costs(given: Mapping[str, Any], dry_run: bool = False) -> dict[str, A
     try:
         begin, end = _period(given["since"], given["until"], now)
         seen = _seen(given, begin, now)
-        known = courses(seen.rows, seen.rentals, seen.bills, given["scope"], now)
+        known = courses(seen.rows, seen.known, seen.bills, given["scope"], now)
         parts = parts_of(known, begin, end, now)
+        told, budget = summed(parts), _budget(given, known, now)
         files, changed = _written(given["folder"], parts, begin, dry_run)
     except (MarketError, ValueError) as error:
         return failure(error, "Nothing was changed.")
-    told, budget = summed(parts), _budget(given, known, now)
     period = f"{moment(begin)[:10]} to {moment(end - 1)[:10]} (UTC)"
     return {
         "changed": changed,
@@ -88,22 +87,31 @@ def rental_costs(given: Mapping[str, Any], dry_run: bool = False) -> dict[str, A
 
 def _seen(given: Mapping[str, Any], begin: float, now: float) -> _Seen:
     """What there is to know. Raises MarketError where nobody tells anything."""
+    if not given["scope"]:
+        raise RequestRefused(
+            "scope is not set, so no rental is known to be yours.",
+            remedy="Name the set of rentals that this fleet owns, such as prod.",
+            money="Nothing was changed.",
+        )
     rows = _rows(given)
     if is_own(given["provider"]):
-        return _Seen(rows, [], Bills(), [], [])
+        return _Seen(rows, Known(), Bills(), [], [])
     since = max(begin - _BILLS_BEFORE_SECONDS, now - _MOST_BILLS_SECONDS)
     told, failed = ask_all(accounts_of(given), lambda account: _at_one(account, since))
     if failed and not told and not rows:
         raise together([error for _account, error in failed])
     answers = [answer for _account, answer in told]
     unknown = [
-        f"What is rented and billed at {account['provider']} is unknown, so that the audit trail "
-        f"alone tells of it: {error}"
+        f"What is rented and billed at {account['provider']} is unknown, so the audit trail alone "
+        f"tells of it: {error}"
         for account, error in failed
     ]
     return _Seen(
         rows,
-        [rental for one in answers for rental in one.rentals],
+        Known(
+            [rental for one in answers for rental in one.known.rentals],
+            frozenset(name for one in answers for name in one.known.asked),
+        ),
         Bills(since, {key: it for one in answers for key, it in one.bills.charges.items()}),
         [account["provider"] for account, _error in failed],
         [*unknown, *(doubt for one in answers for doubt in one.doubts)],
@@ -113,16 +121,16 @@ def _seen(given: Mapping[str, Any], begin: float, now: float) -> _Seen:
 def _at_one(account: Mapping[str, Any], since: float) -> _Answer:
     clock = Clock.from_environment()
     listed = make_lifecycle(account, make_provider(account, clock), clock).account
-    rentals = listed.rentals(SHARED_FOR_SECONDS)
-    return _Answer(rentals, bills_of([listed], since), listed.doubts)
+    return _Answer(known_at([listed]), bills_of([listed], since), listed.doubts)
 
 
 def _rows(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
         return make_trail(given).rows()
-    except OSError as error:
+    except UNUSABLE as error:
+        why = getattr(error, "strerror", "") or error
         raise RequestRefused(
-            f"The audit trail at {given['audit_path']} cannot be read: {error.strerror or error}.",
+            f"The audit trail at {given['audit_path']} cannot be read: {why}.",
             remedy="See whose it is (audit_path, inferops_audit_path).",
             money="Nothing was changed.",
         ) from error
@@ -159,9 +167,7 @@ def _budget(given: Mapping[str, Any], known: list[Course], now: float) -> dict[s
     usd = given["monthly_budget_usd"]
     if not usd:
         return None
-    begin, end = month_of(now)
-    spent = sum(course.usd_within(begin, end, now) for course in known)
-    to_come = sum(course.still_to_come_usd(now, end) for course in known)
+    spent, to_come = month_usd(known, now)
     return {
         "usd": usd,
         "spent_usd": round(spent, 4),
@@ -186,15 +192,16 @@ def _written(
     if not folder:
         return [], False
     texts = {"costs.csv": days_csv(parts), "focus.csv": focus_csv(parts, begin)}
-    paths = {str(Path(folder).expanduser() / name): text for name, text in texts.items()}
-    if dry_run:
-        return list(paths), False
     try:
-        changed = [write_private(Path(path), text) for path, text in paths.items()]
-    except OSError as error:
+        paths = {Path(folder).expanduser() / name: text for name, text in texts.items()}
+        if dry_run:
+            return [], not all(holds(path, text) for path, text in paths.items())
+        changed = [write_private(path, text) for path, text in paths.items()]
+    except UNUSABLE as error:
+        why = getattr(error, "strerror", "") or error
         raise RequestRefused(
-            f"The tables in {folder} cannot be written: {error.strerror or error}.",
+            f"The tables in {folder} cannot be written: {why}.",
             remedy="Give another folder (folder, inferops_report_dir).",
             money="Nothing was changed.",
         ) from error
-    return list(paths), any(changed)
+    return [str(path) for path in paths], any(changed)

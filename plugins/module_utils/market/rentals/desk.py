@@ -347,6 +347,8 @@ class Desk:
         result, kept = self._keep(existing), existing[0]
         if not self._provider.can_stop or not self._stands_still(kept):
             return result
+        if kept.mark:
+            self._lifecycle.refuse_beyond_budget(kept.price_usd_per_hour, kept.mark)
         running = replace(kept, status=RUNNING, status_text="running")
         with telling_start(as_started(kept)):
             started = running if self._dry_run else self._start(kept)
@@ -459,7 +461,7 @@ class Desk:
         self._registry()
         if self._dry_run:
             self._refuse_without_means()
-            self._lifecycle.refuse_beyond_budget(ranked[0].offer, mark)
+            self._refuse_beyond_budget(ranked[0].offer.price_usd_per_hour, mark)
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
@@ -475,6 +477,13 @@ class Desk:
     def _refuse_without_means(self) -> None:
         try:
             self._means.check()
+        except MarketError as error:
+            error.money = NOTHING_BILLS
+            raise
+
+    def _refuse_beyond_budget(self, price_usd_per_hour: float | None, mark: Mark) -> None:
+        try:
+            self._lifecycle.refuse_beyond_budget(price_usd_per_hour, mark)
         except MarketError as error:
             error.money = NOTHING_BILLS
             raise

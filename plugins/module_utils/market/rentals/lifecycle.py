@@ -123,10 +123,11 @@ class Lifecycle:
 
     # Rent.
 
-    def refuse_beyond_budget(self, offer: Offer, mark: Mark) -> None:
-        """Raise RequestRefused where *offer* must not be rented for what it may cost."""
+    def refuse_beyond_budget(self, price_usd_per_hour: float | None, mark: Mark) -> None:
+        """Raise RequestRefused where something must not run until the deadline of *mark*."""
         if self._budget:
-            self._budget.allows(offer, mark, self.account.now())(self._trail.known_rows())
+            allowed = self._budget.allows(price_usd_per_hour, mark, self.account.now())
+            allowed(self._trail.known_rows())
 
     def rent(
         self,
@@ -215,13 +216,14 @@ class Lifecycle:
                     f"{_LISTING_LAG_SECONDS:.0f} s.",
                     money=f"One may still appear and bill {_rate(offer)}. Nothing else was rented.",
                 ) from error
-            if rental is not None:
-                self._trail.changed(RENTED, rental, self.account.about_now())
-                if rental.status not in DEAD:
-                    return rental.id
+            if rental is not None and rental.status not in DEAD:
+                return rental.id
             # It exists, but nobody can use it: a stopped rental bills its disk.
             if rental is None:
                 self._refuse_another_s(error.rental_id or "", order.mark, offer)
+                self._rented_as(error.rental_id or "", order.mark, offer)
+            else:
+                self._trail.changed(RENTED, rental, self.account.about_now())
             self._end_own(rental.id if rental else error.rental_id or "", offer)
             price = rental.price_usd_per_hour if rental else offer.price_usd_per_hour
             raise _Unwanted("unusable", error.cause, price) from error
@@ -229,19 +231,17 @@ class Lifecycle:
             self.account.forget()
 
     def _sent(self, offer: Offer, order: Order) -> str:
-        """The id of what one rental request has rented, on the trail before and after it."""
-        now = self.account.about_now
-        allowed = self._budget.allows(offer, order.mark, now()) if self._budget else None
-        self._trail.requested(offer, order, now(), allowed)
+        """The id of what one rental request has rented; the trail knows of the request first."""
+        now, price = self.account.about_now, offer.price_usd_per_hour
+        allowed = self._budget.allows(price, order.mark, now()) if self._budget else None
+        self._trail.requested(offer, order.mark, now(), allowed)
         try:
-            rental_id = self._provider.rent(offer, order)
+            return self._provider.rent(offer, order)
         except UnclearCreate:
             raise
         except MarketError:
-            self._trail.answered(REFUSED, offer, order, now())
+            self._trail.answered(REFUSED, offer, order.mark, now())
             raise
-        self._trail.answered(RENTED, offer, order, now(), rental_id)
-        return rental_id
 
     def _confirmed(self, mark: Mark, rental_id: str, offer: Offer, limits: Limits) -> Rental:
         """What was created, as listed. Of several with the same name the oldest living one wins."""
@@ -261,15 +261,17 @@ class Lifecycle:
             if own is None:
                 continue
             winner = listed[0]
+            if winner.id == own.id and limits.need_price and own.price_usd_per_hour is None:
+                last = "its price is not shown"
+                continue
+            self._trail.changed(RENTED, own, self.account.about_now())
             if winner.id != own.id:
                 self._notify(f"rental {winner.id} counts under this name: releasing {own.id}")
                 self._end_own(own.id, offer)
-            elif limits.need_price and own.price_usd_per_hour is None:
-                last = "its price is not shown"
-                continue
             return winner
         # What no listing shows cannot be kept: its absence could never be proven.
         self._refuse_another_s(rental_id, mark, offer)
+        self._rented_as(rental_id, mark, offer)
         self._notify(f"rental {rental_id} was created but {last}: releasing it")
         self._end_own(rental_id, offer)
         raise _Unwanted(
@@ -278,6 +280,10 @@ class Lifecycle:
             f"{_LISTING_LAG_SECONDS:.0f} s: {last.rstrip('.')}. It was released and proven gone.",
             offer.price_usd_per_hour,
         )
+
+    def _rented_as(self, rental_id: str, mark: Mark, offer: Offer) -> None:
+        """Put what no listing shows on the trail, by what its request has said."""
+        self._trail.answered(RENTED, offer, mark, self.account.about_now(), rental_id)
 
     def _within(self, limits: Limits, rental: Rental, offer: Offer, order: Order) -> Rental:
         """*rental* as it was asked for, within its limits at the price charged, or no rental."""

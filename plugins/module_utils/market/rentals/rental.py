@@ -26,6 +26,13 @@ _STAKES = {
 }
 
 
+#: What a budget lacks without a trail.
+UNKNOWN_TO_EACH_OTHER = (
+    "monthly_budget_usd is set without audit_path (inferops_audit_path): hosts that rent at once "
+    "do not count each other, and what has ended counts where bills name it alone."
+)
+
+
 def rental(
     given: Mapping[str, Any],
     dry_run: bool,
@@ -47,6 +54,8 @@ def rental(
         if is_short(given_secret(given)):
             warnings.append(SHORT_WARNING)
         desks, budget = [], make_budget(given)
+        if budget and not given["audit_path"]:
+            warnings.append(UNKNOWN_TO_EACH_OTHER)
         for account in accounts_of(given):
             provider = make_provider(account)
             stakes += f" See {provider.console_url}"
