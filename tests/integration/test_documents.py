@@ -52,6 +52,7 @@ def commands() -> list[tuple[str, ...]]:
 COMMANDS = commands()
 FLEET = next(block for block in blocks("yaml") if block.startswith("gpu_hosts:"))
 RENTALS = next(block for block in blocks("yaml") if block.startswith("# fleet.rentals.yml"))
+KEYS = next(block for block in blocks("yaml") if block.startswith("# keys.yml"))
 PLAYS = [block for block in blocks("yaml") if block.startswith("- name:")]
 
 #: What says that a command has done its job where nothing is rented yet.
@@ -86,6 +87,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "ansible.cfg").write_text(blocks("ini")[0])
     (tmp_path / "hosts.yml").write_text(FLEET)
     (tmp_path / "fleet.rentals.yml").write_text(RENTALS)
+    (tmp_path / "keys.yml").write_text(KEYS)
     return tmp_path
 
 
