@@ -33,7 +33,7 @@ options:
   audit_path:
     description:
       - A file on the controller that gets one JSON object a line for everything that was asked for,
-        rented, repriced, extended, stopped, started or released here, with who did it.
+        rented, extended, stopped, started or released here, with who did it.
       - It guards nothing. Where it cannot be written there is a warning, and the work goes on.
     type: path
   operator:

@@ -19,14 +19,14 @@ from .lines import UNUSABLE, Lines
 from .mark import Mark
 from .model import Offer, Rental
 
-#: A rental request is about to be sent, was refused, or has an answer with the rental's id. One
-#: without an answer may have been carried out.
+#: A rental request is about to be sent, at its offer's price; it was refused; or it has rented
+#: something, at the price that is charged. One without an answer may have been carried out.
 REQUESTED, REFUSED, RENTED = "requested", "refused", "rented"
-#: It is charged otherwise than its offer said; its deadline moved; it stands still, or runs again.
-REPRICED, MOVED, STOPPED, STARTED = "repriced", "moved", "stopped", "started"
+#: Its deadline moved; it stands still, or runs again.
+MOVED, STOPPED, STARTED = "moved", "stopped", "started"
 #: It was released, and proven gone.
 RELEASED = "released"
-EVENTS = (REQUESTED, REFUSED, RENTED, REPRICED, MOVED, STOPPED, STARTED, RELEASED)
+EVENTS = (REQUESTED, REFUSED, RENTED, MOVED, STOPPED, STARTED, RELEASED)
 
 #: Lines are about 400 bytes: what was done to some twenty thousand rentals.
 _MOST_BYTES = 32 * 1024**2

@@ -106,8 +106,8 @@ MUTATIONS = (
         "failed-attempt-at-the-price-of-its-offer",
         "what was charged above its offer is told at the offer's price",
         LIFECYCLE,
-        "            self._trail.changed(REPRICED, rental, self.account.about_now())\n",
-        "            pass\n",
+        "self._trail.changed(RENTED, own, self.account.about_now())",
+        "self._rented_as(own.id, mark, offer)",
         (f"{COSTS}::test_what_was_charged_above_its_offer_costs_that",),
     ),
     Mutation(

@@ -40,8 +40,8 @@ MUTATIONS = (
         "cheaper-rental-keeps-the-wish-of-its-offer",
         "the next deploy gives back what was spent, or undoes an extension",
         f"{MARKET}/rentals/lifecycle.py",
-        "abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD",
-        "price <= offer.price_usd_per_hour + _SAME_PRICE_USD",
+        "same = abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD",
+        "same = price <= offer.price_usd_per_hour + _SAME_PRICE_USD",
         (f"{LIMITED}::test_a_cheaper_rental_keeps_its_deadline_through_later_deploys",),
     ),
     Mutation(

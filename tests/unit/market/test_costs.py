@@ -345,12 +345,6 @@ def test_a_disk_alone_counts_while_a_rental_stands_still() -> None:
     assert known(rows)[0].estimated_usd == pytest.approx(10 + 0.5 + 4)
 
 
-def test_a_price_that_turned_out_otherwise_counts_from_the_beginning() -> None:
-    rows = [row("rented", 4), row("repriced", 3.9, price_usd_per_hour=2.0)]
-    rows.append(row("released", 2, price_usd_per_hour=None))
-    assert known(rows)[0].estimated_usd == pytest.approx(4)
-
-
 def test_a_refused_request_counts_for_nothing() -> None:
     sent = row("requested", 0.1, rental="")
     (waiting,) = known([sent])

@@ -25,7 +25,7 @@ from ..model import DEAD, RUNNING, STOPPED, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
-from ..trail import MOVED, REFUSED, RENTED, REPRICED, STARTED, Trail
+from ..trail import MOVED, REFUSED, RENTED, STARTED, Trail
 from ..trail import STOPPED as STOOD
 from .account import Account, readable
 from .budget import Budget
@@ -287,18 +287,16 @@ class Lifecycle:
 
     def _within(self, limits: Limits, rental: Rental, offer: Offer, order: Order) -> Rental:
         """*rental* as it was asked for, within its limits at the price charged, or no rental."""
-        price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
-        same = price is None or abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD
-        if not same:
-            self._trail.changed(REPRICED, rental, self.account.about_now())
         if rental.is_interruptible:
             raise self._taken_back(rental)
+        price, most = rental.price_usd_per_hour, limits.max_price_usd_per_hour
         if price is None:
             # Without a limit that needs it, _confirmed does not wait for it.
             return rental
         if most is not None and price > most + _SAME_PRICE_USD:
             raise self._too_dear(rental, offer, f"more than the maximum of {most:.4f}")
         mark, lifetime = order.mark, limits.lifetime
+        same = abs(price - offer.price_usd_per_hour) <= _SAME_PRICE_USD
         if lifetime is None or not mark.deadline or same:
             return rental
         # A lower price gives no longer life. It only makes the wish that a later deploy compares
