@@ -37,6 +37,14 @@ MUTATIONS = (
         (f"{LIMITED}::test_a_dearer_rental_ends_sooner_so_that_its_budget_holds",),
     ),
     Mutation(
+        "dearer-rental-downloads-for-nothing",
+        "a budget is overdrawn by the downloads of a rental that is charged above its offer",
+        f"{MARKET}/rentals/lifecycle.py",
+        "left = lifetime.less(limits.traffic_usd(offer)).seconds_left(price)",
+        "left = lifetime.seconds_left(price)",
+        (f"{LIMITED}::test_the_budget_of_a_dearer_rental_pays_for_its_downloads_as_well",),
+    ),
+    Mutation(
         "cheaper-rental-keeps-the-wish-of-its-offer",
         "the next deploy gives back what was spent, or undoes an extension",
         f"{MARKET}/rentals/lifecycle.py",

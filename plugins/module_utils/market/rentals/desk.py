@@ -17,6 +17,7 @@ from ..mark import Mark, check_length, check_nonce, draw_nonce
 from ..model import (
     RUNNING,
     STOPPED,
+    HostImage,
     Offer,
     Order,
     RegistryLogin,
@@ -550,7 +551,13 @@ class Desk:
     ) -> Rented:
         """What the lifecycle rents. A failure after which a rental may exist brings its nonce."""
         options = self._options
-        limits = Limits(max_attempts, options["max_price_usd_per_hour"], self._lifetime())
+        images = {one.offer.id: one.image for one in ranked}
+        limits = Limits(
+            max_attempts,
+            options["max_price_usd_per_hour"],
+            self._lifetime(),
+            lambda offer: self._traffic_usd(offer, images.get(offer.id)),
+        )
         try:
             return self._lifecycle.rent(ranked, order_for, limits)
         except UnclearCreate as error:
@@ -577,14 +584,16 @@ class Desk:
         """A mark with the deadline that this offer's price allows; without a nonce a fresh one."""
         offer, lifetime = chosen.offer, self._lifetime()
         seconds = lifetime.seconds(offer.price_usd_per_hour)
-        usage = make_usage(self._options).with_image(chosen.image)
-        lifetime = lifetime.less(traffic_usd(offer, usage))
+        lifetime = lifetime.less(self._traffic_usd(offer, chosen.image))
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
         seal = self._provider.seal
         check_length(scope, name, self._provider.label_length, bool(seal))
         return seal.put_on(Mark.new(scope, name, deadline, seconds, now, nonce=nonce))
+
+    def _traffic_usd(self, offer: Offer, image: HostImage | None) -> float:
+        return traffic_usd(offer, make_usage(self._options).with_image(image))
 
     def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
         at = mark.deadline if mark else 0

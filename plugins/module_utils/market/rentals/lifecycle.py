@@ -53,11 +53,15 @@ _LEAST_NOTICE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds :meth:`Lifecycle.rent`: the requests that are sent, and the price charged."""
+    """What bounds :meth:`Lifecycle.rent`: the requests that are sent, and the price charged.
+
+    ``traffic_usd`` tells what an offer's downloads cost, which the budget of a lifetime pays too.
+    """
 
     max_attempts: int = 5
     max_price_usd_per_hour: float | None = None
     lifetime: Lifetime | None = None
+    traffic_usd: Callable[[Offer], float] = lambda offer: 0.0
 
     @property
     def need_price(self) -> bool:
@@ -302,7 +306,8 @@ class Lifecycle:
         # A lower price gives no longer life. It only makes the wish that a later deploy compares
         # with: one that was made from the offer's price would look changed.
         seconds = lifetime.seconds(price)
-        deadline = min(order.created_at + lifetime.seconds_left(price), mark.deadline)
+        left = lifetime.less(limits.traffic_usd(offer)).seconds_left(price)
+        deadline = min(order.created_at + left, mark.deadline)
         if (deadline, seconds) == (mark.deadline, mark.lifetime_seconds):
             return rental
         self._notify(f"rental {rental.id} is not charged what its offer said: changing its mark")
