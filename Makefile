@@ -7,7 +7,7 @@ CHECK = $(BIN)/python -m tests.tools.check
 
 .DEFAULT_GOAL := help
 .PHONY: help setup image demo demo-down test lint sanity unit integration long molecule \
-	attack diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
+	attack costs diagnosis fit engines conformance fidelity markets crashpoints races faults mutants ranking searching bench \
 	report-drill screenshots monitoring server-drill awx rulebook stack-matrix compatibility vllm-options recipes docs awx-config \
 	format lock build clean
 
@@ -94,6 +94,10 @@ attack: $(READY) ## Hostile hosts, markets, names, files, terminals: none may ge
 
 ranking: $(READY) ## Dollars burned where 65 % of offers fail, and regret in hindsight, against cheapest first
 	@$(BIN)/python -m tests.benchmarks.ranking $(DRILL_SEED)
+
+# Installs focus-validator once.
+costs: $(READY) ## What rentals are said to cost, against every simulated marketplace's books, and as FOCUS
+	@PYTHONPATH=collections $(BIN)/python -m tests.costs
 
 searching: $(READY) ## A search of every marketplace at once, against the slowest of them alone
 	@PYTHONPATH=collections $(BIN)/python -m tests.benchmarks.searching

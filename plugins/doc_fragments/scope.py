@@ -30,4 +30,27 @@ options:
       - Without it, the environment variable E(INFEROPS_SCOPE_SECRET) is read, and then the
         account's API key is used for host keys. Set one where API keys change.
     type: str
+  audit_path:
+    description:
+      - A file on the controller that gets one JSON object a line for everything that was asked for,
+        rented, extended, stopped, started or released here, with who did it.
+      - It guards nothing. Where it cannot be written there is a warning, and the work goes on.
+    type: path
+  operator:
+    description: Who acts, for the audit trail. Without it, the user of the controller.
+    type: str
+  job:
+    description: What the costs are for, such as a job of AWX, for the audit trail.
+    type: str
+  monthly_budget_usd:
+    description:
+      - What the scope may spend in a calendar month of UTC, in dollars. With V(0) nothing bounds
+        it.
+      - A rental request is not sent where what was spent in this month, what is rented now until
+        its deadline or the end of the month, and the new one until its own come to more. An
+        extension is not refused, but counts.
+      - What has ended is known by the audit trail, and by bills with labels, where a marketplace
+        has them.
+    type: float
+    default: 0
 """

@@ -60,8 +60,8 @@ class LookupModule(LookupBase):
         if "accounts" in account:
             # As text it is JSON, which no module's list of dictionaries reads.
             account["accounts"], _complaint = coerce("inferops_accounts", account["accounts"])
-        if "controller_dir" in account:
-            # Ansible starts modules in the folder of the playbook; people mean the one they are in.
-            own = os.path.expanduser(str(account["controller_dir"]))
-            account["controller_dir"] = os.path.realpath(own)
+        for path in ("controller_dir", "audit_path"):
+            if account.get(path):
+                # Ansible starts modules in the playbook's folder; people mean the one they are in.
+                account[path] = os.path.realpath(os.path.expanduser(str(account[path])))
         return [account]

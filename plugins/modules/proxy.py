@@ -32,10 +32,12 @@ options:
       - V(redirected) makes a proxy that is there lead to O(servers), of which it knows the names,
         at the ports that they have now. All else of it stays, its keys too. Where none is there
         nothing is done.
+      - V(rekeyed) makes a proxy that runs know O(keys) and O(metrics_keys), and no others unless
+        O(keep_keys) says so. All else of it stays, and no request fails. It fails where none runs.
       - V(provided) changes nothing. It fails unless there is an HAProxy on the host that can be
         used, so that nobody waits for an engine before that is found out.
     type: str
-    choices: [present, absent, redirected, provided]
+    choices: [present, absent, redirected, rekeyed, provided]
     default: present
   home:
     description: Folder of this collection on the host.
@@ -105,7 +107,7 @@ options:
   keys:
     description:
       - The keys of clients, each by the name of its user or team, which the log shows. At
-        least one is needed for O(state=present).
+        least one is needed for O(state=present) and O(state=rekeyed).
       - The host is sent their SHA-256 alone, which is made on the controller. A key that a client
         uses passes the proxy, and with it the memory of the host.
     type: dict
@@ -116,6 +118,12 @@ options:
         No other key opens it.
     type: dict
     default: {}
+  keep_keys:
+    description:
+      - With O(state=rekeyed), whether the keys that are in stay in beside the new ones, until those
+        who have them have others.
+    type: bool
+    default: false
   routes:
     description: Routes that are open beside those of inference.
     type: list
@@ -224,6 +232,15 @@ EXAMPLES = r"""
     metrics_keys:
       prometheus: "{{ vault_key_of_prometheus }}"
 
+- name: Let a new key of Alice in beside the one that she has
+  inferops.gpu.proxy:
+    name: main
+    state: rekeyed
+    keep_keys: true
+    keys:
+      alice: "{{ vault_next_key_of_alice }}"
+      team-search: "{{ vault_key_of_search }}"
+
 - name: Take it away
   inferops.gpu.proxy:
     name: main
@@ -286,9 +303,14 @@ done:
   sample: reloaded
 version:
   description: The version of HAProxy, null where check mode finds none yet.
-  returned: unless O(state=absent)
+  returned: with O(state=present), O(state=redirected) and O(state=provided)
   type: str
   sample: 2.6.12-1+deb12u4
+keys_count:
+  description: How many keys of clients and for metrics it knows now, or would in check mode.
+  returned: when O(state=rekeyed)
+  type: int
+  sample: 3
 processes_left:
   description: Processes that survived SIGKILL or may not be signalled, each with pid and command.
   returned: when O(state=absent)
@@ -391,7 +413,7 @@ class Run(Tending):
     def present(self) -> NoReturn:
         try:
             executable, version = self.haproxy()
-            secrets = self.secrets()
+            secrets = self.secrets(self.params["server_key"] or None)
             supervisor = self.choose_supervisor()
             with self.alone():
                 spec = self.spec(executable, supervisor.name)
@@ -421,6 +443,28 @@ class Run(Tending):
             self.fail(str(error))
         diff = {"before": self.shown(known), "after": self.shown(spec, secrets)}
         self.exit(done, diff, proxy=self.now(), version=version)
+
+    def rekeyed(self) -> NoReturn:
+        """Whoever changes keys may know nothing else that was asked of the proxy."""
+        try:
+            with self.alone():
+                spec, kept = self.proxy.spec(), lifecycle.kept(self.proxy)
+                seen = self.look()
+                if spec is None or seen.phase != "running":
+                    self.fail(
+                        f"Proxy {self.proxy.name!r} is {seen.phase}, and its keys change while it "
+                        "runs alone: deploy it first."
+                    )
+                asked = self.secrets(kept.upstream)
+                known = kept.clients if self.params["keep_keys"] else {}
+                wanted = lifecycle.Secrets({**known, **asked.clients}, kept.upstream)
+                done = NOTHING if lifecycle.knows(self.proxy, wanted) else KEYS
+                diff = {"before": self.shown(spec, kept), "after": self.shown(spec, wanted)}
+                if done == KEYS and not self.module.check_mode:
+                    lifecycle.rotate(self.proxy, wanted)
+        except lifecycle.Refused as error:
+            self.fail(str(error))
+        self.exit(done, diff, proxy=self.now(), keys_count=len(wanted.clients))
 
     def leading_elsewhere(self, known: Spec) -> Spec:
         """The same proxy before engines that have other ports now."""
@@ -579,12 +623,11 @@ class Run(Tending):
                 "private key. Set its mode to 0600."
             )
 
-    def secrets(self) -> lifecycle.Secrets:
-        """Of clients' keys no more than their SHA-256 comes here."""
+    def secrets(self, upstream: str | None) -> lifecycle.Secrets:
+        """Of clients' keys no more than their SHA-256 comes here; *upstream* is its own one."""
         clients, metrics = self.params["keys"], self.params["metrics_keys"]
         if not clients:
             self.fail("keys: give at least one, or nobody gets in.")
-        upstream = self.params["server_key"] or None
         try:
             hashed = proxy_keys.by_digest(clients, metrics)
             if upstream is not None:
@@ -645,7 +688,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "state": {
                 "type": "str",
-                "choices": ["present", "absent", "redirected", "provided"],
+                "choices": ["present", "absent", "redirected", "rekeyed", "provided"],
                 "default": "present",
             },
             "home": {"type": "path", "default": "~/.inferops"},
@@ -674,6 +717,7 @@ def main() -> None:
             "server_key": {"type": "str", "no_log": True},
             "keys": {"type": "dict", "no_log": True, "default": {}},
             "metrics_keys": {"type": "dict", "no_log": True, "default": {}},
+            "keep_keys": {"type": "bool", "default": False, "no_log": False},
             "routes": {
                 "type": "list",
                 "elements": "dict",
@@ -706,6 +750,8 @@ def main() -> None:
         run.present()
     if module.params["state"] == "redirected":
         run.redirected()
+    if module.params["state"] == "rekeyed":
+        run.rekeyed()
     if module.params["state"] == "provided":
         run.provided()
     run.absent()

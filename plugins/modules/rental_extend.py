@@ -160,7 +160,7 @@ def where_it_is(
 
     def look(account: dict[str, Any]) -> tuple[Provider, Lifecycle, list[Rental]]:
         provider = make_provider(account, clock)
-        lifecycle = make_lifecycle(account, provider, clock)
+        lifecycle = make_lifecycle(account, provider, clock, warn=warn)
         # One list may be behind: that nothing bills is said of what was proven.
         found = lifecycle.account.find(name) or lifecycle.account.prove_none(name)
         return provider, lifecycle, found

@@ -251,7 +251,7 @@ def read(
     module: AnsibleModule, provider: Provider, account: Mapping[str, Any], clock: Clock
 ) -> Read:
     """The complete listing of one provider, which tells its time as well."""
-    lifecycle = make_lifecycle(account, provider, clock, notify=module.log)
+    lifecycle = make_lifecycle(account, provider, clock, module.log, module.warn)
     return Read(lifecycle, *lifecycle.account.everything())
 
 

@@ -18,6 +18,7 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
     ACCOUNT_OPTIONS,
+    SPENDING_OPTIONS,
 )
 from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as known
 
@@ -26,7 +27,9 @@ NAME = "inferops_name"
 _FOR_ALL = ("inferops_group", "inferops_hosts")
 #: Whom the marketplace is asked for, and as whom. What the controller keeps is its own business.
 _ACCOUNT = tuple(
-    f"{known.SHARED}{option}" for option in ACCOUNT_OPTIONS if option != "controller_dir"
+    f"{known.SHARED}{option}"
+    for option in ACCOUNT_OPTIONS
+    if option not in ("controller_dir", *SPENDING_OPTIONS)
 )
 #: What inventory plugin rentals says of a host, which nobody need have wished for.
 _FOUND = "inferops_rental"

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import yaml
 
 from tests.simulator.daemon import RIG
+from tests.tools.pythons import find_or_install_python
 
 HERE = Path(__file__).parent
 WITNESSES = RIG / "witness"
@@ -33,6 +34,8 @@ class Environment:
     packages: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
     published_before: str = ""
+    #: Of the Python that it needs; without any, the one that runs this.
+    python_minors: tuple[int, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -48,7 +51,9 @@ class Environment:
             return
         python = str(self.folder / "bin" / "python")
         install = ["pip", "install", "--python", python, "--exclude-newer", self.published_before]
-        steps = [["venv", "--clear", str(self.folder)], [*install, *self.packages]]
+        kind = find_or_install_python(self.python_minors) if self.python_minors else sys.executable
+        venv = ["venv", "--clear", "--python", str(kind), str(self.folder)]
+        steps = [venv, [*install, *self.packages]]
         if self.alone:
             steps.append([*install, "--no-deps", *self.alone])
         for step in steps:

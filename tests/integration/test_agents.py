@@ -164,6 +164,8 @@ def test_a_client_that_cannot_ask_may_only_read(
 ) -> None:
     agent = Agent(tmp_path, market.url, mode, "20")
     try:
+        costs = agent.call("costs")
+        assert costs["content"]["costs"]["cost_usd"] == 0, costs["text"]
         plan = agent.planned()
         refused = agent.call("deploy", plan_id=plan["plan_id"])
         assert refused["error"]

@@ -52,6 +52,7 @@ def commands() -> list[tuple[str, ...]]:
 COMMANDS = commands()
 FLEET = next(block for block in blocks("yaml") if block.startswith("gpu_hosts:"))
 RENTALS = next(block for block in blocks("yaml") if block.startswith("# fleet.rentals.yml"))
+KEYS = next(block for block in blocks("yaml") if block.startswith("# keys.yml"))
 PLAYS = [block for block in blocks("yaml") if block.startswith("- name:")]
 
 #: What says that a command has done its job where nothing is rented yet.
@@ -61,11 +62,13 @@ SAID = {
     "inferops.gpu.teardown": "Nothing is rented",
     "inferops.gpu.stop": "Nothing is rented",
     "inferops.gpu.status": "Scope prod: 0 rentals",
+    "inferops.gpu.costs": "0.0000 dollars for no rental",
     "inferops.gpu.monitoring": "Watched: no server",
     "inferops.gpu.reap": "counts",
     "inferops.gpu.extend": "Nothing is rented under the name gpu-1",
     "inferops.gpu.recover": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.benchmark": "Nothing that can be reached is rented under the name gpu-1",
+    "inferops.gpu.keys": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.mend": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.prove": "Nothing that can be reached is rented under the name gpu-1",
     "inferops.gpu.support_bundle": ".tar.gz; read its summary.md first",
@@ -74,7 +77,7 @@ SAID = {
 }
 #: Those that need a rental fail without one.
 NEED_A_RENTAL = tuple(
-    f"inferops.gpu.{name}" for name in ("benchmark", "extend", "mend", "prove", "recover")
+    f"inferops.gpu.{name}" for name in ("benchmark", "extend", "keys", "mend", "prove", "recover")
 )
 
 
@@ -84,6 +87,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "ansible.cfg").write_text(blocks("ini")[0])
     (tmp_path / "hosts.yml").write_text(FLEET)
     (tmp_path / "fleet.rentals.yml").write_text(RENTALS)
+    (tmp_path / "keys.yml").write_text(KEYS)
     return tmp_path
 
 

@@ -254,6 +254,9 @@ def create(api: Api, request: Request, traits: Traits) -> Reply:
                 error_type="provision_failed",
                 retry_suggested=True,
             ) from None
+        # The disk is part of the session's price.
+        price = wish["price_per_hour"] * traits.price_factor
+        rental.offer |= {"dph_base": price, "storage_cost": 0.0}
         api.end_when_due(rental)
         session = {**session_row(rental), "status": "provisioning"}
         return json_reply({"session": session, "ssh_private_key": SERVICE_KEY}, 201)

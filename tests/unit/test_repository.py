@@ -60,6 +60,7 @@ PUBLIC = {
         "offer_info",
         "proxy",
         "rental",
+        "rental_costs",
         "rental_extend",
         "rental_info",
         "rental_ready",
@@ -233,8 +234,11 @@ def test_a_fact_that_several_roles_share_has_one_name() -> None:
         for name, value in defaults_of(role).items()
         if re.fullmatch(r"\{\{ \w+( \| default\(.*\))? \}\}", str(value))
     }
-    # What may differ from it, but seldom does.
-    assert aliases == {"inferops_name", "inferops_model_home", "inferops_served_model_name"}
+    # What may differ from it, but seldom does, and what AWX tells.
+    assert aliases == {
+        *("inferops_name", "inferops_model_home", "inferops_served_model_name"),
+        *("inferops_operator", "inferops_job"),
+    }
     for role in ROLES:
         needed = [] if role.name == "inferops" else [{"role": "inferops.gpu.inferops"}]
         assert load(role / "meta" / "main.yml")["dependencies"] == needed
@@ -245,7 +249,7 @@ def test_the_variables_of_a_role_carry_its_name(role: Path) -> None:
     """What is shared by all belongs to role inferops, and so does what single playbooks go by."""
     own = (f"{role.name}_",)
     if role.name == "inferops":
-        own += ("extend_", "mend_", "status_")
+        own += ("costs_", "extend_", "keys_", "mend_", "status_")
     assert not {name for name in options_of(role) if not name.startswith(own)}
 
 

@@ -122,6 +122,21 @@ async def status(context: Context[Office]) -> dict[str, Any]:
     }
 
 
+Day = Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$", description="Such as 2026-11-01.")]
+
+
+@mcp.tool(annotations=READS)
+async def costs(context: Context[Office], since: Day = "", until: Day = "") -> dict[str, Any]:
+    """What rentals have cost, failed attempts included, and what is left of a monthly budget.
+
+    From one day to another, of UTC; this month until today by default.
+    """
+    played = await _office(context).play(
+        "costs", most_seconds=READ_SECONDS, costs_since=since, costs_until=until
+    )
+    return {"costs": played.artifacts.get("gpu_costs", {}), "text": played.text}
+
+
 @mcp.tool(annotations=READS)
 async def diagnose(context: Context[Office], hosts: Names) -> dict[str, Any]:
     """Why a server does not serve, and what would help. Changes nothing."""

@@ -343,10 +343,14 @@ class RentalLog:
 
 @dataclass(frozen=True)
 class Charge:
-    """What a rental has cost, by its provider's bills. ``label`` is what it shows there, if any."""
+    """What a rental has cost, by its provider's bills. ``label`` is what it shows there, if any.
+
+    One that ``has_ended`` was billed for the last time so long ago that it bills no more.
+    """
 
     label: str | None
     usd: float
+    has_ended: bool = False
 
 
 def billing_since(started_at: float | None, created_at: float | None) -> float:

@@ -479,8 +479,8 @@ MUTATIONS = (
         "answer-ends-what-it-names",
         "a wrong id in the answer to a rental request releases a colleague's rental",
         f"{MARKET}/rentals/lifecycle.py",
-        "        self._refuse_another_s(rental_id, mark, offer)\n        self._notify(",
-        "        self._notify(",
+        "        self._refuse_another_s(rental_id, mark, offer)\n        self._rented_as(",
+        "        self._rented_as(",
         (
             f"{RENTALS}::test_an_answer_that_names_another_s_rental_where_none_was_made_ends_nobody_s",
         ),

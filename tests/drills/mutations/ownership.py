@@ -50,7 +50,7 @@ MUTATIONS = (
         "odd-label-of-nobody-is-not-said",
         "what may be ours and bill is left alone without a word",
         f"{MARKET}/rentals/account.py",
-        "            self._doubt(odd_labels_warning(unknown))\n",
+        "            self.doubt(odd_labels_warning(unknown))\n",
         "            pass\n",
         (f"{ODD_LABELS}::test_what_nobody_can_tell_is_somebody_elses_and_said",),
         least_red=2,

@@ -21,8 +21,8 @@ MUTATIONS = (
         "no-price-is-cheap",
         "a rental whose row comes before its price passes every maximum",
         f"{MARKET}/rentals/lifecycle.py",
-        "elif limits.need_price and own.price_usd_per_hour is None:",
-        "elif False:",
+        "if winner.id == own.id and limits.need_price and own.price_usd_per_hour is None:",
+        "if False:",
         (
             f"{LIMITED}::test_a_price_that_the_first_rows_do_not_show_is_waited_for",
             f"{LIMITED}::test_a_rental_that_never_shows_its_price_is_not_kept_within_a_limit",
@@ -35,6 +35,14 @@ MUTATIONS = (
         "if (deadline, seconds) == (mark.deadline, mark.lifetime_seconds):",
         "if True:",
         (f"{LIMITED}::test_a_dearer_rental_ends_sooner_so_that_its_budget_holds",),
+    ),
+    Mutation(
+        "dearer-rental-downloads-for-nothing",
+        "a budget is overdrawn by the downloads of a rental that is charged above its offer",
+        f"{MARKET}/rentals/lifecycle.py",
+        "left = lifetime.less(limits.traffic_usd(offer)).seconds_left(price)",
+        "left = lifetime.seconds_left(price)",
+        (f"{LIMITED}::test_the_budget_of_a_dearer_rental_pays_for_its_downloads_as_well",),
     ),
     Mutation(
         "cheaper-rental-keeps-the-wish-of-its-offer",

@@ -19,6 +19,7 @@ DOORS = "plugins/module_utils/endpoint/doors.py"
 CLOSED = "tests/unit/plugins/test_closed_doors.py"
 RUNPOD = "tests/unit/simulator/test_runpod_contract.py"
 EXPOSURE = "tests/unit/host/test_host_exposure.py"
+MODULE = "tests/unit/host/test_proxy_module.py"
 DEPLOY = "tests/unit/plugins/test_proxied_deploy.py"
 SERVER = "tests/unit/host/test_proxied_server.py"
 CHANGED = (
@@ -610,6 +611,41 @@ MUTATIONS = (
         (
             f"{DEPLOY}"
             "::test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_now",
+        ),
+    ),
+    Mutation(
+        "new-keys-lock-everybody-out",
+        "clients are refused from the moment on in which somebody makes new keys",
+        "plugins/modules/proxy.py",
+        'known = kept.clients if self.params["keep_keys"] else {}',
+        "known: dict[str, str] = {}",
+        (f"{MODULE}::test_new_keys_are_let_in_beside_the_old_ones_and_then_alone",),
+    ),
+    Mutation(
+        "old-keys-for-ever",
+        "a key that somebody has lost opens the server for ever",
+        "plugins/modules/proxy.py",
+        'known = kept.clients if self.params["keep_keys"] else {}',
+        "known = kept.clients",
+        (f"{MODULE}::test_new_keys_are_let_in_beside_the_old_ones_and_then_alone",),
+    ),
+    Mutation(
+        "new-keys-without-the-engine-s",
+        "whoever changes keys has the engine refuse the proxy",
+        "plugins/modules/proxy.py",
+        "lifecycle.Secrets({**known, **asked.clients}, kept.upstream)",
+        "lifecycle.Secrets({**known, **asked.clients}, None)",
+        (f"{MODULE}::test_new_keys_are_let_in_beside_the_old_ones_and_then_alone",),
+    ),
+    Mutation(
+        "old-keys-go-first",
+        "a new key that opens nothing is found out once the old one is gone",
+        "playbooks/keys.yml",
+        "        proxy_keep_keys: true\n",
+        "        proxy_keep_keys: false\n",
+        (
+            "tests/unit/plugins/test_keys_play.py"
+            "::test_new_keys_are_let_in_and_proven_before_the_old_ones_are_let_in_no_more",
         ),
     ),
 )

@@ -284,7 +284,9 @@ def test_what_a_playbook_requires_must_be_answered(name: str) -> None:
     asked = {one["variable"] for one in told["survey_spec"]["spec"] if one["required"]}
     assert needed - {"inferops_scope"} <= asked
     # Where a run without a host would be an end without a word.
-    assert ("inferops_hosts" in asked) == (name not in ("inferops status", "inferops reap"))
+    assert ("inferops_hosts" in asked) == (
+        name not in ("inferops status", "inferops costs", "inferops reap")
+    )
 
 
 def test_the_scope_comes_from_a_credential_and_no_form_can_change_it() -> None:

@@ -166,6 +166,48 @@ def test_no_request_fails_while_keys_are_rotated(put: Call, stage: Stage) -> Non
     assert running.failed() == []
 
 
+NEXT = {"alice": "next-key-of-alice", "bob": "key-of-bob-12"}
+
+
+def test_new_keys_are_let_in_beside_the_old_ones_and_then_alone(put: Call, stage: Stage) -> None:
+    """By whoever knows nothing else that was asked of the proxy."""
+    put(max_body_kib=128)
+    before, spec = pids(stage), stage.proxy.spec()
+    rekey = {"state": "rekeyed", "keys": NEXT, "listeners": None, "servers": None}
+    would = put(check=True, **rekey, keep_keys=True)
+    assert (would["done"], would["keys_count"]) == ("keys", 4)
+    assert stage.ask(key=NEXT["alice"]).status == 401
+    known = [KEY]
+    with load(stage.port, lambda: known[0]) as running:
+        beside = put(**rekey, keep_keys=True)
+        assert (beside["done"], beside["keys_count"]) == ("keys", 4)
+        assert [stage.ask(key=key).status for key in (KEY, *NEXT.values())] == [200] * 3
+        known[0] = NEXT["alice"]
+        asked = len(running.answers)
+        wait_for(lambda: len(running.answers) > asked + 2)
+        alone = put(**rekey)
+        assert (alone["done"], alone["keys_count"]) == ("keys", 3)
+    assert running.failed() == []
+    assert [stage.ask(key=key).status for key in (KEY, *NEXT.values())] == [401, 200, 200]
+    assert (pids(stage), stage.proxy.spec()) == (before, spec)
+    assert stage.big.seen()[-1]["headers"]["authorization"] == f"Bearer {ENGINE_KEY}"
+    assert not put(**rekey)["changed"]
+
+
+def test_keys_that_cannot_be_are_refused_and_the_old_ones_stay(put: Call, stage: Stage) -> None:
+    put()
+    rekey = {"state": "rekeyed", "listeners": None, "servers": None}
+    assert "give at least one" in put(**rekey, keys={})["msg"]
+    assert "which no engine may see" in put(**rekey, keys={"alice": ENGINE_KEY})["msg"]
+    assert stage.ask().status == 200
+
+
+def test_where_no_proxy_runs_no_keys_change(ask_for: Call, idle: Stage) -> None:
+    result = ask_for(state="rekeyed", keys=NEXT, listeners=None, servers=None)
+    assert "deploy it first" in result["msg"]
+    assert not idle.proxy.folder.exists() or not lifecycle.held(idle.proxy)[configuration.KEYS]
+
+
 def test_the_key_for_the_engines_is_changed_as_well(put: Call, stage: Stage) -> None:
     put()
     before = pids(stage)

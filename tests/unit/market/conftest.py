@@ -32,6 +32,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.wish import Wi
 from ansible_collections.inferops.gpu.plugins.modules import (
     offer_info,
     rental,
+    rental_costs,
     rental_extend,
     rental_info,
     rental_reap,
@@ -48,6 +49,7 @@ PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk9 user@example"
 MODULES = {
     "offer_info": offer_info,
     "rental": rental,
+    "rental_costs": rental_costs,
     "rental_extend": rental_extend,
     "rental_info": rental_info,
     "rental_reap": rental_reap,

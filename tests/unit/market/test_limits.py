@@ -101,6 +101,16 @@ def test_a_dearer_rental_ends_sooner_so_that_its_budget_holds(market: Market) ->
     assert not market.rent(budget_usd=1.0)["changed"]
 
 
+def test_the_budget_of_a_dearer_rental_pays_for_its_downloads_as_well(market: Market) -> None:
+    metered = {"filter": "download_usd_per_gib > `0`", "download_gib": 100.0, "image_gib": 8.0}
+    market.fault("price_change", factor=1.2)
+    result = market.rent(budget_usd=1.0, deadline_hours=0, **metered)
+    assert outcomes(result) == ["rented"]
+    downloads = 108 * result["offer"]["download_usd_per_gib"]
+    assert downloads > 0.05
+    assert most_usd(market) + downloads <= 1.01
+
+
 def test_a_dearer_rental_whose_deadline_cannot_be_moved_is_released(market: Market) -> None:
     market.faults(
         fault("price_change", factor=2.0),

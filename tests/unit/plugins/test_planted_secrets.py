@@ -123,6 +123,7 @@ def test_the_password_of_a_marketplaces_address_is_shown_nowhere(
         }
         for module, options in {
             "rental_info": {},
+            "rental_costs": {},
             "rental": {"name": "gpu-1", "state": "absent"},
             "rental_extend": {"name": "gpu-1", "hours": 1},
             "rental_reap": {},

@@ -9,18 +9,14 @@ Rankings and waiting times learn from it. It may be lost at any time: safety nev
 
 from __future__ import annotations
 
-import fcntl
-import json
 import math
-import os
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
-from ...common.private_files import make_folders, open_private, place_of
 from ..clock import Clock
+from ..lines import UNUSABLE, Lines
 from .minutes import PHASES
 
 #: How an attempt ends: the host served, it could not be used, or the request found the offer gone.
@@ -37,8 +33,6 @@ _MOST_BYTES = 4 * 1024**2
 _ABSURD = 1e12
 #: What the history can say of a phase at most.
 _LEAST_RATIO, _MOST_RATIO = 1 / 50, 8.0
-_LOCK_PATIENCE_SECONDS = 5.0
-_LOCK_EVERY_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -103,7 +97,7 @@ class History:
     """The attempts in one file; without a path it is empty and remembers nothing."""
 
     def __init__(self, path: str | None, clock: Clock | None = None) -> None:
-        self._path = os.path.expanduser(path) if path else None
+        self._lines = Lines(path, _MOST_BYTES) if path else None
         self._clock = clock or Clock()
         self._read: list[Attempt] | None = None
 
@@ -111,7 +105,7 @@ class History:
         """What the file still counts, oldest line first. What cannot be read is left out."""
         if self._read is None:
             oldest = self._clock.now() - _REMEMBERED_SECONDS
-            parsed = (_parsed(line) for line in self._last_lines())
+            parsed = map(_parsed, self._last_rows())
             self._read = [one for one in parsed if one is not None and one.time >= oldest]
         return self._read
 
@@ -149,60 +143,33 @@ class History:
 
     def add(self, attempt: Attempt) -> str:
         """Append one line. Returns a warning when that was not possible, else an empty text."""
-        if self._path is None:
+        if self._lines is None:
             return ""
         self._read = None
         try:
-            path = place_of(Path(self._path))
-            make_folders(path.parent)
-            with os.fdopen(open_private(path, os.O_RDWR), "r+b") as file:
-                self._lock(file.fileno())
-                _append(file, json.dumps(asdict(attempt)).encode())
-        except OSError as error:
+            with self._lines.locked() as file:
+                file.add(asdict(attempt))
+        except UNUSABLE as error:
+            why = getattr(error, "strerror", "") or error
             return (
-                f"The history at {self._path} cannot be written ({error.strerror or error}), "
+                f"The history at {self._lines.path} cannot be written ({why}), "
                 "so later rankings will not know how this attempt ended."
             )
         return ""
 
-    def _lock(self, descriptor: int) -> None:
-        """Wait a little for other writers; raises OSError when they do not make room."""
-        for _waited in self._clock.ticks(_LOCK_PATIENCE_SECONDS, _LOCK_EVERY_SECONDS):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                continue
-        raise OSError(f"another process has kept it locked for {_LOCK_PATIENCE_SECONDS:.0f} s")
-
-    def _last_lines(self) -> list[bytes]:
-        if self._path is None:
-            return []
+    def _last_rows(self) -> list[dict[str, Any]]:
         try:
-            with open(self._path, "rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(0, size - _MOST_BYTES))
-                return file.read(_MOST_BYTES).splitlines()[-_MOST_LINES:]
-        except OSError:
+            return self._lines.read()[-_MOST_LINES:] if self._lines else []
+        except UNUSABLE:
             return []
 
 
-def _append(file: Any, line: bytes) -> None:
-    """Write a whole line; one that a crash has cut short before it stays a line of its own."""
-    size = file.seek(0, os.SEEK_END)
-    if size:
-        file.seek(size - 1)
-        line = line if file.read(1) == b"\n" else b"\n" + line
-    file.write(line + b"\n")
-
-
-def _parsed(line: bytes) -> Attempt | None:
-    """The attempt in *line*; None when it holds none."""
+def _parsed(row: Mapping[str, Any]) -> Attempt | None:
+    """The attempt in *row*; None when it holds none."""
     try:
-        data = json.loads(line)
-        known = {field.name: data[field.name] for field in fields(Attempt) if field.name in data}
+        known = {field.name: row[field.name] for field in fields(Attempt) if field.name in row}
         attempt = Attempt(**known)
-    except (ValueError, TypeError, RecursionError):
+    except TypeError:
         return None
     texts = (attempt.provider, attempt.machine_id, attempt.stage)
     numbers = (attempt.time, attempt.seconds, attempt.usd)

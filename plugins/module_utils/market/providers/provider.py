@@ -205,8 +205,8 @@ class Provider(ABC):
         """What was charged after *since* (epoch seconds), by the rental's id, of whole days.
 
         In the order of their creation. Only called where ``tells_charges``. Retried by itself.
-        Those that have ended may be among them, and one that is younger than the provider's bills
-        may be missing.
+        Those that have ended are among them, told as such or not, and one that is younger than the
+        provider's bills may be missing.
         """
         raise NotImplementedError(f"{self.name} does not tell what it charges")
 

@@ -226,7 +226,7 @@ class RunPod(RestProvider):
         return None if row.get("status") == _GONE else self._rental(row)
 
     def charged(self, since: float) -> dict[str, Charge]:
-        """``GET /v2/billing/pods``: of pods that were billed lately; bills tell no names."""
+        """``GET /v2/billing/pods``; bills tell no names."""
         bills = self._bills("Reading bills", since, {})
         newest = max((hour for hour, _pod, _usd in bills), default=0.0)
         # A pod that has ended is in no newer hour than that; one that bills is in all of them.
@@ -234,8 +234,8 @@ class RunPod(RestProvider):
         usd: dict[str, float] = {}
         for _hour, pod, amount in sorted(bills):
             usd[pod] = usd.get(pod, 0.0) + amount
-        named = (pod for pod in usd if pod in lately and id_or_none(pod))
-        return {pod: Charge(None, usd[pod]) for pod in named}
+        named = filter(id_or_none, usd)
+        return {pod: Charge(None, usd[pod], has_ended=pod not in lately) for pod in named}
 
     def billed_usd(self, rental_id: str, since: float) -> float | None:
         """``GET /v2/billing/pods``; without a begin of the last 30 days."""

@@ -15,7 +15,7 @@ from itertools import chain, islice, zip_longest
 from ..clock import Clock
 from ..errors import MarketError, ProviderUnavailable, RateLimited, UnprovenAbsence
 from ..mark import Mark, check_word, is_damaged, mark_of
-from ..model import DEAD, UNREADABLE, Rental, rate_of
+from ..model import DEAD, UNREADABLE, Charge, Rental, rate_of
 from ..providers.provider import Provider
 from .labels import damaged_warning, odd_labels_warning, refuse_damaged
 from .presence import GONE, LOOKS_APART_SECONDS, Verdict, judge
@@ -62,6 +62,11 @@ class Account:
         #: What makes an answer less sure than it should be, as sentences for the user.
         self.doubts: list[str] = []
 
+    @property
+    def provider_name(self) -> str:
+        """Where it is."""
+        return self._provider.name
+
     def now(self) -> int:
         """The time by the provider's clock, which is the one that all controllers share."""
         if self._offset_seconds is None:
@@ -70,6 +75,14 @@ class Account:
                 self._provider.check_credential()
             self._offset_seconds = self._provider.clock_offset_seconds
         return int(self._clock.now() + self._offset_seconds)
+
+    def about_now(self) -> float:
+        """The same as far as it is known: nobody is asked, and so nothing can fail."""
+        offset = self._offset_seconds
+        if offset is None:
+            told = self._provider.clock_offset_seconds
+            offset = told if abs(told) <= PLAUSIBLE_OFFSET_SECONDS else 0.0
+        return self._clock.now() + offset
 
     def rentals(self, max_age_seconds: float = 0.0, name: str | None = None) -> list[Rental]:
         """Every rental of the scope, by precedence, as listed at most so long ago.
@@ -120,7 +133,7 @@ class Account:
         try:
             return self.unlisted(listed)
         except MarketError as error:
-            self._doubt(f"What the provider's list may miss could not be looked at: {error.cause}")
+            self.doubt(f"What the provider's list may miss could not be looked at: {error.cause}")
             return []
 
     def damaged(self, max_age_seconds: float, name: str | None = None) -> list[Rental]:
@@ -156,7 +169,7 @@ class Account:
         if not found:
             refuse_damaged(doubted, name, UnprovenAbsence)
         elif doubted:
-            self._doubt(damaged_warning(doubted))
+            self.doubt(damaged_warning(doubted))
         return found
 
     def unlisted(self, listed: list[Rental], name: str | None = None) -> list[Rental]:
@@ -171,14 +184,15 @@ class Account:
         try:
             charged = self._provider.charged(self._clock.now() - _CHARGED_SECONDS)
         except MarketError as error:
-            self._doubt(f"What is rented is known by the provider's lists alone: {error.cause}")
+            self.doubt(f"What is rented is known by the provider's lists alone: {error.cause}")
             return []
         known = {rental.id for rental in listed}
         # Most of them have ended. Of each name the youngest is the likeliest to live, but of those
         # that were rented at once the oldest was kept.
         youngest_first: dict[str, list[str]] = {}
         for rental_id, charge in reversed(charged.items()):
-            if rental_id not in known and self._is_charged_as(charge.label, name):
+            may_live = rental_id not in known and not charge.has_ended
+            if may_live and self._is_charged_as(charge.label, name):
                 mark = mark_of(charge.label or "")
                 youngest_first.setdefault(mark.name if mark else "", []).append(rental_id)
         likely = filter(None, chain.from_iterable(zip_longest(*youngest_first.values())))
@@ -233,6 +247,16 @@ class Account:
             self._notify(f"the bills of {rental.id}: {error.cause}")
             return None
 
+    def charges(self, since: float) -> dict[tuple[str, str], Charge]:
+        """What was charged after *since*, by provider and id; empty where nobody tells.
+
+        Those of other scopes are among them.
+        """
+        if not self._provider.tells_charges:
+            return {}
+        charged = self._provider.charged(since)
+        return {(self._provider.name, rental_id): one for rental_id, one in charged.items()}
+
     def sure(self, sentence: str) -> str:
         """*sentence* about what bills, where no doubt speaks against it."""
         return " ".join(self.doubts) or sentence
@@ -241,13 +265,14 @@ class Account:
         """Say so where nothing but the provider's lists tells what is rented."""
         if self._provider.tells_charges or self._shared.remembers():
             return
-        self._doubt(
+        self.doubt(
             f"What is rented at {self._provider.name} is known by its lists alone: no bills tell "
             "it, and this controller has not known before what is there. What a list misses that "
             f"is behind may bill: see {self._provider.console_url}"
         )
 
-    def _doubt(self, sentence: str) -> None:
+    def doubt(self, sentence: str) -> None:
+        """Remember what makes an answer less sure, once."""
         if sentence not in self.doubts:
             self.doubts.append(sentence)
 
@@ -352,7 +377,7 @@ class Account:
         owned = [_as_seen(one, seen) if one.has_odd_label else one for one in listed]
         unknown = [one for one in owned if one.has_odd_label and one.mark is None]
         if unknown:
-            self._doubt(odd_labels_warning(unknown))
+            self.doubt(odd_labels_warning(unknown))
         return owned
 
     def _by_its_id(self, rental: Rental) -> Rental:

@@ -17,6 +17,7 @@ from ..mark import Mark, check_length, check_nonce, draw_nonce
 from ..model import (
     RUNNING,
     STOPPED,
+    HostImage,
     Offer,
     Order,
     RegistryLogin,
@@ -32,6 +33,7 @@ from ..offers.runners_up import runners_up
 from ..providers.provider import Provider
 from ..secret import refuse_short
 from .account import SHARED_FOR_SECONDS, duplicates_warning, named, readable
+from .budget import Budget
 from .enforcing import enforcer, refuse_unended_stop
 from .info import known_hosts
 from .labels import damaged_warning, refuse_damaged, written_over_warning
@@ -99,13 +101,14 @@ class Desk:
         notify: Callable[[str], None],
         warn: Callable[[str], None],
         release_on: ReleaseOn,
+        budget: Budget | None = None,
     ) -> None:
         self._options = with_usual(given)
         self._image_for = make_image_for(given, provider, release_on)
         self._clock = Clock.from_environment()
         self._provider = provider
         self._dry_run = dry_run
-        self._lifecycle = make_lifecycle(given, provider, self._clock, notify)
+        self._lifecycle = make_lifecycle(given, provider, self._clock, notify, warn, budget)
         self._account = self._lifecycle.account
         self._means = make_means(given, provider, self._clock)
         self._warn = warn
@@ -345,6 +348,8 @@ class Desk:
         result, kept = self._keep(existing), existing[0]
         if not self._provider.can_stop or not self._stands_still(kept):
             return result
+        if kept.mark:
+            self._lifecycle.refuse_beyond_budget(kept.price_usd_per_hour, kept.mark)
         running = replace(kept, status=RUNNING, status_text="running")
         with telling_start(as_started(kept)):
             started = running if self._dry_run else self._start(kept)
@@ -457,6 +462,7 @@ class Desk:
         self._registry()
         if self._dry_run:
             self._refuse_without_means()
+            self._refuse_beyond_budget(ranked[0].offer.price_usd_per_hour, mark)
         result: dict[str, Any] = {
             "changed": True,
             "rental": None,
@@ -472,6 +478,13 @@ class Desk:
     def _refuse_without_means(self) -> None:
         try:
             self._means.check()
+        except MarketError as error:
+            error.money = NOTHING_BILLS
+            raise
+
+    def _refuse_beyond_budget(self, price_usd_per_hour: float | None, mark: Mark) -> None:
+        try:
+            self._lifecycle.refuse_beyond_budget(price_usd_per_hour, mark)
         except MarketError as error:
             error.money = NOTHING_BILLS
             raise
@@ -538,7 +551,13 @@ class Desk:
     ) -> Rented:
         """What the lifecycle rents. A failure after which a rental may exist brings its nonce."""
         options = self._options
-        limits = Limits(max_attempts, options["max_price_usd_per_hour"], self._lifetime())
+        images = {one.offer.id: one.image for one in ranked}
+        limits = Limits(
+            max_attempts,
+            options["max_price_usd_per_hour"],
+            self._lifetime(),
+            lambda offer: self._traffic_usd(offer, images.get(offer.id)),
+        )
         try:
             return self._lifecycle.rent(ranked, order_for, limits)
         except UnclearCreate as error:
@@ -565,14 +584,16 @@ class Desk:
         """A mark with the deadline that this offer's price allows; without a nonce a fresh one."""
         offer, lifetime = chosen.offer, self._lifetime()
         seconds = lifetime.seconds(offer.price_usd_per_hour)
-        usage = make_usage(self._options).with_image(chosen.image)
-        lifetime = lifetime.less(traffic_usd(offer, usage))
+        lifetime = lifetime.less(self._traffic_usd(offer, chosen.image))
         left = lifetime.seconds_left(offer.price_usd_per_hour)
         deadline = now + left if left else 0
         scope, name = self._options["scope"], self._options["name"]
         seal = self._provider.seal
         check_length(scope, name, self._provider.label_length, bool(seal))
         return seal.put_on(Mark.new(scope, name, deadline, seconds, now, nonce=nonce))
+
+    def _traffic_usd(self, offer: Offer, image: HostImage | None) -> float:
+        return traffic_usd(offer, make_usage(self._options).with_image(image))
 
     def _deadline(self, mark: Mark | None, since: float) -> dict[str, Any]:
         at = mark.deadline if mark else 0

@@ -25,7 +25,10 @@ from ..model import DEAD, RUNNING, STOPPED, Offer, Order, Rental, cost_usd, rate
 from ..offers.ranking import RankedOffer
 from ..offers.shared_search import SharedSearch
 from ..providers.provider import Provider
+from ..trail import MOVED, REFUSED, RENTED, STARTED, Trail
+from ..trail import STOPPED as STOOD
 from .account import Account, readable
+from .budget import Budget
 from .claims import Claims
 from .lifetime import Lifetime
 from .presence import GONE, LOOKS_APART_SECONDS, UNKNOWN, Proof, Verdict
@@ -50,11 +53,15 @@ _LEAST_NOTICE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds :meth:`Lifecycle.rent`: the requests that are sent, and the price charged."""
+    """What bounds :meth:`Lifecycle.rent`: the requests that are sent, and the price charged.
+
+    ``traffic_usd`` tells what an offer's downloads cost, which the budget of a lifetime pays too.
+    """
 
     max_attempts: int = 5
     max_price_usd_per_hour: float | None = None
     lifetime: Lifetime | None = None
+    traffic_usd: Callable[[Offer], float] = lambda offer: 0.0
 
     @property
     def need_price(self) -> bool:
@@ -93,7 +100,8 @@ class Lifecycle:
     """Rentals of one scope on one provider. ``notify`` gets one line for each decision.
 
     Without ``shared``, ``claims`` and ``search`` it works alone, which costs calls and never
-    safety. ``search`` finds what it can rent, ``account`` what it has rented.
+    safety. ``search`` finds what it can rent, ``account`` what it has rented. ``trail`` gets a line
+    for all that it does, and ``budget`` says no to what would cost too much.
     """
 
     def __init__(
@@ -105,15 +113,25 @@ class Lifecycle:
         claims: Claims | None = None,
         notify: Callable[[str], None] = lambda line: None,
         search: SharedSearch | None = None,
+        trail: Trail | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._provider = provider
         self._clock = clock
         self._claims = claims or Claims(None, clock)
         self._notify = notify
+        self._trail = trail or Trail()
+        self._budget = budget
         self.account = Account(provider, scope, clock, shared, notify)
         self.search = search or SharedSearch(provider, None, clock)
 
     # Rent.
+
+    def refuse_beyond_budget(self, price_usd_per_hour: float | None, mark: Mark) -> None:
+        """Raise RequestRefused where something must not run until the deadline of *mark*."""
+        if self._budget:
+            allowed = self._budget.allows(price_usd_per_hour, mark, self.account.now())
+            allowed(self._trail.known_rows())
 
     def rent(
         self,
@@ -192,7 +210,7 @@ class Lifecycle:
 
     def _create(self, offer: Offer, order: Order) -> str:
         try:
-            return self._provider.rent(offer, order)
+            return self._sent(offer, order)
         except UnclearCreate as error:
             self._notify(f"unclear answer to the request, looking for mark {order.mark.nonce}")
             rental = self._look_for(order.mark)
@@ -207,11 +225,27 @@ class Lifecycle:
             # It exists, but nobody can use it: a stopped rental bills its disk.
             if rental is None:
                 self._refuse_another_s(error.rental_id or "", order.mark, offer)
+                self._rented_as(error.rental_id or "", order.mark, offer)
+            else:
+                self._trail.changed(RENTED, rental, self.account.about_now())
             self._end_own(rental.id if rental else error.rental_id or "", offer)
             price = rental.price_usd_per_hour if rental else offer.price_usd_per_hour
             raise _Unwanted("unusable", error.cause, price) from error
         finally:
             self.account.forget()
+
+    def _sent(self, offer: Offer, order: Order) -> str:
+        """The id of what one rental request has rented; the trail knows of the request first."""
+        now, price = self.account.about_now, offer.price_usd_per_hour
+        allowed = self._budget.allows(price, order.mark, now()) if self._budget else None
+        self._trail.requested(offer, order.mark, now(), allowed)
+        try:
+            return self._provider.rent(offer, order)
+        except UnclearCreate:
+            raise
+        except MarketError:
+            self._trail.answered(REFUSED, offer, order.mark, now())
+            raise
 
     def _confirmed(self, mark: Mark, rental_id: str, offer: Offer, limits: Limits) -> Rental:
         """What was created, as listed. Of several with the same name the oldest living one wins."""
@@ -231,15 +265,17 @@ class Lifecycle:
             if own is None:
                 continue
             winner = listed[0]
+            if winner.id == own.id and limits.need_price and own.price_usd_per_hour is None:
+                last = "its price is not shown"
+                continue
+            self._trail.changed(RENTED, own, self.account.about_now())
             if winner.id != own.id:
                 self._notify(f"rental {winner.id} counts under this name: releasing {own.id}")
                 self._end_own(own.id, offer)
-            elif limits.need_price and own.price_usd_per_hour is None:
-                last = "its price is not shown"
-                continue
             return winner
         # What no listing shows cannot be kept: its absence could never be proven.
         self._refuse_another_s(rental_id, mark, offer)
+        self._rented_as(rental_id, mark, offer)
         self._notify(f"rental {rental_id} was created but {last}: releasing it")
         self._end_own(rental_id, offer)
         raise _Unwanted(
@@ -248,6 +284,10 @@ class Lifecycle:
             f"{_LISTING_LAG_SECONDS:.0f} s: {last.rstrip('.')}. It was released and proven gone.",
             offer.price_usd_per_hour,
         )
+
+    def _rented_as(self, rental_id: str, mark: Mark, offer: Offer) -> None:
+        """Put what no listing shows on the trail, by what its request has said."""
+        self._trail.answered(RENTED, offer, mark, self.account.about_now(), rental_id)
 
     def _within(self, limits: Limits, rental: Rental, offer: Offer, order: Order) -> Rental:
         """*rental* as it was asked for, within its limits at the price charged, or no rental."""
@@ -266,7 +306,8 @@ class Lifecycle:
         # A lower price gives no longer life. It only makes the wish that a later deploy compares
         # with: one that was made from the offer's price would look changed.
         seconds = lifetime.seconds(price)
-        deadline = min(order.created_at + lifetime.seconds_left(price), mark.deadline)
+        left = lifetime.less(limits.traffic_usd(offer)).seconds_left(price)
+        deadline = min(order.created_at + left, mark.deadline)
         if (deadline, seconds) == (mark.deadline, mark.lifetime_seconds):
             return rental
         self._notify(f"rental {rental.id} is not charged what its offer said: changing its mark")
@@ -392,7 +433,9 @@ class Lifecycle:
             return replace(rental, mark=mark, label=mark.encode())
         try:
             self._provider.change_mark(rental.id, mark)
-            return self._shown_with(mark, rental)
+            moved = self._shown_with(mark, rental)
+            self._trail.changed(MOVED, moved, self.account.about_now())
+            return moved
         except MarketError as error:
             # Whether or not it was told: the change may have been carried out.
             error.money = f"The deadline may have moved already. {money}"
@@ -446,6 +489,7 @@ class Lifecycle:
             money,
         )
         if seen is not None:
+            self._trail.changed(STOOD, seen, self.account.about_now())
             return seen
         raise ProviderUnavailable(
             f"Rental {rental.id} was asked to stand still, and is not seen to do so after "
@@ -469,6 +513,7 @@ class Lifecycle:
             money,
         )
         if seen is not None:
+            self._trail.changed(STARTED, seen, self.account.about_now())
             return seen
         if last:
             raise ProviderUnavailable(
@@ -510,7 +555,7 @@ class Lifecycle:
     def release(self, rental: Rental) -> None:
         """End *rental* and prove it; raises UnprovenAbsence when that cannot be done."""
         try:
-            self._end(rental.id)
+            self._end(rental.id, rental)
         except MarketError as error:
             again = "Run teardown again"
             if isinstance(error, CredentialError):
@@ -521,8 +566,8 @@ class Lifecycle:
                 money=f"It may bill {_rate(rental)}.",
             ) from error
 
-    def _end(self, rental_id: str) -> None:
-        """Ask for the end until absence is proven.
+    def _end(self, rental_id: str, known: Rental | None = None) -> None:
+        """Ask for the end until absence is proven. *known* is what there is to say of it.
 
         Neither a hiccup of the provider nor a release without effect ends the attempt: only the
         time and a refused key do.
@@ -538,6 +583,8 @@ class Lifecycle:
                 verdict = proof.look()
                 if verdict.presence == GONE:
                     self.account.forget(released=rental_id)
+                    now = self.account.about_now()
+                    self._trail.released(self._provider.name, rental_id, known, now)
                     return
         finally:
             self.account.forget()

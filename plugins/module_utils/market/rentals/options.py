@@ -28,7 +28,9 @@ from ..providers.pace import Pace
 from ..providers.provider import Credential, Provider
 from ..providers.registry import DEFAULT_PROVIDER, PROVIDERS
 from ..shared_file import MOMENTS_SECONDS, PATIENCE_SECONDS, SharedFile
+from ..trail import Trail, Who
 from ..wish import Wish, version_key
+from .budget import Budget
 from .claims import Claims
 from .lifecycle import Lifecycle
 from .means import Means
@@ -60,12 +62,21 @@ MARKET_OPTIONS: dict[str, Any] = {
     "controller_dir": {"type": "path", "default": "~/.ansible/inferops"},
 }
 
+#: What is written down of what is spent, and bounds it.
+SPENDING_OPTIONS: dict[str, Any] = {
+    "audit_path": {"type": "path"},
+    "operator": {"type": "str"},
+    "job": {"type": "str"},
+    "monthly_budget_usd": {"type": "float", "default": 0.0},
+}
+
 #: Which rentals are meant, and what their host keys are derived from. Every market module takes all
 #: of these options, so that module_defaults of the action group give an account once.
 ACCOUNT_OPTIONS: dict[str, Any] = {
     **MARKET_OPTIONS,
     "scope": {"type": "str"},
     "scope_secret": {"type": "str", "no_log": True},
+    **SPENDING_OPTIONS,
 }
 _SECRET_ENV = "INFEROPS_SCOPE_SECRET"
 
@@ -218,14 +229,20 @@ def make_lifecycle(
     provider: Provider,
     clock: Clock,
     notify: Callable[[str], None] = lambda line: None,
+    warn: Callable[[str], None] = lambda sentence: None,
+    budget: Budget | None = None,
 ) -> Lifecycle:
-    """The lifecycle of the scope in *options*, sharing with the controller's other processes."""
+    """The lifecycle of the scope in *options*, sharing with the controller's other processes.
+
+    *warn* gets a sentence for each line that the audit trail misses. *budget* is that of all the
+    accounts of one call.
+    """
     if not options["scope"]:
         raise RequestRefused(
             "scope is not set, so no rental is known to be yours.",
             remedy="Name the set of rentals that this fleet owns, such as prod.",
         )
-    return Lifecycle(
+    lifecycle = Lifecycle(
         provider,
         options["scope"],
         clock,
@@ -233,7 +250,26 @@ def make_lifecycle(
         Claims(_shared_file(options, "claims"), clock),
         notify,
         make_search(options, provider, clock),
+        make_trail(options, warn),
+        budget,
     )
+    if budget:
+        budget.accounts.append(lifecycle.account)
+    return lifecycle
+
+
+def make_trail(
+    options: Mapping[str, Any], warn: Callable[[str], None] = lambda sentence: None
+) -> Trail:
+    """The audit trail that *options* name, if they name one."""
+    who = Who.of(options.get("operator"), options.get("job"))
+    return Trail.at(options.get("audit_path"), who, warn)
+
+
+def make_budget(options: Mapping[str, Any]) -> Budget | None:
+    """What the scope may spend in a month; None where nothing bounds that."""
+    usd = options.get("monthly_budget_usd") or 0.0
+    return Budget(usd, options["scope"]) if usd else None
 
 
 def make_means(options: Mapping[str, Any], provider: Provider, clock: Clock) -> Means:

@@ -14,7 +14,7 @@ from ..mark import check_name
 from ..own import is_own, own_answer
 from ..secret import SHORT_WARNING, is_short
 from .desk import Desk
-from .options import ReleaseOn, accounts_of, given_secret, make_provider
+from .options import ReleaseOn, accounts_of, given_secret, make_budget, make_provider
 from .several import Desks
 
 #: What is at stake where an error does not know better.
@@ -24,6 +24,13 @@ _STAKES = {
     "found": "This call rented nothing; what it could not see may bill.",
     "stopped": "Whatever is rented under this name may go on billing.",
 }
+
+
+#: What a budget lacks without a trail.
+UNKNOWN_TO_EACH_OTHER = (
+    "monthly_budget_usd is set without audit_path (inferops_audit_path): hosts that rent at once "
+    "do not count each other, and what has ended counts where bills name it alone."
+)
 
 
 def rental(
@@ -46,12 +53,15 @@ def rental(
             return {**own_answer(given), "warnings": []}
         if is_short(given_secret(given)):
             warnings.append(SHORT_WARNING)
-        desks = []
+        desks, budget = [], make_budget(given)
+        if budget and not given["audit_path"]:
+            warnings.append(UNKNOWN_TO_EACH_OTHER)
         for account in accounts_of(given):
             provider = make_provider(account)
             stakes += f" See {provider.console_url}"
             pretends = dry_run or state == "found"
-            desks.append(Desk(account, provider, pretends, notify, warnings.append, release_on))
+            warn = warnings.append
+            desks.append(Desk(account, provider, pretends, notify, warn, release_on, budget))
         whole = desks[0] if len(desks) == 1 else Desks(desks, given, dry_run, warnings.append)
         result = getattr(whole, state)()
         warnings += dict.fromkeys(doubt for desk in desks for doubt in desk.doubts)
