@@ -152,6 +152,7 @@ def _answers(stage: Stage, key: str) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_no_request_fails_while_keys_are_rotated(put: Call, stage: Stage) -> None:
     put()
     known = [KEY]
@@ -223,6 +224,7 @@ def test_the_key_for_the_engines_is_changed_as_well(put: Call, stage: Stage) -> 
     assert stage.big.seen()[-1]["headers"]["authorization"] == "Bearer key-of-the-engine-2"
 
 
+@pytest.mark.long
 def test_a_proxy_leads_to_where_its_engine_is_now_and_keeps_all_else(
     put: Call, run_module: Call, stage: Stage
 ) -> None:

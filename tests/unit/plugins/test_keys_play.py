@@ -61,6 +61,7 @@ def test_new_keys_are_let_in_and_proven_before_the_old_ones_are_let_in_no_more(
     assert told in " ".join(output.split())
 
 
+@pytest.mark.long
 def test_old_keys_stay_where_that_is_asked_for(serving: Pretended) -> None:
     done = serving.run("keys", proxy_client_keys=NEXT, keys_keep_old="true")
     assert done.returncode == 0, done.stdout + done.stderr
