@@ -311,6 +311,12 @@ keys_count:
   returned: when O(state=rekeyed)
   type: int
   sample: 3
+keys_gone:
+  description: Whose earlier keys it knows no more, or would not in check mode, by kind and name.
+  returned: when O(state=rekeyed)
+  type: list
+  elements: str
+  sample: [client alice, metrics prometheus]
 processes_left:
   description: Processes that survived SIGKILL or may not be signalled, each with pid and command.
   returned: when O(state=absent)
@@ -452,19 +458,23 @@ class Run(Tending):
                 seen = self.look()
                 if spec is None or seen.phase != "running":
                     self.fail(
-                        f"Proxy {self.proxy.name!r} is {seen.phase}, and its keys change while it "
-                        "runs alone: deploy it first."
+                        f"Proxy {self.proxy.name!r} is {seen.phase}, and only one that runs takes "
+                        "other keys: deploy it first."
                     )
+                if not kept.clients or (spec.sends_key and kept.upstream is None):
+                    self.fail("Its keys are not on the host any more: deploy it again.")
                 asked = self.secrets(kept.upstream)
                 known = kept.clients if self.params["keep_keys"] else {}
                 wanted = lifecycle.Secrets({**known, **asked.clients}, kept.upstream)
+                gone = kept.clients.keys() - wanted.clients.keys()
                 done = NOTHING if lifecycle.knows(self.proxy, wanted) else KEYS
                 diff = {"before": self.shown(spec, kept), "after": self.shown(spec, wanted)}
                 if done == KEYS and not self.module.check_mode:
                     lifecycle.rotate(self.proxy, wanted)
         except lifecycle.Refused as error:
             self.fail(str(error))
-        self.exit(done, diff, proxy=self.now(), keys_count=len(wanted.clients))
+        names = sorted(kept.clients[key].replace(":", " ", 1) for key in gone)
+        self.exit(done, diff, proxy=self.now(), keys_count=len(wanted.clients), keys_gone=names)
 
     def leading_elsewhere(self, known: Spec) -> Spec:
         """The same proxy before engines that have other ports now."""

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 # Each takes a few minutes at most, also on two busy cores.
 DRILL_SECONDS = 600
@@ -56,6 +58,7 @@ def test_a_broken_safety_rule_is_noticed() -> None:
     assert drill("mutants", "--only", ",".join(rules)) == {"mutants": 2, "survived": 0}
 
 
+@pytest.mark.long
 def test_the_orphans_of_a_real_server_are_really_stopped() -> None:
     result = drill("servers", "--host", "supervisord", "--only", "orphans-stopped")
     assert result == {"drills": 1, "missing": 0, "failed": 0}

@@ -25,6 +25,7 @@ def rent(tmp_path: Path) -> Path:
     return rent_playbook(folder)
 
 
+@pytest.mark.long
 def test_hosts_that_fail_make_room_for_the_next_and_each_costs_are_told(
     controller: Controller, rent: Path
 ) -> None:

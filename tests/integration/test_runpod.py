@@ -29,6 +29,7 @@ RUNPOD = {"inferops_provider": RunPod.name, "inferops_reaper": True}
 LIFETIME_SECONDS = 20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("controller", [RunPod.name], indirect=True)
 def test_a_pod_is_rented_extended_and_released(controller: Controller, tmp_path: Path) -> None:
     rent = rent_playbook(tmp_path)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import subprocess
 import time
 
+import pytest
+
 from tests.drills.controller import rent_playbook
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.markets import rented
@@ -35,6 +37,7 @@ def ssh(site: Site, user: str, command: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.long
 def test_a_rental_that_begins_at_a_market_without_capacity_ends_at_another() -> None:
     (user, *_others) = machines_of(rented.SECOND).users
     with rented.at_several(user, time.monotonic() + MOST_SECONDS, engine=False) as site:

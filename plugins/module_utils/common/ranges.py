@@ -48,6 +48,7 @@ RANGES: tuple[tuple[str, Range], ...] = (
     ("_ports", Range(1, 65535)),
     ("_port", Range(0, 65535)),
     ("extend_hours", Range(0.05, MOST_HOURS)),
+    ("keys_overlap_seconds", Range(0, 3000)),
     ("_share", Range(0, 1)),
     ("_reliability", Range(0, 1)),
     ("_concurrencies", Range(1)),

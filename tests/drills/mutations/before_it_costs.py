@@ -102,7 +102,7 @@ MUTATIONS = (
         "downloads-are-free",
         "a budget is overdrawn by the price of traffic",
         f"{MARKET}/rentals/desk.py",
-        "lifetime.less(traffic_usd(offer, usage))",
+        "lifetime.less(self._traffic_usd(offer, chosen.image))",
         "lifetime",
         (f"{RENTALS}::test_a_budget_knows_what_the_downloads_cost",),
     ),

@@ -638,6 +638,36 @@ MUTATIONS = (
         (f"{MODULE}::test_new_keys_are_let_in_beside_the_old_ones_and_then_alone",),
     ),
     Mutation(
+        "lost-key-of-the-engine-is-taken-away",
+        "whoever changes keys on a host that has lost a file locks everybody out",
+        "plugins/modules/proxy.py",
+        "if not kept.clients or (spec.sends_key and kept.upstream is None):",
+        "if not kept.clients:",
+        (f"{MODULE}::test_keys_that_cannot_be_are_refused_and_the_old_ones_stay",),
+    ),
+    Mutation(
+        "forgotten-file-of-keys",
+        "a variable that is left out locks every team out",
+        "playbooks/keys.yml",
+        "          - proxy_client_keys is defined\n",
+        "",
+        (
+            "tests/unit/plugins/test_keys_play.py"
+            "::test_a_file_of_keys_that_was_forgotten_lets_nobody_out",
+        ),
+    ),
+    Mutation(
+        "half-a-fleet-has-the-old-keys",
+        "no single key opens all hosts of a fleet, one of which has failed",
+        "playbooks/keys.yml",
+        "  any_errors_fatal: true\n",
+        "",
+        (
+            "tests/unit/plugins/test_keys_play.py"
+            "::test_where_one_host_fails_no_old_key_is_let_out_on_any",
+        ),
+    ),
+    Mutation(
         "old-keys-go-first",
         "a new key that opens nothing is found out once the old one is gone",
         "playbooks/keys.yml",

@@ -144,6 +144,7 @@ def test_a_cause_at_the_begin_of_a_log_that_was_cut_is_found(
     assert result["failure"]["cause_id"] == "weights_truncated"
 
 
+@pytest.mark.long
 def test_a_start_that_takes_too_long_is_stopped_and_explained(play: Play, server: Server) -> None:
     result = play(fake={"FAKE_START_SECONDS": "60"}, wait_timeout_seconds=1)[1]
     assert result["failed"]
@@ -180,6 +181,7 @@ def test_a_server_that_answers_and_never_completes_has_a_time_of_its_own(
     assert (record.phase, record.reason) == ("stopped", "hung at its start")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("given", "why"),
     [
@@ -196,6 +198,7 @@ def test_a_time_for_a_check_that_is_none_is_refused(
     assert server.processes() == []
 
 
+@pytest.mark.long
 def test_without_a_timeout_the_time_comes_from_the_model(play: Play, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"w" * 1_000_000)
     result = play(fake={"FAKE_START_SECONDS": "0"}, model=str(tmp_path))[1]

@@ -123,6 +123,7 @@ def test_another_wish_is_not_what_was_asked(deploy: Call, look: Call) -> None:
     assert not look()["as_asked"]
 
 
+@pytest.mark.long
 def test_a_server_that_somebody_started_otherwise_or_stopped_is_seen(
     deploy: Call, stop: Call, look: Call
 ) -> None:

@@ -408,6 +408,7 @@ def serve(start: Call, model: Path) -> Call:
     return call
 
 
+@pytest.mark.long
 def test_a_real_one_is_started_looked_at_changed_and_stopped(
     serve: Call, server: Server, stop: Call, run_module: Call, home: Path, free_port: int
 ) -> None:

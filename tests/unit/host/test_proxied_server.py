@@ -112,6 +112,7 @@ def test_automatic_ports_are_two_and_stay_the_same(
     assert server.spec().proxy_port == first["proxy_port"]
 
 
+@pytest.mark.long
 def test_a_proxy_that_moves_replaces_no_server_and_is_found_at_its_new_port(
     start: Call, put: Call, server: Server, another_port: int
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_proxy_that_is_asked_for_later_gets_the_port_that_clients_know(
     assert not start(**back)["changed"]
 
 
+@pytest.mark.long
 def test_a_proxy_is_not_ended_for_a_server_that_is_refused(
     start: Call,
     put: Call,
@@ -216,6 +218,7 @@ def test_a_server_that_runs_as_asked_loses_a_proxy_that_is_not(
     assert not proxy.processes()
 
 
+@pytest.mark.long
 def test_a_server_is_not_started_while_its_proxy_cannot_be_ended(
     start: Call, put: Call, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,6 +298,7 @@ def test_a_stop_that_is_not_asked_to_leaves_the_proxy_to_the_next_start(
     assert proxy.processes()
 
 
+@pytest.mark.long
 def test_who_looks_at_servers_sees_the_proxies_before_them(
     start: Call, put: Call, run_module: Call, home: Path
 ) -> None:

@@ -152,6 +152,7 @@ def _answers(stage: Stage, key: str) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_no_request_fails_while_keys_are_rotated(put: Call, stage: Stage) -> None:
     put()
     known = [KEY]
@@ -187,6 +188,7 @@ def test_new_keys_are_let_in_beside_the_old_ones_and_then_alone(put: Call, stage
         wait_for(lambda: len(running.answers) > asked + 2)
         alone = put(**rekey)
         assert (alone["done"], alone["keys_count"]) == ("keys", 3)
+        assert (beside["keys_gone"], alone["keys_gone"]) == ([], ["client alice"])
     assert running.failed() == []
     assert [stage.ask(key=key).status for key in (KEY, *NEXT.values())] == [401, 200, 200]
     assert (pids(stage), stage.proxy.spec()) == (before, spec)
@@ -199,6 +201,11 @@ def test_keys_that_cannot_be_are_refused_and_the_old_ones_stay(put: Call, stage:
     rekey = {"state": "rekeyed", "listeners": None, "servers": None}
     assert "give at least one" in put(**rekey, keys={})["msg"]
     assert "which no engine may see" in put(**rekey, keys={"alice": ENGINE_KEY})["msg"]
+    assert stage.ask().status == 200
+    # What it would have to keep, or to send on, is known by its files alone.
+    for file in (configuration.UPSTREAM_KEY, configuration.KEYS):
+        (stage.proxy.folder / file).write_text("")
+        assert "deploy it again" in put(**rekey, keys=NEXT, keep_keys=True)["msg"]
     assert stage.ask().status == 200
 
 
@@ -217,6 +224,7 @@ def test_the_key_for_the_engines_is_changed_as_well(put: Call, stage: Stage) -> 
     assert stage.big.seen()[-1]["headers"]["authorization"] == "Bearer key-of-the-engine-2"
 
 
+@pytest.mark.long
 def test_a_proxy_leads_to_where_its_engine_is_now_and_keeps_all_else(
     put: Call, run_module: Call, stage: Stage
 ) -> None:

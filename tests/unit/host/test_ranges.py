@@ -687,6 +687,7 @@ def test_a_line_of_progress_says_what_is_still_to_come(
     assert shown is None or text == shown
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("rental", "said"),
     [

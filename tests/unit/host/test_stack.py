@@ -347,6 +347,7 @@ def home_without_uv(home: Path) -> Path:
     return home
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hashes", [False, True])
 def test_where_uv_cannot_be_had_pip_does_the_same(
     home_without_uv: Path,
@@ -522,6 +523,7 @@ def test_offline_without_a_folder_is_refused_at_once(
     assert "name one by inferops_find_links" in failed["msg"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("offline", [False, True])
 def test_a_tool_comes_with_the_host_s_own_python_and_pip(
     tmp_path: Path,

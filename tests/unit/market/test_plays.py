@@ -345,6 +345,7 @@ LLAMA = json.loads((Path(__file__).parents[1] / "serving/fixtures/models.json").
 LLAMA = {**LLAMA["config"], "max_position_embeddings": 131072}
 
 
+@pytest.mark.long
 def test_the_hub_is_asked_what_a_model_needs_without_being_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -369,6 +370,7 @@ def test_the_hub_is_asked_what_a_model_needs_without_being_named(
         assert "asked: https://huggingface.co" in output
 
 
+@pytest.mark.long
 def test_no_gpu_is_rented_for_a_model_of_which_nothing_is_known(tmp_path: Path) -> None:
     tasks = on_the_host(role("rent", "model"), role("rent", "needs"))
     named = {"inferops_model": "/models/a"}

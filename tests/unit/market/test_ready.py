@@ -173,6 +173,7 @@ def test_first_contact_trusts_whatever_is_shown_when_asked_to(
     assert [stdin for _command, stdin in ssh.commands] == [""]
 
 
+@pytest.mark.long
 def test_a_host_that_is_to_blame_is_told_as_data(controller: Controller, ssh: SshHost) -> None:
     ssh.host_key = as_paramiko(derive("a stranger's", MARK, 2).private)
     output, result = controller.ready(id=controller.rent(), timeout_seconds=2)
@@ -185,6 +186,7 @@ def test_a_host_that_is_to_blame_is_told_as_data(controller: Controller, ssh: Ss
         assert failure[part] in result["msg"]
 
 
+@pytest.mark.long
 def test_the_log_of_a_host_that_lets_nobody_in_is_told(
     controller: Controller, ssh: SshHost
 ) -> None:

@@ -480,6 +480,7 @@ def test_no_name_of_one_role_makes_deploy_and_teardown_look_at_different_rentals
     assert simulator.journal.entries() == []
 
 
+@pytest.mark.long
 def test_the_name_of_a_rental_is_the_same_for_all_roles(
     tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -18,6 +18,7 @@ SERVER: dict[str, Any] = {"name": "vllm", "phase": "running", "port": 8001}
 PROXY = {**SERVER, "port": 8000}
 STARTED: dict[str, Any] = {"port": 8001, "proxy_port": 8000, "client_port": 8000}
 NEXT = {"alice": "next-key-of-alice"}
+METRICS = {"prometheus": "next-key-of-prometheus"}
 OWN = "next-key-of-the-server"
 
 
@@ -30,7 +31,8 @@ def serving(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatc
     pretended = Pretended(tmp_path, simulator, answers=answers)
     done = pretended.run("deploy", **PROXIED)
     assert done.returncode == 0, done.stdout + done.stderr
-    pretended.answers["proxy"] = {"changed": True, "done": "keys", "keys_count": 2}
+    keys = {"keys_count": 2, "keys_gone": ["client alice", "client inferops"]}
+    pretended.answers["proxy"] = {"changed": True, "done": "keys", **keys}
     return pretended
 
 
@@ -42,25 +44,36 @@ def asked(serving: Pretended) -> list[tuple[str, dict[str, Any]]]:
 def test_new_keys_are_let_in_and_proven_before_the_old_ones_are_let_in_no_more(
     serving: Pretended,
 ) -> None:
-    done = serving.run("keys", "-vv", proxy_client_keys=NEXT, inferops_server_api_key=OWN)
+    given = {"proxy_client_keys": NEXT, "proxy_metrics_keys": METRICS}
+    done = serving.run("keys", "-vv", inferops_server_api_key=OWN, **given)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
-    assert not [key for key in (*NEXT.values(), OWN) if key in output]
+    assert not [key for key in (*NEXT.values(), *METRICS.values(), OWN) if key in output]
     (beside, proof, alone) = asked(serving)
     assert [name for name, _args in (beside, proof, alone)] == ["proxy", "endpoint", "proxy"]
     for _name, args in (beside, alone):
         assert (args["name"], args["state"]) == ("vllm", "rekeyed")
-        assert args["keys"] == {**NEXT, "inferops": OWN}
+        assert (args["keys"], args["metrics_keys"]) == ({**NEXT, "inferops": OWN}, METRICS)
     assert (beside[1]["keep_keys"], alone[1]["keep_keys"]) == (True, False)
     assert (proof[1]["api_key"], proof[1]["remote_port"]) == (OWN, 8000)
-    assert "2 keys open server vllm on gpu-1." in " ".join(output.split())
+    assert proof[1]["closed"] is True
+    told = "gpu-1: 2 keys are in. Out are the old ones of: client alice, client inferops."
+    assert told in " ".join(output.split())
 
 
+@pytest.mark.long
 def test_old_keys_stay_where_that_is_asked_for(serving: Pretended) -> None:
     done = serving.run("keys", proxy_client_keys=NEXT, keys_keep_old="true")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [args.get("keep_keys") for _name, args in asked(serving)] == [True, None]
-    assert "run this again without keys_keep_old" in " ".join(done.stdout.split())
+    assert "until this is run again without keys_keep_old" in " ".join(done.stdout.split())
+
+
+def test_a_file_of_keys_that_was_forgotten_lets_nobody_out(serving: Pretended) -> None:
+    done = serving.run("keys")
+    assert done.returncode != 0
+    assert "who is left out gets in no more" in " ".join(done.stdout.split())
+    assert asked(serving) == []
 
 
 @pytest.mark.long
@@ -85,4 +98,24 @@ def test_a_dry_run_says_how_many_would_get_in(serving: Pretended) -> None:
     done = serving.run("keys", "--check", proxy_client_keys=NEXT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [name for name, _args in asked(serving)] == ["proxy", "proxy"]
-    assert "2 keys would open server vllm on gpu-1." in " ".join(done.stdout.split())
+    assert "gpu-1: 2 keys would be in. Out would be the old ones of: client alice" in " ".join(
+        done.stdout.split()
+    )
+
+
+@pytest.mark.long
+def test_where_one_host_fails_no_old_key_is_let_out_on_any(
+    tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INFEROPS_SCOPE_SECRET", raising=False)
+    looks = {"servers": [SERVER], "proxies": [PROXY]}
+    answers = {"model_server": STARTED, "model_server_info": looks}
+    both = Pretended(tmp_path, simulator, ("gpu-1", "gpu-2"), answers)
+    assert both.run("deploy", **PROXIED).returncode == 0
+    before = len(both.asked("proxy"))
+    both.answers |= {
+        "proxy": {"changed": True, "keys_count": 2, "keys_gone": []},
+        "proxy of gpu-2": {"failed": True, "msg": "its keys are not on the host any more"},
+    }
+    assert both.run("keys", proxy_client_keys=NEXT).returncode != 0
+    assert {args["keep_keys"] for _name, args in both.asked("proxy")[before:]} == {True}

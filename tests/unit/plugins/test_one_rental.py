@@ -135,6 +135,7 @@ def test_strict_reaping_knows_the_hosts_of_every_group(
     assert bills(simulator) == [rental]
 
 
+@pytest.mark.long
 def test_a_host_that_is_only_found_is_no_wish(tmp_path: Path, simulator: Simulator) -> None:
     rental = rented(tmp_path, simulator, "gpu-9")
     found = inventory(tmp_path, gpu_rentals={"hosts": {"gpu-9": {"inferops_rental": {"id": "7"}}}})

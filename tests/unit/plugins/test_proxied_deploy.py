@@ -62,6 +62,7 @@ def test_clients_reach_the_proxy_and_the_engine_knows_the_proxys_key_alone(
     assert [args["proxied"] for _name, args in pretended.asked("model_fit")] == [True]
 
 
+@pytest.mark.long
 def test_what_an_image_opens_by_itself_is_refused_before_anything_is_put_on_the_host(
     pretended: Pretended,
 ) -> None:
@@ -75,7 +76,8 @@ def test_what_an_image_opens_by_itself_is_refused_before_anything_is_put_on_the_
     assert pretended.simulator.control.state()["rentals"] == []
 
 
-@pytest.mark.parametrize("when", ["early", pytest.param("late", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("when", ["early", "late"])
 def test_a_host_that_does_not_tell_what_it_has_open_is_not_called_closed(
     pretended: Pretended, when: str
 ) -> None:
@@ -167,11 +169,12 @@ def looks(port: int, state: str, log: str = "") -> dict[str, Any]:
     return {"servers": [seen], "proxies": [{**BEFORE, "reason": None}]}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "given",
     [
         pytest.param({}, id="not-said"),
-        pytest.param(PROXIED, id="said", marks=pytest.mark.long),
+        pytest.param(PROXIED, id="said"),
     ],
 )
 def test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_now(

@@ -65,7 +65,8 @@ def test_where_nothing_is_rented_nothing_is_changed(tmp_path: Path, simulator: S
     assert "changed=0" in output
 
 
-@pytest.mark.parametrize("accepted", [pytest.param(True, marks=pytest.mark.long), False])
+@pytest.mark.long
+@pytest.mark.parametrize("accepted", [True, False])
 def test_it_is_refused_where_nobody_would_end_it(
     tmp_path: Path, simulator: Simulator, accepted: bool
 ) -> None:
