@@ -115,7 +115,9 @@ class Controller:
     def costs(self, **options: Any) -> dict[str, Any]:
         """Module rental_costs."""
         with patch.object(Clock, "from_environment", lambda: self.subject.clock):
-            return rental_costs(self._given(RENTAL_COSTS_OPTIONS, since="2020-01-01", **options))
+            return rental_costs(
+                self._given(RENTAL_COSTS_OPTIONS, first_day="2020-01-01", **options)
+            )
 
     def pass_hours(self, hours: float) -> None:
         """Let simulated time pass."""

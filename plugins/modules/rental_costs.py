@@ -31,11 +31,11 @@ attributes:
     support: full
     platforms: posix
 options:
-  since:
+  first_day:
     description: The first day that counts, as V(2026-11-01), of UTC. By default that of this month.
     type: str
     default: ""
-  until:
+  last_day:
     description: The last day that counts. By default today.
     type: str
     default: ""

@@ -52,7 +52,7 @@ def events(market: Market) -> list[dict[str, Any]]:
 
 def told(market: Market, **options: Any) -> dict[str, Any]:
     """What the rentals of the scope have cost, of all that is known."""
-    options = {"audit_path": trail_of(market), "since": "2020-01-01", **options}
+    options = {"audit_path": trail_of(market), "first_day": "2020-01-01", **options}
     return market.run("rental_costs", scope="test", **options)
 
 
@@ -280,9 +280,9 @@ def test_where_the_marketplace_does_not_answer_the_trail_tells(market: Market) -
 
 
 def test_a_day_that_is_none_is_refused_with_how_to_write_one(market: Market) -> None:
-    for since in ("yesterday", "2026-13-01", "2026-1-1", "9999-12-31"):
-        assert "2026-11-30" in told(market, since=since)["msg"]
-    assert "is after" in told(market, since="2026-02-02", until="2026-02-01")["msg"]
+    for day in ("yesterday", "2026-13-01", "2026-1-1", "9999-12-31"):
+        assert "2026-11-30" in told(market, first_day=day)["msg"]
+    assert "is after" in told(market, first_day="2026-02-02", last_day="2026-02-01")["msg"]
 
 
 def test_the_files_are_written_once_and_not_in_a_dry_run(market: Market, tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ from .options import ACCOUNT_OPTIONS, accounts_of, make_lifecycle, make_provider
 
 RENTAL_COSTS_OPTIONS: dict[str, Any] = {
     **ACCOUNT_OPTIONS,
-    "since": {"type": "str", "default": ""},
-    "until": {"type": "str", "default": ""},
+    "first_day": {"type": "str", "default": ""},
+    "last_day": {"type": "str", "default": ""},
     "folder": {"type": "path"},
 }
 _DAY = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
@@ -63,7 +63,7 @@ def rental_costs(given: Mapping[str, Any], dry_run: bool = False) -> dict[str, A
     """
     now = Clock.from_environment().now()
     try:
-        begin, end = _period(given["since"], given["until"], now)
+        begin, end = _period(given["first_day"], given["last_day"], now)
         seen = _seen(given, begin, now)
         known = courses(seen.rows, seen.known, seen.bills, given["scope"], now)
         parts = parts_of(known, begin, end, now)
@@ -136,14 +136,15 @@ def _rows(given: Mapping[str, Any]) -> list[dict[str, Any]]:
         ) from error
 
 
-def _period(since: str, until: str, now: float) -> tuple[float, float]:
+def _period(first: str, last: str, now: float) -> tuple[float, float]:
     """From the first moment of one day to the last of the other, both of UTC."""
-    begin = _midnight("since", since) if since else month_of(now)[0]
-    end = _midnight("until", until) + 86_400 if until else (now // 86_400 + 1) * 86_400
+    begin = _midnight("first_day", first) if first else month_of(now)[0]
+    end = _midnight("last_day", last) + 86_400 if last else (now // 86_400 + 1) * 86_400
     if begin >= end:
         raise RequestRefused(
-            f"since ({since or moment(begin)[:10]}) is after until ({until or moment(now)[:10]}).",
-            remedy="Give the first and the last day, such as 2026-11-01 and 2026-11-30.",
+            f"The first day ({first or moment(begin)[:10]}) is after the last one "
+            f"({last or moment(now)[:10]}).",
+            remedy="Give both, such as 2026-11-01 and 2026-11-30 (costs_since, costs_until).",
             money="Nothing was changed.",
         )
     return begin, end
