@@ -41,7 +41,7 @@ from tests.unit.market.ssh_host import SshHost, as_paramiko
 #: All that there are: one that is new must be listed as attacked.
 PLAYBOOKS = sorted(file.stem for file in (REPOSITORY / "playbooks").glob("*.yml"))
 #: Here one host speaks for all of its group, or each host is looked at for long.
-FEW_HOSTS = ("doctor", "monitoring", "reap", "status")
+FEW_HOSTS = ("costs", "doctor", "monitoring", "reap", "status")
 #: They look at no variable but which hosts there are.
 LOOKS_AT_NONE = ("hosts",)
 #: What a rented host is never given, so that none can say it back.
@@ -162,7 +162,7 @@ def says_all_back(stage: Stage, **beside: Any) -> None:
 
 
 #: In these no module runs on a host: they speak to the marketplace alone.
-ASK_NO_HOST = ("deploy", "doctor", "hosts", "reap")
+ASK_NO_HOST = ("costs", "deploy", "doctor", "hosts", "reap")
 
 
 @each("secret-is-shown-at-vvvvv-by", {name: name for name in PLAYBOOKS})
@@ -211,8 +211,8 @@ def by_verbosity_on_an_own_host(stage: Stage, playbook: str) -> None:
         extend_hours=1,
         **planted(),
     )
-    # Nothing of a host's own ends or is extended, and reap looks at rentals alone.
-    asks_none = playbook in ("extend", "hosts", "reap")
+    # Nothing of a host's own ends or is extended, and costs and reap look at rentals alone.
+    asks_none = playbook in ("costs", "extend", "hosts", "reap")
     stage.tried("TASK [" in played.text and (asks_none or stage.host.times_asked))
 
 
