@@ -22,6 +22,11 @@ _PATIENCE_SECONDS = 5.0
 UNUSABLE = (OSError, RuntimeError, ValueError)
 
 
+def why(error: Exception) -> str:
+    """What is wrong with a file, of one of UNUSABLE, without its path."""
+    return str(getattr(error, "strerror", "") or error)
+
+
 class Lines:
     """The lines of one file, for its owner alone; its folder is made when needed.
 

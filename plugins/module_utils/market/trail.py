@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .lines import UNUSABLE, Lines
+from .lines import UNUSABLE, Lines, why
 from .mark import Mark
 from .model import Offer, Rental
 
@@ -130,9 +130,8 @@ class Trail:
 
     def _warn_of(self, error: Exception) -> None:
         path = self.lines.path if self.lines else ""
-        why = getattr(error, "strerror", "") or error
         self.warn(
-            f"The audit trail at {path} cannot be used ({why}), so it lacks "
+            f"The audit trail at {path} cannot be used ({why(error)}), so it lacks "
             "what is done here, and nothing is known by it."
         )
 

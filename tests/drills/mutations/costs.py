@@ -146,7 +146,7 @@ MUTATIONS = (
         "what-was-just-rented-is-free",
         "two hosts of a play rent with one host's budget",
         COURSES,
-        "is_sure = key[0] in known.asked and now - _latest(rows) > PENDING_SECONDS",
+        'is_sure = key[0] in known.asked and now - rows[-1]["time"] > PENDING_SECONDS',
         "is_sure = key[0] in known.asked",
         (f"{COSTS}::test_what_was_just_rented_may_bill_before_a_listing_shows_it",),
     ),
@@ -163,7 +163,7 @@ MUTATIONS = (
         "a request counts for nothing where an earlier one had its nonce",
         COURSES,
         "listed = {one.mark.nonce for one in known.rentals if one.mark}",
-        "listed = {one.nonce for one in found}",
+        "listed = {row.get('nonce') for row in sound if row['event'] != REQUESTED}",
         (f"{COSTS}::test_a_second_try_under_the_same_nonce_counts_while_nobody_knows_its_answer",),
     ),
     Mutation(

@@ -96,7 +96,6 @@ class Course:
     rental: str
     scope: str
     name: str
-    nonce: str
     gpu: str
     gpu_count: int
     operator: str
@@ -223,9 +222,9 @@ def _course(
     bills: Bills,
     now: float,
 ) -> Course:
+    rows = sorted(rows, key=lambda row: float(row["time"]))
     told: dict[str, Any] = {}
-    shown = [row_of(living)] if living else []
-    for row in [*sorted(rows, key=lambda row: float(row["time"])), *shown]:
+    for row in [*rows, *([row_of(living)] if living else [])]:
         told |= {name: value for name, value in row.items() if value not in (None, "")}
     deadline = int(told.get("deadline") or 0)
     released = [float(row["time"]) for row in rows if row["event"] == RELEASED]
@@ -234,7 +233,7 @@ def _course(
     elif released:
         end, state = min(released), RELEASED_ONE
     else:
-        is_sure = key[0] in known.asked and now - _latest(rows) > PENDING_SECONDS
+        is_sure = key[0] in known.asked and now - rows[-1]["time"] > PENDING_SECONDS
         end, state = _unseen_end(is_sure, deadline, now)
     spans = tuple(_spans(told, rows, now if end is None else end))
     stands = state == STANDS
@@ -244,7 +243,6 @@ def _course(
         rental=key[1],
         scope=str(told.get("scope", "")),
         name=str(told.get("name", "")),
-        nonce=str(told.get("nonce", "")),
         gpu=str(told.get("gpu", "")),
         gpu_count=int(told.get("gpu_count") or 0),
         operator=_first(rows, "operator"),
@@ -270,17 +268,16 @@ def _unseen_end(is_sure: bool, deadline: int, now: float) -> tuple[float | None,
     return None, UNCLEAR
 
 
-def _latest(rows: Iterable[Mapping[str, Any]]) -> float:
-    return max((float(row["time"]) for row in rows), default=0.0)
-
-
 def _spans(told: Mapping[str, Any], rows: list[Mapping[str, Any]], end: float) -> Iterator[Span]:
-    """The times in which it ran and stood still. The last price counts for all that it ran."""
+    """The times in which it ran and stood still, by its *rows* from the first to the last one.
+
+    The last price counts for all that it ran.
+    """
     running_usd = float(told.get("price_usd_per_hour") or 0.0)
     stopped_usd = float(told.get("stopped_usd_per_hour") or 0.0)
-    begin = float(told.get("since") or told.get("created_at") or _earliest(rows))
+    begin = float(told.get("since") or told.get("created_at") or (rows[0]["time"] if rows else 0.0))
     running = True
-    for row in sorted(rows, key=lambda row: float(row["time"])):
+    for row in rows:
         if row["event"] not in (STOPPED, STARTED) or not begin <= row["time"] <= end:
             continue
         yield Span(begin, row["time"], running_usd if running else stopped_usd, running)
@@ -288,11 +285,7 @@ def _spans(told: Mapping[str, Any], rows: list[Mapping[str, Any]], end: float) -
     yield Span(begin, max(begin, end), running_usd if running else stopped_usd, running)
 
 
-def _earliest(rows: Iterable[Mapping[str, Any]]) -> float:
-    return min((float(row["time"]) for row in rows), default=0.0)
-
-
-def _first(rows: Iterable[Mapping[str, Any]], name: str) -> str:
+def _first(rows: Sequence[Mapping[str, Any]], name: str) -> str:
     """Who rented it, not who did something to it later."""
     made = [row for row in rows if row["event"] == RENTED]
     return next((str(row[name]) for row in made if row.get(name)), "")
@@ -307,7 +300,6 @@ def _of_bill(key: tuple[str, str], charge: Charge, since: float) -> Course:
         rental=key[1],
         scope=mark.scope if mark else "",
         name=mark.name if mark else "",
-        nonce=mark.nonce if mark else "",
         gpu="",
         gpu_count=0,
         operator="",

@@ -64,7 +64,7 @@ def moment(seconds: float) -> str:
 
 
 _NOTHING = Part(
-    Course("", "", "", "", "", "", 0, "", "", "", 0, None, ()), Span(0.0, 0.0, 0.0), 0.0, 0.0
+    Course("", "", "", "", "", 0, "", "", "", 0, None, ()), Span(0.0, 0.0, 0.0), 0.0, 0.0
 )
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..clock import Clock
-from ..lines import UNUSABLE, Lines
+from ..lines import UNUSABLE, Lines, why
 from .minutes import PHASES
 
 #: How an attempt ends: the host served, it could not be used, or the request found the offer gone.
@@ -150,9 +150,8 @@ class History:
             with self._lines.locked() as file:
                 file.add(asdict(attempt))
         except UNUSABLE as error:
-            why = getattr(error, "strerror", "") or error
             return (
-                f"The history at {self._lines.path} cannot be written ({why}), "
+                f"The history at {self._lines.path} cannot be written ({why(error)}), "
                 "so later rankings will not know how this attempt ended."
             )
         return ""

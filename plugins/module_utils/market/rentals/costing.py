@@ -19,7 +19,7 @@ from ..costs.export import Part, days_csv, focus_csv, moment, parts_of
 from ..costs.sums import lines_of, summed
 from ..errors import MarketError, RequestRefused
 from ..failing import failure
-from ..lines import UNUSABLE
+from ..lines import UNUSABLE, why
 from ..own import is_own
 from .asking import ask_all, together
 from .budget import bills_of, known_at
@@ -128,9 +128,8 @@ def _rows(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
         return make_trail(given).rows()
     except UNUSABLE as error:
-        why = getattr(error, "strerror", "") or error
         raise RequestRefused(
-            f"The audit trail at {given['audit_path']} cannot be read: {why}.",
+            f"The audit trail at {given['audit_path']} cannot be read: {why(error)}.",
             remedy="See whose it is (audit_path, inferops_audit_path).",
             money="Nothing was changed.",
         ) from error
@@ -199,9 +198,8 @@ def _written(
             return [], not all(holds(path, text) for path, text in paths.items())
         changed = [write_private(path, text) for path, text in paths.items()]
     except UNUSABLE as error:
-        why = getattr(error, "strerror", "") or error
         raise RequestRefused(
-            f"The tables in {folder} cannot be written: {why}.",
+            f"The tables in {folder} cannot be written: {why(error)}.",
             remedy="Give another folder (folder, inferops_report_dir).",
             money="Nothing was changed.",
         ) from error
