@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
+from ansible_collections.inferops.gpu.plugins.plugin_utils import own_code
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import GuardedAction
 
 MODULE = "inferops.gpu.host_look"
@@ -52,7 +53,7 @@ class ActionModule(GuardedAction):
     def digest(self, roles: list[str], variables: dict[str, Any]) -> str:
         """Changes with every wish, and with how this collection fulfils it."""
         found = hashlib.sha256()
-        for text in (*_code(), *self.wishes(roles, variables)):
+        for text in (own_code.digest(), *self.wishes(roles, variables)):
             found.update(text)
         return found.hexdigest()
 
@@ -108,12 +109,3 @@ def _content(value: Any) -> Iterator[bytes]:
             yield file.read_bytes()
     except (OSError, ValueError, RuntimeError):
         return
-
-
-def _code() -> Iterator[bytes]:
-    """The collection's own code: a new version may fulfil the same wish otherwise."""
-    for pattern in ("plugins/**/*.py", "roles/**/*.*"):
-        for file in sorted(ROOT.glob(pattern)):
-            if file.is_file():
-                yield str(file.relative_to(ROOT)).encode()
-                yield file.read_bytes()

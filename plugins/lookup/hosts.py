@@ -58,6 +58,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.inferops.gpu.plugins.filter.as_type import as_type
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import check_name
+from ansible_collections.inferops.gpu.plugins.plugin_utils import own_code
 from ansible_collections.inferops.gpu.plugins.plugin_utils.interruption import explain_interruption
 
 CONTROLLER = "localhost"
@@ -77,7 +78,7 @@ class LookupModule(LookupBase):
         if any(context.CLIARGS.get(mode) for mode in _SHOWING):
             return terms
         explain_interruption()
-        _load_filters()
+        _load_for_all_hosts()
         variables = variables or {}
         _refuse_parts(variables)
         groups, limit = variables["groups"], variables.get("ansible_limit")
@@ -100,13 +101,14 @@ class LookupModule(LookupBase):
         return terms
 
 
-def _load_filters() -> None:
+def _load_for_all_hosts() -> None:
     """Spare every task of every host its share of a second.
 
     Each is run in a process of its own, and the first filter that it takes of a collection makes
     Ansible load all of the collection's. What is loaded here is there in each of them.
     """
     filter_loader.get("inferops.gpu.as_type")
+    own_code.digest()
 
 
 def _refuse_parts(variables: dict[str, Any]) -> None:
