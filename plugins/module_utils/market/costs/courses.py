@@ -223,18 +223,9 @@ def _course(
     now: float,
 ) -> Course:
     rows = sorted(rows, key=lambda row: float(row["time"]))
-    told: dict[str, Any] = {}
-    for row in [*rows, *([row_of(living)] if living else [])]:
-        told |= {name: value for name, value in row.items() if value not in (None, "")}
+    told = _all_told(rows, living)
     deadline = int(told.get("deadline") or 0)
-    released = [float(row["time"]) for row in rows if row["event"] == RELEASED]
-    if living is not None:
-        end, state = None, STANDS if living.status in DEAD else BILLS
-    elif released:
-        end, state = min(released), RELEASED_ONE
-    else:
-        is_sure = key[0] in known.asked and now - rows[-1]["time"] > PENDING_SECONDS
-        end, state = _unseen_end(is_sure, deadline, now)
+    end, state = _ending(key, rows, known, living, deadline, now)
     spans = tuple(_spans(told, rows, now if end is None else end))
     stands = state == STANDS
     stopped = any(row["event"] == STOPPED for row in rows)
@@ -255,6 +246,32 @@ def _course(
         billed_usd=bills.of(key, spans[0].begin),
         stood_unseen=told.get("status") in DEAD and not stopped,
     )
+
+
+def _all_told(rows: list[Mapping[str, Any]], living: Rental | None) -> dict[str, Any]:
+    """What its rows say of it, the last one first, and its listing before all of them."""
+    told: dict[str, Any] = {}
+    for row in [*rows, *([row_of(living)] if living else [])]:
+        told |= {name: value for name, value in row.items() if value not in (None, "")}
+    return told
+
+
+def _ending(
+    key: tuple[str, str],
+    rows: list[Mapping[str, Any]],
+    known: Known,
+    living: Rental | None,
+    deadline: int,
+    now: float,
+) -> tuple[float | None, str]:
+    """When it ended, None while it bills, and how it stands."""
+    if living is not None:
+        return None, STANDS if living.status in DEAD else BILLS
+    released = [float(row["time"]) for row in rows if row["event"] == RELEASED]
+    if released:
+        return min(released), RELEASED_ONE
+    is_sure = key[0] in known.asked and now - rows[-1]["time"] > PENDING_SECONDS
+    return _unseen_end(is_sure, deadline, now)
 
 
 def _unseen_end(is_sure: bool, deadline: int, now: float) -> tuple[float | None, str]:
