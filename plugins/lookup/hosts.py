@@ -105,7 +105,8 @@ def _load_for_all_hosts() -> None:
     """Spare every task of every host its share of a second.
 
     Each is run in a process of its own, and the first filter that it takes of a collection makes
-    Ansible load all of the collection's. What is loaded here is there in each of them.
+    Ansible load all of the collection's. What is loaded here is there in each of them, as is the
+    digest of our own code, which a deploy compares for each host.
     """
     filter_loader.get("inferops.gpu.as_type")
     own_code.digest()
