@@ -10,7 +10,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 _PATTERNS = ("plugins/**/*.py", "roles/**/*.*")
 
 
@@ -18,10 +18,15 @@ _PATTERNS = ("plugins/**/*.py", "roles/**/*.*")
 def digest() -> bytes:
     """Made once in a process: each host's task would take a twentieth of a second for it, unless
     the process that it is forked from has made it."""
+    return digest_of(ROOT)
+
+
+def digest_of(collection: Path) -> bytes:
+    """The digest of what runs on a host or decides about it, in a collection that lies there."""
     found = hashlib.sha256()
     for pattern in _PATTERNS:
-        for file in sorted(_ROOT.glob(pattern)):
+        for file in sorted(collection.glob(pattern)):
             if file.is_file():
-                found.update(str(file.relative_to(_ROOT)).encode())
+                found.update(str(file.relative_to(collection)).encode())
                 found.update(file.read_bytes())
     return found.digest()

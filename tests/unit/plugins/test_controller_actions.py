@@ -30,6 +30,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.endpoint.completion i
     NoCompletion,
     complete,
 )
+from ansible_collections.inferops.gpu.plugins.plugin_utils import own_code
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.tools.tree import REPOSITORY
 
@@ -122,15 +123,17 @@ def test_a_digest_changes_with_every_wish_and_with_nothing_else(tmp_path: Path) 
 def test_other_code_of_ours_may_fulfil_the_same_wish_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = digest()
     copy = tmp_path / "collection"
-    for folder in ("plugins/modules", "roles"):
+    for folder in ("plugins", "roles"):
         shutil.copytree(REPOSITORY / folder, copy / folder)
-    monkeypatch.setattr(host_look, "ROOT", copy)
-    assert digest() != before
-    before = digest()
+    ours = own_code.digest()
+    assert own_code.digest_of(copy) == ours
     proof = copy / "roles" / "torch" / "files" / "proof.py"
     proof.write_text(proof.read_text() + "# stricter\n")
+    theirs = own_code.digest_of(copy)
+    assert theirs != ours
+    before = digest()
+    monkeypatch.setattr(own_code, "digest", lambda: theirs)
     assert digest() != before
 
 
