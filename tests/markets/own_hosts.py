@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from tests.drills.controller import rent_playbook
-from tests.drills.servers.host import require
+from tests.drills.listing import require
 from tests.integration.plays import INVENTORY, ROOT, Controller, Run
 from tests.markets.rented import account, market, scratch
 from tests.markets.site import IN_IMAGE, SERVER_KEY, Site

@@ -13,7 +13,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.own import OWN
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
     PROVIDERS,
 )
-from tests.drills.servers.host import Failed
+from tests.drills.listing import Failed
 from tests.markets import own_hosts, rented
 from tests.markets.site import Site, deploy_and_end
 from tests.rig.podman import PodmanError

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
     PROVIDERS,
 )
-from tests.drills.servers.host import require
+from tests.drills.listing import require
 from tests.integration.plays import Controller, Run
 from tests.markets.site import IN_IMAGE, SERVER_KEY, Site
 from tests.simulator import daemon

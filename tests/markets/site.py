@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 from tests.demo.__main__ import tunnels
-from tests.drills.servers.host import Failed, require
+from tests.drills.listing import Failed, require
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.integration.plays import LONGEST_PLAY_SECONDS, Controller, Run
 from tests.rig import engine

@@ -30,8 +30,9 @@ from pathlib import Path
 import yaml
 
 from tests.drills import mutants
+from tests.drills.listing import Failed, chosen, perform
 from tests.drills.servers.drills import DRILLS
-from tests.drills.servers.host import GROUP, HOME, MODEL, OTHER_MODEL, TRUNCATED, Failed, Host
+from tests.drills.servers.host import GROUP, HOME, MODEL, OTHER_MODEL, TRUNCATED, Host
 from tests.drills.servers.listed import BOTH, LISTED, SYSTEMD, Listed
 from tests.drills.stage import SIGNALS, Interrupted, interrupt, print_result
 from tests.integration.plays import ROOT, Controller
@@ -94,23 +95,12 @@ def give_models(host: Host, scratch: Path) -> None:
 
 def run_one(host: Host, listed: Listed) -> bool:
     """Run one drill and tell what it did; whether it passed."""
-    began = time.monotonic()
-    lines: list[str] = []
-    try:
-        for line in DRILLS[listed.name](host):
-            lines.append(line)
-        problem = ""
-    except (Failed, PodmanError, OSError, ValueError, KeyError, LookupError) as error:
-        problem = f"{type(error).__name__}: {error}\n{logs(host)}"
-    verdict = "FAILED" if problem else "passed"
-    took = f"{time.monotonic() - began:.0f} s"
-    lines.append(problem)
-    told = "".join(f"\n    {line}" for line in lines if line)
-    print(f"{listed.name} on {host.name}: {listed.shows}: {verdict}, {took}{told}", flush=True)
-    if problem:
+    title = f"{listed.name} on {host.name}: {listed.shows}"
+    passed = perform(title, lambda: DRILLS[listed.name](host), lambda: logs(host))
+    if not passed:
         with contextlib.suppress(Failed, PodmanError):
             host.clean()
-    return not problem
+    return passed
 
 
 def logs(host: Host) -> str:
@@ -129,18 +119,6 @@ def work_through(host: Host, listed: list[Listed], ended: threading.Event) -> li
         if host.name in one.hosts and one.name in DRILLS:
             results.append(run_one(host, one))
     return results
-
-
-def chosen(names: str | None) -> list[Listed]:
-    """The listed drills of these comma-separated names, or all. Raises SystemExit."""
-    if names is None:
-        return list(LISTED)
-    wanted = names.split(",")
-    unknown = set(wanted) - {listed.name for listed in LISTED}
-    if unknown:
-        known = ", ".join(listed.name for listed in LISTED)
-        raise SystemExit(f"no such drill: {', '.join(sorted(unknown))}. There are: {known}")
-    return [listed for listed in LISTED if listed.name in wanted]
 
 
 @contextlib.contextmanager
@@ -206,7 +184,7 @@ def main() -> int:
         return run_mutant(given.mutant, arguments)
     for number in SIGNALS:
         signal.signal(number, interrupt)
-    listed = chosen(given.only)
+    listed = chosen(LISTED, given.only)
     names = [given.host] if given.host else [n for n in BOTH if any(n in o.hosts for o in listed)]
     began = time.monotonic()
     try:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tests.drills.listing import Failed, require, wait
 from tests.drills.servers.host import (
     ARGUMENTS,
     ENVIRONMENT,
@@ -24,10 +25,7 @@ from tests.drills.servers.host import (
     OTHER_MODEL,
     PORT,
     TRUNCATED,
-    Failed,
     Host,
-    require,
-    wait,
 )
 from tests.drills.servers.listed import SYSTEMD
 

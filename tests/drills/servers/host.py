@@ -9,12 +9,11 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.drills.listing import Failed, require, wait
 from tests.integration.plays import ROOT, Controller
 from tests.rig.podman import podman, stop_container
 
@@ -70,10 +69,6 @@ print(json.dumps(found))
 """
 
 
-class Failed(Exception):
-    """The drill has shown that something is not as it must be."""
-
-
 class Seen(NamedTuple):
     """One process of an inference server, as the kernel shows it."""
 
@@ -81,23 +76,6 @@ class Seen(NamedTuple):
     name: str
     ppid: int
     title: str
-
-
-def require(condition: object, text: str) -> None:
-    """Fail the drill with *text* unless the condition holds."""
-    if not condition:
-        raise Failed(text)
-
-
-def wait(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait until the condition gives something; fail the drill when it does not in time."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        got = condition()
-        if got:
-            return got
-        time.sleep(0.3)
-    raise Failed(f"{what} did not happen within {seconds:.0f} s")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ansible_collections.inferops.gpu.plugins.module_utils.market.own import OWN
 from ansible_collections.inferops.gpu.plugins.module_utils.market.providers.registry import (
     PROVIDERS,
 )
-from tests.drills.servers.host import Failed
+from tests.drills.listing import Failed
 from tests.markets import __main__ as markets
 from tests.markets import places
 from tests.markets.places import SEVERAL, Outcome, Place
