@@ -18,20 +18,18 @@ from ansible.module_utils.common.validation import check_type_dict
 from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
 from ansible_collections.inferops.gpu.plugins.plugin_utils.guarded_action import ModuleAction
 
-KEYS = ("keys", "metrics_keys")
-
 
 class ActionModule(ModuleAction):
     """The keys of clients have the names of people, so that no name tells what they are."""
 
     def act(self, variables: dict[str, Any]) -> dict[str, Any]:
-        given = {option: self._given(option) for option in KEYS}
+        given = {option: self._given(option) for option in proxy_keys.KINDS}
         self.secrets |= {
             key for keys in given.values() for key in keys.values() if isinstance(key, str) and key
         }
         try:
             self._hashed = {option: proxy_keys.digests(keys) for option, keys in given.items()}
-            proxy_keys.by_digest(*self._hashed.values())
+            proxy_keys.by_digest(self._hashed)
         except ValueError as error:
             raise AnsibleActionFail(f"keys: {error}.") from None
         return super().act(variables)

@@ -11,11 +11,10 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.inferops.gpu.plugins.module_utils.market.access.client_key import (
-    engine_key as derived,
-)
+from ansible_collections.inferops.gpu.plugins.module_utils.market.access import client_key
 from ansible_collections.inferops.gpu.plugins.module_utils.market.errors import MarketError
 from ansible_collections.inferops.gpu.plugins.module_utils.market.rentals.options import (
+    given_secret,
     scope_secret,
 )
 
@@ -30,7 +29,7 @@ description:
   - It is the same on every controller that has the secret.
   - Fails where there is no secret, such as on hosts of your own without a scope. An engine that is
     meant to stand behind a proxy is never started without a key.
-positional: _input
+positional: _input, name, whose
 options:
   _input:
     description:
@@ -38,9 +37,16 @@ options:
     type: dict
     required: true
   name:
-    description: The rental's name within its scope.
+    description: The rental's name within its scope, or the gateway's.
     type: str
     required: true
+  whose:
+    description:
+      - V(engine) for the key of the proxy before an engine, V(gateway) for that of a gateway, which
+        it sends to such proxies.
+    type: str
+    choices: [engine, gateway]
+    default: engine
 author:
   - inferops.gpu contributors (@inferops)
 """
@@ -59,13 +65,22 @@ _value:
 """
 
 
-def engine_key(source: Mapping[str, Any], name: str) -> str:
+DERIVED = {"engine": client_key.engine_key, "gateway": client_key.gateway_key}
+
+
+def engine_key(source: Mapping[str, Any], name: str, whose: str = "engine") -> str:
     """See DOCUMENTATION."""
     scope = source.get("scope")
     if not scope:
         raise AnsibleFilterError("The key of an engine behind a proxy needs inferops_scope.")
+    if whose == "gateway" and not given_secret(source):
+        # Its servers may be rented with other accounts than those that the gateway knows.
+        raise AnsibleFilterError(
+            "A gateway needs inferops_scope_secret, from which its key follows, the same for all "
+            "of its servers. Make one with openssl rand -base64 30."
+        )
     try:
-        return derived(scope_secret(source), str(scope), str(name))
+        return DERIVED[whose](scope_secret(source), str(scope), str(name))
     except MarketError as error:
         raise AnsibleFilterError(
             "The key of an engine behind a proxy follows from inferops_scope_secret, which is not "

@@ -41,7 +41,7 @@ options:
         M(inferops.gpu.model_server_info) with O(ignore:health_check) and O(ignore:symptoms),
         skipped where there was no address yet. C(limits) has C(budget_usd) and
         C(price_usd_per_hour), where the host was rented with such. A host that could not be looked
-        up is empty.
+        up is empty. C(gateway) says that it is one, which has no rental.
       - C(named), all names of the inventory, by which orphans are known; C(warn_hours), before a
         deadline is told to be near; C(reaper), whether playbook C(inferops.gpu.reap) runs
         regularly; C(now), in seconds since the epoch, by default the controller's own time.
@@ -95,6 +95,7 @@ _value:
         gpu-1:
           name: gpu-1
           own: false
+          gateway: false
           limits: {}
           state: ""
           unknown: ""
@@ -176,6 +177,7 @@ def host_status(seen: Mapping[str, Any], now: float) -> dict[str, Any]:
     return {
         "name": seen.get("name") or "",
         "own": bool(rental.get("own")),
+        "gateway": bool(seen.get("gateway")),
         "limits": dict(seen.get("limits") or {}),
         "state": state,
         "unknown": unknown,
@@ -189,15 +191,24 @@ def _unknown(seen: Mapping[str, Any]) -> tuple[str, str]:
     if not seen:
         return "not_looked_up", "it could not be looked up"
     found = seen["found"]
+    if not seen.get("gateway"):
+        state, unknown = _unreached(seen)
+        if state:
+            return state, unknown
+    if "servers" not in found:
+        return "silent", redact(f"it does not answer: {found.get('msg') or 'no message'}")
+    return "", ""
+
+
+def _unreached(seen: Mapping[str, Any]) -> tuple[str, str]:
+    """Why nobody could ask the host of a rental, in the same way."""
     if not seen["rental"]:
         return "not_rented", "nothing is rented under this name"
     if seen["rental"].get("status") == "stopped":
         still = "its rental stands still: playbook inferops.gpu.deploy starts it again"
         return "stands_still", still
-    if found.get("skipped"):
+    if seen["found"].get("skipped"):
         return "no_address", "its rental has no address yet"
-    if "servers" not in found:
-        return "silent", redact(f"it does not answer: {found.get('msg') or 'no message'}")
     return "", ""
 
 
@@ -206,7 +217,8 @@ def _host_lines(name: str, told: Mapping[str, Any]) -> list[str]:
     if told["unknown"]:
         return [f"{name}: {told['unknown']}"]
     lines = [f"{name}/{one['line']}" for one in (*told["servers"], *told["proxies"])]
-    return lines or [f"{name}: no server was started here"]
+    nothing = "no gateway was made here" if told["gateway"] else "no server was started here"
+    return lines or [f"{name}: {nothing}"]
 
 
 def _rental_line(rental: Mapping[str, Any]) -> str:

@@ -32,8 +32,9 @@ options:
       - V(redirected) makes a proxy that is there lead to O(servers), of which it knows the names,
         at the ports that they have now. All else of it stays, its keys too. Where none is there
         nothing is done.
-      - V(rekeyed) makes a proxy that runs know O(keys) and O(metrics_keys), and no others unless
-        O(keep_keys) says so. All else of it stays, and no request fails. It fails where none runs.
+      - V(rekeyed) makes a proxy that runs know O(keys), O(metrics_keys) and O(gateway_keys), and
+        no others unless O(keep_keys) says so. All else of it stays, and no request fails. It fails
+        where none runs.
       - V(provided) changes nothing. It fails unless there is an HAProxy on the host that can be
         used, so that nobody waits for an engine before that is found out.
     type: str
@@ -80,9 +81,12 @@ options:
         type: str
         default: 127.0.0.1
       port:
-        description: Its port.
+        description: Its port. It has one, or a O(servers[].socket).
         type: int
-        required: true
+      socket:
+        description:
+          - The Unix socket that leads to it, such as one of M(inferops.gpu.gateway_tunnels).
+        type: path
       engine:
         description:
           - Its engine, one of those of M(inferops.gpu.model_server). Then its figures are watched,
@@ -107,7 +111,7 @@ options:
   keys:
     description:
       - The keys of clients, each by the name of its user or team, which the log shows. At
-        least one is needed for O(state=present) and O(state=rekeyed).
+        least one is needed for O(state=present), and for O(state=rekeyed) without O(keep_keys).
       - The host is sent their SHA-256 alone, which is made on the controller. A key that a client
         uses passes the proxy, and with it the memory of the host.
     type: dict
@@ -115,13 +119,19 @@ options:
   metrics_keys:
     description:
       - Keys of another kind, by name. They open C(/metrics) of the first server, and nothing else.
-        No other key opens it.
+        No other key opens it, but those of O(gateway_keys).
+    type: dict
+    default: {}
+  gateway_keys:
+    description:
+      - Keys of a third kind, by name, for other proxies that lead to this one. They open the routes
+        of clients and, by C(/metrics), tell how the first server does.
     type: dict
     default: {}
   keep_keys:
     description:
-      - With O(state=rekeyed), whether the keys that are in stay in beside the new ones, until those
-        who have them have others.
+      - Whether the keys that are in stay in beside the new ones, until those who have them have
+        others. Those of gateways that O(gateway_keys) does not name go all the same.
     type: bool
     default: false
   routes:
@@ -290,6 +300,10 @@ proxy:
       type: list
       elements: dict
       sample: [{name: main, status: UP, sessions: 3}]
+    max_connections:
+      description: How many requests its servers are sent at once, all together.
+      type: int
+      sample: 256
     log_path:
       description: Its log on the host.
       type: str
@@ -422,6 +436,7 @@ class Run(Tending):
             secrets = self.secrets(self.params["server_key"] or None)
             supervisor = self.choose_supervisor()
             with self.alone():
+                secrets = self.beside_kept(secrets)
                 spec = self.spec(executable, supervisor.name)
                 before = self.shown(self.proxy.spec())
                 done = self.make_so(spec, secrets, supervisor)
@@ -463,9 +478,7 @@ class Run(Tending):
                     )
                 if not kept.clients or (spec.sends_key and kept.upstream is None):
                     self.fail("Its keys are not on the host any more: deploy it again.")
-                asked = self.secrets(kept.upstream)
-                known = kept.clients if self.params["keep_keys"] else {}
-                wanted = lifecycle.Secrets({**known, **asked.clients}, kept.upstream)
+                wanted = self.beside_kept(self.secrets(kept.upstream))
                 gone = kept.clients.keys() - wanted.clients.keys()
                 done = NOTHING if lifecycle.knows(self.proxy, wanted) else KEYS
                 diff = {"before": self.shown(spec, kept), "after": self.shown(spec, wanted)}
@@ -635,11 +648,12 @@ class Run(Tending):
 
     def secrets(self, upstream: str | None) -> lifecycle.Secrets:
         """Of clients' keys no more than their SHA-256 comes here; *upstream* is its own one."""
-        clients, metrics = self.params["keys"], self.params["metrics_keys"]
-        if not clients:
+        given = {option: self.params[option] for option in proxy_keys.KINDS}
+        stay = self.params["state"] == "rekeyed" and self.params["keep_keys"]
+        if not given["keys"] and not stay:
             self.fail("keys: give at least one, or nobody gets in.")
         try:
-            hashed = proxy_keys.by_digest(clients, metrics)
+            hashed = proxy_keys.by_digest(given)
             if upstream is not None:
                 proxy_keys.check(upstream, "server_key")
                 if proxy_keys.digest(upstream) in hashed:
@@ -647,6 +661,18 @@ class Run(Tending):
         except ValueError as error:
             self.fail(f"keys: {error}.")
         return lifecycle.Secrets(hashed, upstream)
+
+    def beside_kept(self, asked: lifecycle.Secrets) -> lifecycle.Secrets:
+        """These keys, and with O(keep_keys) those that it has."""
+        if not self.params["keep_keys"]:
+            return asked
+        gateways = [f"{proxy_keys.GATEWAY}:{name}" for name in self.params["gateway_keys"]]
+        known = {
+            key: who
+            for key, who in lifecycle.kept(self.proxy).clients.items()
+            if who in gateways or not who.startswith(f"{proxy_keys.GATEWAY}:")
+        }
+        return lifecycle.Secrets({**known, **asked.clients}, asked.upstream)
 
     def shown(self, spec: Spec | None, secrets: lifecycle.Secrets | None = None) -> dict[str, Any]:
         """A proxy for the eye: of its keys kind and name, and the start of what is kept of each."""
@@ -718,7 +744,8 @@ def main() -> None:
                 "options": {
                     "name": {"type": "str", "required": True},
                     "address": {"type": "str", "default": "127.0.0.1"},
-                    "port": {"type": "int", "required": True},
+                    "port": {"type": "int"},
+                    "socket": {"type": "path"},
                     "engine": {"type": "str"},
                     "fallback": {"type": "bool", "default": False},
                     "max_connections": {"type": "int", "default": 1024},
@@ -727,6 +754,7 @@ def main() -> None:
             "server_key": {"type": "str", "no_log": True},
             "keys": {"type": "dict", "no_log": True, "default": {}},
             "metrics_keys": {"type": "dict", "no_log": True, "default": {}},
+            "gateway_keys": {"type": "dict", "no_log": True, "default": {}},
             "keep_keys": {"type": "bool", "default": False, "no_log": False},
             "routes": {
                 "type": "list",

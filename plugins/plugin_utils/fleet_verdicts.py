@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ansible_collections.inferops.gpu.plugins.module_utils.common.proxy_words import takes_requests
+
 #: From the most urgent to what needs nobody: somebody has to act, should act, has to wait; nothing
 #: runs, and all is well.
 BAD, WARN, BUSY, OFF, OK = "bad", "warn", "busy", "off", "ok"
@@ -29,6 +31,8 @@ ENFORCERS = {
 
 _DEPLOY_OR_END = "Playbook inferops.gpu.deploy {}, inferops.gpu.teardown ends what it bills.".format
 _DEPLOY = "Playbook inferops.gpu.deploy puts it right."
+_GATEWAY = "Playbook inferops.gpu.gateway puts it right."
+_SERVERS = "See what is said of these servers; playbook inferops.gpu.gateway once they are back."
 _RECOVER = "Playbook inferops.gpu.recover shows what helps, and does it with -e recover_apply=true."
 
 
@@ -135,13 +139,38 @@ def _of_host(told: Mapping[str, Any]) -> Iterator[Finding]:
     """How a host and its servers do."""
     if told["state"]:
         level, verdict, step = HOSTS[told["state"]]
+        # Nothing is rented for it that could be replaced or ended.
+        step = "See why it does not answer to SSH." if told.get("gateway") else step
         yield Finding(level, verdict, told["unknown"], step)
+        return
+    if told.get("gateway"):
+        yield from _of_gateway(told["proxies"])
         return
     if not told["servers"]:
         step = _DEPLOY_OR_END("starts one")
         yield Finding(WARN, "no server", "no server was started here", step)
     for server in told["servers"]:
         yield _of_server(server)
+
+
+def _of_gateway(proxies: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Whether clients get in to a gateway, and to which of its servers."""
+    if not proxies:
+        yield Finding(WARN, "no gateway", "no gateway was made here", _GATEWAY)
+    for proxy in proxies:
+        away = [each["name"] for each in proxy["servers"] if not takes_requests(each["status"])]
+        if proxy["phase"] == "starting":
+            yield Finding(BUSY, "starting", "its proxy starts")
+        elif not proxy["lets_in"]:
+            yield Finding(BAD, "closed", proxy["line"].partition(";")[0], _GATEWAY)
+        elif len(away) == len(proxy["servers"]):
+            yield Finding(BAD, "no server", "none of its servers takes requests", _SERVERS)
+        elif away:
+            yield Finding(WARN, "servers away", f"{', '.join(away)} takes no requests", _SERVERS)
+        else:
+            yield Finding(OK, "serving", "all of its servers take requests")
+        if proxy["lets_in"] and not proxy["supervised"]:
+            yield Finding(WARN, "unsupervised", "nothing starts it again when it ends", _GATEWAY)
 
 
 def _of_proxies(told: Mapping[str, Any]) -> Iterator[Finding]:

@@ -128,7 +128,13 @@ def no_key(values: Mapping[str, Any]) -> Iterator[Problem]:
     if given_secret(account(values)) or not values.get("inferops_provider"):
         return
     own = is_own(values["inferops_provider"])
-    if values.get("inferops_proxy") and _has_no_secret(account(values)):
+    if values.get("inferops_gateway"):
+        yield Problem(
+            f"The key of gateway {values['inferops_gateway']} follows from inferops_scope_secret, "
+            "which is not set.",
+            "Make one with openssl rand -base64 30, and give it to every run of the fleet.",
+        )
+    elif values.get("inferops_proxy") and _has_no_secret(account(values)):
         yield Problem(
             "With inferops_proxy the engine's own key follows from inferops_scope_secret, which is "
             "not set.",

@@ -24,7 +24,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils import variables as k
 
 NAME = "inferops_name"
 #: What says which hosts a play takes. Ansible reads it before any host's own variables.
-_FOR_ALL = ("inferops_group", "inferops_hosts")
+_FOR_ALL = ("inferops_group", "inferops_hosts", "inferops_gateway_group", "inferops_gateways")
 #: Whom the marketplace is asked for, and as whom. What the controller keeps is its own business.
 _ACCOUNT = tuple(
     f"{known.SHARED}{option}"

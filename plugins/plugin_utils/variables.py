@@ -75,7 +75,13 @@ _KINDS = {
 _SHAPES = {
     **{
         name: {"type": "list", "elements": "dict"}
-        for name in ("recover_ladder", "proxy_listeners", "proxy_servers", "proxy_routes")
+        for name in (
+            "gateway_listeners",
+            "recover_ladder",
+            "proxy_listeners",
+            "proxy_servers",
+            "proxy_routes",
+        )
     },
     "inferops_accounts": {
         name: ACCOUNT_OPTIONS["accounts"][name] for name in ("type", "elements", "options")
@@ -220,9 +226,18 @@ _REQUIREMENT = re.compile(
     + rf"(?: ?{_VERSIONS}(?: ?, ?{_VERSIONS}){{0,9}})?"
     + r"(?: ?;[\w .<>=!~'\"()]{1,200})?"
 )
+
+
+def _check_gateway(name: str) -> None:
+    """It names a service on its host."""
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} may hold only letters, digits, - and _.")
+
+
 #: What marks rentals, and what is a word of the marketplace's: how each is checked there.
 _NAMES: dict[str, Callable[[Any], Any]] = {
     "inferops_scope": lambda scope: check_word("Scope", scope),
+    "inferops_gateway": _check_gateway,
 }
 _WORDS: dict[str, Callable[[Any], Any]] = {
     # Plays on the controller alone have its name.
@@ -264,6 +279,11 @@ def unrentable(values: Mapping[str, Any]) -> Iterator[str]:
     yield from _no_ports(values)
     if values.get("inferops_proxy"):
         yield from _unproxied(values)
+    elif values.get("inferops_gateway"):
+        yield (
+            "inferops_gateway leads to the proxies before servers, and inferops_proxy is not true: "
+            "set it, or leave inferops_gateway out."
+        )
     if values.get("rent_deadline_hours") == 0 and not (
         values.get("rent_budget_usd") or values.get("rent_no_deadline")
     ):
@@ -368,7 +388,7 @@ def _no_keys_of_a_proxy(values: Mapping[str, Any]) -> Iterator[str]:
     if values.get("inferops_server_api_key"):
         clients[_OWN_CLIENTS] = str(values["inferops_server_api_key"])
     try:
-        hashed(clients, metrics)
+        hashed({"keys": clients, "metrics_keys": metrics})
     except ValueError as error:
         yield (
             f"The proxy of inferops_proxy takes no such keys (proxy_client_keys, "

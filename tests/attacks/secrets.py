@@ -42,6 +42,8 @@ from tests.unit.market.ssh_host import SshHost, as_paramiko
 PLAYBOOKS = sorted(file.stem for file in (REPOSITORY / "playbooks").glob("*.yml"))
 #: Here one host speaks for all of its group, or each host is looked at for long.
 FEW_HOSTS = ("costs", "doctor", "monitoring", "reap", "status")
+#: What says which hosts a play takes, whatever those say themselves.
+FOR_ALL = ("inferops_group", "inferops_hosts", "inferops_gateway_group", "inferops_gateways")
 #: They look at no variable but which hosts there are.
 LOOKS_AT_NONE = ("hosts",)
 #: What a rented host is never given, so that none can say it back.
@@ -101,7 +103,7 @@ def wrong_values() -> dict[str, Any]:
     for name in specs["argument_specs"]["shared"]["options"]:
         option = options()[name]
         # Which hosts there are is asked before any host has variables.
-        if option["type"] != "raw" and name not in ("inferops_group", "inferops_hosts"):
+        if option["type"] != "raw" and name not in FOR_ALL:
             values = MISTYPED if is_secret(name) else WRONG
             found[name] = "nonsense" if "choices" in option else values[option["type"]]
     return found

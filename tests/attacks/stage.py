@@ -298,7 +298,12 @@ class Stage:
         inventory = self.folder / "hosts.yml"
         given = {"inferops_scope": SCOPE, "inferops_controller_dir": str(self.controller)}
         group = {"hosts": hosts or {NAME: self.host.variables}, "vars": {**given, **variables}}
-        inventory.write_text(yaml.safe_dump({"gpu_hosts": group}))
+        every = {"gpu_hosts": group}
+        if what == "inferops.gpu.gateway":
+            # Each of them is a server and a gateway.
+            group["vars"]["inferops_gateway"] = "main"
+            every["gpu_gateways"] = {"hosts": {name: {} for name in group["hosts"]}}
+        inventory.write_text(yaml.safe_dump(every))
         command = [str(self.setting.commands / "ansible-playbook"), "-i", str(inventory)]
         environ = self._environment(simulator) | (environment or {})
         played = self._run([*command, str(file), *arguments], environ)

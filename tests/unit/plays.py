@@ -21,6 +21,13 @@ from tests.tools.tree import REPOSITORY
 SCALE = 30.0
 
 
+def of_its_own(playbook: object) -> str:
+    """What of an inventory one playbook asks for beside the fleet."""
+    if isinstance(playbook, Path) and playbook.stem == "gateway":
+        return "gpu_gateways: {hosts: {gpu-1: {}, gpu-2: {}}, vars: {inferops_gateway: main}}\n"
+    return ""
+
+
 def play(
     tmp_path: Path,
     playbook: Path | list[dict[str, Any]],
@@ -37,7 +44,7 @@ def play(
     if not isinstance(playbook, Path):
         file.write_text(yaml.safe_dump(playbook))
     inventory = tmp_path / "hosts.yml"
-    inventory.write_text("gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\n")
+    inventory.write_text("gpu_hosts: {hosts: {gpu-1: {}, gpu-2: {}}}\n" + of_its_own(playbook))
     folder = str(tmp_path / "controller")
     # Without a market of the test's own, nobody is asked for anything.
     nowhere = {"inferops_api_url": "http://127.0.0.1:9", "inferops_controller_dir": folder}

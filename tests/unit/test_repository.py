@@ -51,6 +51,8 @@ PUBLIC = {
         "doctor",
         "endpoint",
         "evidence",
+        "gateway_access",
+        "gateway_tunnels",
         "gpu_info",
         "host_exposure",
         "model_cache",

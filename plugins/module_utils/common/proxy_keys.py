@@ -12,8 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-CLIENT, METRICS = "client", "metrics"
-"""The kinds: one for routes of inference, the other for the engine's figures alone."""
+CLIENT, METRICS, GATEWAY = "client", "metrics", "gateway"
+"""The kinds: for routes of inference, for the engine's figures alone, and for both."""
+KINDS = {"keys": CLIENT, "metrics_keys": METRICS, "gateway_keys": GATEWAY}
+"""The kind of the keys in each option of module proxy."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 #: What a header can carry, and nobody can guess.
@@ -50,12 +52,12 @@ def digests(keys: Mapping[Any, object]) -> dict[str, str]:
     }
 
 
-def by_digest(clients: Mapping[str, str], metrics: Mapping[str, str]) -> dict[str, str]:
-    """Kind and name of each key by its digest, of what stands for them. Raises ValueError naming
-    the bad one."""
+def by_digest(given: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Kind and name of each key by its digest, of what stands for those of each option. Raises
+    ValueError naming the bad one."""
     found: dict[str, str] = {}
-    for kind, keys in ((CLIENT, clients), (METRICS, metrics)):
-        for name, hashed_key in keys.items():
+    for option, kind in KINDS.items():
+        for name, hashed_key in given.get(option, {}).items():
             if not _NAME.fullmatch(name):
                 raise ValueError(
                     f"{name!r} names no key: take letters, digits, '.', '_', '@' and '-'"
@@ -70,6 +72,7 @@ def by_digest(clients: Mapping[str, str], metrics: Mapping[str, str]) -> dict[st
     return found
 
 
-def hashed(clients: Mapping[Any, object], metrics: Mapping[Any, object]) -> dict[str, str]:
-    """Kind and name of each key by its digest. Raises ValueError naming the bad one."""
-    return by_digest(digests(clients), digests(metrics))
+def hashed(given: Mapping[str, Mapping[Any, object]]) -> dict[str, str]:
+    """Kind and name of each key by its digest, of the keys of each option. Raises ValueError
+    naming the bad one."""
+    return by_digest({option: digests(keys) for option, keys in given.items()})

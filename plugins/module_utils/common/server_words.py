@@ -13,6 +13,8 @@ from typing import Any
 
 #: What a service may be called.
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}")
+#: What a proxy may call a server behind it: as its host is called, too.
+SERVER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 #: How long each check of a start may take, once the one before has passed, where nobody says so.
 #: The first completion may compile kernels yet.
 CHECKS_SECONDS = {"health": 120.0, "model": 60.0, "completion": 300.0}

@@ -10,20 +10,16 @@ options of ssh and into known_hosts files; texts to the terminal. Every check ra
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..common import ssh_words
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){0,4}(?:[-+~.][A-Za-z0-9.]{1,20})?")
-_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
-#: A name that ends so is a way to write an IPv4 address.
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
-_LONGEST_HOST = 253
 _LONGEST_TEXT = 120
 _LONGEST_SHOWN = 2000
 _HIGHEST_PORT = 65535
@@ -36,12 +32,13 @@ def check_id(value: Any) -> None:
 
 def check_user(value: Any) -> None:
     """*value* is a name to log in with."""
-    _check(_USER, value, "a user")
+    if not ssh_words.is_user(value):
+        raise ValueError(f"{shown(value)} is not a user")
 
 
 def check_host(value: Any) -> None:
     """*value* is the name or the address of a host."""
-    if not isinstance(value, str) or not (_is_name(value) or _is_address(value)):
+    if not ssh_words.is_host(value):
         raise ValueError(f"{shown(value)} is not the name or address of a host")
 
 
@@ -118,17 +115,3 @@ def _told(values: Iterable[Any]) -> Iterator[Any]:
 def _check(pattern: re.Pattern[str], value: Any, what: str) -> None:
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ValueError(f"{shown(value)} is not {what}")
-
-
-def _is_name(value: str) -> bool:
-    labels = value.split(".")
-    named = all(_LABEL.fullmatch(label) for label in labels)
-    return named and len(value) <= _LONGEST_HOST and not _NUMBER.fullmatch(labels[-1])
-
-
-def _is_address(value: str) -> bool:
-    try:
-        # A zone (fe80::1%eth0) names an interface of the controller.
-        return "%" not in value and bool(ipaddress.ip_address(value))
-    except ValueError:
-        return False

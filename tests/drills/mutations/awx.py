@@ -155,7 +155,7 @@ MUTATIONS = (
     Mutation(
         "proof-of-nothing",
         "a server that is not there is not told as such",
-        "playbooks/prove.yml",
+        "playbooks/tasks/reached.yml",
         "that: inferops_connected | default(false)",
         "that: true",
         (

@@ -42,10 +42,13 @@ FORMS = {
 }
 QUESTIONS = [(name, asked) for name, form in FORMS.items() for asked in form["spec"]]
 MUST_BE_SAID = ("rent_max_price_usd_per_hour", "rent_budget_usd")
+#: What no form asks, since it is the same for a whole fleet.
+OF_THE_FLEET = {"inferops gateway": {"inferops_proxy": True}}
 #: What has to be answered, by variable.
 SAID = {
     "inferops_hosts": "gpu-1",
     "inferops_model": "Qwen/Qwen3-0.6B",
+    "inferops_gateway": "main",
     "extend_hours": 12.0,
     "rent_max_price_usd_per_hour": 2.0,
     "rent_budget_usd": 10.0,
@@ -208,7 +211,8 @@ def test_the_defaults_of_a_survey_pass_awx_and_as_text_the_gate(name: str) -> No
     assert rules.answers(FORMS[name], given, open_to_more=False) == []
     typed = {one: variables.coerce(one, value) for one, value in as_text(given).items()}
     assert {one: complaint for one, (_value, complaint) in typed.items() if complaint} == {}
-    values = {"inferops_scope": "prod", **{one: value for one, (value, _none) in typed.items()}}
+    given = {one: value for one, (value, _none) in typed.items()}
+    values = {"inferops_scope": "prod", **OF_THE_FLEET.get(name, {}), **given}
     assert [*variables.impossible(values), *variables.unrentable(values)] == []
     assert [one for one in given if variables.unknown(one) or variables.taken(one)] == []
 

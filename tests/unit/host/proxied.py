@@ -46,7 +46,7 @@ SILENCE_SECONDS = 8.0
 
 def as_sent(options: dict[str, Any]) -> dict[str, Any]:
     """Options of module proxy as its action sends them: of clients' keys no more than a hash."""
-    keys = (name for name in ("keys", "metrics_keys") if name in options)
+    keys = (name for name in proxy_keys.KINDS if name in options)
     return {**options, **{name: proxy_keys.digests(options[name]) for name in keys}}
 
 
@@ -182,6 +182,8 @@ class Stage:
         self.proxy: Proxy = proxy_of(self.home, "main")
         self.supervisor = supervisord.Supervisord(self.proxy.layout, BIN)
         self.clients = {"alice": KEY}
+        self.gateways: dict[str, str] = {}
+        self.engine_key = ENGINE_KEY
 
     def __enter__(self) -> Stage:
         return self
@@ -213,17 +215,24 @@ class Stage:
 
     @property
     def secrets(self) -> lifecycle.Secrets:
-        return lifecycle.Secrets(
-            proxy_keys.hashed(self.clients, {"prometheus": METRICS_KEY}), ENGINE_KEY
-        )
+        given = {
+            "keys": self.clients,
+            "metrics_keys": {"prometheus": METRICS_KEY},
+            "gateway_keys": self.gateways,
+        }
+        return lifecycle.Secrets(proxy_keys.hashed(given), self.engine_key)
 
     def start(self, **changes: Any) -> Stage:
         """Returns once it serves and has found out that its engines do."""
         lifecycle.start(self.proxy, self.spec(**changes), self.secrets, self.supervisor)
         wait_for(lambda: observation.look(self.proxy).phase != "starting")
         assert observation.look(self.proxy).phase == "running", self.proxy.log.read_text()
-        wait_for(lambda: {each.status for each in self.proxy.runtime.servers()} == {"UP"})
+        self.wait_until_up()
         return self
+
+    def wait_until_up(self) -> None:
+        """Until all that is behind it takes requests."""
+        wait_for(lambda: {each.status for each in self.proxy.runtime.servers()} == {"UP"})
 
     def ask(self, *arguments: Any, **options: Any) -> Answer:
         return ask(self.port, *arguments, **options)

@@ -167,6 +167,54 @@ def test_the_last_end_of_a_crash_loop_is_known_as_one_at_once(
     assert "crash loop" in (record.reason or "")
 
 
+@pytest.mark.parametrize("restarts", [0, launcher.MAX_RESTARTS, 5000])
+def test_what_waits_for_another_machine_is_started_again_for_ever(
+    server: Server, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch, restarts: int
+) -> None:
+    monkeypatch.setattr(Server, "gives_up", False)
+    monkeypatch.setattr(Server, "longest_pause_seconds", 0.0)
+    worn = records.Record("main", server.id, pid=1 if restarts else None, restarts=restarts)
+    records.write(server.record_path, worn)
+    server.write_spec(spec(FAKE_DIE_WITH="1"))
+    asked = server.spec()
+    assert asked is not None
+    assert launcher.Launch(server, asked).run() == launcher.EXIT_RESTART
+    record = record_of(server)
+    assert (record.phase, record.restarts) == ("stopped", restarts + bool(restarts))
+    # It was run, and ended by itself.
+    assert (record.reason, record.exit_code) == ("crashed", 1)
+
+
+def test_what_cannot_be_run_now_is_tried_again_later(
+    server: Server, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a tunnel on a disk that is full for an hour."""
+    monkeypatch.setattr(Server, "gives_up", False)
+    monkeypatch.setattr(Server, "longest_pause_seconds", 0.0)
+    monkeypatch.setattr(Server, "command", lambda _self, _spec: ["/no/such/program"])
+    server.write_spec(spec())
+    asked = server.spec()
+    assert asked is not None
+    assert launcher.Launch(server, asked).run() == launcher.EXIT_RESTART
+    record = record_of(server)
+    assert record.phase == "stopped"
+    assert "it cannot be run here" in (record.reason or "")
+
+
+def test_what_hangs_on_its_way_is_ended_and_tried_again(
+    server: Server, spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "gives_up", False)
+    monkeypatch.setattr(Server, "most_start_seconds", 1.0)
+    monkeypatch.setattr(Server, "command", lambda _self, _spec: ["sleep", "30"])
+    server.write_spec(spec())
+    asked = server.spec()
+    assert asked is not None
+    assert launcher.Launch(server, asked).run() == launcher.EXIT_RESTART
+    record = record_of(server)
+    assert (record.reason, record.signal) == ("crashed", "SIGTERM")
+
+
 @pytest.mark.parametrize(("served_seconds", "restart"), [(30, 5), (601, 1)])
 def test_a_long_healthy_run_forgives_earlier_restarts(
     server: Server, spec: MakeSpec, served_seconds: float, restart: int

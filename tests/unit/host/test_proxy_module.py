@@ -209,6 +209,23 @@ def test_keys_that_cannot_be_are_refused_and_the_old_ones_stay(put: Call, stage:
     assert stage.ask().status == 200
 
 
+def test_keys_of_gateways_that_are_not_named_go(put: Call, stage: Stage) -> None:
+    """Those of clients stay, for whoever lets a gateway in knows none of them."""
+    first, other = "key-of-a-gateway-1", "key-of-a-gateway-2"
+    put(gateway_keys={"front": first})
+    assert stage.ask("/metrics", method="GET", key=first).status == 200
+    rekey = {"state": "rekeyed", "listeners": None, "servers": None, "keys": {}, "metrics_keys": {}}
+    # The same gateway under another secret: the one that runs still has the old one.
+    both = put(**rekey, keep_keys=True, gateway_keys={"front": other})
+    assert (both["done"], both["keys_gone"]) == ("keys", [])
+    assert [stage.ask(key=key).status for key in (KEY, first, other)] == [200] * 3
+    renamed = put(**rekey, keep_keys=True, gateway_keys={"back": first})
+    assert sorted(renamed["keys_gone"]) == ["gateway front"]
+    assert [stage.ask(key=key).status for key in (KEY, first, other)] == [200, 200, 401]
+    assert put(**rekey, keep_keys=True)["keys_gone"] == ["gateway back"]
+    assert [stage.ask(key=key).status for key in (KEY, first)] == [200, 401]
+
+
 def test_where_no_proxy_runs_no_keys_change(ask_for: Call, idle: Stage) -> None:
     result = ask_for(state="rekeyed", keys=NEXT, listeners=None, servers=None)
     assert "deploy it first" in result["msg"]
@@ -262,6 +279,9 @@ def test_without_a_key_of_its_own_it_sends_none(put: Call, stage: Stage) -> None
     put(server_key=None)
     assert stage.ask().status == 200
     assert "authorization" not in stage.big.seen()[-1]["headers"]
+    assert not put(server_key=None)["changed"]
+    assert put(server_key=None, keys=NEXT)["done"] == "keys"
+    assert stage.ask(key=NEXT["alice"]).status == 200
 
 
 @pytest.mark.long
@@ -376,6 +396,10 @@ def test_what_cannot_be_is_refused_with_what_to_change(
         ({"address": "a.example"}, "a.example"),
         ({"max_connections": 0}, "max_connections"),
         ({"fallback": True}, "one of them must be no fallback"),
+        ({"port": None}, "it has one of port and socket"),
+        ({"socket": "/way.sock"}, "it has one of port and socket"),
+        ({"port": None, "socket": "/a b"}, "is no short absolute path of a socket"),
+        ({"port": None, "socket": f"/{'a' * 110}"}, "is no short absolute path of a socket"),
     ],
 )
 def test_a_server_that_cannot_be_is_refused(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import http.server
 import json
 import re
 import socket
@@ -17,6 +18,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.inferops.gpu.plugins.module_utils.common import proxy_keys
+from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.client import (
+    Client,
+    NotYet,
+    TurnedAway,
+)
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.engine import Sample
 from ansible_collections.inferops.gpu.plugins.module_utils.host.engines.registry import ENGINES
 from ansible_collections.inferops.gpu.plugins.module_utils.host.proxy import (
@@ -122,7 +128,7 @@ def test_a_request_that_has_just_come_has_not_waited_since_the_last_one() -> Non
 def test_an_engine_that_was_started_anew_counts_from_nothing() -> None:
     progress = Progress(LIMITS, 0)
     progress.answered(working(1, 500), 0)
-    progress.refused()
+    progress.refused("nobody listens on its port")
     assert states(progress, 1, 100) == [State.GONE, State.GONE]
     progress.answered(working(1, 0), 101)
     assert states(progress, 101) == [State.AT_WORK]
@@ -192,6 +198,42 @@ def test_figures_that_cannot_be_read_take_no_clients_away(
         watcher.look(1)
     assert watcher.verdict().state == State.AT_WORK
     assert capsys.readouterr().err.count("its figures cannot be read: KeyError") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(401, TurnedAway), (403, TurnedAway), (503, TurnedAway), (500, NotYet), (400, NotYet)],
+)
+def test_an_answer_that_turns_away_is_told_from_one_without_figures(
+    status: int, kind: type[Exception]
+) -> None:
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(NotYet) as refused:
+            Client("127.0.0.1", server.server_port, None).fetch("GET", "/metrics")
+    assert type(refused.value) is kind
+
+
+def test_who_is_turned_away_by_an_engine_is_sent_no_client(
+    answering: agent.Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the proxy before a server that has lost its engine, or a gateway's key."""
+    watcher = agent.Watcher(answering.service.folder, answering.service.spec().engines[0], LIMITS)
+
+    class Closed:
+        def sample(self, client: Any, seconds: float) -> Sample:
+            raise TurnedAway(f"/metrics answered 401 {'secret ' * 50}")
+
+    monkeypatch.setattr(type(watcher.upstream), "watched", Closed())
+    watcher.look(1)
+    assert watcher.verdict() == (State.GONE, "/metrics answered 401")
 
 
 def test_the_agent_follows_a_specification_that_changes(answering: agent.Agent) -> None:
@@ -331,7 +373,9 @@ def test_a_runtime_socket_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_in_a_map_file_is_what_was_written(tmp_path: Path) -> None:
-    entries = proxy_keys.hashed({"alice": "key-of-alice-1"}, {"p@x": "key-of-metrics"})
+    entries = proxy_keys.hashed(
+        {"keys": {"alice": "key-of-alice-1"}, "metrics_keys": {"p@x": "key-of-metrics"}}
+    )
     assert sorted(entries.values()) == ["client:alice", "metrics:p@x"]
     assert keys.from_map(keys.as_map(entries)) == entries
     assert keys.from_map("") == {}

@@ -803,6 +803,30 @@ def test_an_engines_key_that_follows_from_nothing_is_refused(
     assert bool(told) == refused
 
 
+@pytest.mark.parametrize("provider", ["ssh", "vastai"])
+def test_a_gateway_without_a_secret_is_refused_before_anything_is_rented(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INFEROPS_SCOPE_SECRET", raising=False)
+    given = {"inferops_provider": provider, "inferops_gateway": "main", "inferops_api_key": "a-key"}
+    (told,) = map(str, no_key({"inferops_proxy": True, **given}))
+    assert "The key of gateway main follows from inferops_scope_secret" in told
+    assert not [*no_key({**given, "inferops_scope_secret": "twenty-letters-and-more"})]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"inferops_gateway": "main"}, "inferops_proxy is not true"),
+        ({"inferops_gateway": "main", "inferops_proxy": True}, ""),
+    ],
+)
+def test_a_gateway_needs_the_proxies_before_its_servers(given: dict[str, Any], told: str) -> None:
+    ports = {"inferops_server_port": "auto", "inferops_engine_port": "auto"}
+    assert told in " ".join(variables.unrentable({**given, **ports}))
+    assert bool([*variables.unrentable({**given, **ports})]) == bool(told)
+
+
 def test_what_is_usual_passes_the_gate() -> None:
     usual = {
         "inferops_scope": "prod",

@@ -48,6 +48,7 @@ SUITABLE: dict[str, Any] = {
     "rent_ports": [8080, 9090],
     "rent_gpu_count": 1,
     "rent_gpu_names": ["RTX 4090", "RTX 3090", "RTX A6000"],
+    "gateway_listeners": [{"port": 8443, "address": "0.0.0.0", "certificate": "/own.pem"}],
     "proxy_listeners": [{"port": 8443, "address": "0.0.0.0", "certificate": "/own.pem"}],
     "proxy_servers": [{"name": "vllm", "port": 8001, "engine": "vllm"}],
     "proxy_routes": [{"method": "POST", "path": "/v1/load_lora_adapter"}],

@@ -289,6 +289,41 @@ def test_a_server_that_clients_do_not_get_in_to_needs_somebody(
     assert ("inferops.gpu.deploy puts it right" in told["next"]) == (level in ("bad", "warn"))
 
 
+def behind(**status: str) -> dict[str, Any]:
+    servers = [{"name": name, "status": said, "sessions": 0} for name, said in status.items()]
+    return {"found": {"servers": [], "proxies": [{**PROXY, "servers": servers}]}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "word", "level", "why"),
+    [
+        (behind(one="UP", two="UP 1/2"), "serving", "ok", "all of its servers"),
+        (behind(one="UP", two="DRAIN (agent)"), "servers away", "warn", "two takes no requests"),
+        (behind(one="DOWN", two="DRAIN"), "no server", "bad", "none of its servers"),
+        ({"found": {"servers": []}}, "no gateway", "warn", "no gateway was made here"),
+        ({"found": {"msg": "no route"}}, "unreachable", "bad", "it does not answer: no route"),
+    ],
+)
+def test_a_gateway_is_told_by_the_servers_behind_it(
+    seen: dict[str, Any], word: str, level: str, why: str
+) -> None:
+    told = verdict({**seen, "gateway": True, "rental": {}})
+    assert (told["verdict"], told["level"]) == (word, level)
+    assert why in told["why"]
+    assert "deploy" not in told["next"]
+
+
+def test_a_gateway_that_lets_nobody_in_or_that_nobody_keeps_needs_somebody() -> None:
+    one = behind(one="UP")["found"]["proxies"][0]
+    for changes, word in (
+        ({"phase": "stopped"}, "closed"),
+        ({"phase": "starting"}, "starting"),
+        ({"supervised": False}, "unsupervised"),
+    ):
+        found = {"servers": [], "proxies": [{**one, **changes}]}
+        assert verdict({"found": found, "gateway": True, "rental": {}})["verdict"] == word
+
+
 def test_a_server_that_stands_alone_where_a_proxy_was_meant_needs_somebody() -> None:
     meant = server("serving", spec={"arguments": {}, "proxy_port": 8000})
     told = verdict(meant, RENTAL)

@@ -34,6 +34,7 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
 from tests.tools.tree import REPOSITORY
+from tests.unit.plays import of_its_own
 
 PLAYBOOKS = sorted(file.stem for file in (REPOSITORY / "playbooks").glob("*.yml"))
 PLAYBOOKS.remove("hosts")
@@ -370,12 +371,13 @@ def test_no_module_runs_while_facts_become_variables(host: Host) -> None:
 def test_a_playbook_contacts_nobody_while_facts_become_variables(
     tmp_path: Path, playbook: str
 ) -> None:
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text("gpu_hosts: {hosts: {gpu-1: {ansible_host: 127.0.0.1}}}\n")
+    inventory, file = tmp_path / "hosts.yml", REPOSITORY / "playbooks" / f"{playbook}.yml"
+    fleet = "gpu_hosts: {hosts: {gpu-1: {ansible_host: 127.0.0.1}}}\n"
+    inventory.write_text(fleet + of_its_own(file))
     simulator = Simulator(Market(PretendHosts()))
     try:
         done = ansible(
-            REPOSITORY / "playbooks" / f"{playbook}.yml",
+            file,
             inventory,
             "-e",
             json.dumps({"inferops_scope": "test", "inferops_model": "a/b", "extend_hours": 1}),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from typing import Any
 
 from ...common.proofs import has_no_route
@@ -24,15 +25,45 @@ class Busy(NotYet):
     """It gives no figures while it works on a step, and answers what needs none."""
 
 
+class TurnedAway(NotYet):
+    """It takes nobody, or nobody with this key."""
+
+
 class NoRoute(NotYet):
     """The server says that its model does not answer such questions."""
 
 
-class Client:
-    """One short-lived connection per call: nothing to reuse, nothing to go stale."""
+_TURNED_AWAY = (401, 403, 503)
 
-    def __init__(self, host: str, port: int, api_key: str | None) -> None:
-        self._host, self._port, self._api_key = host, port, api_key
+
+def _kind(status: int, start: str) -> type[NotYet]:
+    """What such an answer means."""
+    if has_no_route(status, start):
+        return NoRoute
+    return TurnedAway if status in _TURNED_AWAY else NotYet
+
+
+class _ToSocket(http.client.HTTPConnection):
+    """To a Unix socket in place of a port."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Client:
+    """One short-lived connection per call: nothing to reuse, nothing to go stale.
+
+    It goes to the Unix socket at *path* where there is one, and else to *port* of *host*.
+    """
+
+    def __init__(self, host: str, port: int, api_key: str | None, path: str | None = None) -> None:
+        self._host, self._port, self._api_key, self._path = host, port, api_key, path
 
     def call(self, method: str, path: str, body: Any = None, seconds: float = 5.0) -> Any:
         """The decoded answer (None for an empty one); raises NotYet unless it is 200."""
@@ -47,7 +78,7 @@ class Client:
         headers = {"Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
+        connection = self._connection(seconds)
         try:
             payload = None if body is None else json.dumps(body)
             connection.request(method, path, payload, headers)
@@ -55,7 +86,7 @@ class Client:
             content = response.read()
             if response.status != 200:
                 start = content[:200].decode(errors="replace")
-                kind = NoRoute if has_no_route(response.status, start) else NotYet
+                kind = _kind(response.status, start)
                 raise kind(f"{path} answered {response.status} {start}".strip())
             return content
         except TimeoutError as error:
@@ -64,3 +95,8 @@ class Client:
             raise NotYet(f"{path}: {error or type(error).__name__}") from error
         finally:
             connection.close()
+
+    def _connection(self, seconds: float) -> http.client.HTTPConnection:
+        if self._path is not None:
+            return _ToSocket(self._path, seconds)
+        return http.client.HTTPConnection(self._host, self._port, timeout=seconds)

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..engines.client import Client, NotYet
+from ..engines.client import Client, NotYet, TurnedAway
 from ..engines.engine import Sample
 from ..machine.ports import loopback_for
 from . import configuration, keys
@@ -31,6 +31,8 @@ READY, DRAIN, DOWN = "ready up", "drain", "down"
 #: How often an engine is looked at, as a part of the silence that counts.
 LOOKS_PER_SILENCE = 2
 QUESTION_SECONDS = 2.0
+#: Of a port, and of a socket that ssh or an engine would have made.
+NOBODY_THERE = (ConnectionRefusedError, FileNotFoundError)
 RETRY_SECONDS = 1.0
 
 
@@ -64,15 +66,20 @@ class Watcher:
             self.ended.wait(max(0.0, began + interval - time.monotonic()))
 
     def look(self, seconds: float) -> None:
-        """One look. An answer without figures, as of an engine that starts, is a sign of life."""
+        """One look. An answer without figures, as of an engine that starts, is a sign of life; one
+        that lets nobody in is none of an engine that takes requests."""
         engine = self.upstream.watched
         if engine is None:
             return
         try:
             sample = engine.sample(self.client(), seconds)
+        except TurnedAway as error:
+            # Without what else it says, for the log.
+            self.progress.refused(" ".join(str(error).split()[:3]))
+            return
         except NotYet as error:
-            if isinstance(error.__cause__, ConnectionRefusedError):
-                self.progress.refused()
+            if isinstance(error.__cause__, NOBODY_THERE):
+                self.progress.refused("nobody listens on its port")
                 return
             if error.__cause__ is not None:
                 return  # no answer
@@ -91,8 +98,9 @@ class Watcher:
 
     def client(self) -> Client:
         """With the key of now."""
-        address = loopback_for(self.upstream.address)
-        return Client(address, self.upstream.port, upstream_key(self.folder))
+        upstream, key = self.upstream, upstream_key(self.folder)
+        address = loopback_for(upstream.address)
+        return Client(address, upstream.port or 0, key, upstream.socket)
 
     def verdict(self) -> Verdict:
         return self.progress.verdict(time.monotonic())

@@ -131,6 +131,7 @@ def _frontend(spec: Spec) -> Iterator[str]:
     )
     yield "    http-request set-var(txn.path) path"
     yield from _authentication()
+    yield from _looks()
     yield from _routes(spec)
     yield from _bodies(spec)
     yield from _towards_engine(spec)
@@ -150,12 +151,23 @@ def _authentication() -> Iterator[str]:
         r"    http-request set-var(txn.key) req.fhdr(authorization),regsub(^Bearer\ ,,i),"
         f"sha2(256),hex,lower,map_str({KEYS})"
     )
-    yield f"    acl is_client var(txn.key) -m beg {proxy_keys.CLIENT}:"
-    yield f"    acl reads_metrics var(txn.key) -m beg {proxy_keys.METRICS}:"
+    kinds = {
+        "is_client": (proxy_keys.CLIENT, proxy_keys.GATEWAY),
+        "reads_metrics": (proxy_keys.METRICS, proxy_keys.GATEWAY),
+    }
+    for acl, found in kinds.items():
+        yield f"    acl {acl} var(txn.key) -m beg {' '.join(f'{kind}:' for kind in found)}"
     yield (
         f"    http-request return status 401 {_answer(UNKNOWN_KEY)} "
         "hdr www-authenticate Bearer if !is_client !reads_metrics"
     )
+
+
+def _looks() -> Iterator[str]:
+    """A gateway looks three times a second: so many lines would push those of people out."""
+    yield f"    acl is_gateway var(txn.key) -m beg {proxy_keys.GATEWAY}:"
+    yield f"    acl is_look path -m str /health {proxy_routes.METRICS}"
+    yield "    http-request set-log-level silent if is_gateway is_look"
 
 
 def _routes(spec: Spec) -> Iterator[str]:
@@ -205,13 +217,15 @@ def _bodies(spec: Spec) -> Iterator[str]:
 def _towards_engine(spec: Spec) -> Iterator[str]:
     # The engine reads the very path that was allowed, and never a key of a client.
     yield "    http-request set-uri %[pathq]"
-    if spec.sends_key:
-        yield (
-            '    http-request set-header authorization "Bearer '
-            f'%[str({keys.UPSTREAM}),map_str({UPSTREAM_KEY})]"'
-        )
-    else:
-        yield "    http-request del-header authorization"
+    key = _key_header(spec, "set-header authorization")
+    yield f"    http-request{key or ' del-header authorization'}"
+
+
+def _key_header(spec: Spec, words: str) -> str:
+    """What has the proxy send its own key; empty where its engines need none."""
+    if not spec.sends_key:
+        return ""
+    return f' {words} "Bearer %[str({keys.UPSTREAM}),map_str({UPSTREAM_KEY})]"'
 
 
 def _engines(spec: Spec) -> Iterator[str]:
@@ -222,7 +236,7 @@ def _engines(spec: Spec) -> Iterator[str]:
     yield "    option redispatch 1"
     yield f"    retry-on {_retried(spec)}"
     yield "    option httpchk"
-    yield "    http-check send meth GET uri /health"
+    yield f"    http-check send meth GET uri /health{_key_header(spec, 'hdr authorization')}"
     yield "    http-check expect status 200"
     yield f"    http-response set-header {SERVED_BY} %s"
     for upstream in spec.engines:
@@ -253,5 +267,7 @@ def _figures(spec: Spec) -> Iterator[str]:
 
 
 def _place(upstream: Upstream) -> str:
+    if upstream.socket is not None:
+        return f"unix@{upstream.socket}"
     address = f"[{upstream.address}]" if ":" in upstream.address else upstream.address
     return f"{address}:{upstream.port}"

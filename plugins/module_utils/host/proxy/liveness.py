@@ -50,7 +50,7 @@ class Progress:
         self.answered_at = self.progressed_at = now
         self.progress: float | None = None
         self.pending = 0.0
-        self.listens = True
+        self.refusal: str | None = None
 
     def answered(self, sample: Sample, now: float) -> None:
         """It gave its figures, or at least an answer. Work that is done and none to do are both
@@ -59,16 +59,16 @@ class Progress:
         if idle or sample.progress != self.progress:
             self.progressed_at = now
         self.progress, self.pending = sample.progress, sample.pending
-        self.answered_at, self.listens = now, True
+        self.answered_at, self.refusal = now, None
 
-    def refused(self) -> None:
-        """Nobody listens there."""
-        self.listens = False
+    def refused(self, why: str) -> None:
+        """It takes nobody."""
+        self.refusal = why
 
     def verdict(self, now: float) -> Verdict:
         silent, without = now - self.answered_at, now - self.progressed_at
-        if not self.listens:
-            return Verdict(State.GONE, "nobody listens on its port")
+        if self.refusal is not None:
+            return Verdict(State.GONE, self.refusal)
         if without >= self.limits.hung_seconds:
             return Verdict(State.HUNG, f"no progress for {without:.0f} s")
         if silent >= self.limits.silence_seconds:

@@ -15,9 +15,10 @@ from .runtime import NoAnswer
 def observe(proxy: Proxy, keep: bool = True) -> dict[str, Any]:
     """What is so. A corrected record is written unless `keep` is false (check mode).
 
-    `servers` are the engines behind it as HAProxy sees them, none where it cannot be asked.
+    `servers` are the engines behind it as HAProxy sees them, none where it cannot be asked;
+    `max_connections` is how many requests all of them are sent at once.
     """
-    seen = look(proxy, keep)
+    seen, spec = look(proxy, keep), proxy.spec()
     try:
         servers = [each._asdict() for each in proxy.runtime.servers()]
     except NoAnswer:
@@ -32,5 +33,6 @@ def observe(proxy: Proxy, keep: bool = True) -> dict[str, Any]:
         "supervisor": seen.record.supervisor,
         "supervised": seen.supervised,
         "servers": servers,
+        "max_connections": sum(each.max_connections for each in spec.engines) if spec else 0,
         "log_path": str(proxy.log),
     }

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ...common.proxy_words import takes_requests
 from . import configuration
 
 SECONDS = 5.0
@@ -33,7 +34,7 @@ class Server(NamedTuple):
 
     @property
     def takes_requests(self) -> bool:
-        return self.status.startswith(("UP", "no check"))
+        return takes_requests(self.status)
 
 
 class Runtime:
@@ -71,9 +72,10 @@ class Runtime:
         ]
 
     def entries(self, file: str) -> dict[str, str]:
-        """The entries of a map, as the process knows them."""
+        """The entries of a map, as the process knows them; none of one that it does not use."""
         rows = (line.split(" ", 2) for line in self.ask(f"show map {file}").splitlines())
-        return {row[1]: row[2] for row in rows if len(row) == 3}
+        # Each has its address first. What else it says is words.
+        return {row[1]: row[2] for row in rows if len(row) == 3 and row[0].startswith("0x")}
 
     def change_entries(self, file: str, wanted: Mapping[str, str]) -> None:
         """Make a map hold just these. What stays is never away. Raises NoAnswer."""

@@ -15,11 +15,13 @@ from typing import Any
 from ...common import proxy_options
 from ...common.proxy_routes import Route
 from ...common.proxy_routes import of as routes_of
+from ...common.server_words import SERVER_NAME
 from ..engines import registry
 from ..engines.engine import Engine
 from ..service import service
-from ..service.layout import NAME
 
+#: HAProxy's own words end at blanks and quotes, and the kernel takes 107 bytes.
+_SOCKET = re.compile(r"/[A-Za-z0-9._/@:+,=~-]{1,106}")
 _CERTIFICATE = re.compile(r"/[^'\x00-\x1f\x7f]+")
 
 
@@ -40,20 +42,28 @@ class Listener:
 
 @dataclass(frozen=True)
 class Upstream:
-    """An engine behind the proxy. One whose kind of `engine` is known is watched for progress."""
+    """An engine behind the proxy, at a port or at a Unix socket. One whose kind of `engine` is
+    known is watched for progress.
+    """
 
     name: str
-    address: str
-    port: int
+    address: str = "127.0.0.1"
+    port: int | None = None
+    socket: str | None = None
     engine: str | None = None
     fallback: bool = False
     max_connections: int = 1024
 
     def __post_init__(self) -> None:
         ipaddress.ip_address(self.address)
-        _check_port(self.port)
-        if not NAME.fullmatch(self.name):
-            raise ValueError(f"name: {self.name!r} may hold only letters, digits, - and _")
+        if (self.port is None) == (self.socket is None):
+            raise ValueError(f"server {self.name}: it has one of port and socket")
+        if self.port is not None:
+            _check_port(self.port)
+        if self.socket is not None and not _SOCKET.fullmatch(self.socket):
+            raise ValueError(f"socket: {self.socket!r} is no short absolute path of a socket")
+        if not SERVER_NAME.fullmatch(self.name):
+            raise ValueError(f"name: {self.name!r} may hold only letters, digits, ., - and _")
         if self.engine is not None and self.engine not in registry.ENGINES:
             raise ValueError(f"there is no engine {self.engine!r} in this version")
         if self.max_connections < 1:

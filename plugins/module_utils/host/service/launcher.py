@@ -8,7 +8,7 @@
 Each kind of service has such a module; it calls `main` here. The launcher sweeps what is left of an
 earlier tree, starts the service in its own session, probes it until it serves, waits for its end,
 sweeps again and writes down how it ended. Its exit status tells the supervisor what to do next:
-only a service that once served is started again.
+only a service that once served is started again, unless its kind never gives up.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HEALTHY_SECONDS = 600.0
 """After serving this long an end counts as the first again."""
 
 FIRST_PAUSE_SECONDS = 2.0
-LONGEST_PAUSE_SECONDS = 60.0
+MOST_DOUBLED = 10
 POLL_SECONDS = 0.5
 NOT_INHERITED = ("PYTHONPATH", LAUNCHER_MARKER)
 MIB = 1024 * 1024
@@ -104,9 +104,17 @@ class Launch:
             # The command cannot be run, the disk is full, or anything else that the next try would
             # meet too, for ever: no service without a launcher.
             self.sweep()
-            with contextlib.suppress(OSError):
-                self.note(**states.failed(f"it cannot be run here: {error}"))
+            return self.unable(f"it cannot be run here: {error}")
+
+    def unable(self, why: str) -> int:
+        """It was not even started: that is no end of a run, and not counted as one."""
+        with contextlib.suppress(OSError):
+            gives_up = self.service.gives_up
+            self.note(**(states.failed(why) if gives_up else states.stopped(why)))
+        if self.service.gives_up:
             return EXIT_FINAL
+        time.sleep(self.service.longest_pause_seconds)
+        return EXIT_RESTART
 
     def next_restart(self) -> int:
         """Which restart the next one is: a long healthy run makes it the first again."""
@@ -118,11 +126,12 @@ class Launch:
     def prepare_restart(self) -> bool:
         """Count and slow down restarts. False when there were too many."""
         restarts = self.next_restart()
-        if restarts > MAX_RESTARTS:
+        if self.service.gives_up and restarts > MAX_RESTARTS:
             self.note(**states.failed(_crash_loop(restarts)))
             return False
         self.note(**states.restarting(restarts))
-        time.sleep(min(FIRST_PAUSE_SECONDS * 2 ** (restarts - 1), LONGEST_PAUSE_SECONDS))
+        pause_seconds = FIRST_PAUSE_SECONDS * 2 ** min(restarts - 1, MOST_DOUBLED)
+        time.sleep(min(pause_seconds, self.service.longest_pause_seconds))
         return True
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -169,11 +178,19 @@ class Launch:
 
     def watch(self, process: subprocess.Popen[bytes]) -> None:
         """Until the service ends; meanwhile find out when it serves."""
+        began, most_seconds = time.monotonic(), self.service.most_start_seconds
         while process.poll() is None:
             self.keep_record()
             if self.record.ready_at is None:
                 self.probe()
+                if most_seconds is not None and time.monotonic() - began >= most_seconds:
+                    self.sweep_unready()
             time.sleep(POLL_SECONDS)
+
+    def sweep_unready(self) -> None:
+        """It hangs on its way; a probe may just have passed."""
+        if self.record.ready_at is None:
+            self.sweep()
 
     def probe(self) -> None:
         tree = self.service.processes()
@@ -207,14 +224,17 @@ class Launch:
 
     def write_exit(self) -> int:
         # Some end with status 0 after they broke: only a request makes an end a good one.
+        failure = self.failure() if self.service.gives_up else None
+        self.note(**(states.failed(failure) if failure else states.stopped(states.CRASHED)))
+        return EXIT_FINAL if failure else EXIT_RESTART
+
+    def failure(self) -> str | None:
+        """Why it is not started again, None where it is."""
         if self.record.ready_at is None and self.record.restarts == 0:
-            changes, status = states.failed(states.DIED_STARTING), EXIT_FINAL
-        elif self.next_restart() > MAX_RESTARTS:
-            changes, status = states.failed(_crash_loop(self.next_restart())), EXIT_FINAL
-        else:
-            changes, status = states.stopped(states.CRASHED), EXIT_RESTART
-        self.note(**changes)
-        return status
+            return states.DIED_STARTING
+        if self.next_restart() > MAX_RESTARTS:
+            return _crash_loop(self.next_restart())
+        return None
 
     def oom_kills(self) -> int | None:
         """How many processes of this host the kernel killed for want of memory since the start."""

@@ -77,6 +77,14 @@ class Service(ABC, Generic[AnySpec]):
     """What a start waits for first."""
     shared_memory: ClassVar[tuple[str, ...]] = ()
     """How the names begin of what it leaves in shared memory, beside those that all know."""
+    gives_up: ClassVar[bool] = True
+    """Whether it stays down once it never served or ended too often. What needs another machine to
+    be there is started again for ever."""
+    longest_pause_seconds: ClassVar[float] = 60.0
+    """How long it is waited at most before it is started again."""
+    most_start_seconds: ClassVar[float | None] = None
+    """After how long without having served it is ended, to be started again; None where whoever
+    asked for it decides that."""
 
     # --- what a kind says; the launcher on the host asks for it at every start ---
 
@@ -107,6 +115,11 @@ class Service(ABC, Generic[AnySpec]):
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @property
+    def description(self) -> str:
+        """What it is and which one, for a person who reads a unit file."""
+        return f"{self.title} {self.name}"
 
     @property
     def id(self) -> str:

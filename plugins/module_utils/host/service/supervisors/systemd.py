@@ -55,7 +55,7 @@ class Systemd(Supervisor):
         return (
             "# Written by inferops.gpu, removed when the service is stopped.\n"
             "[Unit]\n"
-            f"Description={program.service.title} {program.service.name} (inferops.gpu)\n"
+            f"Description={program.service.description} (inferops.gpu)\n"
             "Wants=network-online.target\n"
             "After=network-online.target\n"
             "\n"
