@@ -125,6 +125,10 @@ server-drill: image ## Break real servers in every known way, under both supervi
 	@$(BIN)/python -m tests.drills.servers $(if $(ONLY),--only $(ONLY)) \
 	  $(if $(MUTANT),--mutant $(MUTANT))
 
+# ONLY= names drills, comma-separated.
+endpoint-drill: image ## What clients of a gateway get while engines, hosts and ways fail
+	@PYTHONPATH=collections $(BIN)/python -m tests.drills.endpoints $(if $(ONLY),--only $(ONLY))
+
 awx: image ## The job templates as AWX runs them, each in an empty container, to the end of all rentals (about half an hour)
 	@PYTHONPATH=collections $(BIN)/python -m tests.awx.jobs $(if $(ONLY),--only $(ONLY))
 
