@@ -25,6 +25,7 @@ PHASES = {
     "roles/driver": "driver",
     "roles/endpoint": "prove",
     "roles/evidence": "evidence",
+    "roles/gateway": "",
     "roles/launch": "launch",
     "roles/launch/tasks/caches.yml": "caches",
     "roles/model_cache": "install",

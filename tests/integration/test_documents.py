@@ -53,6 +53,7 @@ COMMANDS = commands()
 FLEET = next(block for block in blocks("yaml") if block.startswith("gpu_hosts:"))
 RENTALS = next(block for block in blocks("yaml") if block.startswith("# fleet.rentals.yml"))
 KEYS = next(block for block in blocks("yaml") if block.startswith("# keys.yml"))
+GATEWAY = next(block for block in blocks("yaml") if block.startswith("# gateway.yml"))
 PLAYS = [block for block in blocks("yaml") if block.startswith("- name:")]
 
 #: What says that a command has done its job where nothing is rented yet.
@@ -62,6 +63,7 @@ SAID = {
     "inferops.gpu.teardown": "Nothing is rented",
     "inferops.gpu.stop": "Nothing is rented",
     "inferops.gpu.status": "Scope prod: 0 rentals",
+    "inferops.gpu.gateway": "No proxy is before server vllm on this host",
     "inferops.gpu.costs": "0.0000 dollars for no rental",
     "inferops.gpu.monitoring": "Watched: no server",
     "inferops.gpu.reap": "counts",
@@ -75,9 +77,10 @@ SAID = {
     "--list": "_meta",
     "ansible.builtin.ping": "hosts list is empty",
 }
-#: Those that need a rental fail without one.
+#: Those that need a rental, or a server, fail without one.
 NEED_A_RENTAL = tuple(
-    f"inferops.gpu.{name}" for name in ("benchmark", "extend", "keys", "mend", "prove", "recover")
+    f"inferops.gpu.{name}"
+    for name in ("benchmark", "extend", "gateway", "keys", "mend", "prove", "recover")
 )
 
 
@@ -88,6 +91,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "hosts.yml").write_text(FLEET)
     (tmp_path / "fleet.rentals.yml").write_text(RENTALS)
     (tmp_path / "keys.yml").write_text(KEYS)
+    # The reader's own hosts are this machine.
+    here = GATEWAY.replace("ansible_host: gate.example.org", "ansible_connection: local")
+    here += f"    ansible_python_interpreter: {sys.executable}\n"
+    (tmp_path / "gateway.yml").write_text(here.replace(": ssh\n", ": local\n"))
     return tmp_path
 
 
@@ -116,6 +123,7 @@ def dry_run(command: tuple[str, ...], folder: Path, status: int = 0) -> str:
                     for one in kind.credentials
                     for name in one.environment
                 },
+                "INFEROPS_SCOPE_SECRET": "a-secret-of-the-reader",
                 "HF_ENDPOINT": "http://127.0.0.1:9",  # no test asks the real hub
             },
             stdin=subprocess.DEVNULL,

@@ -63,7 +63,11 @@ class Gateway:
 
     def as_a_thief(self, *words: str) -> list[str]:
         """The command of somebody who has stolen the gateway's key."""
-        options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
+        options = (
+            "BatchMode=yes",
+            "StrictHostKeyChecking=accept-new",
+            "UserKnownHostsFile=/dev/null",
+        )
         command = ["ssh", "-F", "none", "-i", str(identity.file_of(self.home, "main"))]
         command += [f"-o{option}" for option in options]
         return [*command, "-p", str(self.port), *words, "root@127.0.0.1"]

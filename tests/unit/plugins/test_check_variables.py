@@ -107,6 +107,8 @@ def test_a_shared_fact_under_the_name_of_a_role_is_refused_with_its_own(
 OF_THE_ROLE = {
     "connect_host_keys",
     "endpoint_server_port",
+    "gateway_host_keys",
+    "gateway_proxy",
     "launch_hub_token",
     "launch_model",
     "launch_server",
@@ -128,10 +130,11 @@ def test_no_shared_fact_passes_under_the_name_of_any_role_or_playbook() -> None:
     told = {name: variables.unknown(name) for name in named}
     assert {name for name in told if told[name] is None} == OF_THE_ROLE
     for name, text in told.items():
-        # Where a role has to do with the server alone, its key is meant, and not the account's.
+        # Where a role has to do with the server alone, its key is meant, and not the account's;
+        # where with gateways, their group.
         right = [
             named[name],
-            *(named[name].replace("_", f"_{of}_", 1) for of in ("server", "model")),
+            *(named[name].replace("_", f"_{of}_", 1) for of in ("server", "model", "gateway")),
         ]
         assert text is None or any(f": use {one}, or rename" in text for one in right), text
     for name in sorted(OF_THE_ROLE - set(variables.options())):
