@@ -91,6 +91,7 @@ def test_a_key_that_was_wiped_hours_later_is_attached_again(
     assert [one["id"] for one in controller.rentals()] == [one["id"] for one in before]
 
 
+@pytest.mark.long
 def test_another_host_key_at_the_same_address_is_refused_with_an_explanation(
     controller: Controller, rent: Path
 ) -> None:

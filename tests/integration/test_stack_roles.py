@@ -77,6 +77,7 @@ def frozen(host: Host) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
+@pytest.mark.long
 def test_the_roles_install_in_any_order_again_and_from_a_kept_lock(
     tmp_path: Path, play: Play
 ) -> None:

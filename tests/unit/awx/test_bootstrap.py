@@ -407,6 +407,7 @@ def typed(command: list[str], awx: Controller, home: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_commands_of_the_page_need_an_address_and_a_token_alone(tmp_path: Path) -> None:
     with an_awx() as awx:
         dry, wet = commands()

@@ -101,6 +101,7 @@ def test_each_load_is_measured_after_one_that_is_not(
     assert len({one["seed"] for one in sent}) == 3
 
 
+@pytest.mark.long
 def test_what_the_server_counted_itself_stands_beside_it(serve: Any, measure: Measure) -> None:
     """The stand-in counts 8 tokens an answer, whatever it is asked for, and nothing of prompts."""
     serve()
@@ -123,6 +124,7 @@ def test_the_key_reaches_the_generator_by_its_environment_alone(
     assert not log.stat().st_mode & 0o077
 
 
+@pytest.mark.long
 def test_a_proxy_of_the_host_is_not_asked_for_its_own_server(
     serve: Any, measure: Measure, notes: Path
 ) -> None:
@@ -197,6 +199,7 @@ def test_a_release_without_a_generator_is_told(serve: Any, measure: Measure) -> 
     assert "No module named 'vllm'" in found["stopped"]
 
 
+@pytest.mark.long
 def test_a_server_that_does_not_outlive_a_load_ends_the_benchmark(
     serve: Any, measure: Measure, home: Path, tmp_path: Path
 ) -> None:
@@ -208,6 +211,7 @@ def test_a_server_that_does_not_outlive_a_load_ends_the_benchmark(
     assert found["stopped"].startswith("Server main did not outlive this load: ")
 
 
+@pytest.mark.long
 def test_all_that_fails_in_the_warm_up_is_said_and_no_load_is_sent(
     serve: Any, measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +243,7 @@ def test_check_mode_sends_no_load_and_says_what_it_would(
     assert not notes.exists()
 
 
+@pytest.mark.long
 def test_a_server_that_was_never_started_or_that_ended_is_refused(
     serve: Any, measure: Measure, stop: Any
 ) -> None:
@@ -248,12 +253,14 @@ def test_a_server_that_was_never_started_or_that_ended_is_refused(
     assert "Server main does not serve (stopped: " in measure()["msg"]
 
 
+@pytest.mark.long
 def test_two_benchmarks_do_not_load_one_server(serve: Any, measure: Measure, home: Path) -> None:
     serve()
     with locks.held(home / "locks" / ".benchmark-main", 0):
         assert "Another benchmark of this server is at work" in measure()["msg"]
 
 
+@pytest.mark.long
 def test_an_engine_without_a_generator_is_refused(
     serve: Any, measure: Measure, monkeypatch: pytest.MonkeyPatch
 ) -> None:

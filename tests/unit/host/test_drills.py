@@ -120,6 +120,7 @@ def test_stop_during_launch(start: Call, stop: Call, living: Wait, wait_until: W
     assert not living()
 
 
+@pytest.mark.long
 def test_killed_restarted(start: Call, living: Wait, wait_until: Wait) -> None:
     killed = start()["server"]["pid"]
     before = living()
@@ -138,6 +139,7 @@ def test_sigill(start: Call, living: Wait) -> None:
     assert not living()
 
 
+@pytest.mark.long
 def test_hung_worker(
     start: Call, tmp_path: Path, living: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,6 +153,7 @@ def test_hung_worker(
     assert first not in living()
 
 
+@pytest.mark.long
 def test_hung_at_start(start: Call, tmp_path: Path, living: Wait) -> None:
     (tmp_path / "hang").touch()
     result = start(fake={"FAKE_HANG_FILE": str(tmp_path / "hang")}, wait_timeout_seconds=3)
@@ -173,6 +176,7 @@ def test_stop_after_pid_reused(stop: Call, reused: int) -> None:
     assert reused in processes.snapshot()
 
 
+@pytest.mark.long
 def test_start_after_pid_reused(start: Call, reused: int, living: Wait) -> None:
     started = start()
     assert started["changed"]

@@ -123,6 +123,7 @@ def test_a_crash_leaves_no_shared_memory_behind_for_the_next_start(start: Call, 
     assert left(word) == []
 
 
+@pytest.mark.long
 def test_temporary_files_have_a_folder_of_their_own_that_goes_with_the_server(
     start: Call, stop: Call, server: Server, word: str
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_full_disk_does_not_keep_a_server_alive(
     assert server.processes() == []
 
 
+@pytest.mark.long
 def test_two_stops_at_once_both_end_well(start: Call, home: Path, server: Server) -> None:
     start(fake={"FAKE_SWALLOW_FIRST": "1"})
     options = {"name": "main", "home": str(home), "state": "stopped", "stop_timeout_seconds": 5}

@@ -426,7 +426,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("offline", [False, True])
 @pytest.mark.parametrize("installer", ["uv", "pip"])
-@pytest.mark.parametrize("hashes", [False, True])
+@pytest.mark.parametrize("hashes", [pytest.param(False, marks=pytest.mark.long), True])
 def test_offline_no_index_is_asked_whatever_the_host_s_settings_name(
     home: Path,
     wheels: Path,

@@ -407,6 +407,7 @@ def disk_play(tmp_path: Path, **variables: Any) -> tuple[int, str]:
     return play(tmp_path, tasks, "--limit", "gpu-1", **given)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
@@ -500,6 +501,7 @@ def test_no_host_is_rented_whose_vllm_does_not_know_the_model(
     assert int(driver) >= 580
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variables", "said"),
     [

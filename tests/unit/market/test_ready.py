@@ -145,6 +145,7 @@ def test_a_host_is_given_the_public_half_of_the_private_key_whatever_lies_beside
     assert [key.split()[1] for key in attached] == [ours]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dead", [DIRECT, PROXY])
 def test_a_host_is_reached_by_the_way_that_works_while_the_other_is_dead(
     controller: Controller, ssh: SshHost, dead: str
@@ -199,6 +200,7 @@ def test_the_log_of_a_host_that_lets_nobody_in_is_told(
     assert result["log_missing"] == ""
 
 
+@pytest.mark.long
 def test_a_log_that_nobody_gets_changes_no_word_of_the_failure(
     controller: Controller, ssh: SshHost
 ) -> None:

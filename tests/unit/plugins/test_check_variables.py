@@ -24,6 +24,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils import variables
 from ansible_collections.inferops.gpu.plugins.plugin_utils.gate import no_key
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
+from tests.unit import sampled
 from tests.unit.plays import on_the_host, play, role
 
 PLAYBOOKS = sorted(
@@ -261,7 +262,7 @@ def test_a_value_that_may_hold_a_password_is_refused_without_being_shown(
     assert shown(output) == []
 
 
-@pytest.mark.parametrize("file", PLAYBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("file", sampled.playbooks(PLAYBOOKS), ids=lambda path: path.stem)
 def test_one_wrong_value_shows_no_secret_in_any_playbook(tmp_path: Path, file: Path) -> None:
     wrong = {"inferops_provider": "vast", "inferops_model": "a/b", "extend_hours": 1}
     secrets = {name: f"{{{{ {value!r} }}}}" for name, value in SECRETS.items()}
@@ -292,6 +293,7 @@ def test_accounts_in_a_wrong_shape_show_no_key(tmp_path: Path) -> None:
     assert PLANTED not in output.partition("PLAY [")[2]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
@@ -421,7 +423,7 @@ def test_options_of_another_engine_are_not_looked_up_in_the_tables_of_vllm(
 @pytest.mark.parametrize(
     "file",
     # Doctor tells it beside all else.
-    [file for file in PLAYBOOKS if file.stem != "doctor"],
+    sampled.playbooks(file for file in PLAYBOOKS if file.stem != "doctor"),
     ids=lambda path: path.stem,
 )
 def test_a_missing_key_is_one_sentence_before_anything_is_asked_for(
@@ -576,6 +578,7 @@ def test_a_dry_run_refuses_options_that_the_vllm_of_its_offer_does_not_know(
     assert f"inferops_server_arguments: vLLM {planned} has no option --{name}" in output
 
 
+@pytest.mark.long
 def test_a_dry_run_tells_of_the_llama_cpp_that_is_asked_for(
     tmp_path: Path, simulator: Simulator
 ) -> None:
@@ -854,6 +857,7 @@ def test_what_is_usual_passes_the_gate() -> None:
         assert bool(refused) == (image == "r.io:5000/A/b")
 
 
+@pytest.mark.long
 def test_a_wish_that_cannot_be_fulfilled_keeps_nobody_from_ending_a_rental(
     tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -21,6 +21,7 @@ from ansible_collections.inferops.gpu.plugins.plugin_utils import controller
 from tests.hanging import HANGS_AFTER_SECONDS
 from tests.simulator.app import Simulator
 from tests.tools.tree import REPOSITORY
+from tests.unit import sampled
 from tests.unit.plays import on_the_host, play, role
 
 DEPLOY = REPOSITORY / "playbooks" / "deploy.yml"
@@ -60,13 +61,16 @@ def deploy(
 @pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["run", "check"])
 @pytest.mark.parametrize(
     "name",
-    [
-        "inferops_controller_dir",
-        "inferops_evidence_dir",
-        "inferops_report_dir",
-        "rent_receipt_dir",
-        "stack_lock_file",
-    ],
+    sampled.some(
+        [
+            "inferops_controller_dir",
+            "inferops_evidence_dir",
+            "inferops_report_dir",
+            "rent_receipt_dir",
+            "stack_lock_file",
+        ],
+        4,
+    ),
 )
 def test_a_folder_that_cannot_be_written_to_is_found_before_anything_is_rented(
     tmp_path: Path, simulator: Simulator, name: str, arguments: tuple[str, ...]

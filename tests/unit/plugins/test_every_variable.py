@@ -178,6 +178,7 @@ _NOT_FOR_A_PLAN = (
 _OF_THE_MACHINE = ("_dir", "_file", "_path", "_url", "_endpoint", "_key")
 
 
+@pytest.mark.long
 def test_a_deploy_plans_the_same_from_text_as_from_json(
     tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -34,6 +34,7 @@ from tests.simulator.app import Simulator
 from tests.simulator.hosts import PretendHosts
 from tests.simulator.market import Market
 from tests.tools.tree import REPOSITORY
+from tests.unit import sampled
 from tests.unit.plays import of_its_own
 
 PLAYBOOKS = sorted(file.stem for file in (REPOSITORY / "playbooks").glob("*.yml"))
@@ -367,7 +368,7 @@ def test_no_module_runs_while_facts_become_variables(host: Host) -> None:
     assert not host.asked.exists()
 
 
-@pytest.mark.parametrize("playbook", PLAYBOOKS)
+@pytest.mark.parametrize("playbook", sampled.playbooks(PLAYBOOKS))
 def test_a_playbook_contacts_nobody_while_facts_become_variables(
     tmp_path: Path, playbook: str
 ) -> None:

@@ -168,6 +168,7 @@ def test_a_start_that_fails_with_what_was_carried_is_made_again_without(host: Ho
     assert not list(host.store.folder.glob("*.json"))
 
 
+@pytest.mark.long
 def test_a_start_that_fails_without_it_as_well_fails_with_its_cause(host: Host) -> None:
     host.keep()
     host.says("model_server", STARTED, STARTED)
@@ -178,6 +179,7 @@ def test_a_start_that_fails_without_it_as_well_fails_with_its_cause(host: Host) 
     assert "failed to start: its process ended" in output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("log", [MEMORY, UNKNOWN])
 def test_a_start_that_fails_for_another_reason_is_made_once(host: Host, log: str) -> None:
     """That of too little memory is none of the cache's, and without a cache nothing is."""
@@ -191,6 +193,7 @@ def test_a_start_that_fails_for_another_reason_is_made_once(host: Host, log: str
     assert "failed to start: its process ended" in output
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "variables",
     [

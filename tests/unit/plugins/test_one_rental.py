@@ -282,6 +282,7 @@ def test_one_look_at_the_marketplace_does_not_stand_for_two_accounts(
     assert simulator.journal.entries() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "scope", "said"),
     [(("--limit", "gpu-2"), "", "scope: test"), ((), "other", "scope: other")],

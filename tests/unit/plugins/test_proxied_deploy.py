@@ -202,6 +202,7 @@ def test_recover_leads_the_proxy_that_is_there_to_the_port_that_the_server_has_n
     assert (endpoint[1]["remote_port"], endpoint[1]["closed"]) == (8000, True)
 
 
+@pytest.mark.long
 def test_a_teardown_ends_the_proxy_as_well(pretended: Pretended) -> None:
     """Whatever the variables say by then."""
     assert pretended.run("deploy", **PROXIED).returncode == 0

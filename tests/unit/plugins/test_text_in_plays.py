@@ -13,6 +13,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from tests.simulator.app import Simulator
 from tests.simulator.market import Traits
@@ -103,6 +105,7 @@ def lines(said: str, folder: Path) -> list[str]:
     return sorted(line for line in said.splitlines() if not re.match(r"gpu-\d {2}", line))
 
 
+@pytest.mark.long
 def test_every_play_does_and_says_the_same_for_text_as_for_json(
     tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -42,6 +42,7 @@ def output(tmp_path: Path, *tasks: dict[str, Any], **play: Any) -> str:
     return " ".join(done.stdout.split())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", ["localhost", "gpu-1"])
 @pytest.mark.parametrize("module", ["rental_info", "rental"])
 def test_it_heeds_the_environment_that_a_play_sets_for_its_modules(
