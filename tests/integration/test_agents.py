@@ -115,7 +115,8 @@ def creates(market: Simulator) -> list[str]:
     return [one["path"] for one in market.journal.entries() if "/asks/" in one["path"]]
 
 
-@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_nothing_is_spent_without_a_fresh_plan_and_a_person_s_yes(
     mode: str, market: Simulator, tmp_path: Path
 ) -> None:

@@ -54,8 +54,7 @@ def test_a_hostile_market_leaks_nothing_and_every_failure_is_explained() -> None
 
 
 def test_a_broken_safety_rule_is_noticed() -> None:
-    rules = ("any-404-is-gone", "first-page-only")
-    assert drill("mutants", "--only", ",".join(rules)) == {"mutants": 2, "survived": 0}
+    assert drill("mutants", "--only", "any-404-is-gone") == {"mutants": 1, "survived": 0}
 
 
 @pytest.mark.long

@@ -59,6 +59,7 @@ def test_a_pod_is_rented_extended_and_released(controller: Controller, tmp_path:
     assert controller.rentals() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("controller", [RunPod.name], indirect=True)
 def test_what_an_image_opens_is_refused_before_anything_is_put_on_the_pod(
     controller: Controller,

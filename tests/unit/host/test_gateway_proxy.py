@@ -47,6 +47,7 @@ def test_a_gateways_key_reads_the_figures_that_it_watches(ways: tuple[Stage, Sta
     assert server.ask("/sleep", key=GATEWAY_KEY).status == 403
 
 
+@pytest.mark.long
 def test_a_frozen_engine_behind_its_own_proxy_is_left_by_the_gateway(
     ways: tuple[Stage, Stage],
 ) -> None:

@@ -180,6 +180,7 @@ def test_where_all_is_there_it_says_so_and_changes_nothing(make: Make, provider:
     assert {path.name for path in (doctor.folder / "controller").iterdir()} == {"market"}
 
 
+@pytest.mark.long
 def test_a_dry_run_says_and_does_the_same(make: Make) -> None:
     doctor = make()
     ran, asked = doctor.look(ready=True), doctor.asked()
@@ -189,6 +190,7 @@ def test_a_dry_run_says_and_does_the_same(make: Make) -> None:
     assert [*asked, *asked] == doctor.asked()
 
 
+@pytest.mark.long
 def test_hosts_of_one_account_ask_for_it_once(make: Make) -> None:
     doctor = make("runpod")
     doctor.look(ready=True)
@@ -251,6 +253,7 @@ def test_an_account_without_credit_is_told_where_the_marketplace_tells_it(
     assert "http" in told["balance"]["remedy"]
 
 
+@pytest.mark.long
 def test_what_the_account_has_is_told(make: Make) -> None:
     told = make("verda", credit_usd=12.5).look(ready=True)
     assert told["balance"] == {
@@ -281,6 +284,7 @@ def test_a_wrong_clock_is_told_and_by_how_much(make: Make, provider: str) -> Non
     assert "NTP" in told["clock"]["remedy"]
 
 
+@pytest.mark.long
 def test_one_odd_date_is_no_wrong_clock(make: Make) -> None:
     doctor = make("runpod")
     doctor.simulator.control.plan_faults([{"kind": "clock_skew", "seconds": 7200}])
@@ -290,6 +294,7 @@ def test_one_odd_date_is_no_wrong_clock(make: Make) -> None:
 # Scope and deadline.
 
 
+@pytest.mark.long
 def test_a_scope_that_is_too_long_for_the_marks_of_a_marketplace_is_told(make: Make) -> None:
     doctor = make("lambda")
     told = doctor.look(ready=False, scope="a-scope-of-many-letters")
@@ -300,6 +305,7 @@ def test_a_scope_that_is_too_long_for_the_marks_of_a_marketplace_is_told(make: M
     assert told["scope secret"]["told"] == "It is set; marks at lambda have no room for a seal."
 
 
+@pytest.mark.long
 def test_a_scope_that_is_not_set_is_told_beside_all_else(make: Make) -> None:
     told = make().look(ready=False, scope="")
     assert states(told, "scope", "credentials") == ["failed", "ok"]
@@ -315,6 +321,7 @@ def test_a_scope_secret_that_can_be_guessed_is_told(make: Make) -> None:
     assert doctor.look(ready=True)["scope secret"]["state"] == "note"
 
 
+@pytest.mark.long
 def test_who_would_end_a_rental_is_told(make: Make) -> None:
     nobody = {"inferops_reaper": False}
     told = make("runpod").look_at_each(
@@ -328,6 +335,7 @@ def test_who_would_end_a_rental_is_told(make: Make) -> None:
     assert "inferops_reaper" in found[1]["remedy"]
 
 
+@pytest.mark.long
 def test_what_a_marketplace_cannot_do_is_a_note(make: Make) -> None:
     doctor = make("prime")
     told = doctor.look(ready=True)["provider"]
@@ -350,6 +358,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_by_its_variable(make: Make, 
     assert f"Not ready, by 1 of 18 checks: {name}." in output
 
 
+@pytest.mark.long
 def test_a_package_that_no_lock_can_hold_is_told_and_its_login_is_not(make: Make) -> None:
     doctor = make()
     given = {"stack_extra_requirements": ["git+https://me:p4ssword-of-git@h/ray"]}

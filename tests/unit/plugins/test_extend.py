@@ -149,6 +149,7 @@ def test_a_host_that_lets_us_in_is_asked_who_ends_it_whatever_its_status_says(
     assert "holds no switch" in output
 
 
+@pytest.mark.long
 def test_a_deadline_moves_though_its_host_cannot_be_told(
     tmp_path: Path, simulator: Simulator
 ) -> None:

@@ -126,6 +126,7 @@ def test_failures_that_a_play_mends_are_lines_and_no_walls(story: str) -> None:
     assert "gpu-3 failed" not in story
 
 
+@pytest.mark.long
 def test_who_failed_is_told_last_with_the_cause_the_money_and_the_evidence(story: str) -> None:
     _head, _serves, end = story.partition("gpu-2 failed\n")
     said = " ".join(end.split())
@@ -191,6 +192,7 @@ def test_what_a_playbook_answers_is_plain_lines(
     assert len(done.stdout.splitlines()) <= 30
 
 
+@pytest.mark.long
 def test_verbose_runs_show_the_tasks_as_ansible_does(pretended: Pretended) -> None:
     done = pretended.run("teardown", "-v")
     assert "TASK [inferops.gpu.teardown : Release the rental and prove it gone]" in done.stdout
@@ -218,6 +220,7 @@ OWN = """
 """
 
 
+@pytest.mark.long
 def test_tasks_of_ones_own_are_shown_as_ansible_shows_them(pretended: Pretended) -> None:
     file = pretended.folder / "own.yml"
     file.write_text(OWN)
@@ -302,6 +305,7 @@ def test_who_interrupts_a_deploy_is_told_which_rentals_may_bill(
     assert re.search(f"^This may bill now:\n{bills}$", errors, re.MULTILINE), errors
 
 
+@pytest.mark.long
 def test_who_interrupts_a_rental_request_is_told_that_it_may_bill(pretended: Pretended) -> None:
     """The request is sent, and its answer has not come yet."""
     sent = pretended.folder / "sent"

@@ -61,6 +61,7 @@ def planned(tmp_path: Path, host: dict[str, Any], option: str = "--check", **var
     return " ".join((done.stdout + done.stderr).split())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("python", "said"),
     [

@@ -58,6 +58,7 @@ def test_check_mode_says_what_would_stand_still(tmp_path: Path, simulator: Simul
     assert rental.intended == "running"
 
 
+@pytest.mark.long
 def test_where_nothing_is_rented_nothing_is_changed(tmp_path: Path, simulator: Simulator) -> None:
     status, output = stop(tmp_path, simulator)
     assert status == 0, output

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.inferops.gpu.plugins.module_utils.market.mark import Mark
 from tests.simulator.app import Simulator
 from tests.simulator.market import Traits
@@ -34,6 +36,7 @@ def test_a_rental_of_which_only_the_id_can_be_read_is_torn_down(
     assert simulator.control.state()["rentals"] == []
 
 
+@pytest.mark.long
 def test_a_key_that_is_refused_is_told_once_and_ends_nothing_well(
     tmp_path: Path, simulator: Simulator
 ) -> None:
