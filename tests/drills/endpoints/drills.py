@@ -198,8 +198,7 @@ def engine_frozen(fleet: Fleet) -> Iterator[str]:
     stream = Stream(fleet.port).begun()
     with Load(fleet) as load:
         time.sleep(1)
-        gone_at = time.monotonic()
-        with fleet.frozen():
+        with fleet.frozen() as gone_at:
             time.sleep(FREEZE_SECONDS)
     load.require_none_failed()
     yield left_in_time(load, gone_at)

@@ -134,12 +134,21 @@ class Fleet:
         return [int(pid) for pid in self.shell(host, marked, check=False).split()]
 
     @contextlib.contextmanager
-    def frozen(self, host: str = VLLM) -> Iterator[None]:
-        """Its engine stands still meanwhile."""
+    def frozen(self, host: str = VLLM) -> Iterator[float]:
+        """Its engine stands still meanwhile, since the moment that is given.
+
+        That is told by the container, which has our monotonic clock: getting a command there may
+        take a second.
+        """
         pids = " ".join(map(str, self.engine(host)))
-        self.shell(host, f"kill -STOP {pids}")
+        stop = (
+            "import os, signal, sys, time\n"
+            "print(time.monotonic())\n"
+            "for pid in sys.argv[1:]: os.kill(int(pid), signal.SIGSTOP)\n"
+        )
+        told = self.shell(host, f"python3 -c '{stop}' {pids}")
         try:
-            yield
+            yield float(told)
         finally:
             self.shell(host, f"kill -CONT {pids}", check=False)
 
